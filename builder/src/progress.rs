@@ -1,0 +1,103 @@
+//! What a stage tells while it works; `cli` decides how it looks.
+//!
+//! Stages never print. They open a [`Task`] for work that may take longer than a second and
+//! count it forward from any thread.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// What a task counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Packages, files, steps: things that are counted.
+    Items,
+}
+
+/// Shows progress; `cli` has the one for terminals.
+pub trait Sink: Send + Sync {
+    /// A task begins; `total` is 0 where it is not known.
+    fn begin(&self, task: u64, what: &str, total: u64, unit: Unit);
+    /// A task stands at `done` of its total; `detail` names the present item, if any.
+    fn update(&self, task: u64, done: u64, detail: Option<&str>);
+    /// A task has ended, well or not.
+    fn end(&self, task: u64);
+    /// Something that the user should know and that is no error.
+    fn warn(&self, text: &str);
+    /// A line that only `--verbose` shows.
+    fn detail(&self, _text: &str) {}
+}
+
+struct Silent;
+
+impl Sink for Silent {
+    fn begin(&self, _: u64, _: &str, _: u64, _: Unit) {}
+    fn update(&self, _: u64, _: u64, _: Option<&str>) {}
+    fn end(&self, _: u64) {}
+    fn warn(&self, _: &str) {}
+}
+
+/// A handle on the sink, passed down to stages.
+#[derive(Clone)]
+pub struct Progress {
+    sink: Arc<dyn Sink>,
+    next: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Tells a sink.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Progress { sink, next: Arc::default() }
+    }
+
+    /// Tells nobody.
+    pub fn silent() -> Self {
+        Progress::new(Arc::new(Silent))
+    }
+
+    /// Begins a task, `what` being a participle and its object ("unpacking packages").
+    pub fn task(&self, what: &str, total: u64, unit: Unit) -> Task {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sink.begin(id, what, total, unit);
+        Task { id, sink: self.sink.clone(), done: AtomicU64::new(0) }
+    }
+
+    /// Warns: one lower-case clause.
+    pub fn warn(&self, text: &str) {
+        self.sink.warn(text);
+    }
+
+    /// Tells what only `--verbose` shows.
+    pub fn detail(&self, text: &str) {
+        self.sink.detail(text);
+    }
+}
+
+/// Work under way; ends when dropped.
+pub struct Task {
+    id: u64,
+    sink: Arc<dyn Sink>,
+    done: AtomicU64,
+}
+
+impl Task {
+    /// Counts forward.
+    pub fn add(&self, count: u64) {
+        let done = self.done.fetch_add(count, Ordering::Relaxed) + count;
+        self.sink.update(self.id, done, None);
+    }
+
+    /// Names the present item.
+    pub fn now(&self, detail: &str) {
+        self.sink.update(self.id, self.done.load(Ordering::Relaxed), Some(detail));
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.sink.end(self.id);
+    }
+}

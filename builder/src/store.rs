@@ -1,0 +1,410 @@
+//! File contents by digest, and the trees that name them, kept on disk between runs.
+//!
+//! ```text
+//! CACHE/debs/SHA256.deb        downloaded packages, checked
+//! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie
+//! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed)
+//! CACHE/indexes/…              what `archive` keeps
+//! CACHE/tmp/                   unfinished writes
+//! ```
+//!
+//! Everything is written below `tmp/` and renamed, and nothing is ever changed in place, so a
+//! kill leaves at worst a stray file in `tmp/`, and processes share a cache without locks. A
+//! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, BufWriter, Read, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use crate::{
+    formats::digest::{Digest, Hasher},
+    tree::Tree,
+};
+
+/// A fault of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file of the cache cannot be used.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Contents that no loaded tree brought along.
+    #[error("contents sha256:{0} are not in the store")]
+    Missing(Digest),
+}
+
+/// Adds operation and path to an error.
+fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T, StoreError> {
+    result.map_err(|source| StoreError::Io { operation, path: path.to_path_buf(), source })
+}
+
+/// Where contents lie.
+#[derive(Clone, Debug)]
+enum Place {
+    Pack { file: Arc<File>, offset: u64, size_bytes: u64 },
+    Memory(Arc<[u8]>),
+}
+
+/// Contents that can be read at any offset, without a position of their own.
+#[derive(Clone, Debug)]
+pub struct Blob(Place);
+
+impl Blob {
+    /// Returns the length.
+    pub fn size_bytes(&self) -> u64 {
+        match &self.0 {
+            Place::Pack { size_bytes, .. } => *size_bytes,
+            Place::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Reads at an offset; a short count means the end.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let left = self.size_bytes().saturating_sub(offset);
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let buffer = &mut buffer[..wanted];
+        match &self.0 {
+            Place::Pack { file, offset: start, .. } => file.read_exact_at(buffer, start + offset)?,
+            Place::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                buffer.copy_from_slice(&bytes[start..start + wanted]);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Returns all of it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut out = vec![0; usize::try_from(self.size_bytes()).map_err(io::Error::other)?];
+        let got = self.read_at(&mut out, 0)?;
+        out.truncate(got);
+        Ok(out)
+    }
+
+    /// Returns a reader from the start.
+    pub fn reader(&self) -> BlobReader {
+        BlobReader { blob: self.clone(), offset: 0 }
+    }
+}
+
+/// Reads a [`Blob`] from front to back.
+#[derive(Debug)]
+pub struct BlobReader {
+    blob: Blob,
+    offset: u64,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.blob.read_at(buffer, self.offset)?;
+        self.offset += got as u64;
+        Ok(got)
+    }
+}
+
+/// The store: a directory on disk, and the index of what the trees loaded so far brought along.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    index: RwLock<HashMap<Digest, Place>>,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made if needed.
+    ///
+    /// # Errors
+    /// A directory that cannot be made or written to.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for name in ["debs", "bundles", "packs", "indexes", "tmp"] {
+            let path = root.join(name);
+            at("create", &path, fs::create_dir_all(&path))?;
+        }
+        let root = at("open", root, fs::canonicalize(root))?;
+        let store = Store { root, index: RwLock::default() };
+        store.sweep_tmp();
+        Ok(store)
+    }
+
+    /// Removes what killed runs left behind, a day later, so that no running one is disturbed.
+    fn sweep_tmp(&self) {
+        let old = |path: &Path| {
+            let modified = fs::symlink_metadata(path).and_then(|m| m.modified());
+            modified.is_ok_and(|m| m.elapsed().is_ok_and(|age| age > Duration::from_secs(86_400)))
+        };
+        for entry in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if old(&path) {
+                let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            }
+        }
+    }
+
+    /// Returns the directory of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the directory for unfinished writes; on the same file system as all else here.
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Makes a fresh directory below [`Store::tmp`], removed when the value is dropped.
+    ///
+    /// # Errors
+    /// A full or read-only disk.
+    pub fn scratch(&self, prefix: &str) -> Result<tempfile::TempDir, StoreError> {
+        let tmp = self.tmp();
+        at("create a directory in", &tmp, tempfile::Builder::new().prefix(prefix).tempdir_in(&tmp))
+    }
+
+    /// Returns the place of a downloaded .deb, which may not be there yet.
+    pub fn deb_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("debs").join(format!("{digest}.deb"))
+    }
+
+    /// Remembers contents for the life of this value and returns their digest.
+    pub fn put(&self, bytes: impl Into<Vec<u8>>) -> Digest {
+        let bytes: Arc<[u8]> = bytes.into().into();
+        let digest = Digest::of(&bytes);
+        self.index.write().expect("no panic holds the lock").entry(digest).or_insert(Place::Memory(bytes));
+        digest
+    }
+
+    /// Makes parts of a file known as contents. The file must not change while this value lives.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn adopt(&self, path: &Path, blobs: &[PackedBlob]) -> Result<(), StoreError> {
+        let file = Arc::new(at("open", path, File::open(path))?);
+        self.index_blobs(&file, blobs);
+        Ok(())
+    }
+
+    fn index_blobs(&self, file: &Arc<File>, blobs: &[PackedBlob]) {
+        let mut index = self.index.write().expect("no panic holds the lock");
+        for blob in blobs {
+            let (offset, size_bytes) = (blob.offset, blob.size_bytes);
+            index.entry(blob.digest).or_insert_with(|| Place::Pack {
+                file: file.clone(),
+                offset,
+                size_bytes,
+            });
+        }
+    }
+
+    /// Returns contents by digest.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where no loaded bundle or [`Store::put`] brought them.
+    pub fn blob(&self, digest: &Digest) -> Result<Blob, StoreError> {
+        let index = self.index.read().expect("no panic holds the lock");
+        index.get(digest).cloned().map(Blob).ok_or(StoreError::Missing(*digest))
+    }
+
+    /// Returns contents by digest, whole.
+    ///
+    /// # Errors
+    /// As [`Store::blob`], and failing reads.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        at("read contents in", &self.root, self.blob(digest)?.read())
+    }
+
+    /// Starts a bundle: contents and the tree that names them.
+    ///
+    /// # Errors
+    /// A full or read-only disk.
+    pub fn begin_bundle(&self, kind: &str, key: &str) -> Result<BundleWriter<'_>, StoreError> {
+        let tmp = self.tmp();
+        let pack = tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp);
+        let pack = BufWriter::with_capacity(1 << 18, at("create a file in", &tmp, pack)?);
+        Ok(BundleWriter {
+            store: self,
+            kind: kind.into(),
+            key: key.into(),
+            pack,
+            position: 0,
+            blobs: Vec::new(),
+        })
+    }
+
+    /// Returns a bundle's tree and the path of its pack, and makes its contents known; `None` if
+    /// the bundle is not there or not whole.
+    pub fn load_bundle(&self, kind: &str, key: &str) -> Option<(Tree, PathBuf)> {
+        let text = fs::read_to_string(self.bundle_path(kind, key)).ok()?;
+        let (head, tree) = text.split_once("tree\n")?;
+        let mut lines = head.lines();
+        let (name, length) = lines.next()?.strip_prefix("pack ")?.split_once(' ')?;
+        let path = self.root.join("packs").join(name);
+        let file = File::open(&path).ok()?;
+        if file.metadata().ok()?.len() != length.parse::<u64>().ok()? {
+            return None;
+        }
+        let blobs: Option<Vec<PackedBlob>> = lines.map(PackedBlob::from_line).collect();
+        let tree = Tree::from_text(tree).ok()?;
+        self.index_blobs(&Arc::new(file), &blobs?);
+        Some((tree, path))
+    }
+
+    fn bundle_path(&self, kind: &str, key: &str) -> PathBuf {
+        self.root.join("bundles").join(kind).join(key)
+    }
+
+    /// Writes a file of the cache in one step.
+    ///
+    /// # Errors
+    /// A full or read-only disk.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let parent = path.parent().unwrap_or(&self.root);
+        at("create", parent, fs::create_dir_all(parent))?;
+        let mut file = at("create a file in", &self.tmp(), tempfile::NamedTempFile::new_in(self.tmp()))?;
+        at("write", path, file.write_all(bytes))?;
+        at("write", path, file.persist(path).map(drop).map_err(|e| e.error))
+    }
+}
+
+/// Contents inside a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedBlob {
+    /// SHA-256 of the contents.
+    pub digest: Digest,
+    /// Where they begin in the pack.
+    pub offset: u64,
+    /// Their length.
+    pub size_bytes: u64,
+}
+
+impl PackedBlob {
+    fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let digest = words.next()?.parse().ok()?;
+        let offset = words.next()?.parse().ok()?;
+        Some(PackedBlob { digest, offset, size_bytes: words.next()?.parse().ok()? })
+    }
+}
+
+/// Writes one bundle. Dropped without [`BundleWriter::finish`], it leaves nothing.
+///
+/// As a [`Write`] it appends to the pack as it is; [`BundleWriter::note`] then says which parts are contents.
+#[derive(Debug)]
+pub struct BundleWriter<'a> {
+    store: &'a Store,
+    kind: String,
+    key: String,
+    pack: BufWriter<tempfile::NamedTempFile>,
+    position: u64,
+    blobs: Vec<PackedBlob>,
+}
+
+impl BundleWriter<'_> {
+    /// Returns the length of the pack so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Notes that a part of the pack is contents of that digest.
+    pub fn note(&mut self, digest: Digest, offset: u64, size_bytes: u64) {
+        self.blobs.push(PackedBlob { digest, offset, size_bytes });
+    }
+
+    /// Appends contents and returns their digest and length.
+    ///
+    /// # Errors
+    /// What the reader says, and a full disk.
+    pub fn add(&mut self, mut reader: impl Read) -> io::Result<(Digest, u64)> {
+        let offset = self.position;
+        let mut hasher = Hasher::new(&mut *self);
+        io::copy(&mut reader, &mut hasher)?;
+        let (digest, size_bytes, _) = hasher.finish();
+        self.note(digest, offset, size_bytes);
+        Ok((digest, size_bytes))
+    }
+
+    /// Makes the bundle visible under its key and its contents known. Returns the pack's path.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn finish(self, tree: &Tree) -> Result<PathBuf, StoreError> {
+        let BundleWriter { store, kind, key, pack, position, blobs } = self;
+        let tmp = store.tmp();
+        let pack = at("write a pack in", &tmp, pack.into_inner().map_err(io::IntoInnerError::into_error))?;
+        let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
+        let path = store.root.join("packs").join(&name);
+        let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
+        let mut text = format!("pack {name} {position}\n");
+        for blob in &blobs {
+            text += &format!("{} {} {}\n", blob.digest, blob.offset, blob.size_bytes);
+        }
+        text += "tree\n";
+        text += &tree.to_text();
+        store.write_file(&store.bundle_path(&kind, &key), text.as_bytes())?;
+        store.index_blobs(&Arc::new(file), &blobs);
+        Ok(path)
+    }
+}
+
+impl Write for BundleWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.pack.write(bytes)?;
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pack.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Entry, TreePath};
+
+    #[test]
+    fn a_bundle_comes_back_in_another_process() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let mut bundle = store.begin_bundle("layer", "k").expect("begins");
+        let (digest, size) = bundle.add(&b"hello"[..]).expect("adds");
+        let mut tree = Tree::new();
+        tree.insert(TreePath::new(b"a").expect("good"), Entry::file(digest, size, 0o644, 1));
+        bundle.finish(&tree).expect("finishes");
+
+        let other = Store::open(directory.path()).expect("opens");
+        assert!(matches!(other.read(&digest), Err(StoreError::Missing(_))));
+        assert_eq!(other.load_bundle("layer", "k").expect("is there").0, tree);
+        assert_eq!(other.read(&digest).expect("is known"), b"hello");
+        assert!(other.load_bundle("layer", "other").is_none());
+        assert_eq!(fs::read_dir(other.tmp()).expect("lists").count(), 0);
+    }
+
+    #[test]
+    fn an_unfinished_bundle_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let mut bundle = store.begin_bundle("layer", "k").expect("begins");
+        bundle.add(&b"hello"[..]).expect("adds");
+        drop(bundle);
+        assert!(store.load_bundle("layer", "k").is_none());
+        assert_eq!(fs::read_dir(store.tmp()).expect("lists").count(), 0);
+    }
+}
