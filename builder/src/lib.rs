@@ -2,7 +2,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod cli;
 pub mod formats;
 pub mod progress;
+pub mod recipe;
 pub mod store;
 pub mod tree;

@@ -1,0 +1,125 @@
+//! The command line: one file a command below `cli/`, each calling stages in order.
+//!
+//! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 done, but a limit
+//! that was asked for is exceeded; `run` passes on the app's status.
+
+mod failure;
+mod report;
+
+pub use failure::Failure;
+pub use report::{Screen, size_text};
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{progress::Progress, store::Store};
+
+/// Turns Debian packages into tiny, sealed, per-app Debian roots.
+#[derive(Debug, Parser)]
+#[command(name = "tinyroot", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "A first app:\n  \
+    tinyroot build recipes/dokuwiki       make recipes/dokuwiki/dokuwiki.spk\n  \
+    tinyroot run dokuwiki.spk             start it and print its URL\n\n\
+    The mirror is taken from the recipe, --mirror, TINYROOT_MIRROR or this host's apt sources.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Base URL of a Debian mirror, or file:///PATH
+    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_MIRROR")]
+    pub mirror: Option<String>,
+    /// Directory of downloads, unpacked packages and layers [default: ~/.cache/tinyroot]
+    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Armored OpenPGP certificates that vouch for the archive, instead of Debian's own
+    #[arg(long, global = true, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+    /// Use what is cached; reach no network
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Fail rather than change or make a lock
+    #[arg(long, global = true)]
+    pub locked: bool,
+    /// Print errors and results only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Print what is decided on the way
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print results as one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands, in the order of the line.
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// What a command works with.
+pub struct Context {
+    /// Options of every command.
+    pub global: Global,
+    /// Where stages tell their progress.
+    pub progress: Progress,
+    store: OnceLock<Arc<Store>>,
+}
+
+impl Context {
+    fn new(global: Global) -> Self {
+        let progress = Progress::new(Arc::new(Screen::new(global.quiet, global.verbose)));
+        Context { global, progress, store: OnceLock::new() }
+    }
+
+    /// Returns the store, opened at first use.
+    ///
+    /// # Errors
+    /// No home directory, or a cache that cannot be written to.
+    pub fn store(&self) -> Result<Arc<Store>, Failure> {
+        if let Some(store) = self.store.get() {
+            return Ok(store.clone());
+        }
+        let store = Arc::new(Store::open(&self.cache_directory()?)?);
+        Ok(self.store.get_or_init(|| store).clone())
+    }
+
+    fn cache_directory(&self) -> Result<PathBuf, Failure> {
+        if let Some(given) = &self.global.cache {
+            return Ok(given.clone());
+        }
+        xdg_directory("XDG_CACHE_HOME", ".cache")
+            .ok_or_else(|| Failure::new("HOME is not set").hint("name a directory with --cache DIR"))
+    }
+}
+
+/// Returns tinyroot's directory below one of the XDG base directories; `None` without a home.
+pub fn xdg_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = given.or_else(|| {
+        let home = std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        home.map(|home| home.join(below_home))
+    });
+    base.map(|base| base.join("tinyroot"))
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let context = Context::new(global);
+    let result = dispatch(command, &context);
+    failure::conclude(result)
+}
+
+fn dispatch(command: Command, _context: &Context) -> Result<(), Failure> {
+    match command {}
+}

@@ -1,0 +1,349 @@
+//! recipe.toml → [`Recipe`]: what an app is made of, how it starts, and how it is exercised.
+//!
+//! Comes in: a recipe folder. Goes out: a checked [`Recipe`], with the texts of the files that it
+//! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
+//! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
+
+mod error;
+mod keys;
+mod size;
+
+pub use error::RecipeError;
+pub use size::{ParseSizeError, parse_size};
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{formats::digest::Digest, tree::TreePath};
+
+/// A recipe, read and checked.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The recipe folder as it was named.
+    pub directory: PathBuf,
+    /// recipe.toml as it was read.
+    pub text: String,
+    /// What the artifact is called and whose packages stay whole.
+    pub app: App,
+    /// Where packages come from.
+    pub debian: Debian,
+    /// Files laid over the configured root, in order.
+    pub files: Vec<LaidFile>,
+    /// What runs once per grain, when `/var` is new.
+    pub setup: Option<Setup>,
+    /// Services, in starting order.
+    pub services: Vec<Service>,
+    /// Environment of setup and services; theirs goes before it.
+    pub env: BTreeMap<String, String>,
+    /// The web port, where the app has one.
+    pub web: Option<Web>,
+    /// The conversation that traces and proves the app.
+    pub exercise: Vec<Step>,
+    /// Pruning rules of the recipe.
+    pub prune: Prune,
+    /// Deviations from the plain sandbox.
+    pub sandbox: SandboxKeys,
+    /// The size limits.
+    pub budget: Budget,
+}
+
+/// `[app]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Artifact and directory name: lower-case letters, digits, `-`, `+`, `.`.
+    pub name: String,
+    /// The title that people see. Default: the name.
+    pub title: String,
+    /// Where the marketing version comes from.
+    pub version: Version,
+    /// Increasing number of the release, for upgrades of grains. Default 1.
+    pub release: u32,
+    /// What one grain is called ("wiki" in "New wiki"). Default: "document".
+    pub noun: String,
+    /// Debian packages that are the app: installed, and kept whole when the rest is pruned.
+    pub packages: Vec<String>,
+    /// The app id whose key signs. Default: the key made for this name on this machine.
+    pub id: Option<String>,
+}
+
+/// `app.version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `"deb:PACKAGE"`: the locked version of a package.
+    Deb(String),
+    /// A literal.
+    Literal(String),
+}
+
+/// `[debian]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debian {
+    /// The suite, by codename ("bookworm").
+    pub suite: String,
+    /// Pockets beside the suite. Default: `["updates", "security"]`.
+    pub pockets: Vec<String>,
+    /// Components. Default: `["main"]`.
+    pub components: Vec<String>,
+    /// Debian architecture. Default: `amd64`.
+    pub architecture: String,
+    /// Packages besides the app's, in the order that apt would be given them.
+    pub packages: Vec<String>,
+    /// Packages that must not be installed.
+    pub exclude: Vec<String>,
+    /// Whether Recommends are followed. Default: false.
+    pub recommends: bool,
+    /// Base URL of the mirror. Default: see `tinyroot --help`.
+    pub mirror: Option<String>,
+}
+
+/// `[[file]]`, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaidFile {
+    /// Where it goes in the root.
+    pub path: TreePath,
+    /// What it is.
+    pub content: LaidContent,
+}
+
+/// What a `[[file]]` lays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaidContent {
+    /// A regular file, from `source` or `content`; `mode` defaults to 0644.
+    File {
+        /// Permission bits.
+        mode: u32,
+        /// The contents.
+        bytes: Vec<u8>,
+    },
+    /// A symbolic link, from `link`.
+    Link(String),
+    /// An empty directory, from `directory = true`.
+    Directory,
+}
+
+/// `[setup]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Program and arguments; no shell.
+    pub command: Vec<String>,
+    /// Environment of its own.
+    pub env: BTreeMap<String, String>,
+    /// How long it may take. Default: 120 s.
+    pub timeout_s: u32,
+}
+
+/// `[[service]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Name in logs and evidence.
+    pub name: String,
+    /// Program and arguments; no shell.
+    pub command: Vec<String>,
+    /// Environment of its own.
+    pub env: BTreeMap<String, String>,
+    /// When the next service may start. Default: at once.
+    pub ready: Ready,
+    /// How long readiness may take. Default: 60 s.
+    pub timeout_s: u32,
+}
+
+/// `service.ready`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// At once.
+    Started,
+    /// `{ socket = PATH }`: a Unix socket accepts connections.
+    Socket(String),
+    /// `{ http = PATH }`: the web port answers a GET with any status below 500.
+    Http(String),
+    /// `{ port = N }`: a TCP port on the grain's loopback accepts connections.
+    Port(u16),
+    /// `{ file = PATH }`: a file exists.
+    File(String),
+}
+
+/// `[web]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// The port on the grain's 127.0.0.1.
+    pub port: u16,
+}
+
+/// `[[exercise]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A request and what its answer must be.
+    Request(Request),
+    /// `restart = true`: the grain is stopped and started again on the same `/var`.
+    Restart,
+    /// `sleep = SECONDS`.
+    Sleep {
+        /// How long.
+        millis: u64,
+    },
+    /// `run = [COMMAND…]`: a program of the root is run in the grain and must exit with 0.
+    Run {
+        /// Program and arguments; no shell.
+        command: Vec<String>,
+        /// Text that its output must hold.
+        contains: Vec<String>,
+    },
+}
+
+/// A request of the exercise. `{name}` in path, headers, form and body is a captured value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `POST`, `PUT`, `DELETE` or `HEAD`.
+    pub method: &'static str,
+    /// Path and query, beginning with `/`.
+    pub path: String,
+    /// Accepted statuses; empty accepts any below 500.
+    pub status: Vec<u16>,
+    /// Texts of which each must be in headers or body.
+    pub contains: Vec<String>,
+    /// Headers to send.
+    pub header: BTreeMap<String, String>,
+    /// What is sent.
+    pub body: Body,
+    /// Values for later steps: name → regular expression whose group 1 is taken from headers and
+    /// body and HTML-unescaped.
+    pub capture: BTreeMap<String, String>,
+    /// Regular expressions whose matches are left out when two answers are compared.
+    pub fold: Vec<String>,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// `form = { … }`: url-encoded fields in the recipe's order.
+    Form(Vec<(String, String)>),
+    /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded on the way in.
+    FormText(String),
+    /// `body = { source = … }` or `{ text = … }`, with its Content-Type.
+    Bytes {
+        /// `type`, or by the source's ending, else `application/octet-stream`.
+        content_type: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// `[prune]`. Globs match absolute paths; `*` stops at `/`, `**` does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Paths kept though nothing asked for them.
+    pub keep: Vec<String>,
+    /// Paths dropped though something did.
+    pub drop: Vec<String>,
+    /// Debian packages kept whole.
+    pub keep_package: Vec<String>,
+    /// Locales whose files stay in packages that are kept whole ("de", "pt_BR").
+    pub locales: Vec<String>,
+}
+
+/// `[sandbox]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxKeys {
+    /// Whether `/proc` is mounted in grains. Default: false.
+    pub proc: bool,
+    /// Size of `/tmp`, `/run` and `/dev/shm` each. Default: 64 MB.
+    pub tmp_bytes: u64,
+}
+
+/// `[budget]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// What the artifact may weigh.
+    pub artifact_bytes: Option<u64>,
+}
+
+impl Recipe {
+    /// Returns every package asked for, in the order of apt's command line: the app's, then the rest.
+    pub fn requested(&self) -> Vec<String> {
+        self.app.packages.iter().chain(&self.debian.packages).cloned().collect()
+    }
+
+    /// Returns the path of recipe.lock.
+    pub fn lock_path(&self) -> PathBuf {
+        self.directory.join("recipe.lock")
+    }
+
+    /// Returns the path of used.list.
+    pub fn used_path(&self) -> PathBuf {
+        self.directory.join("used.list")
+    }
+
+    /// Returns every file of the recipe folder that is part of the recipe, by its path in the
+    /// folder: recipe.toml, recipe.lock and used.list where they exist, and all below `files/`.
+    /// Sorted; editors' backups and hidden files are left out.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn folder(&self) -> Result<BTreeMap<String, Vec<u8>>, RecipeError> {
+        let mut out = BTreeMap::from([("recipe.toml".to_owned(), self.text.clone().into_bytes())]);
+        for name in ["recipe.lock", "used.list"] {
+            let path = self.directory.join(name);
+            if path.exists() {
+                out.insert(name.to_owned(), error::read(&path)?);
+            }
+        }
+        let files = self.directory.join("files");
+        if files.is_dir() {
+            collect(&files, "files", &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Returns a digest over [`Recipe::folder`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn folder_digest(&self) -> Result<Digest, RecipeError> {
+        let mut text = String::new();
+        for (name, bytes) in self.folder()? {
+            text += &format!("{} {name}\n", Digest::of(&bytes));
+        }
+        Ok(Digest::of(text.as_bytes()))
+    }
+}
+
+fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<(), RecipeError> {
+    let listing = fs::read_dir(at).map_err(|source| RecipeError::Read { path: at.to_path_buf(), source })?;
+    for entry in listing {
+        let entry = entry.map_err(|source| RecipeError::Read { path: at.to_path_buf(), source })?;
+        let Some(own) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if own.starts_with('.') || own.ends_with('~') {
+            continue;
+        }
+        let name = format!("{name}/{own}");
+        if entry.path().is_dir() {
+            collect(&entry.path(), &name, out)?;
+        } else {
+            out.insert(name, error::read(&entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a recipe folder, or the recipe.toml in it.
+///
+/// # Errors
+/// [`RecipeError`] names file, line and column, and the rule that was broken.
+pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
+    let directory = match path.file_name() {
+        Some(name) if name == "recipe.toml" => path.parent().unwrap_or(Path::new("")).to_path_buf(),
+        _ => path.to_path_buf(),
+    };
+    let file = directory.join("recipe.toml");
+    let text =
+        String::from_utf8(error::read(&file)?).map_err(|_| RecipeError::NotText { path: file.clone() })?;
+    keys::parse(&directory, &file, text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What can be wrong with a recipe, and the nearest word for a misspelt one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A recipe that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// A file that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A recipe.toml that is not UTF-8.
+    #[error("{} is not UTF-8 text", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key or value that breaks a rule.
+    #[error("{}:{line}:{column}: {rule}", path.display())]
+    Rule {
+        /// recipe.toml.
+        path: PathBuf,
+        /// Line from 1.
+        line: usize,
+        /// Column from 1, in characters.
+        column: usize,
+        /// The key and the rule that was broken.
+        rule: String,
+    },
+}
+
+/// Reads a file, with its name in the error.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecipeError> {
+    fs::read(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })
+}
+
+/// Returns line and column, from 1, of a byte offset.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
+}
+
+/// Puts a fault of the TOML reader in our words.
+pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> RecipeError {
+    let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+    RecipeError::Rule { path: path.to_path_buf(), line, column, rule: reword(error.message()) }
+}
+
+/// Shortens serde's list of expected fields to the nearest one.
+fn reword(message: &str) -> String {
+    let message = message.trim().replace('\n', " ");
+    let Some(rest) = message.strip_prefix("unknown field `") else { return message };
+    let mut quoted = rest.split('`');
+    let unknown = quoted.next().unwrap_or_default();
+    let known: Vec<&str> = quoted.skip(1).step_by(2).filter(|word| !word.is_empty()).collect();
+    match nearest(unknown, known.iter().copied()) {
+        Some(near) => format!("key `{unknown}` is unknown; did you mean `{near}`?"),
+        None => format!("key `{unknown}` is unknown; known here: {}", known.join(", ")),
+    }
+}
+
+/// Returns the candidate with the fewest edits from `word`, if that is less than half of the word.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (edits(word, candidate), candidate))
+        .filter(|(distance, _)| *distance * 2 <= word.chars().count().max(2))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Counts insertions, deletions and replacements between two words (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,550 @@
+//! The keys of recipe.toml as they are written, and the rules that turn them into a [`Recipe`].
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    App, Body, Budget, Debian, LaidContent, LaidFile, Prune, Ready, Recipe, RecipeError, Request,
+    SandboxKeys, Service, Setup, Step, Version, Web, error, parse_size,
+};
+use crate::tree::TreePath;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeKeys {
+    app: AppKeys,
+    debian: DebianKeys,
+    #[serde(default, rename = "file")]
+    files: Vec<FileKeys>,
+    setup: Option<SetupKeys>,
+    #[serde(default, rename = "service")]
+    services: Vec<ServiceKeys>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    web: Option<WebKeys>,
+    #[serde(default)]
+    exercise: Vec<Spanned<StepKeys>>,
+    #[serde(default)]
+    prune: PruneKeys,
+    #[serde(default)]
+    sandbox: SandboxTable,
+    #[serde(default)]
+    budget: BudgetKeys,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppKeys {
+    name: Spanned<String>,
+    title: Option<String>,
+    version: Option<Spanned<String>>,
+    release: Option<u32>,
+    noun: Option<String>,
+    packages: Spanned<Vec<String>>,
+    id: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DebianKeys {
+    suite: Spanned<String>,
+    pockets: Option<Vec<String>>,
+    components: Option<Vec<String>>,
+    architecture: Option<Spanned<String>>,
+    #[serde(default)]
+    packages: Vec<Spanned<String>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
+    #[serde(default)]
+    recommends: bool,
+    mirror: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileKeys {
+    path: Spanned<String>,
+    source: Option<Spanned<String>>,
+    content: Option<String>,
+    link: Option<String>,
+    #[serde(default)]
+    directory: bool,
+    mode: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetupKeys {
+    command: Spanned<Vec<String>>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    timeout_s: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceKeys {
+    name: Spanned<String>,
+    command: Spanned<Vec<String>>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    ready: Option<Spanned<ReadyKeys>>,
+    timeout_s: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadyKeys {
+    socket: Option<String>,
+    http: Option<String>,
+    port: Option<u16>,
+    file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebKeys {
+    port: Spanned<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepKeys {
+    get: Option<String>,
+    post: Option<String>,
+    put: Option<String>,
+    delete: Option<String>,
+    head: Option<String>,
+    restart: Option<bool>,
+    sleep: Option<f64>,
+    run: Option<Vec<String>>,
+    status: Option<OneOrMany<u16>>,
+    contains: Option<OneOrMany<String>>,
+    #[serde(default)]
+    header: BTreeMap<String, String>,
+    form: Option<FormKeys>,
+    body: Option<BodyKeys>,
+    #[serde(default)]
+    capture: BTreeMap<String, String>,
+    fold: Option<OneOrMany<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    fn list(value: Option<Self>) -> Vec<T> {
+        match value {
+            None => Vec::new(),
+            Some(OneOrMany::One(one)) => vec![one],
+            Some(OneOrMany::Many(many)) => many,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FormKeys {
+    Source(String),
+    Fields(toml::Table),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyKeys {
+    source: Option<String>,
+    text: Option<String>,
+    #[serde(rename = "type")]
+    content_type: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PruneKeys {
+    keep: Vec<Spanned<String>>,
+    drop: Vec<Spanned<String>>,
+    keep_package: Vec<Spanned<String>>,
+    locales: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SandboxTable {
+    proc: bool,
+    tmp: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BudgetKeys {
+    artifact: Option<Spanned<String>>,
+}
+
+/// The default of `service.timeout_s`: a database's first start on a loaded machine fits.
+const READY_TIMEOUT_S: u32 = 60;
+/// The default of `setup.timeout_s`.
+const SETUP_TIMEOUT_S: u32 = 120;
+/// The default of `sandbox.tmp`. Sandstorm's 16 MiB are what its users complain of.
+const TMP_BYTES: u64 = 64_000_000;
+
+/// Turns spans into file, line and column, and reads files of the recipe folder.
+struct Checker<'a> {
+    directory: &'a Path,
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Checker<'_> {
+    fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
+        let (line, column) = error::position(self.text, span.start);
+        RecipeError::Rule { path: self.file.to_path_buf(), line, column, rule: rule.into() }
+    }
+
+    /// Reads a file that the recipe names; it must lie inside the folder.
+    fn source(&self, span: Range<usize>, key: &str, name: &str) -> Result<Vec<u8>, RecipeError> {
+        let inside = TreePath::new(name.as_bytes()).ok().filter(|_| !name.starts_with('/'));
+        let Some(relative) = inside else {
+            return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
+        };
+        let path = self.directory.join(relative.as_path());
+        std::fs::read(&path)
+            .map_err(|source| self.rule(span, format!("{key} `{name}` cannot be read: {source}")))
+    }
+
+    fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {
+        let text = path.get_ref();
+        match TreePath::new(text.as_bytes()) {
+            Ok(good) if text.starts_with('/') && !good.is_root() => Ok(good),
+            Ok(_) => {
+                Err(self.rule(path.span(), format!("{key} `{text}` must begin with / and name something")))
+            }
+            Err(fault) => Err(self.rule(path.span(), format!("{key}: {fault}"))),
+        }
+    }
+
+    fn package(&self, name: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
+        self.package_name(name.span(), name.get_ref(), key)
+    }
+
+    /// Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two, first alphanumeric.
+    fn package_name(&self, span: Range<usize>, name: &str, key: &str) -> Result<String, RecipeError> {
+        let good = name.len() >= 2
+            && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        if good {
+            return Ok(name.to_owned());
+        }
+        Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
+    }
+
+    fn command(&self, command: Spanned<Vec<String>>, key: &str) -> Result<Vec<String>, RecipeError> {
+        let span = command.span();
+        let command = command.into_inner();
+        match command.first() {
+            Some(program) if program.starts_with('/') && !command.iter().any(|a| a.contains('\0')) => {
+                Ok(command)
+            }
+            _ => Err(self.rule(span, format!("{key} must begin with the absolute path of a program"))),
+        }
+    }
+
+    fn size(&self, size: Option<Spanned<String>>, key: &str) -> Result<Option<u64>, RecipeError> {
+        size.map(|size| {
+            parse_size(size.get_ref()).map_err(|fault| self.rule(size.span(), format!("{key}: {fault}")))
+        })
+        .transpose()
+    }
+
+    fn timeout(&self, span: Range<usize>, value: Option<u32>, default: u32) -> Result<u32, RecipeError> {
+        match value.unwrap_or(default) {
+            0 => Err(self.rule(span, "timeout_s is 0 (must be 1 or more)")),
+            seconds => Ok(seconds),
+        }
+    }
+}
+
+/// Parses and checks recipe.toml.
+pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recipe, RecipeError> {
+    let keys: RecipeKeys = toml::from_str(&text).map_err(|fault| error::from_toml(file, &text, &fault))?;
+    let check = Checker { directory, file, text: &text };
+    let app = app(&check, keys.app)?;
+    let debian = debian(&check, keys.debian)?;
+    let files = keys.files.into_iter().map(|f| laid_file(&check, f)).collect::<Result<_, _>>()?;
+    let setup = keys
+        .setup
+        .map(|setup| {
+            let timeout_s = check.timeout(setup.command.span(), setup.timeout_s, SETUP_TIMEOUT_S)?;
+            Ok(Setup { command: check.command(setup.command, "setup.command")?, env: setup.env, timeout_s })
+        })
+        .transpose()?;
+    let web = keys
+        .web
+        .map(|web| match *web.port.get_ref() {
+            0 => Err(check.rule(web.port.span(), "web.port is 0 (must be 1 to 65535)")),
+            port => Ok(Web { port }),
+        })
+        .transpose()?;
+    let services = services(&check, keys.services, web.is_some())?;
+    let exercise = keys.exercise.into_iter().map(|s| step(&check, s)).collect::<Result<Vec<_>, _>>()?;
+    let globs = |list: Vec<Spanned<String>>, key: &str| -> Result<Vec<String>, RecipeError> {
+        list.into_iter()
+            .map(|glob| match glob.get_ref().starts_with('/') && globset::Glob::new(glob.get_ref()).is_ok() {
+                true => Ok(glob.into_inner()),
+                false => Err(check.rule(glob.span(), format!("{key}: a glob begins with / (see glob(7))"))),
+            })
+            .collect()
+    };
+    let prune = Prune {
+        keep: globs(keys.prune.keep, "prune.keep")?,
+        drop: globs(keys.prune.drop, "prune.drop")?,
+        keep_package: keys
+            .prune
+            .keep_package
+            .iter()
+            .map(|name| check.package(name, "prune.keep_package"))
+            .collect::<Result<_, _>>()?,
+        locales: keys.prune.locales,
+    };
+    let sandbox = SandboxKeys {
+        proc: keys.sandbox.proc,
+        tmp_bytes: check.size(keys.sandbox.tmp, "sandbox.tmp")?.unwrap_or(TMP_BYTES),
+    };
+    let budget = Budget { artifact_bytes: check.size(keys.budget.artifact, "budget.artifact")? };
+    let directory: PathBuf = directory.to_path_buf();
+    let env = keys.env;
+    Ok(Recipe {
+        directory,
+        app,
+        debian,
+        files,
+        setup,
+        services,
+        env,
+        web,
+        exercise,
+        prune,
+        sandbox,
+        budget,
+        text,
+    })
+}
+
+fn app(check: &Checker, keys: AppKeys) -> Result<App, RecipeError> {
+    let name = check.package(&keys.name, "app.name")?;
+    let span = keys.packages.span();
+    let packages = keys
+        .packages
+        .into_inner()
+        .iter()
+        .map(|package| check.package_name(span.clone(), package, "app.packages"))
+        .collect::<Result<Vec<_>, _>>()?;
+    if packages.is_empty() {
+        return Err(check.rule(span, "app.packages is empty (name the Debian packages that are the app)"));
+    }
+    let version = match keys.version {
+        None => Version::Deb(packages[0].clone()),
+        Some(version) => match version.get_ref().strip_prefix("deb:") {
+            Some(package) => Version::Deb(check.package_name(version.span(), package, "app.version")?),
+            None => Version::Literal(version.into_inner()),
+        },
+    };
+    Ok(App {
+        title: keys.title.unwrap_or_else(|| name.clone()),
+        name,
+        version,
+        release: keys.release.unwrap_or(1),
+        noun: keys.noun.unwrap_or_else(|| "document".into()),
+        packages,
+        id: keys.id.map(Spanned::into_inner),
+    })
+}
+
+fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
+    let suite_span = keys.suite.span();
+    let suite = keys.suite.into_inner();
+    if suite.is_empty() || !suite.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
+        return Err(check.rule(suite_span, format!("debian.suite `{suite}` is no suite name")));
+    }
+    let architecture = match keys.architecture {
+        None => "amd64".to_owned(),
+        Some(given) if ["amd64", "arm64"].contains(&given.get_ref().as_str()) => given.into_inner(),
+        Some(given) => {
+            let rule = format!("debian.architecture `{}` is not known (amd64 or arm64)", given.get_ref());
+            return Err(check.rule(given.span(), rule));
+        }
+    };
+    let names = |list: &[Spanned<String>], key: &str| -> Result<Vec<String>, RecipeError> {
+        list.iter().map(|name| check.package(name, key)).collect()
+    };
+    Ok(Debian {
+        suite,
+        pockets: keys.pockets.unwrap_or_else(|| vec!["updates".into(), "security".into()]),
+        components: keys.components.unwrap_or_else(|| vec!["main".into()]),
+        architecture,
+        packages: names(&keys.packages, "debian.packages")?,
+        exclude: names(&keys.exclude, "debian.exclude")?,
+        recommends: keys.recommends,
+        mirror: keys.mirror,
+    })
+}
+
+fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
+    let path = check.root_path(&keys.path, "file.path")?;
+    let span = keys.path.span();
+    for reserved in ["dev", "proc", "sys", "tmp", "run", "var", "tinyroot"] {
+        if path.is_at_or_below(reserved.as_bytes()) {
+            let rule = format!("file.path `/{path}`: nothing can be laid below /{reserved}");
+            return Err(check.rule(span, rule));
+        }
+    }
+    let mode = match &keys.mode {
+        None => 0o644,
+        Some(mode) => u32::from_str_radix(mode.get_ref(), 8)
+            .ok()
+            .filter(|bits| *bits <= 0o777)
+            .ok_or_else(|| check.rule(mode.span(), "file.mode must be octal, such as \"0755\""))?,
+    };
+    let content = match (keys.source, keys.content, keys.link, keys.directory) {
+        (Some(source), None, None, false) => {
+            LaidContent::File { mode, bytes: check.source(source.span(), "file.source", source.get_ref())? }
+        }
+        (None, Some(text), None, false) => LaidContent::File { mode, bytes: text.into_bytes() },
+        (None, None, Some(target), false) if !target.is_empty() => LaidContent::Link(target),
+        (None, None, None, true) => LaidContent::Directory,
+        _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
+    };
+    Ok(LaidFile { path, content })
+}
+
+fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Service>, RecipeError> {
+    let mut out: Vec<Service> = Vec::new();
+    for keys in list {
+        let name = keys.name.get_ref().clone();
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if name.is_empty() || !name.bytes().all(good) {
+            return Err(check.rule(keys.name.span(), "service.name has letters, digits, `-`, `_`, `.` only"));
+        }
+        if out.iter().any(|service| service.name == name) {
+            return Err(check.rule(keys.name.span(), format!("service.name `{name}` is there twice")));
+        }
+        let timeout_s = check.timeout(keys.name.span(), keys.timeout_s, READY_TIMEOUT_S)?;
+        let ready = match keys.ready {
+            None => Ready::Started,
+            Some(ready) => {
+                let span = ready.span();
+                match ready.into_inner() {
+                    ReadyKeys { socket: Some(s), http: None, port: None, file: None } => Ready::Socket(s),
+                    ReadyKeys { socket: None, http: Some(_), port: None, file: None } if !web => {
+                        return Err(check.rule(span, "ready.http needs [web] port"));
+                    }
+                    ReadyKeys { socket: None, http: Some(h), port: None, file: None } => Ready::Http(h),
+                    ReadyKeys { socket: None, http: None, port: Some(p), file: None } => Ready::Port(p),
+                    ReadyKeys { socket: None, http: None, port: None, file: Some(f) } => Ready::File(f),
+                    _ => return Err(check.rule(span, "ready has one of socket, http, port, file")),
+                }
+            }
+        };
+        let command = check.command(keys.command, "service.command")?;
+        out.push(Service { name, command, env: keys.env, ready, timeout_s });
+    }
+    Ok(out)
+}
+
+fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
+    let span = keys.span();
+    let keys = keys.into_inner();
+    let asked = [
+        ("GET", &keys.get),
+        ("POST", &keys.post),
+        ("PUT", &keys.put),
+        ("DELETE", &keys.delete),
+        ("HEAD", &keys.head),
+    ];
+    let mut requests = asked.into_iter().filter_map(|(method, path)| Some((method, path.clone()?)));
+    let request = requests.next();
+    let kinds = usize::from(request.is_some())
+        + requests.count()
+        + usize::from(keys.restart.is_some())
+        + usize::from(keys.sleep.is_some())
+        + usize::from(keys.run.is_some());
+    if kinds != 1 {
+        return Err(check.rule(span, "a step has one of get, post, put, delete, head, restart, sleep, run"));
+    }
+    let contains = OneOrMany::list(keys.contains);
+    if let Some(seconds) = keys.sleep {
+        if !(0.0..=60.0).contains(&seconds) {
+            return Err(check.rule(span, "sleep must be 0 to 60 seconds"));
+        }
+        return Ok(Step::Sleep { millis: (seconds * 1000.0) as u64 });
+    }
+    if let Some(command) = keys.run {
+        if command.first().is_none_or(|program| !program.starts_with('/')) {
+            return Err(check.rule(span, "run must begin with the absolute path of a program"));
+        }
+        return Ok(Step::Run { command, contains });
+    }
+    let Some((method, path)) = request else { return Ok(Step::Restart) };
+    if !path.starts_with('/') {
+        return Err(check.rule(span, format!("`{path}` must begin with /")));
+    }
+    let capture = keys.capture;
+    let fold = OneOrMany::list(keys.fold);
+    for pattern in capture.values().chain(&fold) {
+        regex::Regex::new(pattern)
+            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is no regular expression")))?;
+    }
+    let body = body(check, &span, keys.form, keys.body)?;
+    let status = OneOrMany::list(keys.status);
+    Ok(Step::Request(Request { method, path, status, contains, header: keys.header, body, capture, fold }))
+}
+
+fn body(
+    check: &Checker,
+    span: &Range<usize>,
+    form: Option<FormKeys>,
+    body: Option<BodyKeys>,
+) -> Result<Body, RecipeError> {
+    match (form, body) {
+        (None, None) => Ok(Body::Empty),
+        (Some(FormKeys::Fields(fields)), None) => fields
+            .into_iter()
+            .map(|(name, value)| match value {
+                toml::Value::String(text) => Ok((name, text)),
+                toml::Value::Integer(number) => Ok((name, number.to_string())),
+                _ => Err(check.rule(span.clone(), format!("form.{name} must be text"))),
+            })
+            .collect::<Result<_, _>>()
+            .map(Body::Form),
+        (Some(FormKeys::Source(name)), None) => {
+            let bytes = check.source(span.clone(), "form", &name)?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| check.rule(span.clone(), format!("form `{name}` is not UTF-8 text")))?;
+            Ok(Body::FormText(text.trim_end_matches('\n').to_owned()))
+        }
+        (None, Some(BodyKeys { source: Some(name), text: None, content_type })) => {
+            let bytes = check.source(span.clone(), "body.source", &name)?;
+            let by_ending = match Path::new(&name).extension().and_then(|e| e.to_str()) {
+                Some("json") => "application/json",
+                Some("xml") => "application/xml",
+                Some("txt") => "text/plain",
+                _ => "application/octet-stream",
+            };
+            Ok(Body::Bytes { content_type: content_type.unwrap_or_else(|| by_ending.into()), bytes })
+        }
+        (None, Some(BodyKeys { source: None, text: Some(text), content_type })) => Ok(Body::Bytes {
+            content_type: content_type.unwrap_or_else(|| "text/plain".into()),
+            bytes: text.into_bytes(),
+        }),
+        _ => Err(check.rule(span.clone(), "a request has one of form, body.source, body.text")),
+    }
+}

@@ -1,0 +1,106 @@
+use super::*;
+
+fn read_text(text: &str) -> Result<Recipe, RecipeError> {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("recipe.toml"), text).expect("writes");
+    fs::create_dir(directory.path().join("files")).expect("makes");
+    fs::write(directory.path().join("files/a.conf"), "a\n").expect("writes");
+    read(directory.path())
+}
+
+const HEAD: &str = "[app]\nname = \"wiki\"\npackages = [\"wiki\"]\n[debian]\nsuite = \"bookworm\"\n";
+
+#[test]
+fn reads_a_whole_recipe() {
+    let recipe = read_text(&format!(
+        r#"{HEAD}packages = ["nginx"]
+[[file]]
+path = "/app/a.conf"
+source = "files/a.conf"
+[setup]
+command = ["/bin/sh", "/app/setup.sh"]
+[[service]]
+name = "web"
+command = ["/usr/sbin/nginx"]
+ready = {{ http = "/" }}
+[web]
+port = 8000
+[[exercise]]
+get = "/login"
+status = [200, 302]
+contains = "sectok"
+capture.sectok = 'value="([^"]*)"'
+[[exercise]]
+post = "/login"
+form = {{ u = "alice", sectok = "{{sectok}}" }}
+header."X-A" = "b"
+[[exercise]]
+restart = true
+[prune]
+keep = ["/usr/share/wiki/**"]
+[budget]
+artifact = "19 MB"
+"#
+    ))
+    .expect("is good");
+    assert_eq!(recipe.requested(), ["wiki", "nginx"]);
+    assert_eq!(recipe.app.version, Version::Deb("wiki".into()));
+    assert_eq!(recipe.files[0].content, LaidContent::File { mode: 0o644, bytes: b"a\n".to_vec() });
+    assert_eq!(recipe.services[0].ready, Ready::Http("/".into()));
+    assert_eq!(recipe.exercise.len(), 3);
+    assert_eq!(recipe.exercise[2], Step::Restart);
+    let Step::Request(post) = &recipe.exercise[1] else { panic!("a request") };
+    let fields = [("u", "alice"), ("sectok", "{sectok}")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(post.body, Body::Form(fields.to_vec()));
+    assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
+    assert_eq!(recipe.folder().expect("reads").len(), 2);
+}
+
+#[test]
+fn faults_name_line_column_and_rule() {
+    for (tail, expected) in [
+        ("recomends = true\n", "6:1: key `recomends` is unknown; did you mean `recommends`?"),
+        ("packages = [1]\n", "6:13: invalid type: integer `1`, expected a string"),
+        ("packages = [\"No\"]\n", "6:13: debian.packages `No` is no Debian package name"),
+        ("[web]\nport = 0\n", "7:8: web.port is 0 (must be 1 to 65535)"),
+        (
+            "[[file]]\npath = \"/a\"\nsource = \"../x\"\n",
+            "8:10: file.source `../x` must be a path inside the recipe folder",
+        ),
+        (
+            "[[file]]\npath = \"/var/a\"\ncontent = \"\"\n",
+            "7:8: file.path `/var/a`: nothing can be laid below /var",
+        ),
+        (
+            "[[exercise]]\nget = \"/\"\nrestart = true\n",
+            "6:1: a step has one of get, post, put, delete, head, restart, sleep, run",
+        ),
+        (
+            "[[service]]\nname = \"a\"\ncommand = [\"sh\"]\n",
+            "8:11: service.command must begin with the absolute path of a program",
+        ),
+        (
+            "[budget]\nartifact = \"x\"\n",
+            "7:12: budget.artifact: `x` is no size; write a number and B, kB, MB, GB, KiB, MiB or GiB",
+        ),
+        ("architecture = \"i386\"\n", "6:16: debian.architecture `i386` is not known (amd64 or arm64)"),
+    ] {
+        let fault = read_text(&format!("{HEAD}{tail}")).expect_err(tail).to_string();
+        let (_, place) = fault.split_once("recipe.toml:").expect("names the file");
+        assert_eq!(place, expected);
+    }
+}
+
+#[test]
+fn missing_files_are_named() {
+    let fault = read(Path::new("/nonexistent/recipe")).expect_err("is not there").to_string();
+    assert_eq!(fault, "cannot read /nonexistent/recipe/recipe.toml");
+    let tail = "[[file]]\npath = \"/a\"\nsource = \"files/none\"\n";
+    let fault = read_text(&format!("{HEAD}{tail}")).expect_err("is not there").to_string();
+    assert!(
+        fault.ends_with(
+            "8:10: file.source `files/none` cannot be read: No such file or directory (os error 2)"
+        ),
+        "{fault}"
+    );
+}
