@@ -1,0 +1,109 @@
+//! What people see while work goes on: moving bars on a terminal, a line a task elsewhere.
+
+use std::{
+    collections::HashMap,
+    io::IsTerminal,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::progress::{Sink, Unit};
+
+/// Tasks shorter than this stay silent where there is no terminal.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// Returns a size in decimal units, as the budget is written ("17.2 MB").
+pub fn size_text(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+struct Shown {
+    what: String,
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+/// Progress on stderr.
+pub struct Screen {
+    quiet: bool,
+    verbose: bool,
+    bars: Option<MultiProgress>,
+    tasks: Mutex<HashMap<u64, Shown>>,
+}
+
+impl Screen {
+    /// Shows bars if stderr is a terminal; nothing but warnings if `quiet`.
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !quiet;
+        let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Screen { quiet, verbose, bars, tasks: Mutex::default() }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Sink for Screen {
+    fn begin(&self, task: u64, what: &str, total: u64, unit: Unit) {
+        let bar = self.bars.as_ref().map(|bars| {
+            let counts = match (total, unit) {
+                (0, _) => "{spinner} {msg}",
+                (_, Unit::Bytes) => "{spinner} {prefix} {bar:24} {decimal_bytes}/{decimal_total_bytes} {msg}",
+                (_, Unit::Items) => "{spinner} {prefix} {bar:24} {pos}/{len} {msg}",
+            };
+            let style = ProgressStyle::with_template(counts).expect("the template is well formed");
+            let bar = bars.add(ProgressBar::new(total).with_style(style));
+            bar.set_prefix(what.to_owned());
+            if total == 0 {
+                bar.set_message(what.to_owned());
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        let shown = Shown { what: what.to_owned(), began: Instant::now(), bar };
+        self.tasks.lock().expect("no panic holds the lock").insert(task, shown);
+    }
+
+    fn update(&self, task: u64, done: u64, detail: Option<&str>) {
+        let tasks = self.tasks.lock().expect("no panic holds the lock");
+        let Some(Shown { what, bar: Some(bar), .. }) = tasks.get(&task) else { return };
+        bar.set_position(done);
+        match (detail, bar.length()) {
+            (Some(detail), Some(0) | None) => bar.set_message(format!("{what}: {detail}")),
+            (Some(detail), _) => bar.set_message(detail.to_owned()),
+            (None, _) => {}
+        }
+    }
+
+    fn end(&self, task: u64) {
+        let Some(shown) = self.tasks.lock().expect("no panic holds the lock").remove(&task) else { return };
+        if let Some(bar) = shown.bar {
+            bar.finish_and_clear();
+        }
+        let took = shown.began.elapsed();
+        if !self.quiet && (self.verbose || took >= WORTH_A_LINE) {
+            self.line(&format!("{} ({:.1} s)", shown.what, took.as_secs_f64()));
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(text);
+        }
+    }
+}
