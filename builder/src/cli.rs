@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::{progress::Progress, store::Store};
 
@@ -64,7 +64,15 @@ pub struct Global {
 
 /// The commands, in the order of the line.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
 
 /// What a command works with.
 pub struct Context {
@@ -121,5 +129,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command, _context: &Context) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+    }
 }

@@ -185,7 +185,7 @@ fn parse_pair(word: &str) -> Result<(u32, u32), ParseError> {
 }
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {
-    (text.len() % 2 == 0 && text.is_ascii()).then(|| {
+    (text.len().is_multiple_of(2) && text.is_ascii()).then(|| {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
     })?
 }
