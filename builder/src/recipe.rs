@@ -220,7 +220,7 @@ pub struct Request {
 pub enum Body {
     /// None.
     Empty,
-    /// `form = { … }`: url-encoded fields, sorted by name.
+    /// `form = { … }`: url-encoded fields in the recipe's order.
     Form(Vec<(String, String)>),
     /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded on the way in.
     FormText(String),
