@@ -2,9 +2,12 @@
 
 #![deny(unsafe_code)]
 
+pub mod archive;
 pub mod cli;
 pub mod formats;
 pub mod progress;
 pub mod recipe;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tree;

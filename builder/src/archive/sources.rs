@@ -1,0 +1,241 @@
+//! Where an archive can be had: mirrors, from options or from the host's own apt sources.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{ArchiveError, Options, Selection};
+
+/// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
+const DEBIAN_SUITES: [&str; 12] = [
+    "bookworm",
+    "bullseye",
+    "buster",
+    "duke",
+    "experimental",
+    "forky",
+    "oldoldstable",
+    "oldstable",
+    "sid",
+    "stable",
+    "testing",
+    "trixie",
+];
+
+/// The base URLs of each suite that is read, best first.
+///
+/// Bases are `http:`, `https:` or `file:` URLs without a slash at the end. Security updates are
+/// commonly on another base than all else, which is why each suite has a list of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    suites: BTreeMap<String, Vec<String>>,
+}
+
+impl Mirrors {
+    /// Finds the mirrors of a selection: the options' own, else what the host's apt sources name.
+    ///
+    /// # Errors
+    /// [`ArchiveError::MirrorUrl`], [`ArchiveError::NoMirror`] and sources that cannot be read.
+    pub fn find(selection: &Selection, options: &Options) -> Result<Self, ArchiveError> {
+        let suites = selection.suites();
+        let mut mirrors = Mirrors::default();
+        if options.mirrors.is_empty() {
+            let sources = read_sources(&options.sources)?;
+            for suite in suites {
+                let bases = host_bases(&sources, &suite);
+                if bases.is_empty() {
+                    let directory = options.sources.clone();
+                    return Err(ArchiveError::NoMirror { suite, directory });
+                }
+                mirrors.suites.insert(suite, bases);
+            }
+            return Ok(mirrors);
+        }
+        let given: Result<Vec<String>, ArchiveError> = options.mirrors.iter().map(|m| base_of(m)).collect();
+        let given = given?;
+        for suite in suites {
+            mirrors.suites.insert(suite.clone(), option_bases(&given, &suite));
+        }
+        Ok(mirrors)
+    }
+
+    /// Returns the bases of one suite.
+    pub fn of(&self, suite: &str) -> &[String] {
+        self.suites.get(suite).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns every base that may have a file of the pool, the likeliest first: security updates
+    /// lie below `pool/updates/` in Debian's security archive, which nothing else uses.
+    pub fn for_path(&self, path: &str) -> Vec<String> {
+        let mut suites: Vec<(&String, &Vec<String>)> = self.suites.iter().collect();
+        let update = path.starts_with("pool/updates/");
+        suites.sort_by_key(|(suite, _)| is_security(suite) != update);
+        let mut out: Vec<String> = Vec::new();
+        for base in suites.into_iter().flat_map(|(_, bases)| bases) {
+            if !out.contains(base) {
+                out.push(base.clone());
+            }
+        }
+        out
+    }
+}
+
+fn is_security(suite: &str) -> bool {
+    suite.ends_with("-security")
+}
+
+/// Checks and completes a base that a person gave.
+fn base_of(given: &str) -> Result<String, ArchiveError> {
+    let base = given.trim_end_matches('/');
+    if base.starts_with('/') {
+        return Ok(format!("file:{base}"));
+    }
+    let known = ["http://", "https://", "file:/"].iter().any(|scheme| base.starts_with(scheme));
+    let clean = base.bytes().all(|byte| byte.is_ascii_graphic());
+    if known && clean { Ok(base.into()) } else { Err(ArchiveError::MirrorUrl { given: given.into() }) }
+}
+
+/// Returns the bases for a suite among given ones. Debian's mirrors have `…/debian` and, where
+/// they carry it at all, `…/debian-security` beside it; other archives have all in one.
+fn option_bases(given: &[String], suite: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for base in given {
+        if is_security(suite) && base.ends_with("/debian") {
+            out.push(format!("{base}-security"));
+        }
+        out.push(base.clone());
+    }
+    out
+}
+
+/// One line of apt's sources, whichever way it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Source {
+    uris: Vec<String>,
+    suites: Vec<String>,
+}
+
+/// Returns the bases that the host's sources have for a suite: those that name it, and where none
+/// does those that carry another of Debian's suites of the same kind.
+fn host_bases(sources: &[Source], suite: &str) -> Vec<String> {
+    let of = |matches: &dyn Fn(&str) -> bool| {
+        let mut out: Vec<String> = Vec::new();
+        for source in sources.iter().filter(|source| source.suites.iter().any(|named| matches(named))) {
+            for base in source.uris.iter().filter_map(|uri| base_of(uri).ok()) {
+                if !out.contains(&base) {
+                    out.push(base);
+                }
+            }
+        }
+        out
+    };
+    let named = of(&|named| named == suite);
+    if !named.is_empty() {
+        return named;
+    }
+    let debian = |name: &str| DEBIAN_SUITES.contains(&name.split('-').next().unwrap_or_default());
+    if !debian(suite) {
+        return Vec::new();
+    }
+    of(&|named| debian(named) && is_security(named) == is_security(suite))
+}
+
+/// Reads `sources.list` and `sources.list.d/*.{list,sources}`, in apt's order (see sources.list(5)).
+fn read_sources(directory: &Path) -> Result<Vec<Source>, ArchiveError> {
+    let mut files = vec![directory.join("sources.list")];
+    let mut more: Vec<PathBuf> = fs::read_dir(directory.join("sources.list.d"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    more.sort();
+    files.extend(more);
+    let mut out = Vec::new();
+    for path in files {
+        let parse: fn(&str) -> Vec<Source> = match path.extension().and_then(|e| e.to_str()) {
+            Some("list") => parse_list,
+            Some("sources") => parse_deb822,
+            _ => continue,
+        };
+        // A source that only root may read holds a password; it is not for us.
+        if let Ok(text) = fs::read(&path) {
+            out.extend(parse(&String::from_utf8_lossy(&text)));
+        }
+    }
+    for source in &mut out {
+        let uris = source.uris.iter().flat_map(|uri| expand(uri)).collect();
+        source.uris = uris;
+    }
+    Ok(out)
+}
+
+/// Returns what a URI of apt's stands for: a `mirror+file:` names a file that lists bases.
+fn expand(uri: &str) -> Vec<String> {
+    if let Some(path) = uri.strip_prefix("mirror+file:") {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        return text.lines().filter_map(first).filter(|word| !word.starts_with('#')).collect();
+    }
+    let copied = uri.strip_prefix("copy:").map(|path| format!("file:{path}"));
+    vec![copied.unwrap_or_else(|| uri.to_owned())]
+}
+
+/// Reads the one-line form: `deb [option=value …] URI SUITE COMPONENT…`.
+fn parse_list(text: &str) -> Vec<Source> {
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let Some(rest) = line.trim_start().strip_prefix("deb") else { continue };
+        let rest = match rest.trim_start().strip_prefix('[') {
+            Some(options) => options.split_once(']').map_or("", |(_, rest)| rest),
+            None if rest.starts_with(char::is_whitespace) => rest,
+            None => continue,
+        };
+        let mut words = rest.split_whitespace();
+        if let (Some(uri), Some(suite)) = (words.next(), words.next()) {
+            out.push(Source { uris: vec![uri.into()], suites: vec![suite.into()] });
+        }
+    }
+    out
+}
+
+/// Reads the deb822 form.
+fn parse_deb822(text: &str) -> Vec<Source> {
+    let mut out = Vec::new();
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    let mut last = String::new();
+    for line in text.lines().chain([""]) {
+        if line.starts_with('#') {
+            continue;
+        }
+        if line.trim().is_empty() {
+            out.extend(source_of(&std::mem::take(&mut fields)));
+        } else if line.starts_with([' ', '\t']) {
+            let value = fields.entry(last.clone()).or_default();
+            value.push(' ');
+            value.push_str(line.trim());
+        } else if let Some((name, value)) = line.split_once(':') {
+            last = name.trim().to_ascii_lowercase();
+            fields.insert(last.clone(), value.trim().to_owned());
+        }
+    }
+    out
+}
+
+fn source_of(fields: &BTreeMap<String, String>) -> Option<Source> {
+    let words = |name: &str| -> Vec<String> {
+        fields
+            .get(name)
+            .map(|value| value.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default()
+    };
+    let off = fields.get("enabled").is_some_and(|v| ["no", "false", "0", "off"].contains(&v.as_str()));
+    if off || !words("types").iter().any(|kind| kind == "deb") {
+        return None;
+    }
+    Some(Source { uris: words("uris"), suites: words("suites") })
+}
