@@ -5,8 +5,10 @@
 pub mod archive;
 pub mod cli;
 pub mod formats;
+pub mod lock;
 pub mod progress;
 pub mod recipe;
+pub mod resolve;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,0 +1,159 @@
+//! The packages that can be chosen from: one candidate a name, and who provides what.
+
+use std::collections::HashMap;
+
+use crate::{
+    formats::{
+        packages::{self, Package},
+        relation, version,
+    },
+    resolve::ResolveError,
+};
+
+/// The text of one index.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The suite that it belongs to, such as `bookworm-security`.
+    pub suite: &'a str,
+    /// Its stanzas.
+    pub text: &'a str,
+}
+
+/// A candidate, by its place in the universe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub(crate) u32);
+
+impl Id {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// All candidates of an archive for one architecture.
+///
+/// The candidate for a name is its highest version over all sources; of equal ones the first.
+/// Nothing else is ever looked at.
+#[derive(Clone, Debug)]
+pub struct Universe<'a> {
+    architecture: String,
+    sources: Vec<Source<'a>>,
+    packages: Vec<Package<'a>>,
+    /// For each package, its source.
+    origins: Vec<u16>,
+    names: HashMap<&'a str, Id>,
+    /// Virtual names, with who provides them in which version, in the order of the indexes.
+    provided: HashMap<&'a str, Vec<(Id, Option<&'a str>)>>,
+}
+
+impl<'a> Universe<'a> {
+    /// Reads indexes for an architecture. Packages for others but `all` are passed over.
+    ///
+    /// # Errors
+    /// [`ResolveError::Stanza`] for the first stanza that is not sound.
+    pub fn new(architecture: &str, sources: &[Source<'a>]) -> Result<Self, ResolveError> {
+        let mut universe = Universe {
+            architecture: architecture.into(),
+            sources: sources.to_vec(),
+            packages: Vec::new(),
+            origins: Vec::new(),
+            names: HashMap::new(),
+            provided: HashMap::new(),
+        };
+        for (origin, source) in (0..).zip(sources) {
+            packages::read(source.text, |package| universe.add(package, origin))
+                .map_err(|fault| universe.fault(origin, fault))?;
+        }
+        universe.index_provides()?;
+        Ok(universe)
+    }
+
+    fn fault(&self, origin: u16, source: crate::formats::deb822::Fault) -> ResolveError {
+        ResolveError::Stanza { index: self.sources[usize::from(origin)].suite.into(), source }
+    }
+
+    fn add(&mut self, package: Package<'a>, origin: u16) {
+        if package.architecture != self.architecture && package.architecture != "all" {
+            return;
+        }
+        let next = Id(u32::try_from(self.packages.len()).expect("a text has fewer stanzas than bytes"));
+        match self.names.entry(package.name) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(next);
+                self.packages.push(package);
+                self.origins.push(origin);
+            }
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                let at = entry.get().index();
+                if version::compare(package.version, self.packages[at].version).is_gt() {
+                    self.packages[at] = package;
+                    self.origins[at] = origin;
+                }
+            }
+        }
+    }
+
+    fn index_provides(&mut self) -> Result<(), ResolveError> {
+        for (index, package) in (0..).zip(&self.packages) {
+            if package.provides.is_empty() {
+                continue;
+            }
+            let groups = relation::parse(package.provides, &self.architecture)
+                .map_err(|invalid| self.unsound(Id(index), &format!("Provides: {invalid}")))?;
+            for relation in groups.iter().flat_map(|group| &group.alternatives) {
+                let version = match relation.versions {
+                    Some((version::Operator::Equal, version)) => Some(version),
+                    _ => None,
+                };
+                self.provided.entry(relation.name).or_default().push((Id(index), version));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the error for a package whose stanza is not sound.
+    pub(crate) fn unsound(&self, id: Id, reason: &str) -> ResolveError {
+        let package = &self.packages[id.index()];
+        let fault = crate::formats::deb822::Fault::new(package.line, format!("{}: {reason}", package.name));
+        self.fault(self.origins[id.index()], fault)
+    }
+
+    /// Returns the architecture.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// Returns how many candidates there are.
+    pub fn len(&self) -> usize {
+        self.packages.len()
+    }
+
+    /// Tells whether there is no candidate.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty()
+    }
+
+    /// Returns the candidate for a name.
+    pub fn find(&self, name: &str) -> Option<Id> {
+        self.names.get(name).copied()
+    }
+
+    /// Returns a candidate.
+    pub fn package(&self, id: Id) -> &Package<'a> {
+        &self.packages[id.index()]
+    }
+
+    /// Returns the suite whose index a candidate is from.
+    pub fn suite(&self, id: Id) -> &'a str {
+        self.sources[usize::from(self.origins[id.index()])].suite
+    }
+
+    /// Returns who provides a name, and in which version.
+    pub fn providers(&self, name: &str) -> &[(Id, Option<&'a str>)] {
+        self.provided.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns all candidates in the order of the indexes.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        (0..u32::try_from(self.packages.len()).expect("counted when added")).map(Id)
+    }
+}
