@@ -3,9 +3,14 @@
 //! Pure: no clock, no environment, no files but the readers that are given. Whatever comes in is
 //! hostile until it has been checked.
 
+pub mod app_id;
+pub mod capnp;
 pub mod control;
 pub mod deb822;
 pub mod digest;
+pub mod key_file;
+pub mod manifest;
 pub mod packages;
 pub mod relation;
+pub mod spk;
 pub mod version;

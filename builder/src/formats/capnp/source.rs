@@ -1,0 +1,75 @@
+//! Bytes at an offset: from memory or from the store.
+
+use std::{cell::RefCell, io};
+
+use crate::store::Blob;
+
+/// Bytes that can be read at any offset.
+pub trait Source {
+    /// Returns the length.
+    fn size_bytes(&self) -> u64;
+
+    /// Fills the buffer from an offset.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] past the end, and what the kernel says.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl Source for &[u8] {
+    fn size_bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let end = start.checked_add(buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+/// A page is what one struct list with its names commonly takes; larger ones read more contents in vain.
+const PAGE_BYTES: u64 = 1 << 14;
+
+/// Contents in the store, read a page at a time, because a message is mostly read a word at a time.
+#[derive(Debug)]
+pub struct BlobSource {
+    blob: Blob,
+    page: RefCell<(u64, Vec<u8>)>,
+}
+
+impl BlobSource {
+    /// Reads contents of the store.
+    pub fn new(blob: Blob) -> Self {
+        BlobSource { blob, page: RefCell::default() }
+    }
+}
+
+impl Source for BlobSource {
+    fn size_bytes(&self) -> u64 {
+        self.blob.size_bytes()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if end > self.blob.size_bytes() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if buffer.len() as u64 > PAGE_BYTES {
+            return self.blob.read_at(buffer, offset).map(drop);
+        }
+        let mut page = self.page.borrow_mut();
+        let held = page.0..page.0 + page.1.len() as u64;
+        if !(held.contains(&offset) && end <= held.end) {
+            page.1.resize(PAGE_BYTES as usize, 0);
+            let got = self.blob.read_at(&mut page.1, offset);
+            page.1.truncate(*got.as_ref().unwrap_or(&0));
+            page.0 = offset;
+            got?;
+        }
+        let start = (offset - page.0) as usize;
+        buffer.copy_from_slice(&page.1[start..start + buffer.len()]);
+        Ok(())
+    }
+}
