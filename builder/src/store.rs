@@ -99,11 +99,43 @@ impl Blob {
         Ok(out)
     }
 
+    /// Writes all of it to a file, from the file's start; inside the kernel where that is possible.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn copy_to(&self, target: &File) -> io::Result<()> {
+        let mut done = 0;
+        if let Place::Pack { file, offset, size_bytes } = &self.0
+            && *size_bytes >= IN_KERNEL_BYTES
+        {
+            let (mut from, mut to) = (*offset, 0);
+            while done < *size_bytes {
+                let left = usize::try_from(size_bytes - done).unwrap_or(usize::MAX).min(1 << 30);
+                // Fails across file systems and on some network ones; reading and writing always works.
+                match rustix::fs::copy_file_range(file, Some(&mut from), target, Some(&mut to), left) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => done += count as u64,
+                }
+            }
+        }
+        let mut buffer =
+            vec![0; usize::try_from(self.size_bytes() - done).unwrap_or(usize::MAX).min(1 << 17)];
+        while done < self.size_bytes() {
+            let got = self.read_at(&mut buffer, done)?;
+            target.write_all_at(&buffer[..got], done)?;
+            done += got as u64;
+        }
+        Ok(())
+    }
+
     /// Returns a reader from the start.
     pub fn reader(&self) -> BlobReader {
         BlobReader { blob: self.clone(), offset: 0 }
     }
 }
+
+/// From this size on copying inside the kernel beats one read and one write.
+const IN_KERNEL_BYTES: u64 = 1 << 16;
 
 /// Reads a [`Blob`] from front to back.
 #[derive(Debug)]
@@ -220,6 +252,11 @@ impl Store {
         index.get(digest).cloned().map(Blob).ok_or(StoreError::Missing(*digest))
     }
 
+    /// Returns true if contents are known, so that [`Store::blob`] would give them.
+    pub fn knows(&self, digest: &Digest) -> bool {
+        self.index.read().expect("no panic holds the lock").contains_key(digest)
+    }
+
     /// Returns contents by digest, whole.
     ///
     /// # Errors
@@ -325,6 +362,19 @@ impl BundleWriter<'_> {
         self.blobs.push(PackedBlob { digest, offset, size_bytes });
     }
 
+    /// Writes over bytes of the pack that were written before, such as a header whose numbers
+    /// are known only now.
+    ///
+    /// # Errors
+    /// A full disk; a range that does not lie inside what was written.
+    pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.position) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "outside what was written"));
+        }
+        self.pack.flush()?;
+        self.pack.get_ref().as_file().write_all_at(bytes, offset)
+    }
+
     /// Appends contents and returns their digest and length.
     ///
     /// # Errors
@@ -395,6 +445,29 @@ mod tests {
         assert_eq!(other.read(&digest).expect("is known"), b"hello");
         assert!(other.load_bundle("layer", "other").is_none());
         assert_eq!(fs::read_dir(other.tmp()).expect("lists").count(), 0);
+    }
+
+    #[test]
+    fn a_pack_can_be_patched_and_copied_out() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let mut bundle = store.begin_bundle("deb", "k").expect("begins");
+        bundle.write_all(b"head----").expect("writes");
+        let big: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
+        let (digest, _) = bundle.add(&big[..]).expect("adds");
+        bundle.patch(4, b"1234").expect("patches");
+        assert!(bundle.patch(300_005, b"1234").is_err());
+        bundle.write_all(b"end").expect("writes on");
+        assert!(!store.knows(&digest));
+        let path = bundle.finish(&Tree::new()).expect("finishes");
+        assert!(store.knows(&digest));
+        let pack = fs::read(path).expect("reads");
+        assert_eq!((&pack[..8], &pack[300_008..]), (&b"head1234"[..], &b"end"[..]));
+        let target = tempfile::tempfile().expect("a file");
+        store.blob(&digest).expect("known").copy_to(&target).expect("copies");
+        let mut copy = vec![0; big.len()];
+        target.read_exact_at(&mut copy, 0).expect("reads");
+        assert_eq!((copy, target.metadata().expect("is there").len()), (big, 300_000));
     }
 
     #[test]
