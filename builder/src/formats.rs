@@ -13,4 +13,5 @@ pub mod manifest;
 pub mod packages;
 pub mod relation;
 pub mod spk;
+pub mod tar_in;
 pub mod version;

@@ -5,13 +5,13 @@
 pub mod archive;
 pub mod cli;
 pub mod formats;
+pub mod layer;
 pub mod lock;
 pub mod progress;
 pub mod recipe;
+pub mod render;
 pub mod resolve;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod trace;
 pub mod tree;
-pub mod view;

@@ -4,12 +4,12 @@
 //! [`Tree`], in path order. A tree never holds file contents; a [`Digest`] names them and the
 //! [`Store`](crate::store::Store) has them. Nothing here touches a file system.
 
+mod links;
 mod path;
 mod text;
 
 pub use path::{InvalidPath, TreePath};
 pub use text::{ParseError, parse_line, write_line};
-pub(crate) use text::{escape, unescape};
 
 use std::collections::{BTreeMap, btree_map};
 

@@ -1,0 +1,280 @@
+//! A directory as a tree, its new contents into a bundle.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::OnceLock,
+};
+
+use rustix::{
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, Stat, chmodat, fchmod, fgetxattr, fstat, openat, readlinkat,
+        statat,
+    },
+    io::Errno,
+};
+
+use super::{RenderError, directory, entry_error, failed, for_each_parallel};
+use crate::{
+    formats::digest::{Digest, Hasher},
+    store::BundleWriter,
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+/// The extended attributes that belong to a root; others are the host's or overlayfs' business.
+const XATTRS: [&str; 3] = ["security.capability", "system.posix_acl_access", "system.posix_acl_default"];
+
+/// Reads a directory as a tree and adds the contents that `known` does not hold to the bundle.
+///
+/// `known` must name only contents that whoever loads the bundle will have loaded as well, such
+/// as those of the packages ([`Unpacked::contents`](crate::unpack::Unpacked::contents)).
+/// `ids` turns the owner and group on disk into those of the tree. Links are never followed;
+/// sockets are left out; other mounts appear as empty directories. Files and directories that
+/// the caller owns but may not read get their mode changed for as long as they are read.
+///
+/// # Errors
+/// What the kernel says, naming the path; files that change meanwhile.
+pub fn scan(
+    directory: &Path,
+    bundle: &mut BundleWriter<'_>,
+    known: &HashSet<Digest>,
+    ids: &(dyn Fn(u32, u32) -> (u32, u32) + Sync),
+) -> Result<Tree, RenderError> {
+    let root = directory::open_root(directory)?;
+    let top = fstat(&root).map_err(|e| failed("read", &TreePath::root(), e))?;
+    let mut walk = Walk { root: &root, ids, device: top.st_dev, tree: Tree::new(), inodes: BTreeMap::new() };
+    walk.note(TreePath::root(), &top, Kind::Directory);
+    let mut pending = vec![TreePath::root()];
+    while let Some(path) = pending.pop() {
+        walk.list(&path, &mut pending)?;
+    }
+    let files = walk.groups();
+    let mut tree = walk.tree;
+    let found = hash(&root, &files)?;
+    let mut stored = HashSet::new();
+    for (paths, found) in files.iter().zip(found) {
+        let first = &paths[0];
+        if !known.contains(&found.digest) && stored.insert(found.digest) {
+            let file =
+                with_file(&root, first, |file| bundle.add(file).map_err(|e| entry_error("store", first, e)))?;
+            if file.0 != found.digest {
+                return Err(RenderError::Changed { path: first.clone() });
+            }
+        }
+        for path in paths {
+            let entry = tree.get_mut(path.as_bytes()).expect("the walk has put it there");
+            entry.xattrs.clone_from(&found.xattrs);
+            let hard_link = (path != first).then(|| first.clone());
+            entry.kind = Kind::File { digest: found.digest, size_bytes: found.size_bytes, hard_link };
+        }
+    }
+    Ok(tree)
+}
+
+struct Walk<'a> {
+    root: &'a OwnedFd,
+    ids: &'a (dyn Fn(u32, u32) -> (u32, u32) + Sync),
+    device: u64,
+    tree: Tree,
+    /// Device and inode of each regular file.
+    inodes: BTreeMap<TreePath, (u64, u64)>,
+}
+
+impl Walk<'_> {
+    fn note(&mut self, path: TreePath, stat: &Stat, kind: Kind) {
+        let (uid, gid) = (self.ids)(stat.st_uid, stat.st_gid);
+        let mtime_s = stat.st_mtime;
+        let mode = stat.st_mode & 0o7777;
+        self.tree.insert(path, Entry { kind, mode, uid, gid, mtime_s, xattrs: BTreeMap::new() });
+    }
+
+    fn list(&mut self, directory: &TreePath, pending: &mut Vec<TreePath>) -> Result<(), RenderError> {
+        let (fd, closed) = self.open(directory)?;
+        let xattrs = xattrs(&fd).map_err(|e| failed("read the attributes of", directory, e))?;
+        self.tree.get_mut(directory.as_bytes()).expect("noted before it is listed").xattrs = xattrs;
+        let entries = Dir::read_from(&fd).map_err(|e| failed("list", directory, e))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| failed("list", directory, e))?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                let path = directory.join(name).map_err(RenderError::Name)?;
+                self.enter(&fd, path, pending)?;
+            }
+        }
+        if let Some(mode) = closed {
+            fchmod(&fd, mode).map_err(|e| failed("restore the mode of", directory, e))?;
+        }
+        Ok(())
+    }
+
+    /// Opens a directory; the second value is the mode to restore if it had to be changed for that.
+    fn open(&self, path: &TreePath) -> Result<(OwnedFd, Option<Mode>), RenderError> {
+        let failed = |e| failed("open", path, e);
+        let entry = self.tree.get(path.as_bytes()).expect("noted before it is opened");
+        let closed = entry.mode & 0o500 != 0o500;
+        let parent = path.parent_bytes().filter(|_| closed);
+        match directory::open(self.root, path.as_bytes()) {
+            // Searching it needs the x bit too, which opening does not.
+            Ok(fd) if !closed => Ok((fd, None)),
+            Ok(fd) => match statat(&fd, ".", AtFlags::empty()) {
+                Ok(_) => Ok((fd, None)),
+                Err(_) => {
+                    fchmod(&fd, Mode::from_raw_mode(entry.mode | 0o500)).map_err(failed)?;
+                    Ok((fd, Some(Mode::from_raw_mode(entry.mode))))
+                }
+            },
+            Err(Errno::ACCESS) if parent.is_some() => {
+                let parent = directory::open(self.root, parent.expect("just seen")).map_err(failed)?;
+                let mode = Mode::from_raw_mode(entry.mode | 0o500);
+                chmodat(&parent, path.file_name(), mode, AtFlags::empty()).map_err(failed)?;
+                let fd = directory::open(self.root, path.as_bytes()).map_err(failed)?;
+                Ok((fd, Some(Mode::from_raw_mode(entry.mode))))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        parent: &OwnedFd,
+        path: TreePath,
+        pending: &mut Vec<TreePath>,
+    ) -> Result<(), RenderError> {
+        let name = path.file_name();
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed("read", &path, e))?;
+        let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                if stat.st_dev == self.device {
+                    pending.push(path.clone());
+                }
+                Kind::Directory
+            }
+            FileType::RegularFile => {
+                self.inodes.insert(path.clone(), (stat.st_dev, stat.st_ino));
+                // The digest follows when all files are known.
+                Kind::File { digest: Digest([0; 32]), size_bytes: 0, hard_link: None }
+            }
+            FileType::Symlink => {
+                let target = readlinkat(parent, name, Vec::new()).map_err(|e| failed("read", &path, e))?;
+                Kind::Symlink { target: target.into_bytes() }
+            }
+            FileType::Fifo => Kind::Fifo,
+            FileType::CharacterDevice => Kind::CharacterDevice { major: device.0, minor: device.1 },
+            FileType::BlockDevice => Kind::BlockDevice { major: device.0, minor: device.1 },
+            // A socket is the trace of a running program, not a part of a root.
+            _ => return Ok(()),
+        };
+        self.note(path, &stat, kind);
+        Ok(())
+    }
+
+    /// Returns the names of each inode, in path order.
+    fn groups(&self) -> Vec<Vec<TreePath>> {
+        let mut at: HashMap<(u64, u64), usize> = HashMap::new();
+        let mut groups: Vec<Vec<TreePath>> = Vec::new();
+        for (path, inode) in &self.inodes {
+            let index = *at.entry(*inode).or_insert(groups.len());
+            if index == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[index].push(path.clone());
+        }
+        groups
+    }
+}
+
+struct Found {
+    digest: Digest,
+    size_bytes: u64,
+    xattrs: Xattrs,
+}
+
+type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Digests the files on all cores; one answer a group.
+fn hash(root: &OwnedFd, groups: &[Vec<TreePath>]) -> Result<Vec<Found>, RenderError> {
+    let found: Vec<OnceLock<Found>> = groups.iter().map(|_| OnceLock::new()).collect();
+    let work: Vec<_> = groups.iter().zip(&found).collect();
+    for_each_parallel(&work, |(paths, slot)| {
+        let path = &paths[0];
+        let answer = with_file(root, path, |file| {
+            let xattrs = xattrs(file).map_err(|e| failed("read the attributes of", path, e))?;
+            let (digest, size_bytes) = digest(file).map_err(|e| entry_error("read", path, e))?;
+            Ok(Found { digest, size_bytes, xattrs })
+        })?;
+        // Each slot is worked on once.
+        let _ = slot.set(answer);
+        Ok(())
+    })?;
+    Ok(found.into_iter().map(|slot| slot.into_inner().expect("all work is done")).collect())
+}
+
+fn digest(mut file: &File) -> io::Result<(Digest, u64)> {
+    let mut hasher = Hasher::new(io::sink());
+    let mut buffer = [0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hasher.write_all(&buffer[..count])?,
+        }
+    }
+    let (digest, size_bytes, _) = hasher.finish();
+    Ok((digest, size_bytes))
+}
+
+/// Opens a regular file for reading, gives it to `read`, and leaves its mode as it was.
+fn with_file<T>(
+    root: &OwnedFd,
+    path: &TreePath,
+    read: impl FnOnce(&File) -> Result<T, RenderError>,
+) -> Result<T, RenderError> {
+    let failed = |e| failed("open", path, e);
+    let parent = path.parent_bytes().expect("a file is not the root");
+    let parent = directory::open(root, parent).map_err(failed)?;
+    // Not blocking, should it have become a pipe meanwhile.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = || openat(&parent, path.file_name(), flags, Mode::empty());
+    let mut closed = None;
+    let fd = match open() {
+        Err(Errno::ACCESS) => {
+            let stat = statat(&parent, path.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+                return Err(RenderError::Changed { path: path.clone() });
+            }
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+            chmodat(&parent, path.file_name(), mode | Mode::RUSR, AtFlags::empty()).map_err(failed)?;
+            closed = Some(mode);
+            open()
+        }
+        other => other,
+    };
+    let file = File::from(fd.map_err(failed)?);
+    let stat = fstat(&file).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(RenderError::Changed { path: path.clone() });
+    }
+    let answer = read(&file);
+    if let Some(mode) = closed {
+        fchmod(&file, mode).map_err(failed)?;
+    }
+    answer
+}
+
+fn xattrs(fd: impl AsFd) -> rustix::io::Result<Xattrs> {
+    let mut found = Xattrs::new();
+    for name in XATTRS {
+        let mut value = [0_u8; 1024];
+        match fgetxattr(fd.as_fd(), name, &mut value[..]) {
+            Ok(length) => {
+                found.insert(name.as_bytes().to_vec(), value[..length].to_vec());
+            }
+            Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}

@@ -1,5 +1,0 @@
-//! Runs the exercise over the view and gathers what was used.
-
-mod used_list;
-
-pub use used_list::{UsedLine, UsedList, UsedListError};
