@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod cli;
+pub mod download;
 pub mod formats;
 pub mod layer;
 pub mod lock;

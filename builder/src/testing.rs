@@ -4,7 +4,24 @@
 //! Only there with the feature `testing`, which the package turns on for its own tests. Takes
 //! words and gives bytes, directories and URLs; nothing of it ends up in a release. Everything
 //! panics on a fault, since a test can do nothing better.
+//!
+//! ```
+//! use tinyroot::testing::{MadeArchive, Server, deb};
+//!
+//! let directory = tempfile::tempdir().unwrap();
+//! let hello = deb("hello").field("Depends", "libc6 (>= 2.36)").file("usr/bin/hello", 0o755, "hi\n");
+//! let made = MadeArchive::new("bookworm").add(hello).add(deb("libc6").version("2.36-9")).write(directory.path());
+//! let server = Server::start(directory.path());
+//! // made.keyring is a file for --keyring, server.url() one for --mirror
+//! # assert!(made.keyring.exists() && server.url().starts_with("http://127.0.0.1:"));
+//! ```
 
+mod archive;
 mod deb;
+mod key;
+mod server;
 
+pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
 pub use deb::{Compression, Deb, deb};
+pub use key::{KEY_TIME_S, Key};
+pub use server::{Fault, Request, Server};

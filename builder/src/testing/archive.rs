@@ -1,0 +1,202 @@
+//! Makes signed archives in a directory.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Compression, Deb, Key, deb::compress};
+use crate::formats::digest::Digest;
+
+/// When made archives are made unless they say so: the beginning of 2024.
+pub const ARCHIVE_TIME_S: i64 = 1_704_067_200;
+
+/// One suite of an archive to be. Several can be written into one directory and share its pool.
+#[derive(Clone, Debug)]
+pub struct MadeArchive {
+    suite: String,
+    codename: String,
+    architecture: String,
+    components: Vec<String>,
+    debs: Vec<(String, Deb)>,
+    fields: Vec<(String, String)>,
+    key: Key,
+    date_s: i64,
+    valid_until_s: Option<i64>,
+    by_hash: bool,
+    compressions: Vec<Compression>,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The directory, to be given as a mirror.
+    pub directory: PathBuf,
+    /// The public key, armored, in a file.
+    pub keyring: PathBuf,
+}
+
+impl MadeArchive {
+    /// Begins a suite without packages, for amd64, with the component `main`, signed by `Key::new(1)`.
+    pub fn new(suite: &str) -> Self {
+        MadeArchive {
+            suite: suite.into(),
+            codename: suite.into(),
+            architecture: "amd64".into(),
+            components: vec!["main".into()],
+            debs: Vec::new(),
+            fields: Vec::new(),
+            key: Key::new(1),
+            date_s: ARCHIVE_TIME_S,
+            valid_until_s: None,
+            by_hash: true,
+            compressions: vec![Compression::Xz],
+        }
+    }
+
+    /// Adds a package to `main`.
+    pub fn add(self, deb: Deb) -> Self {
+        self.add_to("main", deb)
+    }
+
+    /// Adds a package to a component.
+    pub fn add_to(mut self, component: &str, deb: Deb) -> Self {
+        if !self.components.iter().any(|known| known == component) {
+            self.components.push(component.into());
+        }
+        self.debs.push((component.into(), deb));
+        self
+    }
+
+    /// Sets the architecture of the indexes.
+    pub fn architecture(mut self, architecture: &str) -> Self {
+        self.architecture = architecture.into();
+        self
+    }
+
+    /// Names another codename and suite in the Release file than in its path.
+    pub fn calling_itself(mut self, codename: &str) -> Self {
+        self.codename = codename.into();
+        self
+    }
+
+    /// Adds a field to the Release file.
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// Signs with another key.
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Sets Date and the time of the signature.
+    pub fn date_s(mut self, date_s: i64) -> Self {
+        self.date_s = date_s;
+        self
+    }
+
+    /// Sets Valid-Until.
+    pub fn valid_until_s(mut self, valid_until_s: i64) -> Self {
+        self.valid_until_s = Some(valid_until_s);
+        self
+    }
+
+    /// Leaves out the copies by digest.
+    pub fn without_by_hash(mut self) -> Self {
+        self.by_hash = false;
+        self
+    }
+
+    /// Chooses in which forms the indexes are there.
+    pub fn compressions(mut self, compressions: &[Compression]) -> Self {
+        self.compressions = compressions.to_vec();
+        self
+    }
+
+    /// Returns the path of a package in the pool: below `pool/updates/` in a security suite, as
+    /// Debian has it.
+    pub fn path(&self, component: &str, deb: &Deb) -> String {
+        let name = deb.get("Package");
+        let updates = if self.suite.ends_with("-security") { "updates/" } else { "" };
+        format!("pool/{updates}{component}/{}/{name}/{}", &name[..1], deb.file_name())
+    }
+
+    /// Returns the stanzas of a component, as its Packages index has them.
+    pub fn packages(&self, component: &str) -> String {
+        let mut out = String::new();
+        for (_, deb) in self.debs.iter().filter(|(of, _)| of == component) {
+            let bytes = deb.build();
+            let (path, digest) = (self.path(component, deb), Digest::of(&bytes));
+            let stanza = deb.stanza();
+            write!(out, "{stanza}Filename: {path}\nSize: {}\nSHA256: {digest}\n\n", bytes.len())
+                .expect("a string takes it");
+        }
+        out
+    }
+
+    /// Writes pool, indexes, InRelease and key below a directory.
+    pub fn write(&self, directory: &Path) -> Made {
+        for (component, deb) in &self.debs {
+            put(&directory.join(self.path(component, deb)), &deb.build());
+        }
+        let dist = directory.join("dists").join(&self.suite);
+        let mut listed = String::new();
+        for component in &self.components {
+            let text = self.packages(component);
+            let below = format!("{component}/binary-{}", self.architecture);
+            let mut list = |name: &str, bytes: &[u8], present: bool| {
+                let digest = Digest::of(bytes);
+                writeln!(listed, " {digest} {} {below}/{name}", bytes.len()).expect("a string takes it");
+                if present {
+                    put(&dist.join(&below).join(name), bytes);
+                    if self.by_hash {
+                        put(&dist.join(&below).join(format!("by-hash/SHA256/{digest}")), bytes);
+                    }
+                }
+            };
+            list("Packages", text.as_bytes(), self.compressions.contains(&Compression::None));
+            for compression in self.compressions.iter().filter(|&&c| c != Compression::None) {
+                let (extension, bytes) = compress(*compression, text.as_bytes());
+                list(&format!("Packages{extension}"), &bytes, true);
+            }
+        }
+        put(&dist.join("InRelease"), self.key.sign(&self.release(&listed), self.date_s).as_bytes());
+        let keyring = directory.join("keyring.asc");
+        put(&keyring, self.key.armored().as_bytes());
+        Made { directory: directory.into(), keyring }
+    }
+
+    fn release(&self, listed: &str) -> String {
+        let mut text = format!(
+            "Origin: Made\nLabel: Made\nSuite: {0}\nCodename: {0}\nDate: {1}\n",
+            self.codename,
+            rfc_time(self.date_s)
+        );
+        if let Some(until_s) = self.valid_until_s {
+            text += &format!("Valid-Until: {}\n", rfc_time(until_s));
+        }
+        if self.by_hash {
+            text += "Acquire-By-Hash: yes\n";
+        }
+        text += &format!("Architectures: {}\nComponents: {}\n", self.architecture, self.components.join(" "));
+        for (name, value) in &self.fields {
+            text += &format!("{name}: {value}\n");
+        }
+        text + "Description: made for a test\nSHA256:\n" + listed
+    }
+}
+
+/// Returns a time as Release files have it.
+fn rfc_time(time_s: i64) -> String {
+    let time = jiff::Timestamp::from_second(time_s).expect("a time in range");
+    time.strftime("%a, %d %b %Y %H:%M:%S UTC").to_string()
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().expect("a path below a directory")).expect("makes a directory");
+    fs::write(path, bytes).expect("writes a file");
+}

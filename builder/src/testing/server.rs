@@ -1,0 +1,244 @@
+//! Serves a directory on the loopback, and misbehaves on request.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::formats::digest::Digest;
+
+/// How a request is answered wrongly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// With another status and no body.
+    Status(u16),
+    /// With so many bytes, then silence.
+    Stall(usize),
+    /// With so many bytes of those announced, then a closed connection.
+    CutOff(usize),
+    /// With so many bytes, as if they were all.
+    Short(usize),
+    /// With the first byte changed.
+    WrongBytes,
+    /// With what is asked for, followed by zeros that never end.
+    Endless,
+    /// From the start although a later part was asked for.
+    NoRanges,
+    /// With a redirection to another URL.
+    Redirect(String),
+}
+
+/// A request, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The path below the server's URL, without a leading slash, decoded.
+    pub path: String,
+    /// The Range header, or nothing.
+    pub range: String,
+    /// Whether it asked for a changed version only.
+    pub conditional: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    directory: PathBuf,
+    /// By path, `*` for all; how often still.
+    faults: Mutex<HashMap<String, (Fault, usize)>>,
+    requests: Mutex<Vec<Request>>,
+    stop: AtomicBool,
+}
+
+/// A server, until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    state: Arc<State>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves a directory at a free port.
+    pub fn start(directory: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds a port");
+        let address = listener.local_addr().expect("has an address");
+        let state = Arc::new(State {
+            directory: directory.into(),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            stop: AtomicBool::new(false),
+        });
+        let shared = state.clone();
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let shared = shared.clone();
+                // A client that goes away is what some tests are about.
+                thread::spawn(move || stream.and_then(|stream| shared.answer(&stream)));
+            }
+        });
+        Server { address, state, thread: Some(thread) }
+    }
+
+    /// Returns the base URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers all requests for a path wrongly; `*` stands for every path without a fault of its own.
+    pub fn fault(&self, path: &str, fault: Fault) {
+        self.fault_times(path, fault, usize::MAX);
+    }
+
+    /// Answers the next so many requests for a path wrongly.
+    pub fn fault_times(&self, path: &str, fault: Fault, times: usize) {
+        self.state.faults.lock().expect("no panic holds the lock").insert(path.into(), (fault, times));
+    }
+
+    /// Answers everything rightly again.
+    pub fn heal(&self) {
+        self.state.faults.lock().expect("no panic holds the lock").clear();
+    }
+
+    /// Returns the requests since the last call.
+    pub fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.state.requests.lock().expect("no panic holds the lock"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for a connection.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl State {
+    fn next_fault(&self, path: &str) -> Option<Fault> {
+        let mut faults = self.faults.lock().expect("no panic holds the lock");
+        let key = if faults.contains_key(path) { path } else { "*" };
+        let (fault, times) = faults.get_mut(key)?;
+        let fault = fault.clone();
+        *times -= 1;
+        if *times == 0 {
+            faults.remove(key);
+        }
+        Some(fault)
+    }
+
+    fn answer(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut lines = BufReader::new(stream).lines();
+        let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        let path = decode(first.split(' ').nth(1).unwrap_or_default().trim_start_matches('/'));
+        let mut headers = HashMap::new();
+        for line in lines {
+            let line = line?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let known = headers.get("if-none-match").cloned().unwrap_or_default();
+        let range = headers.get("range").cloned().unwrap_or_default();
+        self.requests.lock().expect("no panic holds the lock").push(Request {
+            path: path.clone(),
+            range: range.clone(),
+            conditional: !known.is_empty(),
+        });
+        let fault = self.next_fault(&path);
+        let inside = !path.split('/').any(|part| part == "..");
+        let bytes = fs::read(self.directory.join(&path)).ok().filter(|_| inside);
+        self.reply(stream, fault, bytes, &range, &known)
+    }
+
+    fn reply(
+        &self,
+        mut out: &TcpStream,
+        fault: Option<Fault>,
+        bytes: Option<Vec<u8>>,
+        range: &str,
+        known: &str,
+    ) -> io::Result<()> {
+        let end = "Connection: close\r\n\r\n";
+        match &fault {
+            Some(Fault::Status(status)) => {
+                return write!(out, "HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n{end}");
+            }
+            Some(Fault::Redirect(url)) => {
+                let head = "HTTP/1.1 302 Found\r\nContent-Length: 0";
+                return write!(out, "{head}\r\nLocation: {url}\r\n{end}");
+            }
+            _ => {}
+        }
+        let Some(mut bytes) = bytes else {
+            return write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n{end}");
+        };
+        let tag = format!("\"{}\"", Digest::of(&bytes));
+        if tag == known {
+            return write!(out, "HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{end}");
+        }
+        let start = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')?.parse().ok());
+        let start = start.filter(|_| fault != Some(Fault::NoRanges)).unwrap_or(0);
+        let whole = bytes.len();
+        if start > 0 && start >= whole {
+            return write!(out, "HTTP/1.1 416 Range\r\nContent-Length: 0\r\n{end}");
+        }
+        bytes.drain(..start);
+        match &fault {
+            Some(Fault::WrongBytes) if !bytes.is_empty() => bytes[0] ^= 1,
+            Some(Fault::Short(length)) => bytes.truncate(*length),
+            _ => {}
+        }
+        let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
+        write!(out, "HTTP/1.1 {status}\r\nETag: {tag}\r\n")?;
+        if start > 0 {
+            write!(out, "Content-Range: bytes {start}-{}/{whole}\r\n", whole - 1)?;
+        }
+        if fault != Some(Fault::Endless) {
+            write!(out, "Content-Length: {}\r\n", bytes.len())?;
+        }
+        write!(out, "{end}")?;
+        match fault {
+            Some(Fault::CutOff(length)) => out.write_all(&bytes[..length.min(bytes.len())]),
+            Some(Fault::Stall(length)) => {
+                out.write_all(&bytes[..length.min(bytes.len())])?;
+                while !self.stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Ok(())
+            }
+            Some(Fault::Endless) => {
+                out.write_all(&bytes)?;
+                // Until the client has had enough.
+                while !self.stop.load(Ordering::Relaxed) {
+                    out.write_all(&[0; 4096])?;
+                }
+                Ok(())
+            }
+            _ => out.write_all(&bytes),
+        }
+    }
+}
+
+/// Undoes percent-encoding.
+fn decode(path: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).unwrap_or(0);
+        out.push(if byte == b'%' { u8::try_from(digit() * 16 + digit()).expect("two digits") } else { byte });
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
