@@ -15,4 +15,6 @@ pub mod resolve;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 pub mod tree;
+pub mod view;

@@ -10,6 +10,7 @@ mod text;
 
 pub use path::{InvalidPath, TreePath};
 pub use text::{ParseError, parse_line, write_line};
+pub(crate) use text::{escape, unescape};
 
 use std::collections::{BTreeMap, btree_map};
 

@@ -1,0 +1,465 @@
+//! A tree to be walked and read, its uses noted: what a traced app sees as its root.
+//!
+//! Comes in: a [`Tree`] and the store with its contents. Goes out: answers to the questions a kernel
+//! asks of a file system, and as evidence what was used ([`View::uses`]) and what of a pruned part
+//! was missed ([`View::misses`]). It knows no FUSE ([`fuse`] is the skin), never writes, and opens no
+//! path: contents come through files that the store holds open.
+
+pub mod callers;
+mod evidence;
+pub mod fuse;
+mod wire;
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, OnceLock},
+};
+
+use rustix::io::Errno;
+
+pub use evidence::{Kinds, Miss, OnMiss, Pruned, UnknownKind, Use};
+
+use crate::{
+    formats::digest::Digest,
+    store::{Blob, Store, StoreError},
+    tree::{Entry, Kind, Tree, TreePath},
+};
+use callers::{ByProc, Programs};
+use evidence::Recorder;
+
+/// What a view shows beside its tree, and what it notes.
+pub struct Options {
+    /// Owner and group that every node shows, as numbers of the mount's user namespace. The owner's
+    /// mode bits are widened so that it may read what anyone may.
+    pub owner: (u32, u32),
+    /// Whether uses are to be noted; misses are noted in any case.
+    pub record: bool,
+    /// What was pruned from the tree, so that asking for it is a miss.
+    pub pruned: Option<Arc<Pruned>>,
+    /// Is told each miss.
+    pub on_miss: Option<OnMiss>,
+    /// Tells programs from threads.
+    pub programs: Box<dyn Programs>,
+}
+
+impl Default for Options {
+    /// All nodes owned by 0:0, uses noted, programs by the host's `/proc`.
+    fn default() -> Self {
+        let programs = Box::new(ByProc::default());
+        Options { owner: (0, 0), record: true, pruned: None, on_miss: None, programs }
+    }
+}
+
+/// A node of a view: a directory, or a file with all its hard links. The same for the life of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// The root directory.
+    pub const ROOT: NodeId = NodeId(0);
+
+    /// Returns the node's number as a kernel counts: from 1, the root's.
+    pub fn number(self) -> u64 {
+        u64::from(self.0) + 1
+    }
+
+    /// Returns the node of such a number; `None` where it can be none.
+    pub fn from_number(number: u64) -> Option<Self> {
+        u32::try_from(number.checked_sub(1)?).ok().map(NodeId)
+    }
+}
+
+/// The type of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeType {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+/// What stat tells of a node. It never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Its type.
+    pub node_type: NodeType,
+    /// Permission bits, without type bits.
+    pub mode: u32,
+    /// Number of names; for a directory 2 and one for each directory in it.
+    pub links: u32,
+    /// Length of a file's contents or a link's target.
+    pub size_bytes: u64,
+    /// Modification time in seconds since 1970.
+    pub mtime_s: i64,
+    /// Major and minor number of a device; else 0, 0.
+    pub device: (u32, u32),
+}
+
+/// A question that gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The kernel asked for a node that was never told to it.
+    #[error("no such node")]
+    NoNode,
+    /// Something other than a directory was searched or listed.
+    #[error("not a directory")]
+    NotADirectory,
+    /// A directory was opened as a file.
+    #[error("a directory")]
+    IsADirectory,
+    /// Something without contents or target was asked for them.
+    #[error("a node of the wrong type")]
+    WrongType,
+    /// A change was tried.
+    #[error("the root is read-only")]
+    ReadOnly,
+    /// The store lacks contents.
+    #[error("cannot open contents")]
+    Contents(#[source] StoreError),
+    /// Contents cannot be read.
+    #[error("cannot read contents")]
+    Read(#[source] io::Error),
+}
+
+impl Refusal {
+    /// Returns the error number that an app is given.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Refusal::NoNode => Errno::STALE,
+            Refusal::NotADirectory => Errno::NOTDIR,
+            Refusal::IsADirectory => Errno::ISDIR,
+            Refusal::WrongType => Errno::INVAL,
+            Refusal::ReadOnly => Errno::ROFS,
+            Refusal::Contents(_) | Refusal::Read(_) => Errno::IO,
+        }
+    }
+
+    /// Returns true if this is our fault and not the app's.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Refusal::NoNode | Refusal::Contents(_) | Refusal::Read(_))
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenMode {
+    /// To run it.
+    pub executing: bool,
+    /// To change it.
+    pub writing: bool,
+}
+
+enum Body {
+    /// Names in it, by their indexes, sorted by their last component.
+    Directory {
+        parent: NodeId,
+        names: Vec<u32>,
+    },
+    File {
+        digest: Digest,
+        blob: OnceLock<Blob>,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
+    Other,
+}
+
+struct Node {
+    attributes: Attributes,
+    body: Body,
+}
+
+struct Name {
+    path: TreePath,
+    node: NodeId,
+}
+
+/// A tree to be walked and read. Shared by threads, and by mounts that follow one another.
+pub struct View {
+    store: Arc<Store>,
+    owner: (u32, u32),
+    /// Every path of the tree, in its order; the root first.
+    names: Vec<Name>,
+    /// By the index of a node's first name.
+    nodes: HashMap<u32, Node>,
+    size_bytes: u64,
+    recorder: Recorder,
+}
+
+impl View {
+    /// Returns a view of a tree. Missing parents are shown as directories of mode 0755. Nothing is noted before
+    /// [`View::start_recording`].
+    pub fn new(tree: Arc<Tree>, store: Arc<Store>, options: Options) -> Self {
+        let mut whole = Arc::clone(&tree);
+        if tree.get(b"").is_none() || tree.iter().any(|(p, _)| lacks_parent(&tree, p)) {
+            Arc::make_mut(&mut whole).add_parents(0);
+            let root = TreePath::root();
+            if whole.get(b"").is_none() {
+                Arc::make_mut(&mut whole).insert(root, Entry::directory(0));
+            }
+        }
+        let (names, nodes) = index(&whole);
+        let Options { owner, record, pruned, on_miss, programs } = options;
+        let recorder = Recorder::new(names.len(), record, pruned, on_miss, programs);
+        View { store, owner, names, nodes, size_bytes: whole.size_bytes(), recorder }
+    }
+
+    /// Starts to note uses. What was asked before is not kept by the kernel and will be asked again.
+    pub fn start_recording(&self) {
+        self.recorder.set_recording(true);
+    }
+
+    /// Stops to note uses: before a sandbox is set up on the view anew.
+    pub fn stop_recording(&self) {
+        self.recorder.set_recording(false);
+    }
+
+    /// Sets the exercise step that uses from now on belong to; `start` until then.
+    pub fn mark(&self, step: &str) {
+        self.recorder.mark(step);
+    }
+
+    /// Returns what was used so far, in path order; absent paths among the rest. The root itself is not listed.
+    pub fn uses(&self) -> Vec<Use> {
+        let mut uses = self.recorder.absent();
+        for (index, name) in self.names.iter().enumerate().skip(1) {
+            let is_directory = matches!(self.nodes[&name.node.0].body, Body::Directory { .. });
+            let index = u32::try_from(index).expect("names are counted in u32");
+            uses.extend(self.recorder.use_of(&name.path, index, name.node.0, is_directory));
+        }
+        uses.sort_by(|a, b| a.path.cmp(&b.path));
+        uses
+    }
+
+    /// Returns the misses in the order they happened, without the first `since`. Each path is named once.
+    pub fn misses(&self, since: usize) -> Vec<Miss> {
+        self.recorder.misses(since)
+    }
+
+    /// Returns owner and group of every node.
+    pub fn owner(&self) -> (u32, u32) {
+        self.owner
+    }
+
+    /// Returns whether the kernel may keep answers.
+    pub fn caching(&self) -> bool {
+        self.recorder.caching()
+    }
+
+    /// Returns the number of nodes and the sum of the sizes of files.
+    pub fn totals(&self) -> (u64, u64) {
+        (self.nodes.len() as u64, self.size_bytes)
+    }
+
+    fn node(&self, id: NodeId) -> Result<&Node, Refusal> {
+        self.nodes.get(&id.0).ok_or(Refusal::NoNode)
+    }
+
+    fn find(&self, names: &[u32], wanted: &[u8]) -> Option<u32> {
+        let name = |index: &u32| self.names[*index as usize].path.file_name();
+        names.binary_search_by(|index| name(index).cmp(wanted)).ok().map(|at| names[at])
+    }
+
+    /// Looks a name up in a directory, `None` if it is not there. Notes that the directory was passed and the name
+    /// was found or is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::NoNode`], [`Refusal::NotADirectory`].
+    pub fn lookup(&self, thread: u32, parent: NodeId, name: &[u8]) -> Result<Option<NodeId>, Refusal> {
+        let Body::Directory { names, .. } = &self.node(parent)?.body else {
+            return Err(Refusal::NotADirectory);
+        };
+        self.recorder.note(parent.0, Kinds::TRAVERSED, thread);
+        let Some(index) = self.find(names, name) else {
+            if let Ok(path) = self.names[parent.0 as usize].path.join(name) {
+                self.recorder.note_absent(path, thread);
+            }
+            return Ok(None);
+        };
+        self.recorder.note(index, Kinds::STAT, thread);
+        Ok(Some(self.names[index as usize].node))
+    }
+
+    /// Returns what stat tells.
+    ///
+    /// # Errors
+    /// [`Refusal::NoNode`].
+    pub fn attributes(&self, id: NodeId) -> Result<Attributes, Refusal> {
+        Ok(self.node(id)?.attributes)
+    }
+
+    /// Returns a symbolic link's target.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongType`] for all else.
+    pub fn read_link(&self, thread: u32, id: NodeId) -> Result<&[u8], Refusal> {
+        match &self.node(id)?.body {
+            Body::Symlink { target } => {
+                self.recorder.note(id.0, Kinds::READ_LINK, thread);
+                Ok(target)
+            }
+            _ => Err(Refusal::WrongType),
+        }
+    }
+
+    /// Opens a file: notes how. Reading needs no opening.
+    ///
+    /// # Errors
+    /// [`Refusal::ReadOnly`] for writing, [`Refusal::IsADirectory`], [`Refusal::WrongType`].
+    pub fn open(&self, thread: u32, id: NodeId, mode: OpenMode) -> Result<(), Refusal> {
+        match &self.node(id)?.body {
+            Body::File { .. } if mode.writing => {
+                self.recorder.note(id.0, Kinds::WRITTEN, thread);
+                Err(Refusal::ReadOnly)
+            }
+            Body::File { .. } => {
+                let kind = if mode.executing { Kinds::EXECUTED } else { Kinds::OPENED };
+                self.recorder.note(id.0, kind, thread);
+                Ok(())
+            }
+            Body::Directory { .. } => Err(Refusal::IsADirectory),
+            _ => Err(Refusal::WrongType),
+        }
+    }
+
+    /// Reads a file at an offset; a short count means the end. Contents are fetched from the store by the first read.
+    ///
+    /// # Errors
+    /// [`Refusal::Contents`], [`Refusal::Read`]; [`Refusal::WrongType`] for what is no file.
+    pub fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, Refusal> {
+        let Body::File { digest, blob } = &self.node(id)?.body else { return Err(Refusal::WrongType) };
+        let blob = match blob.get() {
+            Some(blob) => blob,
+            None => {
+                let found = self.store.blob(digest).map_err(Refusal::Contents)?;
+                blob.get_or_init(|| found)
+            }
+        };
+        blob.read_at(buffer, offset).map_err(Refusal::Read)
+    }
+
+    /// Opens a directory to be listed: notes it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotADirectory`].
+    pub fn open_directory(&self, thread: u32, id: NodeId) -> Result<(), Refusal> {
+        match &self.node(id)?.body {
+            Body::Directory { .. } => {
+                self.recorder.note(id.0, Kinds::LISTED, thread);
+                Ok(())
+            }
+            _ => Err(Refusal::NotADirectory),
+        }
+    }
+
+    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name.
+    ///
+    /// # Errors
+    /// [`Refusal::NotADirectory`].
+    pub fn entries(
+        &self,
+        id: NodeId,
+        skip: usize,
+    ) -> Result<impl Iterator<Item = (&[u8], NodeId, NodeType)>, Refusal> {
+        let Body::Directory { parent, names } = &self.node(id)?.body else {
+            return Err(Refusal::NotADirectory);
+        };
+        let dots =
+            [(&b"."[..], id, NodeType::Directory), (&b".."[..], *parent, NodeType::Directory)].into_iter();
+        let rest = names.get(skip.saturating_sub(2)..).unwrap_or_default().iter().map(|index| {
+            let name = &self.names[*index as usize];
+            (name.path.file_name(), name.node, self.nodes[&name.node.0].attributes.node_type)
+        });
+        Ok(dots.skip(skip).chain(rest))
+    }
+}
+
+fn lacks_parent(tree: &Tree, path: &TreePath) -> bool {
+    path.parent_bytes().is_some_and(|parent| tree.get(parent).is_none())
+}
+
+/// Numbers the tree's paths and joins hard links to nodes.
+fn index(tree: &Tree) -> (Vec<Name>, HashMap<u32, Node>) {
+    let mut names: Vec<Name> = Vec::with_capacity(tree.len());
+    let mut nodes: HashMap<u32, Node> = HashMap::with_capacity(tree.len());
+    let mut by_path: HashMap<&[u8], u32> = HashMap::with_capacity(tree.len());
+    for (path, entry) in tree.iter() {
+        let index = u32::try_from(names.len()).expect("a tree has fewer than 2^32 entries");
+        let parent = path.parent_bytes().and_then(|parent| by_path.get(parent)).copied().unwrap_or(0);
+        let first = match &entry.kind {
+            Kind::File { hard_link: Some(first), digest, .. } => {
+                let first = by_path.get(first.as_bytes()).copied();
+                first.filter(
+                    |i| matches!(nodes.get(i), Some(Node { body: Body::File { digest: d, .. }, .. }) if d == digest),
+                )
+            }
+            _ => None,
+        };
+        match first.and_then(|first| nodes.get_mut(&first)) {
+            Some(node) => node.attributes.links += 1,
+            None => {
+                nodes.insert(index, node(entry, NodeId(parent)));
+            }
+        }
+        if index > 0
+            && let Some(Node { attributes, body: Body::Directory { names, .. } }) = nodes.get_mut(&parent)
+        {
+            names.push(index);
+            attributes.links += u32::from(entry.kind.is_directory());
+        }
+        by_path.insert(path.as_bytes(), index);
+        names.push(Name { path: path.clone(), node: NodeId(first.unwrap_or(index)) });
+    }
+    for node in nodes.values_mut() {
+        if let Body::Directory { names: children, .. } = &mut node.body {
+            // A tree sorts whole paths: `a-b` comes before `a/c`, so names are not in order yet.
+            children
+                .sort_by(|a, b| names[*a as usize].path.file_name().cmp(names[*b as usize].path.file_name()));
+        }
+    }
+    (names, nodes)
+}
+
+fn node(entry: &Entry, parent: NodeId) -> Node {
+    let (node_type, size_bytes, device, body) = match &entry.kind {
+        Kind::Directory => (NodeType::Directory, 4096, (0, 0), Body::Directory { parent, names: Vec::new() }),
+        Kind::File { digest, size_bytes, .. } => {
+            (NodeType::File, *size_bytes, (0, 0), Body::File { digest: *digest, blob: OnceLock::new() })
+        }
+        Kind::Symlink { target } => {
+            (NodeType::Symlink, target.len() as u64, (0, 0), Body::Symlink { target: target.clone() })
+        }
+        Kind::Fifo => (NodeType::Fifo, 0, (0, 0), Body::Other),
+        Kind::CharacterDevice { major, minor } => {
+            (NodeType::CharacterDevice, 0, (*major, *minor), Body::Other)
+        }
+        Kind::BlockDevice { major, minor } => (NodeType::BlockDevice, 0, (*major, *minor), Body::Other),
+    };
+    let mode = owners_mode(entry.mode & 0o7777, node_type);
+    let links = if node_type == NodeType::Directory { 2 } else { 1 };
+    Node {
+        attributes: Attributes { node_type, mode, links, size_bytes, mtime_s: entry.mtime_s, device },
+        body,
+    }
+}
+
+/// Gives the one owner what group and others have, and lets it read files and search directories:
+/// owners differ in a stage, and there is only one in a grain.
+fn owners_mode(mode: u32, node_type: NodeType) -> u32 {
+    let least = match node_type {
+        NodeType::Directory => 0o500,
+        NodeType::File => 0o400,
+        _ => 0,
+    };
+    mode | (mode << 3 | mode << 6) & 0o700 | least
+}
