@@ -401,8 +401,10 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
 fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
     let path = check.root_path(&keys.path, "file.path")?;
     let span = keys.path.span();
-    for reserved in ["dev", "proc", "sys", "tmp", "run", "var", "tinyroot"] {
-        if path.is_at_or_below(reserved.as_bytes()) {
+    for reserved in ["dev", "proc", "sys", "tmp", "run", "tinyroot"] {
+        // Directories below /run and /tmp are made at each start of a grain.
+        let fresh = keys.directory && matches!(reserved, "tmp" | "run");
+        if path.is_at_or_below(reserved.as_bytes()) && !fresh {
             let rule = format!("file.path `/{path}`: nothing can be laid below /{reserved}");
             return Err(check.rule(span, rule));
         }

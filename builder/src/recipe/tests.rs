@@ -67,8 +67,8 @@ fn faults_name_line_column_and_rule() {
             "8:10: file.source `../x` must be a path inside the recipe folder",
         ),
         (
-            "[[file]]\npath = \"/var/a\"\ncontent = \"\"\n",
-            "7:8: file.path `/var/a`: nothing can be laid below /var",
+            "[[file]]\npath = \"/run/a\"\ncontent = \"\"\n",
+            "7:8: file.path `/run/a`: nothing can be laid below /run",
         ),
         (
             "[[exercise]]\nget = \"/\"\nrestart = true\n",
