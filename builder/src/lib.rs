@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod archive;
 pub mod cli;
 pub mod download;

@@ -1,0 +1,234 @@
+//! Stage or pruned tree → the tree that a grain boots.
+//!
+//! Comes in: a tree in stage paths, the recipe, and what is to be done with the stage's `/var`.
+//! Goes out: the same tree with the recipe's files laid over it, with our first process and its
+//! configuration below `/tinyroot`, with the stage's `/var` as a skeleton at `/tinyroot/var`, and
+//! with empty mount points. Everything belongs to 0:0 with mode 0755 or 0644, as artifact formats
+//! keep no more than that; nothing is younger than the epoch. Pure: no clock, no files.
+//!
+//! ```text
+//! /tinyroot/init       first process, static
+//! /tinyroot/services   what it starts (format: [`services`])
+//! /tinyroot/var/**     skeleton of a grain's first /var
+//! /tinyroot/copied     which files of the skeleton are copied; all others become links into it
+//! /tinyroot/papers/**  not ours: `papers`
+//! ```
+
+pub mod services;
+mod skeleton;
+
+pub use skeleton::VarPolicy;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::{
+    recipe::{LaidContent, Recipe},
+    store::Store,
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+/// The first process of a grain, as it lies in artifacts: `builder/init`, compiled by `build.rs`.
+pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tinyroot-init"));
+
+/// The one uid and gid inside a grain.
+pub const GRAIN_ID: u32 = 1000;
+
+/// Directories that a grain has mounts on, or that mean nothing in it: what the stage has there is left out.
+const EMPTIED: [&str; 10] = ["boot", "dev", "home", "media", "mnt", "proc", "root", "run", "sys", "tmp"];
+
+/// Mount points of a grain; they exist, empty, in every artifact.
+const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "tmp", "var"];
+
+/// Why a tree cannot be furnished.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AppError {
+    /// A `[[file]]` below something that is no directory.
+    #[error("cannot lay /{path} over the root: /{parent} is not a directory")]
+    NotADirectory {
+        /// Where the file should go.
+        path: TreePath,
+        /// What is in the way.
+        parent: TreePath,
+    },
+    /// A `[[file]]` where the root has a directory, or the other way round.
+    #[error("cannot lay /{0} over the root: there is a directory")]
+    IsADirectory(TreePath),
+    /// A `[[file]]` where a grain has a mount.
+    #[error("cannot lay /{0} over the root: a grain's own mount hides it")]
+    Hidden(TreePath),
+}
+
+/// Lays the recipe's `[[file]]`s over a tree, in the recipe's order; links on the way to them are followed.
+///
+/// # Errors
+/// A path whose parent is no directory, a file in a directory's place, or one that a mount would hide.
+pub fn lay_files(tree: &mut Tree, recipe: &Recipe, store: &Store, epoch_s: i64) -> Result<(), AppError> {
+    for file in &recipe.files {
+        if services::is_fresh_directory(file) {
+            continue;
+        }
+        let hidden = ["dev", "proc", "run", "sys", "tmp", "tinyroot"];
+        if hidden.iter().any(|top| file.path.is_at_or_below(top.as_bytes())) {
+            return Err(AppError::Hidden(file.path.clone()));
+        }
+        let path = real_place(tree, &file.path)?;
+        let entry = match &file.content {
+            LaidContent::File { mode, bytes } => {
+                let digest = store.put(bytes.clone());
+                Entry::file(digest, bytes.len() as u64, *mode, epoch_s)
+            }
+            LaidContent::Link(target) => Entry::symlink(target.as_bytes(), epoch_s),
+            LaidContent::Directory => Entry::directory(epoch_s),
+        };
+        let present = tree.get(path.as_bytes()).is_some_and(|e| e.kind.is_directory());
+        match (present, entry.kind.is_directory()) {
+            (true, true) => continue,
+            (true, false) => return Err(AppError::IsADirectory(path)),
+            (false, _) => {}
+        }
+        leave_group(tree, &path);
+        tree.insert(path, entry);
+    }
+    tree.add_parents(epoch_s);
+    Ok(())
+}
+
+/// Returns where a path lies once the links among its parents are followed, making missing parents.
+fn real_place(tree: &Tree, path: &TreePath) -> Result<TreePath, AppError> {
+    let mut place = TreePath::root();
+    let mut components = path.as_bytes().split(|b| *b == b'/').peekable();
+    while let Some(name) = components.next() {
+        let next = place.join(name).expect("a component of a tree path is a good name");
+        if components.peek().is_none() {
+            return Ok(next);
+        }
+        place = match tree.get(next.as_bytes()).map(|e| &e.kind) {
+            None | Some(Kind::Directory) => next,
+            Some(Kind::Symlink { .. }) => tree
+                .resolve(next.as_bytes(), |_| {})
+                .filter(|end| tree.get(end.as_bytes()).is_some_and(|e| e.kind.is_directory()))
+                .ok_or_else(|| AppError::NotADirectory { path: path.clone(), parent: next.clone() })?,
+            Some(_) => return Err(AppError::NotADirectory { path: path.clone(), parent: next }),
+        };
+    }
+    Ok(place)
+}
+
+/// Takes a path out of its hard-link group: if others name it as their first, the next one becomes that.
+fn leave_group(tree: &mut Tree, path: &TreePath) {
+    let is_first =
+        |entry: &Entry| matches!(&entry.kind, Kind::File { hard_link: Some(first), .. } if first == path);
+    let others: Vec<TreePath> = tree.iter().filter(|(_, e)| is_first(e)).map(|(p, _)| p.clone()).collect();
+    for other in &others {
+        if let Some(Kind::File { hard_link, .. }) = tree.get_mut(other.as_bytes()).map(|e| &mut e.kind) {
+            *hard_link = others.first().filter(|first| *first != other).cloned();
+        }
+    }
+}
+
+/// Returns the tree that a grain boots.
+///
+/// `tree` is in stage paths, with the recipe's files already on it ([`lay_files`]).
+pub fn furnish(mut tree: Tree, recipe: &Recipe, policy: &VarPolicy<'_>, store: &Store, epoch_s: i64) -> Tree {
+    let copied = skeleton::move_var(&mut tree, policy, epoch_s);
+    for top in EMPTIED {
+        empty(&mut tree, recipe, top);
+    }
+    for top in MOUNT_POINTS {
+        tree.insert(path(top), Entry::directory(epoch_s));
+    }
+    tree.retain(|_, entry| matches!(entry.kind, Kind::Directory | Kind::File { .. } | Kind::Symlink { .. }));
+    let mut lay = |at: &str, bytes: &[u8], mode: u32| {
+        let digest = store.put(bytes);
+        tree.insert(path(at), Entry::file(digest, bytes.len() as u64, mode, epoch_s));
+    };
+    lay("tinyroot/init", INIT, 0o755);
+    lay("tinyroot/services", services::encode(recipe).as_bytes(), 0o644);
+    lay("tinyroot/copied", &copied, 0o644);
+    lay("proc/cpuinfo", b"", 0o644);
+    lay_names(&mut tree, store, epoch_s);
+    tree.add_parents(epoch_s);
+    for (_, entry) in tree.iter_mut() {
+        normalise(entry, epoch_s);
+    }
+    tree
+}
+
+/// Empties a top directory, but for what the recipe itself laid there.
+fn empty(tree: &mut Tree, recipe: &Recipe, top: &str) {
+    let laid = |path: &TreePath| recipe.files.iter().any(|file| file.path.is_at_or_below(path.as_bytes()));
+    let doomed: Vec<TreePath> = tree.subtree(top.as_bytes()).map(|(p, _)| p.clone()).skip(1).collect();
+    for path in doomed.iter().filter(|path| !laid(path)) {
+        leave_group(tree, path);
+        tree.remove(path.as_bytes());
+    }
+}
+
+/// Sets what an artifact can hold: owner 0:0, 0755 or 0644, no attributes, no time after the epoch.
+fn normalise(entry: &mut Entry, epoch_s: i64) {
+    entry.mode = match entry.kind {
+        Kind::Symlink { .. } => 0o777,
+        Kind::File { .. } if entry.mode & 0o100 == 0 => 0o644,
+        _ => 0o755,
+    };
+    entry.uid = 0;
+    entry.gid = 0;
+    entry.xattrs = BTreeMap::new();
+    entry.mtime_s = entry.mtime_s.clamp(0, epoch_s.max(0));
+}
+
+/// Lays the files that name the grain's user and host, where the root lacks them.
+fn lay_names(tree: &mut Tree, store: &Store, epoch_s: i64) {
+    let lacking = [
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("etc/group", "root:x:0:\n"),
+        ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        (
+            "etc/nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
+        ),
+        ("etc/resolv.conf", "# a grain has no network\n"),
+    ];
+    for (at, text) in lacking {
+        if tree.get(at.as_bytes()).is_none() {
+            let digest = store.put(text);
+            tree.insert(path(at), Entry::file(digest, text.len() as u64, 0o644, epoch_s));
+        }
+    }
+    add_line(tree, store, "etc/passwd", &format!("app:x:{GRAIN_ID}:{GRAIN_ID}:app:/var:/bin/sh\n"));
+    add_line(tree, store, "etc/group", &format!("app:x:{GRAIN_ID}:\n"));
+}
+
+/// Appends the grain's line to a file of passwd's kind unless its id is there already.
+fn add_line(tree: &mut Tree, store: &Store, at: &str, line: &str) {
+    let Some(entry) = tree.get_mut(at.as_bytes()) else { return };
+    let Some(mut bytes) = entry.kind.content().and_then(|(digest, _)| store.read(&digest).ok()) else {
+        return;
+    };
+    let id = GRAIN_ID.to_string();
+    let has_id = |line: &[u8]| line.split(|b| *b == b':').nth(2) == Some(id.as_bytes());
+    if bytes.split(|b| *b == b'\n').any(has_id) {
+        return;
+    }
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(line.as_bytes());
+    let size_bytes = bytes.len() as u64;
+    entry.kind = Kind::File { digest: store.put(bytes), size_bytes, hard_link: None };
+}
+
+/// Returns the stage path of a path of a furnished tree: `tinyroot/var/x` is `var/x` there.
+pub fn stage_path(path: &[u8]) -> Cow<'_, [u8]> {
+    match path.strip_prefix(b"tinyroot/var") {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => Cow::Owned([b"var", rest].concat()),
+        _ => Cow::Borrowed(path),
+    }
+}
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text.as_bytes()).expect("a path written here is good")
+}
+
+#[cfg(test)]
+mod tests;

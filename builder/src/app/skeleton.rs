@@ -1,0 +1,129 @@
+//! The stage's `/var` as the skeleton of a grain's first `/var`.
+//!
+//! `/tinyroot/copied` says which files of the skeleton the first process copies; it makes all
+//! others links into the skeleton, so that code shipped below `/var` stays read-only.
+//!
+//! ```text
+//! tinyroot-copied 1 DIGEST      over the skeleton: another one brings new links into old grains
+//! *                             every file is copied; or, one a line, sorted, escaped as in `services`:
+//! lib/app/config.db             a file that is copied, by its path below /var
+//! ```
+
+use crate::{
+    formats::digest::Digest,
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+use super::{leave_group, services};
+
+/// What becomes of the files below the stage's `/var`.
+pub enum VarPolicy<'a> {
+    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written.
+    CopyAll,
+    /// Files that a .deb ships are links, unless the trace saw them written; all others are copied.
+    LinkShipped {
+        /// Whether a stage path is a plain file of a package (and not made by a script).
+        shipped: &'a dyn Fn(&TreePath) -> bool,
+        /// Whether the trace saw a stage path written.
+        written: &'a dyn Fn(&TreePath) -> bool,
+    },
+}
+
+/// Subtrees of `/var` that only the package system and the host's own services use.
+const LEFT_OUT: [&str; 16] = [
+    "var/backups",
+    "var/cache/apt",
+    "var/cache/debconf",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/lib/misc",
+    "var/lib/pam",
+    "var/lib/polkit-1",
+    "var/lib/python",
+    "var/lib/shells.state",
+    "var/lib/systemd",
+    "var/lib/ucf",
+    "var/lock",
+    "var/run",
+    "var/tinyroot",
+    "var/tmp",
+];
+
+/// Directories of `/var` that are kept without the files in them.
+const WITHOUT_FILES: [&str; 2] = ["var/cache", "var/log"];
+
+fn is_left_out(path: &TreePath, entry: &Entry) -> bool {
+    let below = |list: &[&str]| list.iter().any(|top| path.is_at_or_below(top.as_bytes()));
+    below(&LEFT_OUT)
+        || (below(&WITHOUT_FILES) && !entry.kind.is_directory())
+        || !matches!(entry.kind, Kind::Directory | Kind::File { .. } | Kind::Symlink { .. })
+}
+
+/// Moves `/var` to `/tinyroot/var` and returns the text of `/tinyroot/copied`.
+///
+/// A tree that has its skeleton already in place keeps it.
+pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) -> Vec<u8> {
+    let moved: Vec<(TreePath, Entry)> = tree
+        .subtree(b"var")
+        .filter(|(path, entry)| !is_left_out(path, entry))
+        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .collect();
+    let old: Vec<TreePath> = tree.subtree(b"var").map(|(path, _)| path.clone()).collect();
+    for path in old {
+        leave_group(tree, &path);
+        tree.remove(path.as_bytes());
+    }
+    let mut list: Vec<String> = Vec::new();
+    for (path, mut entry) in moved {
+        // A copy has no use for a hard link, and a link into the skeleton neither.
+        if let Kind::File { hard_link, .. } = &mut entry.kind {
+            *hard_link = None;
+            if let VarPolicy::LinkShipped { shipped, written } = policy
+                && (!shipped(&path) || written(&path))
+                && let Some(below) = path.as_bytes().strip_prefix(b"var/")
+            {
+                let mut line = String::new();
+                services::escape(&mut line, below);
+                list.push(line);
+            }
+        }
+        let place = [b"tinyroot/".as_slice(), path.as_bytes()].concat();
+        // Longer than a path may be: no program could have opened the copy.
+        if let Ok(place) = TreePath::new(&place) {
+            tree.insert(place, entry);
+        }
+    }
+    let place = TreePath::new(b"tinyroot/var").expect("a path written here is good");
+    if tree.get(place.as_bytes()).is_none() {
+        tree.insert(place, Entry::directory(epoch_s));
+    }
+    if matches!(policy, VarPolicy::CopyAll) {
+        list = vec![String::from("*")];
+    }
+    // The first process looks for escaped lines by halves.
+    list.sort_unstable();
+    let mut text = format!("tinyroot-copied 1 {}\n", digest(tree));
+    for line in list {
+        text += &line;
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+/// Returns a digest over the skeleton's paths, contents and link targets.
+fn digest(tree: &Tree) -> Digest {
+    let mut text = Vec::new();
+    for (path, entry) in tree.subtree(b"tinyroot/var") {
+        text.extend_from_slice(path.as_bytes());
+        match &entry.kind {
+            Kind::File { digest, .. } => text.extend_from_slice(format!("\0file {digest}").as_bytes()),
+            Kind::Symlink { target } => {
+                text.extend_from_slice(b"\0link ");
+                text.extend_from_slice(target);
+            }
+            _ => text.extend_from_slice(b"\0directory"),
+        }
+        text.push(0);
+    }
+    Digest::of(&text)
+}

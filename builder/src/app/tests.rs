@@ -1,0 +1,242 @@
+use std::fs;
+
+use super::*;
+use crate::{formats::digest::Digest, recipe};
+
+const RECIPE: &str = r#"
+[app]
+name = "tea"
+version = "1"
+packages = ["tea"]
+[debian]
+suite = "bookworm"
+[[file]]
+path = "/lib/tea/tea.conf"
+source = "files/tea.conf"
+[[file]]
+path = "/var/lib/tea/pot"
+content = "brown"
+[[file]]
+path = "/run/tea"
+directory = true
+[setup]
+command = ["/bin/sh", "-c", "echo a\\b"]
+[[service]]
+name = "tea"
+command = ["/usr/bin/tea", "", "two words"]
+ready = { http = "/" }
+[web]
+port = 8000
+"#;
+
+fn recipe() -> Recipe {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::create_dir(directory.path().join("files")).expect("makes");
+    fs::write(directory.path().join("files/tea.conf"), "milk = no\n").expect("writes");
+    fs::write(directory.path().join("recipe.toml"), RECIPE).expect("writes");
+    recipe::read(directory.path()).expect("a good recipe")
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).expect("opens");
+    (directory, store)
+}
+
+/// A tree from words: `path` is a file, `path/` a directory, `path -> target` a link.
+fn tree(lines: &[&str], store: &Store) -> Tree {
+    let mut tree = Tree::new();
+    for line in lines {
+        let (name, entry) = match (line.split_once(" -> "), line.strip_suffix('/')) {
+            (Some((name, target)), _) => (name, Entry::symlink(target, 9)),
+            (None, Some(name)) => (name, Entry::new(Kind::Directory, 0o2770, 9)),
+            (None, None) => {
+                let digest = store.put(line.as_bytes());
+                (*line, Entry::file(digest, line.len() as u64, 0o4640, 9))
+            }
+        };
+        tree.insert(path(name), entry);
+    }
+    tree.add_parents(0);
+    tree
+}
+
+fn paths_below(tree: &Tree, top: &str) -> Vec<String> {
+    tree.subtree(top.as_bytes()).map(|(path, _)| path.to_string()).collect()
+}
+
+fn text_of(tree: &Tree, store: &Store, at: &str) -> String {
+    let (digest, _) = tree.get(at.as_bytes()).and_then(|e| e.kind.content()).expect("a file");
+    String::from_utf8(store.read(&digest).expect("is known")).expect("text")
+}
+
+#[test]
+fn the_stages_var_becomes_a_skeleton() {
+    let (_cache, store) = store();
+    let stage = tree(
+        &[
+            "usr/bin/tea",
+            "var/lib/tea/code.php",
+            "var/lib/tea/made by script",
+            "var/lib/tea/changed.db",
+            "var/lib/tea/lib -> /usr/share/tea",
+            "var/lib/dpkg/status",
+            "var/cache/tea/",
+            "var/cache/tea/x",
+            "var/log/tea/",
+            "var/log/dpkg.log",
+            "var/run -> /run",
+            "var/tmp/",
+        ],
+        &store,
+    );
+    let policy = VarPolicy::LinkShipped {
+        shipped: &|path| !path.as_bytes().ends_with(b"script"),
+        written: &|path| path.as_bytes().ends_with(b".db"),
+    };
+    let root = furnish(stage.clone(), &recipe(), &policy, &store, 5);
+    assert_eq!(
+        paths_below(&root, "tinyroot/var"),
+        [
+            "tinyroot/var",
+            "tinyroot/var/cache",
+            "tinyroot/var/cache/tea",
+            "tinyroot/var/lib",
+            "tinyroot/var/lib/tea",
+            "tinyroot/var/lib/tea/changed.db",
+            "tinyroot/var/lib/tea/code.php",
+            "tinyroot/var/lib/tea/lib",
+            "tinyroot/var/lib/tea/made\\x20by\\x20script",
+            "tinyroot/var/log",
+            "tinyroot/var/log/tea",
+        ]
+    );
+    assert_eq!(paths_below(&root, "var"), ["var"]);
+    let copied = text_of(&root, &store, "tinyroot/copied");
+    let (head, list) = copied.split_once('\n').expect("lines");
+    assert!(head.strip_prefix("tinyroot-copied 1 ").is_some_and(|d| d.parse::<Digest>().is_ok()), "{head}");
+    assert_eq!(list, "lib/tea/changed.db\nlib/tea/made\\x20by\\x20script\n");
+
+    let all = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    assert_eq!(text_of(&all, &store, "tinyroot/copied"), format!("{head}\n*\n"));
+}
+
+#[test]
+fn a_furnished_root_holds_what_artifacts_can() {
+    let (_cache, store) = store();
+    let stage = tree(
+        &[
+            "usr/bin/tea",
+            "dev/null",
+            "boot/vmlinuz",
+            "home/alice/.profile",
+            "run/lock/",
+            "etc/passwd",
+            "root/.bashrc",
+        ],
+        &store,
+    );
+    let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    for top in ["boot", "dev", "home", "root", "run", "tmp", "var"] {
+        assert_eq!(paths_below(&root, top).len(), usize::from(root.get(top.as_bytes()).is_some()), "{top}");
+    }
+    assert_eq!(paths_below(&root, "proc"), ["proc", "proc/cpuinfo"]);
+    for (path, entry) in root.iter() {
+        assert_eq!((entry.uid, entry.gid), (0, 0), "{path}");
+        assert!(entry.mtime_s <= 5, "{path}");
+        assert!(matches!(entry.mode, 0o755 | 0o644 | 0o777), "{path}");
+    }
+    assert_eq!(root.get(b"tinyroot/init").map(|e| e.mode), Some(0o755));
+    assert_eq!(text_of(&root, &store, "etc/passwd"), "etc/passwd\napp:x:1000:1000:app:/var:/bin/sh\n");
+    assert_eq!(text_of(&root, &store, "etc/group"), "root:x:0:\napp:x:1000:\n");
+}
+
+#[test]
+fn a_user_of_the_grains_id_stays() {
+    let (_cache, store) = store();
+    let mut stage = Tree::new();
+    let text = "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n";
+    stage.insert(path("etc/passwd"), Entry::file(store.put(text), text.len() as u64, 0o644, 0));
+    let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    assert_eq!(text_of(&root, &store, "etc/passwd"), text);
+}
+
+#[test]
+fn files_are_laid_through_links() {
+    let (_cache, store) = store();
+    let mut stage = tree(&["lib -> usr/lib", "usr/lib/tea/tea.conf"], &store);
+    lay_files(&mut stage, &recipe(), &store, 5).expect("lays");
+    assert_eq!(text_of(&stage, &store, "usr/lib/tea/tea.conf"), "milk = no\n");
+    assert_eq!(text_of(&stage, &store, "var/lib/tea/pot"), "brown");
+    assert!(stage.get(b"run/tea").is_none());
+    let mut stage = tree(&["lib"], &store);
+    let error = lay_files(&mut stage, &recipe(), &store, 5).expect_err("is refused");
+    assert_eq!(error.to_string(), "cannot lay /lib/tea/tea.conf over the root: /lib is not a directory");
+}
+
+#[test]
+fn hard_links_survive_the_loss_of_their_first_name() {
+    let (_cache, store) = store();
+    let mut stage = tree(&["lib/tea/tea.conf"], &store);
+    let first = stage.get(b"lib/tea/tea.conf").cloned().expect("is there");
+    for name in ["lib/tea/b", "usr/c"] {
+        let mut other = first.clone();
+        if let Kind::File { hard_link, .. } = &mut other.kind {
+            *hard_link = Some(path("lib/tea/tea.conf"));
+        }
+        stage.insert(path(name), other);
+    }
+    lay_files(&mut stage, &recipe(), &store, 5).expect("lays");
+    let link_of = |at: &str| match stage.get(at.as_bytes()).map(|e| &e.kind) {
+        Some(Kind::File { hard_link, .. }) => hard_link.clone(),
+        _ => None,
+    };
+    assert_eq!(link_of("lib/tea/b"), None);
+    assert_eq!(link_of("usr/c"), Some(path("lib/tea/b")));
+    assert_eq!(link_of("lib/tea/tea.conf"), None);
+}
+
+#[test]
+fn services_are_written_escaped() {
+    assert_eq!(
+        services::encode(&recipe()),
+        r"tinyroot-services 1
+port 8000
+env HOME=/var
+env LANG=C.UTF-8
+env LOGNAME=app
+env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+env PORT=8000
+env USER=app
+directory /run/tea
+setup
+command /bin/sh -c echo\x20a\x5cb
+timeout 120
+service tea
+command /usr/bin/tea \e two\x20words
+ready http /
+timeout 60
+"
+    );
+}
+
+#[test]
+fn stage_paths_of_the_skeleton() {
+    for (furnished, stage) in [
+        ("tinyroot/var/lib/x", "var/lib/x"),
+        ("tinyroot/var", "var"),
+        ("tinyroot/various", "tinyroot/various"),
+        ("usr/bin/x", "usr/bin/x"),
+    ] {
+        assert_eq!(stage_path(furnished.as_bytes()), stage.as_bytes());
+    }
+}
+
+#[test]
+fn the_first_process_is_a_small_static_program() {
+    assert!(INIT.starts_with(b"\x7fELF"));
+    assert!(INIT.len() < 64 << 10, "{} bytes", INIT.len());
+    for word in ["/home", "rustc/", ".cargo"] {
+        assert!(!INIT.windows(word.len()).any(|part| part == word.as_bytes()), "{word}");
+    }
+}
