@@ -233,9 +233,10 @@ impl View {
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.recorder.absent();
         for (index, name) in self.names.iter().enumerate().skip(1) {
-            let is_directory = matches!(self.nodes[&name.node.0].body, Body::Directory { .. });
+            let node = &self.nodes[&name.node.0];
+            let linked = node.attributes.node_type == NodeType::File && node.attributes.links > 1;
             let index = u32::try_from(index).expect("names are counted in u32");
-            uses.extend(self.recorder.use_of(&name.path, index, name.node.0, is_directory));
+            uses.extend(self.recorder.use_of(&name.path, index, name.node.0, linked));
         }
         uses.sort_by(|a, b| a.path.cmp(&b.path));
         uses
@@ -463,3 +464,6 @@ fn owners_mode(mode: u32, node_type: NodeType) -> u32 {
     };
     mode | (mode << 3 | mode << 6) & 0o700 | least
 }
+
+#[cfg(test)]
+mod tests;

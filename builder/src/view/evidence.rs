@@ -222,9 +222,14 @@ impl Recorder {
 
     /// Notes that the name or node `index` was used in one way.
     pub(super) fn note(&self, index: u32, kind: Kinds, thread: u32) {
+        self.note_first(index, kind, thread);
+        // Last, for whoever asks to run a program is still the old one.
         if kind == Kinds::EXECUTED {
             self.programs.executing(thread);
         }
+    }
+
+    fn note_first(&self, index: u32, kind: Kinds, thread: u32) {
         let flags = &self.flags[index as usize];
         if !self.record
             || !self.recording.load(Ordering::Acquire)
@@ -295,17 +300,16 @@ impl Recorder {
         uses.collect()
     }
 
-    /// Returns the use of the name `index` whose node is noted under `node`, `fold` making kinds
-    /// out of what was noted; `None` if it was not used.
-    pub(super) fn use_of(&self, path: &TreePath, index: u32, node: u32, is_directory: bool) -> Option<Use> {
+    /// Returns the use of the name `index` whose node is noted under `node`; `None` if it was not used.
+    /// A file's use counts for each of its names that was looked up.
+    pub(super) fn use_of(&self, path: &TreePath, index: u32, node: u32, linked: bool) -> Option<Use> {
         let own = self.flags[index as usize].load(Ordering::Relaxed);
-        if own == 0 {
+        if own == 0 || (linked && own & Kinds::STAT.0 == 0) {
             return None;
         }
         let mut kinds = Kinds(own | self.flags[node as usize].load(Ordering::Relaxed));
-        if is_directory || kinds != Kinds::STAT {
-            let others = kinds.without(Kinds::STAT);
-            kinds = if others.is_empty() { Kinds::STAT } else { others };
+        if kinds != Kinds::STAT {
+            kinds = kinds.without(Kinds::STAT);
         }
         let ledger = self.ledger();
         let origin = [index, node].iter().filter_map(|i| ledger.origins.get(i)).min_by_key(|o| o.strength);

@@ -284,3 +284,6 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
