@@ -10,6 +10,7 @@ pub mod formats;
 pub mod layer;
 pub mod lock;
 pub mod progress;
+pub mod prune;
 pub mod recipe;
 pub mod render;
 pub mod resolve;

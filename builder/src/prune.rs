@@ -1,0 +1,337 @@
+//! Which paths of the stage root an app needs: a verdict with a reason for each, then the pruned tree.
+//!
+//! Comes in: the configured tree, who owns what, the evidence of a trace, the recipe's policy, and
+//! the store, from which headers of programs, scripts and links' neighbours are read. Goes out: a
+//! [`Plan`], which is the same whatever order things came in, and from it the [`Pruned`] tree.
+//! Nothing here runs a program, asks the network, or looks at the host.
+//!
+//! The policy is two short lists in [`rules`]: the first is asked once a path, in order, until a
+//! rule answers keep or drop; the second says what else is needed for what is kept, and is asked
+//! until nothing new comes up. What nobody asked for is dropped.
+
+mod elf;
+mod evidence;
+mod globs;
+mod list;
+mod rules;
+
+pub use evidence::{Evidence, Used, evidence_of};
+pub use globs::{Globs, InvalidGlob};
+pub use list::{Listed, PruneList, parse_list, write_list};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    recipe::Recipe,
+    store::{Store, StoreError},
+    tree::{Tree, TreePath},
+};
+use rules::{Answer, Case, Facts, Needs};
+
+/// A fault of planning.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    /// A glob of the recipe that cannot be read.
+    #[error("cannot read a glob of the recipe")]
+    Glob {
+        /// What is wrong.
+        #[source]
+        source: InvalidGlob,
+    },
+    /// A file of the root whose contents are not to be had.
+    #[error("cannot look into /{path}")]
+    Contents {
+        /// Its path.
+        path: TreePath,
+        /// What the store says.
+        source: StoreError,
+    },
+}
+
+/// What is done with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It stays.
+    Keep,
+    /// A directory stays for its own sake, whatever of its contents does.
+    KeepEmpty,
+    /// It goes.
+    Drop,
+}
+
+/// A verdict and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub verdict: Verdict,
+    /// The rule that answered: one word.
+    pub rule: &'static str,
+    /// Why, as a clause without the path; where [`Decision::because`] is set, that path ends it.
+    pub reason: String,
+    /// The kept path that needs this one; its own decision goes on with the chain.
+    pub because: Option<TreePath>,
+}
+
+impl Decision {
+    /// Returns the whole reason as a clause.
+    pub fn text(&self) -> String {
+        match &self.because {
+            Some(path) => format!("{} /{path}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+/// What the recipe says about pruning.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Packages that are the app: kept whole.
+    pub app_packages: BTreeSet<String>,
+    /// Other packages that the recipe keeps whole.
+    pub keep_packages: BTreeSet<String>,
+    /// Paths kept though nothing asked for them.
+    pub keep: Globs,
+    /// Paths dropped though something did.
+    pub drop: Globs,
+    /// Locales whose translations stay ("de", "pt_BR").
+    pub locales: Vec<String>,
+    /// Paths that the recipe lays over the root.
+    pub laid: BTreeSet<TreePath>,
+    /// Programs that the recipe starts, with what starts them.
+    pub commands: BTreeMap<TreePath, String>,
+}
+
+/// What [`plan`] decides upon.
+pub struct Inputs<'a> {
+    /// The configured tree, with the recipe's files laid over it.
+    pub tree: &'a Tree,
+    /// The Debian package that a path belongs to.
+    pub owner: &'a dyn Fn(&[u8]) -> Option<&'a str>,
+    /// What the trace saw.
+    pub evidence: &'a Evidence,
+    /// What the recipe says.
+    pub policy: &'a Policy,
+    /// Where contents are.
+    pub store: &'a Store,
+}
+
+/// A decision for each path of a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The decisions; every path of the tree has one.
+    pub decisions: BTreeMap<TreePath, Decision>,
+    /// The package of each path that has one.
+    pub packages: BTreeMap<TreePath, String>,
+    /// What a person should hear: globs that match nothing, needs that a drop took away. Sorted.
+    pub warnings: Vec<String>,
+}
+
+impl Policy {
+    /// Returns what a recipe says.
+    ///
+    /// # Errors
+    /// [`PruneError::Glob`].
+    pub fn of(recipe: &Recipe) -> Result<Self, PruneError> {
+        let globs = |list: &[String]| Globs::new(list).map_err(|source| PruneError::Glob { source });
+        let mut commands = BTreeMap::new();
+        let mut starts = |command: &[String], what: String| {
+            if let Some(path) = command.first().and_then(|c| TreePath::new(c.as_bytes()).ok()) {
+                commands.entry(path).or_insert(what);
+            }
+        };
+        for service in &recipe.services {
+            starts(&service.command, format!("the program of service \"{}\"", service.name));
+        }
+        if let Some(setup) = &recipe.setup {
+            starts(&setup.command, "the program of setup".to_owned());
+        }
+        Ok(Policy {
+            app_packages: recipe.app.packages.iter().cloned().collect(),
+            keep_packages: recipe.prune.keep_package.iter().cloned().collect(),
+            keep: globs(&recipe.prune.keep)?,
+            drop: globs(&recipe.prune.drop)?,
+            locales: recipe.prune.locales.clone(),
+            laid: recipe.files.iter().map(|file| file.path.clone()).collect(),
+            commands,
+        })
+    }
+}
+
+impl Plan {
+    /// Returns true if the path stays.
+    pub fn keeps(&self, path: &[u8]) -> bool {
+        self.decisions.get(path).is_some_and(|d| d.verdict != Verdict::Drop)
+    }
+
+    /// Returns the decision for a path and those that led to it, one step each.
+    pub fn chain(&self, path: &TreePath) -> Vec<(TreePath, &Decision)> {
+        let mut out: Vec<(TreePath, &Decision)> = Vec::new();
+        let mut at = Some(path);
+        while let Some((path, decision)) = at.and_then(|p| self.decisions.get_key_value(p)) {
+            if out.iter().any(|(seen, _)| seen == path) {
+                break;
+            }
+            out.push((path.clone(), decision));
+            at = decision.because.as_ref();
+        }
+        out
+    }
+
+    /// Returns the packages of which a file or link stays, sorted.
+    pub fn packages_kept(&self, tree: &Tree) -> BTreeSet<String> {
+        let files = self.packages.iter().filter(|(path, _)| {
+            self.keeps(path.as_bytes()) && tree.get(path.as_bytes()).is_some_and(|e| !e.kind.is_directory())
+        });
+        files.map(|(_, package)| package.clone()).collect()
+    }
+}
+
+/// A tree after pruning, and why it is as it is.
+#[derive(Clone, Debug)]
+pub struct Pruned {
+    /// What stayed.
+    pub tree: Tree,
+    /// Why.
+    pub plan: Plan,
+}
+
+/// Decides about every path of a tree.
+///
+/// # Errors
+/// [`PruneError::Contents`] where a file that must be looked into is not in the store.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
+    let facts = Facts::new(inputs);
+    let mut work = Work { plan: Plan::default(), final_drops: BTreeSet::new(), warnings: BTreeSet::new() };
+    for (path, entry) in inputs.tree.iter() {
+        let case = facts.case(path, entry);
+        work.first_answer(&case, &facts);
+        if let Some(package) = case.package {
+            work.plan.packages.insert(path.clone(), package.to_owned());
+        }
+    }
+    work.follow_needs(&facts)?;
+    work.keep_parents(inputs.tree);
+    for glob in inputs.policy.keep.unmatched(inputs.tree) {
+        work.warnings.insert(format!("prune.keep: \"{glob}\" matches nothing"));
+    }
+    for glob in inputs.policy.drop.unmatched(inputs.tree) {
+        work.warnings.insert(format!("prune.drop: \"{glob}\" matches nothing"));
+    }
+    for package in inputs.policy.app_packages.iter().chain(&inputs.policy.keep_packages) {
+        if !facts.by_package.contains_key(&package[..]) {
+            work.warnings.insert(format!("package {package} is to be kept whole but owns nothing here"));
+        }
+    }
+    work.warnings.extend(facts.take_notes());
+    work.plan.warnings = work.warnings.into_iter().collect();
+    Ok(work.plan)
+}
+
+/// A plan in the making.
+struct Work {
+    plan: Plan,
+    /// Drops that no need overrules.
+    final_drops: BTreeSet<TreePath>,
+    warnings: BTreeSet<String>,
+}
+
+impl Work {
+    /// Asks the rules about one path.
+    fn first_answer(&mut self, case: &Case<'_>, facts: &Facts<'_>) {
+        let (rule, answer) = rules::first_answer(case, facts);
+        let kept = if case.entry.kind.is_directory() { Verdict::KeepEmpty } else { Verdict::Keep };
+        let (verdict, reason) = match answer {
+            Answer::Keep(reason) => (kept, reason),
+            Answer::Drop(reason) => (Verdict::Drop, reason),
+            Answer::Forbid(reason) => {
+                self.final_drops.insert(case.path.clone());
+                (Verdict::Drop, reason)
+            }
+            Answer::Pass => (Verdict::Drop, "nothing asked for it".to_owned()),
+        };
+        self.plan.decisions.insert(case.path.clone(), Decision { verdict, rule, reason, because: None });
+    }
+
+    /// Asks what else is needed, round by round, until nothing new comes up. Rounds make the
+    /// chains short, and path order within a round makes them the same each time.
+    fn follow_needs(&mut self, facts: &Facts<'_>) -> Result<(), PruneError> {
+        let kept = self.plan.decisions.iter().filter(|(_, d)| d.verdict != Verdict::Drop);
+        let mut frontier: BTreeSet<TreePath> = kept.map(|(path, _)| path.clone()).collect();
+        let mut state = rules::State::default();
+        while !frontier.is_empty() {
+            let mut next = BTreeSet::new();
+            for path in &frontier {
+                let Some(entry) = facts.tree.get(path.as_bytes()) else { continue };
+                let case = facts.case(path, entry);
+                let decision = self.plan.decisions[path].clone();
+                for (rule, consequence) in rules::CONSEQUENCES {
+                    let mut needs = Needs::default();
+                    consequence(&case, &decision, facts, &mut state, &mut needs)?;
+                    for (needed, reason) in needs.take() {
+                        if self.need(&needed, rule, reason, path, facts) {
+                            next.insert(needed);
+                        }
+                    }
+                }
+            }
+            frontier = next;
+        }
+        Ok(())
+    }
+
+    /// Keeps what a kept path needs; returns true if that is new.
+    fn need(
+        &mut self,
+        needed: &TreePath,
+        rule: &'static str,
+        reason: String,
+        because: &TreePath,
+        facts: &Facts<'_>,
+    ) -> bool {
+        let Some(decision) = self.plan.decisions.get_mut(needed) else { return false };
+        if decision.verdict != Verdict::Drop {
+            return false;
+        }
+        if self.final_drops.contains(needed) {
+            if decision.rule == rules::RECIPE {
+                self.warnings.insert(format!("prune.drop takes away /{needed}: {reason} /{because}"));
+            }
+            return false;
+        }
+        let directory = facts.tree.get(needed.as_bytes()).is_some_and(|e| e.kind.is_directory());
+        let verdict = if directory { Verdict::KeepEmpty } else { Verdict::Keep };
+        *decision = Decision { verdict, rule, reason, because: Some(because.clone()) };
+        true
+    }
+
+    /// Keeps the directories on the way to what is kept.
+    fn keep_parents(&mut self, tree: &Tree) {
+        let mut parents = BTreeMap::new();
+        for (path, decision) in &self.plan.decisions {
+            if decision.verdict != Verdict::Drop {
+                for parent in path.ancestors() {
+                    parents.entry(parent).or_insert_with(|| path.clone());
+                }
+            }
+        }
+        for (parent, child) in parents {
+            let Some(decision) = self.plan.decisions.get_mut(&parent) else { continue };
+            let directory = tree.get(parent.as_bytes()).is_some_and(|e| e.kind.is_directory());
+            if directory && decision.verdict == Verdict::Drop {
+                let (reason, because) = ("holds".to_owned(), Some(child));
+                *decision = Decision { verdict: Verdict::Keep, rule: "parent", reason, because };
+            }
+        }
+    }
+}
+
+/// Returns the tree that a plan leaves.
+pub fn apply(tree: &Tree, plan: Plan) -> Pruned {
+    let kept = tree.iter().filter(|(path, _)| plan.keeps(path.as_bytes()));
+    let mut tree: Tree = kept.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+    tree.regroup_hard_links();
+    Pruned { tree, plan }
+}
+
+#[cfg(test)]
+mod tests;

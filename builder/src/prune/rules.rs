@@ -1,0 +1,298 @@
+//! The policy: two lists of small functions, and what they may look at.
+//!
+//! [`RULES`] are asked about each path, in order, until one answers. [`CONSEQUENCES`] are asked
+//! about each path that is kept: what else does it need? Both judge by what the tree, the
+//! evidence and the recipe say, never by the name of an app.
+
+mod direct;
+mod environment;
+mod languages;
+mod links;
+mod loader;
+mod sets;
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
+
+use super::{Decision, Evidence, Inputs, Policy, PruneError, Used, elf::Elf};
+use crate::{
+    formats::digest::Digest,
+    store::{Blob, Store},
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+/// The name of the rule for the recipe's own `keep` and `drop`.
+pub(super) const RECIPE: &str = "recipe";
+
+/// What a rule says about a path.
+pub(super) enum Answer {
+    /// It stays, because …
+    Keep(String),
+    /// It goes, unless something kept needs it.
+    Drop(String),
+    /// It goes, whatever needs it.
+    Forbid(String),
+    /// The next rule is asked.
+    Pass,
+}
+
+type Rule = fn(&Case<'_>, &Facts<'_>) -> Answer;
+
+/// The verdict functions, in the order in which they are asked.
+pub(super) const RULES: &[(&str, Rule)] = &[
+    (RECIPE, direct::recipe),
+    ("database", direct::database),
+    ("laid", direct::laid),
+    ("traced", direct::traced),
+    ("basics", direct::basics),
+    ("papers", direct::documentation),
+    ("app", direct::app),
+    ("var", direct::var),
+];
+
+type Consequence = fn(&Case<'_>, &Decision, &Facts<'_>, &mut State, &mut Needs) -> Result<(), PruneError>;
+
+/// What else a kept path needs, each asked for every kept path.
+pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
+    ("link", links::target),
+    ("names", links::other_names),
+    ("loader", loader::libraries),
+    ("interpreter", loader::interpreter),
+    ("threads", loader::threads),
+    ("nss", loader::name_services),
+    ("python", languages::python),
+    ("perl", languages::perl),
+    ("php", languages::php),
+    ("ruby", languages::ruby),
+    ("node", languages::node),
+    ("listed", environment::listed),
+    ("configuration", environment::configuration),
+    ("set", sets::sets),
+];
+
+/// Asks [`RULES`] about a path.
+pub(super) fn first_answer(case: &Case<'_>, facts: &Facts<'_>) -> (&'static str, Answer) {
+    for (name, rule) in RULES {
+        match rule(case, facts) {
+            Answer::Pass => {}
+            answer => return (name, answer),
+        }
+    }
+    ("unused", Answer::Pass)
+}
+
+/// A path to be judged.
+pub(super) struct Case<'a> {
+    pub path: &'a TreePath,
+    pub entry: &'a Entry,
+    pub package: Option<&'a str>,
+    pub used: Option<&'a Used>,
+}
+
+impl Case<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        self.path.as_bytes()
+    }
+
+    pub fn is_file(&self) -> bool {
+        matches!(self.entry.kind, Kind::File { .. })
+    }
+
+    /// Returns true if a trace saw the contents used.
+    pub fn contents_used(&self) -> bool {
+        self.used.is_some_and(Used::contents)
+    }
+}
+
+/// What consequences have found, in their order.
+#[derive(Default)]
+pub(super) struct Needs(Vec<(TreePath, String)>);
+
+impl Needs {
+    /// Asks for a path of the tree.
+    pub fn want(&mut self, path: &TreePath, reason: impl Into<String>) {
+        self.0.push((path.clone(), reason.into()));
+    }
+
+    /// Asks for what a path leads to and every link on the way; returns false if it leads nowhere.
+    pub fn follow(&mut self, path: &[u8], reason: &str, facts: &Facts<'_>) -> bool {
+        let mut links = Vec::new();
+        let Some(end) = facts.tree.resolve(path, |link| links.push(link.clone())) else { return false };
+        links.push(end);
+        for path in links {
+            self.0.push((path, reason.to_owned()));
+        }
+        true
+    }
+
+    pub fn take(self) -> Vec<(TreePath, String)> {
+        self.0
+    }
+}
+
+/// What consequences remember between paths.
+#[derive(Default)]
+pub(super) struct State {
+    done: HashSet<(&'static str, Vec<u8>)>,
+    /// `DT_RPATH` directories that a file inherits from what first needed it.
+    pub inherited: HashMap<TreePath, Vec<Vec<u8>>>,
+}
+
+impl State {
+    /// Returns true the first time that it is asked for a subject.
+    pub fn once(&mut self, what: &'static str, subject: &[u8]) -> bool {
+        self.done.insert((what, subject.to_vec()))
+    }
+}
+
+/// What rules may look at.
+pub(super) struct Facts<'a> {
+    pub tree: &'a Tree,
+    pub evidence: &'a Evidence,
+    pub policy: &'a Policy,
+    /// The programs that the recipe starts and the links that lead to them, with what starts them.
+    pub commands: BTreeMap<TreePath, &'a str>,
+    /// The paths of each package, in path order.
+    pub by_package: BTreeMap<&'a str, Vec<&'a TreePath>>,
+    /// For a directory, the one package that all owned files below it are of.
+    sole_owner: HashMap<&'a [u8], Option<&'a str>>,
+    packages: HashMap<&'a [u8], &'a str>,
+    store: &'a Store,
+    elves: RefCell<HashMap<Digest, Option<Rc<Elf>>>>,
+    notes: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(inputs: &Inputs<'a>) -> Self {
+        let mut facts = Facts {
+            tree: inputs.tree,
+            evidence: inputs.evidence,
+            policy: inputs.policy,
+            commands: BTreeMap::new(),
+            by_package: BTreeMap::new(),
+            sole_owner: HashMap::new(),
+            packages: HashMap::new(),
+            store: inputs.store,
+            elves: RefCell::default(),
+            notes: RefCell::default(),
+        };
+        for (command, what) in &inputs.policy.commands {
+            let commands = &mut facts.commands;
+            let end = inputs.tree.resolve(command.as_bytes(), |link| {
+                commands.insert(link.clone(), what);
+            });
+            commands.extend(end.map(|end| (end, &what[..])));
+        }
+        for (path, entry) in inputs.tree.iter() {
+            let Some(package) = (inputs.owner)(path.as_bytes()) else { continue };
+            facts.packages.insert(path.as_bytes(), package);
+            facts.by_package.entry(package).or_default().push(path);
+            if entry.kind.is_directory() {
+                continue;
+            }
+            let mut above = path.parent_bytes();
+            while let Some(directory) = above.filter(|d| !d.is_empty()) {
+                let sole = facts.sole_owner.entry(directory).or_insert(Some(package));
+                if *sole != Some(package) {
+                    *sole = None;
+                }
+                above = parent(directory);
+            }
+        }
+        facts
+    }
+
+    pub fn case(&self, path: &'a TreePath, entry: &'a Entry) -> Case<'a> {
+        let package = self.packages.get(path.as_bytes()).copied();
+        Case { path, entry, package, used: self.evidence.get(path.as_bytes()).filter(|used| used.any()) }
+    }
+
+    /// Returns the case of a path, if the tree has it; follows no links.
+    pub fn lookup(&self, path: &[u8]) -> Option<Case<'a>> {
+        let (found, entry) = self.tree.subtree(path).next()?;
+        (found.as_bytes() == path).then(|| self.case(found, entry))
+    }
+
+    /// Returns the package that a path was surely made by or for: its owner, or, for what a
+    /// maintainer script made, the one package that all else in the nearest owned directory is of.
+    pub fn package_or_maker(&self, path: &'a [u8]) -> Option<&'a str> {
+        if let Some(package) = self.packages.get(path) {
+            return Some(package);
+        }
+        let mut above = parent(path);
+        while let Some(directory) = above.filter(|d| !d.is_empty()) {
+            if let Some(sole) = self.sole_owner.get(directory) {
+                return *sole;
+            }
+            if let Some(package) = self.packages.get(directory) {
+                return Some(package);
+            }
+            above = parent(directory);
+        }
+        None
+    }
+
+    /// Returns a file's contents, to be read in part.
+    pub fn blob(&self, case: &Case<'_>) -> Result<Option<Blob>, PruneError> {
+        let Some((digest, _)) = case.entry.kind.content() else { return Ok(None) };
+        let blob = self.store.blob(&digest);
+        blob.map(Some).map_err(|source| PruneError::Contents { path: case.path.clone(), source })
+    }
+
+    /// Returns the beginning of a file, at most `length` bytes.
+    pub fn head(&self, case: &Case<'_>, length: usize) -> Result<Vec<u8>, PruneError> {
+        let Some(blob) = self.blob(case)? else { return Ok(Vec::new()) };
+        let mut head = vec![0; length];
+        let got = blob.read_at(&mut head, 0).map_err(|source| PruneError::Contents {
+            path: case.path.clone(),
+            source: crate::store::StoreError::Io {
+                operation: "read",
+                path: case.path.as_path().to_path_buf(),
+                source,
+            },
+        })?;
+        head.truncate(got);
+        Ok(head)
+    }
+
+    /// Returns what a file asks of the loader; each content is read once.
+    pub fn elf(&self, case: &Case<'_>) -> Result<Option<Rc<Elf>>, PruneError> {
+        let Some((digest, size_bytes)) = case.entry.kind.content() else { return Ok(None) };
+        if size_bytes < 64 {
+            return Ok(None);
+        }
+        if let Some(known) = self.elves.borrow().get(&digest) {
+            return Ok(known.clone());
+        }
+        let elf = self.blob(case)?.and_then(|blob| Elf::read(&blob)).map(Rc::new);
+        self.elves.borrow_mut().insert(digest, elf.clone());
+        Ok(elf)
+    }
+
+    /// Keeps a note for the person who builds.
+    pub fn note(&self, text: String) {
+        self.notes.borrow_mut().insert(text);
+    }
+
+    pub fn take_notes(&self) -> BTreeSet<String> {
+        self.notes.take()
+    }
+}
+
+/// Returns the directory above; `None` for the root.
+pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
+    if path.is_empty() {
+        return None;
+    }
+    Some(path.iter().rposition(|b| *b == b'/').map_or(&[], |slash| &path[..slash]))
+}
+
+/// Returns true if a path is one of the directories or lies below one.
+pub(super) fn below(path: &[u8], directories: &[&str]) -> bool {
+    directories.iter().any(|directory| {
+        path.strip_prefix(directory.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    })
+}

@@ -1,0 +1,229 @@
+//! The rules that are asked about each path by itself.
+
+use super::{Answer, Case, Facts, below};
+use crate::tree::Kind;
+
+/// What the recipe's own globs say goes before all else.
+pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    if let Some(glob) = facts.policy.drop.find(case.path) {
+        return Answer::Forbid(format!("prune.drop \"{glob}\""));
+    }
+    match facts.policy.keep.find(case.path) {
+        Some(glob) => Answer::Keep(format!("prune.keep \"{glob}\"")),
+        None => Answer::Pass,
+    }
+}
+
+/// The package system's own state: an artifact has papers instead, and no dpkg to read it.
+pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+    const STATE: &[&str] = &[
+        "var/lib/dpkg",
+        "var/lib/apt",
+        "var/lib/ucf",
+        "var/cache/apt",
+        "var/cache/debconf",
+        "var/cache/ldconfig",
+        "var/cache/man",
+        "var/backups",
+    ];
+    if below(case.bytes(), STATE) {
+        return Answer::Forbid("state of the package system; the papers stand for it".to_owned());
+    }
+    let transient = below(case.bytes(), &["var/cache", "var/log"]) && !case.entry.kind.is_directory();
+    if transient && !case.contents_used() {
+        return Answer::Drop("a cache or log of the build".to_owned());
+    }
+    Answer::Pass
+}
+
+/// What the recipe lays over the root, and the programs that it starts.
+pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    if facts.policy.laid.contains(case.path) {
+        return Answer::Keep("a file of the recipe".to_owned());
+    }
+    if let Some(what) = facts.commands.get(case.path) {
+        return Answer::Keep((*what).to_owned());
+    }
+    if below(case.bytes(), &["tinyroot"]) {
+        return Answer::Keep("tinyroot's own".to_owned());
+    }
+    Answer::Pass
+}
+
+/// What the trace saw. A file found by stat alone is kept whole, with its time: Python takes a
+/// `.pyc` only beside a source of the size and time that it notes, and others test for existence.
+pub(super) fn traced(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+    match case.used {
+        Some(used) if used.any() => Answer::Keep(used.text()),
+        _ => Answer::Pass,
+    }
+}
+
+/// The few small files and directories that any program may take for granted, and what scanners
+/// know the distribution by.
+pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+    const FILES: &[&str] = &[
+        "etc/debian_version",
+        "etc/gai.conf",
+        "etc/group",
+        "etc/host.conf",
+        "etc/hosts",
+        "etc/ld.so.cache",
+        "etc/ld.so.conf",
+        "etc/localtime",
+        "etc/nsswitch.conf",
+        "etc/os-release",
+        "etc/passwd",
+        "etc/protocols",
+        "etc/services",
+        "etc/timezone",
+        "usr/lib/os-release",
+    ];
+    const DIRECTORIES: &[&str] = &[
+        "",
+        "dev",
+        "etc",
+        "home",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "tmp",
+        "usr",
+        "usr/bin",
+        "usr/lib",
+        "usr/sbin",
+        "usr/share",
+        "var",
+        "var/cache",
+        "var/lib",
+        "var/log",
+        "var/tmp",
+    ];
+    let path = case.bytes();
+    let listed = |list: &[&str]| list.iter().any(|item| item.as_bytes() == path);
+    match &case.entry.kind {
+        Kind::Directory if listed(DIRECTORIES) => Answer::Keep("part of every root".to_owned()),
+        Kind::File { .. } if listed(FILES) || parent_is(path, "etc/ld.so.conf.d") => {
+            Answer::Keep("small, and taken for granted by programs and scanners".to_owned())
+        }
+        // What a package made before the merge asks for by its old name must still be found.
+        Kind::Symlink { .. } if is_merged_usr(path) => Answer::Keep("a link of the merged /usr".to_owned()),
+        Kind::Symlink { .. } if listed(FILES) || listed(&["var/run", "var/lock"]) => {
+            Answer::Keep("small, and taken for granted by programs and scanners".to_owned())
+        }
+        _ => Answer::Pass,
+    }
+}
+
+fn parent_is(path: &[u8], directory: &str) -> bool {
+    super::parent(path) == Some(directory.as_bytes())
+}
+
+fn is_merged_usr(path: &[u8]) -> bool {
+    [&b"bin"[..], b"lib", b"lib64", b"sbin"].contains(&path)
+}
+
+/// What is for reading by people, or for programs that no grain has: never needed to run. Licence
+/// texts come back with the papers.
+pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    const PEOPLE: &[&str] = &[
+        "usr/share/bug",
+        "usr/share/doc",
+        "usr/share/doc-base",
+        "usr/share/gtk-doc",
+        "usr/share/info",
+        "usr/share/lintian",
+        "usr/share/man",
+        "usr/share/common-licenses",
+    ];
+    const HOST: &[&str] = &[
+        "etc/apparmor.d",
+        "etc/apt",
+        "etc/bash_completion.d",
+        "etc/cron.d",
+        "etc/cron.daily",
+        "etc/cron.hourly",
+        "etc/cron.monthly",
+        "etc/cron.weekly",
+        "etc/dpkg",
+        "etc/init",
+        "etc/init.d",
+        "etc/insserv.conf.d",
+        "etc/kernel",
+        "etc/logcheck",
+        "etc/logrotate.d",
+        "etc/rc0.d",
+        "etc/rc1.d",
+        "etc/rc2.d",
+        "etc/rc3.d",
+        "etc/rc4.d",
+        "etc/rc5.d",
+        "etc/rc6.d",
+        "etc/rcS.d",
+        "etc/systemd",
+        "etc/ufw",
+        "usr/lib/systemd/system",
+        "usr/lib/systemd/user",
+        "usr/lib/sysusers.d",
+        "usr/lib/tmpfiles.d",
+        "usr/share/apport",
+        "usr/share/bash-completion",
+        "usr/share/debconf",
+        "usr/share/fish",
+        "usr/share/zsh",
+    ];
+    let path = case.bytes();
+    if below(path, PEOPLE) {
+        return Answer::Drop("documentation".to_owned());
+    }
+    if below(path, HOST) {
+        return Answer::Drop("for programs of a host, which no grain has".to_owned());
+    }
+    if let Some(locale) = locale_of(path) {
+        if !asked_for(locale, &facts.policy.locales) {
+            return Answer::Drop(format!("translation to {}, not asked for", locale.escape_ascii()));
+        }
+    }
+    Answer::Pass
+}
+
+/// Returns the locale that a path of `/usr/share/locale` is for.
+pub(super) fn locale_of(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"usr/share/locale/")?;
+    rest.split(|b| *b == b'/').next()
+}
+
+/// Returns true if one of the wanted locales is this one or is a dialect of it: "de_AT" asks for
+/// "de" as well, "de" does not ask for "de_AT".
+pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
+    wanted.iter().any(|wanted| {
+        let wanted = wanted.as_bytes();
+        wanted == locale || wanted.strip_prefix(locale).is_some_and(|rest| b"_@.".contains(&rest[0]))
+    })
+}
+
+/// The app's own packages stay whole: what one exercise does not show is still the app. So does
+/// what their maintainer scripts made in directories of their own.
+pub(super) fn app(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    let Some(package) = facts.package_or_maker(case.bytes()) else { return Answer::Pass };
+    if facts.policy.app_packages.contains(package) {
+        let own = if case.package.is_some() { "part of" } else { "made for" };
+        return Answer::Keep(format!("{own} {package}, the app, which is kept whole"));
+    }
+    if facts.policy.keep_packages.contains(package) {
+        return Answer::Keep(format!("prune.keep_package \"{package}\""));
+    }
+    Answer::Pass
+}
+
+/// Directories that a maintainer script made below `/var` belong to nobody in dpkg's eyes, yet a
+/// service may need its own; they weigh nothing.
+pub(super) fn var(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+    let depth = case.bytes().iter().filter(|b| **b == b'/').count();
+    let own = case.package.is_none() && case.entry.kind.is_directory() && depth == 2;
+    if own && below(case.bytes(), &["var/lib", "var/log", "var/cache", "var/spool"]) {
+        return Answer::Keep("a directory that a maintainer script made".to_owned());
+    }
+    Answer::Pass
+}

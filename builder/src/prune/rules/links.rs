@@ -1,0 +1,54 @@
+//! Links: what they lead to, and other names for what is kept.
+
+use super::{Case, Decision, Facts, Needs, State, parent};
+use crate::{
+    prune::PruneError,
+    tree::{Kind, TreePath},
+};
+
+/// A kept link keeps what it leads to and every link on the way.
+pub(super) fn target(
+    case: &Case<'_>,
+    _: &Decision,
+    facts: &Facts<'_>,
+    _: &mut State,
+    needs: &mut Needs,
+) -> Result<(), PruneError> {
+    if let Kind::Symlink { .. } = case.entry.kind {
+        needs.follow(case.bytes(), "on the way of the link", facts);
+    }
+    Ok(())
+}
+
+/// A program's other names in its own directory stay with it: they cost nothing, and programs
+/// such as git call themselves by them.
+pub(super) fn other_names(
+    case: &Case<'_>,
+    _: &Decision,
+    facts: &Facts<'_>,
+    state: &mut State,
+    needs: &mut Needs,
+) -> Result<(), PruneError> {
+    let program = case.is_file() && case.entry.mode & 0o111 != 0;
+    let (true, Some(package)) = (program && case.contents_used(), case.package) else { return Ok(()) };
+    let Some(directory) = parent(case.bytes()) else { return Ok(()) };
+    if !state.once("names", case.bytes()) {
+        return Ok(());
+    }
+    for path in facts.by_package.get(package).into_iter().flatten() {
+        if path.parent_bytes() != Some(directory) {
+            continue;
+        }
+        let Some(Kind::Symlink { target }) = facts.tree.get(path.as_bytes()).map(|e| &e.kind) else {
+            continue;
+        };
+        if !target.contains(&b'/') && same_directory(directory, target).as_ref() == Some(case.path) {
+            needs.want(path, "another name of");
+        }
+    }
+    Ok(())
+}
+
+fn same_directory(directory: &[u8], name: &[u8]) -> Option<TreePath> {
+    TreePath::new(&[directory, b"/", name].concat()).ok()
+}
