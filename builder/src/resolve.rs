@@ -14,10 +14,19 @@
 //! One difference is deliberate: among providers that apt holds to be equal it takes the one that
 //! its cache happened to number last; here the name decides.
 
+mod because;
+mod conflict;
+mod facts;
+mod mark;
+mod names;
+mod solver;
+#[cfg(test)]
+mod tests;
 pub mod universe;
 
 use crate::formats::{deb822::Fault, digest::Digest};
-pub use universe::{Source, Universe};
+use facts::AllFacts;
+pub use universe::{Id, Source, Universe};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -130,6 +139,85 @@ fn nearest_text(nearest: &[String], providers: &[String]) -> String {
 /// # Errors
 /// An unknown name, a request that nothing meets, or a chosen stanza without a sound file.
 pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution, ResolveError> {
-    let _ = (universe, request);
-    Ok(Resolution::default())
+    let facts = AllFacts::new(universe, request);
+    let asked = asked(universe, request)?;
+    let ids: Vec<Id> = asked.iter().map(|(id, _)| *id).collect();
+    if let Some((id, _)) = asked.iter().find(|(id, _)| facts.is_excluded(*id)) {
+        let name = universe.package(*id).name;
+        return Err(ResolveError::Unsatisfiable { tree: format!("  {name} is asked for and excluded") });
+    }
+    let mut chosen = mark::Marker::run(&facts, &ids)?;
+    mark::sweep(&facts, &ids, &mut chosen)?;
+    let beyond_apt = !mark::is_sound(&facts, &ids, &chosen)?;
+    if beyond_apt {
+        chosen = match solver::choose(&facts, &ids)? {
+            Ok(chosen) => chosen,
+            Err((graph, stated)) => {
+                let tree = conflict::show(&facts, &asked, &graph, &stated)?;
+                return Err(ResolveError::Unsatisfiable { tree });
+            }
+        };
+        mark::sweep(&facts, &ids, &mut chosen)?;
+    }
+    let bringers = because::bringers(&facts, &asked, &chosen)?;
+    let mut packages = Vec::new();
+    for (id, bringer) in universe.ids().zip(bringers) {
+        if let Some(bringer) = bringer {
+            packages.push(resolved(universe, id, bringer.text)?);
+        }
+    }
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Resolution { packages, beyond_apt })
+}
+
+/// Returns what is asked for, Essential first, none twice, each with the reason.
+fn asked(universe: &Universe<'_>, request: &Request) -> Result<Vec<(Id, &'static str)>, ResolveError> {
+    let mut out: Vec<(Id, &'static str)> = Vec::new();
+    if request.essential {
+        out.extend(universe.ids().filter(|id| universe.package(*id).essential).map(|id| (id, "Essential")));
+        out.sort_by_key(|(id, _)| universe.package(*id).name);
+    }
+    for name in &request.packages {
+        let id = find(universe, name)?;
+        match out.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, reason)) => *reason = "requested",
+            None => out.push((id, "requested")),
+        }
+    }
+    Ok(out)
+}
+
+fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
+    if let Some(id) = universe.find(name) {
+        return Ok(id);
+    }
+    let mut providers: Vec<Id> = universe.providers(name).iter().map(|(id, _)| *id).collect();
+    providers.sort_by_key(|id| universe.package(*id).name);
+    providers.dedup();
+    if let [only] = providers[..] {
+        return Ok(only);
+    }
+    let nearest = match providers.is_empty() {
+        true => names::nearest(name, universe.ids().map(|id| universe.package(id).name)),
+        false => Vec::new(),
+    };
+    let providers = providers.into_iter().map(|id| universe.package(id).name.into()).collect();
+    Err(ResolveError::Unknown { name: name.into(), nearest, providers })
+}
+
+fn resolved(universe: &Universe<'_>, id: Id, because: String) -> Result<Resolved, ResolveError> {
+    let package = universe.package(id);
+    let file = package.file().map_err(|fault| universe.fault_of(id, fault))?;
+    Ok(Resolved {
+        name: package.name.into(),
+        version: package.version.into(),
+        architecture: package.architecture.into(),
+        suite: universe.suite(id).into(),
+        path: file.path.into(),
+        size_bytes: file.size_bytes,
+        digest: file.digest,
+        installed_size_kib: package.installed_size_kib,
+        essential: package.essential,
+        because,
+    })
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     formats::{
+        deb822::Fault,
         packages::{self, Package},
         relation, version,
     },
@@ -15,8 +16,24 @@ use crate::{
 pub struct Source<'a> {
     /// The suite that it belongs to, such as `bookworm-security`.
     pub suite: &'a str,
+    /// How it ranks, as apt's pins do: 500 for most; below 0, nothing of it is a candidate.
+    pub priority: i32,
     /// Its stanzas.
-    pub text: &'a str,
+    pub text: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    /// Makes a source of the usual rank.
+    pub fn new(suite: &'a str, text: &'a [u8]) -> Self {
+        Source { suite, priority: Self::PRIORITY, text }
+    }
+
+    /// The rank of a suite that says nothing else; source: apt_preferences(5).
+    pub const PRIORITY: i32 = 500;
+    /// The rank of a suite that is `NotAutomatic` and no more, such as experimental.
+    pub const NOT_AUTOMATIC: i32 = 1;
+    /// The rank of a suite that is `ButAutomaticUpgrades` as well, such as backports.
+    pub const BUT_AUTOMATIC_UPGRADES: i32 = 100;
 }
 
 /// A candidate, by its place in the universe.
@@ -31,7 +48,8 @@ impl Id {
 
 /// All candidates of an archive for one architecture.
 ///
-/// The candidate for a name is its highest version over all sources; of equal ones the first.
+/// The candidate for a name is its highest version in the sources of the highest priority that
+/// have it; of equal ones the first.
 /// Nothing else is ever looked at.
 #[derive(Clone, Debug)]
 pub struct Universe<'a> {
@@ -60,19 +78,26 @@ impl<'a> Universe<'a> {
             provided: HashMap::new(),
         };
         for (origin, source) in (0..).zip(sources) {
-            packages::read(source.text, |package| universe.add(package, origin))
-                .map_err(|fault| universe.fault(origin, fault))?;
+            let read = match std::str::from_utf8(source.text) {
+                Ok(text) => packages::read(text, |package| universe.add(package, origin)),
+                Err(error) => {
+                    let lines = source.text[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+                    Err(Fault::new(lines + 1, "is not UTF-8"))
+                }
+            };
+            read.map_err(|fault| universe.fault(origin, fault))?;
         }
         universe.index_provides()?;
         Ok(universe)
     }
 
-    fn fault(&self, origin: u16, source: crate::formats::deb822::Fault) -> ResolveError {
+    fn fault(&self, origin: u16, source: Fault) -> ResolveError {
         ResolveError::Stanza { index: self.sources[usize::from(origin)].suite.into(), source }
     }
 
     fn add(&mut self, package: Package<'a>, origin: u16) {
-        if package.architecture != self.architecture && package.architecture != "all" {
+        let priority = self.sources[usize::from(origin)].priority;
+        if package.architecture != self.architecture && package.architecture != "all" || priority < 0 {
             return;
         }
         let next = Id(u32::try_from(self.packages.len()).expect("a text has fewer stanzas than bytes"));
@@ -84,7 +109,9 @@ impl<'a> Universe<'a> {
             }
             std::collections::hash_map::Entry::Occupied(entry) => {
                 let at = entry.get().index();
-                if version::compare(package.version, self.packages[at].version).is_gt() {
+                let present = self.sources[usize::from(self.origins[at])].priority;
+                let later = || version::compare(package.version, self.packages[at].version).is_gt();
+                if priority > present || priority == present && later() {
                     self.packages[at] = package;
                     self.origins[at] = origin;
                 }
@@ -113,7 +140,12 @@ impl<'a> Universe<'a> {
     /// Makes the error for a package whose stanza is not sound.
     pub(crate) fn unsound(&self, id: Id, reason: &str) -> ResolveError {
         let package = &self.packages[id.index()];
-        let fault = crate::formats::deb822::Fault::new(package.line, format!("{}: {reason}", package.name));
+        let fault = Fault::new(package.line, format!("{}: {reason}", package.name));
+        self.fault(self.origins[id.index()], fault)
+    }
+
+    /// Makes the error for a fault of a package's stanza.
+    pub(crate) fn fault_of(&self, id: Id, fault: Fault) -> ResolveError {
         self.fault(self.origins[id.index()], fault)
     }
 

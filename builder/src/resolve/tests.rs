@@ -1,0 +1,3 @@
+//! What resolving answers, on archives of a few words.
+
+use super::*;
