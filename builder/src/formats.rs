@@ -6,6 +6,7 @@
 pub mod app_id;
 pub mod capnp;
 pub mod control;
+pub mod deb;
 pub mod deb822;
 pub mod digest;
 pub mod key_file;

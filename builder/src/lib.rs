@@ -4,8 +4,10 @@
 
 pub mod app;
 pub mod archive;
+pub mod assemble;
 pub mod cli;
 pub mod download;
+pub mod fetch;
 pub mod formats;
 pub mod layer;
 pub mod lock;
@@ -19,4 +21,5 @@ pub mod store;
 pub mod testing;
 pub mod trace;
 pub mod tree;
+pub mod unpack;
 pub mod view;

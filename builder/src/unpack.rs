@@ -1,0 +1,382 @@
+//! .debs as trees: each decompressed once, ever, and kept uncompressed in the store.
+//!
+//! Comes in: fetched .debs. Goes out: for each its control file, the tree of what it ships, and
+//! the path of the same .deb without compression, which the root's own dpkg unpacks in a fraction
+//! of the time. What is in the store under a .deb's digest was made from exactly these bytes;
+//! damaged or hostile packages leave nothing there. No script is run and no file is written
+//! outside the store.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+    fs::File,
+    io::{self, Read, Write},
+    path::PathBuf,
+    sync::Mutex,
+};
+
+use crate::{
+    fetch::{Fetched, FetchedDeb},
+    formats::{
+        control::Control,
+        deb::{self, Deb, DebError, Part},
+        deb822::Fault,
+        digest::{Digest, Hasher},
+        tar_in::{self, Limits, TarError},
+    },
+    lock::LockedPackage,
+    progress::{Progress, Unit},
+    render::for_each_parallel,
+    store::{BundleWriter, PackedBlob, Store, StoreError},
+    tree::{Kind, Tree, TreePath},
+};
+
+/// The bundles that hold unpacked packages, by the digest of the .deb.
+const BUNDLE: &str = "deb";
+
+/// Where control files stand in a bundle's tree: `dpkg-deb --build` keeps this name for itself too.
+const CONTROL: &[u8] = b"DEBIAN";
+
+/// What control files may hold in sum; the largest of Debian have some 10 MB of checksums.
+const CONTROL_BYTES: u64 = 64 << 20;
+/// What the control file itself may hold.
+const STANZA_BYTES: u64 = 1 << 20;
+
+/// A .deb that cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot unpack {name} {version}")]
+pub struct UnpackError {
+    /// The package.
+    pub name: String,
+    /// Its locked version.
+    pub version: String,
+    /// What is wrong.
+    pub source: UnpackFault,
+}
+
+/// What can be wrong with a .deb.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackFault {
+    /// The downloaded file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The downloaded file is not the one that the lock names.
+    #[error("{} does not have the locked digest", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        found: Digest,
+    },
+    /// The file is no .deb.
+    #[error("its .deb is damaged")]
+    Deb(#[from] DebError),
+    /// A tar in it is damaged or hostile.
+    #[error("its {part} is refused")]
+    Tar {
+        /// Which one.
+        part: Part,
+        /// Why.
+        source: TarError,
+    },
+    /// It has no control file, or too long a one.
+    #[error("its control file is {0}")]
+    NoControl(&'static str),
+    /// Its control file cannot be read.
+    #[error("its control file is damaged")]
+    Control(#[source] Fault),
+    /// Its control file tells of another package than the lock.
+    #[error("its control file says {field} {found:?}, the lock {locked:?}")]
+    Other {
+        /// `Package`, `Version` or `Architecture`.
+        field: &'static str,
+        /// What the control file has.
+        found: String,
+        /// What the lock has.
+        locked: String,
+    },
+    /// It ships files where control files are kept.
+    #[error("it ships /DEBIAN, which is the place of control files")]
+    ControlPlace,
+    /// The disk cannot take it.
+    #[error("cannot write it to the cache")]
+    Write(#[source] io::Error),
+    /// The store cannot take it.
+    #[error("cannot keep it in the store")]
+    Store(#[from] StoreError),
+}
+
+/// Packages, each with its tree.
+#[derive(Clone, Debug)]
+pub struct Unpacked {
+    /// In the order of the lock, which is by name.
+    pub packages: Vec<UnpackedPackage>,
+}
+
+/// One package.
+#[derive(Clone, Debug)]
+pub struct UnpackedPackage {
+    /// What the lock says.
+    pub locked: LockedPackage,
+    /// The control file.
+    pub control: Control,
+    /// What it ships, paths as shipped; parents may be missing.
+    pub tree: Tree,
+    /// The control files by name (`control`, `postinst`, `conffiles` …), without directories.
+    pub control_files: BTreeMap<String, Digest>,
+    /// Whether a maintainer script speaks of `dpkg-divert`.
+    pub diverts: bool,
+    /// The .deb, uncompressed.
+    pub path: PathBuf,
+}
+
+impl Unpacked {
+    /// Returns a package by name.
+    pub fn get(&self, name: &str) -> Option<&UnpackedPackage> {
+        self.packages.iter().find(|package| package.locked.name == name)
+    }
+
+    /// Returns the digests of all contents that these packages bring along, control files
+    /// included. Whoever unpacks the same packages will have them.
+    pub fn contents(&self) -> HashSet<Digest> {
+        let files = self.packages.iter().flat_map(|package| package.tree.iter());
+        let files = files.filter_map(|(_, entry)| Some(entry.kind.content()?.0));
+        files.chain(self.packages.iter().flat_map(|p| p.control_files.values().copied())).collect()
+    }
+}
+
+/// Unpacks packages into the store, on all cores, the largest first; those that are there already
+/// are only looked up.
+///
+/// # Errors
+/// The first package, in the lock's order among those tried, that cannot be unpacked.
+pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<Unpacked, UnpackError> {
+    let slots: Vec<Mutex<Option<UnpackedPackage>>> = fetched.debs.iter().map(|_| Mutex::new(None)).collect();
+    let mut work: Vec<_> = fetched.debs.iter().zip(&slots).collect();
+    work.sort_by_key(|(deb, _)| Reverse(deb.package.size_bytes));
+    let total = work.iter().map(|(deb, _)| deb.package.size_bytes).sum();
+    let task = progress.task("unpacking packages", total, Unit::Bytes);
+    for_each_parallel(&work, |(deb, slot)| {
+        task.now(&deb.package.name);
+        let package = unpack_one(deb, store).map_err(|source| UnpackError {
+            name: deb.package.name.clone(),
+            version: deb.package.version.clone(),
+            source,
+        })?;
+        *slot.lock().expect("no panic holds the lock") = Some(package);
+        task.add(deb.package.size_bytes);
+        Ok(())
+    })?;
+    let unlocked = |slot: Mutex<Option<UnpackedPackage>>| slot.into_inner().expect("no panic holds the lock");
+    let packages = slots.into_iter().filter_map(unlocked).collect();
+    Ok(Unpacked { packages })
+}
+
+fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, UnpackFault> {
+    let key = deb.package.digest.to_string();
+    let (tree, path) = match store.load_bundle(BUNDLE, &key) {
+        Some(bundle) => bundle,
+        None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, fault))?,
+    };
+    let (tree, control_files) = split(tree);
+    let read = |name: &str| control_files.get(name).map(|digest| store.read(digest)).transpose();
+    let control = read("control")?.ok_or(UnpackFault::NoControl("missing"))?;
+    let control = Control::parse(&control).map_err(UnpackFault::Control)?;
+    check_identity(&control, &deb.package)?;
+    let mut diverts = false;
+    for script in ["preinst", "postinst"] {
+        let text = read(script)?.unwrap_or_default();
+        diverts |= text.windows(b"dpkg-divert".len()).any(|window| window == b"dpkg-divert");
+    }
+    Ok(UnpackedPackage { locked: deb.package.clone(), control, tree, control_files, diverts, path })
+}
+
+/// Parts a bundle's tree into what the package ships and its control files.
+fn split(mut tree: Tree) -> (Tree, BTreeMap<String, Digest>) {
+    let mut control_files = BTreeMap::new();
+    for (path, entry) in tree.subtree(CONTROL) {
+        if let Some((digest, _)) = entry.kind.content() {
+            let name = &path.as_bytes()[CONTROL.len() + 1..];
+            control_files.insert(String::from_utf8_lossy(name).into_owned(), digest);
+        }
+    }
+    tree.remove_subtree(CONTROL);
+    (tree, control_files)
+}
+
+fn check_identity(control: &Control, locked: &LockedPackage) -> Result<(), UnpackFault> {
+    let pairs = [
+        ("Package", control.package(), &locked.name),
+        ("Version", control.version(), &locked.version),
+        ("Architecture", control.architecture(), &locked.architecture),
+    ];
+    for (field, found, locked) in pairs {
+        if found != locked {
+            return Err(UnpackFault::Other { field, found: found.into(), locked: locked.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the .deb without compression as a bundle's pack, and what lies where in it as its tree.
+fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), UnpackFault> {
+    let read = |source| UnpackFault::Read { path: deb.path.clone(), source };
+    let file = File::open(&deb.path).map_err(read)?;
+    let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
+    let mut bundle = store.begin_bundle(BUNDLE, &deb.package.digest.to_string())?;
+    let head = [&deb::MAGIC[..], &deb::header("debian-binary", 4), b"2.0\n"].concat();
+    bundle.write_all(&head).map_err(UnpackFault::Write)?;
+
+    let mut stanza = None;
+    let limit = CONTROL_BYTES;
+    let members = copy_part(&mut source, Part::Control, &mut bundle, limit, |path, bytes| {
+        if path.as_bytes() == b"control" {
+            stanza = Some(bytes.to_vec());
+        }
+    })?;
+    let stanza = stanza.ok_or(UnpackFault::NoControl("missing or too long"))?;
+    let control = Control::parse(&stanza).map_err(UnpackFault::Control)?;
+    check_identity(&control, &deb.package)?;
+    let limit = data_limit(&control, deb.package.size_bytes);
+    let mut tree = copy_part(&mut source, Part::Data, &mut bundle, limit, |_, _| {})?;
+
+    let (found, _, _) = source.finish()?.hasher.finish();
+    if found != deb.package.digest {
+        return Err(UnpackFault::Digest { path: deb.path.clone(), found });
+    }
+    if tree.subtree(CONTROL).next().is_some() {
+        return Err(UnpackFault::ControlPlace);
+    }
+    let place = TreePath::new(CONTROL).expect("a sound path");
+    for (path, mut entry) in members {
+        if let Kind::File { hard_link, .. } = &mut entry.kind {
+            *hard_link = None;
+        }
+        // A name that cannot lie one directory deeper cannot be a control file.
+        if let Ok(path) = place.join(path.as_bytes()) {
+            tree.insert(path, entry);
+        }
+    }
+    let path = bundle.finish(&tree)?;
+    Ok((tree, path))
+}
+
+/// What is wrong with a file that is not the locked one matters less than that.
+fn name_wrong_digest(deb: &FetchedDeb, fault: UnpackFault) -> UnpackFault {
+    match File::open(&deb.path).and_then(Digest::of_reader) {
+        Ok((found, _)) if found != deb.package.digest => {
+            UnpackFault::Digest { path: deb.path.clone(), found }
+        }
+        _ => fault,
+    }
+}
+
+/// Returns what a data.tar may hold. Installed-Size counts files in whole KiB and all else as one
+/// KiB; a tar needs up to two headers, a name and padding for each. Those who don't tell it get
+/// what honest compression reaches.
+fn data_limit(control: &Control, size_bytes: u64) -> u64 {
+    const SLACK: u64 = 64 << 20;
+    let expected = match control.installed_size_kib() {
+        Some(kib) => kib.saturating_mul(4 * 1024),
+        None => size_bytes.saturating_mul(100),
+    };
+    expected.saturating_add(SLACK).min(deb::MEMBER_BYTES_MAX)
+}
+
+/// Copies one part into the pack, decompressed, and notes the contents in it. `small` is shown
+/// the contents of files that could be a control file.
+fn copy_part<R: Read>(
+    source: &mut Deb<R>,
+    part: Part,
+    bundle: &mut BundleWriter<'_>,
+    limit_bytes: u64,
+    mut small: impl FnMut(&TreePath, &[u8]),
+) -> Result<Tree, UnpackFault> {
+    let header_at = bundle.position();
+    // The size is known at the end.
+    bundle.write_all(&deb::header(part.name(), 0)).map_err(UnpackFault::Write)?;
+    let start = bundle.position();
+    let mut blobs = Vec::new();
+    let mut tee = Tee { inner: source.part(part)?, out: bundle, left: limit_bytes, limit_bytes, fault: None };
+    let limits = Limits { total_bytes: limit_bytes, ..Limits::default() };
+    let read = tar_in::read_tree_with(&mut tee, &limits, |path, offset, size_bytes, contents| {
+        let digest = if part == Part::Control && size_bytes <= STANZA_BYTES {
+            let mut bytes = Vec::new();
+            contents.read_to_end(&mut bytes)?;
+            small(path, &bytes);
+            Digest::of(&bytes)
+        } else {
+            Digest::of_reader(contents)?.0
+        };
+        blobs.push(PackedBlob { digest, offset: start + offset, size_bytes });
+        Ok(digest)
+    });
+    let read = read.and_then(|(tree, rest)| {
+        io::copy(rest, &mut io::sink())?;
+        Ok(tree)
+    });
+    if let Some(fault) = tee.fault.take() {
+        return Err(UnpackFault::Write(fault));
+    }
+    drop(tee);
+    let tree = read.map_err(|source| UnpackFault::Tar { part, source })?;
+    let size_bytes = bundle.position() - start;
+    if size_bytes % 2 == 1 {
+        bundle.write_all(b"\n").map_err(UnpackFault::Write)?;
+    }
+    bundle.patch(header_at, &deb::header(part.name(), size_bytes)).map_err(UnpackFault::Write)?;
+    for PackedBlob { digest, offset, size_bytes } in blobs {
+        bundle.note(digest, offset, size_bytes);
+    }
+    Ok(tree)
+}
+
+/// Passes on what it reads and writes it into the pack, up to a limit.
+struct Tee<'a, 'b, R> {
+    inner: R,
+    out: &'a mut BundleWriter<'b>,
+    left: u64,
+    limit_bytes: u64,
+    /// A fault of the pack, which must not be taken for one of the package.
+    fault: Option<io::Error>,
+}
+
+impl<R: Read> Read for Tee<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let left = self.left.checked_sub(count as u64);
+        self.left = left.ok_or_else(|| {
+            let text = format!(
+                "it unpacks to more than {} bytes, which its size does not explain",
+                self.limit_bytes
+            );
+            io::Error::new(io::ErrorKind::FileTooLarge, text)
+        })?;
+        if let Err(fault) = self.out.write_all(&buffer[..count]) {
+            self.fault = Some(fault);
+            return Err(io::Error::other("the pack cannot be written"));
+        }
+        Ok(count)
+    }
+}
+
+struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher<io::Sink>,
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests;
