@@ -56,8 +56,8 @@ impl MadeArchive {
     }
 
     /// Adds a package to `main`.
-    pub fn add(self, deb: Deb) -> Self {
-        self.add_to("main", deb)
+    pub fn add(self, deb: impl Into<Deb>) -> Self {
+        self.add_to("main", deb.into())
     }
 
     /// Adds a package to a component.

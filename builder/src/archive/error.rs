@@ -1,0 +1,134 @@
+//! What can be wrong with an archive, and what one can do about it.
+
+use std::{error::Error, io, path::PathBuf};
+
+use super::{KeyringError, ReleaseError};
+use crate::{
+    download::{DownloadError, Fault},
+    formats::digest::Digest,
+    store::StoreError,
+};
+
+/// A fault of an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// A mirror that is no URL.
+    #[error("cannot use the mirror '{given}': it is no http, https or file URL and no absolute directory")]
+    MirrorUrl {
+        /// What was given.
+        given: String,
+    },
+    /// Nothing says where the archive is.
+    #[error("cannot find a mirror for {suite}: none was given, and the apt sources in {} name none", directory.display())]
+    NoMirror {
+        /// Which suite.
+        suite: String,
+        /// Where apt's sources were looked for.
+        directory: PathBuf,
+    },
+    /// A suite, component or architecture with other characters than such names have.
+    #[error("'{name}' cannot be the name of a suite, component or architecture")]
+    Name {
+        /// As given.
+        name: String,
+    },
+    /// Keys that cannot be read.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A file that no mirror has as it should be.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// Offline, and never fetched.
+    #[error("cannot open {suite} offline: it was never fetched")]
+    NotKept {
+        /// Which suite.
+        suite: String,
+    },
+    /// Offline, and what is kept is not to be used.
+    #[error("cannot use what was fetched of {suite} before")]
+    Kept {
+        /// Which suite.
+        suite: String,
+        /// Why not.
+        source: ReleaseError,
+    },
+    /// The archive does not have what was selected.
+    #[error("{suite} has no component '{component}' for {architecture}")]
+    NoIndex {
+        /// Which suite.
+        suite: String,
+        /// Which component.
+        component: String,
+        /// Which architecture.
+        architecture: String,
+    },
+    /// An index that was fetched rightly and is broken inside.
+    #[error("cannot decompress {what}")]
+    Decompress {
+        /// Its path in the archive.
+        what: String,
+        /// What the decompressor said.
+        source: io::Error,
+    },
+    /// An index that holds another text than its Release file says.
+    #[error(
+        "cannot use {what}: its text is not the listed one\n  expected sha256 {expected}\n  found    sha256 {found}"
+    )]
+    WrongText {
+        /// Its path in the archive.
+        what: String,
+        /// As listed.
+        expected: Digest,
+        /// Of what came out, cut where it became too long.
+        found: Digest,
+    },
+    /// The cache.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ArchiveError {
+    /// Returns what one can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            ArchiveError::NoMirror { .. } => {
+                "name one with --mirror URL or the environment variable TINYROOT_MIRROR"
+            }
+            ArchiveError::NotKept { .. } => "run the same once without --offline",
+            ArchiveError::Download(DownloadError::Offline { .. }) => "run the same once without --offline",
+            ArchiveError::Download(DownloadError::Places { faults, .. }) => {
+                return faults.iter().find_map(|(_, fault)| fault_hint(fault)).map(str::to_owned);
+            }
+            _ => return None,
+        };
+        Some(text.into())
+    }
+}
+
+fn fault_hint(fault: &Fault) -> Option<&'static str> {
+    let Fault::Refused(error) = fault else {
+        let reached = !matches!(fault, Fault::Connect(_) | Fault::Stalled(_));
+        return (!reached)
+            .then_some("try another mirror with --mirror URL, or what is cached with --offline");
+    };
+    let error: &(dyn Error + 'static) = error.as_ref();
+    match error.downcast_ref::<ReleaseError>() {
+        Some(ReleaseError::Future { .. }) => return Some("set this host's clock"),
+        Some(ReleaseError::Expired { .. }) => {
+            return Some(
+                "if this host's clock is right, the mirror is out of date: try another with --mirror URL",
+            );
+        }
+        Some(ReleaseError::Replayed { .. }) => {
+            return Some(
+                "the mirror is behind, or hides updates: try another with --mirror URL; \
+                 to go back on purpose, use another --cache DIR",
+            );
+        }
+        _ => {}
+    }
+    matches!(error.downcast_ref::<KeyringError>(), Some(KeyringError::Untrusted { .. })).then_some(
+        "for an archive with keys of its own, name them with --keyring FILE; \
+         for Debian's, be wary of this mirror",
+    )
+}

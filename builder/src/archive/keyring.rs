@@ -1,0 +1,328 @@
+//! Keys to trust, and what a signature of them is worth.
+//!
+//! A text counts as signed if at least one signature on it is good: by a primary key or subkey of
+//! the keyring that may sign, is neither expired nor revoked, and is bound to its certificate; made with SHA-256
+//! or better and, for RSA, 2048 bits or more; neither of the future nor expired. Signatures of
+//! unknown keys neither help nor harm, as InRelease files commonly carry one of a key to come.
+//! Only the text that the signature covers is ever handed on. (RFC 9580, sections 5.2 and 7.)
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use pgp::{
+    composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey},
+    crypto::hash::HashAlgorithm,
+    packet::{Signature, SignatureType},
+    ser::Serialize,
+    types::{KeyDetails, PublicParams, Tag, VerifyingKey},
+};
+
+use crate::formats::digest::Digest;
+
+/// The keys of Debian's archive; see `keyring/README.md`.
+const DEBIAN: [&str; 6] = [
+    include_str!("../../../keyring/debian-archive-bookworm-automatic.asc"),
+    include_str!("../../../keyring/debian-archive-bookworm-security-automatic.asc"),
+    include_str!("../../../keyring/debian-archive-bookworm-stable.asc"),
+    include_str!("../../../keyring/debian-archive-trixie-automatic.asc"),
+    include_str!("../../../keyring/debian-archive-trixie-security-automatic.asc"),
+    include_str!("../../../keyring/debian-archive-trixie-stable.asc"),
+];
+
+/// How far the clock of a signer may be ahead of ours.
+pub(super) const CLOCK_LEEWAY_S: i64 = 86_400;
+
+/// RSA keys below this are refused. Debian's have 4096.
+const MIN_RSA_BYTES: usize = 2048 / 8;
+
+/// A fault of a keyring, or a text that it does not vouch for.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// A file or directory that cannot be read.
+    #[error("cannot read the keyring {}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// A file that holds something else.
+    #[error("cannot use the keyring {}: it holds no OpenPGP certificate that can be read", path.display())]
+    Parse {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A text that is not clear-signed, or not only.
+    #[error("it is not one clear-signed text: {reason}")]
+    NotSigned {
+        /// What was found wrong with it.
+        reason: String,
+    },
+    /// No good signature.
+    #[error("no trusted key vouches for it{}", .reasons.iter().map(|r| format!("\n{r}")).collect::<String>())]
+    Untrusted {
+        /// What is wrong with each signature.
+        reasons: Vec<String>,
+    },
+}
+
+/// A text that a trusted key has signed.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    /// What the signature covers, with `\n` line ends.
+    pub(super) text: String,
+    /// Fingerprints of the certificates whose signatures are good.
+    pub(super) signers: Vec<String>,
+}
+
+/// Certificates to trust.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    certificates: Vec<SignedPublicKey>,
+}
+
+impl Keyring {
+    /// Returns the keys of Debian's archive that are built in.
+    pub fn debian() -> Self {
+        let parse = |text: &&str| SignedPublicKey::from_string(text).expect("a test reads each").0;
+        Keyring { certificates: DEBIAN.iter().map(parse).collect() }
+    }
+
+    /// Reads a file, or every `.asc`, `.gpg` and `.pgp` file of a directory.
+    ///
+    /// # Errors
+    /// [`KeyringError::Read`] and [`KeyringError::Parse`].
+    pub fn read(path: &Path) -> Result<Self, KeyringError> {
+        let read = |source| KeyringError::Read { path: path.into(), source };
+        let mut files = vec![path.to_path_buf()];
+        if path.is_dir() {
+            let entries = fs::read_dir(path).and_then(|list| list.collect::<Result<Vec<_>, _>>());
+            files = entries.map_err(read)?.into_iter().map(|entry| entry.path()).collect();
+            let keys = ["asc", "gpg", "pgp"];
+            files.retain(|file| file.extension().is_some_and(|e| keys.iter().any(|key| e == *key)));
+            files.sort();
+        }
+        let mut certificates = Vec::new();
+        for file in &files {
+            let bytes = fs::read(file).map_err(|source| KeyringError::Read { path: file.clone(), source })?;
+            certificates.extend(parse(&bytes).ok_or_else(|| KeyringError::Parse { path: file.clone() })?);
+        }
+        if certificates.is_empty() {
+            return Err(KeyringError::Parse { path: path.into() });
+        }
+        Ok(Keyring { certificates })
+    }
+
+    /// Returns the fingerprints of the certificates, in upper-case hex, sorted.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let mut out: Vec<String> = self.certificates.iter().map(fingerprint).collect();
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    /// Returns a name for the set of keys, under which what they vouch for is kept apart.
+    pub(super) fn name(&self) -> String {
+        let digest = Digest::of(self.fingerprints().join("\n").as_bytes());
+        digest.to_string()[..16].to_owned()
+    }
+
+    /// Returns the signed text of a clear-signed message.
+    ///
+    /// # Errors
+    /// [`KeyringError::NotSigned`], also for text outside the signature, and
+    /// [`KeyringError::Untrusted`].
+    pub(super) fn verify(&self, message: &[u8], now_s: i64) -> Result<Signed, KeyringError> {
+        let not_signed = |reason: String| KeyringError::NotSigned { reason };
+        // The armor's own parser would skip what stands before; that is what is refused here.
+        if !message.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
+            return Err(not_signed("it does not begin as one".into()));
+        }
+        let (message, _) = CleartextSignedMessage::from_armor(message)
+            .map_err(|e| not_signed(first_line(&e.to_string())))?;
+        let text = message.signed_text();
+        let (mut signers, mut reasons) = (Vec::new(), Vec::new());
+        for signature in message.signatures() {
+            match self.judge(signature, &text, now_s) {
+                Ok(signer) => signers.push(signer),
+                Err(reason) => reasons.push(format!("{}: {reason}", issuer(signature))),
+            }
+        }
+        if signers.is_empty() {
+            return Err(KeyringError::Untrusted { reasons });
+        }
+        Ok(Signed { text: text.replace("\r\n", "\n"), signers })
+    }
+
+    /// Returns the certificate behind a good signature, or what is wrong.
+    fn judge(&self, signature: &Signature, text: &str, now_s: i64) -> Result<String, String> {
+        if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
+            return Err("it is no signature of a text".into());
+        }
+        check_signature(signature, now_s)?;
+        for certificate in &self.certificates {
+            let primary = &certificate.primary_key;
+            if is_issuer(signature, primary) {
+                check_strength(primary)?;
+                let itself = check_primary(certificate, now_s)?;
+                if !itself.key_flags().sign() {
+                    return Err("the key may not sign texts".into());
+                }
+                signature.verify(primary, text.as_bytes()).map_err(|_| WRONG)?;
+                return Ok(fingerprint(certificate));
+            }
+            for subkey in certificate.public_subkeys.iter().filter(|key| is_issuer(signature, &key.key)) {
+                check_strength(&subkey.key)?;
+                check_primary(certificate, now_s)?;
+                check_subkey(certificate, subkey, now_s)?;
+                signature.verify(&subkey.key, text.as_bytes()).map_err(|_| WRONG)?;
+                return Ok(fingerprint(certificate));
+            }
+        }
+        Err("the key is not in the keyring".into())
+    }
+}
+
+const WRONG: &str = "the signature is wrong: the text or the signature was changed";
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn fingerprint(certificate: &SignedPublicKey) -> String {
+    format!("{:X}", certificate.primary_key.fingerprint())
+}
+
+/// Returns how a signature names its key.
+fn issuer(signature: &Signature) -> String {
+    if let Some(print) = signature.issuer_fingerprint().first() {
+        return format!("signature by {print:X}");
+    }
+    match signature.issuer_key_id().first() {
+        Some(id) => format!("signature by {}", id.to_string().to_uppercase()),
+        None => "signature by an unnamed key".into(),
+    }
+}
+
+/// Whether a signature names a key. One without any name of a key is of nobody.
+fn is_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
+    let prints = signature.issuer_fingerprint();
+    if !prints.is_empty() {
+        return prints.into_iter().any(|print| *print == key.fingerprint());
+    }
+    signature.issuer_key_id().into_iter().any(|id| *id == key.legacy_key_id())
+}
+
+/// Checks what a signature says of itself: hash, and times.
+fn check_signature(signature: &Signature, now_s: i64) -> Result<(), String> {
+    match signature.hash_alg() {
+        Some(
+            HashAlgorithm::Sha256
+            | HashAlgorithm::Sha384
+            | HashAlgorithm::Sha512
+            | HashAlgorithm::Sha3_256
+            | HashAlgorithm::Sha3_512,
+        ) => {}
+        Some(weak) => return Err(format!("its hash is {weak}, which can be forged")),
+        None => return Err("its kind is unknown".into()),
+    }
+    let created = signature.created().ok_or("it does not say when it was made")?;
+    let created_s = i64::from(created.as_secs());
+    if created_s > now_s + CLOCK_LEEWAY_S {
+        return Err("it was made in the future".into());
+    }
+    let life_s = signature.signature_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
+    if life_s > 0 && created_s + life_s <= now_s {
+        return Err("it has expired".into());
+    }
+    Ok(())
+}
+
+fn check_strength(key: &impl KeyDetails) -> Result<(), String> {
+    // The length of modulus and exponent with their headings; an exponent is of no more than a few bytes.
+    if let PublicParams::RSA(params) = key.public_params()
+        && params.write_len() < MIN_RSA_BYTES + 4
+    {
+        return Err("the RSA key is too short".into());
+    }
+    Ok(())
+}
+
+/// Returns the newest good statement of a certificate about its primary key, if that is in force.
+fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<&Signature, String> {
+    let key = &certificate.primary_key;
+    let details = &certificate.details;
+    let revoked = |s: &&Signature| s.typ() == Some(SignatureType::KeyRevocation) && s.verify_key(key).is_ok();
+    if details.revocation_signatures.iter().any(|s| revoked(&s)) {
+        return Err("the key is revoked".into());
+    }
+    let own = |s: &Signature| is_issuer(s, key) && check_signature(s, now_s).is_ok();
+    let of_users = details.users.iter().flat_map(|user| {
+        let good = |s: &&Signature| own(s) && s.verify_certification(key, Tag::UserId, &user.id).is_ok();
+        user.signatures.iter().filter(good)
+    });
+    let direct = details.direct_signatures.iter().filter(|s| own(s) && s.verify_key(key).is_ok());
+    let newest = of_users.chain(direct).max_by_key(|s| s.created());
+    let newest = newest.ok_or("the key's certificate is not signed by itself")?;
+    check_life(key, newest, now_s).map_err(|when| format!("the key expired {when}"))?;
+    Ok(newest)
+}
+
+/// Checks that a certificate's newest good statement about a subkey lets it sign, now.
+fn check_subkey(
+    certificate: &SignedPublicKey,
+    subkey: &SignedPublicSubKey,
+    now_s: i64,
+) -> Result<(), String> {
+    let primary = &certificate.primary_key;
+    let of = |kind: SignatureType| {
+        let good = move |s: &&Signature| {
+            s.typ() == Some(kind) && s.verify_subkey_binding(primary, &subkey.key).is_ok()
+        };
+        subkey.signatures.iter().filter(good)
+    };
+    if of(SignatureType::SubkeyRevocation).next().is_some() {
+        return Err("the subkey is revoked".into());
+    }
+    let bindings = of(SignatureType::SubkeyBinding).filter(|s| check_signature(s, now_s).is_ok());
+    let newest = bindings.max_by_key(|s| s.created()).ok_or("the subkey is not bound to its certificate")?;
+    if !newest.key_flags().sign() {
+        return Err("the subkey may not sign texts".into());
+    }
+    let admits = newest.embedded_signature().is_some_and(|back| {
+        back.typ() == Some(SignatureType::KeyBinding)
+            && check_signature(back, now_s).is_ok()
+            && back.verify_primary_key_binding(&subkey.key, primary).is_ok()
+    });
+    if !admits {
+        return Err("the subkey does not admit to belong to its certificate".into());
+    }
+    check_life(&subkey.key, newest, now_s).map_err(|when| format!("the subkey expired {when}"))
+}
+
+/// Returns the day on which a key expired, if it did.
+fn check_life(key: &impl VerifyingKey, statement: &Signature, now_s: i64) -> Result<(), String> {
+    let life_s = statement.key_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
+    let end_s = i64::from(key.created_at().as_secs()) + life_s;
+    if life_s == 0 || end_s > now_s { Ok(()) } else { Err(format!("on {}", super::day(end_s))) }
+}
+
+/// Reads certificates, armored (several in a row) or not; `None` if there is none or one is broken.
+fn parse(bytes: &[u8]) -> Option<Vec<SignedPublicKey>> {
+    const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+    let out: Vec<SignedPublicKey> = match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains(BEGIN) => {
+            let blocks = text.split(BEGIN).skip(1).map(|block| format!("{BEGIN}{block}"));
+            let mut out = Vec::new();
+            for block in blocks {
+                let (keys, _) = SignedPublicKey::from_string_many(&block).ok()?;
+                out.extend(keys.collect::<Result<Vec<_>, _>>().ok()?);
+            }
+            out
+        }
+        _ => SignedPublicKey::from_bytes_many(bytes).ok()?.collect::<Result<_, _>>().ok()?,
+    };
+    (!out.is_empty()).then_some(out)
+}
