@@ -159,12 +159,9 @@ pub fn open(
         Some(path) => Keyring::read(path)?,
         None => Keyring::debian(),
     };
-    let mirrors = match Mirrors::find(selection, options) {
-        Err(ArchiveError::NoMirror { .. }) if downloader.offline() => Mirrors::default(),
-        found => found?,
-    };
-    let opening = Opening { options, store, downloader, progress, keyring, mirrors };
     let suites = selection.suites();
+    let mirrors = Mirrors::find(&suites, options)?;
+    let opening = Opening { options, store, downloader, progress, keyring, mirrors };
     let releases = thread::scope(|scope| {
         let threads: Vec<_> = suites.iter().map(|suite| scope.spawn(|| opening.release(suite))).collect();
         threads.into_iter().map(|t| t.join().expect("no panic in a thread")).collect::<Result<Vec<_>, _>>()
@@ -264,6 +261,10 @@ impl Opening<'_> {
                 .check(suite, now_s, true)
                 .map_err(|source| ArchiveError::Kept { suite: suite.into(), source })?;
             return Ok(kept);
+        }
+        if urls.is_empty() {
+            let directory = self.options.sources.clone();
+            return Err(ArchiveError::NoMirror { suite: suite.into(), directory });
         }
         let check = |answer: Answer| {
             let Answer::Body { bytes, validators } = answer else {

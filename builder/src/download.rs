@@ -419,13 +419,13 @@ impl Downloader {
 
     /// Fetches files side by side, the largest first, and renames each to its place. Faults of
     /// single files do not keep the others; any other fault ends the work soon. Returns the faults
-    /// in the order of what was wanted.
+    /// with their place among what was wanted, in that order.
     pub fn fetch_all(
         &self,
         wanted: &[(Wanted, PathBuf)],
         tmp: &Path,
         on_bytes: &(dyn Fn(u64) + Sync),
-    ) -> Vec<DownloadError> {
+    ) -> Vec<(usize, DownloadError)> {
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(wanted[index].0.size_bytes));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -455,7 +455,7 @@ impl Downloader {
         });
         let mut errors = errors.into_inner().expect("no panic holds the lock");
         errors.sort_by_key(|(index, _)| *index);
-        errors.into_iter().map(|(_, error)| error).collect()
+        errors
     }
 
     /// Tries places in turn, and those with passing faults again after a pause.

@@ -1,21 +1,145 @@
-//! Locked .debs, fetched.
+//! The .debs that a lock names.
+//!
+//! A lock and mirrors come in; files in the store go out, each checked against the length and digest in
+//! the lock when it came. No index is looked at and no version chosen. What the store has already
+//! is not fetched again; whoever unpacks it digests it once more.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, fs, path::PathBuf};
 
-use crate::lock::LockedPackage;
+use crate::{
+    archive::Mirrors,
+    download::{DownloadError, Downloader, Fault, Wanted, url_below},
+    lock::{Lock, LockedPackage},
+    progress::{Progress, Unit},
+    store::Store,
+};
 
-/// The .debs of a lock, each with the locked digest.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// In the order of the lock.
-    pub debs: Vec<FetchedDeb>,
-}
-
-/// One .deb.
+/// A .deb in the store.
 #[derive(Clone, Debug)]
 pub struct FetchedDeb {
-    /// What the lock says.
+    /// What the lock says of it.
     pub package: LockedPackage,
-    /// Where it lies.
+    /// Where it is.
     pub path: PathBuf,
+}
+
+/// Every .deb of a lock, in the order of the lock.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The .debs.
+    pub debs: Vec<FetchedDeb>,
+    /// How many bytes had to be fetched.
+    pub fetched_bytes: u64,
+}
+
+/// .debs that could not be had; as many others as possible were fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", describe(.faults, *.of))]
+pub struct FetchError {
+    /// Each package and its fault, in the order of the lock.
+    pub faults: Vec<(LockedPackage, DownloadError)>,
+    /// How many packages the lock has.
+    pub of: usize,
+}
+
+/// Returns the text for faults: the fault itself if it is one, else a list.
+fn describe(faults: &[(LockedPackage, DownloadError)], of: usize) -> String {
+    if let [(_, error)] = faults {
+        return error.to_string();
+    }
+    let mut out = format!("cannot fetch {} of {of} packages", faults.len());
+    for (_, error) in faults {
+        let text = error.to_string().replace('\n', "\n  ");
+        write!(out, "\n  {}", text.strip_prefix("cannot fetch ").unwrap_or(&text))
+            .expect("a string takes it");
+    }
+    out
+}
+
+impl FetchError {
+    /// Returns what one can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let gone: Vec<&str> = self
+            .faults
+            .iter()
+            .filter(|(_, e)| e.is_gone())
+            .map(|(package, _)| package.name.as_str())
+            .collect();
+        if !gone.is_empty() {
+            return Some(format!(
+                "the archive has moved on, or the mirror lacks it; to lock what there is now, run \
+                 `tinyroot lock RECIPE --update {}`",
+                gone.join(" --update ")
+            ));
+        }
+        let any =
+            |wanted: &dyn Fn(&DownloadError) -> bool| self.faults.iter().any(|(_, error)| wanted(error));
+        let nowhere =
+            |e: &DownloadError| matches!(e, DownloadError::Places { faults, .. } if faults.is_empty());
+        if any(&nowhere) {
+            return Some(
+                "name a mirror with --mirror URL or the environment variable TINYROOT_MIRROR".into(),
+            );
+        }
+        if any(&|e| matches!(e, DownloadError::Offline { .. })) {
+            return Some("run the same once without --offline".into());
+        }
+        let changed = |e: &DownloadError| {
+            let wrong = |fault: &Fault| {
+                matches!(fault, Fault::WrongDigest { .. } | Fault::WrongSize { .. } | Fault::TooLong(_))
+            };
+            matches!(e, DownloadError::Places { faults, .. } if faults.iter().any(|(_, fault)| wrong(fault)))
+        };
+        if any(&changed) {
+            return Some(
+                "the mirror has other bytes under this name than the lock: try another with --mirror URL"
+                    .into(),
+            );
+        }
+        None
+    }
+}
+
+/// Fetches what the store does not have of a lock's .debs.
+///
+/// # Errors
+/// [`FetchError`], with every package that could not be had; the store keeps the others.
+pub fn fetch(
+    lock: &Lock,
+    mirrors: &Mirrors,
+    store: &Store,
+    downloader: &Downloader,
+    progress: &Progress,
+) -> Result<Fetched, FetchError> {
+    let mut missing: Vec<(&LockedPackage, (Wanted, PathBuf))> = Vec::new();
+    let mut debs = Vec::new();
+    for package in &lock.packages {
+        let path = store.deb_path(&package.digest);
+        let there = fs::metadata(&path).is_ok_and(|found| found.len() == package.size_bytes);
+        if !there {
+            missing.push((package, (wanted(package, mirrors), path.clone())));
+        }
+        debs.push(FetchedDeb { package: package.clone(), path });
+    }
+    let fetched_bytes = missing.iter().map(|(package, _)| package.size_bytes).sum();
+    if !missing.is_empty() {
+        let task = progress.task("fetching packages", fetched_bytes, Unit::Bytes);
+        let files: Vec<(Wanted, PathBuf)> = missing.iter().map(|(_, file)| file.clone()).collect();
+        let errors = downloader.fetch_all(&files, &store.tmp(), &|bytes| task.add(bytes));
+        if !errors.is_empty() {
+            let faults = errors.into_iter().map(|(index, error)| (missing[index].0.clone(), error)).collect();
+            return Err(FetchError { faults, of: lock.packages.len() });
+        }
+    }
+    Ok(Fetched { debs, fetched_bytes })
+}
+
+fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
+    let bases = mirrors.beginning_with(&package.suite).into_iter();
+    Wanted {
+        what: format!("{} {}", package.name, package.version),
+        urls: bases.filter_map(|base| url_below(base, &package.path)).collect(),
+        size_bytes: package.size_bytes,
+        digest: package.digest,
+    }
 }

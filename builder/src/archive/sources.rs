@@ -1,12 +1,13 @@
 //! Where an archive can be had: mirrors, from options or from the host's own apt sources.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use super::{ArchiveError, Options, Selection};
+use super::{ArchiveError, Options};
+use crate::lock::Lock;
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -34,48 +35,44 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// Finds the mirrors of a selection: the options' own, else what the host's apt sources name.
+    /// Finds the mirrors of suites: the options' own, else those that the host's apt sources name.
+    /// A suite for which there is none gets an empty list; that is a fault only once one is needed.
     ///
     /// # Errors
-    /// [`ArchiveError::MirrorUrl`], [`ArchiveError::NoMirror`] and sources that cannot be read.
-    pub fn find(selection: &Selection, options: &Options) -> Result<Self, ArchiveError> {
-        let suites = selection.suites();
-        let mut mirrors = Mirrors::default();
+    /// [`ArchiveError::MirrorUrl`].
+    pub fn find(suites: &[String], options: &Options) -> Result<Self, ArchiveError> {
         if options.mirrors.is_empty() {
-            let sources = read_sources(&options.sources)?;
-            for suite in suites {
-                let bases = host_bases(&sources, &suite);
-                if bases.is_empty() {
-                    let directory = options.sources.clone();
-                    return Err(ArchiveError::NoMirror { suite, directory });
-                }
-                mirrors.suites.insert(suite, bases);
-            }
-            return Ok(mirrors);
+            let sources = read_sources(&options.sources);
+            let bases = suites.iter().map(|suite| (suite.clone(), host_bases(&sources, suite)));
+            return Ok(Mirrors { suites: bases.collect() });
         }
-        let given: Result<Vec<String>, ArchiveError> = options.mirrors.iter().map(|m| base_of(m)).collect();
-        let given = given?;
-        for suite in suites {
-            mirrors.suites.insert(suite.clone(), option_bases(&given, &suite));
-        }
-        Ok(mirrors)
+        let given = options.mirrors.iter().map(|given| base_of(given)).collect::<Result<Vec<_>, _>>()?;
+        let bases = suites.iter().map(|suite| (suite.clone(), option_bases(&given, suite)));
+        Ok(Mirrors { suites: bases.collect() })
     }
 
-    /// Returns the bases of one suite.
+    /// Finds the mirrors of every suite that a lock names.
+    ///
+    /// # Errors
+    /// As [`Mirrors::find`].
+    pub fn for_lock(lock: &Lock, options: &Options) -> Result<Self, ArchiveError> {
+        let of_packages = lock.packages.iter().map(|package| &package.suite);
+        let suites: BTreeSet<&String> = lock.indexes.iter().map(|i| &i.suite).chain(of_packages).collect();
+        Mirrors::find(&suites.into_iter().cloned().collect::<Vec<_>>(), options)
+    }
+
+    /// Returns the bases of one suite, best first.
     pub fn of(&self, suite: &str) -> &[String] {
         self.suites.get(suite).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every base that may have a file of the pool, the likeliest first: security updates
-    /// lie below `pool/updates/` in Debian's security archive, which nothing else uses.
-    pub fn for_path(&self, path: &str) -> Vec<String> {
-        let mut suites: Vec<(&String, &Vec<String>)> = self.suites.iter().collect();
-        let update = path.starts_with("pool/updates/");
-        suites.sort_by_key(|(suite, _)| is_security(suite) != update);
-        let mut out: Vec<String> = Vec::new();
-        for base in suites.into_iter().flat_map(|(_, bases)| bases) {
-            if !out.contains(base) {
-                out.push(base.clone());
+    /// Returns every base: those of one suite first, then those of all others, where a file of its pool
+    /// may be as well.
+    pub fn beginning_with(&self, suite: &str) -> Vec<&str> {
+        let mut out: Vec<&str> = Vec::new();
+        for base in self.of(suite).iter().chain(self.suites.values().flatten()) {
+            if !out.contains(&base.as_str()) {
+                out.push(base);
             }
         }
         out
@@ -143,7 +140,7 @@ fn host_bases(sources: &[Source], suite: &str) -> Vec<String> {
 }
 
 /// Reads `sources.list` and `sources.list.d/*.{list,sources}`, in apt's order (see sources.list(5)).
-fn read_sources(directory: &Path) -> Result<Vec<Source>, ArchiveError> {
+fn read_sources(directory: &Path) -> Vec<Source> {
     let mut files = vec![directory.join("sources.list")];
     let mut more: Vec<PathBuf> = fs::read_dir(directory.join("sources.list.d"))
         .into_iter()
@@ -169,7 +166,7 @@ fn read_sources(directory: &Path) -> Result<Vec<Source>, ArchiveError> {
         let uris = source.uris.iter().flat_map(|uri| expand(uri)).collect();
         source.uris = uris;
     }
-    Ok(out)
+    out
 }
 
 /// Returns what a URI of apt's stands for: a `mirror+file:` names a file that lists bases.
