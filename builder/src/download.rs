@@ -203,8 +203,11 @@ impl DownloadError {
 
     /// Whether the fault is this file's alone, so that others may well be had.
     fn is_of_one_file(&self) -> bool {
-        matches!(self, DownloadError::Places { faults, .. }
-            if faults.iter().any(|(_, fault)| !fault.may_pass()))
+        match self {
+            DownloadError::Offline { .. } => true,
+            DownloadError::Places { faults, .. } => faults.iter().any(|(_, fault)| !fault.may_pass()),
+            DownloadError::Write { .. } => false,
+        }
     }
 }
 

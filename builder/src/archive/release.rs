@@ -92,8 +92,9 @@ pub(super) struct Release {
     pub(super) but_automatic_upgrades: bool,
     names: Vec<String>,
     indexes: Vec<ListedIndex>,
-    /// Whether `binary-all` repeats what the indexes of real architectures have.
-    all_is_elsewhere_too: bool,
+    /// Whether packages for all architectures are in an index of their own only. Debian lists one as well,
+    /// but it repeats what the others have (and its security archive does not even serve it).
+    all_is_apart: bool,
 }
 
 impl Release {
@@ -104,7 +105,9 @@ impl Release {
         let date = file.date().ok_or_else(|| wrong(&"it has no Date"))?.map_err(|e| wrong(&e))?;
         let until = file.valid_until().transpose().map_err(|e| wrong(&e))?;
         let names = [file.codename(), file.suite()].into_iter().flatten().map(str::to_owned).collect();
-        let all = file.field_str("No-Support-for-Architecture-all").unwrap_or_default();
+        let has_word = |field: &str, word: &str| {
+            file.field_str(field).is_some_and(|value| value.split_whitespace().any(|known| known == word))
+        };
         Ok(Release {
             date_s: date.timestamp(),
             valid_until_s: until.map(|until| until.timestamp()),
@@ -112,7 +115,8 @@ impl Release {
             but_automatic_upgrades: file.but_automatic_upgrades().unwrap_or(false),
             names,
             indexes: list_indexes(&file).map_err(|e| wrong(&e))?,
-            all_is_elsewhere_too: all.split_whitespace().any(|word| word == "Packages"),
+            all_is_apart: has_word("Architectures", "all")
+                && !has_word("No-Support-for-Architecture-all", "Packages"),
         })
     }
 
@@ -138,7 +142,7 @@ impl Release {
     /// keeps it apart. Empty if there is none.
     pub(super) fn indexes(&self, component: &str, architecture: &str) -> Vec<&ListedIndex> {
         let wanted = |index: &&ListedIndex| {
-            let all = index.architecture == "all" && !self.all_is_elsewhere_too;
+            let all = index.architecture == "all" && self.all_is_apart;
             index.component == component && (index.architecture == architecture || all)
         };
         let found: Vec<&ListedIndex> = self.indexes.iter().filter(wanted).collect();
