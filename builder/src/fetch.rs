@@ -24,7 +24,7 @@ pub struct FetchedDeb {
 }
 
 /// Every .deb of a lock, in the order of the lock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Fetched {
     /// The .debs.
     pub debs: Vec<FetchedDeb>,

@@ -173,7 +173,8 @@ impl Keyring {
                 signature.verify(primary, text.as_bytes()).map_err(|_| WRONG)?;
                 return Ok(fingerprint(certificate));
             }
-            for subkey in certificate.public_subkeys.iter().filter(|key| is_issuer(signature, &key.key)) {
+            if let Some(subkey) = certificate.public_subkeys.iter().find(|key| is_issuer(signature, &key.key))
+            {
                 check_strength(&subkey.key)?;
                 check_primary(certificate, now_s)?;
                 check_subkey(certificate, subkey, now_s)?;

@@ -56,8 +56,9 @@ impl MadeArchive {
     }
 
     /// Adds a package to `main`.
-    pub fn add(self, deb: impl Into<Deb>) -> Self {
-        self.add_to("main", deb.into())
+    #[allow(clippy::should_implement_trait)]
+    pub fn add(self, deb: Deb) -> Self {
+        self.add_to("main", deb)
     }
 
     /// Adds a package to a component.
