@@ -16,7 +16,9 @@ pub mod prune;
 pub mod recipe;
 pub mod render;
 pub mod resolve;
+pub mod sandbox;
 pub mod store;
+pub mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

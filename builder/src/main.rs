@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use tinyroot::sandbox;
+
 fn main() -> ExitCode {
+    // The program of every sandbox's monitor is this one; it reads no other argument and prints nothing.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::CHILD_ARGUMENT) {
+        sandbox::child_main();
+    }
     tinyroot::cli::main()
 }

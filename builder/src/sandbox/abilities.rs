@@ -1,0 +1,152 @@
+//! What this host allows, found by trying, and what would give what is missing.
+
+use std::{fmt, fs, path::Path};
+
+use super::{
+    Ids, SandboxError, Way, best_way,
+    protocol::{Report, Task},
+    start::Monitor,
+};
+
+/// Something that a host may or may not allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// It works here.
+    Available,
+    /// It does not.
+    Missing {
+        /// What was refused.
+        reason: String,
+        /// What would give it.
+        remedy: String,
+    },
+}
+
+impl Ability {
+    /// Returns true if it works here.
+    pub fn is_available(&self) -> bool {
+        *self == Ability::Available
+    }
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ability::Available => f.write_str("available"),
+            Ability::Missing { reason, remedy } => write!(f, "missing: {reason} ({remedy})"),
+        }
+    }
+}
+
+/// What this host allows us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostAbilities {
+    /// Sandboxes at all.
+    pub user_namespaces: Ability,
+    /// More ids than our own, inside.
+    pub subordinate_ids: Ability,
+    /// Roots served by us.
+    pub fuse: Ability,
+    /// How we would be root-like.
+    pub way: Option<Way>,
+}
+
+/// Finds what this host allows, by trying.
+pub fn host() -> HostAbilities {
+    let missing = |error: &SandboxError| Ability::Missing {
+        reason: super::reason(error),
+        remedy: error.hint().unwrap_or("no remedy is known").to_owned(),
+    };
+    let (user_namespaces, fuse) = match probe(Ids::Grain) {
+        Ok(probed) => (Ability::Available, probed.fuse),
+        Err(error) => (missing(&error), missing(&error)),
+    };
+    let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
+        Err(error) => Ability::Missing { reason: error.to_string(), remedy: SUBORDINATE.into() },
+        Ok(_) => match probe(Ids::RootLike(Way::Subordinate)) {
+            Ok(_) => Ability::Available,
+            Err(error) => Ability::Missing { reason: super::reason(&error), remedy: SUBORDINATE.into() },
+        },
+    };
+    HostAbilities { user_namespaces, subordinate_ids, fuse, way: best_way().ok() }
+}
+
+const SUBORDINATE: &str = "install uidmap and give the user a range: usermod --add-subuids 100000-165535 \
+                           --add-subgids 100000-165535 USER";
+
+/// What a probe found.
+pub(super) struct Probed {
+    pub fuse: Ability,
+}
+
+/// Tries to make a sandbox's name spaces and mounts with these ids.
+pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
+    let mut monitor = Monitor::spawn(&Task::Probe(ids))?;
+    let result = monitor.map(ids).and_then(|()| monitor.next());
+    monitor.stop();
+    let Report::Probed(found) = result?.0 else {
+        return Err(SandboxError::Ended { output: String::new() });
+    };
+    let refused = |name: &str| found.iter().find(|(n, _)| n == name).and_then(|(_, why)| why.clone());
+    if let Some(call) = refused("tmpfs") {
+        let hint = hint(&call, libc::EPERM);
+        return Err(SandboxError::SetUp { step: "mount a file system in memory".into(), call, hint });
+    }
+    let fuse = refused("fuse").map_or(Ability::Available, |reason| {
+        let remedy = hint(&reason, libc::EPERM).unwrap_or_default();
+        Ability::Missing { reason, remedy }
+    });
+    Ok(Probed { fuse })
+}
+
+/// Returns what commonly forbids a call, as something that one can do.
+pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
+    if call.starts_with("open(\"/dev/fuse\"") {
+        return Some(if Path::new("/dev/fuse").exists() {
+            "chmod 0666 /dev/fuse, as Debian has it".into()
+        } else {
+            "modprobe fuse, or give the container its /dev/fuse".into()
+        });
+    }
+    if call.starts_with("fsmount(proc") || call.starts_with("fsconfig(proc") {
+        return Some(
+            "the kernel gives no new /proc where the present one is partly covered, as in containers: run the container \
+             with an unmasked /proc (--security-opt systempaths=unconfined)"
+                .into(),
+        );
+    }
+    let setting = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).ok();
+    let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
+    let denied = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EUSERS].contains(&errno);
+    if !denied {
+        return None;
+    }
+    if is("user/max_user_namespaces", "0") {
+        return Some("allow user namespaces: sysctl user.max_user_namespaces=15000".into());
+    }
+    if is("kernel/unprivileged_userns_clone", "0") {
+        return Some("allow user namespaces: sysctl kernel.unprivileged_userns_clone=1".into());
+    }
+    if is("kernel/apparmor_restrict_unprivileged_userns", "1") {
+        return Some(
+            "allow user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for \
+             this program that has `userns,`"
+                .into(),
+        );
+    }
+    call.starts_with("unshare(").then(|| {
+        "in a container, its filter of system calls may forbid it: --security-opt seccomp=unconfined, or --privileged"
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_cannot_be_opened_has_a_remedy() {
+        let hint = hint("open(\"/dev/fuse\", O_RDWR|O_CLOEXEC) = EACCES (Permission denied)", libc::EACCES);
+        assert!(hint.expect("has one").contains("/dev/fuse"));
+    }
+}

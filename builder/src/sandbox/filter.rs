@@ -1,0 +1,237 @@
+//! Filters of system calls, as programs for `seccomp(2)`.
+//!
+//! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it does not
+//!   exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
+//! - [`owners_faked`]: with a single id, changes of owner and of one's own ids, and making device nodes, succeed and do
+//!   nothing. With it maintainer scripts run to the same contents and modes as real root's.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare,
+    SeccompCondition as Condition, SeccompFilter, SeccompRule as Rule, TargetArch, sock_filter,
+};
+
+use super::Filter;
+
+mod calls;
+
+impl Filter {
+    /// Returns the programs to install, in this order.
+    pub(super) fn programs(self) -> Vec<BpfProgram> {
+        match self {
+            Filter::None => Vec::new(),
+            Filter::Grain => grain(),
+        }
+    }
+}
+
+/// The flags of `clone(2)` that make name spaces.
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+
+/// Returns the filters of a grain; the last decides last, but the strictest answer holds (`seccomp(2)`).
+fn grain() -> Vec<BpfProgram> {
+    let condition = |argument, compare, value| {
+        Condition::new(argument, Length::Dword, compare, value).expect("there are six arguments")
+    };
+    let rule = |conditions: Vec<Condition>| Rule::new(conditions).expect("a rule has conditions");
+
+    let listed = calls::GRAIN.iter().map(|call| (*call, Vec::new())).collect();
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+    let strange = families.map(|family| condition(0, Compare::Ne, family as u64));
+    let clones = NAMESPACES
+        .map(|flag| rule(vec![condition(0, Compare::MaskedEq(flag as u32 as u64), flag as u32 as u64)]))
+        .to_vec();
+    // Typing into the terminal of whoever attached to the grain, and drawing on the console.
+    let terminals = [libc::TIOCSTI, libc::TIOCLINUX]
+        .map(|request| rule(vec![condition(1, Compare::Eq, request)]))
+        .to_vec();
+    vec![
+        filter(listed, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow),
+        filter(
+            BTreeMap::from([(libc::SYS_socket, vec![rule(strange.to_vec())])]),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EAFNOSUPPORT as u32),
+        ),
+        filter(
+            BTreeMap::from([(libc::SYS_clone, clones), (libc::SYS_ioctl, terminals)]),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EPERM as u32),
+        ),
+    ]
+}
+
+fn filter(
+    rules: BTreeMap<c_long, Vec<Rule>>,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> BpfProgram {
+    SeccompFilter::new(rules, otherwise, matched, TargetArch::x86_64)
+        .and_then(TryInto::try_into)
+        .expect("the lists above fit into a filter")
+}
+
+// Of `linux/audit.h`: machine number with the bits for 64 bit and little endian.
+const ARCHITECTURE_X86_64: u32 = 62 | 0xc000_0000;
+const ARCHITECTURE_I386: u32 = 3 | 0x4000_0000;
+
+// Offsets in `struct seccomp_data`; arguments are of 8 bytes, the low half first.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+/// "It is done", without doing it: the error number 0.
+const DONE: u32 = libc::SECCOMP_RET_ERRNO;
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+
+/// Returns the filter that lets owners be what they are. It knows the 32-bit calls of the machine as well; a maintainer
+/// script may run such a program.
+pub(super) fn owners_faked() -> BpfProgram {
+    let native = faked(&calls::FAKED, calls::FAKED_MKNOD);
+    let old = faked(&calls::FAKED_I386, calls::FAKED_MKNOD_I386);
+    let mut program = vec![load(ARCHITECTURE)];
+    program.push(jump_unless_equal(ARCHITECTURE_X86_64, native.len()));
+    program.extend(native);
+    program.push(jump_unless_equal(ARCHITECTURE_I386, old.len()));
+    program.extend(old);
+    program.push(answer(ALLOW));
+    program
+}
+
+/// Fakes these calls, and of the two that make nodes (number, which argument is the mode) devices only.
+fn faked(numbers: &[u32], nodes: [(u32, u32); 2]) -> Vec<sock_filter> {
+    let mut program = vec![load(NUMBER)];
+    for number in numbers {
+        program.extend([jump_unless_equal(*number, 1), answer(DONE)]);
+    }
+    for (number, mode) in nodes {
+        let device = [
+            load(ARGUMENTS + 8 * mode),
+            statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, libc::S_IFMT),
+            jump_unless_equal(libc::S_IFCHR, 1),
+            answer(DONE),
+            jump_unless_equal(libc::S_IFBLK, 1),
+            answer(DONE),
+            answer(ALLOW),
+        ];
+        program.push(jump_unless_equal(number, device.len()));
+        program.extend(device);
+    }
+    program.push(answer(ALLOW));
+    program
+}
+
+fn statement(code: u32, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+fn load(offset: u32) -> sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
+}
+
+fn answer(value: u32) -> sock_filter {
+    statement(libc::BPF_RET | libc::BPF_K, value)
+}
+
+fn jump_unless_equal(value: u32, over: usize) -> sock_filter {
+    let over = u8::try_from(over).expect("these parts are short");
+    sock_filter { jf: over, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a filter as the kernel would, on `seccomp_data`.
+    fn answer_of(program: &[sock_filter], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(number.to_le_bytes());
+        data.extend(architecture.to_le_bytes());
+        data.extend([0; 8]);
+        data.extend(arguments.iter().flat_map(|a| a.to_le_bytes()));
+        let (mut at, mut accumulator) = (0, 0_u32);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            let jump = |taken: bool| usize::from(if taken { jt } else { jf });
+            let code = u32::from(code);
+            at += 1;
+            if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS {
+                let bytes = data[k as usize..][..4].try_into().expect("four bytes");
+                accumulator = u32::from_le_bytes(bytes);
+            } else if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K {
+                accumulator &= k;
+            } else if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K {
+                at += jump(accumulator == k);
+            } else if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K {
+                at += jump(accumulator >= k);
+            } else if code == libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K {
+                at += jump(accumulator > k);
+            } else if code & 0x07 == libc::BPF_JMP {
+                assert_eq!(code & 0xf0, libc::BPF_JA, "an instruction of these filters");
+                at += k as usize;
+            } else {
+                assert_eq!(code, libc::BPF_RET | libc::BPF_K, "an instruction of these filters");
+                return k;
+            }
+        }
+    }
+
+    /// Of several filters the least permissive answer counts; among errors and "allow" that is the error.
+    fn answer_of_all(programs: &[BpfProgram], number: c_long, arguments: [u64; 6]) -> u32 {
+        let answers = programs.iter().map(|p| answer_of(p, ARCHITECTURE_X86_64, number as u32, arguments));
+        answers.min_by_key(|answer| answer & 0xffff_0000).expect("there are filters")
+    }
+
+    #[test]
+    fn a_grain_may_do_what_servers_do() {
+        let error = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
+        let (new_user, thread) = (libc::CLONE_NEWUSER as u64, libc::CLONE_THREAD as u64);
+        let rows = [
+            (libc::SYS_openat, [0; 6], ALLOW),
+            (libc::SYS_clone, [thread, 0, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_clone, [new_user | libc::SIGCHLD as u64, 0, 0, 0, 0, 0], error(libc::EPERM)),
+            (libc::SYS_clone3, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_socket, [libc::AF_INET6 as u64, 0, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_socket, [libc::AF_NETLINK as u64, 0, 0, 0, 0, 0], error(libc::EAFNOSUPPORT)),
+            (libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0], error(libc::EPERM)),
+            (libc::SYS_ioctl, [0, libc::FIONREAD, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_mount, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_io_uring_setup, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_ptrace, [0; 6], error(libc::ENOSYS)),
+            // The x32 form of `read`.
+            (0x4000_0000, [0; 6], error(libc::ENOSYS)),
+        ];
+        let programs = Filter::Grain.programs();
+        for (number, arguments, expected) in rows {
+            assert_eq!(answer_of_all(&programs, number, arguments), expected, "call {number} {arguments:?}");
+        }
+        assert_eq!(answer_of(&programs[0], ARCHITECTURE_I386, 5, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+    }
+
+    #[test]
+    fn owners_are_faked_for_both_kinds_of_programs_and_nodes_for_devices_only() {
+        let program = owners_faked();
+        let native =
+            |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
+        assert_eq!(native(libc::SYS_fchownat, [0; 6]), DONE);
+        assert_eq!(native(libc::SYS_setgroups, [0; 6]), DONE);
+        assert_eq!(native(libc::SYS_chmod, [0; 6]), ALLOW);
+        let mode = |kind: u32| u64::from(kind | 0o644);
+        assert_eq!(native(libc::SYS_mknod, [0, mode(libc::S_IFBLK), 0, 0, 0, 0]), DONE);
+        assert_eq!(native(libc::SYS_mknodat, [0, 0, mode(libc::S_IFCHR), 0, 0, 0]), DONE);
+        assert_eq!(native(libc::SYS_mknodat, [0, 0, mode(libc::S_IFIFO), 0, 0, 0]), ALLOW);
+        assert_eq!(answer_of(&program, ARCHITECTURE_I386, 212, [0; 6]), DONE);
+        assert_eq!(answer_of(&program, ARCHITECTURE_I386, 15, [0; 6]), ALLOW);
+        assert_eq!(answer_of(&program, ARCHITECTURE_I386, 92, [0; 6]), ALLOW);
+        assert_eq!(answer_of(&program, 0xc000_00b7, 92, [0; 6]), ALLOW);
+    }
+}

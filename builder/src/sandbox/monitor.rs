@@ -1,0 +1,451 @@
+//! The monitor: the process between us and the sandboxed program.
+//!
+//! ```text
+//! we ── socket ── monitor (outer processes; the sandbox's users, mounts, network)
+//!                    └── process 1 ── …        (the sandbox's processes)
+//! ```
+//!
+//! It waits for our orders and its children's ends. It answers each order at once and never waits for the program, so
+//! that nothing the program does can stop it. When our end closes it ends itself: process 1 dies with its parent, with
+//! process 1 its whole process namespace, and with the last of them the mounts.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::{Mode, OFlags},
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, ipproto},
+    process::Resource,
+    thread::CapabilitySet,
+};
+
+use super::{
+    Address, Exit, Ids, Limits, Program, Root, Sandbox, Way, filter,
+    ids::GRAIN_ID,
+    protocol::{Order, Report, Task, receive, send},
+    root::{self, Fault, Parts, step},
+};
+use crate::sys::{
+    self, CallError,
+    process::{Child, Forked},
+};
+
+/// What maintainer scripts may have of root's power: over the files of their root and their own processes, as
+/// containers give it. No mounts, modules, raw devices, clocks or network set-up.
+const ROOT_LIKE: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::SETFCAP)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::AUDIT_WRITE);
+
+/// Why a monitor gives up.
+enum Stop {
+    /// We are gone, or have had enough.
+    Closed,
+    /// A step failed.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Fault(fault)
+    }
+}
+
+/// Runs as the monitor of one sandbox, and ends with it. `main` calls it for [`super::CHILD_ARGUMENT`], as the very
+/// first thing: standard input is the socket, standard output the task, standard error where the program writes.
+pub fn child_main() -> ! {
+    let status = match take_streams() {
+        Ok((control, task, output)) => match serve(&control, task, &output) {
+            Ok(()) | Err(Stop::Closed) => 0,
+            Err(Stop::Fault(Fault { step, call })) => {
+                let errno = call.errno.raw_os_error();
+                let _ = send(&control, &Report::Failed { step, call: call.to_string(), errno }, &[]);
+                1
+            }
+        },
+        Err(_) => 1,
+    };
+    sys::process::exit(status)
+}
+
+/// Moves what we were given out of the way of 0, 1 and 2, which get `/dev/null`.
+fn take_streams() -> std::io::Result<(OwnedFd, OwnedFd, OwnedFd)> {
+    let moved = |fd: std::os::fd::BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 10);
+    let control = moved(std::io::stdin().as_fd())?;
+    let task = moved(std::io::stdout().as_fd())?;
+    let output = moved(std::io::stderr().as_fd())?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    sys::process::set_standard_streams([&null, &null, &null])?;
+    // Whoever started us may have left descriptors open; they are for no program of the sandbox.
+    sys::process::close_on_exec_from(3)?;
+    Ok((control, task, output))
+}
+
+fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop> {
+    let mut text = String::new();
+    File::from(task).read_to_string(&mut text).map_err(|_| Stop::Closed)?;
+    let task: Task = serde_json::from_str(&text).map_err(|_| Stop::Closed)?;
+    // Ctrl-C is for us alone to act on; we then close the socket in good order.
+    step(sys::process::begin_session(), || "leave the terminal".into())?;
+    sys::process::set_umask(0);
+    match task {
+        Task::Run(sandbox) => Monitor { control, sandbox: &sandbox }.run(output),
+        Task::Probe(ids) => probe(control, ids),
+    }
+}
+
+/// Tells us something; that we are gone shows at the next order.
+fn tell(control: &OwnedFd, report: &Report, fds: &[&OwnedFd]) {
+    let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
+    let _ = send(control, report, &fds);
+}
+
+fn next_order(control: &OwnedFd) -> Result<(Order, Vec<OwnedFd>), Stop> {
+    receive(control).ok().flatten().ok_or(Stop::Closed)
+}
+
+/// Leaves the host's name spaces and waits for the ids.
+fn leave_host(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
+    let left = match sys::namespace::leave_host(true) {
+        // Real root can do without a user namespace where those are switched off.
+        Err(_) if ids == Ids::RootLike(Way::Root) => sys::namespace::leave_host(false).map(|()| false),
+        result => result.map(|()| true),
+    };
+    let users = step(left, || "leave the host's name spaces".into())?;
+    tell(control, &Report::Unshared { users }, &[]);
+    let Order::Mapped = next_order(control)?.0 else { return Err(Stop::Closed) };
+    if users && ids != Ids::Grain {
+        // From here on new files and mounts belong to the id inside.
+        step(sys::process::become_user(0, 0), || "become root inside".into())?;
+    }
+    step(sys::mount::make_private(), || "cut the mounts off from the host's".into())?;
+    step(sys::namespace::raise_loopback(), || "bring up the loopback interface".into())?;
+    sys::namespace::leave_keyring();
+    Ok(())
+}
+
+/// Tries what the host allows.
+fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
+    leave_host(control, ids)?;
+    let forbid = sys::mount::Restrictions::DATA;
+    let memory = sys::mount::new_file_system("tmpfs", &[], forbid).map_err(|call| call.to_string());
+    let fuse = root::view().map_err(|fault| fault.call.to_string());
+    let found = vec![("tmpfs".to_owned(), memory.err()), ("fuse".to_owned(), fuse.err())];
+    tell(control, &Report::Probed(found), &[]);
+    Ok(())
+}
+
+struct Monitor<'a> {
+    control: &'a OwnedFd,
+    sandbox: &'a Sandbox,
+}
+
+impl Monitor<'_> {
+    fn run(&self, output: &OwnedFd) -> Result<(), Stop> {
+        leave_host(self.control, self.sandbox.ids)?;
+        step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
+        let mut parts = Parts::take(self.sandbox)?;
+        if let Some(fuse) = parts.fuse.take() {
+            tell(self.control, &Report::Fuse, &[&fuse]);
+            // The connection ends with the last copy of this descriptor, which must not be ours.
+            drop(fuse);
+        }
+        tell(self.control, &Report::Prepared, &[]);
+        let Order::Build = next_order(self.control)?.0 else { return Err(Stop::Closed) };
+        let (first, gate) = self.build(&parts, output)?;
+        drop(parts);
+        tell(self.control, &Report::Built, &[]);
+        let Order::Start = next_order(self.control)?.0 else { return Err(Stop::Closed) };
+        let _ = send(&gate, &Gate::Go, &[]);
+        let fault = step(gate_result(&gate), || format!("run {}", shown(&self.sandbox.command)));
+        drop(gate);
+        if let Err(fault) = fault {
+            let _ = first.wait();
+            return Err(fault.into());
+        }
+        tell(self.control, &Report::Started, &[]);
+        self.watch(first)
+    }
+
+    /// Builds the root, with process 1 in it that waits at a gate.
+    fn build(&self, parts: &Parts, output: &OwnedFd) -> Result<(Child, OwnedFd), Stop> {
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
+        let null = step(null.map_err(|errno| CallError { call: call(), errno }), || "open /dev/null".into())?;
+        let root = parts.place()?;
+        parts.fill(&root, self.sandbox)?;
+        let (gate, inner) = step(sys::socket::pair(), || "reach process 1".into())?;
+        let forked = step(sys::process::fork(), || "start process 1".into())?;
+        let Forked::Parent(first) = forked else {
+            drop(gate);
+            self.be_first(&root, &inner, [&null, output, output]);
+        };
+        drop(inner);
+        match receive::<Gate>(&gate).ok().flatten() {
+            Some((Gate::Ready, _)) => {}
+            Some((Gate::Fault { step, call, errno }, _)) => {
+                let call = CallError { call, errno: Errno::from_raw_os_error(errno) };
+                return Err(Fault { step, call }.into());
+            }
+            _ => return Err(Stop::Closed),
+        }
+        // Process 1 shares these mounts, and the kernel moves it to the new root along with us.
+        root::enter(&root)?;
+        Ok((first, gate))
+    }
+
+    /// Goes on as process 1.
+    fn be_first(&self, root: &OwnedFd, gate: &OwnedFd, streams: [&OwnedFd; 3]) -> ! {
+        // Before anything else: a monitor that dies takes us along.
+        let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
+            .and_then(|()| if self.sandbox.proc { root::mount_proc(root) } else { Ok(()) });
+        let message = match ready {
+            Ok(()) => Gate::Ready,
+            Err(Fault { step, call }) => {
+                Gate::Fault { step, errno: call.errno.raw_os_error(), call: call.call }
+            }
+        };
+        let _ = send(gate, &message, &[]);
+        let Ok(Some((Gate::Go, _))) = receive::<Gate>(gate) else { sys::process::exit(1) };
+        let Sandbox { command, env, directory, .. } = self.sandbox;
+        self.become_program(command, env, directory, gate, streams)
+    }
+
+    /// Takes on ids, limits and filters and becomes a program; if that fails, says so at the gate.
+    fn become_program(
+        &self,
+        command: &[OsString],
+        env: &[(OsString, OsString)],
+        directory: &Path,
+        gate: &OwnedFd,
+        streams: [&OwnedFd; 3],
+    ) -> ! {
+        let Err(call) = self.confine(directory, streams).and_then(|()| sys::process::execute(command, env));
+        let errno = call.errno.raw_os_error();
+        let _ = send(gate, &Gate::Fault { step: String::new(), call: call.call, errno }, &[]);
+        sys::process::exit(127)
+    }
+
+    fn confine(&self, directory: &Path, streams: [&OwnedFd; 3]) -> sys::Result<()> {
+        let Sandbox { ids, limits, filter, .. } = self.sandbox;
+        let _ = sys::process::begin_session();
+        sys::process::set_standard_streams(streams)?;
+        sys::process::set_umask(0o022);
+        set_limits(limits)?;
+        // Sets must be cut while the power to do so is there; changing the uid then clears what is left.
+        let (id, keep) = match ids {
+            Ids::Grain => (GRAIN_ID, CapabilitySet::empty()),
+            Ids::RootLike(_) => (0, ROOT_LIKE),
+        };
+        sys::process::limit_capabilities(keep)?;
+        sys::process::become_user(id, id)?;
+        sys::process::set_capabilities(keep)?;
+        // Only now: as the user itself, for it may have no right to the place.
+        sys::process::change_directory(directory)?;
+        sys::process::forbid_new_privileges()?;
+        // Changing ids has cleared this (`prctl(2)`).
+        sys::process::die_with_parent()?;
+        let faked = (*ids == Ids::RootLike(Way::Single)).then(filter::owners_faked);
+        for program in faked.into_iter().chain(filter.programs()) {
+            install(&program)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out orders until process 1 ends or we close the socket.
+    fn watch(&self, first: Child) -> Result<(), Stop> {
+        let mut others: Vec<(u32, Child)> = Vec::new();
+        let mut last_id = 0;
+        loop {
+            let mut polled =
+                vec![PollFd::new(self.control, PollFlags::IN), PollFd::new(&first, PollFlags::IN)];
+            polled.extend(others.iter().map(|(_, child)| PollFd::new(child, PollFlags::IN)));
+            match poll(&mut polled, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return Err(Stop::Closed),
+            }
+            let ready: Vec<bool> = polled.iter().map(|p| !p.revents().is_empty()).collect();
+            // Ends before orders: whoever asks to signal a program that has ended is told so.
+            others.retain(|(id, child)| match ended(child) {
+                Some(exit) => {
+                    tell(self.control, &Report::Ended { id: *id, exit }, &[]);
+                    false
+                }
+                None => true,
+            });
+            if let Some(exit) = ended(&first) {
+                // The kernel has killed all the others by now.
+                for (id, child) in others {
+                    let exit = child.wait().ok().flatten().map_or(Exit::Signal(libc::SIGKILL), exit_of);
+                    tell(self.control, &Report::Ended { id, exit }, &[]);
+                }
+                tell(self.control, &Report::Ended { id: 0, exit }, &[]);
+                return Ok(());
+            }
+            if ready[0] {
+                let (order, fds) = match next_order(self.control) {
+                    Ok(order) => order,
+                    Err(stop) => {
+                        let _ = first.signal(libc::SIGKILL);
+                        let _ = first.wait();
+                        return Err(stop);
+                    }
+                };
+                self.obey(order, fds, &first, &mut others, &mut last_id);
+            }
+        }
+    }
+
+    fn obey(
+        &self,
+        order: Order,
+        fds: Vec<OwnedFd>,
+        first: &Child,
+        others: &mut Vec<(u32, Child)>,
+        last_id: &mut u32,
+    ) {
+        let refused = |errno: Errno| Report::Refused { errno: errno.raw_os_error() };
+        match order {
+            Order::Connect(address) => match connect(&address) {
+                Ok(socket) => tell(self.control, &Report::Connected, &[&socket]),
+                Err(errno) => tell(self.control, &refused(errno), &[]),
+            },
+            Order::Signal { id, signal } => {
+                let child =
+                    if id == 0 { Some(first) } else { others.iter().find(|(i, _)| *i == id).map(|(_, c)| c) };
+                let result = child.ok_or(Errno::SRCH).and_then(|c| c.signal(signal).map_err(|e| e.errno));
+                tell(self.control, &result.map_or_else(refused, |()| Report::Done { id }), &[]);
+            }
+            Order::Execute(program) => match self.execute(&program, &fds) {
+                Ok(child) => {
+                    *last_id += 1;
+                    others.push((*last_id, child));
+                    tell(self.control, &Report::Done { id: *last_id }, &[]);
+                }
+                Err(errno) => tell(self.control, &refused(errno), &[]),
+            },
+            Order::Mapped | Order::Build | Order::Start => tell(self.control, &refused(Errno::INVAL), &[]),
+        }
+    }
+
+    /// Starts one more program beside process 1.
+    fn execute(&self, program: &Program, fds: &[OwnedFd]) -> Result<Child, Errno> {
+        let [input, output, errors] = fds else { return Err(Errno::INVAL) };
+        let (gate, inner) = sys::socket::pair().map_err(|e| e.errno)?;
+        match sys::process::fork().map_err(|e| e.errno)? {
+            Forked::Child => {
+                drop(gate);
+                let Program { command, env, directory } = program;
+                self.become_program(command, env, directory, &inner, [input, output, errors])
+            }
+            Forked::Parent(child) => {
+                drop(inner);
+                gate_result(&gate).map_err(|e| {
+                    let _ = child.wait();
+                    e.errno
+                })?;
+                Ok(child)
+            }
+        }
+    }
+}
+
+/// What process 1 and its monitor say to each other before it runs.
+#[derive(serde::Serialize, serde::Deserialize)]
+enum Gate {
+    Ready,
+    Go,
+    Fault { step: String, call: String, errno: i32 },
+}
+
+/// Waits until the other side has become its program, which closes the gate, or failed to.
+fn gate_result(gate: &OwnedFd) -> sys::Result<()> {
+    match receive::<Gate>(gate) {
+        Ok(Some((Gate::Fault { call, errno, .. }, _))) => {
+            Err(CallError { call, errno: Errno::from_raw_os_error(errno) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn install(program: &seccompiler::BpfProgram) -> sys::Result<()> {
+    seccompiler::apply_filter(program).map_err(|error| {
+        let errno = match error {
+            seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error) => error.raw_os_error(),
+            _ => None,
+        };
+        let call = format!("seccomp(SECCOMP_SET_MODE_FILTER, 0, {} instructions)", program.len());
+        CallError { call, errno: Errno::from_raw_os_error(errno.unwrap_or(libc::EINVAL)) }
+    })
+}
+
+fn set_limits(limits: &Limits) -> sys::Result<()> {
+    sys::process::limit(Resource::Core, 0, 0)?;
+    if let Some((soft, hard)) = limits.open_files {
+        sys::process::limit(Resource::Nofile, soft, hard)?;
+    }
+    limits.processes.map_or(Ok(()), |most| sys::process::limit(Resource::Nproc, most, most))
+}
+
+/// Begins a connection, in the sandbox's network and below its root. It may be under way still when this returns, for
+/// whoever accepts is not to be waited for here.
+fn connect(address: &Address) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (socket, result) = match address {
+        Address::Tcp(port) => {
+            let tcp = Some(ipproto::TCP);
+            let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, tcp)?;
+            let to = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, *port);
+            let result = rustix::net::connect(&socket, &to);
+            (socket, result)
+        }
+        Address::Unix(path) => {
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            let result = rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_path())?);
+            (socket, result)
+        }
+    };
+    match result {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn ended(child: &Child) -> Option<Exit> {
+    child.try_wait().ok().flatten().map(exit_of)
+}
+
+fn exit_of(status: rustix::process::WaitIdStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
+    }
+}
+
+fn shown(command: &[OsString]) -> String {
+    command.first().map_or_else(|| "a program".into(), |word| word.to_string_lossy().into_owned())
+}
+
+/// Whether a root is served by us: then nothing may look into it before we say so.
+impl Root {
+    /// Returns true for [`Root::View`].
+    pub fn is_view(&self) -> bool {
+        matches!(self, Root::View)
+    }
+}

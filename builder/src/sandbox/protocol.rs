@@ -1,0 +1,98 @@
+//! What we and the monitor say to each other: one JSON document a packet, descriptors beside it.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Address, Exit, Ids, Program, Sandbox};
+use crate::sys;
+
+/// What a monitor is to do, by a file that it inherits.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) enum Task {
+    /// Make this sandbox.
+    Run(Box<Sandbox>),
+    /// Try what the host allows to these ids, and end.
+    Probe(Ids),
+}
+
+/// What we ask of a monitor.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) enum Order {
+    /// The id maps are written: go on.
+    Mapped,
+    /// The view is served: build the rest of the root.
+    Build,
+    /// Let the program run.
+    Start,
+    /// Open a connection.
+    Connect(Address),
+    /// Signal a program: 0 is process 1.
+    Signal { id: u32, signal: i32 },
+    /// Start one more program; its stdin, stdout and stderr come along.
+    Execute(Program),
+}
+
+/// What a monitor tells us.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) enum Report {
+    /// It stands in name spaces of its own and waits for [`Order::Mapped`]; without `users` there is nothing to map.
+    Unshared { users: bool },
+    /// The view is mounted; its connection comes along.
+    Fuse,
+    /// The root is there as far as it can be without the view.
+    Prepared,
+    /// The root is whole and the program waits.
+    Built,
+    /// The program was let go.
+    Started,
+    /// A connection comes along; it may still be under way.
+    Connected,
+    /// What was asked is done; the number of a new program.
+    Done { id: u32 },
+    /// What was asked failed with this error number.
+    Refused { errno: i32 },
+    /// A program ended: 0 is process 1, and with it the sandbox ends.
+    Ended { id: u32, exit: Exit },
+    /// Nothing more will come: a step of the set-up failed.
+    Failed { step: String, call: String, errno: i32 },
+    /// What a probe found: name, and why not.
+    Probed(Vec<(String, Option<String>)>),
+}
+
+/// Sends one message.
+pub(super) fn send(
+    socket: impl AsFd,
+    message: &impl Serialize,
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), sys::CallError> {
+    let bytes = serde_json::to_vec(message).expect("messages have only string keys");
+    sys::socket::send(socket, &bytes, fds)
+}
+
+/// Receives one message; `None` when the other side is gone.
+pub(super) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let Some((bytes, fds)) = sys::socket::receive(socket)? else { return Ok(None) };
+    Ok(Some((serde_json::from_slice(&bytes)?, fds)))
+}
+
+/// Paths in JSON: as their bytes, for they need not be UTF-8.
+pub(super) mod path {
+    use std::{
+        ffi::{OsStr, OsString},
+        path::{Path, PathBuf},
+    };
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        OsStr::serialize(path.as_os_str(), serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(deserializer).map(PathBuf::from)
+    }
+}
