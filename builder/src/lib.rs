@@ -7,6 +7,7 @@ pub mod archive;
 pub mod assemble;
 pub mod cli;
 pub mod download;
+pub mod exercise;
 pub mod fetch;
 pub mod formats;
 pub mod layer;
