@@ -4,9 +4,21 @@
 //! gives the same text. There is no mirror in it: whoever has the bytes will do. What is read is
 //! checked as if a stranger had written it.
 
+mod changes;
+mod text;
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+pub use changes::{Change, Changes};
+
 use crate::{
     formats::digest::Digest,
-    resolve::{Request, Resolution},
+    resolve::{Request, Resolution, Resolved},
 };
 
 /// The name of the file within a recipe folder.
@@ -63,6 +75,51 @@ pub struct LockedPackage {
     pub because: String,
 }
 
+/// A fault of a lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// There is none.
+    #[error("there is no {}", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A file that cannot be used.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A text that is no lock.
+    #[error("{}:{line}: {reason}", path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// One lower-case clause.
+        reason: String,
+    },
+}
+
+impl LockError {
+    /// Returns what one can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            LockError::Missing { path } => {
+                let recipe = path.parent().unwrap_or(Path::new(".")).display();
+                Some(format!("make it with `tinyroot lock {recipe}`"))
+            }
+            LockError::Invalid { .. } => Some("make it anew with `tinyroot lock` and read the diff".into()),
+            LockError::Io { .. } => None,
+        }
+    }
+}
+
 impl Lock {
     /// Makes the lock of a resolution.
     pub fn new(
@@ -74,7 +131,7 @@ impl Lock {
         resolution: &Resolution,
     ) -> Self {
         indexes.sort();
-        let package = |p: &crate::resolve::Resolved| LockedPackage {
+        let package = |p: &Resolved| LockedPackage {
             name: p.name.clone(),
             version: p.version.clone(),
             architecture: p.architecture.clone(),
@@ -103,5 +160,38 @@ impl Lock {
     pub fn get(&self, name: &str) -> Option<&LockedPackage> {
         let at = self.packages.binary_search_by(|package| package.name.as_str().cmp(name)).ok()?;
         Some(&self.packages[at])
+    }
+
+    /// Reads the lock at a path.
+    ///
+    /// # Errors
+    /// [`LockError::Missing`], [`LockError::Io`], or [`LockError::Invalid`] for the first thing that is wrong.
+    pub fn read(path: &Path) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { operation: "read", path: path.into(), source };
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LockError::Missing { path: path.into() });
+            }
+            read => read.map_err(io)?,
+        };
+        Lock::parse(&bytes).map_err(|(line, reason)| LockError::Invalid { path: path.into(), line, reason })
+    }
+
+    /// Writes the lock in one step: after a kill there is the old one or the new one.
+    ///
+    /// # Errors
+    /// [`LockError::Io`]: a directory that cannot be written to, or a full disk.
+    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+        let io = |source| LockError::Io { operation: "write", path: path.into(), source };
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new().prefix(".recipe.lock-").tempfile_in(directory).map_err(io)?;
+        file.write_all(self.to_text().as_bytes()).map_err(io)?;
+        // Whatever the umask: it is to be committed and read.
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(path).map(drop).map_err(|error| io(error.error))
     }
 }

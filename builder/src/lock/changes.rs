@@ -1,0 +1,139 @@
+//! What differs between two locks, as a person wants to read it.
+
+use std::{cmp::Ordering, fmt};
+
+use crate::{formats::version, lock::Lock};
+
+/// One package that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Its version before, if it was there.
+    pub old: Option<String>,
+    /// Its version now, if it is there.
+    pub new: Option<String>,
+    /// Whether the new version is from a security suite.
+    pub security: bool,
+}
+
+/// All that differs between two locks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Packages, sorted by name.
+    pub packages: Vec<Change>,
+    /// Whether something else than packages differs: request, indexes, time, or where a .deb lies.
+    pub other: bool,
+}
+
+impl Changes {
+    /// Compares two locks.
+    pub fn between(old: &Lock, new: &Lock) -> Self {
+        let mut packages = Vec::new();
+        for package in &old.packages {
+            if new.get(&package.name).is_none() {
+                let old = Some(package.version.clone());
+                packages.push(Change { name: package.name.clone(), old, new: None, security: false });
+            }
+        }
+        for package in &new.packages {
+            let before = old.get(&package.name);
+            if before.is_none_or(|before| before.version != package.version) {
+                packages.push(Change {
+                    name: package.name.clone(),
+                    old: before.map(|before| before.version.clone()),
+                    new: Some(package.version.clone()),
+                    security: package.suite.ends_with("-security"),
+                });
+            }
+        }
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        Changes { other: packages.is_empty() && old != new, packages }
+    }
+
+    /// Tells whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && !self.other
+    }
+
+    /// Returns the counts in words, such as `2 added, 1 upgraded`.
+    pub fn summary(&self) -> String {
+        let count = |kind: &str| self.packages.iter().filter(|change| change.kind() == kind).count();
+        let kinds = ["added", "upgraded", "downgraded", "rebuilt", "removed"].map(|kind| (count(kind), kind));
+        let words: Vec<String> =
+            kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
+        match (words.is_empty(), self.other) {
+            (false, _) => words.join(", "),
+            (true, true) => "the same packages".into(),
+            (true, false) => "nothing changed".into(),
+        }
+    }
+}
+
+impl Change {
+    /// Returns what happened, in one word.
+    pub fn kind(&self) -> &'static str {
+        match (&self.old, &self.new) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(old), Some(new)) => match version::compare(old, new) {
+                Ordering::Less => "upgraded",
+                Ordering::Greater => "downgraded",
+                // Written differently, yet equal in order.
+                Ordering::Equal => "rebuilt",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let security = if self.security { " (security)" } else { "" };
+        match (&self.old, &self.new) {
+            (None, Some(new)) => write!(f, "+ {} {new}{security}", self.name),
+            (Some(old), None) => write!(f, "- {} {old}", self.name),
+            (Some(old), Some(new)) => write!(f, "  {} {old} → {new}{security}", self.name),
+            (None, None) => write!(f, "  {}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{formats::digest::Digest, lock::LockedPackage, resolve::Request};
+
+    fn lock(packages: &[(&str, &str, &str)]) -> Lock {
+        let package = |(name, version, suite): &(&str, &str, &str)| LockedPackage {
+            name: (*name).into(),
+            version: (*version).into(),
+            architecture: "all".into(),
+            suite: (*suite).into(),
+            path: format!("pool/{name}_{version}_all.deb"),
+            size_bytes: 1,
+            digest: Digest::of(b""),
+            because: "requested".into(),
+        };
+        Lock {
+            suite: "s".into(),
+            architecture: "amd64".into(),
+            time_s: 0,
+            request: Request::default(),
+            indexes: Vec::new(),
+            packages: packages.iter().map(package).collect(),
+        }
+    }
+
+    #[test]
+    fn tells_what_moved() {
+        let old = lock(&[("a", "1", "s"), ("b", "1~rc1", "s"), ("c", "2", "s"), ("d", "1", "s")]);
+        let new = lock(&[("b", "1", "s-security"), ("c", "1", "s"), ("d", "1", "s"), ("e", "3", "s")]);
+        let changes = Changes::between(&old, &new);
+        let shown: Vec<String> = changes.packages.iter().map(Change::to_string).collect();
+        assert_eq!(shown, ["- a 1", "  b 1~rc1 → 1 (security)", "  c 2 → 1", "+ e 3"]);
+        assert_eq!(changes.summary(), "1 added, 1 upgraded, 1 downgraded, 1 removed");
+        assert!(Changes::between(&old, &old).is_empty());
+        let later = Lock { time_s: 9, ..old.clone() };
+        assert_eq!(Changes::between(&old, &later).summary(), "the same packages");
+    }
+}

@@ -1,0 +1,406 @@
+//! The text form of a lock: TOML.
+//!
+//! ```toml
+//! version = 1
+//! suite = "bookworm"
+//! architecture = "amd64"
+//! time = "2026-11-14T09:12:33Z"
+//!
+//! [request]
+//! packages = ["hello"]
+//! essential = true
+//! recommends = false
+//! exclude = []
+//! prefer = ["usr-is-merged"]
+//!
+//! [[index]]
+//! suite = "bookworm"
+//! component = "main"
+//! architecture = "amd64"
+//! sha256 = "…"
+//!
+//! [[package]]
+//! name = "hello"
+//! version = "2.10-3"
+//! architecture = "amd64"
+//! suite = "bookworm"
+//! path = "pool/main/h/hello/hello_2.10-3_amd64.deb"
+//! size_bytes = 53080
+//! sha256 = "…"
+//! because = "requested"
+//! ```
+//!
+//! `time` is the newest `Date` of the suites' Release files. `path` is relative to the root of the
+//! archive that holds `suite`. Unknown keys are refused, so what a later version adds needs a new number.
+
+use std::{fmt::Write as _, ops::Range};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::{
+    formats::{digest::Digest, packages::check_path, relation::is_name, version},
+    lock::{Lock, LockedIndex, LockedPackage},
+    resolve::Request,
+};
+
+/// The version of the format.
+const VERSION: i64 = 1;
+
+const HEADER: &str = "\
+# Every .deb that this recipe stands on. Written by `tinyroot lock`, not by hand; to be committed.
+";
+
+impl Lock {
+    /// Returns the text of the lock; equal locks have equal texts.
+    pub fn to_text(&self) -> String {
+        let mut out = String::from(HEADER);
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(out, "{name} = {value}");
+        };
+        line("version", VERSION.to_string());
+        line("suite", quote(&self.suite));
+        line("architecture", quote(&self.architecture));
+        line("time", quote(&time_text(self.time_s)));
+        let request = &self.request;
+        out += "\n[request]\n";
+        let _ = writeln!(out, "packages = {}", list(&request.packages));
+        let _ = writeln!(out, "essential = {}", request.essential);
+        let _ = writeln!(out, "recommends = {}", request.recommends);
+        let _ = writeln!(out, "exclude = {}", list(&request.exclude));
+        let _ = writeln!(out, "prefer = {}", list(&request.prefer));
+        for index in &self.indexes {
+            out += "\n[[index]]\n";
+            let _ = writeln!(out, "suite = {}", quote(&index.suite));
+            let _ = writeln!(out, "component = {}", quote(&index.component));
+            let _ = writeln!(out, "architecture = {}", quote(&index.architecture));
+            let _ = writeln!(out, "sha256 = \"{}\"", index.digest);
+        }
+        for package in &self.packages {
+            out += "\n[[package]]\n";
+            let _ = writeln!(out, "name = {}", quote(&package.name));
+            let _ = writeln!(out, "version = {}", quote(&package.version));
+            let _ = writeln!(out, "architecture = {}", quote(&package.architecture));
+            let _ = writeln!(out, "suite = {}", quote(&package.suite));
+            let _ = writeln!(out, "path = {}", quote(&package.path));
+            let _ = writeln!(out, "size_bytes = {}", package.size_bytes);
+            let _ = writeln!(out, "sha256 = \"{}\"", package.digest);
+            let _ = writeln!(out, "because = {}", quote(&package.because));
+        }
+        out
+    }
+
+    /// Reads the text of a lock.
+    ///
+    /// # Errors
+    /// The line, counted from 1, and what is wrong there.
+    pub fn parse(bytes: &[u8]) -> Result<Self, (usize, String)> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| (line_at(bytes, error.valid_up_to()), "it is not UTF-8".into()))?;
+        let fault = |error: toml::de::Error| {
+            let at = error.span().map_or(0, |span: Range<usize>| span.start);
+            (line_at(bytes, at), error.message().trim().replace('\n', " "))
+        };
+        let Numbered { version } = toml::from_str(text).map_err(fault)?;
+        if *version.get_ref() != VERSION {
+            let reason =
+                format!("the format has version {}; this tinyroot reads {VERSION}", version.get_ref());
+            return Err((line_at(bytes, version.span().start), reason));
+        }
+        let raw: RawLock = toml::from_str(text).map_err(fault)?;
+        raw.check().map_err(|(at, reason)| (line_at(bytes, at), reason))
+    }
+}
+
+/// Returns the line of an offset, counted from 1.
+fn line_at(bytes: &[u8], at: usize) -> usize {
+    bytes[..at.min(bytes.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// Returns a time as RFC 3339 has it, in UTC.
+fn time_text(time_s: i64) -> String {
+    jiff::Timestamp::from_second(time_s).unwrap_or_default().to_string()
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    version: Spanned<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLock {
+    #[serde(rename = "version")]
+    _version: i64,
+    suite: Spanned<String>,
+    architecture: Spanned<String>,
+    time: Spanned<String>,
+    request: Request,
+    #[serde(default)]
+    index: Vec<RawIndex>,
+    #[serde(default)]
+    package: Vec<RawPackage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIndex {
+    suite: Spanned<String>,
+    component: Spanned<String>,
+    architecture: Spanned<String>,
+    sha256: Digest,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPackage {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    architecture: Spanned<String>,
+    suite: Spanned<String>,
+    path: Spanned<String>,
+    size_bytes: u64,
+    sha256: Digest,
+    because: String,
+}
+
+/// An offset into the text, and what is wrong there.
+type Fault = (usize, String);
+
+/// Takes a name that may stand in a path or a URL.
+fn name(text: Spanned<String>, what: &str) -> Result<String, Fault> {
+    if is_name(text.get_ref()) {
+        return Ok(text.into_inner());
+    }
+    Err((text.span().start, format!("{:?} is no {what}", text.get_ref())))
+}
+
+/// Takes the name of a suite or component, which may have parts apart by slashes.
+fn parts(text: Spanned<String>, what: &str) -> Result<String, Fault> {
+    match check_path(text.get_ref()) {
+        Ok(()) => Ok(text.into_inner()),
+        Err(reason) => Err((text.span().start, format!("the {what} {:?} {reason}", text.get_ref()))),
+    }
+}
+
+impl RawLock {
+    fn check(self) -> Result<Lock, Fault> {
+        let time: jiff::Timestamp = self.time.get_ref().parse().map_err(|_| {
+            let reason = format!("{:?} is no time such as 2026-11-14T09:12:33Z", self.time.get_ref());
+            (self.time.span().start, reason)
+        })?;
+        let mut indexes = Vec::new();
+        for index in self.index {
+            indexes.push(LockedIndex {
+                suite: parts(index.suite, "suite")?,
+                component: parts(index.component, "component")?,
+                architecture: name(index.architecture, "architecture")?,
+                digest: index.sha256,
+            });
+        }
+        indexes.sort();
+        let architecture = name(self.architecture, "architecture")?;
+        let mut packages: Vec<(usize, LockedPackage)> = Vec::new();
+        for package in self.package {
+            packages.push((package.name.span().start, package.check(&architecture)?));
+        }
+        packages.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        if let Some(pair) = packages.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
+            return Err((pair[1].0, format!("{} is locked twice", pair[1].1.name)));
+        }
+        Ok(Lock {
+            suite: parts(self.suite, "suite")?,
+            architecture,
+            time_s: time.as_second(),
+            request: self.request,
+            indexes,
+            packages: packages.into_iter().map(|(_, package)| package).collect(),
+        })
+    }
+}
+
+impl RawPackage {
+    fn check(self, architecture: &str) -> Result<LockedPackage, Fault> {
+        let name = name(self.name, "name of a package")?;
+        if let Err(reason) = version::check(self.version.get_ref()) {
+            let reason = format!("{:?} is no version: {reason}", self.version.get_ref());
+            return Err((self.version.span().start, reason));
+        }
+        if self.architecture.get_ref() != architecture && self.architecture.get_ref() != "all" {
+            let reason = format!("{name} is for {}, not for {architecture}", self.architecture.get_ref());
+            return Err((self.architecture.span().start, reason));
+        }
+        if let Err(reason) = check_path(self.path.get_ref()) {
+            return Err((self.path.span().start, format!("the path {:?} {reason}", self.path.get_ref())));
+        }
+        Ok(LockedPackage {
+            name,
+            version: self.version.into_inner(),
+            architecture: self.architecture.into_inner(),
+            suite: parts(self.suite, "suite")?,
+            path: self.path.into_inner(),
+            size_bytes: self.size_bytes,
+            digest: self.sha256,
+            because: self.because,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str) -> LockedPackage {
+        LockedPackage {
+            name: name.into(),
+            version: "1:2.0-1+deb12u1".into(),
+            architecture: "amd64".into(),
+            suite: "bookworm-security".into(),
+            path: format!("pool/main/{name}/{name}_2.0-1+deb12u1_amd64.deb"),
+            size_bytes: 53_080,
+            digest: Digest::of(name.as_bytes()),
+            because: "Depends: \"odd\" (>= 1) of b".into(),
+        }
+    }
+
+    fn lock() -> Lock {
+        let index = |suite: &str| LockedIndex {
+            suite: suite.into(),
+            component: "main".into(),
+            architecture: "amd64".into(),
+            digest: Digest::of(suite.as_bytes()),
+        };
+        Lock {
+            suite: "bookworm".into(),
+            architecture: "amd64".into(),
+            time_s: 1_794_647_553,
+            request: Request {
+                packages: vec!["b".into(), "a".into()],
+                essential: true,
+                prefer: vec![Request::MERGED_USR.into()],
+                ..Request::default()
+            },
+            indexes: vec![index("bookworm"), index("bookworm-security")],
+            packages: vec![package("a"), package("b")],
+        }
+    }
+
+    #[test]
+    fn has_this_text() {
+        let mut lock = lock();
+        lock.packages.truncate(1);
+        lock.indexes.truncate(1);
+        let expected = format!(
+            "\
+# Every .deb that this recipe stands on. Written by `tinyroot lock`, not by hand; to be committed.
+version = 1
+suite = \"bookworm\"
+architecture = \"amd64\"
+time = \"2026-11-14T09:12:33Z\"
+
+[request]
+packages = [\"b\", \"a\"]
+essential = true
+recommends = false
+exclude = []
+prefer = [\"usr-is-merged\"]
+
+[[index]]
+suite = \"bookworm\"
+component = \"main\"
+architecture = \"amd64\"
+sha256 = \"{}\"
+
+[[package]]
+name = \"a\"
+version = \"1:2.0-1+deb12u1\"
+architecture = \"amd64\"
+suite = \"bookworm-security\"
+path = \"pool/main/a/a_2.0-1+deb12u1_amd64.deb\"
+size_bytes = 53080
+sha256 = \"{}\"
+because = 'Depends: \"odd\" (>= 1) of b'
+",
+            Digest::of(b"bookworm"),
+            Digest::of(b"a")
+        );
+        assert_eq!(lock.to_text(), expected);
+    }
+
+    #[test]
+    fn comes_back_as_written() {
+        let lock = lock();
+        assert_eq!(Lock::parse(lock.to_text().as_bytes()), Ok(lock));
+    }
+
+    #[test]
+    fn refuses_damaged_locks() {
+        let text = lock().to_text();
+        let digest = Digest::of(b"a").to_string();
+        let rows: &[(&str, &str, usize, &str)] = &[
+            ("version = 1\n", "version = 2\n", 2, "the format has version 2; this tinyroot reads 1"),
+            ("version = 1\n", "", 1, "missing field `version`"),
+            (
+                "pool/main/a/",
+                "/pool/main/a/",
+                31,
+                "the path \"/pool/main/a/a_2.0-1+deb12u1_amd64.deb\" is absolute",
+            ),
+            (
+                "pool/main/a/",
+                "../a/",
+                31,
+                "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place or is not plain",
+            ),
+            (
+                "pool/main/a/",
+                "http://x/",
+                31,
+                "the path \"http://x/a_2.0-1+deb12u1_amd64.deb\" leaves its place or is not plain",
+            ),
+            ("name = \"b\"", "name = \"a\"", 37, "a is locked twice"),
+            ("name = \"a\"", "name = \"../a\"", 27, "\"../a\" is no name of a package"),
+            (
+                "1:2.0-1+deb12u1\"\narch",
+                "x\"\narch",
+                28,
+                "\"x\" is no version: it does not begin with a digit",
+            ),
+            (&digest, &digest[1..], 33, "not a SHA-256 digest in lower-case hex"),
+            ("53080", "-1", 32, "invalid value: integer `-1`, expected u64"),
+            ("2026-11-14T09:12:33Z", "noon", 5, "\"noon\" is no time such as 2026-11-14T09:12:33Z"),
+            ("because", "why", 34, "unknown field `why`"),
+            ("\"amd64\"\nsuite", "\"arm64\"\nsuite", 29, "a is for arm64, not for amd64"),
+            ("[[package]]", "[[package", 26, ""),
+            (
+                "suite = \"bookworm\"\narch",
+                "suite = \"../..\"\narch",
+                3,
+                "the suite \"../..\" leaves its place or is not plain",
+            ),
+        ];
+        for (from, to, line, expected) in rows {
+            let damaged = text.replacen(from, to, 1);
+            assert_ne!(damaged, text, "{from}");
+            let (found, reason) = Lock::parse(damaged.as_bytes()).expect_err(to);
+            assert!(reason.starts_with(expected), "{to}: {reason}");
+            assert_eq!(found, *line, "{to}: {reason}");
+        }
+        assert_eq!(Lock::parse(b"a = 1\n\xff").expect_err("not text"), (2, "it is not UTF-8".into()));
+        for end in 0..text.len() {
+            // Never a panic; a cut may leave a shorter lock, but then fewer packages.
+            if let Ok(cut) = Lock::parse(&text.as_bytes()[..end]) {
+                assert!(cut.packages.len() < 2 || cut == lock(), "cut at {end}");
+            }
+        }
+    }
+}
