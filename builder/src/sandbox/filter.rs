@@ -2,8 +2,8 @@
 //!
 //! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it does not
 //!   exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
-//! - [`owners_faked`]: with a single id, changes of owner and of one's own ids, and making device nodes, succeed and do
-//!   nothing. With it maintainer scripts run to the same contents and modes as real root's.
+//! - [`root_like`]: making device nodes, which no user namespace allows, succeeds and does nothing; with a single id so
+//!   do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use seccompiler::{
     SeccompCondition as Condition, SeccompFilter, SeccompRule as Rule, TargetArch, sock_filter,
 };
 
-use super::Filter;
+use super::{Filter, Way};
 
 mod calls;
 
@@ -93,11 +93,14 @@ const ARGUMENTS: u32 = 16;
 const DONE: u32 = libc::SECCOMP_RET_ERRNO;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 
-/// Returns the filter that lets owners be what they are. It knows the 32-bit calls of the machine as well; a maintainer
-/// script may run such a program.
-pub(super) fn owners_faked() -> BpfProgram {
-    let native = faked(&calls::FAKED, calls::FAKED_MKNOD);
-    let old = faked(&calls::FAKED_I386, calls::FAKED_MKNOD_I386);
+/// Returns the filter for programs that are root in some way. It knows the 32-bit calls of the machine as well; a
+/// maintainer script may run such a program.
+pub(super) fn root_like(way: Way) -> BpfProgram {
+    let (native, old): (&[u32], &[u32]) = match way {
+        Way::Single => (&calls::FAKED, &calls::FAKED_I386),
+        Way::Root | Way::Subordinate => (&[], &[]),
+    };
+    let (native, old) = (faked(native, calls::FAKED_MKNOD), faked(old, calls::FAKED_MKNOD_I386));
     let mut program = vec![load(ARCHITECTURE)];
     program.push(jump_unless_equal(ARCHITECTURE_X86_64, native.len()));
     program.extend(native);
@@ -219,7 +222,7 @@ mod tests {
 
     #[test]
     fn owners_are_faked_for_both_kinds_of_programs_and_nodes_for_devices_only() {
-        let program = owners_faked();
+        let program = root_like(Way::Single);
         let native =
             |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
         assert_eq!(native(libc::SYS_fchownat, [0; 6]), DONE);
@@ -233,5 +236,10 @@ mod tests {
         assert_eq!(answer_of(&program, ARCHITECTURE_I386, 15, [0; 6]), ALLOW);
         assert_eq!(answer_of(&program, ARCHITECTURE_I386, 92, [0; 6]), ALLOW);
         assert_eq!(answer_of(&program, 0xc000_00b7, 92, [0; 6]), ALLOW);
+        let program = root_like(Way::Root);
+        let native =
+            |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
+        assert_eq!(native(libc::SYS_fchownat, [0; 6]), ALLOW);
+        assert_eq!(native(libc::SYS_mknod, [0, mode(libc::S_IFBLK), 0, 0, 0, 0]), DONE);
     }
 }

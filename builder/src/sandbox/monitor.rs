@@ -261,7 +261,10 @@ impl Monitor<'_> {
         sys::process::forbid_new_privileges()?;
         // Changing ids has cleared this (`prctl(2)`).
         sys::process::die_with_parent()?;
-        let faked = (*ids == Ids::RootLike(Way::Single)).then(filter::owners_faked);
+        let faked = match ids {
+            Ids::Grain => None,
+            Ids::RootLike(way) => Some(filter::root_like(*way)),
+        };
         for program in faked.into_iter().chain(filter.programs()) {
             install(&program)?;
         }

@@ -1,0 +1,330 @@
+//! What a sandboxed program sees of the host: nothing. Run as root it runs everything once more as an ordinary user.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tinyroot::sandbox::{
+    Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Way, best_way, grain_host_id, host,
+    set_program,
+};
+
+const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
+
+/// A directory to be a root: empty but for mount points, and links into the host's `/usr`, which [`sandbox`] binds.
+fn root() -> tempfile::TempDir {
+    set_program(env!("CARGO_BIN_EXE_tinyroot"));
+    let root = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("sets a mode");
+    for name in ["dev", "proc", "tmp", "run", "var", "usr", "etc"] {
+        fs::create_dir(root.path().join(name)).expect("makes a directory");
+    }
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        let target = Path::new("usr").join(name);
+        std::os::unix::fs::symlink(target, root.path().join(name)).expect("makes a link");
+    }
+    root
+}
+
+fn directory(root: &tempfile::TempDir, writable: bool) -> Root {
+    Root::Directory { path: root.path().into(), writable }
+}
+
+/// A grain that runs a script of the host's shell.
+fn grain(root: &tempfile::TempDir, script: &str) -> Sandbox {
+    let mut sandbox = Sandbox::grain(directory(root, false), ["/bin/sh", "-c", script]);
+    sandbox.binds.push(Bind::read_only("/usr", "/usr"));
+    sandbox.set_env("PATH", PATH);
+    sandbox
+}
+
+fn root_like(root: &tempfile::TempDir, way: Way, script: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new(directory(root, true), Ids::RootLike(way), ["/bin/sh", "-c", script]);
+    sandbox.binds.push(Bind::read_only("/usr", "/usr"));
+    sandbox.devices = Devices::Terminals;
+    sandbox.proc = true;
+    sandbox.set_env("PATH", PATH);
+    sandbox
+}
+
+/// Runs to the end and returns status and output.
+fn run(sandbox: &Sandbox) -> (Exit, String) {
+    let running =
+        sandbox.start().unwrap_or_else(|error| panic!("starts {sandbox}: {error} {:?}", error.hint()));
+    let mut output = String::new();
+    running.take_output().expect("nobody took it").read_to_string(&mut output).expect("reads");
+    (running.wait(), output)
+}
+
+fn output(sandbox: &Sandbox) -> String {
+    let (exit, output) = run(sandbox);
+    assert!(exit.success(), "{sandbox}: {exit}\n{output}");
+    output
+}
+
+#[test]
+fn a_grain_is_one_unprivileged_user_on_a_read_only_root() {
+    let root = root();
+    let mut sandbox = grain(
+        &root,
+        "id -u; id -g; umask; pwd; hostname; echo \"$PATH\"; env | cut -d= -f1 | sort | tr '\\n' ' '; echo; \
+         touch /x 2>&1; touch /usr/x 2>&1; echo t > /tmp/t && cat /tmp/t; ls /dev; cat < /dev/null; \
+         grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | tr -d '\\t'; ulimit -n; ulimit -c",
+    );
+    sandbox.proc = true;
+    let output = output(&sandbox);
+    let text = output.replace('\n', "|");
+    assert!(text.starts_with("1000|1000|0022|/|sandbox|"), "{output}");
+    assert!(text.contains("|PATH PWD |") || text.contains("|PATH |"), "{output}");
+    assert!(text.contains("touch: cannot touch '/x': Read-only file system|"), "{output}");
+    assert!(text.contains("touch: cannot touch '/usr/x': Read-only file system|t|"), "{output}");
+    assert!(text.contains("|fd|full|null|random|shm|stderr|stdin|stdout|urandom|zero|"), "{output}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(text.contains(&format!("|{set}:0000000000000000|")), "{output}");
+    }
+    assert!(text.contains("|NoNewPrivs:1|Seccomp:2|"), "{output}");
+    assert!(text.ends_with("|1024|0|"), "{output}");
+}
+
+#[test]
+fn a_grain_sees_its_root_its_own_processes_and_a_loopback_interface() {
+    let root = root();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+    let port = listener.local_addr().expect("has an address").port();
+    let mut sandbox = grain(
+        &root,
+        &format!(
+            "ls -A / | tr '\\n' ' '; echo; ls -d /proc/[0-9]* | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; \
+             cat /etc/passwd /proc/1/root/etc/passwd 2>&1 | grep -c root:; bash -c ': </dev/tcp/127.0.0.1/{port}' 2>&1 | \
+             grep -o refused | head -n 1; ls /proc/self/fd | tr '\\n' ' '"
+        ),
+    );
+    sandbox.proc = true;
+    let output = output(&sandbox);
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines[0].trim_end(), "bin dev etc lib lib64 proc run sbin tmp usr var");
+    // The shell, `ls` and `wc`.
+    assert!(lines[1].parse::<u32>().expect("a number") <= 4, "{output}");
+    assert_eq!(lines[2..5], ["lo", "0", "refused"], "{output}");
+    // Of `ls`: its streams, and the directory it lists.
+    assert_eq!(lines[5].trim_end(), "0 1 2 3", "{output}");
+}
+
+#[test]
+fn a_grain_makes_no_name_spaces_and_no_strange_sockets() {
+    let root = root();
+    let script = "unshare -U true 2>&1; perl -MSocket -e 'socket(my $s, 16, 3, 0) or print \"$!\\n\"; \
+                  socket(my $t, AF_INET, SOCK_STREAM, 0) or print \"$!\\n\"'";
+    assert_eq!(
+        output(&grain(&root, script)),
+        "unshare: unshare failed: Function not implemented\nAddress family not supported by protocol\n"
+    );
+}
+
+#[test]
+fn what_a_grain_writes_to_var_belongs_to_one_id_of_the_host() {
+    let (root, var) = (root(), tempfile::tempdir().expect("a directory"));
+    let (uid, gid) = grain_host_id();
+    std::os::unix::fs::chown(var.path(), Some(uid), Some(gid)).expect("gives it away");
+    let mut sandbox =
+        grain(&root, "echo hello > /var/greeting; id -u > /var/id; ls -ln /var/id | cut -d' ' -f3,4");
+    sandbox.binds.push(Bind::writable(var.path(), "/var"));
+    assert_eq!(output(&sandbox), "1000 1000\n");
+    let file = fs::metadata(var.path().join("greeting")).expect("is there");
+    assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777), (uid, gid, 0o644));
+    assert_ne!(file.uid(), 0);
+}
+
+/// A server that greets each caller, on a port and on a socket.
+const SERVER: &str = r#"use Socket;
+my ($tcp, $unix);
+socket($tcp, AF_INET, SOCK_STREAM, 0) && setsockopt($tcp, SOL_SOCKET, SO_REUSEADDR, 1) or die;
+bind($tcp, sockaddr_in(8000, INADDR_LOOPBACK)) && listen($tcp, 5) or die "$!";
+socket($unix, AF_UNIX, SOCK_STREAM, 0) && bind($unix, sockaddr_un("/run/s")) && listen($unix, 5) or die "$!";
+$| = 1; print "ready\n";
+if (fork == 0) { while (accept(my $c, $unix)) { syswrite $c, "hello by socket"; close $c } }
+while (accept(my $c, $tcp)) { syswrite $c, "hello by port"; close $c }
+"#;
+
+fn ready(sandbox: &Sandbox) -> (Running, BufReader<std::io::PipeReader>) {
+    let running = sandbox.start().expect("starts");
+    let mut output = BufReader::new(running.take_output().expect("nobody took it"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("reads");
+    assert_eq!(line, "ready\n");
+    (running, output)
+}
+
+#[test]
+fn connections_lead_into_the_grain_and_programs_join_it() {
+    let root = root();
+    let mut sandbox = grain(&root, "");
+    sandbox.command = ["/usr/bin/perl", "-e", SERVER].map(Into::into).into();
+    let (running, _output) = ready(&sandbox);
+    for (address, greeting) in
+        [(Address::Tcp(8000), "hello by port"), (Address::Unix("/run/s".into()), "hello by socket")]
+    {
+        let mut text = String::new();
+        let mut stream = UnixStream::from(running.connect(&address).expect("connects"));
+        stream.read_to_string(&mut text).expect("reads");
+        assert_eq!(text, greeting);
+    }
+    let kind = |address| running.connect(&address).expect_err("nobody is there").kind();
+    assert_eq!(kind(Address::Tcp(8001)), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(kind(Address::Unix("/run/none".into())), std::io::ErrorKind::NotFound);
+
+    let mut program = Program::new(["/bin/sh", "-c", "id -u; ls -d /proc/*; ls /run; cat; exit 3"]);
+    program.env = sandbox.env.clone();
+    let (exit, output) = running.exec_output(&program).expect("runs");
+    assert_eq!(
+        (exit, String::from_utf8_lossy(&output).as_ref()),
+        (Exit::Code(3), "1000\nls: cannot access '/proc/*': No such file or directory\ns\n")
+    );
+    let none = running.exec_output(&Program::new(["/no/such"])).expect_err("is not there");
+    assert_eq!(none.kind(), std::io::ErrorKind::NotFound);
+
+    assert_eq!(running.try_wait(), None);
+    running.kill();
+    assert_eq!(running.wait(), Exit::Signal(9));
+    assert_eq!(kind(Address::Tcp(8000)), std::io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_signal_reaches_process_1() {
+    let root = root();
+    let sandbox = grain(&root, "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done");
+    let (running, mut output) = ready(&sandbox);
+    running.signal(15).expect("signals");
+    let mut text = String::new();
+    output.read_to_string(&mut text).expect("reads");
+    assert_eq!((running.wait(), text.as_str()), (Exit::Code(7), "bye\n"));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let root = root();
+    let mut sandbox = grain(&root, "");
+    sandbox.command = vec!["/app/none".into()];
+    let error = sandbox.start().expect_err("is not there").to_string();
+    assert_eq!(
+        error,
+        "cannot run /app/none: execve(Some(\"/app/none\"), [\"/app/none\"], [1 variables]) = ENOENT (No such file or directory)"
+    );
+    sandbox.binds.push(Bind::read_only("/no/such", "/var"));
+    let error = sandbox.start().expect_err("is not there").to_string();
+    assert_eq!(error, "cannot bind /no/such: stat(\"/no/such\") = ENOENT (No such file or directory)");
+}
+
+/// The ways that can be tried here.
+fn ways() -> Vec<Way> {
+    let best = best_way().expect("this host allows some way to be root-like");
+    let abilities = host();
+    let rows = [
+        (Way::Root, best == Way::Root),
+        (Way::Subordinate, abilities.subordinate_ids.is_available()),
+        (Way::Single, true),
+    ];
+    rows.into_iter().filter(|(_, can)| *can).map(|(way, _)| way).collect()
+}
+
+#[test]
+fn every_way_to_be_root_like_owns_and_gives_away() {
+    for way in ways() {
+        let root = root();
+        let script = "id -u; umask; mkdir /etc/d; echo x > /etc/d/f; chmod 4755 /etc/d/f; chown 33:42 /etc/d/f && chown -h daemon /etc/d; \
+                      chmod 4755 /etc/d/f; stat -c '%a %F' /etc/d/f; mknod /etc/d/null c 1 3 && echo node; \
+                      mkfifo /etc/d/fifo && stat -c %F /etc/d/fifo; perl -e '$) = \"42 42\"; $> = 33; print $! ? \"no\\n\" : \"user\\n\"'; \
+                      tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; (echo x > /proc/sys/kernel/hostname) 2>&1 | grep -o Read-only; \
+                      mount -t tmpfs x /tmp 2>&1 | grep -c denied; tty < /dev/null; echo w > /dev/null";
+        fs::write(root.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n")
+            .expect("writes");
+        let (exit, output) = run(&root_like(&root, way, script));
+        assert!(exit.success(), "{way}: {exit}\n{output}");
+        assert_eq!(
+            output, "0\n0022\n4755 regular file\nnode\nfifo\nuser\nlo\nRead-only\n1\nnot a tty\n",
+            "{way}"
+        );
+        assert!(!root.path().join("etc/d/null").exists(), "{way}");
+        let owner = fs::metadata(root.path().join("etc/d/f")).expect("is there").uid();
+        assert_eq!(owner == rustix::process::geteuid().as_raw(), way == Way::Single, "{way}");
+    }
+}
+
+/// Not a test: what [`a_killed_parent_leaves_nothing`] kills.
+#[test]
+fn parent_that_is_killed() {
+    let Some(mark) = std::env::var_os("TINYROOT_TEST_MARK") else { return };
+    let root = root();
+    let mark = mark.into_string().expect("is text");
+    let sandbox = grain(&root, &format!("(sleep {mark}; :) & sleep {mark}; :"));
+    let _running = sandbox.start().expect("starts");
+    fs::write("/dev/fd/1", format!("\nready {}\n", root.path().display())).expect("writes");
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Returns the processes of this host whose file of that name has the text in it.
+fn processes_with(file: &str, text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("lists").flatten();
+    let has = |path: &Path| fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
+    processes.filter(|p| has(&p.path().join(file))).map(|p| p.path().display().to_string()).collect()
+}
+
+#[test]
+fn a_killed_parent_leaves_nothing() {
+    let mark = format!("9{}.5", std::process::id());
+    let mut parent = Command::new(std::env::current_exe().expect("is known"))
+        .args(["--exact", "parent_that_is_killed", "--nocapture"])
+        .env("TINYROOT_TEST_MARK", &mark)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let lines = BufReader::new(parent.stdout.take().expect("is a pipe")).lines();
+    let line = lines.map_while(Result::ok).find(|l| l.starts_with("ready ")).expect("gets ready");
+    let root = line.strip_prefix("ready ").expect("begins so").to_owned();
+    let asleep = |mark: &str| processes_with("cmdline", &format!("sleep\0{mark}")).len();
+    let until = |done: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !done() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        done()
+    };
+    assert!(until(&|| asleep(&mark) == 2), "two programs sleep inside");
+    parent.kill().expect("kills");
+    parent.wait().expect("waits");
+    assert!(until(&|| asleep(&mark) == 0), "all inside are dead");
+    assert!(until(&|| processes_with("mountinfo", &root).is_empty()), "nothing of it is mounted");
+    let _ = fs::remove_dir_all(root);
+}
+
+#[test]
+fn everything_holds_for_an_ordinary_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // An id of no account; a container may have no more than these.
+    let (uid, directory) = (65532, tempfile::tempdir().expect("a directory"));
+    std::os::unix::fs::chown(directory.path(), Some(uid), Some(uid)).expect("gives it away");
+    let output = Command::new(std::env::current_exe().expect("is known"))
+        .args(["--test-threads", "2"])
+        .env_clear()
+        .env("PATH", PATH)
+        .env("TMPDIR", directory.path())
+        .current_dir("/")
+        .uid(uid)
+        .gid(uid)
+        .output()
+        .expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
