@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod formats;
 pub mod layer;
 pub mod lock;
+pub mod papers;
 pub mod progress;
 pub mod prune;
 pub mod recipe;

@@ -22,9 +22,11 @@ pub use list::{Listed, PruneList, parse_list, write_list};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    formats::relation,
     recipe::Recipe,
     store::{Store, StoreError},
     tree::{Tree, TreePath},
+    unpack::Unpacked,
 };
 use rules::{Answer, Case, Facts, Needs};
 
@@ -95,6 +97,9 @@ pub struct Policy {
     pub drop: Globs,
     /// Locales whose translations stay ("de", "pt_BR").
     pub locales: Vec<String>,
+    /// Packages that the app's own depend on directly: code of theirs in the app's language, which
+    /// the app loads by name when it comes to it, stays too.
+    pub companions: BTreeSet<String>,
     /// Paths that the recipe lays over the root.
     pub laid: BTreeSet<TreePath>,
     /// Programs that the recipe starts, with what starts them.
@@ -127,11 +132,11 @@ pub struct Plan {
 }
 
 impl Policy {
-    /// Returns what a recipe says.
+    /// Returns what a recipe says, and what its app's packages depend on.
     ///
     /// # Errors
     /// [`PruneError::Glob`].
-    pub fn of(recipe: &Recipe) -> Result<Self, PruneError> {
+    pub fn of(recipe: &Recipe, unpacked: &Unpacked) -> Result<Self, PruneError> {
         let globs = |list: &[String]| Globs::new(list).map_err(|source| PruneError::Glob { source });
         let mut commands = BTreeMap::new();
         let mut starts = |command: &[String], what: String| {
@@ -151,10 +156,26 @@ impl Policy {
             keep: globs(&recipe.prune.keep)?,
             drop: globs(&recipe.prune.drop)?,
             locales: recipe.prune.locales.clone(),
+            companions: companions(recipe, unpacked),
             laid: recipe.files.iter().map(|file| file.path.clone()).collect(),
             commands,
         })
     }
+}
+
+/// Returns the installed packages that the app's packages name in Depends.
+fn companions(recipe: &Recipe, unpacked: &Unpacked) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for package in recipe.app.packages.iter().filter_map(|name| unpacked.get(name)) {
+        let depends = package.control.get("Depends").unwrap_or_default();
+        let groups = relation::parse(depends, &recipe.debian.architecture).unwrap_or_default();
+        for relation in groups.iter().flat_map(|group| &group.alternatives) {
+            if unpacked.get(relation.name).is_some() {
+                out.insert(relation.name.to_owned());
+            }
+        }
+    }
+    out
 }
 
 impl Plan {
@@ -205,7 +226,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     for (path, entry) in inputs.tree.iter() {
         let case = facts.case(path, entry);
         work.first_answer(&case, &facts);
-        if let Some(package) = case.package {
+        if let Some(package) = facts.sole_package(&case) {
             work.plan.packages.insert(path.clone(), package.to_owned());
         }
     }

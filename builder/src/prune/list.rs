@@ -9,13 +9,18 @@
 //! /usr/bin/ b2sum base32 …
 //! ```
 //!
-//! First the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
+//! What is documentation or the package system's own is named by its topmost directory, with a
+//! slash at the end, for all below it. First the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
 //! kept path that the reason ends with. Then the dropped ones, by package, rule and reason, one
 //! line a directory. Words are escaped as in the text form of trees, so no name holds a space.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    ops::Bound,
+};
 
-use super::{Plan, Verdict};
+use super::{Decision, Plan, Verdict, rules};
 use crate::tree::{TreePath, escape, unescape};
 
 const HEAD: &str = "tinyroot prune.list 1";
@@ -33,6 +38,18 @@ pub struct Listed {
     pub reason: String,
     /// The kept path that needs it.
     pub because: Option<TreePath>,
+    /// True if this stands for all below the path as well.
+    pub with_all_below: bool,
+}
+
+impl Listed {
+    /// Returns the whole reason as a clause.
+    pub fn text(&self) -> String {
+        match &self.because {
+            Some(path) => format!("{} /{path}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// A prune.list, read.
@@ -42,27 +59,20 @@ pub struct PruneList {
     pub paths: BTreeMap<TreePath, Listed>,
 }
 
-impl From<&Plan> for PruneList {
-    fn from(plan: &Plan) -> Self {
-        let listed = |(path, d): (&TreePath, &super::Decision)| {
-            let listed = Listed {
-                kept: d.verdict != Verdict::Drop,
-                package: plan.packages.get(path).cloned(),
-                rule: d.rule.to_owned(),
-                reason: d.reason.clone(),
-                because: d.because.clone(),
-            };
-            (path.clone(), listed)
-        };
-        PruneList { paths: plan.decisions.iter().map(listed).collect() }
-    }
-}
-
 impl PruneList {
+    /// Returns what is said about a path, be it with all below a directory.
+    pub fn find(&self, path: &TreePath) -> Option<(&TreePath, &Listed)> {
+        let own = self.paths.get_key_value(path);
+        own.or_else(|| {
+            let above = path.ancestors().find_map(|above| self.paths.get_key_value(&above));
+            above.filter(|(_, listed)| listed.with_all_below)
+        })
+    }
+
     /// Returns what is said about a path and about those that led to it, one step each.
-    pub fn chain(&self, path: &[u8]) -> Vec<(&TreePath, &Listed)> {
+    pub fn chain(&self, path: &TreePath) -> Vec<(&TreePath, &Listed)> {
         let mut out: Vec<(&TreePath, &Listed)> = Vec::new();
-        let mut at = self.paths.get_key_value(path);
+        let mut at = self.find(path);
         while let Some((path, listed)) = at.filter(|(path, _)| !out.iter().any(|(seen, _)| seen == path)) {
             out.push((path, listed));
             at = listed.because.as_ref().and_then(|because| self.paths.get_key_value(because));
@@ -74,13 +84,28 @@ impl PruneList {
 /// Returns the text form of a plan.
 pub fn write_list(plan: &Plan) -> String {
     let mut out = format!("{HEAD}\n");
-    type Directories<'a> = BTreeMap<&'a [u8], Vec<&'a [u8]>>;
+    type Directories<'a> = BTreeMap<&'a [u8], Vec<String>>;
     let mut dropped: BTreeMap<(&str, &str, &str), Directories<'_>> = BTreeMap::new();
+    let broken = broken_directories(plan);
     for (path, decision) in &plan.decisions {
         let package = plan.packages.get(path).map_or("-", |package| &package[..]);
         if decision.verdict == Verdict::Drop {
-            let group = dropped.entry((package, decision.rule, &decision.reason)).or_default();
-            group.entry(path.parent_bytes().unwrap_or_default()).or_default().push(path.file_name());
+            let whole = |path: &TreePath| {
+                let drop = plan.decisions.get(path).is_some_and(|d| is_bulk(d));
+                drop && !broken.contains(path.as_bytes())
+            };
+            if path.parent().is_some_and(|parent| whole(&parent)) {
+                continue;
+            }
+            let mut name = escape(path.file_name());
+            let mut group = (package, decision.rule, &decision.reason[..]);
+            if whole(path) && has_children(plan, path) {
+                name.push('/');
+                // Many packages may have a part in it.
+                group.0 = plan.packages.get(path).map_or("-", |package| &package[..]);
+            }
+            let directories = dropped.entry(group).or_default();
+            directories.entry(path.parent_bytes().unwrap_or_default()).or_default().push(name);
             continue;
         }
         write!(out, "/{path} {package} {} {}", decision.rule, decision.reason).expect("writing to a string");
@@ -94,12 +119,38 @@ pub fn write_list(plan: &Plan) -> String {
         for (directory, names) in directories {
             write!(out, "/{}", escape(directory)).expect("writing to a string");
             for name in names {
-                write!(out, " {}", escape(name)).expect("writing to a string");
+                write!(out, " {name}").expect("writing to a string");
             }
             out.push('\n');
         }
     }
     out
+}
+
+/// Returns true for what is dropped in bulk, of which nobody asks for a single name.
+fn is_bulk(decision: &Decision) -> bool {
+    decision.verdict == Verdict::Drop && rules::IN_BULK.contains(&decision.rule)
+}
+
+/// Returns the directories below which something is not dropped in bulk.
+fn broken_directories(plan: &Plan) -> HashSet<&[u8]> {
+    let mut out = HashSet::new();
+    for (path, _) in plan.decisions.iter().filter(|(_, decision)| !is_bulk(decision)) {
+        let mut above = path.parent_bytes();
+        while let Some(directory) = above {
+            if !out.insert(directory) {
+                break;
+            }
+            above = rules::parent(directory);
+        }
+    }
+    out
+}
+
+fn has_children(plan: &Plan, path: &TreePath) -> bool {
+    let below = [path.as_bytes(), b"/"].concat();
+    let mut after = plan.decisions.range::<[u8], _>((Bound::Excluded(&below[..]), Bound::Unbounded));
+    after.next().is_some_and(|(next, _)| next.as_bytes().starts_with(&below))
 }
 
 /// Reads the text form; `None` for what is not in it.
@@ -118,7 +169,8 @@ pub fn parse_list(text: &str) -> Option<PruneList> {
             let directory = unescape(words.next()?.strip_prefix('/')?)?;
             for name in words {
                 let path = TreePath::new(&[&directory[..], b"/", &unescape(name)?].concat()).ok()?;
-                out.paths.insert(path, listed.clone());
+                let with_all_below = name.ends_with('/');
+                out.paths.insert(path, Listed { with_all_below, ..listed.clone() });
             }
         } else {
             let (path, rest) = line.split_once(' ')?;
@@ -142,5 +194,5 @@ fn parse_words(text: &str, kept: bool) -> Option<Listed> {
         Some((reason, path)) => (reason.to_owned(), Some(parse_path(path)?)),
         None => (rest.to_owned(), None),
     };
-    Some(Listed { kept, package, rule, reason, because })
+    Some(Listed { kept, package, rule, reason, because, with_all_below: false })
 }

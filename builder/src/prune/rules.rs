@@ -27,6 +27,9 @@ use crate::{
 /// The name of the rule for the recipe's own `keep` and `drop`.
 pub(super) const RECIPE: &str = "recipe";
 
+/// The rules whose drops prune.list names by directory.
+pub(super) const IN_BULK: &[&str] = &["database", "surplus"];
+
 /// What a rule says about a path.
 pub(super) enum Answer {
     /// It stays, because …
@@ -48,8 +51,9 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("laid", direct::laid),
     ("traced", direct::traced),
     ("basics", direct::basics),
-    ("papers", direct::documentation),
+    ("surplus", direct::documentation),
     ("app", direct::app),
+    ("companion", direct::companion),
     ("var", direct::var),
 ];
 
@@ -160,6 +164,10 @@ pub(super) struct Facts<'a> {
     /// For a directory, the one package that all owned files below it are of.
     sole_owner: HashMap<&'a [u8], Option<&'a str>>,
     packages: HashMap<&'a [u8], &'a str>,
+    /// Endings of code of the app that the trace saw opened.
+    app_code: BTreeSet<&'static [u8]>,
+    /// How much code of each ending a package has.
+    code_bytes: HashMap<(&'a str, &'static [u8]), u64>,
     store: &'a Store,
     elves: RefCell<HashMap<Digest, Option<Rc<Elf>>>>,
     notes: RefCell<BTreeSet<String>>,
@@ -175,6 +183,8 @@ impl<'a> Facts<'a> {
             by_package: BTreeMap::new(),
             sole_owner: HashMap::new(),
             packages: HashMap::new(),
+            app_code: BTreeSet::new(),
+            code_bytes: HashMap::new(),
             store: inputs.store,
             elves: RefCell::default(),
             notes: RefCell::default(),
@@ -193,6 +203,7 @@ impl<'a> Facts<'a> {
             if entry.kind.is_directory() {
                 continue;
             }
+            facts.count_code(path, entry, package);
             let mut above = path.parent_bytes();
             while let Some(directory) = above.filter(|d| !d.is_empty()) {
                 let sole = facts.sole_owner.entry(directory).or_insert(Some(package));
@@ -203,6 +214,29 @@ impl<'a> Facts<'a> {
             }
         }
         facts
+    }
+
+    fn count_code(&mut self, path: &'a TreePath, entry: &Entry, package: &'a str) {
+        let Some(ending) = direct::code_ending(path.as_bytes()) else { return };
+        let size_bytes = entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
+        *self.code_bytes.entry((package, ending)).or_default() += size_bytes;
+        let opened = self.evidence.get(path.as_bytes()).is_some_and(Used::contents);
+        if opened && self.policy.app_packages.contains(package) {
+            self.app_code.insert(ending);
+        }
+    }
+
+    /// Returns true if a package has code of an ending that the app was seen to run, and little
+    /// enough to be kept for the app's sake.
+    pub fn is_companion_code(&self, package: &str, ending: &'static [u8]) -> bool {
+        let size_bytes = self.code_bytes.get(&(package, ending)).copied().unwrap_or_default();
+        self.app_code.contains(ending) && size_bytes <= direct::COMPANION_BYTES
+    }
+
+    /// Returns the package of a path; of a directory only if all below it is of one.
+    pub fn sole_package(&self, case: &Case<'a>) -> Option<&'a str> {
+        let below = self.sole_owner.get(case.path.as_bytes()).filter(|_| case.entry.kind.is_directory());
+        below.copied().unwrap_or(case.package)
     }
 
     pub fn case(&self, path: &'a TreePath, entry: &'a Entry) -> Case<'a> {

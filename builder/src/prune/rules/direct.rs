@@ -182,7 +182,7 @@ pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     }
     if let Some(locale) = locale_of(path) {
         if !asked_for(locale, &facts.policy.locales) {
-            return Answer::Drop(format!("translation to {}, not asked for", locale.escape_ascii()));
+            return Answer::Drop("a translation not asked for".to_owned());
         }
     }
     Answer::Pass
@@ -213,6 +213,31 @@ pub(super) fn app(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     }
     if facts.policy.keep_packages.contains(package) {
         return Answer::Keep(format!("prune.keep_package \"{package}\""));
+    }
+    Answer::Pass
+}
+
+/// How much code of its language a package may have to be kept for the app's sake: some libraries
+/// of an app, not a language's own.
+pub(super) const COMPANION_BYTES: u64 = 1_500_000;
+
+/// Returns the ending of a path that interpreters load by name.
+pub(super) fn code_ending(path: &[u8]) -> Option<&'static [u8]> {
+    // JavaScript is as a rule for browsers; only below these directories is it for Node.
+    let node = below(path, &["usr/share/nodejs", "usr/lib/nodejs"]);
+    let endings: &[&[u8]] =
+        if node { &[b".js", b".json"] } else { &[b".php", b".inc", b".py", b".pm", b".pl", b".rb"] };
+    endings.iter().find(|ending| path.ends_with(ending)).copied()
+}
+
+/// Libraries of the app, in its own language: they are loaded by name when a page comes to it, and
+/// pages that no exercise opened should find them.
+pub(super) fn companion(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    let (Some(package), Some(ending)) = (case.package, code_ending(case.bytes())) else {
+        return Answer::Pass;
+    };
+    if facts.policy.companions.contains(package) && facts.is_companion_code(package, ending) {
+        return Answer::Keep(format!("code of {package}, a library that the app depends on"));
     }
     Answer::Pass
 }

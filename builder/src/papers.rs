@@ -1,0 +1,158 @@
+//! What an artifact says about itself: licences, package lists for scanners, bill of materials,
+//! provenance, the recipe, and why each path is in.
+//!
+//! Comes in: the pruned and furnished tree, and all that it was made of. Goes out: the same tree
+//! with its papers. The bytes depend on nothing else: no clock, no user, no order of a directory;
+//! times are the epoch that is given.
+//!
+//! ```text
+//! /usr/share/doc/PACKAGE/copyright       licence text of each package of which anything is kept
+//! /usr/share/common-licenses/NAME        those that these texts refer to
+//! /var/lib/dpkg/{status,info/*}          what scanners read; a grain's own /var hides it
+//! /tinyroot/papers/bom.json              CycloneDX; not named *.cdx.json, lest a scanner take it
+//!                                        for the package list of another root
+//! /tinyroot/papers/provenance.json       an in-toto statement
+//! /tinyroot/papers/prune.list            a reason for each path
+//! /tinyroot/papers/recipe/…              the recipe folder with lock and evidence
+//! ```
+
+mod licences;
+mod provenance;
+mod sbom;
+mod status;
+
+use crate::{
+    formats::{deb822::Fault, digest::Digest},
+    lock::Lock,
+    prune::{Plan, write_list},
+    recipe::{Recipe, RecipeError},
+    store::{Store, StoreError},
+    tree::{Entry, InvalidPath, Tree, TreePath},
+    unpack::{Unpacked, UnpackedPackage},
+};
+
+/// Where the papers lie.
+pub const DIRECTORY: &str = "tinyroot/papers";
+
+/// A fault of writing papers.
+#[derive(Debug, thiserror::Error)]
+pub enum PapersError {
+    /// The recipe folder cannot be read.
+    #[error("cannot enclose the recipe")]
+    Recipe {
+        /// Why.
+        #[source]
+        source: RecipeError,
+    },
+    /// A file of the recipe folder whose name cannot stand in a root.
+    #[error("cannot enclose a file of the recipe")]
+    Name {
+        /// Its name.
+        #[source]
+        source: InvalidPath,
+    },
+    /// Contents that are not to be had.
+    #[error("cannot read {subject}")]
+    Contents {
+        /// What was to be read.
+        subject: String,
+        /// What the store says.
+        source: StoreError,
+    },
+    /// A control file that is none.
+    #[error("cannot read the control file of {package}")]
+    Control {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        source: Fault,
+    },
+}
+
+/// What papers are written from.
+pub struct Inputs<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its lock.
+    pub lock: &'a Lock,
+    /// The packages.
+    pub unpacked: &'a Unpacked,
+    /// The configured tree from which was pruned.
+    pub stage: &'a Tree,
+    /// What was kept and why.
+    pub plan: &'a Plan,
+    /// Version of tinyroot.
+    pub version: &'a str,
+    /// SHA-256 of the first process.
+    pub init: Digest,
+    /// The time that all new entries get.
+    pub epoch_s: i64,
+    /// Where contents are and go.
+    pub store: &'a Store,
+}
+
+impl<'a> Inputs<'a> {
+    /// Returns the packages of which a file or link is kept, by name.
+    fn packages(&self) -> Vec<&'a UnpackedPackage> {
+        let kept = self.plan.packages_kept(self.stage);
+        self.unpacked.packages.iter().filter(|package| kept.contains(&package.locked.name)).collect()
+    }
+
+    /// Returns contents, whole.
+    fn read(&self, digest: &Digest, subject: impl FnOnce() -> String) -> Result<Vec<u8>, PapersError> {
+        self.store.read(digest).map_err(|source| PapersError::Contents { subject: subject(), source })
+    }
+
+    /// Puts a file into the tree.
+    fn write(&self, tree: &mut Tree, path: &str, bytes: Vec<u8>) -> Result<(), PapersError> {
+        let path = TreePath::new(path.as_bytes()).map_err(|source| PapersError::Name { source })?;
+        let size_bytes = bytes.len() as u64;
+        let digest = self.store.put(bytes);
+        tree.insert(path, Entry::file(digest, size_bytes, 0o644, self.epoch_s));
+        Ok(())
+    }
+}
+
+/// Adds the papers to a tree that is otherwise as it will be packed.
+///
+/// # Errors
+/// [`PapersError`]; the tree is then unfinished.
+pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
+    let packages = inputs.packages();
+    let contents = Digest::of(tree.to_text().as_bytes());
+    status::add(tree, inputs, &packages)?;
+    licences::add(tree, inputs, &packages)?;
+    inputs.write(tree, &format!("{DIRECTORY}/prune.list"), write_list(inputs.plan).into_bytes())?;
+    let folder = inputs.recipe.folder().map_err(|source| PapersError::Recipe { source })?;
+    let provenance = provenance::statement(inputs, &folder, contents);
+    inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages))?;
+    inputs.write(tree, &format!("{DIRECTORY}/provenance.json"), provenance)?;
+    for (name, bytes) in folder {
+        inputs.write(tree, &format!("{DIRECTORY}/recipe/{name}"), bytes)?;
+    }
+    tree.add_parents(inputs.epoch_s);
+    Ok(())
+}
+
+/// Returns a time as RFC 3339 in UTC.
+fn timestamp(time_s: i64) -> String {
+    jiff::Timestamp::from_second(time_s).unwrap_or_default().to_string()
+}
+
+/// Returns a package URL (purl specification, type deb).
+fn purl(name: &str, version: &str, architecture: &str, suite: &str) -> String {
+    let escape = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
+                    (byte as char).to_string()
+                }
+                _ => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    format!("pkg:deb/debian/{}@{}?arch={architecture}&distro={suite}", escape(name), escape(version))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Where an artifact comes from: an in-toto statement with a SLSA provenance predicate, unsigned
+//! by itself; the artifact's own signature covers it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Inputs, purl};
+use crate::formats::digest::Digest;
+
+/// Returns provenance.json. Its subject is the text form of the tree without papers.
+pub(super) fn statement(
+    inputs: &Inputs<'_>,
+    folder: &BTreeMap<String, Vec<u8>>,
+    contents: Digest,
+) -> Vec<u8> {
+    let sha256 = |digest: &Digest| json!({ "sha256": digest.to_string() });
+    let recipe: Vec<Value> = folder
+        .iter()
+        .map(|(name, bytes)| json!({ "name": name, "digest": sha256(&Digest::of(bytes)) }))
+        .collect();
+    let indexes = inputs.lock.indexes.iter().map(|index| {
+        let name = format!("{}/{}/binary-{}/Packages", index.suite, index.component, index.architecture);
+        json!({ "name": name, "digest": sha256(&index.digest) })
+    });
+    let packages = inputs.lock.packages.iter().map(|package| {
+        json!({
+            "name": format!("{}_{}_{}.deb", package.name, package.version, package.architecture),
+            "uri": purl(&package.name, &package.version, &package.architecture, &inputs.lock.suite),
+            "digest": sha256(&package.digest),
+        })
+    });
+    let materials: Vec<Value> = recipe.into_iter().chain(indexes).chain(packages).collect();
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [ { "name": format!("{}.tree", inputs.recipe.app.name), "digest": sha256(&contents) } ],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "urn:tinyroot:build:1",
+                "externalParameters": {
+                    "recipe": &inputs.recipe.app.name,
+                    "suite": &inputs.lock.suite,
+                    "architecture": &inputs.lock.architecture,
+                    "archive_time_s": inputs.lock.time_s,
+                },
+                "internalParameters": { "init": sha256(&inputs.init) },
+                "resolvedDependencies": materials,
+            },
+            "runDetails": {
+                "builder": { "id": "urn:tinyroot", "version": { "tinyroot": inputs.version } },
+            },
+        },
+    });
+    let mut text = serde_json::to_vec_pretty(&statement).expect("a value is printable");
+    text.push(b'\n');
+    text
+}

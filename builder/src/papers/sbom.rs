@@ -1,0 +1,88 @@
+//! The bill of materials: CycloneDX 1.6, one component a Debian package of which anything is kept.
+
+use serde_json::{Value, json};
+
+use super::{Inputs, purl, timestamp};
+use crate::{formats::digest::Digest, recipe::Version, unpack::UnpackedPackage};
+
+/// Returns bom.json. The serial number is made of the digest of the rest.
+pub(super) fn bill(inputs: &Inputs<'_>, packages: &[&UnpackedPackage]) -> Vec<u8> {
+    let components: Vec<Value> = packages.iter().map(|package| component(inputs, package)).collect();
+    let app = &inputs.recipe.app;
+    let version = match &app.version {
+        Version::Literal(text) => text.clone(),
+        Version::Deb(name) => inputs.lock.get(name).map_or(String::new(), |package| package.version.clone()),
+    };
+    let app_ref = format!("app:{}", app.name);
+    let depends: Vec<&Value> = components.iter().map(|component| &component["bom-ref"]).collect();
+    let mut bill = json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": "",
+        "version": 1,
+        "metadata": {
+            "timestamp": timestamp(inputs.epoch_s),
+            "tools": { "components": [
+                { "type": "application", "name": "tinyroot", "version": inputs.version },
+            ] },
+            "component": {
+                "type": "application", "bom-ref": &app_ref, "name": &app.name, "version": version,
+                "description": &app.title,
+            },
+        },
+        "components": components,
+        "dependencies": [ { "ref": &app_ref, "dependsOn": depends } ],
+    });
+    let digest = Digest::of(bill.to_string().as_bytes());
+    bill["serialNumber"] = format!("urn:uuid:{}", uuid(&digest)).into();
+    let mut text = serde_json::to_vec_pretty(&bill).expect("a value is printable");
+    text.push(b'\n');
+    text
+}
+
+fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
+    let locked = &package.locked;
+    let purl = purl(&locked.name, &locked.version, &locked.architecture, &inputs.lock.suite);
+    let (mut files, mut size_bytes, mut pruned) = (0_u64, 0, 0_u64);
+    for (path, owner) in &inputs.plan.packages {
+        let Some(entry) =
+            inputs.stage.get(path.as_bytes()).filter(|e| *owner == locked.name && !e.kind.is_directory())
+        else {
+            continue;
+        };
+        if inputs.plan.keeps(path.as_bytes()) {
+            files += 1;
+            size_bytes += entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
+        } else {
+            pruned += 1;
+        }
+    }
+    let (source, source_version) = package.control.source();
+    let property = |name: &str, value: String| json!({ "name": format!("tinyroot:{name}"), "value": value });
+    json!({
+        "type": "library",
+        "bom-ref": &purl,
+        "supplier": { "name": package.control.get("Maintainer").unwrap_or("unknown") },
+        "name": &locked.name,
+        "version": &locked.version,
+        "hashes": [ { "alg": "SHA-256", "content": locked.digest.to_string() } ],
+        "purl": &purl,
+        "properties": [
+            property("source", format!("{source} {source_version}")),
+            property("files_kept", files.to_string()),
+            property("files_pruned", pruned.to_string()),
+            property("size_bytes", size_bytes.to_string()),
+        ],
+    })
+}
+
+/// Returns a digest as a UUID of version 8 (RFC 9562, 5.8).
+fn uuid(digest: &Digest) -> String {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.0[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
