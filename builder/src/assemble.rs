@@ -298,8 +298,8 @@ impl Root<'_> {
                 Ok(true)
             }
             (Kind::Symlink { .. }, Kind::Directory) if self.directory_at(at).is_some() => {
-                // The links into /usr belong to nobody, and every package ships directories there.
-                if first.is_some() {
+                // Packages ship directories where the links into /usr are; that is as it should be.
+                if !self.owners.is_alias(at.as_bytes()) {
                     self.decide(at, first, index, Reason::LinkFirst);
                 }
                 Ok(true)

@@ -31,8 +31,12 @@ impl Owners {
         let owners = self.by_path.entry(path).or_default();
         if !owners.contains(&index) {
             owners.push(index);
-            owners.sort_unstable();
+            owners.sort_by(|a, b| self.packages[*a].cmp(&self.packages[*b]));
         }
+    }
+
+    pub(super) fn is_alias(&self, path: &[u8]) -> bool {
+        self.aliases.iter().any(|(link, _)| link == path)
     }
 
     pub(super) fn clear(&mut self, path: &[u8]) {

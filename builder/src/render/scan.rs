@@ -45,33 +45,57 @@ pub fn scan(
 ) -> Result<Tree, RenderError> {
     let root = directory::open_root(directory)?;
     let top = fstat(&root).map_err(|e| failed("read", &TreePath::root(), e))?;
-    let mut walk = Walk { root: &root, ids, device: top.st_dev, tree: Tree::new(), inodes: BTreeMap::new() };
+    let mut walk = Walk {
+        root: &root,
+        ids,
+        device: top.st_dev,
+        tree: Tree::new(),
+        inodes: BTreeMap::new(),
+        opened: Vec::new(),
+    };
     walk.note(TreePath::root(), &top, Kind::Directory);
-    let mut pending = vec![TreePath::root()];
-    while let Some(path) = pending.pop() {
-        walk.list(&path, &mut pending)?;
-    }
-    let files = walk.groups();
+    let read = walk.list_all().and_then(|()| {
+        let files = walk.groups();
+        let found = hash(&root, &files)?;
+        store_new(&root, bundle, known, &files, &found)?;
+        Ok((files, found))
+    });
+    // Whatever happened, directories are left as they were.
+    let closed = walk.close();
+    let (files, found) = read?;
+    closed?;
     let mut tree = walk.tree;
-    let found = hash(&root, &files)?;
-    let mut stored = HashSet::new();
     for (paths, found) in files.iter().zip(found) {
-        let first = &paths[0];
-        if !known.contains(&found.digest) && stored.insert(found.digest) {
-            let file =
-                with_file(&root, first, |file| bundle.add(file).map_err(|e| entry_error("store", first, e)))?;
-            if file.0 != found.digest {
-                return Err(RenderError::Changed { path: first.clone() });
-            }
-        }
         for path in paths {
             let entry = tree.get_mut(path.as_bytes()).expect("the walk has put it there");
             entry.xattrs.clone_from(&found.xattrs);
-            let hard_link = (path != first).then(|| first.clone());
+            let hard_link = (*path != paths[0]).then(|| paths[0].clone());
             entry.kind = Kind::File { digest: found.digest, size_bytes: found.size_bytes, hard_link };
         }
     }
     Ok(tree)
+}
+
+fn store_new(
+    root: &OwnedFd,
+    bundle: &mut BundleWriter<'_>,
+    known: &HashSet<Digest>,
+    files: &[Vec<TreePath>],
+    found: &[Found],
+) -> Result<(), RenderError> {
+    let mut stored = HashSet::new();
+    for (paths, found) in files.iter().zip(found) {
+        let path = &paths[0];
+        if known.contains(&found.digest) || !stored.insert(found.digest) {
+            continue;
+        }
+        let (digest, _) =
+            with_file(root, path, |file| bundle.add(file).map_err(|e| entry_error("store", path, e)))?;
+        if digest != found.digest {
+            return Err(RenderError::Changed { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 struct Walk<'a> {
@@ -81,6 +105,8 @@ struct Walk<'a> {
     tree: Tree,
     /// Device and inode of each regular file.
     inodes: BTreeMap<TreePath, (u64, u64)>,
+    /// Directories that had to be opened to be read, and their modes.
+    opened: Vec<(TreePath, Mode)>,
 }
 
 impl Walk<'_> {
@@ -91,8 +117,16 @@ impl Walk<'_> {
         self.tree.insert(path, Entry { kind, mode, uid, gid, mtime_s, xattrs: BTreeMap::new() });
     }
 
+    fn list_all(&mut self) -> Result<(), RenderError> {
+        let mut pending = vec![TreePath::root()];
+        while let Some(path) = pending.pop() {
+            self.list(&path, &mut pending)?;
+        }
+        Ok(())
+    }
+
     fn list(&mut self, directory: &TreePath, pending: &mut Vec<TreePath>) -> Result<(), RenderError> {
-        let (fd, closed) = self.open(directory)?;
+        let fd = self.open(directory).map_err(|e| failed("open", directory, e))?;
         let xattrs = xattrs(&fd).map_err(|e| failed("read the attributes of", directory, e))?;
         self.tree.get_mut(directory.as_bytes()).expect("noted before it is listed").xattrs = xattrs;
         let entries = Dir::read_from(&fd).map_err(|e| failed("list", directory, e))?;
@@ -104,37 +138,37 @@ impl Walk<'_> {
                 self.enter(&fd, path, pending)?;
             }
         }
-        if let Some(mode) = closed {
-            fchmod(&fd, mode).map_err(|e| failed("restore the mode of", directory, e))?;
-        }
         Ok(())
     }
 
-    /// Opens a directory; the second value is the mode to restore if it had to be changed for that.
-    fn open(&self, path: &TreePath) -> Result<(OwnedFd, Option<Mode>), RenderError> {
-        let failed = |e| failed("open", path, e);
-        let entry = self.tree.get(path.as_bytes()).expect("noted before it is opened");
-        let closed = entry.mode & 0o500 != 0o500;
-        let parent = path.parent_bytes().filter(|_| closed);
-        match directory::open(self.root, path.as_bytes()) {
-            // Searching it needs the x bit too, which opening does not.
-            Ok(fd) if !closed => Ok((fd, None)),
-            Ok(fd) => match statat(&fd, ".", AtFlags::empty()) {
-                Ok(_) => Ok((fd, None)),
-                Err(_) => {
-                    fchmod(&fd, Mode::from_raw_mode(entry.mode | 0o500)).map_err(failed)?;
-                    Ok((fd, Some(Mode::from_raw_mode(entry.mode))))
-                }
-            },
-            Err(Errno::ACCESS) if parent.is_some() => {
-                let parent = directory::open(self.root, parent.expect("just seen")).map_err(failed)?;
-                let mode = Mode::from_raw_mode(entry.mode | 0o500);
-                chmodat(&parent, path.file_name(), mode, AtFlags::empty()).map_err(failed)?;
-                let fd = directory::open(self.root, path.as_bytes()).map_err(failed)?;
-                Ok((fd, Some(Mode::from_raw_mode(entry.mode))))
-            }
-            Err(error) => Err(failed(error)),
+    /// Opens a directory so that what lies in it can be opened too.
+    fn open(&mut self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
+        let mode = self.tree.get(path.as_bytes()).expect("noted before it is opened").mode;
+        let fd = directory::open(self.root, path.as_bytes());
+        let usable = match &fd {
+            // Reading needs r, which opening shows; searching needs x.
+            Ok(fd) => mode & 0o100 != 0 || statat(fd, ".", AtFlags::empty()).is_ok(),
+            Err(error) if *error != Errno::ACCESS || path.is_root() => return fd,
+            Err(_) => false,
+        };
+        if usable {
+            return fd;
         }
+        let parent = directory::open(self.root, path.parent_bytes().unwrap_or_default())?;
+        let name = if path.is_root() { b"." } else { path.file_name() };
+        chmodat(&parent, name, Mode::from_raw_mode(mode | 0o500), AtFlags::empty())?;
+        self.opened.push((path.clone(), Mode::from_raw_mode(mode)));
+        directory::open(self.root, path.as_bytes())
+    }
+
+    /// Gives opened directories their modes back, those below others first.
+    fn close(&mut self) -> Result<(), RenderError> {
+        let mut result = Ok(());
+        for (path, mode) in self.opened.drain(..).rev() {
+            let restored = directory::open(self.root, path.as_bytes()).and_then(|fd| fchmod(&fd, mode));
+            result = result.and(restored.map_err(|e| failed("restore the mode of", &path, e)));
+        }
+        result
     }
 
     fn enter(

@@ -1,6 +1,9 @@
 use super::*;
 use crate::testing::{Compression, deb};
 
+/// Name and contents.
+type Member = (&'static str, &'static [u8]);
+
 fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     for (name, contents) in members {
@@ -46,7 +49,7 @@ fn reads_each_compression() {
 
 #[test]
 fn reads_what_dpkg_deb_reads() {
-    let cases: [(&str, &[(&str, &[u8])]); 5] = [
+    let cases: [(&str, &[Member]); 5] = [
         ("plain", &[("debian-binary", b"2.0\n"), ("control.tar", b"c"), ("data.tar", b"data")]),
         (
             "newer minor, more lines",
@@ -75,7 +78,7 @@ fn reads_what_dpkg_deb_reads() {
 
 #[test]
 fn refuses_what_is_damaged_or_strange() {
-    let head: (&str, &[u8]) = ("debian-binary", b"2.0\n");
+    let head: Member = ("debian-binary", b"2.0\n");
     let good = archive(&[head, ("control.tar", b"c"), ("data.tar", b"data")]);
     let huge = {
         let mut bytes = archive(&[head]);
