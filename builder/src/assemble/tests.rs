@@ -12,7 +12,7 @@ use crate::{
 fn unpacked(debs: &[Deb]) -> Unpacked {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(&directory.path().join("store")).expect("opens");
-    let mut fetched = Fetched { debs: Vec::new() };
+    let mut fetched = Fetched::default();
     for deb in debs {
         let bytes = deb.build();
         let package = LockedPackage {

@@ -23,7 +23,8 @@ impl Place {
 
     fn unpack(&self, debs: &[(&str, Vec<u8>)]) -> Result<Unpacked, String> {
         let debs = debs.iter().map(|(name, bytes)| self.fetched(name, bytes)).collect();
-        unpack(&Fetched { debs }, &self.store, &Progress::silent()).map_err(|error| chain(&error))
+        unpack(&Fetched { debs, ..Fetched::default() }, &self.store, &Progress::silent())
+            .map_err(|error| chain(&error))
     }
 
     fn leftovers(&self) -> usize {
@@ -120,7 +121,8 @@ fn a_second_time_nothing_is_decompressed() {
     fs::write(&path, "gone").expect("writes");
     let store = Store::open(place.store.root()).expect("opens");
     let debs = vec![FetchedDeb { package: first.packages[0].locked.clone(), path }];
-    let second = unpack(&Fetched { debs }, &store, &Progress::silent()).expect("unpacks");
+    let second =
+        unpack(&Fetched { debs, ..Fetched::default() }, &store, &Progress::silent()).expect("unpacks");
     assert_eq!(second.packages[0].tree, first.packages[0].tree);
     assert_eq!(second.packages[0].control_files, first.packages[0].control_files);
     assert_eq!(second.packages[0].path, first.packages[0].path);
@@ -240,7 +242,7 @@ fn bytes_that_are_not_the_locked_ones_are_named_first() {
         let deb = place.fetched("hello", &good);
         let file = fs::OpenOptions::new().write(true).open(&deb.path).expect("opens");
         file.write_all_at(&[good[at] ^ 1], at as u64).expect("writes");
-        let fetched = Fetched { debs: vec![deb] };
+        let fetched = Fetched { debs: vec![deb], ..Fetched::default() };
         let error = unpack(&fetched, &place.store, &Progress::silent()).expect_err("is refused");
         assert!(matches!(error.source, UnpackFault::Digest { .. }), "{}", chain(&error));
         assert_eq!(place.leftovers(), 0);
