@@ -19,7 +19,8 @@ pub const INIT: &str = "/tinyroot/init";
 /// The program that a thread runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its path as its own root has it, escaped as in a tree's text; `?` if it cannot be told.
+    /// Its path as its own root has it, escaped as in a tree's text; `?` if it cannot be told, `tinyroot`
+    /// for the program that serves.
     pub path: Arc<str>,
     /// The program of its ancestor that our first process started; empty if there is none.
     pub service: Arc<str>,
@@ -100,8 +101,10 @@ impl ByProc {
 
     fn find(&self, thread: u32) -> Program {
         let Some(exe) = self.exe(thread) else { return Program::unknown() };
-        let ours = exe.as_os_str() == INIT || self.own.as_ref() == Some(&exe);
-        let path = escape(exe.as_os_str().as_bytes()).into();
+        let own = self.own.as_ref() == Some(&exe);
+        let ours = own || exe.as_os_str() == INIT;
+        // Where tinyroot itself lies is of no interest, and differs between machines.
+        let path = if own { "tinyroot".into() } else { escape(exe.as_os_str().as_bytes()).into() };
         let service = if ours { None } else { self.service(thread, exe) };
         let service = service.map_or_else(|| "".into(), |s| escape(s.as_os_str().as_bytes()).into());
         Program { path, service, ours }

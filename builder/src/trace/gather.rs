@@ -1,0 +1,217 @@
+//! From a view's uses to lines of `used.list`.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{UsedLine, UsedList};
+use crate::{
+    app::stage_path,
+    recipe::Recipe,
+    store::Store,
+    tree::{Kind, Tree, TreePath},
+    view::{Kinds, Use, callers::INIT},
+};
+
+/// Where a grain has mounts of its own: nothing there is the root's.
+const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
+
+/// What packages, recipe files and services are called.
+pub(super) struct Names<'a> {
+    owner: &'a dyn Fn(&[u8]) -> Option<String>,
+    laid: HashSet<TreePath>,
+    /// Program of a first process's child → service; `None` where several would fit.
+    services: HashMap<String, Option<String>>,
+}
+
+impl<'a> Names<'a> {
+    /// Takes names from the recipe and from `owner`, which knows the package of a stage path. `tree` is the
+    /// stage's, with the recipe's files on it.
+    pub(super) fn new(
+        recipe: &Recipe,
+        tree: &Tree,
+        store: &Store,
+        owner: &'a dyn Fn(&[u8]) -> Option<String>,
+    ) -> Self {
+        let place = |path: &TreePath| {
+            let parent = tree.resolve(path.parent_bytes().unwrap_or_default(), |_| {})?;
+            parent.join(path.file_name()).ok()
+        };
+        let laid = recipe.files.iter().filter_map(|file| place(&file.path)).collect();
+        let mut services: HashMap<String, Option<String>> = HashMap::new();
+        let setup = recipe.setup.iter().map(|setup| ("setup", &setup.command));
+        let all = recipe.services.iter().map(|service| (&*service.name, &service.command));
+        for (name, command) in setup.chain(all) {
+            let Some(program) = command.first().and_then(|word| running(tree, store, word.as_bytes())) else {
+                continue;
+            };
+            services.entry(program).and_modify(|name| *name = None).or_insert(Some(name.to_owned()));
+        }
+        Names { owner, laid, services }
+    }
+
+    fn package(&self, path: &TreePath) -> String {
+        if self.laid.contains(path) {
+            return "recipe".to_owned();
+        }
+        (self.owner)(path.as_bytes()).unwrap_or_default()
+    }
+
+    fn service(&self, program: &str) -> String {
+        match self.services.get(program) {
+            Some(Some(name)) => name.clone(),
+            _ => program.rsplit('/').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// Returns the program that runs when a command is started: the file itself, or the interpreter that
+/// its first line names; as an absolute path, escaped.
+fn running(tree: &Tree, store: &Store, command: &[u8]) -> Option<String> {
+    let mut path = tree.resolve(command, |_| {})?;
+    // An interpreter may be a script itself, up to four deep (`execve(2)`).
+    for _ in 0..4 {
+        let Kind::File { digest, .. } = tree.get(path.as_bytes())?.kind else { return None };
+        let mut head = [0; 256];
+        let length = store.blob(&digest).ok()?.read_at(&mut head, 0).ok()?;
+        let Some(line) = head[..length].strip_prefix(b"#!") else { break };
+        let line = line.split(|b| *b == b'\n').next()?.trim_ascii();
+        let interpreter = line.split(|b| *b == b' ' || *b == b'\t').next()?;
+        path = tree.resolve(interpreter, |_| {})?;
+    }
+    Some(format!("/{path}"))
+}
+
+/// Makes the list: paths of the stage, each with the package it is from.
+///
+/// Left out are what is absent, what lies on a grain's own mounts, and what is tinyroot's own.
+pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_>) -> UsedList {
+    let mut list = UsedList::new();
+    for used in uses {
+        let ours = used.path.is_at_or_below(b"tinyroot");
+        // The first process walks the skeleton to copy it; apps only reach it through links made there.
+        let kinds = match ours {
+            true => only(used.kinds, &[Kinds::EXECUTED, Kinds::OPENED, Kinds::WRITTEN]),
+            false => used.kinds.without(Kinds::ABSENT),
+        };
+        let stage = stage_path(used.path.as_bytes());
+        let moved = ours && matches!(stage, std::borrow::Cow::Owned(_));
+        let hidden = MOUNTED.iter().any(|mount| used.path.is_at_or_below(mount)) || (ours && !moved);
+        if kinds.is_empty() || hidden {
+            continue;
+        }
+        let Ok(path) = TreePath::new(&stage) else { continue };
+        let first = used.program.as_ref() == INIT || used.program.as_ref() == "tinyroot";
+        let line = UsedLine {
+            kinds,
+            program: if used.program.as_ref() == "?" { String::new() } else { used.program.to_string() },
+            package: names.package(&path),
+            service: if first { String::new() } else { names.service(&used.service) },
+            step: used.step.to_string(),
+        };
+        list.insert(path, line);
+    }
+    for (path, kinds) in var {
+        let package = names.package(&path);
+        let (program, service, step) = (String::new(), String::new(), String::new());
+        list.insert(path, UsedLine { kinds, program, package, service, step });
+    }
+    list
+}
+
+fn only(kinds: Kinds, wanted: &[Kinds]) -> Kinds {
+    let all = wanted.iter().fold(Kinds::none(), |all, kind| all.union(*kind));
+    kinds.without(kinds.without(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{recipe, tree::Entry};
+
+    const RECIPE: &str = r#"
+[app]
+name = "tea"
+packages = ["tea"]
+[debian]
+suite = "bookworm"
+[[file]]
+path = "/lib/tea/tea.conf"
+content = "milk = no\n"
+[setup]
+command = ["/app/setup"]
+[[service]]
+name = "pot"
+command = ["/bin/pot", "-f"]
+[[service]]
+name = "one"
+command = ["/bin/sh", "1"]
+[[service]]
+name = "two"
+command = ["/bin/sh", "2"]
+"#;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text.as_bytes()).expect("a good path")
+    }
+
+    fn used(at: &str, kinds: Kinds, program: &str, service: &str) -> Use {
+        Use {
+            path: path(at),
+            kinds,
+            program: program.into(),
+            service: service.into(),
+            step: "GET:/a b".into(),
+        }
+    }
+
+    #[test]
+    fn lines_speak_of_the_stage_and_of_the_recipe() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("recipe.toml"), RECIPE).expect("writes");
+        let recipe = recipe::read(directory.path()).expect("a good recipe");
+        let store = Store::open(&directory.path().join("cache")).expect("opens");
+        let mut tree = Tree::new();
+        for (at, text) in
+            [("usr/bin/pot", "\x7fELF"), ("usr/bin/dash", "\x7fELF"), ("app/setup", "#! /bin/perl -w\n")]
+        {
+            tree.insert(path(at), Entry::file(store.put(text), text.len() as u64, 0o755, 0));
+        }
+        tree.insert(path("usr/bin/perl"), Entry::file(store.put("p"), 1, 0o755, 0));
+        tree.insert(path("usr/bin/sh"), Entry::symlink("dash", 0));
+        tree.insert(path("usr/lib/tea"), Entry::directory(0));
+        tree.insert(path("bin"), Entry::symlink("usr/bin", 0));
+        tree.insert(path("lib"), Entry::symlink("usr/lib", 0));
+        tree.add_parents(0);
+        let owner = |at: &[u8]| at.starts_with(b"usr/").then(|| "tea".to_owned());
+        let names = Names::new(&recipe, &tree, &store, &owner);
+        let read = Kinds::OPENED;
+        let uses = vec![
+            used("bin", Kinds::READ_LINK, INIT, ""),
+            used("dev", Kinds::STAT, "/usr/bin/pot", "/usr/bin/pot"),
+            used("etc/x", read, "/usr/bin/perl", "/usr/bin/perl"),
+            used("tinyroot/init", Kinds::EXECUTED, "tinyroot", ""),
+            used("tinyroot/var", Kinds::TRAVERSED, INIT, ""),
+            used("tinyroot/var/lib/linked", read, "/usr/bin/pot", "/usr/bin/pot"),
+            used("tinyroot/var/lib/walked", Kinds::STAT, INIT, ""),
+            used("usr/bin/dash", Kinds::EXECUTED, INIT, ""),
+            used("usr/lib/tea/none", Kinds::ABSENT, "/usr/bin/pot", "/usr/bin/pot"),
+            used("usr/lib/tea/tea.conf", read, "/usr/bin/pot", "/usr/bin/pot"),
+            used("usr/lib/x", read, "?", "/usr/bin/dash"),
+        ];
+        let var = vec![(path("var/lib/copied"), Kinds::WRITTEN)];
+        let text = list(uses, var, &names).to_text();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                "/bin read-link /tinyroot/init - - GET:/a\\x20b",
+                "/etc/x opened /usr/bin/perl - setup GET:/a\\x20b",
+                "/usr/bin/dash executed /tinyroot/init tea - GET:/a\\x20b",
+                "/usr/lib/tea/tea.conf opened /usr/bin/pot recipe pot GET:/a\\x20b",
+                // Two services run this program: its own name has to do.
+                "/usr/lib/x opened - tea dash GET:/a\\x20b",
+                "/var/lib/copied written - - - -",
+                "/var/lib/linked opened /usr/bin/pot - pot GET:/a\\x20b",
+            ]
+        );
+    }
+}

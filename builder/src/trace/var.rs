@@ -1,0 +1,130 @@
+//! Evidence for a grain's first `/var`, which lies on an ordinary file system and not in the view.
+//!
+//! The first process copies the skeleton there and gives each copy its original's time as modification and
+//! access time. A read then sets the access time (even under `relatime`), a write the modification
+//! time, so that what happened since shows afterwards. What was only found by stat does not.
+
+use std::{
+    io::{Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use rustix::{
+    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, fstat, futimens, open, openat2},
+    io::Result,
+};
+
+use crate::{
+    tree::{Kind, Tree, TreePath},
+    view::Kinds,
+};
+
+/// Where a furnished tree has the skeleton.
+const SKELETON: &[u8] = b"tinyroot/var";
+
+/// Returns how the files of the skeleton were used, by their stage paths, after a grain ran on `var`.
+///
+/// Where the file system keeps no access times, every file that is unchanged counts as opened.
+///
+/// # Errors
+/// A `/var` that cannot be opened.
+pub(super) fn evidence(furnished: &Tree, var: &Path) -> Result<Vec<(TreePath, Kinds)>> {
+    let root = open(var, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let shows_reads = shows_reads(var);
+    let mut out = Vec::new();
+    for (path, entry) in furnished.subtree(SKELETON) {
+        let Kind::File { size_bytes, .. } = &entry.kind else { continue };
+        let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
+        let Ok(stage) = TreePath::new(&[b"var/", below].concat()) else { continue };
+        let kinds = match stat_below(&root, below) {
+            Ok(found) => used(&found, *size_bytes, entry.mtime_s, shows_reads),
+            Err(_) => Kinds::WRITTEN,
+        };
+        if !kinds.is_empty() {
+            out.push((stage, kinds));
+        }
+    }
+    Ok(out)
+}
+
+/// Stats a path below a directory. No link is followed: the app may have put one anywhere.
+fn stat_below(root: &impl std::os::fd::AsFd, below: &[u8]) -> Result<Stat> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    fstat(openat2(root, below, flags, Mode::empty(), resolve)?)
+}
+
+fn used(found: &Stat, size_bytes: u64, mtime_s: i64, shows_reads: bool) -> Kinds {
+    let same = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+        && u64::try_from(found.st_size) == Ok(size_bytes)
+        && found.st_mtime as i64 == mtime_s;
+    let read = !shows_reads || found.st_atime as i64 != mtime_s;
+    match (same, read) {
+        (true, false) => Kinds::none(),
+        (true, true) => Kinds::OPENED,
+        // Setting a file's time back is a change as well, so what was also read cannot be told here.
+        (false, _) => Kinds::WRITTEN,
+    }
+}
+
+/// Returns whether reading a file changes its access time there: not on a mount with `noatime`.
+fn shows_reads(directory: &Path) -> bool {
+    let probe = || -> std::io::Result<bool> {
+        let mut file = tempfile::tempfile_in(directory)?;
+        file.write_all(b"probe")?;
+        let past = Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
+        futimens(&file, &Timestamps { last_access: past, last_modification: past })?;
+        file.seek(SeekFrom::Start(0))?;
+        file.read_exact(&mut [0])?;
+        Ok(fstat(&file)?.st_atime as i64 != past.tv_sec)
+    };
+    probe().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::{formats::digest::Digest, tree::Entry};
+
+    #[test]
+    fn tells_reads_from_writes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mtime = Timespec { tv_sec: 1_600_000_000, tv_nsec: 0 };
+        let mut tree = Tree::new();
+        for name in ["lib/cut", "lib/idle", "lib/read", "lib/same-size", "lib/gone", "lib/link", "out/x"] {
+            let path = TreePath::new(format!("tinyroot/var/{name}").as_bytes()).expect("good");
+            tree.insert(path, Entry::file(Digest::of(b"12345"), 5, 0o644, mtime.tv_sec));
+            let at = directory.path().join(name);
+            fs::create_dir_all(at.parent().expect("has one")).expect("creates");
+            fs::write(&at, "12345").expect("writes");
+            let file = fs::File::open(&at).expect("opens");
+            futimens(&file, &Timestamps { last_access: mtime, last_modification: mtime }).expect("sets");
+        }
+        tree.add_parents(0);
+        let at = |name: &str| directory.path().join("lib").join(name);
+        fs::read(at("read")).expect("reads");
+        fs::write(at("cut"), "1").expect("writes");
+        fs::write(at("same-size"), "54321").expect("writes");
+        fs::remove_file(at("gone")).expect("removes");
+        fs::remove_file(at("link")).expect("removes");
+        symlink("idle", at("link")).expect("links");
+        fs::remove_dir_all(directory.path().join("out")).expect("removes");
+        symlink("/etc", directory.path().join("out")).expect("links");
+        let found = evidence(&tree, directory.path()).expect("opens");
+        let shown: Vec<String> = found.iter().map(|(path, kinds)| format!("{path} {kinds}")).collect();
+        let mut expected = vec![
+            "var/lib/cut written",
+            "var/lib/gone written",
+            "var/lib/link written",
+            "var/lib/read opened",
+            "var/lib/same-size written",
+            "var/out/x written",
+        ];
+        if !shows_reads(directory.path()) {
+            expected.insert(2, "var/lib/idle opened");
+        }
+        assert_eq!(shown, expected);
+    }
+}
