@@ -318,3 +318,6 @@ fn moment(time_s: i64) -> String {
         Err(_) => format!("second {time_s}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

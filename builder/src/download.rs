@@ -527,3 +527,6 @@ impl Partial {
         std::mem::replace(&mut self.hasher, Hasher::new(io::sink())).finish().0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
         digest: package.digest,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,12 +251,14 @@ fn check_strength(key: &impl KeyDetails) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the newest good statement of a certificate about its primary key, if that is in force.
+/// Returns the newest good statement of a certificate about its user, and so about its primary key,
+/// if that is in force. Statements directly about the key may limit its life as well, but many say
+/// nothing of it: Debian's keys have some, made last, that only name who may revoke them.
 fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<&Signature, String> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
-    let revoked = |s: &&Signature| s.typ() == Some(SignatureType::KeyRevocation) && s.verify_key(key).is_ok();
-    if details.revocation_signatures.iter().any(|s| revoked(&s)) {
+    let revoked = |s: &Signature| s.typ() == Some(SignatureType::KeyRevocation) && s.verify_key(key).is_ok();
+    if details.revocation_signatures.iter().any(revoked) {
         return Err("the key is revoked".into());
     }
     let own = |s: &Signature| is_issuer(s, key) && check_signature(s, now_s).is_ok();
@@ -264,10 +266,13 @@ fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<&Signature
         let good = |s: &&Signature| own(s) && s.verify_certification(key, Tag::UserId, &user.id).is_ok();
         user.signatures.iter().filter(good)
     });
-    let direct = details.direct_signatures.iter().filter(|s| own(s) && s.verify_key(key).is_ok());
-    let newest = of_users.chain(direct).max_by_key(|s| s.created());
+    let newest = of_users.max_by_key(|s| s.created());
     let newest = newest.ok_or("the key's certificate is not signed by itself")?;
-    check_life(key, newest, now_s).map_err(|when| format!("the key expired {when}"))?;
+    let direct = details.direct_signatures.iter().filter(|s| own(s) && s.verify_key(key).is_ok());
+    let limiting = direct.filter(|s| s.key_expiration_time().is_some()).max_by_key(|s| s.created());
+    for statement in [Some(newest), limiting].into_iter().flatten() {
+        check_life(key, statement, now_s).map_err(|when| format!("the key expired {when}"))?;
+    }
     Ok(newest)
 }
 
@@ -327,3 +332,6 @@ fn parse(bytes: &[u8]) -> Option<Vec<SignedPublicKey>> {
     };
     (!out.is_empty()).then_some(out)
 }
+
+#[cfg(test)]
+mod tests;

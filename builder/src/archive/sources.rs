@@ -236,3 +236,6 @@ fn source_of(fields: &BTreeMap<String, String>) -> Option<Source> {
     }
     Some(Source { uris: words("uris"), suites: words("suites") })
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ pub struct MadeArchive {
     components: Vec<String>,
     debs: Vec<(String, Deb)>,
     fields: Vec<(String, String)>,
+    replacements: Vec<(String, String)>,
     key: Key,
     date_s: i64,
     valid_until_s: Option<i64>,
@@ -47,6 +48,7 @@ impl MadeArchive {
             components: vec!["main".into()],
             debs: Vec::new(),
             fields: Vec::new(),
+            replacements: Vec::new(),
             key: Key::new(1),
             date_s: ARCHIVE_TIME_S,
             valid_until_s: None,
@@ -85,6 +87,12 @@ impl MadeArchive {
     /// Adds a field to the Release file.
     pub fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// Puts one text in place of another in the Release file, before it is signed.
+    pub fn instead(mut self, of: &str, text: &str) -> Self {
+        self.replacements.push((of.into(), text.into()));
         self
     }
 
@@ -187,7 +195,9 @@ impl MadeArchive {
         for (name, value) in &self.fields {
             text += &format!("{name}: {value}\n");
         }
-        text + "Description: made for a test\nSHA256:\n" + listed
+        text += "Description: made for a test\nSHA256:\n";
+        text += listed;
+        self.replacements.iter().fold(text, |text, (of, with)| text.replace(of, with))
     }
 }
 

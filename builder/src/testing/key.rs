@@ -4,7 +4,7 @@ use pgp::{
     composed::{
         ArmorOptions, CleartextSignedMessage, KeyType, SignedKeyDetails, SignedPublicKey, SignedPublicSubKey,
     },
-    crypto::{hash::HashAlgorithm, public_key::PublicKeyAlgorithm},
+    crypto::hash::HashAlgorithm,
     packet::{
         KeyFlags, PubKeyInner, PublicKey, PublicSubkey, SecretKey, SecretSubkey, SignatureConfig,
         SignatureType, Subpacket, SubpacketData, UserId,
@@ -18,10 +18,11 @@ use rand::{SeedableRng, rngs::StdRng};
 /// When made keys are made: the beginning of 2020.
 pub const KEY_TIME_S: i64 = 1_577_836_800;
 
-/// An OpenPGP key (Ed25519) to sign made archives with.
+/// An OpenPGP key (Ed25519 unless it says so) to sign made archives with.
 #[derive(Clone, Debug)]
 pub struct Key {
     seed: u64,
+    kind: KeyType,
     life_s: u32,
     hash: HashAlgorithm,
     by_subkey: bool,
@@ -37,6 +38,7 @@ impl Key {
     pub fn new(seed: u64) -> Self {
         Key {
             seed,
+            kind: KeyType::Ed25519Legacy,
             life_s: 0,
             hash: HashAlgorithm::Sha512,
             by_subkey: false,
@@ -46,6 +48,12 @@ impl Key {
             revoked: false,
             may_sign: true,
         }
+    }
+
+    /// Makes an RSA key of so many bits, which takes a while.
+    pub fn rsa(mut self, bits: u32) -> Self {
+        self.kind = KeyType::Rsa(bits);
+        self
     }
 
     /// Lets the key expire so long after [`KEY_TIME_S`].
@@ -90,7 +98,7 @@ impl Key {
         self
     }
 
-    /// Signs texts with a hash of the past.
+    /// Signs texts with a hash of the past; only an RSA key will.
     pub fn signing_with_sha1(mut self) -> Self {
         self.hash = HashAlgorithm::Sha1;
         self
@@ -124,9 +132,9 @@ impl Key {
 
     fn inner(&self, salt: u64) -> (PubKeyInner, SecretParams) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_mul(2).wrapping_add(salt));
-        let (public, secret) = KeyType::Ed25519Legacy.generate(&mut random).expect("generates");
+        let (public, secret) = self.kind.generate(&mut random).expect("generates");
         let time = timestamp(KEY_TIME_S);
-        let algorithm = PublicKeyAlgorithm::EdDSALegacy;
+        let algorithm = self.kind.to_alg();
         (PubKeyInner::new(KeyVersion::V4, algorithm, time, None, public).expect("a good key"), secret)
     }
 
