@@ -397,4 +397,6 @@ fn settle_usr_links(tree: &mut Tree) {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::{
     unpack::unpack,
 };
 
-fn unpacked(debs: &[Deb]) -> Unpacked {
+pub(super) fn unpacked(debs: &[Deb]) -> Unpacked {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(&directory.path().join("store")).expect("opens");
     let mut fetched = Fetched::default();

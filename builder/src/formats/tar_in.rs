@@ -86,7 +86,8 @@ pub fn read_tree_with<R: Read>(
     mut contents: impl FnMut(&TreePath, u64, u64, &mut dyn Read) -> io::Result<Digest>,
 ) -> Result<(Tree, R), TarError> {
     let mut archive = Archive::new(reader);
-    let mut state = State { tree: Tree::new(), extension: Extension::default(), left: *limits };
+    let mut state =
+        State { tree: Tree::new(), extension: Extension::default(), left: *limits, linked: BTreeMap::new() };
     for member in archive.entries()?.raw(true) {
         let mut member = member?;
         state.left.entries = state.left.entries.checked_sub(1).ok_or(TarError::TooMuch("more entries"))?;
@@ -98,8 +99,9 @@ pub fn read_tree_with<R: Read>(
     if !state.extension.is_empty() {
         return Err(TarError::Extension("describes no entry"));
     }
+    check_parents(&state.tree)?;
+    state.share_metadata();
     let mut tree = state.tree;
-    check_parents(&tree)?;
     tree.regroup_hard_links();
     Ok((tree, archive.into_inner()))
 }
@@ -108,9 +110,27 @@ struct State {
     tree: Tree,
     extension: Extension,
     left: Limits,
+    /// For each file that hard links name: the last of these.
+    linked: BTreeMap<TreePath, TreePath>,
 }
 
 impl State {
+    /// Gives all names of a file the owner, mode and time of the last one in the stream, which is
+    /// what dpkg leaves; honest streams have the same for all.
+    fn share_metadata(&mut self) {
+        let last: BTreeMap<&TreePath, Entry> = self
+            .linked
+            .iter()
+            .filter_map(|(first, last)| Some((first, self.tree.get(last.as_bytes())?.clone())))
+            .collect();
+        for (path, entry) in self.tree.iter_mut() {
+            let Kind::File { hard_link, .. } = &entry.kind else { continue };
+            if let Some(last) = last.get(hard_link.as_ref().unwrap_or(path)) {
+                *entry = Entry { kind: entry.kind.clone(), ..last.clone() };
+            }
+        }
+    }
+
     fn add<R: Read>(
         &mut self,
         member: &mut tar::Entry<'_, R>,
@@ -125,7 +145,7 @@ impl State {
         if extension.size.is_some_and(|size| size != size_bytes) {
             return Err(refuse("has two sizes"));
         }
-        let (kind, metadata_of) = match header.entry_type() {
+        let kind = match header.entry_type() {
             // A name that ends in a slash is a directory's in tars older than types.
             EntryType::Regular if !name.ends_with(b"/") => {
                 let left = self.left.total_bytes.checked_sub(size_bytes);
@@ -136,40 +156,37 @@ impl State {
                 if counted.count != size_bytes {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
                 }
-                (Kind::File { digest, size_bytes, hard_link: None }, None)
+                Kind::File { digest, size_bytes, hard_link: None }
             }
             _ if size_bytes != 0 => return Err(refuse("has contents but is no file")),
-            EntryType::Regular | EntryType::Directory => (Kind::Directory, None),
-            EntryType::Symlink => (Kind::Symlink { target: extension.target(&header, &path)? }, None),
+            EntryType::Regular | EntryType::Directory => Kind::Directory,
+            EntryType::Symlink => Kind::Symlink { target: extension.target(&header, &path)? },
             EntryType::Link => {
-                let first = TreePath::new(&extension.target(&header, &path)?)?;
-                let Some((digest, size_bytes)) =
-                    self.tree.get(first.as_bytes()).and_then(|e| e.kind.content())
+                let target = TreePath::new(&extension.target(&header, &path)?)?;
+                let Some(Kind::File { digest, size_bytes, hard_link }) =
+                    self.tree.get(target.as_bytes()).map(|entry| entry.kind.clone())
                 else {
                     return Err(refuse("is a hard link to no file before it"));
                 };
-                (Kind::File { digest, size_bytes, hard_link: Some(first.clone()) }, Some(first))
+                let first = hard_link.unwrap_or(target);
+                self.linked.insert(first.clone(), path.clone());
+                Kind::File { digest, size_bytes, hard_link: Some(first) }
             }
-            EntryType::Fifo => (Kind::Fifo, None),
+            EntryType::Fifo => Kind::Fifo,
             EntryType::Char => {
                 let (major, minor) = device(&header)?;
-                (Kind::CharacterDevice { major, minor }, None)
+                Kind::CharacterDevice { major, minor }
             }
             EntryType::Block => {
                 let (major, minor) = device(&header)?;
-                (Kind::BlockDevice { major, minor }, None)
+                Kind::BlockDevice { major, minor }
             }
             _ => return Err(refuse("is of a kind that is not read")),
         };
         if path.is_root() && !kind.is_directory() {
             return Err(refuse("is no directory"));
         }
-        let mut entry = extension.metadata(&header, kind, &path)?;
-        if let Some(first) = metadata_of {
-            // All names of one file have one owner, mode and time.
-            let of = self.tree.get(first.as_bytes()).expect("seen above").clone();
-            entry = Entry { kind: entry.kind, ..of };
-        }
+        let entry = extension.metadata(&header, kind, &path)?;
         let directory = entry.kind.is_directory();
         let before = self.tree.insert(path.clone(), entry);
         if before.is_some_and(|before| !(directory && before.kind.is_directory())) {

@@ -105,7 +105,10 @@ impl Deb {
 
     /// Adds a hard link to a file added before.
     pub fn hard_link(self, path: &str, to: &str) -> Self {
-        self.member(tar::EntryType::Link, path, &format!("./{to}"), 0o644, Vec::new())
+        // Both names are of one file; dpkg goes by the last.
+        let (mode, (uid, gid)) =
+            self.members.iter().find(|m| m.path == to).map_or((0o644, (0, 0)), |m| (m.mode, m.owner));
+        self.member(tar::EntryType::Link, path, &format!("./{to}"), mode, Vec::new()).owned_by(uid, gid)
     }
 
     /// Adds a file that is listed in `conffiles`.
@@ -232,8 +235,11 @@ impl Deb {
         header.set_mode(member.mode);
         header.set_uid(member.owner.0);
         header.set_gid(member.owner.1);
-        header.set_username("root").expect("short");
-        header.set_groupname("root").expect("short");
+        // dpkg goes by names first.
+        if member.owner == (0, 0) {
+            header.set_username("root").expect("short");
+            header.set_groupname("root").expect("short");
+        }
         header.set_mtime(self.mtime_s);
         header.set_size(member.contents.len() as u64);
         for (kind, field, name) in [(b'L', 0, path), (b'K', 157, member.link.as_str())] {

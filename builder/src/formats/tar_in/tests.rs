@@ -88,6 +88,17 @@ fn reads_what_dpkg_reads() {
             ),
         ),
         (
+            "the last name's metadata",
+            Stream::default()
+                .file("b", "hi")
+                .link(b'1', "a", "b")
+                .add(b'1', b"c", b"a", b"", |h| h.set_mode(0o4755)),
+            format!(
+                "/a file 4755 0:0 9 {hi}\n/b file 4755 0:0 9 {hi} link:/a\n/c file 4755 0:0 9 {hi} link:/a\n",
+                hi = hi()
+            ),
+        ),
+        (
             "links and nodes",
             Stream::default().link(b'2', "l", "../../etc").link(b'6', "p", "").add(
                 b'3',
