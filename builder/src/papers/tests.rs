@@ -1,1 +1,237 @@
+use std::{collections::BTreeMap, fs};
 
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    formats::control::Control,
+    lock::{LockedIndex, LockedPackage},
+    prune::{Decision, Verdict},
+    recipe,
+    resolve::Request,
+};
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text.as_bytes()).expect("a good path")
+}
+
+fn package(store: &Store, control: &str, md5sums: &str) -> UnpackedPackage {
+    let control = Control::parse(control.as_bytes()).expect("a good control file");
+    let name = control.package().to_owned();
+    UnpackedPackage {
+        locked: LockedPackage {
+            name: name.clone(),
+            version: control.version().to_owned(),
+            architecture: control.architecture().to_owned(),
+            suite: "bookworm".to_owned(),
+            path: format!("pool/{name}.deb"),
+            size_bytes: 1,
+            digest: Digest::of(name.as_bytes()),
+            because: "asked for".to_owned(),
+        },
+        control,
+        tree: Tree::new(),
+        control_files: BTreeMap::from([("md5sums".to_owned(), store.put(md5sums))]),
+        diverts: false,
+        path: "none".into(),
+    }
+}
+
+struct Made {
+    recipe: Recipe,
+    lock: Lock,
+    unpacked: Unpacked,
+    stage: Tree,
+    plan: Plan,
+    store: Store,
+    _directory: tempfile::TempDir,
+}
+
+/// Makes a stage of an app, a library that shares another's documentation, and a tool of which
+/// nothing is kept.
+fn made() -> Made {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("cache")).expect("opens");
+    let folder = directory.path().join("wiki");
+    fs::create_dir_all(folder.join("files")).expect("is made");
+    let text = "[app]\nname = \"wiki\"\nversion = \"deb:wiki\"\npackages = [\"wiki\"]\n\
+                [debian]\nsuite = \"bookworm\"\n[[service]]\nname = \"web\"\ncommand = [\"/usr/bin/wiki\"]\n\
+                ready = { http = \"/\" }\n[web]\nport = 8000\n";
+    fs::write(folder.join("recipe.toml"), text).expect("is written");
+    fs::write(folder.join("recipe.lock"), "lock").expect("is written");
+    fs::write(folder.join("files/a.conf"), "a").expect("is written");
+    let packages = vec![
+        package(
+            &store,
+            "Package: libfoo1\nSource: foo (1.1)\nVersion: 1.1+b1\nArchitecture: amd64\nMulti-Arch: same\n\
+             Description: foo\n long text\n",
+            "00000000000000000000000000000000  lib/libfoo.so.1\n\
+             11111111111111111111111111111111  usr/share/foo/pruned\n",
+        ),
+        package(&store, "Package: tool\nVersion: 3\nArchitecture: amd64\n", ""),
+        package(
+            &store,
+            "Package: wiki\nVersion: 1:2-1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\n",
+            "22222222222222222222222222222222  usr/bin/wiki\n",
+        ),
+    ];
+    let mut stage = Tree::new();
+    let mut plan = Plan::default();
+    let mut file = |at: &str, package: &str, bytes: &str, verdict: Verdict| {
+        let entry = Entry::file(store.put(bytes), bytes.len() as u64, 0o644, 900);
+        stage.insert(path(at), entry);
+        let decision = Decision { verdict, rule: "traced", reason: "opened".to_owned(), because: None };
+        plan.decisions.insert(path(at), decision);
+        plan.packages.insert(path(at), package.to_owned());
+    };
+    file("usr/bin/wiki", "wiki", "app", Verdict::Keep);
+    file("usr/lib/libfoo.so.1", "libfoo1", "elf", Verdict::Keep);
+    file("usr/share/foo/pruned", "libfoo1", "big", Verdict::Drop);
+    file("usr/bin/tool", "tool", "tool", Verdict::Drop);
+    file("usr/share/doc/wiki/copyright", "wiki", "See /usr/share/common-licenses/GPL.", Verdict::Drop);
+    file("usr/share/doc/foo-common/copyright", "foo-common", "MIT", Verdict::Drop);
+    file("usr/share/doc/tool/copyright", "tool", "secret", Verdict::Drop);
+    file("usr/share/common-licenses/GPL-3", "base-files", "the GPL", Verdict::Drop);
+    file("usr/share/common-licenses/BSD", "base-files", "the BSD", Verdict::Drop);
+    stage.insert(path("usr/share/common-licenses/GPL"), Entry::symlink("GPL-3", 900));
+    stage.insert(path("usr/share/doc/libfoo1"), Entry::symlink("foo-common", 900));
+    stage.insert(path("lib"), Entry::symlink("usr/lib", 900));
+    stage.add_parents(900);
+    let lock = Lock {
+        suite: "bookworm".to_owned(),
+        architecture: "amd64".to_owned(),
+        time_s: 1000,
+        request: Request::default(),
+        indexes: vec![LockedIndex {
+            suite: "bookworm".to_owned(),
+            component: "main".to_owned(),
+            architecture: "amd64".to_owned(),
+            digest: Digest::of(b"index"),
+        }],
+        packages: packages.iter().map(|package| package.locked.clone()).collect(),
+    };
+    let recipe = recipe::read(&folder).expect("a good recipe");
+    Made { recipe, lock, unpacked: Unpacked { packages }, stage, plan, store, _directory: directory }
+}
+
+fn papers(made: &Made) -> Tree {
+    let mut tree = made.stage.clone();
+    tree.retain(|path, entry| {
+        made.plan.keeps(path.as_bytes()) || entry.kind.is_directory() || path == &self::path("lib")
+    });
+    tree.remove_subtree(b"usr/share");
+    let inputs = Inputs {
+        recipe: &made.recipe,
+        lock: &made.lock,
+        unpacked: &made.unpacked,
+        stage: &made.stage,
+        plan: &made.plan,
+        version: "0.1.0",
+        init: Digest::of(b"init"),
+        epoch_s: 800,
+        store: &made.store,
+    };
+    add(&mut tree, &inputs).expect("adds");
+    tree
+}
+
+fn read(made: &Made, tree: &Tree, at: &str) -> String {
+    let (digest, _) = tree.get(at.as_bytes()).and_then(|e| e.kind.content()).expect("a file");
+    String::from_utf8(made.store.read(&digest).expect("is there")).expect("is text")
+}
+
+#[test]
+fn licences_of_what_is_inside_and_those_they_name_are_enclosed() {
+    let made = made();
+    let tree = papers(&made);
+    let doc: Vec<String> = tree
+        .subtree(b"usr/share")
+        .filter(|(_, entry)| !entry.kind.is_directory())
+        .map(|(path, entry)| format!("{path} {}", entry.mtime_s))
+        .collect();
+    assert_eq!(
+        doc,
+        [
+            "usr/share/common-licenses/GPL 800",
+            "usr/share/common-licenses/GPL-3 800",
+            "usr/share/doc/foo-common/copyright 800",
+            "usr/share/doc/libfoo1 800",
+            "usr/share/doc/wiki/copyright 800",
+        ]
+    );
+}
+
+#[test]
+fn scanners_find_packages_and_files_that_are_there() {
+    let made = made();
+    let tree = papers(&made);
+    assert_eq!(
+        read(&made, &tree, "var/lib/dpkg/status"),
+        "Package: libfoo1\nStatus: install ok installed\nSource: foo (1.1)\nVersion: 1.1+b1\n\
+         Architecture: amd64\nMulti-Arch: same\nDescription: foo\n\n\
+         Package: wiki\nStatus: install ok installed\nVersion: 1:2-1\nArchitecture: all\n\
+         Maintainer: Nobody <nobody@example.org>\n\n"
+    );
+    assert_eq!(
+        read(&made, &tree, "var/lib/dpkg/info/libfoo1:amd64.md5sums"),
+        "00000000000000000000000000000000  lib/libfoo.so.1\n"
+    );
+    assert_eq!(
+        read(&made, &tree, "var/lib/dpkg/info/libfoo1:amd64.list"),
+        "/.\n/usr\n/usr/lib\n/usr/lib/libfoo.so.1\n"
+    );
+    assert_eq!(tree.get(b"var/lib/dpkg/info/tool.list"), None);
+}
+
+#[test]
+fn bill_and_provenance_name_packages_and_materials() {
+    let made = made();
+    let tree = papers(&made);
+    let bill: Value = serde_json::from_str(&read(&made, &tree, "tinyroot/papers/bom.json")).expect("is JSON");
+    assert_eq!(bill["specVersion"], "1.6");
+    assert_eq!(bill["metadata"]["timestamp"], "1970-01-01T00:13:20Z");
+    assert_eq!(bill["metadata"]["component"]["version"], "1:2-1");
+    let serial = bill["serialNumber"].as_str().expect("is text");
+    assert!(serial.len() == 45 && serial.as_bytes()[23] == b'8', "{serial}");
+    let purls: Vec<&Value> =
+        bill["components"].as_array().expect("a list").iter().map(|c| &c["purl"]).collect();
+    assert_eq!(
+        purls,
+        [
+            "pkg:deb/debian/libfoo1@1.1%2Bb1?arch=amd64&distro=bookworm",
+            "pkg:deb/debian/wiki@1%3A2-1?arch=all&distro=bookworm",
+        ]
+    );
+    assert_eq!(bill["components"][0]["properties"][2]["value"], "1");
+
+    let text = read(&made, &tree, "tinyroot/papers/provenance.json");
+    let statement: Value = serde_json::from_str(&text).expect("is JSON");
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    let definition = &statement["predicate"]["buildDefinition"];
+    let names: Vec<&str> = definition["resolvedDependencies"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|material| material["name"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "files/a.conf",
+            "recipe.lock",
+            "recipe.toml",
+            "bookworm/main/binary-amd64/Packages",
+            "libfoo1_1.1+b1_amd64.deb",
+            "tool_3_amd64.deb",
+            "wiki_1:2-1_all.deb",
+        ]
+    );
+    assert_eq!(definition["internalParameters"]["init"]["sha256"], Digest::of(b"init").to_string());
+    assert_eq!(read(&made, &tree, "tinyroot/papers/recipe/files/a.conf"), "a");
+    assert!(read(&made, &tree, "tinyroot/papers/prune.list").contains("/usr/bin/wiki wiki traced opened\n"));
+}
+
+#[test]
+fn the_same_papers_come_each_time() {
+    assert_eq!(papers(&made()).to_text(), papers(&made()).to_text());
+}

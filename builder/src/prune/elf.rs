@@ -269,11 +269,15 @@ pub(super) mod tests {
         out
     }
 
-    fn read(bytes: Vec<u8>) -> Option<Elf> {
+    fn read_all(files: impl IntoIterator<Item = Vec<u8>>) -> Vec<Option<Elf>> {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("opens");
-        let digest = store.put(bytes);
-        Elf::read(&store.blob(&digest).expect("is there"))
+        let read = |bytes| Elf::read(&store.blob(&store.put(bytes)).expect("is there"));
+        files.into_iter().map(read).collect()
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Elf> {
+        read_all([bytes]).remove(0)
     }
 
     #[test]
@@ -309,16 +313,14 @@ pub(super) mod tests {
         assert_eq!(read(b"#!/bin/sh\n".to_vec()), None);
         assert_eq!(read(b"\x7fEL".to_vec()), None);
         let whole = write_elf(Some("/l"), &[(elf::DT_NEEDED, "libb.so.1"), (elf::DT_RPATH, "/a")]);
-        for cut in 0..whole.len() {
-            let _ = read(whole[..cut].to_vec());
-        }
-        for index in 0..whole.len() {
-            for value in [0, 0x7f, 0xff] {
-                let mut bytes = whole.clone();
-                bytes[index] = value;
-                let _ = read(bytes);
-            }
-        }
+        read_all((0..whole.len()).map(|cut| whole[..cut].to_vec()));
+        let flipped = |(index, value): (usize, u8)| {
+            let mut bytes = whole.clone();
+            bytes[index] = value;
+            bytes
+        };
+        let places = (0..whole.len()).flat_map(|index| [0, 0x7f, 0xff].map(|value| (index, value)));
+        read_all(places.map(flipped));
     }
 
     #[test]
