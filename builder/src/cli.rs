@@ -3,8 +3,11 @@
 //! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 done, but a limit
 //! that was asked for is exceeded; `run` passes on the app's status.
 
+mod archives;
 mod failure;
+mod lock;
 mod report;
+mod resolve;
 
 pub use failure::Failure;
 pub use report::{Screen, size_text};
@@ -65,6 +68,8 @@ pub struct Global {
 /// The commands, in the order of the line.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Resolve(resolve::Args),
+    Lock(lock::Args),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -128,8 +133,10 @@ pub fn main() -> ExitCode {
     failure::conclude(result)
 }
 
-fn dispatch(command: Command, _context: &Context) -> Result<(), Failure> {
+fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Resolve(args) => resolve::run(&args, context),
+        Command::Lock(args) => lock::run(&args, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
             Ok(())

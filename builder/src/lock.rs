@@ -5,6 +5,7 @@
 //! checked as if a stranger had written it.
 
 mod changes;
+mod moving;
 mod text;
 
 use std::{

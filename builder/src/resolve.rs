@@ -16,6 +16,7 @@
 
 mod because;
 mod conflict;
+mod explain;
 mod facts;
 mod mark;
 mod names;
@@ -25,6 +26,8 @@ mod tests;
 pub mod universe;
 
 use crate::formats::{deb822::Fault, digest::Digest};
+use because::Bringer;
+pub use explain::{Explanation, explain};
 use facts::AllFacts;
 pub use universe::{Id, Source, Universe};
 
@@ -95,6 +98,8 @@ pub struct Resolved {
     pub essential: bool,
     /// The first requirement that brought it: `requested`, `Essential`, or such as `Depends: libfoo (>= 1) of bar`.
     pub because: String,
+    /// The package that needs it; `None`: it was asked for, or is Essential.
+    pub by: Option<String>,
 }
 
 /// Why there is no resolution.
@@ -163,7 +168,7 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
     let mut packages = Vec::new();
     for (id, bringer) in universe.ids().zip(bringers) {
         if let Some(bringer) = bringer {
-            packages.push(resolved(universe, id, bringer.text)?);
+            packages.push(resolved(universe, id, bringer)?);
         }
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -205,7 +210,7 @@ fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
     Err(ResolveError::Unknown { name: name.into(), nearest, providers })
 }
 
-fn resolved(universe: &Universe<'_>, id: Id, because: String) -> Result<Resolved, ResolveError> {
+fn resolved(universe: &Universe<'_>, id: Id, bringer: Bringer) -> Result<Resolved, ResolveError> {
     let package = universe.package(id);
     let file = package.file().map_err(|fault| universe.fault_of(id, fault))?;
     Ok(Resolved {
@@ -218,6 +223,7 @@ fn resolved(universe: &Universe<'_>, id: Id, because: String) -> Result<Resolved
         digest: file.digest,
         installed_size_kib: package.installed_size_kib,
         essential: package.essential,
-        because,
+        because: bringer.text,
+        by: bringer.by.map(|by| universe.package(by).name.into()),
     })
 }

@@ -101,6 +101,14 @@ impl<'a> Package<'a> {
         Ok(DebFile { path: self.path, size_bytes, digest })
     }
 
+    /// Returns the name of the source package.
+    pub fn source_name(&self) -> &'a str {
+        match self.source.split(['(', ' ']).next() {
+            Some(source) if !source.is_empty() => source,
+            _ => self.name,
+        }
+    }
+
     /// Returns the groups that must hold, `Pre-Depends` first, each with the name of its field.
     ///
     /// # Errors

@@ -90,10 +90,10 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         need.options.iter().any(|option| self.get(*option).marked)
     }
 
-    /// Tells whether a package lacks something, or meets what it rules out.
+    /// Tells whether a package lacks something, be it only recommended, or meets what it rules out.
     fn is_broken(&mut self, id: Id) -> bool {
         let Some(facts) = self.facts_of(id) else { return true };
-        facts.needs.iter().any(|need| need.critical && !self.is_met(need))
+        facts.needs.iter().any(|need| !self.is_met(need))
             || facts.bans.iter().any(|ban| self.get(ban.id).marked)
     }
 

@@ -1,0 +1,123 @@
+//! `tinyroot lock`: resolve a recipe and pin every .deb.
+
+use std::path::PathBuf;
+
+use crate::{
+    archive::{Archive, Selection},
+    cli::{Context, Failure, archives, size_text},
+    lock::{Changes, Lock, LockError, LockedIndex},
+    recipe::{self, Recipe},
+    resolve::{Request, Resolution, resolve},
+};
+
+/// Resolve a recipe's packages and pin every .deb in recipe.lock
+///
+/// Takes the present state of the archive. Prints what moved, old and new.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A recipe folder
+    recipe: PathBuf,
+    /// Write nothing; exit 3 if the lock would change
+    #[arg(long)]
+    check: bool,
+    /// Move only this package and what must move with it; without a name, all
+    #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
+    update: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let recipe = recipe::read(&args.recipe)?;
+    let path = recipe.lock_path();
+    let old = match Lock::read(&path) {
+        Ok(lock) => Some(lock),
+        Err(LockError::Missing { .. }) => None,
+        // A damaged lock is what this command mends; but not silently.
+        Err(error @ LockError::Invalid { .. }) => {
+            context.progress.warn(&error.to_string());
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let archive = archives::open(context, &selection(&recipe), recipe.debian.mirror.as_deref())?;
+    let universe = archives::universe(&archive)?;
+    let request = request(&recipe);
+    let resolution = resolve(&universe, &request)?;
+    if resolution.beyond_apt {
+        context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
+    }
+    let mut new = lock(&recipe, &archive, &request, &resolution);
+    if let Some(name) = args.update.as_deref().filter(|name| !name.is_empty()) {
+        let Some(old) = &old else {
+            return Err(Failure::new("there is no lock yet of which one package could be moved"));
+        };
+        new = new.moving_only(name, old, &universe)?;
+    }
+    let changes = match &old {
+        Some(old) => Changes::between(old, &new),
+        None => Changes { packages: Vec::new(), other: true },
+    };
+    if changes.is_empty() {
+        tell(context, &format!("{} is up to date: {} packages", path.display(), new.packages.len()));
+        return Ok(());
+    }
+    changes.packages.iter().for_each(|change| println!("{change}"));
+    let summary = match &old {
+        Some(_) => changes.summary(),
+        None => totals(&resolution),
+    };
+    if args.check {
+        return Err(Failure::exceeded(format!("{} would change: {summary}", path.display())));
+    }
+    if context.global.locked {
+        let failure = Failure::new(format!("{} would change: {summary}", path.display()));
+        return Err(failure.hint("run it without --locked"));
+    }
+    new.write(&path)?;
+    tell(context, &format!("wrote {}: {summary}", path.display()));
+    Ok(())
+}
+
+fn tell(context: &Context, text: &str) {
+    if !context.global.quiet {
+        eprintln!("{text}");
+    }
+}
+
+fn totals(resolution: &Resolution) -> String {
+    let bytes = resolution.packages.iter().map(|package| package.size_bytes).sum();
+    format!("{} packages, {}", resolution.packages.len(), size_text(bytes))
+}
+
+/// Returns the indexes that a recipe chooses from.
+pub(super) fn selection(recipe: &Recipe) -> Selection {
+    let debian = &recipe.debian;
+    Selection {
+        suite: debian.suite.clone(),
+        pockets: debian.pockets.clone(),
+        components: debian.components.clone(),
+        architecture: debian.architecture.clone(),
+    }
+}
+
+/// Returns what a recipe asks for. Roots are made with merged `/usr`, hence the preference.
+pub(super) fn request(recipe: &Recipe) -> Request {
+    Request {
+        packages: recipe.requested(),
+        essential: true,
+        recommends: recipe.debian.recommends,
+        exclude: recipe.debian.exclude.clone(),
+        prefer: vec![Request::MERGED_USR.into()],
+    }
+}
+
+fn lock(recipe: &Recipe, archive: &Archive, request: &Request, resolution: &Resolution) -> Lock {
+    let debian = &recipe.debian;
+    let indexes = archive.indexes.iter().map(|index| LockedIndex {
+        suite: index.suite.clone(),
+        component: index.component.clone(),
+        architecture: index.architecture.clone(),
+        digest: index.digest,
+    });
+    Lock::new(&debian.suite, &debian.architecture, archive.time_s, request, indexes.collect(), resolution)
+}
