@@ -16,3 +16,4 @@ pub mod relation;
 pub mod spk;
 pub mod tar_in;
 pub mod version;
+pub mod xz;

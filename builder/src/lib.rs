@@ -10,6 +10,7 @@ pub mod download;
 pub mod exercise;
 pub mod fetch;
 pub mod formats;
+pub mod keys;
 pub mod layer;
 pub mod lock;
 pub mod papers;

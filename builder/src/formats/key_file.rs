@@ -182,7 +182,7 @@ mod tests {
         let mut other_seed = good.clone();
         other_seed[70] ^= 1;
         let mut short_key = good.clone();
-        short_key[20] = 0xfa;
+        short_key[20..22].copy_from_slice(&[0xfa, 0]);
         let rows: [(&str, Vec<u8>, &str); 7] = [
             ("garbage of 7 bytes", vec![0; 7], "the keyring is damaged at byte 0"),
             ("a tail", [&good[..], &[1, 2, 3]].concat(), "the keyring is damaged at byte 128"),

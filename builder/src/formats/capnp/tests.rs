@@ -141,7 +141,7 @@ fn refuses_pointers_that_lead_astray() {
     let out = "a pointer leads out of its segment";
     let rows: [(&str, u64, &[u64], &str); 12] = [
         ("a struct past the end", one_pointer, &[], out),
-        ("a struct before the start", one_pointer | (-3_i32 as u32 & !3) as u64, &[0], out),
+        ("a struct before the start", one_pointer | u64::from((-12_i32) as u32), &[0], out),
         ("a far pointer to no segment", 2 | 9 << 32, &[0], out),
         ("a far pointer past the end", 2 | 80 << 3, &[0], out),
         ("a far pointer to a far pointer", 2 | 1 << 3, &[2], "a pointer is no landing pad"),
