@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod archive;
+pub mod artifact;
 pub mod assemble;
 pub mod cli;
 pub mod download;

@@ -375,6 +375,15 @@ impl BundleWriter<'_> {
         self.pack.get_ref().as_file().write_all_at(bytes, offset)
     }
 
+    /// Returns a second handle on what the pack holds so far, to read what was appended.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn reader(&mut self) -> io::Result<File> {
+        self.pack.flush()?;
+        self.pack.get_ref().as_file().try_clone()
+    }
+
     /// Appends contents and returns their digest and length.
     ///
     /// # Errors

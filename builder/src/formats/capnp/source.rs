@@ -1,8 +1,6 @@
-//! Bytes at an offset: from memory or from the store.
+//! Bytes at an offset: from memory or from a file.
 
-use std::{cell::RefCell, io};
-
-use crate::store::Blob;
+use std::{cell::RefCell, fs::File, io, os::unix::fs::FileExt};
 
 /// Bytes that can be read at any offset.
 pub trait Source {
@@ -32,41 +30,43 @@ impl Source for &[u8] {
 /// A page is what one struct list with its names commonly takes; larger ones read more contents in vain.
 const PAGE_BYTES: u64 = 1 << 14;
 
-/// Contents in the store, read a page at a time, because a message is mostly read a word at a time.
+/// A file, read a page at a time, because a message is mostly read a word at a time.
 #[derive(Debug)]
-pub struct BlobSource {
-    blob: Blob,
+pub struct FileSource<'a> {
+    file: &'a File,
+    size_bytes: u64,
     page: RefCell<(u64, Vec<u8>)>,
 }
 
-impl BlobSource {
-    /// Reads contents of the store.
-    pub fn new(blob: Blob) -> Self {
-        BlobSource { blob, page: RefCell::default() }
+impl<'a> FileSource<'a> {
+    /// Reads a file that does not change meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn new(file: &'a File) -> io::Result<Self> {
+        Ok(FileSource { file, size_bytes: file.metadata()?.len(), page: RefCell::default() })
     }
 }
 
-impl Source for BlobSource {
+impl Source for FileSource<'_> {
     fn size_bytes(&self) -> u64 {
-        self.blob.size_bytes()
+        self.size_bytes
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
-        if end > self.blob.size_bytes() {
+        if end > self.size_bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if buffer.len() as u64 > PAGE_BYTES {
-            return self.blob.read_at(buffer, offset).map(drop);
+            return self.file.read_exact_at(buffer, offset);
         }
         let mut page = self.page.borrow_mut();
         let held = page.0..page.0 + page.1.len() as u64;
         if !(held.contains(&offset) && end <= held.end) {
-            page.1.resize(PAGE_BYTES as usize, 0);
-            let got = self.blob.read_at(&mut page.1, offset);
-            page.1.truncate(*got.as_ref().unwrap_or(&0));
-            page.0 = offset;
-            got?;
+            let mut bytes = vec![0; PAGE_BYTES.min(self.size_bytes - offset) as usize];
+            self.file.read_exact_at(&mut bytes, offset)?;
+            *page = (offset, bytes);
         }
         let start = (offset - page.0) as usize;
         buffer.copy_from_slice(&page.1[start..start + buffer.len()]);

@@ -1,0 +1,402 @@
+//! A package file as a tree: checked, decompressed once, its contents served from the store.
+//!
+//! Comes in: an `.spk` file, ours or one that Sandstorm's tool made. Goes out: an [`Opened`], whose tree names contents
+//! that the store now has. The decompressed stream is the pack of a bundle (`spk`, SHA-256 of the file), so the same file is
+//! decompressed once, and its contents lie where the archive message has them.
+//!
+//! What is not signed by the key that it names, or could not be installed, is refused whole
+//! ([`spk`](crate::formats::spk) has the rules); nothing of it can be looked at by other means.
+
+mod papers;
+mod unpack;
+
+pub use papers::{Papers, sizes_by};
+pub use unpack::unpack;
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha512};
+
+use crate::{
+    formats::{
+        app_id::{AppId, PackageId},
+        capnp::{FileSource, Span},
+        digest::{Digest, Hasher},
+        manifest::{self, Manifest, ManifestError},
+        spk::{self, Item, ItemKind, Signature, SignatureError, SpkError},
+        xz,
+    },
+    progress::{Progress, Unit},
+    store::{BundleWriter, Store, StoreError},
+    tree::{Entry, Tree, TreePath},
+};
+
+const BUNDLE: &str = "spk";
+
+/// A package that was opened and holds.
+#[derive(Debug)]
+pub struct Opened {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its identity.
+    pub package_id: PackageId,
+    /// Who signed it.
+    pub app_id: AppId,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it holds, `sandstorm-manifest` included: directories and executables 0755, files 0644, all of 0:0.
+    pub tree: Tree,
+    /// What it holds, in the order of the archive and with times in nanoseconds.
+    pub items: Vec<Item>,
+    /// The length of its decompressed archive.
+    pub archive_bytes: u64,
+}
+
+/// A package that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// A file that cannot be used.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A file that is no package which could be installed.
+    #[error("{} is refused", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: Fault,
+    },
+    /// Something lies where the package should go.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The store cannot be used.
+    #[error("cannot keep the package's contents")]
+    Store(#[from] StoreError),
+}
+
+/// Why a package is refused, in the order of the checks.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Another kind of file.
+    #[error("it does not begin as a Sandstorm package does")]
+    Magic,
+    /// A compressed stream that is damaged, cut off or followed by something.
+    #[error("it cannot be decompressed")]
+    Compression(#[source] io::Error),
+    /// The stream ends before the signature does.
+    #[error("it ends before its signature does")]
+    NoSignature,
+    /// The signature does not hold.
+    #[error("its signature does not hold")]
+    Signature(#[source] SignatureError),
+    /// The archive is not the signed one.
+    #[error("its contents are not those that were signed")]
+    Contents,
+    /// The archive could not be installed.
+    #[error("its archive cannot be installed")]
+    Archive(#[source] SpkError),
+    /// No manifest.
+    #[error("it has no manifest")]
+    NoManifest,
+    /// A manifest that is a link, directory or program.
+    #[error("its manifest is not a regular file")]
+    ManifestKind,
+    /// A manifest that cannot be read.
+    #[error("its manifest cannot be used")]
+    Manifest(#[source] ManifestError),
+}
+
+/// Opens a package: decompressed and checked in full if it is new to the store, else found there by its digest.
+///
+/// # Errors
+/// [`ArtifactError::Refused`] says why the file cannot be installed.
+pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    let file = Source::open(path)?;
+    let (digest, _) = file.io("read", Digest::of_reader(&file.file))?;
+    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string()) {
+        let pack = file.io("open", File::open(&pack))?;
+        if let Ok((signature, offset)) = read_stored_signature(&pack)
+            && let Ok(mut opened) = file.examine(&pack, offset, &signature, digest)
+        {
+            opened.tree = tree;
+            return Ok(opened);
+        }
+    }
+    verify(path, store, progress)
+}
+
+/// Checks a package in full, whatever the store knows of it, and opens it.
+///
+/// # Errors
+/// As [`open`].
+pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    let file = Source::open(path)?;
+    // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the end.
+    let (key, size_bytes) = file.io("read", Digest::of_reader(&file.file))?;
+    let task = progress.task("verifying the package", size_bytes, Unit::Bytes);
+    let mut bundle = store.begin_bundle(BUNDLE, &key.to_string())?;
+    let mut input = Hasher::new(io::sink());
+    let tee = Tee { source: file.reader(), hasher: &mut input, read: |count| task.add(count) };
+    let mut receiver = Receiver::new(&mut bundle);
+    receiver.receive(BufReader::with_capacity(1 << 16, tee)).map_err(|e| file.ending(e))?;
+    let (signature, offset) = receiver.finish().map_err(|fault| file.refuse(fault))?;
+    let (digest, _, _) = input.finish();
+    if digest != key {
+        let changed = io::Error::other("it changed while it was read");
+        return file.io("read", Err(changed));
+    }
+    let pack = file.io("read back", bundle.reader())?;
+    let mut opened = file.examine(&pack, offset, &signature, digest)?;
+    for (path, span) in files(&opened.items) {
+        let digest = file.io("read back", digest_of(&pack, span))?;
+        bundle.note(digest, span.offset, span.size_bytes);
+        opened.tree.insert(path.clone(), with_digest(&opened.tree, path, digest));
+    }
+    bundle.finish(&opened.tree)?;
+    Ok(opened)
+}
+
+/// Yields the regular files of an archive.
+fn files(items: &[Item]) -> impl Iterator<Item = (&TreePath, Span)> {
+    items.iter().filter_map(|item| match item.kind {
+        ItemKind::File { span, .. } => Some((&item.path, span)),
+        _ => None,
+    })
+}
+
+fn with_digest(tree: &Tree, path: &TreePath, found: Digest) -> Entry {
+    let mut entry = tree.get(path.as_bytes()).expect("the tree has every item").clone();
+    if let crate::tree::Kind::File { digest, .. } = &mut entry.kind {
+        *digest = found;
+    }
+    entry
+}
+
+fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(io::sink());
+    io::copy(&mut SpanReader { file: pack, span }, &mut hasher)?;
+    Ok(hasher.finish().0)
+}
+
+/// Reads a part of a file.
+struct SpanReader<'a> {
+    file: &'a File,
+    span: Span,
+}
+
+impl Read for SpanReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.span.size_bytes).unwrap_or(usize::MAX));
+        let got = self.file.read_at(&mut buffer[..wanted], self.span.offset)?;
+        self.span.offset += got as u64;
+        self.span.size_bytes -= got as u64;
+        Ok(got)
+    }
+}
+
+/// A package file with the path that errors name.
+struct Source<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self, ArtifactError> {
+        let io = |source| ArtifactError::Io { operation: "open", path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(io(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(Source { path, file })
+    }
+
+    fn io<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, ArtifactError> {
+        result.map_err(|source| ArtifactError::Io { operation, path: self.path.to_path_buf(), source })
+    }
+
+    fn refuse(&self, source: Fault) -> ArtifactError {
+        ArtifactError::Refused { path: self.path.to_path_buf(), source }
+    }
+
+    fn ending(&self, ending: Ending) -> ArtifactError {
+        match ending {
+            Ending::Fault(fault) => self.refuse(fault),
+            Ending::Write(source) => {
+                ArtifactError::Io { operation: "decompress", path: self.path.to_path_buf(), source }
+            }
+        }
+    }
+
+    /// Reads the file from its start, without a position of its own.
+    fn reader(&self) -> SpanReader<'_> {
+        SpanReader { file: &self.file, span: Span { offset: 0, size_bytes: u64::MAX } }
+    }
+
+    /// Reads archive and manifest out of the decompressed stream. Digests of contents are left zero.
+    fn examine(
+        &self,
+        pack: &File,
+        offset: u64,
+        signature: &Signature,
+        digest: Digest,
+    ) -> Result<Opened, ArtifactError> {
+        let stream = self.io("read back", FileSource::new(pack))?;
+        let items = spk::read_archive(&stream, offset).map_err(|e| self.refuse(Fault::Archive(e)))?;
+        let named = |item: &&Item| item.path.as_bytes() == manifest::FILE_NAME.as_bytes();
+        let manifest = match items.iter().find(named).map(|item| &item.kind) {
+            Some(ItemKind::File { span, executable: false }) => {
+                let mut bytes = Vec::new();
+                let read = SpanReader { file: pack, span: *span }.read_to_end(&mut bytes);
+                self.io("read back", read)?;
+                Manifest::read(&bytes).map_err(|e| self.refuse(Fault::Manifest(e)))?
+            }
+            Some(_) => return Err(self.refuse(Fault::ManifestKind)),
+            None => return Err(self.refuse(Fault::NoManifest)),
+        };
+        let mut tree: Tree = items.iter().map(|item| (item.path.clone(), entry(item))).collect();
+        tree.add_parents(0);
+        Ok(Opened {
+            path: self.path.to_path_buf(),
+            size_bytes: self.io("read", self.file.metadata())?.len(),
+            digest,
+            package_id: digest.into(),
+            app_id: signature.app_id,
+            manifest,
+            tree,
+            items,
+            archive_bytes: self.io("read back", pack.metadata())?.len() - offset,
+        })
+    }
+}
+
+fn entry(item: &Item) -> Entry {
+    let mtime_s = item.mtime_ns.div_euclid(1_000_000_000);
+    match &item.kind {
+        ItemKind::File { span, executable } => {
+            Entry::file(Digest([0; 32]), span.size_bytes, if *executable { 0o755 } else { 0o644 }, mtime_s)
+        }
+        ItemKind::Symlink(target) => Entry::symlink(target.clone(), mtime_s),
+        ItemKind::Directory => Entry::directory(mtime_s),
+    }
+}
+
+/// Reads the signature at the start of a stream that the store has. It held when it came in.
+fn read_stored_signature(pack: &File) -> Result<(Signature, u64), Fault> {
+    let mut start = vec![0; 1 << 16];
+    let got = pack.read_at(&mut start, 0).map_err(Fault::Compression)?;
+    let length = spk::signature_length(&start[..got]).map_err(Fault::Signature)?.unwrap_or(usize::MAX);
+    let bytes = start[..got].get(..length).ok_or(Fault::NoSignature)?;
+    let signature = spk::read_signature(bytes).map_err(Fault::Signature)?;
+    Ok((signature, length as u64))
+}
+
+/// How receiving ends early.
+enum Ending {
+    Fault(Fault),
+    Write(io::Error),
+}
+
+/// Passes bytes on, digested and counted.
+struct Tee<'a, R, F> {
+    source: R,
+    hasher: &'a mut Hasher<io::Sink>,
+    read: F,
+}
+
+impl<R: Read, F: Fn(u64)> Read for Tee<'_, R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.source.read(buffer)?;
+        self.hasher.write_all(&buffer[..got])?;
+        (self.read)(got as u64);
+        Ok(got)
+    }
+}
+
+/// Takes the decompressed stream: checks the signature as soon as it is there, and writes all to a pack.
+struct Receiver<'a, 'b> {
+    bundle: &'a mut BundleWriter<'b>,
+    start: Vec<u8>,
+    signature: Option<(Signature, u64)>,
+    archive: Sha512,
+    archive_bytes: u64,
+}
+
+impl<'a, 'b> Receiver<'a, 'b> {
+    fn new(bundle: &'a mut BundleWriter<'b>) -> Self {
+        let archive = Sha512::new();
+        Receiver { bundle, start: Vec::new(), signature: None, archive, archive_bytes: 0 }
+    }
+
+    fn receive(&mut self, mut file: impl io::BufRead) -> Result<(), Ending> {
+        let mut magic = [0; 8];
+        let read = file.read_exact(&mut magic);
+        if read.is_err() || magic != spk::MAGIC {
+            return Err(Ending::Fault(Fault::Magic));
+        }
+        let compression = |e| Ending::Fault(Fault::Compression(e));
+        let mut stream = xz::decode(file).map_err(compression)?;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let got = stream.read(&mut buffer).map_err(compression)?;
+            if got == 0 {
+                return Ok(());
+            }
+            self.take(&buffer[..got])?;
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        self.bundle.write_all(bytes).map_err(Ending::Write)?;
+        if self.signature.is_some() {
+            return self.take_archive(bytes);
+        }
+        self.start.extend_from_slice(bytes);
+        let signature = |e| Ending::Fault(Fault::Signature(e));
+        match spk::signature_length(&self.start).map_err(signature)? {
+            Some(length) if self.start.len() >= length => {
+                let start = std::mem::take(&mut self.start);
+                let read = spk::read_signature(&start[..length]).map_err(signature)?;
+                self.signature = Some((read, length as u64));
+                self.take_archive(&start[length..])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_archive(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        self.archive_bytes += bytes.len() as u64;
+        if self.archive_bytes > spk::MAX_ARCHIVE_BYTES {
+            let size_bytes = self.archive_bytes;
+            return Err(Ending::Fault(Fault::Archive(SpkError::TooLarge { size_bytes })));
+        }
+        self.archive.update(bytes);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Signature, u64), Fault> {
+        let (signature, offset) = self.signature.ok_or(Fault::NoSignature)?;
+        if self.archive.finalize()[..] != signature.archive_sha512[..] {
+            return Err(Fault::Contents);
+        }
+        Ok((signature, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What an artifact says of the Debian packages it is made of.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    store::Store,
+    tree::{Kind, Tree, TreePath},
+};
+
+/// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
+const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
+
+/// The directories that merged-/usr made links.
+const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
+
+/// Which package each path belongs to, as far as the artifact tells; empty where it tells nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Papers {
+    owners: BTreeMap<Vec<u8>, String>,
+    versions: BTreeMap<String, String>,
+}
+
+impl Papers {
+    /// Reads dpkg's file lists and status out of a tree. What cannot be read is left out.
+    pub fn read(tree: &Tree, store: &Store) -> Self {
+        let mut papers = Papers::default();
+        for database in DATABASES {
+            let read = |path: &TreePath| {
+                let (digest, _) = tree.get(path.as_bytes())?.kind.content()?;
+                store.read(&digest).ok()
+            };
+            for (path, _) in tree.children(format!("{database}/info").as_bytes()) {
+                let name = String::from_utf8_lossy(path.file_name()).into_owned();
+                let (stem, lines): (_, fn(&[u8]) -> Option<&[u8]>) = match name.rsplit_once('.') {
+                    Some((stem, "list")) => (stem, |line| line.strip_prefix(b"/")),
+                    Some((stem, "md5sums")) => (stem, |line| line.get(34..)),
+                    _ => continue,
+                };
+                let package = stem.split(':').next().unwrap_or(stem);
+                for line in read(path).unwrap_or_default().split(|b| *b == b'\n') {
+                    if let Some(owned) = lines(line).filter(|owned| !owned.is_empty() && *owned != b".") {
+                        papers.owners.entry(owned.to_vec()).or_insert_with(|| package.to_owned());
+                    }
+                }
+            }
+            let status = TreePath::new(format!("{database}/status").as_bytes()).ok();
+            let status = status.and_then(|path| read(&path)).unwrap_or_default();
+            papers.read_status(&String::from_utf8_lossy(&status));
+        }
+        papers
+    }
+
+    fn read_status(&mut self, text: &str) {
+        let mut package = None;
+        for line in text.lines() {
+            match line.split_once(": ") {
+                Some(("Package", name)) => package = Some(name.trim().to_owned()),
+                Some(("Version", version)) => {
+                    if let Some(name) = &package {
+                        self.versions.insert(name.clone(), version.trim().to_owned());
+                    }
+                }
+                _ if line.is_empty() => package = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the package that a path belongs to. `usr/bin/x` is looked for as `bin/x` too, and the other way.
+    pub fn owner(&self, path: &[u8]) -> Option<&str> {
+        let direct = || self.owners.get(path);
+        let without = || self.owners.get(path.strip_prefix(b"usr/")?);
+        let with = || {
+            let merged = MERGED.iter().any(|directory| path.starts_with(directory));
+            merged.then(|| self.owners.get(&[b"usr/", path].concat()))?
+        };
+        direct().or_else(without).or_else(with).map(String::as_str)
+    }
+
+    /// Returns the version of a package.
+    pub fn version(&self, package: &str) -> Option<&str> {
+        self.versions.get(package).map(String::as_str)
+    }
+
+    /// Returns under which heading a path is shown: its package, or what it is else.
+    pub fn heading(&self, path: &TreePath) -> String {
+        if let Some(owner) = self.owner(path.as_bytes()) {
+            return owner.to_owned();
+        }
+        let place = if path.is_at_or_below(b"tinyroot") || path.as_bytes() == b"sandstorm-manifest" {
+            "(tinyroot)"
+        } else {
+            "(no package)"
+        };
+        place.to_owned()
+    }
+}
+
+/// Sums the sizes of files under the heading that each belongs to, hard links counted once.
+pub fn sizes_by<K: Ord>(tree: &Tree, heading: impl Fn(&TreePath) -> K) -> BTreeMap<K, (u64, u64)> {
+    let mut sums = BTreeMap::new();
+    for (path, entry) in tree.iter() {
+        if let Kind::File { size_bytes, hard_link: None, .. } = entry.kind {
+            let sum: &mut (u64, u64) = sums.entry(heading(path)).or_default();
+            *sum = (sum.0 + size_bytes, sum.1 + 1);
+        }
+    }
+    sums
+}
