@@ -14,6 +14,7 @@ pub mod formats;
 pub mod keys;
 pub mod layer;
 pub mod lock;
+pub mod pack;
 pub mod papers;
 pub mod progress;
 pub mod prune;

@@ -30,7 +30,8 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     if fs::symlink_metadata(directory).is_ok() {
         return Err(ArtifactError::Exists(directory.to_path_buf()));
     }
-    let io = |operation, path: &Path, source| ArtifactError::Io { operation, path: path.to_path_buf(), source };
+    let io =
+        |operation, path: &Path, source| ArtifactError::Io { operation, path: path.to_path_buf(), source };
     let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fresh = tempfile::Builder::new().prefix(".tinyroot-unpack-").tempdir_in(parent);
     let fresh = fresh.map_err(|e| io("create a directory in", parent, e))?;
@@ -38,7 +39,11 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     fs::create_dir(&root).map_err(|e| io("create", &root, e))?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
     let handle = handle.map_err(|e| io("open", &root, e.into()))?;
-    let mut writer = Writer { store, tree: &opened.tree, open: vec![Level { path: TreePath::root(), handle, times: None }] };
+    let mut writer = Writer {
+        store,
+        tree: &opened.tree,
+        open: vec![Level { path: TreePath::root(), handle, times: None }],
+    };
     for item in &opened.items {
         writer.write(item).map_err(|e| io("write", &directory.join(item.path.as_path()), e))?;
     }
@@ -71,7 +76,8 @@ impl Writer<'_> {
     fn write(&mut self, item: &Item) -> io::Result<()> {
         let parent = item.path.parent().unwrap_or_default();
         let depth = self.open.iter().rposition(|level| level.path == parent);
-        let depth = depth.ok_or_else(|| io::Error::other("internal error: a directory comes after its contents"))?;
+        let depth =
+            depth.ok_or_else(|| io::Error::other("internal error: a directory comes after its contents"))?;
         self.leave(depth + 1)?;
         let at = self.open[depth].handle.as_fd();
         let name = item.path.file_name();
@@ -88,7 +94,8 @@ impl Writer<'_> {
                 utimensat(at, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
             }
             ItemKind::File { executable, .. } => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
                 let mode = Mode::from_raw_mode(if *executable { 0o777 } else { 0o666 });
                 let file = File::from(openat(at, name, flags, mode)?);
                 self.fill(&item.path, &file)?;
@@ -100,7 +107,8 @@ impl Writer<'_> {
 
     fn fill(&self, path: &TreePath, file: &File) -> io::Result<()> {
         let digest = self.tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
-        let (digest, _) = digest.ok_or_else(|| io::Error::other("internal error: a file without contents"))?;
+        let (digest, _) =
+            digest.ok_or_else(|| io::Error::other("internal error: a file without contents"))?;
         self.store.blob(&digest).map_err(io::Error::other)?.copy_to(file)
     }
 

@@ -1,0 +1,227 @@
+//! Which contents are compressed together.
+//!
+//! Like compresses well beside like, and a chain of filters suits one kind. So the archive's contents are ranked:
+//! metadata and small files in their natural order; then large data; then programs. A block ends where the kind does, and
+//! before it outgrows the dictionary; very large data have blocks of their own, because the same file
+//! (ICU's data, a dictionary) is in many apps and its block is then made once for all. None of this looks at the machine.
+
+use std::io;
+
+use crate::{
+    formats::{
+        capnp::{Piece, Written},
+        spk::LateContent,
+        xz::{Filter, MAX_DICTIONARY_BYTES},
+    },
+    store::Blob,
+};
+
+/// Data of at least this much leave the natural order.
+const LARGE_DATA_BYTES: u64 = 1 << 20;
+
+/// Data of at least this much have a block of their own.
+const OWN_BLOCK_BYTES: u64 = 4 << 20;
+
+/// Kinds with less than this in sum stay in the natural order: a block costs some bytes, and one of little is no gain.
+const LEAST_KIND_BYTES: u64 = 256 << 10;
+
+/// What is in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Metadata, scripts, texts, small files.
+    Small,
+    /// Large files that are no programs, and libraries that are mostly tables.
+    Data,
+    /// Programs and libraries of x86.
+    X86,
+    /// Programs and libraries of other machines.
+    Program,
+}
+
+const CLASSES: [Class; 4] = [Class::Small, Class::Data, Class::X86, Class::Program];
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Small => "metadata and small files",
+            Class::Data => "data",
+            Class::X86 => "x86 programs",
+            Class::Program => "programs",
+        }
+    }
+
+    pub fn filter(self) -> Filter {
+        match self {
+            Class::Small => Filter::TEXT,
+            Class::Data => Filter::DATA,
+            Class::X86 => Filter::X86,
+            Class::Program => Filter::PROGRAM,
+        }
+    }
+
+    fn of_rank(rank: u32) -> Self {
+        CLASSES[rank as usize]
+    }
+}
+
+/// Tells the class of contents from their size and start.
+///
+/// # Errors
+/// Contents that cannot be read.
+pub fn class_of(content: &LateContent<'_>, blob: &Blob) -> io::Result<Class> {
+    let mut start = [0; 4096];
+    let got = blob.read_at(&mut start, 0)?;
+    Ok(match elf(&start[..got], content.size_bytes) {
+        Some(class) => class,
+        None if content.size_bytes >= LARGE_DATA_BYTES => Class::Data,
+        None => Class::Small,
+    })
+}
+
+/// Tells the class of an ELF file from its header and program headers (`elf(5)`); `None` for all else.
+fn elf(start: &[u8], size_bytes: u64) -> Option<Class> {
+    let number = |at: usize, length: usize| {
+        let bytes = start.get(at..at + length)?;
+        Some(bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)))
+    };
+    if start.get(..4)? != b"\x7fELF" || start.get(5)? != &1 {
+        return None;
+    }
+    let is_64 = start[4] == 2;
+    let class = if matches!(number(18, 2)?, 3 | 62) { Class::X86 } else { Class::Program };
+    let (table, entry, count) = if is_64 {
+        (number(32, 8)?, number(54, 2)?, number(56, 2)?)
+    } else {
+        (number(28, 4)?, number(42, 2)?, number(44, 2)?)
+    };
+    let mut code_bytes = 0;
+    for index in 0..count {
+        let at = usize::try_from(table.checked_add(index * entry)?).ok()?;
+        let Some(kind) = number(at, 4) else { return Some(class) };
+        let (flags, length) = if is_64 {
+            (number(at + 4, 4), number(at + 32, 8))
+        } else {
+            (number(at + 24, 4), number(at + 16, 4))
+        };
+        let (Some(flags), Some(length)) = (flags, length) else { return Some(class) };
+        // PT_LOAD with PF_X
+        if kind == 1 && flags & 1 == 1 {
+            code_bytes += length.min(size_bytes);
+        }
+    }
+    let mostly_tables = size_bytes >= LARGE_DATA_BYTES && code_bytes < size_bytes / 10;
+    Some(if mostly_tables { Class::Data } else { class })
+}
+
+/// Returns the rank of each class, kinds with little in them being small files after all.
+pub fn ranks(sums: &[(Class, u64)]) -> impl Fn(Class) -> u32 {
+    let sum = |class| sums.iter().filter(|(c, _)| *c == class).map(|(_, bytes)| bytes).sum::<u64>();
+    let little = CLASSES.map(|class| sum(class) < LEAST_KIND_BYTES);
+    move |class| if little[class as usize] { 0 } else { class as u32 }
+}
+
+/// A block's share of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBlock {
+    pub class: Class,
+    /// Indexes of pieces.
+    pub pieces: std::ops::Range<usize>,
+    pub plain_bytes: u64,
+}
+
+/// Cuts a message into blocks.
+pub fn cut(message: &Written) -> Vec<PlannedBlock> {
+    let mut blocks: Vec<PlannedBlock> = Vec::new();
+    let mut closed = false;
+    for (index, piece) in message.pieces.iter().enumerate() {
+        let (size_bytes, wanted) = match piece {
+            // Words between contents belong to what they follow.
+            Piece::Bytes(bytes) => (bytes.len() as u64, None),
+            Piece::Content { size_bytes, rank, .. } => (*size_bytes, Some(Class::of_rank(*rank))),
+        };
+        let own = wanted == Some(Class::Data) && size_bytes >= OWN_BLOCK_BYTES;
+        let begins = match (blocks.last(), wanted) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(last), Some(class)) => {
+                class != last.class
+                    || class != Class::Small
+                        && (own || closed || last.plain_bytes + size_bytes > MAX_DICTIONARY_BYTES)
+            }
+        };
+        if begins {
+            let class = wanted.unwrap_or(Class::Small);
+            blocks.push(PlannedBlock { class, pieces: index..index, plain_bytes: 0 });
+        }
+        if wanted.is_some() {
+            closed = own;
+        }
+        let block = blocks.last_mut().expect("the first piece begins one");
+        block.pieces.end = index + 1;
+        block.plain_bytes += size_bytes;
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(size_bytes: u64, class: Class) -> Piece {
+        Piece::Content { id: 0, size_bytes, rank: class as u32 }
+    }
+
+    #[test]
+    fn blocks_end_where_the_kind_does() {
+        let mib = 1 << 20;
+        let pieces = vec![
+            Piece::Bytes(vec![0; 100]),
+            content(5, Class::Small),
+            Piece::Bytes(vec![0; 3]),
+            content(2 * mib, Class::Data),
+            content(31 * mib + 1, Class::Data),
+            Piece::Bytes(vec![0; 7]),
+            content(2 * mib, Class::Data),
+            content(3 * mib, Class::Data),
+            content(40 * mib, Class::X86),
+            content(30 * mib, Class::X86),
+            content(30 * mib, Class::X86),
+            content(300 * mib, Class::X86),
+        ];
+        let blocks = cut(&Written { pieces, size_bytes: 0 });
+        let found: Vec<_> = blocks.iter().map(|b| (b.class, b.pieces.clone(), b.plain_bytes)).collect();
+        assert_eq!(
+            found,
+            [
+                (Class::Small, 0..3, 108),
+                (Class::Data, 3..4, 2 * mib),
+                (Class::Data, 4..6, 31 * mib + 8),
+                (Class::Data, 6..8, 5 * mib),
+                (Class::X86, 8..9, 40 * mib),
+                (Class::X86, 9..11, 60 * mib),
+                (Class::X86, 11..12, 300 * mib),
+            ]
+        );
+    }
+
+    #[test]
+    fn programs_are_told_from_tables() {
+        let mut file = vec![0; 64 + 56];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        file[18] = 62;
+        file[32] = 64;
+        file[54] = 56;
+        file[56] = 1;
+        file[64] = 1;
+        file[68] = 5;
+        file[96..104].copy_from_slice(&(1_u64 << 19).to_le_bytes());
+        assert_eq!(elf(&file, 1 << 20), Some(Class::X86));
+        assert_eq!(elf(&file, 30 << 20), Some(Class::Data));
+        file[18] = 183;
+        assert_eq!(elf(&file, 1 << 20), Some(Class::Program));
+        file.truncate(64);
+        assert_eq!(elf(&file, 1 << 20), Some(Class::Program), "its headers lie elsewhere");
+        assert_eq!(elf(b"\x7fELF\x02\x01", 6), None);
+        assert_eq!(elf(b"#!/bin/sh\n", 10), None);
+    }
+}
