@@ -9,5 +9,6 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::CHILD_ARGUMENT) {
         sandbox::child_main();
     }
+    tinyroot::sys::process::raise_open_files();
     tinyroot::cli::main()
 }

@@ -228,6 +228,14 @@ pub fn limit(resource: Resource, soft: u64, hard: u64) -> Result<()> {
     traced(rustix::process::setrlimit(resource, new), || format!("setrlimit({resource:?}, {soft}, {hard})"))
 }
 
+/// Allows this process as many open files as its hard limit does: the store holds one for each
+/// package in use, and roots of more packages than the usual soft limit (1024) are not rare. Where
+/// it cannot be raised, large roots will say so when they need it.
+pub fn raise_open_files() {
+    let limits = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
+}
+
 /// Makes descriptors 0, 1 and 2 copies of three others; what was there is closed.
 ///
 /// # Errors
