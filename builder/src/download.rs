@@ -205,7 +205,9 @@ impl DownloadError {
     fn is_of_one_file(&self) -> bool {
         match self {
             DownloadError::Offline { .. } => true,
-            DownloadError::Places { faults, .. } => faults.iter().any(|(_, fault)| !fault.may_pass()),
+            DownloadError::Places { faults, .. } => {
+                faults.is_empty() || faults.iter().any(|(_, fault)| !fault.may_pass())
+            }
             DownloadError::Write { .. } => false,
         }
     }

@@ -58,7 +58,7 @@ pub enum KeyringError {
     #[error("it is not one clear-signed text: {reason}")]
     NotSigned {
         /// What was found wrong with it.
-        reason: String,
+        reason: &'static str,
     },
     /// No good signature.
     #[error("no trusted key vouches for it{}", .reasons.iter().map(|r| format!("\n{r}")).collect::<String>())]
@@ -135,13 +135,13 @@ impl Keyring {
     /// [`KeyringError::NotSigned`], also for text outside the signature, and
     /// [`KeyringError::Untrusted`].
     pub(super) fn verify(&self, message: &[u8], now_s: i64) -> Result<Signed, KeyringError> {
-        let not_signed = |reason: String| KeyringError::NotSigned { reason };
+        let not_signed = |reason| KeyringError::NotSigned { reason };
         // The armor's own parser would skip what stands before; that is what is refused here.
         if !message.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
-            return Err(not_signed("it does not begin as one".into()));
+            return Err(not_signed("it does not begin as one"));
         }
         let (message, _) = CleartextSignedMessage::from_armor(message)
-            .map_err(|e| not_signed(first_line(&e.to_string())))?;
+            .map_err(|_| not_signed("it is damaged, or something follows its signature"))?;
         let text = message.signed_text();
         let (mut signers, mut reasons) = (Vec::new(), Vec::new());
         for signature in message.signatures() {
@@ -187,10 +187,6 @@ impl Keyring {
 }
 
 const WRONG: &str = "the signature is wrong: the text or the signature was changed";
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
 
 fn fingerprint(certificate: &SignedPublicKey) -> String {
     format!("{:X}", certificate.primary_key.fingerprint())

@@ -1,1 +1,442 @@
+//! Made archives, opened.
 
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    download,
+    progress::{Sink, Unit},
+    testing::{ARCHIVE_TIME_S, Compression, Fault, Key, MadeArchive, Server, deb},
+};
+
+const DAY_S: i64 = 86_400;
+
+/// An archive that is served, and a store.
+struct Fixture {
+    served: tempfile::TempDir,
+    cache: tempfile::TempDir,
+    server: Server,
+    options: Options,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Warnings {
+    fn begin(&self, _: u64, _: &str, _: u64, _: Unit) {}
+    fn update(&self, _: u64, _: u64, _: Option<&str>) {}
+    fn end(&self, _: u64) {}
+    fn warn(&self, text: &str) {
+        self.0.lock().expect("no panic holds the lock").push(text.into());
+    }
+}
+
+fn fixture(archives: &[MadeArchive]) -> Fixture {
+    let served = tempfile::tempdir().expect("a directory");
+    let cache = tempfile::tempdir().expect("a directory");
+    let server = Server::start(served.path());
+    let options = Options {
+        mirrors: vec![server.url()],
+        keyring: Some(served.path().join("keyring.asc")),
+        now_s: ARCHIVE_TIME_S + 10 * DAY_S,
+        sources: "/nonexistent".into(),
+    };
+    let fixture = Fixture { served, cache, server, options, warnings: Arc::default() };
+    fixture.write(archives);
+    fixture
+}
+
+impl Fixture {
+    fn write(&self, archives: &[MadeArchive]) {
+        for archive in archives {
+            archive.write(self.served.path());
+        }
+    }
+
+    fn open_with(&self, selection: &Selection, offline: bool) -> Result<Archive, ArchiveError> {
+        let store = Store::open(self.cache.path()).expect("opens");
+        let downloader = Downloader::new(download::Options {
+            offline,
+            rounds: 1,
+            backoff: Duration::from_millis(1),
+            proxies: false,
+            ..download::Options::default()
+        });
+        let progress = Progress::new(Arc::new(Warnings(self.warnings.clone())));
+        open(selection, &self.options, &store, &downloader, &progress)
+    }
+
+    /// Opens `main` of a suite without pockets.
+    fn open(&self) -> Result<Archive, ArchiveError> {
+        self.open_with(&only("bookworm"), false)
+    }
+
+    /// Returns the text of an error, with the server's URL replaced.
+    fn error(&self) -> String {
+        self.open().expect_err("a refusal").to_string().replace(&self.server.url(), "URL")
+    }
+
+    fn hint(&self) -> String {
+        self.open().expect_err("a refusal").hint().unwrap_or_default()
+    }
+
+    fn requested(&self) -> Vec<String> {
+        let mut paths: Vec<String> = self.server.requests().into_iter().map(|r| r.path).collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn only(suite: &str) -> Selection {
+    Selection { pockets: Vec::new(), ..Selection::new(suite, "amd64") }
+}
+
+fn made() -> MadeArchive {
+    MadeArchive::new("bookworm").add(deb("hello").file("usr/bin/hello", 0o755, "hi\n"))
+}
+
+#[test]
+fn the_indexes_of_all_pockets_come_in_order() {
+    let archives = [
+        made(),
+        MadeArchive::new("bookworm-updates").date_s(ARCHIVE_TIME_S + 5).add(deb("hello").version("1.1")),
+        MadeArchive::new("bookworm-security").date_s(ARCHIVE_TIME_S + 3).field("NotAutomatic", "yes"),
+    ];
+    let fixture = fixture(&archives);
+    let selection = Selection::new("bookworm", "amd64");
+    let archive = fixture.open_with(&selection, false).expect("opens");
+    assert_eq!(archive.time_s, ARCHIVE_TIME_S + 5);
+    let suites: Vec<&str> = archive.indexes.iter().map(|index| index.suite.as_str()).collect();
+    assert_eq!(suites, ["bookworm", "bookworm-updates", "bookworm-security"]);
+    for (index, made) in archive.indexes.iter().zip(&archives) {
+        let text = made.packages("main");
+        assert_eq!(index.text, text.as_bytes());
+        assert_eq!(index.digest, Digest::of(text.as_bytes()));
+        assert_eq!((&*index.component, &*index.architecture), ("main", "amd64"));
+    }
+    assert_eq!(archive.indexes[1].time_s, ARCHIVE_TIME_S + 5);
+    let automatic: Vec<bool> = archive.indexes.iter().map(|index| !index.not_automatic).collect();
+    assert_eq!(automatic, [true, true, false]);
+}
+
+#[test]
+fn an_unchanged_archive_costs_one_request_a_suite() {
+    let fixture = fixture(&[made()]);
+    let first = fixture.open().expect("opens");
+    let digest = first.indexes[0].digest;
+    fixture.server.requests();
+    let second = fixture.open().expect("opens");
+    assert_eq!(second.indexes[0].text, first.indexes[0].text);
+    let requests = fixture.server.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].conditional && requests[0].path == "dists/bookworm/InRelease");
+
+    // A damaged copy of an index is not used but fetched again.
+    let kept = fixture.cache.path().join(format!("indexes/packages/{digest}"));
+    let damaged = vec![b'x'; first.indexes[0].text.len()];
+    fs::write(&kept, damaged).expect("writes");
+    assert_eq!(fixture.open().expect("opens").indexes[0].text, first.indexes[0].text);
+    assert_eq!(fixture.server.requests().len(), 2);
+    assert_eq!(fs::read(&kept).expect("reads"), first.indexes[0].text);
+}
+
+#[test]
+fn a_changed_archive_is_fetched_anew() {
+    let fixture = fixture(&[made()]);
+    fixture.open().expect("opens");
+    let newer = made().date_s(ARCHIVE_TIME_S + DAY_S).add(deb("more"));
+    fixture.write(std::slice::from_ref(&newer));
+    let archive = fixture.open().expect("opens");
+    assert_eq!(archive.indexes[0].text, newer.packages("main").as_bytes());
+    assert_eq!(archive.time_s, ARCHIVE_TIME_S + DAY_S);
+}
+
+#[test]
+fn offline_uses_what_was_fetched_before() {
+    let mut fixture = fixture(&[made().valid_until_s(ARCHIVE_TIME_S + 20 * DAY_S)]);
+    let selection = only("bookworm");
+    let error = fixture.open_with(&selection, true).expect_err("never fetched");
+    assert_eq!(error.to_string(), "cannot open bookworm offline: it was never fetched");
+    assert_eq!(error.hint().as_deref(), Some("run the same once without --offline"));
+    let online = fixture.open().expect("opens");
+    fixture.server.requests();
+    // Neither its age nor the loss of the mirror matters then.
+    fixture.options.now_s += 1000 * DAY_S;
+    fixture.options.mirrors.clear();
+    let offline = fixture.open_with(&selection, true).expect("opens");
+    assert_eq!(offline.indexes[0].text, online.indexes[0].text);
+    assert_eq!(fixture.server.requests(), []);
+    let error = fixture.open().expect_err("no mirror");
+    assert_eq!(
+        error.to_string(),
+        "cannot find a mirror for bookworm: none was given, and the apt sources in /nonexistent name none"
+    );
+}
+
+#[test]
+fn an_archive_in_a_directory_needs_no_network() {
+    let mut fixture = fixture(&[made()]);
+    fixture.options.mirrors = vec![fixture.served.path().display().to_string()];
+    let archive = fixture.open_with(&only("bookworm"), true).expect("opens");
+    assert_eq!(archive.indexes[0].text, made().packages("main").as_bytes());
+}
+
+#[test]
+fn what_is_not_to_be_trusted_is_refused() {
+    let now = ARCHIVE_TIME_S + 10 * DAY_S;
+    let stranger = Key::new(2);
+    let unknown = format!(
+        "no trusted key vouches for it\n  signature by {}: the key is not in the keyring",
+        stranger.fingerprint()
+    );
+    for (archive, reason, hint) in [
+        (made().key(stranger), unknown.as_str(), "for an archive with keys of its own"),
+        (
+            made().valid_until_s(now - DAY_S),
+            "it was valid until 2024-01-10 only, and the clock of this host says 2024-01-11",
+            "if this host's clock is right, the mirror is out of date",
+        ),
+        (made().calling_itself("trixie"), "it is the suite 'trixie' and not 'bookworm'", ""),
+        (made().instead("Date:", "Tade:"), "its Release file is not as it should be: it has no Date", ""),
+        (
+            // The signature's time and the text's are two things.
+            made().instead("01 Jan 2024", "01 Jan 2025"),
+            "it was made on 2025-01-01, but the clock of this host says 2024-01-11",
+            "set this host's clock",
+        ),
+    ] {
+        let fixture = fixture(&[made()]);
+        let keyring = fs::read(fixture.served.path().join("keyring.asc")).expect("reads");
+        fixture.write(&[archive]);
+        fs::write(fixture.served.path().join("keyring.asc"), keyring).expect("writes");
+        assert_eq!(
+            fixture.error(),
+            format!("cannot fetch dists/bookworm/InRelease: {reason}\n  at URL/dists/bookworm/InRelease")
+        );
+        let found = fixture.hint();
+        assert!(found.starts_with(hint) && found.is_empty() == hint.is_empty(), "{found}");
+        let kept = fs::read_dir(fixture.cache.path().join("indexes")).expect("lists").count();
+        assert_eq!(kept, 0, "nothing of it is kept: {reason}");
+    }
+}
+
+#[test]
+fn a_changed_release_file_is_refused() {
+    let fixture = fixture(&[made()]);
+    let path = fixture.served.path().join("dists/bookworm/InRelease");
+    let text = fs::read_to_string(&path).expect("reads");
+    let wrong = "the signature is wrong: the text or the signature was changed";
+    let damaged = "it is not one clear-signed text: it is damaged, or something follows its signature";
+    for (changed, reason) in [
+        (text.replace("Label: Made", "Label: Mode"), wrong),
+        (format!("Label: Made\n{text}"), "it is not one clear-signed text: it does not begin as one"),
+        (format!("{text}\nLabel: Made\n"), damaged),
+        (text[..text.len() / 2].to_owned(), damaged),
+        (String::new(), "it is not one clear-signed text: it does not begin as one"),
+    ] {
+        fs::write(&path, &changed).expect("writes");
+        let error = fixture.error();
+        assert!(error.contains(reason), "{reason}: {error}");
+    }
+}
+
+#[test]
+fn an_older_release_file_is_refused_as_a_replay() {
+    let fixture = fixture(&[made()]);
+    let old = fs::read(fixture.served.path().join("dists/bookworm/InRelease")).expect("reads");
+    fixture.write(&[made().date_s(ARCHIVE_TIME_S + DAY_S).add(deb("fixed"))]);
+    let newest = fixture.open().expect("opens");
+    fs::write(fixture.served.path().join("dists/bookworm/InRelease"), old).expect("writes");
+    assert_eq!(
+        fixture.error(),
+        "cannot fetch dists/bookworm/InRelease: it is of 2024-01-01 00:00 UTC, older than the one of \
+         2024-01-02 00:00 UTC that was fetched before\n  at URL/dists/bookworm/InRelease"
+    );
+    assert!(fixture.hint().starts_with("the mirror is behind"), "{}", fixture.hint());
+    let offline = fixture.open_with(&only("bookworm"), true).expect("opens");
+    assert_eq!(offline.indexes[0].digest, newest.indexes[0].digest);
+}
+
+#[test]
+fn a_mirror_out_of_date_is_passed_over_for_another() {
+    let mut fixture = fixture(&[made().valid_until_s(ARCHIVE_TIME_S + DAY_S)]);
+    let other = tempfile::tempdir().expect("a directory");
+    let newer = made().date_s(ARCHIVE_TIME_S + 9 * DAY_S).valid_until_s(ARCHIVE_TIME_S + 20 * DAY_S);
+    newer.write(other.path());
+    fixture.options.mirrors.push(other.path().display().to_string());
+    assert_eq!(fixture.open().expect("opens").time_s, ARCHIVE_TIME_S + 9 * DAY_S);
+}
+
+#[test]
+fn an_index_that_is_not_the_listed_one_is_refused() {
+    for (fault, reason) in [
+        (Fault::WrongBytes, "its digest is not the expected one"),
+        (Fault::Short(3), "it is 3 bytes long and not "),
+        (Fault::Endless, "it is longer than "),
+        (Fault::Status(404), "it is not there"),
+        (Fault::CutOff(3), "the connection broke off after "),
+    ] {
+        let fixture = fixture(&[made()]);
+        let release = format!("{}/dists/bookworm/InRelease", fixture.server.url());
+        // Everything but the Release file, which comes from a healthy server.
+        let healthy = Server::start(fixture.served.path());
+        let to = Fault::Redirect(release.replace(&fixture.server.url(), &healthy.url()));
+        fixture.server.fault("*", fault.clone());
+        fixture.server.fault("dists/bookworm/InRelease", to);
+        let error = fixture.error();
+        let start = "cannot fetch dists/bookworm/main/binary-amd64/Packages.xz: none of 2 places has it";
+        assert!(error.starts_with(start) && error.contains(reason), "{fault:?}: {error}");
+        assert!(!fixture.cache.path().join("indexes/packages").exists(), "{fault:?}");
+        fixture.server.heal();
+        fixture.open().expect("opens once the mirror is well again");
+    }
+}
+
+#[test]
+fn an_index_is_decompressed_within_the_listed_size_only() {
+    let text = made().packages("main");
+    let line = format!("{} {} main/binary-amd64/Packages\n", Digest::of(text.as_bytes()), text.len());
+    for (what, listed) in [
+        ("smaller", format!("{} {} main/binary-amd64/Packages\n", Digest::of(text.as_bytes()), 10)),
+        (
+            "larger",
+            format!("{} {} main/binary-amd64/Packages\n", Digest::of(text.as_bytes()), text.len() + 1),
+        ),
+        ("another", format!("{} {} main/binary-amd64/Packages\n", Digest::of(b"x"), text.len())),
+    ] {
+        let fixture = fixture(&[made().instead(&line, &listed)]);
+        let error = fixture.error();
+        let start =
+            "cannot use dists/bookworm/main/binary-amd64/Packages.xz: its text is not the listed one\n";
+        assert!(error.starts_with(start), "{what}: {error}");
+        assert!(!fixture.cache.path().join("indexes/packages").exists(), "{what}");
+    }
+}
+
+#[test]
+fn an_archive_may_have_other_forms_of_its_indexes() {
+    let whole = "dists/bookworm/main/binary-amd64";
+    for (archive, path) in [
+        (made().without_by_hash(), format!("{whole}/Packages.xz")),
+        (made().without_by_hash().compressions(&[Compression::Gzip]), format!("{whole}/Packages.gz")),
+        (made().without_by_hash().compressions(&[Compression::None]), format!("{whole}/Packages")),
+        (
+            made().without_by_hash().compressions(&[Compression::None, Compression::Gzip, Compression::Xz]),
+            format!("{whole}/Packages.xz"),
+        ),
+    ] {
+        let text = archive.packages("main");
+        let fixture = fixture(&[archive]);
+        assert_eq!(fixture.open().expect("opens").indexes[0].text, text.as_bytes());
+        assert_eq!(fixture.requested(), ["dists/bookworm/InRelease".to_owned(), path]);
+    }
+    let fixture = fixture(&[made()]);
+    fixture.open().expect("opens");
+    let requested = fixture.requested();
+    assert!(requested[1].starts_with(&format!("{whole}/by-hash/SHA256/")), "{requested:?}");
+}
+
+#[test]
+fn an_index_for_all_architectures_counts_where_it_is_apart() {
+    let all = MadeArchive::new("bookworm").architecture("all").add(deb("data").architecture("all"));
+    let packages = all.packages("main");
+    let listed = {
+        let directory = tempfile::tempdir().expect("a directory");
+        all.write(directory.path());
+        let text = fs::read_to_string(directory.path().join("dists/bookworm/InRelease")).expect("reads");
+        text.lines()
+            .filter(|line| line.contains("/binary-all/"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    for (fields, expected) in [
+        (vec![("Architectures", "amd64 all")], 2),
+        (vec![("Architectures", "amd64 all"), ("No-Support-for-Architecture-all", "Packages")], 1),
+        (vec![("Architectures", "amd64")], 1),
+    ] {
+        let mut native =
+            made().instead("Architectures: amd64\n", "").instead("SHA256:\n", &format!("SHA256:\n{listed}"));
+        for (name, value) in fields.clone() {
+            native = native.field(name, value);
+        }
+        let fixture = fixture(&[all.clone(), native.clone()]);
+        let archive = fixture.open().expect("opens");
+        assert_eq!(archive.indexes.len(), expected, "{fields:?}");
+        let apart = archive.indexes.iter().find(|index| index.architecture == "all");
+        assert_eq!(apart.map(|index| index.text == packages.as_bytes()), (expected == 2).then_some(true));
+    }
+}
+
+#[test]
+fn a_component_must_be_in_the_suite_but_not_in_its_pockets() {
+    let fixture = fixture(&[made().add_to("contrib", deb("extra")), MadeArchive::new("bookworm-updates")]);
+    let components = vec!["main".to_owned(), "contrib".to_owned()];
+    let pockets = vec!["updates".to_owned()];
+    let selection = Selection { pockets, components, ..only("bookworm") };
+    let archive = fixture.open_with(&selection, false).expect("opens");
+    let found: Vec<(&str, &str)> =
+        archive.indexes.iter().map(|index| (index.suite.as_str(), index.component.as_str())).collect();
+    assert_eq!(found, [("bookworm", "main"), ("bookworm", "contrib"), ("bookworm-updates", "main")]);
+    let warnings = fixture.warnings.lock().expect("no panic holds the lock").clone();
+    assert_eq!(warnings, ["bookworm-updates has no component contrib for amd64"]);
+
+    let error = |selection: Selection| fixture.open_with(&selection, false).expect_err("missing").to_string();
+    let components = vec!["non-free".to_owned()];
+    assert_eq!(
+        error(Selection { components, ..only("bookworm") }),
+        "bookworm has no component 'non-free' for amd64"
+    );
+    let arm = Selection { architecture: "arm64".into(), ..only("bookworm") };
+    assert_eq!(error(arm), "bookworm has no component 'main' for arm64");
+    let up = "'..' cannot be the name of a suite, component or architecture";
+    assert_eq!(error(only("..")), up);
+    assert_eq!(error(Selection { components: vec!["main/../x".into()], ..only("bookworm") }), up);
+    assert_eq!(
+        fixture.open_with(&only("sid"), false).expect_err("missing").to_string().lines().next(),
+        Some("cannot fetch dists/sid/InRelease: it is not there")
+    );
+}
+
+#[test]
+fn security_updates_are_looked_for_beside_debian_first() {
+    let mut fixture = fixture(&[]);
+    made().write(&fixture.served.path().join("debian"));
+    let updates = MadeArchive::new("bookworm-security").add(deb("fixed"));
+    let written = updates.write(&fixture.served.path().join("debian-security"));
+    fixture.options.keyring = Some(written.keyring);
+    fixture.options.mirrors = vec![format!("{}/debian/", fixture.server.url())];
+    let selection = Selection { pockets: vec!["security".into()], ..only("bookworm") };
+    let archive = fixture.open_with(&selection, false).expect("opens");
+    assert_eq!(archive.indexes[1].text, updates.packages("main").as_bytes());
+}
+
+#[test]
+fn what_other_keys_vouch_for_is_another_archive() {
+    let mut fixture = fixture(&[made().date_s(ARCHIVE_TIME_S + DAY_S)]);
+    fixture.open().expect("opens");
+    let other = tempfile::tempdir().expect("a directory");
+    let older = made().key(Key::new(7)).add(deb("other"));
+    fixture.options.keyring = Some(older.write(other.path()).keyring);
+    fixture.options.mirrors = vec![other.path().display().to_string()];
+    let archive = fixture.open().expect("no replay, since it is not the same archive");
+    assert_eq!(archive.indexes[0].text, older.packages("main").as_bytes());
+}
+
+#[test]
+fn a_kept_release_file_that_was_damaged_is_fetched_anew() {
+    let fixture = fixture(&[made()]);
+    fixture.open().expect("opens");
+    let names = fs::read_dir(fixture.cache.path().join("indexes")).expect("lists").flatten();
+    let kept: PathBuf =
+        names.map(|entry| entry.path().join("bookworm")).find(|path| path.exists()).expect("kept");
+    for damaged in [&b""[..], b"url x\n\n", b"\xff\xff\n\n", b"url a\netag b\nmodified c\n\nSuite: evil\n"] {
+        fs::write(&kept, damaged).expect("writes");
+        fixture.open().expect("opens");
+        assert!(fs::metadata(&kept).expect("is there").len() > 100);
+    }
+    assert!(Path::new(&kept).exists());
+}

@@ -1,1 +1,193 @@
+//! .debs of a lock, from made archives.
 
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    archive,
+    download::{self},
+    formats::digest::Digest,
+    resolve::{Request, Resolution},
+    testing::{self, MadeArchive, Server, deb},
+};
+
+struct Fixture {
+    served: tempfile::TempDir,
+    cache: tempfile::TempDir,
+    server: Server,
+    lock: Lock,
+}
+
+/// An archive with three packages, one of them a security update, and the lock of them all.
+fn fixture() -> Fixture {
+    let served = tempfile::tempdir().expect("a directory");
+    let mut packages = Vec::new();
+    for (suite, name) in [("bookworm", "one"), ("bookworm", "two"), ("bookworm-security", "three")] {
+        let deb = deb(name).version("1:2.0-1").file("usr/bin/x", 0o755, name);
+        let made = MadeArchive::new(suite).add(deb.clone());
+        made.write(served.path());
+        let bytes = deb.build();
+        packages.push(LockedPackage {
+            name: name.into(),
+            version: "1:2.0-1".into(),
+            architecture: "amd64".into(),
+            suite: suite.into(),
+            path: made.path("main", &deb),
+            size_bytes: bytes.len() as u64,
+            digest: Digest::of(&bytes),
+            because: String::new(),
+        });
+    }
+    let empty = Lock::new("bookworm", "amd64", 0, &Request::default(), Vec::new(), &Resolution::default());
+    let server = Server::start(served.path());
+    let cache = tempfile::tempdir().expect("a directory");
+    Fixture { served, cache, server, lock: Lock { packages, ..empty } }
+}
+
+impl Fixture {
+    fn fetch_from(&self, mirrors: &[String], offline: bool) -> Result<Fetched, FetchError> {
+        let options = archive::Options {
+            mirrors: mirrors.to_vec(),
+            sources: "/nonexistent".into(),
+            ..archive::Options::default()
+        };
+        let mirrors = Mirrors::for_lock(&self.lock, &options).expect("mirrors");
+        let store = Store::open(self.cache.path()).expect("opens");
+        let downloader = Downloader::new(download::Options {
+            rounds: 1,
+            backoff: Duration::from_millis(1),
+            proxies: false,
+            offline,
+            ..download::Options::default()
+        });
+        fetch(&self.lock, &mirrors, &store, &downloader, &Progress::silent())
+    }
+
+    fn fetch(&self) -> Result<Fetched, FetchError> {
+        self.fetch_from(&[self.server.url()], false)
+    }
+
+    /// Returns the error's text and hint.
+    fn refusal(&self) -> (String, String) {
+        let error = self.fetch().expect_err("a refusal");
+        let text = error.to_string().replace(&self.server.url(), "URL");
+        (text, error.hint().unwrap_or_default())
+    }
+}
+
+#[test]
+fn every_package_is_fetched_once() {
+    let fixture = fixture();
+    let first = fixture.fetch().expect("fetches");
+    let names: Vec<&str> = first.debs.iter().map(|deb| deb.package.name.as_str()).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+    let sizes: u64 = fixture.lock.packages.iter().map(|package| package.size_bytes).sum();
+    assert_eq!(first.fetched_bytes, sizes);
+    for deb in &first.debs {
+        let digest = Digest::of(&fs::read(&deb.path).expect("is there"));
+        assert_eq!(digest, deb.package.digest);
+    }
+    assert_eq!(fixture.server.requests().len(), 3);
+    assert_eq!(fixture.fetch().expect("fetches").fetched_bytes, 0);
+    assert_eq!(fixture.fetch_from(&[], true).expect("needs no mirror").fetched_bytes, 0);
+    assert_eq!(fixture.server.requests(), []);
+
+    // What a kill or a full disk of the past left short is not taken for the package.
+    fs::write(&first.debs[1].path, "short").expect("writes");
+    assert_eq!(fixture.fetch().expect("fetches").fetched_bytes, first.debs[1].package.size_bytes);
+    assert_eq!(Digest::of(&fs::read(&first.debs[1].path).expect("reads")), first.debs[1].package.digest);
+}
+
+#[test]
+fn a_package_that_left_the_archive_is_named_with_the_way_out() {
+    let fixture = fixture();
+    fs::remove_file(fixture.served.path().join(&fixture.lock.packages[1].path)).expect("removes");
+    assert_eq!(
+        fixture.refusal(),
+        (
+            "cannot fetch two 1:2.0-1: it is not there\n  at URL/pool/main/t/two/two_2.0-1_amd64.deb".into(),
+            "the archive has moved on, or the mirror lacks it; to lock what there is now, run \
+             `tinyroot lock RECIPE --update two`"
+                .into()
+        )
+    );
+    fs::remove_file(fixture.served.path().join(&fixture.lock.packages[2].path)).expect("removes");
+    fs::remove_dir_all(fixture.cache.path()).expect("removes");
+    let (text, hint) = fixture.refusal();
+    assert_eq!(
+        text,
+        "cannot fetch 2 of 3 packages\
+         \n  two 1:2.0-1: it is not there\n    at URL/pool/main/t/two/two_2.0-1_amd64.deb\
+         \n  three 1:2.0-1: it is not there\n    at URL/pool/updates/main/t/three/three_2.0-1_amd64.deb"
+    );
+    assert!(hint.ends_with("--update two --update three`"), "{hint}");
+    // The rest is not fetched twice.
+    fixture.server.requests();
+    fixture.refusal();
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[test]
+fn a_package_with_other_bytes_is_refused() {
+    let fixture = fixture();
+    let one = fixture.lock.packages[0].clone();
+    fixture.server.fault(&one.path, testing::Fault::WrongBytes);
+    let mut forged = fs::read(fixture.served.path().join(&one.path)).expect("reads");
+    forged[0] ^= 1;
+    let (text, hint) = fixture.refusal();
+    assert_eq!(
+        text,
+        format!(
+            "cannot fetch one 1:2.0-1: its digest is not the expected one\n  expected sha256 {}\n  \
+             found    sha256 {}\n  at URL/{}",
+            one.digest,
+            Digest::of(&forged),
+            one.path
+        )
+    );
+    assert!(hint.starts_with("the mirror has other bytes under this name"), "{hint}");
+    assert!(!Store::open(fixture.cache.path()).expect("opens").deb_path(&one.digest).exists());
+    fixture.server.heal();
+    fixture.fetch().expect("fetches once the mirror is well again");
+}
+
+#[test]
+fn another_mirror_helps() {
+    let fixture = fixture();
+    let whole = format!("file:{}", fixture.served.path().display());
+    for fault in [testing::Fault::Status(404), testing::Fault::Short(9), testing::Fault::WrongBytes] {
+        fixture.server.fault("*", fault);
+        fixture.fetch_from(&[fixture.server.url(), whole.clone()], false).expect("fetches");
+        fs::remove_dir_all(fixture.cache.path()).expect("removes");
+    }
+}
+
+#[test]
+fn without_mirror_or_network_it_says_so() {
+    let fixture = fixture();
+    let error = fixture.fetch_from(&[], false).expect_err("no mirror");
+    assert_eq!(
+        error.to_string().lines().nth(1),
+        Some("  one 1:2.0-1: there is no place to fetch it from"),
+        "{error}"
+    );
+    assert!(error.hint().expect("a hint").starts_with("name a mirror with --mirror URL"));
+    let error = fixture.fetch_from(&[fixture.server.url()], true).expect_err("offline");
+    assert_eq!(
+        error.to_string(),
+        "cannot fetch 3 of 3 packages\n  one 1:2.0-1 offline\n  two 1:2.0-1 offline\n  three 1:2.0-1 offline"
+    );
+    assert_eq!(error.hint().as_deref(), Some("run the same once without --offline"));
+}
+
+#[test]
+fn a_path_of_a_lock_cannot_leave_the_mirror() {
+    let mut fixture = fixture();
+    fixture.lock.packages.truncate(1);
+    for path in ["../../etc/passwd", "/etc/passwd", "pool/../../x.deb", "pool//x.deb", ""] {
+        fixture.lock.packages[0].path = path.into();
+        let (text, _) = fixture.refusal();
+        assert_eq!(text, "cannot fetch one 1:2.0-1: there is no place to fetch it from", "{path}");
+    }
+    assert_eq!(fixture.server.requests(), []);
+}
