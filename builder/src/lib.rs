@@ -7,6 +7,7 @@ pub mod archive;
 pub mod artifact;
 pub mod assemble;
 pub mod cli;
+pub mod configure;
 pub mod download;
 pub mod exercise;
 pub mod fetch;

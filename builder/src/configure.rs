@@ -1,0 +1,309 @@
+//! Runs maintainer scripts, so that a root is as a machine's that was installed with it.
+//!
+//! Comes in: packages' trees and their assembly. Goes out: the tree that dpkg leaves. The Essential packages are laid
+//! down, the root's own dpkg then installs them and after them the rest, inside the sandbox: no network, no host path, no
+//! service started. What differs from the assembled tree is kept in the store as a layer, by the packages' digests; a
+//! second run with the same packages runs nothing.
+//!
+//! It never changes an assembled path's time without need: what scripts or dpkg touched gets the newest time that is in
+//! the packages, so no clock shows.
+
+mod clean;
+mod follow;
+mod script;
+
+use std::{io, path::Path};
+
+use crate::{
+    assemble::{self, AssembleError, Assembled, Owners},
+    formats::digest::Digest,
+    layer::{self, Layer},
+    lock::Lock,
+    progress::{Progress, Unit},
+    render::{self, RenderError, RenderOptions},
+    sandbox::{Bind, Devices, Ids, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way},
+    store::{BundleWriter, Store, StoreError},
+    tree::Tree,
+    unpack::{Unpacked, UnpackedPackage},
+};
+
+/// What changes when this stage comes to other results from the same packages: part of the layer's key.
+const FORMAT: &str = "configured layer 1";
+
+/// A root that is configured.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// What lies where. What only this run made (logs, locks, what machines differ in) is not there.
+    pub tree: Tree,
+    /// From which package; diversions are seen to. What scripts made belongs to none.
+    pub owners: Owners,
+    /// The newest time in the packages, no later than the lock's; nothing in the tree is newer.
+    pub epoch_s: i64,
+    /// Whether the tree came out of the store.
+    pub cached: bool,
+}
+
+/// Packages that could not be configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// A maintainer script failed.
+    #[error("cannot configure {package}: {reason}{}", follow::quoted(output))]
+    Script {
+        /// Whose.
+        package: String,
+        /// In dpkg's words: which script, and how it ended.
+        reason: String,
+        /// The last lines that were written before.
+        output: Vec<String>,
+    },
+    /// dpkg itself failed.
+    #[error("cannot configure the root: dpkg ended with {exit}{}", follow::quoted(output))]
+    Dpkg {
+        /// How the run ended.
+        exit: crate::sandbox::Exit,
+        /// The last lines that were written before.
+        output: Vec<String>,
+    },
+    /// The packages bring no dpkg.
+    #[error("cannot configure a root without {0}: the set of packages lacks it")]
+    Lacks(&'static str),
+    /// The Essential packages do not fit together.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// No sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A root could not be laid down or read back.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The store cannot hold the result.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the sandbox said could not be read, or the scratch directory not be used.
+    #[error("cannot {operation}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl ConfigureError {
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            ConfigureError::Sandbox(error) => error.hint(),
+            ConfigureError::Lacks(_) => Some("let the recipe install the Essential packages as well"),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the configured root of packages: from the store if it is there, else by running their scripts, in the most
+/// faithful way that the host allows (`TINYROOT_WAY` names another).
+///
+/// # Errors
+/// [`ConfigureError`]; [`ConfigureError::Script`] names package and script.
+pub fn configure(
+    unpacked: &Unpacked,
+    assembled: &Assembled,
+    lock: &Lock,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Configured, ConfigureError> {
+    let epoch_s = newest_time_s(unpacked).min(lock.time_s);
+    let way = best_way()?;
+    let key = key(unpacked, epoch_s, way);
+    let (tree, cached) = match store.load_bundle("layer", &key) {
+        Some((layer, _)) => (Layer::from_tree(layer).apply(&assembled.tree), true),
+        None => {
+            let mut bundle = store.begin_bundle("layer", &key)?;
+            let run = Run { unpacked, assembled, store, progress, epoch_s, way };
+            let tree = run.tree(&mut bundle)?;
+            bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
+            (tree, false)
+        }
+    };
+    let mut owners = assembled.owners.clone();
+    for diversion in clean::diversions(&tree, store)? {
+        owners.divert(&diversion.from, &diversion.to, diversion.by.as_deref());
+    }
+    Ok(Configured { tree, owners, epoch_s, cached })
+}
+
+/// Returns the newest time that a file of the packages has.
+fn newest_time_s(unpacked: &Unpacked) -> i64 {
+    let entries = unpacked.packages.iter().flat_map(|package| package.tree.iter());
+    entries.map(|(_, entry)| entry.mtime_s).max().unwrap_or(0)
+}
+
+/// Names a layer by all that it depends on. Ways differ in owners only, but they do differ.
+fn key(unpacked: &Unpacked, epoch_s: i64, way: Way) -> String {
+    let owners = if way == Way::Single { "owners unknown" } else { "owners known" };
+    let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
+    for package in &unpacked.packages {
+        text += &format!("{}\n", package.locked.digest);
+    }
+    Digest::of(text.as_bytes()).to_string()
+}
+
+/// One run of maintainer scripts.
+struct Run<'a> {
+    unpacked: &'a Unpacked,
+    assembled: &'a Assembled,
+    store: &'a Store,
+    progress: &'a Progress,
+    epoch_s: i64,
+    way: Way,
+}
+
+impl Run<'_> {
+    fn tree(&self, bundle: &mut BundleWriter<'_>) -> Result<Tree, ConfigureError> {
+        let scratch = self.store.scratch("configure-")?;
+        let root = scratch.path().join("root");
+        let result = self.tree_in(scratch.path(), &root, bundle);
+        clean::make_removable(&root);
+        result
+    }
+
+    fn tree_in(
+        &self,
+        scratch: &Path,
+        root: &Path,
+        bundle: &mut BundleWriter<'_>,
+    ) -> Result<Tree, ConfigureError> {
+        let failed = |operation| move |source| ConfigureError::Io { operation, source };
+        let order = assemble::order(&self.unpacked.packages);
+        let essential = assemble::essential(&self.unpacked.packages);
+        let base = self.base(&essential)?;
+        render::render(&base, self.store, root, RenderOptions::default())?;
+        // By the file system's own clock, which may not be ours.
+        let started = scratch.join("started");
+        std::fs::write(&started, "").map_err(failed("write to the scratch directory"))?;
+        let started_s = mtime_s(&started).map_err(failed("read the scratch directory"))?;
+
+        let paths =
+            |indexes: &[usize]| indexes.iter().map(|i| self.inside(&self.unpacked.packages[*i])).collect();
+        let rest: Vec<usize> = order.into_iter().filter(|index| !essential.contains(index)).collect();
+        let text = script::configure(&paths(&essential), &paths(&rest), &base);
+        let script = scratch.join("configure");
+        std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
+
+        let mut sandbox = self.sandbox(root, "/tmp/configure");
+        sandbox.binds.push(Bind::read_only(self.store.root().join("packs"), "/tmp/packs"));
+        sandbox.binds.push(Bind::read_only(&script, "/tmp/configure"));
+        self.follow(&sandbox)?;
+
+        let owners = match self.way {
+            Way::Subordinate => self.take_back_owners(root, scratch)?,
+            Way::Root | Way::Single => Vec::new(),
+        };
+        let task = self.progress.task("reading the configured root", 0, Unit::Items);
+        let ids = |uid, gid| if self.way == Way::Root { (uid, gid) } else { (0, 0) };
+        let mut tree = render::scan(root, bundle, &self.unpacked.contents(), &ids)?;
+        drop(task);
+        match self.way {
+            Way::Root => {}
+            Way::Subordinate => clean::set_owners(&mut tree, &owners),
+            Way::Single => clean::guess_owners(&mut tree, &self.assembled.tree),
+        }
+        let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;
+        clean::clean(&mut tree, empty);
+        clean::set_times(&mut tree, &self.assembled.tree, started_s, self.epoch_s);
+        Ok(tree)
+    }
+
+    /// What is there before dpkg first runs: the Essential packages, plainly laid down, and an empty database.
+    fn base(&self, essential: &[usize]) -> Result<Tree, ConfigureError> {
+        let packages = essential.iter().map(|index| self.unpacked.packages[*index].clone()).collect();
+        let mut tree = assemble::assemble(&Unpacked { packages })?.tree;
+        for (path, name) in [("usr/bin/dpkg", "dpkg"), ("usr/bin/sh", "a shell"), ("usr/bin/mv", "coreutils")]
+        {
+            if tree.resolve(path.as_bytes(), |_| {}).is_none() {
+                return Err(ConfigureError::Lacks(name));
+            }
+        }
+        script::add_database(&mut tree, self.store, self.architecture(), self.epoch_s);
+        Ok(tree)
+    }
+
+    /// The architecture that dpkg is of.
+    fn architecture(&self) -> &str {
+        self.unpacked.get("dpkg").map_or("amd64", |dpkg| &dpkg.locked.architecture)
+    }
+
+    /// The path of a .deb inside the sandbox.
+    fn inside(&self, package: &UnpackedPackage) -> String {
+        format!("/tmp/packs/{}", package.path.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// A sandbox in which a script of the root's own shell runs as root.
+    fn sandbox(&self, root: &Path, script: &str) -> Sandbox {
+        let root = Root::Directory { path: root.into(), writable: true };
+        let mut sandbox = Sandbox::new(root, Ids::RootLike(self.way), ["/bin/sh", script]);
+        sandbox.devices = Devices::Terminals;
+        sandbox.proc = true;
+        sandbox.hostname = "localhost".into();
+        sandbox.tmpfs = vec![
+            Tmpfs::new("/tmp", 0o1777, 2 << 30),
+            Tmpfs::new("/run", 0o755, 256 << 20),
+            Tmpfs::new("/dev/shm", 0o1777, 256 << 20),
+        ];
+        let epoch = self.epoch_s.to_string();
+        let variables = [
+            ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("HOME", "/root"),
+            ("LC_ALL", "C.UTF-8"),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("PYTHONHASHSEED", "0"),
+            ("SOURCE_DATE_EPOCH", &epoch),
+            ("TZ", "UTC"),
+        ];
+        for (name, value) in variables {
+            sandbox.set_env(name, value);
+        }
+        sandbox
+    }
+
+    /// Runs the script to its end and tells how far it is.
+    fn follow(&self, sandbox: &Sandbox) -> Result<(), ConfigureError> {
+        let total = 2 * self.unpacked.packages.len() as u64;
+        let task = self.progress.task("configuring packages", total, Unit::Items);
+        let running = sandbox.start()?;
+        let mut follower = follow::Follower::new(&task, self.progress);
+        let output = running.take_output().expect("nobody else has it");
+        follower
+            .read(output)
+            .map_err(|source| ConfigureError::Io { operation: "read what dpkg writes", source })?;
+        follower.conclude(running.wait())
+    }
+
+    /// Gives every file of the root to the caller, who could otherwise neither read nor remove those of subordinate ids,
+    /// and returns whose they were.
+    fn take_back_owners(&self, root: &Path, scratch: &Path) -> Result<Vec<clean::Owned>, ConfigureError> {
+        let failed = |operation| move |source| ConfigureError::Io { operation, source };
+        let script = scratch.join("owners");
+        std::fs::write(&script, script::TAKE_BACK_OWNERS)
+            .map_err(failed("write to the scratch directory"))?;
+        let mut sandbox = self.sandbox(root, "/tmp/owners");
+        sandbox.binds.push(Bind::read_only(&script, "/tmp/owners"));
+        let running: Running = sandbox.start()?;
+        let mut output = Vec::new();
+        let mut pipe = running.take_output().expect("nobody else has it");
+        io::Read::read_to_end(&mut pipe, &mut output).map_err(failed("read the owners of files"))?;
+        match running.wait() {
+            exit if exit.success() => Ok(clean::parse_owned(&output)),
+            exit => {
+                let output = String::from_utf8_lossy(&output).lines().map(str::to_owned).collect();
+                Err(ConfigureError::Dpkg { exit, output })
+            }
+        }
+    }
+}
+
+fn mtime_s(path: &Path) -> io::Result<i64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(path)?.mtime())
+}

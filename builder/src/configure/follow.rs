@@ -1,0 +1,146 @@
+//! What dpkg says while it works: how far it is, and why it failed.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, BufReader, Read},
+};
+
+use super::ConfigureError;
+use crate::{
+    progress::{Progress, Task},
+    sandbox::Exit,
+};
+
+/// How many lines of output an error shows.
+const LAST_LINES: usize = 20;
+
+/// Reads the output of dpkg, which mixes that of scripts with its own status lines (`dpkg(1)`, `--status-fd`).
+pub(super) struct Follower<'a> {
+    task: &'a Task,
+    progress: &'a Progress,
+    last: VecDeque<String>,
+    /// Package and reason of the first error.
+    fault: Option<(String, String, Vec<String>)>,
+}
+
+/// A status line.
+#[derive(Debug, PartialEq, Eq)]
+enum Status<'a> {
+    Unpacking(&'a str),
+    Configuring(&'a str),
+    Failed { package: &'a str, reason: &'a str },
+    Other,
+}
+
+/// Reads a status line; `None` for what is none.
+fn status(line: &str) -> Option<Status<'_>> {
+    if let Some(rest) = line.strip_prefix("processing: ") {
+        return Some(match rest.split_once(": ") {
+            Some(("install", package)) => Status::Unpacking(package),
+            Some(("configure", package)) => Status::Configuring(package),
+            _ => Status::Other,
+        });
+    }
+    let (package, state) = line.strip_prefix("status: ")?.split_once(": ")?;
+    Some(match state.strip_prefix("error : ").or_else(|| state.strip_prefix("error: ")) {
+        Some(reason) => Status::Failed { package: package.trim_end(), reason },
+        None => Status::Other,
+    })
+}
+
+impl<'a> Follower<'a> {
+    pub fn new(task: &'a Task, progress: &'a Progress) -> Self {
+        Follower { task, progress, last: VecDeque::new(), fault: None }
+    }
+
+    /// Reads to the end.
+    pub fn read(&mut self, output: impl Read) -> io::Result<()> {
+        let mut reader = BufReader::new(output);
+        let mut bytes = Vec::new();
+        while reader.read_until(b'\n', &mut bytes)? > 0 {
+            self.line(String::from_utf8_lossy(&bytes).trim_end());
+            bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str) {
+        match status(line) {
+            Some(Status::Unpacking(package)) => {
+                self.task.now(&format!("unpacking {package}"));
+                self.task.add(1);
+            }
+            Some(Status::Configuring(package)) => {
+                self.task.now(package);
+                self.task.add(1);
+            }
+            Some(Status::Failed { package, reason }) => {
+                if self.fault.is_none() {
+                    let last = self.last.iter().cloned().collect();
+                    self.fault = Some((package.to_owned(), reason.to_owned(), last));
+                }
+            }
+            Some(Status::Other) => {}
+            None => {
+                self.progress.detail(line);
+                if self.last.len() == LAST_LINES {
+                    self.last.pop_front();
+                }
+                self.last.push_back(line.to_owned());
+            }
+        }
+    }
+
+    /// Says how it went.
+    pub fn conclude(self, exit: Exit) -> Result<(), ConfigureError> {
+        match self.fault {
+            _ if exit.success() => Ok(()),
+            Some((package, reason, output)) => Err(ConfigureError::Script { package, reason, output }),
+            None => Err(ConfigureError::Dpkg { exit, output: self.last.into() }),
+        }
+    }
+}
+
+/// Output as an error shows it: indented below the first line.
+pub(super) fn quoted(lines: &[String]) -> String {
+    lines.iter().filter(|line| !line.is_empty()).map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_script_is_named_with_what_it_said() {
+        let progress = Progress::silent();
+        let task = progress.task("configuring packages", 2, crate::progress::Unit::Items);
+        let mut follower = Follower::new(&task, &progress);
+        let output = "processing: install: hello\nstatus: hello: half-installed\nUnpacking hello (1.0) ...\n\
+                      processing: configure: hello\nSetting up hello (1.0) ...\nhello: no such user\n\
+                      dpkg: error processing package hello (--configure):\n\
+                      status: hello : error : installed hello package post-installation script subprocess returned \
+                      error exit status 1\nErrors were encountered while processing:\n hello\n";
+        follower.read(output.as_bytes()).expect("reads");
+        let error = follower.conclude(Exit::Code(1)).expect_err("has failed").to_string();
+        assert_eq!(
+            error,
+            "cannot configure hello: installed hello package post-installation script subprocess returned error exit \
+             status 1\n  Unpacking hello (1.0) ...\n  Setting up hello (1.0) ...\n  hello: no such user\n  \
+             dpkg: error processing package hello (--configure):"
+        );
+    }
+
+    #[test]
+    fn status_lines_are_told_from_output() {
+        let rows = [
+            ("processing: install: libc6", Some(Status::Unpacking("libc6"))),
+            ("processing: configure: libc6", Some(Status::Configuring("libc6"))),
+            ("processing: trigproc: libc-bin", Some(Status::Other)),
+            ("status: libc6: installed", Some(Status::Other)),
+            ("Setting up libc6 ...", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(status(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The scripts that run inside, and the state that they start from.
+
+use std::fmt::Write;
+
+use crate::{
+    store::Store,
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+/// dpkg's own files that must be there before it runs, empty; and what must not.
+const DATABASE_DIRECTORIES: [&str; 5] = [
+    "var/lib/dpkg/alternatives",
+    "var/lib/dpkg/info",
+    "var/lib/dpkg/parts",
+    "var/lib/dpkg/triggers",
+    "var/lib/dpkg/updates",
+];
+
+/// Adds dpkg's empty database to a tree (`dpkg(1)`, FILES).
+pub(super) fn add_database(tree: &mut Tree, store: &Store, architecture: &str, mtime_s: i64) {
+    for directory in DATABASE_DIRECTORIES {
+        let path = TreePath::new(directory.as_bytes()).expect("a plain path");
+        if tree.get(directory.as_bytes()).is_none() {
+            tree.insert(path, Entry::directory(mtime_s));
+        }
+    }
+    let architecture = format!("{architecture}\n");
+    for (path, text) in [
+        ("var/lib/dpkg/arch", &*architecture),
+        ("var/lib/dpkg/available", ""),
+        ("var/lib/dpkg/diversions", ""),
+        ("var/lib/dpkg/info/format", "1\n"),
+        ("var/lib/dpkg/statoverride", ""),
+        ("var/lib/dpkg/status", ""),
+    ] {
+        let digest = store.put(text);
+        let path = TreePath::new(path.as_bytes()).expect("a plain path");
+        tree.insert(path, Entry::file(digest, text.len() as u64, 0o644, mtime_s));
+    }
+    tree.add_parents(mtime_s);
+}
+
+/// Returns the script that installs everything: the Essential packages in one call, then, with services forbidden, the
+/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured).
+pub(super) fn configure(essential: &Vec<String>, rest: &Vec<String>, base: &Tree) -> String {
+    let mut text = String::from("set -e\numask 022\n");
+    // Rendered files belong to whoever rendered them. A new owner clears setuid and setgid, so modes come after.
+    for (path, entry) in base.iter() {
+        if (entry.uid, entry.gid) == (0, 0) {
+            continue;
+        }
+        let path = quoted(path);
+        let _ = writeln!(text, "chown -h {}:{} {path}", entry.uid, entry.gid);
+        if !matches!(entry.kind, Kind::Symlink { .. }) {
+            let _ = writeln!(text, "chmod {:o} {path}", entry.mode);
+        }
+    }
+    text += START;
+    let _ = writeln!(text, "run --force-depends --install {}", essential.join(" "));
+    text += FORBID_SERVICES;
+    if !rest.is_empty() {
+        let _ = writeln!(text, "run --force-depends --unpack {}", rest.join(" "));
+    }
+    text += FINISH;
+    text
+}
+
+/// A path as one word of the shell.
+fn quoted(path: &TreePath) -> String {
+    let text = String::from_utf8_lossy(path.as_bytes()).into_owned();
+    format!("'/{}'", text.replace('\'', r"'\''"))
+}
+
+/// `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
+const START: &str = "run() {
+    dpkg --status-fd 1 --force-unsafe-io --force-confdef --force-confold \"$@\"
+}
+";
+
+/// The two places that everything goes through that starts a service (`invoke-rc.d(8)`; old scripts call the other).
+/// Only now: dpkg has just unpacked its own `start-stop-daemon`.
+const FORBID_SERVICES: &str = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+mv /usr/sbin/start-stop-daemon /usr/sbin/start-stop-daemon.REAL
+printf '#!/bin/sh\\nexit 0\\n' > /usr/sbin/start-stop-daemon
+chmod 755 /usr/sbin/start-stop-daemon
+";
+
+const FINISH: &str = "run --configure -a
+mv /usr/sbin/start-stop-daemon.REAL /usr/sbin/start-stop-daemon
+rm /usr/sbin/policy-rc.d
+";
+
+/// Prints owner, group, mode and path of all that is not 0:0, each ended by NUL, and makes it 0:0.
+pub(super) const TAKE_BACK_OWNERS: &str = r#"set -e
+find / -xdev ! \( -uid 0 -gid 0 \) -printf '%U %G %m %p\0'
+find / -xdev ! \( -uid 0 -gid 0 \) ! -type l -printf 'chmod %m %p\0' > /tmp/modes
+find / -xdev ! \( -uid 0 -gid 0 \) -exec chown -h 0:0 '{}' +
+xargs -0 -r -n 1 sh -c 'line="$0"; line="${line#chmod }"; chmod "${line%% *}" "${line#* }"' < /tmp/modes
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_gives_owners_back_before_dpkg_runs() {
+        let mut base = Tree::new();
+        let mut mail = Entry::new(Kind::Directory, 0o2775, 0);
+        mail.gid = 8;
+        base.insert(TreePath::new(b"var/it's").expect("good"), mail);
+        base.insert(TreePath::new(b"var/x").expect("good"), Entry::directory(0));
+        let text = configure(&vec!["/tmp/packs/a".into()], &vec![], &base);
+        let begin = "set -e\numask 022\nchown -h 0:8 '/var/it'\\''s'\nchmod 2775 '/var/it'\\''s'\nrun() {\n";
+        assert!(text.starts_with(begin), "{text}");
+        assert!(text.contains("run --force-depends --install /tmp/packs/a\n"), "{text}");
+        assert!(!text.contains("--unpack"), "{text}");
+        assert!(text.ends_with("rm /usr/sbin/policy-rc.d\n"), "{text}");
+    }
+}

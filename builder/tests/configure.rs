@@ -1,0 +1,89 @@
+//! Configures real packages: those in the directory that `TINYROOT_TEST_DEBS` names (`apt-get download` fills one). They
+//! must include the Essential ones and all that they depend on. Without it there is nothing to run.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+
+use tinyroot::{
+    assemble, configure,
+    fetch::{Fetched, FetchedDeb},
+    formats::digest::Digest,
+    lock::{Lock, LockedPackage},
+    progress::Progress,
+    sandbox,
+    store::Store,
+    unpack,
+};
+
+fn locked(path: &Path) -> LockedPackage {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name").replace("%3a", ":");
+    let words: Vec<&str> = name.trim_end_matches(".deb").split('_').collect();
+    let file = fs::File::open(path).expect("opens");
+    let (digest, size_bytes) = Digest::of_reader(file).expect("reads");
+    LockedPackage {
+        name: words[0].into(),
+        version: words[1].into(),
+        architecture: words[2].into(),
+        suite: "bookworm".into(),
+        path: format!("pool/{name}"),
+        size_bytes,
+        digest,
+        because: String::new(),
+    }
+}
+
+#[test]
+fn real_packages_are_configured_once() {
+    let Some(debs) = std::env::var_os("TINYROOT_TEST_DEBS") else {
+        eprintln!("skipped: TINYROOT_TEST_DEBS names no directory of .debs");
+        return;
+    };
+    sandbox::set_program(env!("CARGO_BIN_EXE_tinyroot"));
+    let mut files: Vec<_> = fs::read_dir(debs).expect("lists").map(|e| e.expect("lists").path()).collect();
+    files.sort();
+    let debs: Vec<FetchedDeb> = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "deb"))
+        .map(|path| FetchedDeb { package: locked(&path), path })
+        .collect();
+    let lock = Lock {
+        suite: "bookworm".into(),
+        architecture: "amd64".into(),
+        time_s: 1_800_000_000,
+        request: Default::default(),
+        indexes: Vec::new(),
+        packages: debs.iter().map(|d| d.package.clone()).collect(),
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).expect("opens");
+    let progress = Progress::silent();
+    let fetched = Fetched { debs, fetched_bytes: 0 };
+    let start = Instant::now();
+    let unpacked = unpack::unpack(&fetched, &store, &progress).expect("unpacks");
+    eprintln!("unpacked in {:?}", start.elapsed());
+    let assembled = assemble::assemble(&unpacked).expect("assembles");
+    let start = Instant::now();
+    let configured = configure::configure(&unpacked, &assembled, &lock, &store, &progress)
+        .unwrap_or_else(|error| panic!("configures: {error} {:?}", std::error::Error::source(&error)));
+    eprintln!("configured in {:?}: {} paths", start.elapsed(), configured.tree.len());
+    assert!(!configured.cached);
+    if let Some(path) = std::env::var_os("TINYROOT_TEST_TREE") {
+        fs::write(path, configured.tree.to_text()).expect("writes");
+    }
+    let start = Instant::now();
+    let again = configure::configure(&unpacked, &assembled, &lock, &store, &progress).expect("configures");
+    eprintln!("loaded in {:?}", start.elapsed());
+    assert!(again.cached);
+    assert!(again.tree == configured.tree, "the layer gives the same tree");
+
+    let kinds: BTreeMap<&str, bool> = ["usr/sbin/start-stop-daemon", "var/lib/dpkg/status", "etc/passwd"]
+        .map(|path| (path, configured.tree.get(path.as_bytes()).is_some()))
+        .into();
+    assert!(kinds.values().all(|there| *there), "{kinds:?}");
+    assert!(configured.tree.get(b"usr/sbin/policy-rc.d").is_none());
+    let (status, _) =
+        configured.tree.get(b"var/lib/dpkg/status").and_then(|e| e.kind.content()).expect("a file");
+    let status = String::from_utf8(store.read(&status).expect("reads")).expect("is text");
+    let installed = status.lines().filter(|line| *line == "Status: install ok installed").count();
+    assert_eq!(installed, lock.packages.len());
+    assert!(configured.tree.iter().all(|(_, entry)| entry.mtime_s <= configured.epoch_s));
+}
