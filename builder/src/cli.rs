@@ -8,6 +8,7 @@ mod failure;
 mod lock;
 mod report;
 mod resolve;
+mod why;
 
 pub use failure::Failure;
 pub use report::{Screen, size_text};
@@ -70,6 +71,7 @@ pub struct Global {
 enum Command {
     Resolve(resolve::Args),
     Lock(lock::Args),
+    Why(why::Args),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -137,6 +139,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
+        Command::Why(args) => why::run(&args, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
             Ok(())

@@ -24,7 +24,7 @@ mod status;
 use crate::{
     formats::{deb822::Fault, digest::Digest},
     lock::Lock,
-    prune::{Plan, write_list},
+    prune::{Plan, PruneList, parse_list, write_list},
     recipe::{Recipe, RecipeError},
     store::{Store, StoreError},
     tree::{Entry, InvalidPath, Tree, TreePath},
@@ -132,6 +132,21 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     }
     tree.add_parents(inputs.epoch_s);
     Ok(())
+}
+
+/// Returns the prune.list that a tree encloses; `None` if it has none that can be read.
+pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
+    parse_list(&String::from_utf8(enclosed(tree, store, "prune.list")?).ok()?)
+}
+
+/// Returns the lock that a tree encloses; `None` if it has none that can be read.
+pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
+    Lock::parse(&enclosed(tree, store, "recipe/recipe.lock")?).ok()
+}
+
+fn enclosed(tree: &Tree, store: &Store, name: &str) -> Option<Vec<u8>> {
+    let (digest, _) = tree.get(format!("{DIRECTORY}/{name}").as_bytes())?.kind.content()?;
+    store.read(&digest).ok()
 }
 
 /// Returns a time as RFC 3339 in UTC.

@@ -22,9 +22,11 @@ pub use list::{Listed, PruneList, parse_list, write_list};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    assemble::Owners,
     formats::relation,
     recipe::Recipe,
     store::{Store, StoreError},
+    trace::UsedList,
     tree::{Tree, TreePath},
     unpack::Unpacked,
 };
@@ -344,6 +346,31 @@ impl Work {
             }
         }
     }
+}
+
+/// Prunes a stage root by a recipe and its used.list: [`plan`], then [`apply`].
+///
+/// `stage` is the configured tree with the recipe's files laid over it, not yet furnished.
+///
+/// # Errors
+/// As [`Policy::of`] and [`plan`].
+pub fn prune(
+    stage: &Tree,
+    owners: &Owners,
+    used: &UsedList,
+    recipe: &Recipe,
+    unpacked: &Unpacked,
+    store: &Store,
+) -> Result<Pruned, PruneError> {
+    let owner = |path: &[u8]| owners.owner(path);
+    let inputs = Inputs {
+        tree: stage,
+        owner: &owner,
+        evidence: &evidence_of(used),
+        policy: &Policy::of(recipe, unpacked)?,
+        store,
+    };
+    Ok(apply(stage, plan(&inputs)?))
 }
 
 /// Returns the tree that a plan leaves.

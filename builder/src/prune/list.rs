@@ -91,7 +91,7 @@ pub fn write_list(plan: &Plan) -> String {
         let package = plan.packages.get(path).map_or("-", |package| &package[..]);
         if decision.verdict == Verdict::Drop {
             let whole = |path: &TreePath| {
-                let drop = plan.decisions.get(path).is_some_and(|d| is_bulk(d));
+                let drop = plan.decisions.get(path).is_some_and(is_bulk);
                 drop && !broken.contains(path.as_bytes())
             };
             if path.parent().is_some_and(|parent| whole(&parent)) {

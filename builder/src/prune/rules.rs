@@ -157,6 +157,8 @@ pub(super) struct Facts<'a> {
     pub tree: &'a Tree,
     pub evidence: &'a Evidence,
     pub policy: &'a Policy,
+    /// Where the recipe's files lie, links on the way followed.
+    pub laid: BTreeSet<TreePath>,
     /// The programs that the recipe starts and the links that lead to them, with what starts them.
     pub commands: BTreeMap<TreePath, &'a str>,
     /// The paths of each package, in path order.
@@ -179,6 +181,7 @@ impl<'a> Facts<'a> {
             tree: inputs.tree,
             evidence: inputs.evidence,
             policy: inputs.policy,
+            laid: BTreeSet::new(),
             commands: BTreeMap::new(),
             by_package: BTreeMap::new(),
             sole_owner: HashMap::new(),
@@ -189,6 +192,11 @@ impl<'a> Facts<'a> {
             elves: RefCell::default(),
             notes: RefCell::default(),
         };
+        for path in &inputs.policy.laid {
+            let parent = path.parent().and_then(|parent| inputs.tree.resolve(parent.as_bytes(), |_| {}));
+            let real = parent.and_then(|parent| parent.join(path.file_name()).ok());
+            facts.laid.insert(real.unwrap_or_else(|| path.clone()));
+        }
         for (command, what) in &inputs.policy.commands {
             let commands = &mut facts.commands;
             let end = inputs.tree.resolve(command.as_bytes(), |link| {

@@ -38,7 +38,7 @@ pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Answer {
 
 /// What the recipe lays over the root, and the programs that it starts.
 pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
-    if facts.policy.laid.contains(case.path) {
+    if facts.laid.contains(case.path) {
         return Answer::Keep("a file of the recipe".to_owned());
     }
     if let Some(what) = facts.commands.get(case.path) {
@@ -180,10 +180,10 @@ pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     if below(path, HOST) {
         return Answer::Drop("for programs of a host, which no grain has".to_owned());
     }
-    if let Some(locale) = locale_of(path) {
-        if !asked_for(locale, &facts.policy.locales) {
-            return Answer::Drop("a translation not asked for".to_owned());
-        }
+    if let Some(locale) = locale_of(path)
+        && !asked_for(locale, &facts.policy.locales)
+    {
+        return Answer::Drop("a translation not asked for".to_owned());
     }
     Answer::Pass
 }

@@ -37,15 +37,11 @@ pub(super) fn python(
     } else {
         return Ok(());
     }
-    if let Some(library) = standard_library(path) {
-        if state.once("python", library) {
-            for name in PYTHON_ALWAYS {
-                needs.follow(
-                    &[library, b"/", name.as_bytes()].concat(),
-                    "Python's own foundation, for",
-                    facts,
-                );
-            }
+    if let Some(library) = standard_library(path)
+        && state.once("python", library)
+    {
+        for name in PYTHON_ALWAYS {
+            needs.follow(&[library, b"/", name.as_bytes()].concat(), "Python's own foundation, for", facts);
         }
     }
     let package = case.package.filter(|package| state.once("python metadata", package.as_bytes()));
@@ -124,22 +120,22 @@ pub(super) fn perl(
                 }
             }
         }
-        if let Some(library) = perl_library(path) {
-            if state.once("perl", library) {
-                for (other, entry) in facts.tree.subtree(library) {
-                    let rest = &other.as_bytes()[library.len()..];
-                    let always = PERL_ALWAYS.iter().any(|name| rest == name.as_bytes());
-                    if !entry.kind.is_directory() && (always || rest.starts_with(b"/unicore/")) {
-                        needs.want(other, "Perl's own foundation, for");
-                    }
+        if let Some(library) = perl_library(path)
+            && state.once("perl", library)
+        {
+            for (other, entry) in facts.tree.subtree(library) {
+                let rest = &other.as_bytes()[library.len()..];
+                let always = PERL_ALWAYS.iter().any(|name| rest == name.as_bytes());
+                if !entry.kind.is_directory() && (always || rest.starts_with(b"/unicore/")) {
+                    needs.want(other, "Perl's own foundation, for");
                 }
             }
         }
-    } else if path.ends_with(b".so") {
-        if let Some(at) = path.windows(6).rposition(|window| window == b"/auto/") {
-            let module = parent(&path[at + 5..]).unwrap_or_default();
-            needs.follow(&[&path[..at], module, b".pm"].concat(), "the module of", facts);
-        }
+    } else if path.ends_with(b".so")
+        && let Some(at) = path.windows(6).rposition(|window| window == b"/auto/")
+    {
+        let module = parent(&path[at + 5..]).unwrap_or_default();
+        needs.follow(&[&path[..at], module, b".pm"].concat(), "the module of", facts);
     }
     Ok(())
 }

@@ -38,10 +38,11 @@ pub(super) fn libraries(
             continue;
         };
         let reason = format!("{} NEEDED by", name.escape_ascii());
-        if needs.follow(&found, &reason, facts) && !passed_on.is_empty() {
-            if let Some(end) = facts.tree.resolve(&found, |_| {}) {
-                state.inherited.entry(end).or_insert_with(|| passed_on.clone());
-            }
+        if needs.follow(&found, &reason, facts)
+            && !passed_on.is_empty()
+            && let Some(end) = facts.tree.resolve(&found, |_| {})
+        {
+            state.inherited.entry(end).or_insert_with(|| passed_on.clone());
         }
     }
     Ok(())
@@ -148,10 +149,11 @@ pub(super) fn threads(
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if case.is_file() && case.path.file_name() == b"libc.so.6" {
-        if let Some(directory) = parent(case.bytes()) {
-            needs.follow(&[directory, b"/libgcc_s.so.1"].concat(), "loaded when a thread ends by", facts);
-        }
+    if case.is_file()
+        && case.path.file_name() == b"libc.so.6"
+        && let Some(directory) = parent(case.bytes())
+    {
+        needs.follow(&[directory, b"/libgcc_s.so.1"].concat(), "loaded when a thread ends by", facts);
     }
     Ok(())
 }
@@ -165,7 +167,8 @@ pub(super) fn name_services(
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if !(case.is_file() && case.path.file_name() == b"libc.so.6") || !state.once("nss", case.bytes()) {
+    let is_libc = case.is_file() && case.path.file_name() == b"libc.so.6";
+    if !is_libc || !state.once("nss", case.bytes()) {
         return Ok(());
     }
     let Some(file) = facts.lookup(b"etc/nsswitch.conf") else { return Ok(()) };

@@ -129,12 +129,12 @@ pub(super) fn sets(
             }
         }
     }
-    if let Some(locale) = compiled_locale(case.bytes()).filter(|_| case.contents_used()) {
-        if state.once("locale", locale) {
-            for (path, entry) in facts.tree.subtree(locale) {
-                if !entry.kind.is_directory() {
-                    needs.want(path, "a locale is kept as a set, for");
-                }
+    if let Some(locale) = compiled_locale(case.bytes()).filter(|_| case.contents_used())
+        && state.once("locale", locale)
+    {
+        for (path, entry) in facts.tree.subtree(locale) {
+            if !entry.kind.is_directory() {
+                needs.want(path, "a locale is kept as a set, for");
             }
         }
     }
