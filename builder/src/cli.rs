@@ -14,6 +14,7 @@ pub use failure::Failure;
 pub use report::{Screen, size_text};
 
 use std::{
+    io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, OnceLock},
@@ -114,6 +115,18 @@ impl Context {
         }
         xdg_directory("XDG_CACHE_HOME", ".cache")
             .ok_or_else(|| Failure::new("HOME is not set").hint("name a directory with --cache DIR"))
+    }
+}
+
+/// Prints a result to stdout. A reader that has seen enough (`| head`) is no fault.
+///
+/// # Errors
+/// What the kernel says, such as a full disk.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 

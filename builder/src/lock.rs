@@ -196,3 +196,35 @@ impl Lock {
         file.persist(path).map(drop).map_err(|error| io(error.error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_in_one_step_and_read_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        let missing = Lock::read(&path).expect_err("is not there");
+        assert!(matches!(missing, LockError::Missing { .. }));
+        assert!(missing.hint().expect("there is one").starts_with("make it with `tinyroot lock "));
+
+        let request = Request { packages: vec!["a".into()], ..Request::default() };
+        let lock = Lock::new("bookworm", "amd64", 7, &request, Vec::new(), &Resolution::default());
+        lock.write(&path).expect("writes");
+        let later = Lock { time_s: 8, ..lock };
+        later.write(&path).expect("writes again");
+        assert_eq!(Lock::read(&path).expect("reads"), later);
+        assert!(later.matches("bookworm", "amd64", &request));
+        assert!(!later.matches("trixie", "amd64", &request));
+        assert!(!later.matches("bookworm", "amd64", &Request { recommends: true, ..request }));
+        assert_eq!(fs::read_dir(directory.path()).expect("lists").count(), 1);
+        assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o7777, 0o644);
+
+        fs::write(&path, "version = 1\nsuite = 3\n").expect("writes");
+        let error = Lock::read(&path).expect_err("is damaged").to_string();
+        assert!(error.starts_with(&format!("{}:2: invalid type", path.display())), "{error}");
+        let nowhere = directory.path().join("none").join(FILE_NAME);
+        assert!(matches!(later.write(&nowhere), Err(LockError::Io { operation: "write", .. })));
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     archive::{Archive, Selection},
-    cli::{Context, Failure, archives, size_text},
+    cli::{Context, Failure, archives, print, size_text},
     lock::{Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
     resolve::{Request, Resolution, resolve},
@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         tell(context, &format!("{} is up to date: {} packages", path.display(), new.packages.len()));
         return Ok(());
     }
-    changes.packages.iter().for_each(|change| println!("{change}"));
+    print(&changes.packages.iter().map(|change| format!("{change}\n")).collect::<String>())?;
     let summary = match &old {
         Some(_) => changes.summary(),
         None => totals(&resolution),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     archive::Selection,
-    cli::{Context, Failure, archives, size_text},
+    cli::{Context, Failure, archives, print, size_text},
     resolve::{Explanation, Request, Resolution, explain, resolve},
 };
 
@@ -63,21 +63,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     if let Some(name) = &args.explain {
         let explanation = explain(&universe, &request, &resolution, name)?;
-        match context.global.json {
-            true => println!("{}", serde_json::to_string_pretty(&explanation)?),
-            false => print!("{}", explanation_text(&explanation)),
-        }
-        return Ok(());
+        return match context.global.json {
+            true => print(&(serde_json::to_string_pretty(&explanation)? + "\n")),
+            false => print(&explanation_text(&explanation)),
+        };
     }
     if context.global.json {
         let document = serde_json::json!({
             "packages": resolution.packages,
             "beyond_apt": resolution.beyond_apt,
         });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(());
+        return print(&(serde_json::to_string_pretty(&document)? + "\n"));
     }
-    print!("{}", table(&resolution));
+    print(&table(&resolution))?;
     if !context.global.quiet {
         eprintln!("{}", totals(&resolution));
     }

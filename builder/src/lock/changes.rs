@@ -22,12 +22,13 @@ pub struct Change {
 pub struct Changes {
     /// Packages, sorted by name.
     pub packages: Vec<Change>,
-    /// Whether something else than packages differs: request, indexes, time, or where a .deb lies.
+    /// Whether no version differs, but the request, or where a .deb lies.
     pub other: bool,
 }
 
 impl Changes {
-    /// Compares two locks.
+    /// Compares two locks. That the archive was resolved at another time, from other indexes, is no
+    /// difference where the same .debs came out of it: a lock is not rewritten for that.
     pub fn between(old: &Lock, new: &Lock) -> Self {
         let mut packages = Vec::new();
         for package in &old.packages {
@@ -48,7 +49,8 @@ impl Changes {
             }
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
-        Changes { other: packages.is_empty() && old != new, packages }
+        let matches = old.matches(&new.suite, &new.architecture, &new.request);
+        Changes { other: packages.is_empty() && !(matches && old.packages == new.packages), packages }
     }
 
     /// Tells whether nothing differs.
@@ -133,7 +135,9 @@ mod tests {
         assert_eq!(shown, ["- a 1", "  b 1~rc1 → 1 (security)", "  c 2 → 1", "+ e 3"]);
         assert_eq!(changes.summary(), "1 added, 1 upgraded, 1 downgraded, 1 removed");
         assert!(Changes::between(&old, &old).is_empty());
-        let later = Lock { time_s: 9, ..old.clone() };
-        assert_eq!(Changes::between(&old, &later).summary(), "the same packages");
+        assert!(Changes::between(&old, &Lock { time_s: 9, ..old.clone() }).is_empty());
+        let mut moved = old.clone();
+        moved.packages[0].path = "pool/elsewhere/a_1_all.deb".into();
+        assert_eq!(Changes::between(&old, &moved).summary(), "the same packages");
     }
 }
