@@ -17,7 +17,7 @@ use std::{fs, path::PathBuf, thread};
 use crate::{
     download::{Answer, Downloader, Validators, url_below},
     formats::digest::Digest,
-    progress::Progress,
+    progress::{Progress, Unit},
     store::Store,
 };
 
@@ -125,6 +125,8 @@ pub struct Index {
     pub not_automatic: bool,
     /// Whether what was once taken from it is upgraded from it (`ButAutomaticUpgrades: yes`).
     pub but_automatic_upgrades: bool,
+    /// Fingerprints of the keys whose signatures on that file are good, in upper-case hex.
+    pub signed_by: Vec<String>,
     /// The stanzas, as the archive has them; may be empty.
     pub text: Vec<u8>,
 }
@@ -162,10 +164,15 @@ pub fn open(
     let suites = selection.suites();
     let mirrors = Mirrors::find(&suites, options)?;
     let opening = Opening { options, store, downloader, progress, keyring, mirrors };
+    let task = progress.task("asking for the state of the archive", suites.len() as u64, Unit::Items);
     let releases = thread::scope(|scope| {
-        let threads: Vec<_> = suites.iter().map(|suite| scope.spawn(|| opening.release(suite))).collect();
+        let threads: Vec<_> = suites
+            .iter()
+            .map(|suite| scope.spawn(|| opening.release(suite).inspect(|_| task.add(1))))
+            .collect();
         threads.into_iter().map(|t| t.join().expect("no panic in a thread")).collect::<Result<Vec<_>, _>>()
     })?;
+    drop(task);
     let mut listed: Vec<(&Dated, &ListedIndex)> = Vec::new();
     for release in &releases {
         for component in &selection.components {
@@ -185,6 +192,7 @@ pub fn open(
         time_s: release.release.date_s,
         not_automatic: release.release.not_automatic,
         but_automatic_upgrades: release.release.but_automatic_upgrades,
+        signed_by: release.signers.clone(),
         text,
     };
     let indexes: Vec<Index> = listed.iter().zip(texts).map(index).collect();
@@ -210,6 +218,7 @@ struct Opening<'a> {
 struct Dated {
     suite: String,
     release: Release,
+    signers: Vec<String>,
     bytes: Vec<u8>,
     validators: Validators,
     /// Not in the store yet.
@@ -243,9 +252,9 @@ impl Opening<'_> {
         let validators =
             Validators { url: value("url")?, etag: value("etag")?, modified: value("modified")? };
         let bytes = kept[end + 2..].to_vec();
-        let Signed { text, .. } = self.keyring.verify(&bytes, self.options.now_s).ok()?;
+        let Signed { text, signers } = self.keyring.verify(&bytes, self.options.now_s).ok()?;
         let release = Release::parse(&text).ok()?;
-        Some(Dated { suite: suite.into(), release, bytes, validators, is_new: false })
+        Some(Dated { suite: suite.into(), release, signers, bytes, validators, is_new: false })
     }
 
     /// Returns the present Release file of a suite.
@@ -284,7 +293,7 @@ impl Opening<'_> {
                 moment(release.date_s),
                 signers.join(", ")
             ));
-            Ok(Some(Dated { suite: suite.into(), release, bytes, validators, is_new: true }))
+            Ok(Some(Dated { suite: suite.into(), release, signers, bytes, validators, is_new: true }))
         };
         let known = kept.as_ref().map(|kept| &kept.validators);
         let new = self.downloader.fetch_small(&path, &urls, MAX_RELEASE_BYTES, known, check)?;

@@ -7,14 +7,16 @@
 //! not asked for twice at the same place. Nothing half-done is ever left under a final name.
 //! `file:` URLs are read likewise, and are all that works offline.
 
+mod error;
 mod transfer;
 
 use std::{
-    fmt::{self, Write as _},
+    collections::BTreeSet,
+    fmt::Write as _,
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::{
-        Mutex, OnceLock,
+        Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -24,6 +26,8 @@ use std::{
 use crate::formats::digest::{Digest, Hasher};
 
 use transfer::{Body, Reply};
+
+pub use error::{DownloadError, Fault};
 
 /// Below this a transfer is given up in the long run: a mirror that drips is no better than one
 /// that stalls.
@@ -52,7 +56,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(20),
             rounds: 3,
             backoff: Duration::from_millis(500),
             threads: 6,
@@ -100,151 +104,6 @@ pub enum Answer {
     },
 }
 
-/// What one place did wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// 404 or 410, or no such file.
-    #[error("it is not there")]
-    NotFound,
-    /// Another status than was hoped for.
-    #[error("the server answers with status {0}")]
-    Status(u16),
-    /// One redirection after another.
-    #[error("it is redirected without end")]
-    Redirects,
-    /// No connection, be it for the name, the route, or TLS.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// Silence.
-    #[error("nothing came for {} s", .0.as_secs_f32())]
-    Stalled(Duration),
-    /// Not quite silence.
-    #[error("it came too slowly")]
-    Slow,
-    /// The connection ended early.
-    #[error("the connection broke off after {0} bytes")]
-    CutOff(u64),
-    /// Another length than expected.
-    #[error("it is {found} bytes long and not {expected}")]
-    WrongSize {
-        /// As it should be.
-        expected: u64,
-        /// As the server says.
-        found: u64,
-    },
-    /// More bytes than there may be.
-    #[error("it is longer than {0} bytes")]
-    TooLong(u64),
-    /// Other bytes.
-    #[error("its digest is not the expected one\nexpected sha256 {expected}\nfound    sha256 {found}")]
-    WrongDigest {
-        /// As it should be.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
-    },
-    /// It came, but whoever asked for it does not accept it.
-    #[error("{0}")]
-    Refused(Box<dyn std::error::Error + Send + Sync>),
-    /// A file of a `file:` URL.
-    #[error("cannot read it: {0}")]
-    Read(io::Error),
-    /// What is neither http, https nor file, or leads out of its mirror.
-    #[error("it is no usable URL")]
-    Url,
-}
-
-impl Fault {
-    /// Whether another try at the same place may do better.
-    fn may_pass(&self) -> bool {
-        match self {
-            Fault::Status(status) => *status >= 500 || *status == 429 || *status == 408,
-            Fault::Connect(_) | Fault::Stalled(_) | Fault::Slow | Fault::CutOff(_) => true,
-            _ => false,
-        }
-    }
-}
-
-/// A file that could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
-    /// Not cached, and the network is not to be used.
-    #[error("cannot fetch {what} offline")]
-    Offline {
-        /// What it was.
-        what: String,
-    },
-    /// No place had it.
-    #[error("cannot fetch {what}{}", Places(.faults))]
-    Places {
-        /// What it was.
-        what: String,
-        /// Each URL tried and its last fault.
-        faults: Vec<(String, Fault)>,
-    },
-    /// A disk that is full or read-only.
-    #[error("cannot write {what} below {}", path.display())]
-    Write {
-        /// What it was.
-        what: String,
-        /// Where.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
-impl DownloadError {
-    /// Whether every place said that there is no such file.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, DownloadError::Places { faults, .. }
-            if !faults.is_empty() && faults.iter().all(|(_, fault)| matches!(fault, Fault::NotFound)))
-    }
-
-    /// Whether the fault is this file's alone, so that others may well be had.
-    fn is_of_one_file(&self) -> bool {
-        match self {
-            DownloadError::Offline { .. } => true,
-            DownloadError::Places { faults, .. } => {
-                faults.is_empty() || faults.iter().any(|(_, fault)| !fault.may_pass())
-            }
-            DownloadError::Write { .. } => false,
-        }
-    }
-}
-
-/// Shows where it was looked for, and what was wrong there: at once if there was one place.
-struct Places<'a>(&'a [(String, Fault)]);
-
-impl fmt::Display for Places<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => f.write_str(": there is no place to fetch it from"),
-            [(url, fault)] => {
-                write!(f, ": {}\n  at {}", indented(fault), without_password(url))
-            }
-            faults => {
-                write!(f, ": none of {} places has it", faults.len())?;
-                faults.iter().try_for_each(|(url, fault)| {
-                    write!(f, "\n  {}: {}", without_password(url), indented(fault))
-                })
-            }
-        }
-    }
-}
-
-fn indented(fault: &Fault) -> String {
-    fault.to_string().replace('\n', "\n  ")
-}
-
-/// Returns a URL without the user name and password that a mirror may want.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("{scheme}://{host}/{path}")
-}
-
 /// Returns the URL of a path below a base, or `None` for a path that leads elsewhere.
 pub fn url_below(base: &str, path: &str) -> Option<String> {
     let wrong = |part: &str| part.is_empty() || part == "." || part == "..";
@@ -273,6 +132,9 @@ pub struct Downloader {
     /// Made at first use, since most runs need none: without TLS, and with the host's certificates.
     plain: OnceLock<reqwest::blocking::Client>,
     secure: OnceLock<reqwest::blocking::Client>,
+    /// Hosts that lately gave no answer; they are asked after all others, so that a dead mirror costs
+    /// its timeout once and not for every file.
+    silent: Mutex<BTreeSet<String>>,
 }
 
 /// A fault of a place, or one that ends it all.
@@ -290,7 +152,7 @@ impl From<Fault> for Trouble {
 impl Downloader {
     /// Makes a downloader; nothing is connected yet.
     pub fn new(options: Options) -> Self {
-        Downloader { options, plain: OnceLock::new(), secure: OnceLock::new() }
+        Downloader { options, plain: OnceLock::new(), secure: OnceLock::new(), silent: Mutex::default() }
     }
 
     /// Whether the network is not to be used.
@@ -463,6 +325,10 @@ impl Downloader {
         errors
     }
 
+    fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.silent.lock().expect("no panic holds the lock")
+    }
+
     /// Tries places in turn, and those with passing faults again after a pause.
     fn in_rounds<T>(
         &self,
@@ -477,15 +343,27 @@ impl Downloader {
         if places.is_empty() && !urls.is_empty() {
             return Err(DownloadError::Offline { what: what.into() });
         }
+        places.sort_by_key(|(url, _)| self.silent().contains(host(url)));
         for round in 0..self.options.rounds.max(1) {
-            let again = |fault: &Option<Fault>| fault.as_ref().is_none_or(Fault::may_pass);
+            // Silence is expensive, and a mirror that is silent twice will be so again.
+            let silent = |fault: &Fault| round > 1 && matches!(fault, Fault::Stalled(_));
+            let again =
+                |fault: &Option<Fault>| fault.as_ref().is_none_or(|fault| fault.may_pass() && !silent(fault));
             if round > 0 && places.iter().any(|(_, fault)| again(fault)) {
                 thread::sleep(self.options.backoff * (1 << (round - 1).min(8)));
             }
             for (url, fault) in places.iter_mut().filter(|(_, fault)| again(fault)) {
                 match attempt(url) {
-                    Ok(value) => return Ok(value),
-                    Err(Trouble::Fault(found)) => *fault = Some(found),
+                    Ok(value) => {
+                        self.silent().remove(host(url));
+                        return Ok(value);
+                    }
+                    Err(Trouble::Fault(found)) => {
+                        if matches!(found, Fault::Connect(_) | Fault::Stalled(_) | Fault::Slow) {
+                            self.silent().insert(host(url).to_owned());
+                        }
+                        *fault = Some(found);
+                    }
                     Err(Trouble::Disk(source)) => {
                         return Err(DownloadError::Write { what: what.into(), path: path.into(), source });
                     }
@@ -495,6 +373,11 @@ impl Downloader {
         let faults = places.into_iter().filter_map(|(url, fault)| Some((url.clone(), fault?))).collect();
         Err(DownloadError::Places { what: what.into(), faults })
     }
+}
+
+/// Returns the scheme and host of a URL.
+fn host(url: &str) -> &str {
+    url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end])
 }
 
 /// A transfer as far as it has come.

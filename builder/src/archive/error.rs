@@ -97,7 +97,7 @@ impl ArchiveError {
             ArchiveError::NotKept { .. } => "run the same once without --offline",
             ArchiveError::Download(DownloadError::Offline { .. }) => "run the same once without --offline",
             ArchiveError::Download(DownloadError::Places { faults, .. }) => {
-                return faults.iter().find_map(|(_, fault)| fault_hint(fault)).map(str::to_owned);
+                return faults.iter().find_map(|(url, fault)| fault_hint(url, fault)).map(str::to_owned);
             }
             _ => return None,
         };
@@ -105,11 +105,22 @@ impl ArchiveError {
     }
 }
 
-fn fault_hint(fault: &Fault) -> Option<&'static str> {
-    let Fault::Refused(error) = fault else {
-        let reached = !matches!(fault, Fault::Connect(_) | Fault::Stalled(_));
-        return (!reached)
-            .then_some("try another mirror with --mirror URL, or what is cached with --offline");
+fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
+    let error = match fault {
+        Fault::Refused(error) => error,
+        Fault::Connect(_) if url.starts_with("https:") => {
+            return Some(
+                "an http mirror will do as well, since all that comes is checked by signature or digest; \
+                 or use what is cached with --offline",
+            );
+        }
+        Fault::Connect(_) | Fault::Stalled(_) => {
+            return Some("try another mirror with --mirror URL, or what is cached with --offline");
+        }
+        Fault::NotFound if url.ends_with("/InRelease") => {
+            return Some("check the name of the suite, or try another mirror with --mirror URL");
+        }
+        _ => return None,
     };
     let error: &(dyn Error + 'static) = error.as_ref();
     match error.downcast_ref::<ReleaseError>() {

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 use crate::{
     download,
-    progress::{Sink, Unit},
+    progress::Sink,
     testing::{ARCHIVE_TIME_S, Compression, Fault, Key, MadeArchive, Server, deb},
 };
 
@@ -116,6 +116,7 @@ fn the_indexes_of_all_pockets_come_in_order() {
         let text = made.packages("main");
         assert_eq!(index.text, text.as_bytes());
         assert_eq!(index.digest, Digest::of(text.as_bytes()));
+        assert_eq!(index.signed_by, [Key::new(1).fingerprint()]);
         assert_eq!((&*index.component, &*index.architecture), ("main", "amd64"));
     }
     assert_eq!(archive.indexes[1].time_s, ARCHIVE_TIME_S + 5);
@@ -395,10 +396,9 @@ fn a_component_must_be_in_the_suite_but_not_in_its_pockets() {
     let up = "'..' cannot be the name of a suite, component or architecture";
     assert_eq!(error(only("..")), up);
     assert_eq!(error(Selection { components: vec!["main/../x".into()], ..only("bookworm") }), up);
-    assert_eq!(
-        fixture.open_with(&only("sid"), false).expect_err("missing").to_string().lines().next(),
-        Some("cannot fetch dists/sid/InRelease: it is not there")
-    );
+    let missing = fixture.open_with(&only("sid"), false).expect_err("missing");
+    assert_eq!(missing.to_string().lines().next(), Some("cannot fetch dists/sid/InRelease: it is not there"));
+    assert!(missing.hint().expect("a hint").starts_with("check the name of the suite"));
 }
 
 #[test]

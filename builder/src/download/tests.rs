@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, fs};
 
-use super::*;
+use super::{error::without_password, *};
 use crate::testing::{self, Server};
 
 const CONTENTS: &[u8] = b"0123456789";
@@ -112,6 +112,22 @@ fn gives_up_a_mirror_that_stalls() {
     fixture.server.requests();
     assert_eq!(fixture.fetch(&wanted(&[&fixture.server.url()])), Ok(CONTENTS.to_vec()));
     assert_eq!(fixture.ranges(), ["", "bytes=4-"]);
+}
+
+#[test]
+fn asks_a_silent_mirror_last_from_then_on() {
+    let fixture = fixture(Options { stall_timeout: Duration::from_millis(200), ..patient() });
+    let second = Server::start(fixture.served.path());
+    let both = wanted(&[&fixture.server.url(), &second.url()]);
+    fixture.server.fault("*", testing::Fault::Stall(4));
+    assert_eq!(fixture.fetch(&both), Ok(CONTENTS.to_vec()));
+    assert_eq!((fixture.server.requests().len(), second.requests().len()), (1, 1));
+    assert_eq!(fixture.fetch(&both), Ok(CONTENTS.to_vec()));
+    assert_eq!((fixture.server.requests().len(), second.requests().len()), (0, 1));
+    fixture.server.heal();
+    second.fault("*", testing::Fault::Status(404));
+    assert_eq!(fixture.fetch(&both), Ok(CONTENTS.to_vec()));
+    assert_eq!((fixture.server.requests().len(), second.requests().len()), (1, 1));
 }
 
 #[test]
