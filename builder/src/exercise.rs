@@ -53,7 +53,8 @@ pub trait Subject {
     /// A program that cannot be started.
     fn run(&mut self, command: &[String]) -> Result<Ran, Cause>;
 
-    /// Is told of each step before it is taken: its number, from 1, and its words ("GET /").
+    /// Is told of each step before it is taken: its number, from 1, and its words as the recipe has
+    /// them ("GET /page/{id}").
     fn begin(&mut self, _step: usize, _what: &str) {}
 }
 
@@ -201,8 +202,8 @@ pub fn run(steps: &[Step], subject: &mut dyn Subject) -> Result<Transcript, Exer
     let mut talk = Conversation::new(steps, subject.port());
     for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
-        let what = talk.words(step);
-        subject.begin(number, &what);
+        subject.begin(number, &words(step, str::to_owned));
+        let what = words(step, |text| talk.fill_in(text, str::to_owned));
         let (outcome, problems) = match step {
             Step::Request(request) => talk.request(number, &what, request, subject)?,
             Step::Restart => {
@@ -281,18 +282,6 @@ impl Conversation {
             transcript: Transcript::default(),
             misses: Vec::new(),
             stuck: false,
-        }
-    }
-
-    /// Returns a step in words, captured values filled in.
-    fn words(&self, step: &Step) -> String {
-        match step {
-            Step::Request(request) => {
-                format!("{} {}", request.method, self.fill_in(&request.path, str::to_owned))
-            }
-            Step::Restart => "restart".to_owned(),
-            Step::Sleep { millis } => format!("sleep {millis} ms"),
-            Step::Run { command, .. } => format!("run {}", command.join(" ")),
         }
     }
 
@@ -442,6 +431,16 @@ impl Conversation {
             }
         }
         problems
+    }
+}
+
+/// Returns a step in words, its path in the given form.
+fn words(step: &Step, form: impl Fn(&str) -> String) -> String {
+    match step {
+        Step::Request(request) => format!("{} {}", request.method, form(&request.path)),
+        Step::Restart => "restart".to_owned(),
+        Step::Sleep { millis } => format!("sleep {millis} ms"),
+        Step::Run { command, .. } => format!("run {}", command.join(" ")),
     }
 }
 

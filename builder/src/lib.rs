@@ -12,6 +12,7 @@ pub mod download;
 pub mod exercise;
 pub mod fetch;
 pub mod formats;
+pub mod grain;
 pub mod keys;
 pub mod layer;
 pub mod lock;

@@ -133,7 +133,7 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
             "1 GET /login",
             "2 POST /login",
             "3 restart",
-            "4 GET /home?t=a&b c",
+            "4 GET /home?t={tok}",
             "5 run echo {tok}",
             "6 sleep 1 ms"
         ]

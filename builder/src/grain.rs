@@ -1,0 +1,321 @@
+//! A grain: one running copy of an app with its own data, over the sandbox.
+//!
+//! Comes in: a furnished tree ([`app`](crate::app)), served as a view or rendered as a directory
+//! ([`Base`]), and a directory for `/var`. Goes out: a [`Grain`] whose services are ready, that can
+//! be connected to, restarted on the same `/var`, and stopped. It sees its root read-only, its
+//! `/var`, fresh `/tmp`, `/run` and `/dev/shm`, and its own loopback. What its services print goes
+//! to a log. Dropped, nothing of it is left.
+
+mod base;
+mod log;
+mod subject;
+
+pub use base::Base;
+pub use log::{Log, OnLine};
+pub use subject::Exercised;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    net::TcpStream,
+    os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    app::services,
+    exercise::Ran,
+    recipe::Recipe,
+    sandbox::{Address, Bind, Exit, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
+    view::fuse::{Server, ViewError, serve},
+};
+
+/// The first process, by its path inside.
+const INIT: &str = "/tinyroot/init";
+
+/// How long a grain may take to end by itself: a little more than its first process takes to give up on services.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// What a grain is besides its root.
+#[derive(Clone)]
+pub struct GrainOptions {
+    /// The directory that is the grain's `/var`; made if needed.
+    pub var: PathBuf,
+    /// The port of its web server.
+    pub port: Option<u16>,
+    /// Whether it has `/proc`.
+    pub proc: bool,
+    /// Size of `/tmp`, `/run` and `/dev/shm` each.
+    pub tmp_bytes: u64,
+    /// Environment of programs that are run beside its services.
+    pub env: BTreeMap<String, String>,
+    /// Where its output is kept.
+    pub log: Arc<Log>,
+}
+
+impl GrainOptions {
+    /// Returns what a recipe says, with an output that is kept in memory only.
+    pub fn of(recipe: &Recipe, var: &Path) -> Self {
+        GrainOptions {
+            var: var.to_path_buf(),
+            port: recipe.web.map(|web| web.port),
+            proc: recipe.sandbox.proc,
+            tmp_bytes: recipe.sandbox.tmp_bytes,
+            env: services::environment(recipe),
+            log: Arc::new(Log::in_memory()),
+        }
+    }
+}
+
+/// Why a grain does not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum GrainError {
+    /// Its `/var` cannot be made.
+    #[error("cannot make the grain's /var at {}", path.display())]
+    Var {
+        /// On the host.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Its `/var` belongs to a user that the grain would not be.
+    #[error("the grain's /var at {} belongs to user {owner}, and the grain would be user {expected}", path.display())]
+    Owner {
+        /// On the host.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Who should.
+        expected: u32,
+    },
+    /// The sandbox could not be made.
+    #[error("cannot start the grain's sandbox")]
+    Sandbox(#[source] SandboxError),
+    /// The root could not be served.
+    #[error("cannot serve the grain's root")]
+    View(#[source] ViewError),
+    /// The root could not be rendered.
+    #[error("cannot render the grain's root")]
+    Render(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// It ended before all its services were ready.
+    #[error("the grain ended with {exit} before it was ready{}", tail_text(.tail))]
+    Ended {
+        /// How.
+        exit: Exit,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+}
+
+impl GrainError {
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            GrainError::Sandbox(error) => error.hint(),
+            GrainError::Owner { .. } => Some("run it as that user, or under another name with --grain"),
+            _ => None,
+        }
+    }
+}
+
+fn tail_text(tail: &[String]) -> String {
+    tail.iter().map(|line| format!("\n  | {line}")).collect()
+}
+
+/// A grain whose services were ready when it started.
+pub struct Grain {
+    base: Arc<Base>,
+    options: GrainOptions,
+    /// `None` between stop and start.
+    live: Option<Live>,
+}
+
+/// One life of a grain, from start to stop. Fields are dropped in order: the processes first.
+struct Live {
+    running: Arc<Running>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    server: Option<Server>,
+}
+
+impl Grain {
+    /// Starts a grain and waits until its services are ready.
+    ///
+    /// # Errors
+    /// [`GrainError`]; [`GrainError::hint`] says what would help.
+    pub fn start(base: Arc<Base>, options: GrainOptions) -> Result<Self, GrainError> {
+        make_var(&options.var)?;
+        let mut grain = Grain { base, options, live: None };
+        grain.go()?;
+        Ok(grain)
+    }
+
+    fn sandbox(&self) -> Sandbox {
+        let mut sandbox = Sandbox::grain(self.base.root(), [INIT]);
+        let size = self.options.tmp_bytes;
+        sandbox.tmpfs = ["/tmp", "/run", "/dev/shm"].map(|at| Tmpfs::new(at, 0o1777, size)).to_vec();
+        sandbox.proc = self.options.proc;
+        if !self.options.proc && Path::new("/proc/cpuinfo").exists() {
+            sandbox.binds.push(Bind::read_only("/proc/cpuinfo", "/proc/cpuinfo"));
+        }
+        sandbox.binds.push(Bind::writable(&self.options.var, "/var"));
+        sandbox
+    }
+
+    fn go(&mut self) -> Result<(), GrainError> {
+        let mut prepared = self.sandbox().prepare().map_err(GrainError::Sandbox)?;
+        let mut server = None;
+        if let (Some(view), Some(fuse)) = (self.base.view(), prepared.fuse()) {
+            // What the sandbox itself looks up while it is set up is nobody's evidence.
+            view.stop_recording();
+            server = Some(serve(fuse, view.clone()).map_err(GrainError::View)?);
+        }
+        prepared.set_up().map_err(GrainError::Sandbox)?;
+        if let Some(view) = self.base.view() {
+            view.start_recording();
+        }
+        let running = Arc::new(prepared.start().map_err(GrainError::Sandbox)?);
+        let mut live = Live { running: running.clone(), reader: None, server };
+        let output = running.take_output();
+        let started = self.options.log.begin();
+        if let Some(output) = output {
+            let log = self.options.log.clone();
+            let reader = std::thread::Builder::new().name("grain-log".into());
+            let reader = reader.spawn(move || log.take_in(output)).map_err(GrainError::Thread)?;
+            live.reader = Some(reader);
+        }
+        self.live = Some(live);
+        self.await_ready(started)
+    }
+
+    /// Waits until the first process says that all is ready, or has ended.
+    fn await_ready(&mut self, started: u64) -> Result<(), GrainError> {
+        if self.options.log.wait_ready(started) {
+            return Ok(());
+        }
+        let exit = self.wait();
+        let tail = self.options.log.tail();
+        self.live = None;
+        Err(GrainError::Ended { exit, tail })
+    }
+
+    /// Connects to the web port.
+    ///
+    /// # Errors
+    /// As `connect(2)`; not connected if the grain has no web port or is stopped.
+    pub fn connect(&self) -> io::Result<TcpStream> {
+        let port = self.options.port.ok_or(io::ErrorKind::NotConnected)?;
+        let live = self.live.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        live.running.connect(&Address::Tcp(port)).map(TcpStream::from)
+    }
+
+    /// Returns the grain's processes, to connect to them or to signal them from another thread; `None` if it is stopped.
+    pub fn running(&self) -> Option<Arc<Running>> {
+        self.live.as_ref().map(|live| live.running.clone())
+    }
+
+    /// Returns what the grain stands on.
+    pub fn base(&self) -> &Arc<Base> {
+        &self.base
+    }
+
+    /// Returns its options.
+    pub fn options(&self) -> &GrainOptions {
+        &self.options
+    }
+
+    /// Runs a program beside the services to its end.
+    ///
+    /// # Errors
+    /// As `execve(2)`; not connected if the grain is stopped.
+    pub fn run(&self, command: &[String]) -> io::Result<Ran> {
+        let live = self.live.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let mut program = Program::new(command);
+        program.env = self.options.env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
+        let (exit, output) = live.running.exec_output(&program)?;
+        Ok(Ran { status: exit.code(), output })
+    }
+
+    /// Returns how the grain ended by itself, if it has.
+    pub fn try_wait(&self) -> Option<Exit> {
+        self.live.as_ref().and_then(|live| live.running.try_wait())
+    }
+
+    /// Waits for the end of the grain.
+    pub fn wait(&mut self) -> Exit {
+        match &self.live {
+            Some(live) => live.running.wait(),
+            None => Exit::Code(0),
+        }
+    }
+
+    /// Stops the grain: services are asked to end, last started first, and killed if they do not in time.
+    /// A stopped grain stays stopped.
+    ///
+    /// # Errors
+    /// [`GrainError::View`] if the root was not served well, so that what the app saw is in doubt.
+    pub fn stop(&mut self) -> Result<Exit, GrainError> {
+        let Some(mut live) = self.live.take() else { return Ok(Exit::Code(0)) };
+        let _ = live.running.signal(libc::SIGTERM);
+        let exit = live.running.wait_timeout(GRACE);
+        live.running.kill();
+        let exit = exit.unwrap_or_else(|| live.running.wait());
+        live.join();
+        if let Some(view) = self.base.view() {
+            view.stop_recording();
+        }
+        match live.server.take() {
+            Some(server) => server.stop().map(|()| exit).map_err(GrainError::View),
+            None => Ok(exit),
+        }
+    }
+
+    /// Stops the grain and starts it again on the same `/var`, with new `/tmp` and `/run`.
+    ///
+    /// # Errors
+    /// As [`Grain::start`] and [`Grain::stop`].
+    pub fn restart(&mut self) -> Result<(), GrainError> {
+        self.stop()?;
+        self.go()
+    }
+}
+
+impl Live {
+    /// Waits for the last output; all writers have ended.
+    fn join(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.running.kill();
+        self.join();
+    }
+}
+
+/// Makes the directory that is a grain's `/var`, for the user that the grain will be.
+fn make_var(path: &Path) -> Result<(), GrainError> {
+    let fault = |source| GrainError::Var { path: path.to_path_buf(), source };
+    let (uid, gid) = grain_host_id();
+    if !path.exists() {
+        fs::create_dir_all(path).map_err(fault)?;
+        chown(path, Some(uid), Some(gid)).map_err(fault)?;
+    }
+    let metadata = fs::metadata(path).map_err(fault)?;
+    if metadata.uid() == uid {
+        return Ok(());
+    }
+    // A directory made by someone else for us, such as a temporary one, is taken over while it is empty.
+    if fs::read_dir(path).map_err(fault)?.next().is_none() && chown(path, Some(uid), Some(gid)).is_ok() {
+        return Ok(());
+    }
+    Err(GrainError::Owner { path: path.to_path_buf(), owner: metadata.uid(), expected: uid })
+}

@@ -1,0 +1,89 @@
+//! What a grain stands on: its root, read-only, as a view or as a directory.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    app::GRAIN_ID,
+    render::{RenderOptions, render},
+    sandbox::{Ability, Root, host},
+    store::Store,
+    tree::Tree,
+    view::{self, OnMiss, Pruned, View},
+};
+
+use super::GrainError;
+
+/// A furnished tree, ready to be a grain's root; any number of grains, and of lives of them, may stand on it.
+pub struct Base(Kind);
+
+enum Kind {
+    View(Arc<View>),
+    /// Rendered; `holder` removes it at the end.
+    Directory {
+        path: PathBuf,
+        reason: String,
+        remedy: String,
+        _holder: tempfile::TempDir,
+    },
+}
+
+impl Base {
+    /// Makes a view where this host allows one, else a directory, in which no use and no miss is seen.
+    ///
+    /// `record` says whether uses are noted; `pruned` names the paths whose absence is a miss, each of
+    /// which `on_miss` is told.
+    ///
+    /// # Errors
+    /// A tree that cannot be rendered.
+    pub fn new(
+        tree: Arc<Tree>,
+        store: &Arc<Store>,
+        record: bool,
+        pruned: Option<Arc<Pruned>>,
+        on_miss: Option<OnMiss>,
+    ) -> Result<Self, GrainError> {
+        match host().fuse {
+            Ability::Available => {
+                let owner = (GRAIN_ID, GRAIN_ID);
+                let options = view::Options { owner, record, pruned, on_miss, ..view::Options::default() };
+                Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
+            }
+            Ability::Missing { reason, remedy } => {
+                let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
+                let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
+                // Not the scratch directory itself: that one is for its owner alone, and the grain is someone else.
+                let path = holder.path().join("root");
+                render(&tree, store, &path, RenderOptions::default()).map_err(|error| fault(error.into()))?;
+                Ok(Base(Kind::Directory { path, reason, remedy, _holder: holder }))
+            }
+        }
+    }
+
+    /// Takes a view as it is: the trace has its own.
+    pub fn of_view(view: Arc<View>) -> Self {
+        Base(Kind::View(view))
+    }
+
+    /// Returns the view; `None` for a directory.
+    pub fn view(&self) -> Option<&Arc<View>> {
+        match &self.0 {
+            Kind::View(view) => Some(view),
+            Kind::Directory { .. } => None,
+        }
+    }
+
+    /// Returns why there is no view, and what would give one.
+    pub fn why_no_view(&self) -> Option<(&str, &str)> {
+        match &self.0 {
+            Kind::View(_) => None,
+            Kind::Directory { reason, remedy, .. } => Some((reason, remedy)),
+        }
+    }
+
+    pub(super) fn root(&self) -> Root {
+        match &self.0 {
+            Kind::View(_) => Root::View,
+            Kind::Directory { path, .. } => Root::Directory { path: path.clone(), writable: false },
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a grain prints: kept in a file that cannot grow without end, its last lines in memory.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// Size at which a log file is set aside as `.1`: Sandstorm's.
+const ROTATION_BYTES: u64 = 512 << 10;
+
+/// Lines kept in memory.
+const TAIL_LINES: usize = 20;
+
+/// Longest line; a longer one is broken.
+const LINE_BYTES: u64 = 16 << 10;
+
+/// What the first process prints when all services are ready.
+const READY: &[u8] = b"tinyroot-init: ready";
+
+/// Is told each line, without its end, from a thread of the log's.
+pub type OnLine = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Takes in the output of one grain, over restarts.
+pub struct Log {
+    on_line: Option<OnLine>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    file: Option<LogFile>,
+    tail: VecDeque<Vec<u8>>,
+    /// Lives begun, lives that got ready, lives whose output has ended.
+    begun: u64,
+    ready: u64,
+    ended: u64,
+}
+
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    size_bytes: u64,
+}
+
+impl Log {
+    /// Returns a log that keeps its last lines only.
+    pub fn in_memory() -> Self {
+        Log { on_line: None, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Returns a log that appends to a file.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn to_file(path: &Path) -> io::Result<Self> {
+        let log = Log::in_memory();
+        log.lock().file = Some(LogFile::open(path)?);
+        Ok(log)
+    }
+
+    /// Tells each line to a function as well.
+    #[must_use]
+    pub fn telling(mut self, on_line: OnLine) -> Self {
+        self.on_line = Some(on_line);
+        self
+    }
+
+    /// Returns the last lines, oldest first, as text.
+    pub fn tail(&self) -> Vec<String> {
+        self.lock().tail.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a life and returns its number.
+    pub(super) fn begin(&self) -> u64 {
+        let mut state = self.lock();
+        state.tail.clear();
+        state.begun += 1;
+        state.begun
+    }
+
+    /// Waits until a life is ready (true) or its output has ended.
+    pub(super) fn wait_ready(&self, life: u64) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.ready >= life || state.ended >= life {
+                return state.ready >= life;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes in all output of the present life.
+    pub(super) fn take_in(&self, output: impl Read) {
+        let mut reader = BufReader::new(output);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
+                Ok(1..) => self.line(line.strip_suffix(b"\n").unwrap_or(&line)),
+                Ok(0) | Err(_) => break,
+            }
+        }
+        let mut state = self.lock();
+        state.ended = state.begun;
+        self.changed.notify_all();
+    }
+
+    fn line(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if let Some(file) = &mut state.file
+            && file.write(line).is_err()
+        {
+            // A full disk must not stop the app: its output goes on to the terminal only.
+            state.file = None;
+        }
+        if state.tail.len() == TAIL_LINES {
+            state.tail.pop_front();
+        }
+        state.tail.push_back(line.to_vec());
+        // At the end of the line: a service may have left its own line open.
+        if line.ends_with(READY) {
+            state.ready = state.begun;
+            self.changed.notify_all();
+        }
+        drop(state);
+        if let Some(on_line) = &self.on_line {
+            on_line(line);
+        }
+    }
+}
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let size_bytes = file.metadata()?.len();
+        Ok(LogFile { path: path.to_path_buf(), file, size_bytes })
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.size_bytes >= ROTATION_BYTES {
+            let mut aside = self.path.clone().into_os_string();
+            aside.push(".1");
+            fs::rename(&self.path, &aside)?;
+            *self = LogFile::open(&self.path)?;
+        }
+        let whole = [line, b"\n"].concat();
+        self.file.write_all(&whole)?;
+        self.size_bytes += whole.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn readiness_is_told_by_life() {
+        let log = Log::in_memory();
+        let life = log.begin();
+        log.take_in(&b"starting\ntinyroot-init: ready\n"[..]);
+        assert!(log.wait_ready(life));
+        let life = log.begin();
+        log.take_in(&b"tinyroot-init: service web ended with status 1\n"[..]);
+        assert!(!log.wait_ready(life));
+        assert_eq!(log.tail(), ["tinyroot-init: service web ended with status 1"]);
+    }
+
+    #[test]
+    fn readiness_shows_behind_an_open_line() {
+        let log = Log::in_memory();
+        let life = log.begin();
+        log.take_in(&b"progress: 50 %tinyroot-init: ready\n"[..]);
+        assert!(log.wait_ready(life));
+    }
+
+    #[test]
+    fn a_log_file_is_set_aside_when_it_is_long() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("log");
+        let count = Arc::new(Mutex::new(0));
+        let seen = count.clone();
+        let log = Log::to_file(&path)
+            .expect("opens")
+            .telling(Box::new(move |_| *seen.lock().expect("no panic") += 1));
+        log.begin();
+        let line = [b'x'; 1023];
+        let lines: Vec<u8> = std::iter::repeat_n([&line[..], b"\n"].concat(), 1100).flatten().collect();
+        log.take_in(&lines[..]);
+        assert_eq!(fs::metadata(directory.path().join("log.1")).expect("is there").len(), ROTATION_BYTES);
+        assert_eq!(fs::metadata(&path).expect("is there").len(), (1100 - 1024) * 1024);
+        assert_eq!(*count.lock().expect("no panic"), 1100);
+    }
+}

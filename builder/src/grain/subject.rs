@@ -1,0 +1,52 @@
+//! A grain under exercise.
+
+use std::{io, net::TcpStream};
+
+use crate::{
+    exercise::{Cause, Ran, Subject},
+    progress::Task,
+};
+
+use super::Grain;
+
+/// A grain that an exercise is driven against; steps are marked in the evidence of its view.
+pub struct Exercised<'a> {
+    grain: &'a mut Grain,
+    task: Option<&'a Task>,
+}
+
+impl<'a> Exercised<'a> {
+    /// Takes a running grain, and a task that counts steps.
+    pub fn new(grain: &'a mut Grain, task: Option<&'a Task>) -> Self {
+        Exercised { grain, task }
+    }
+}
+
+impl Subject for Exercised<'_> {
+    fn port(&self) -> u16 {
+        self.grain.options().port.unwrap_or_default()
+    }
+
+    fn connect(&mut self) -> io::Result<TcpStream> {
+        self.grain.connect()
+    }
+
+    fn restart(&mut self) -> Result<(), Cause> {
+        Ok(self.grain.restart()?)
+    }
+
+    fn run(&mut self, command: &[String]) -> Result<Ran, Cause> {
+        Ok(self.grain.run(command)?)
+    }
+
+    fn begin(&mut self, step: usize, what: &str) {
+        if let Some(view) = self.grain.base().view() {
+            // The recipe's own words, which no capture changes: evidence must not differ from run to run.
+            view.mark(&what.replace(' ', ":"));
+        }
+        if let Some(task) = self.task {
+            task.now(what);
+            task.add(u64::from(step > 1));
+        }
+    }
+}

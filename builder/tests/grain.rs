@@ -1,0 +1,258 @@
+//! The life of a grain, from its first start to its end, with the host's perl as its server.
+//!
+//! Needs perl and a shell on the host, and user namespaces or root; says so where one is missing.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use tinyroot::{
+    app::{self, VarPolicy},
+    exercise::{self, Outcome},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    recipe::{self, Recipe},
+    sandbox::{Exit, set_program},
+    store::Store,
+    tree::{Entry, Tree, TreePath},
+};
+
+/// Answers each request with the number of requests so far, which it keeps in /var, and with what a file holds.
+const SERVER: &str = r#"
+$| = 1;
+socket(S, 2, 1, 0) or die "socket: $!";
+setsockopt(S, 1, 2, pack("l", 1));
+bind(S, pack("S n C4 x8", 2, 8000, 127, 0, 0, 1)) or die "bind: $!";
+listen(S, 9);
+$SIG{TERM} = sub { print "server: bye\n"; exit 0 };
+print "server: up\n";
+while (accept(C, S)) {
+    my $line = <C>;
+    while (<C>) { last if /^\r?$/ }
+    if ($line =~ /die/) { exit 42 }
+    open(F, "<", "/var/count"); my $n = <F> + 1; close F;
+    open(F, ">", "/var/count") or die; print F $n; close F;
+    my $path = (split / /, $line)[1];
+    my $text = -d $path ? do { opendir(D, $path); join(" ", sort grep { !/^\./ } readdir(D)) } : do { open(F, "<", $path); local $/; <F> };
+    my $body = "n=$n $text";
+    print C "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    close C;
+}
+"#;
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    store: Arc<Store>,
+}
+
+impl Fixture {
+    /// Returns `None`, and says why, where the host lacks what these tests need.
+    fn new() -> Option<Self> {
+        set_program(env!("CARGO_BIN_EXE_tinyroot"));
+        for need in ["/usr/bin/perl", "/bin/sh"] {
+            if !Path::new(need).exists() {
+                eprintln!("skipped: this host has no {need}; Debian's perl-base and dash give it");
+                return None;
+            }
+        }
+        if let tinyroot::sandbox::Ability::Missing { reason, remedy } =
+            tinyroot::sandbox::host().user_namespaces
+        {
+            eprintln!("skipped: {reason} ({remedy})");
+            return None;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(&directory.path().join("cache")).expect("opens"));
+        Some(Fixture { directory, store })
+    }
+
+    fn recipe(&self, tail: &str) -> Recipe {
+        let folder = tempfile::tempdir_in(self.directory.path()).expect("a directory");
+        let text = format!(
+            "[app]\nname = \"tea\"\nversion = \"1\"\npackages = [\"tea\"]\n[debian]\nsuite = \"bookworm\"\n\
+             [web]\nport = 8000\n[env]\nLANG = \"C\"\n{tail}"
+        );
+        fs::write(folder.path().join("recipe.toml"), text).expect("writes");
+        recipe::read(folder.path()).expect("a good recipe")
+    }
+
+    /// A root of the host's perl and shell with what they load, the server, and a `/var`.
+    fn base(&self, recipe: &Recipe) -> Arc<Base> {
+        let mut tree = Tree::new();
+        let mut files = BTreeSet::new();
+        for program in ["/usr/bin/perl", "/bin/sh", "/bin/sleep", "/bin/cat"] {
+            files.insert(PathBuf::from(program));
+            let listed = Command::new("ldd").arg(program).output().expect("ldd runs").stdout;
+            for word in
+                String::from_utf8_lossy(&listed).split_whitespace().filter(|word| word.starts_with('/'))
+            {
+                files.insert(PathBuf::from(word));
+            }
+        }
+        for file in files {
+            let bytes = fs::read(&file).expect("reads");
+            self.add(&mut tree, file.to_str().expect("text"), &bytes, 0o755);
+        }
+        self.add(&mut tree, "app/server.pl", SERVER.as_bytes(), 0o644);
+        self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
+        self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
+        tree.add_parents(0);
+        let policy = VarPolicy::LinkShipped {
+            shipped: &|path| path.as_bytes().ends_with(b"code"),
+            written: &|_| false,
+        };
+        let tree = app::furnish(tree, recipe, &policy, &self.store, 1_700_000_000);
+        Arc::new(Base::new(Arc::new(tree), &self.store, true, None, None).expect("a base"))
+    }
+
+    fn add(&self, tree: &mut Tree, at: &str, bytes: &[u8], mode: u32) {
+        let digest = self.store.put(bytes);
+        let path = TreePath::new(at.as_bytes()).expect("good");
+        tree.insert(path, Entry::file(digest, bytes.len() as u64, mode, 1_600_000_000));
+    }
+
+    fn var(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+const SERVICES: &str = r#"
+[[service]]
+name = "first"
+command = ["/bin/sh", "-c", "trap 'echo first: bye; exit 0' TERM; echo first: up; : > /run/first; while :; do sleep 0.05; done"]
+ready = { file = "/run/first" }
+[[service]]
+name = "web"
+command = ["/usr/bin/perl", "/app/server.pl"]
+ready = { http = "/" }
+"#;
+
+fn get(grain: &Grain, path: &str) -> String {
+    let mut stream = grain.connect().expect("connects");
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reads");
+    answer.split_once("\r\n\r\n").expect("an answer").1.to_owned()
+}
+
+#[test]
+fn a_grain_keeps_its_var_and_nothing_else() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(&format!(
+        "[setup]\ncommand = [\"/bin/sh\", \"-c\", \"echo set up $HOME $PORT; echo more >> /var/lib/tea/conf\"]\n{SERVICES}"
+    ));
+    let base = fixture.base(&recipe);
+    let mut options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let log = fixture.directory.path().join("log");
+    options.log = Arc::new(Log::to_file(&log).expect("opens"));
+    let mut grain = Grain::start(base, options).expect("starts");
+    // The readiness probe was the first request.
+    assert_eq!(get(&grain, "/var/lib/tea/code"), "n=2 shipped");
+    assert_eq!(get(&grain, "/var/lib/tea/conf"), "n=3 made by a scriptmore\n");
+    assert_eq!(get(&grain, "/var"), "n=4 count lib lock run tmp");
+    assert_eq!(get(&grain, "/run"), "n=5 first lock");
+    let ran = grain.run(&["/bin/sh".into(), "-c".into(), "echo $HOME; exit 3".into()]).expect("runs");
+    assert_eq!((ran.status, ran.output.as_slice()), (3, &b"/var\n"[..]));
+    grain.restart().expect("restarts");
+    assert_eq!(get(&grain, "/var/lib/tea/conf"), "n=7 made by a scriptmore\n");
+    assert_eq!(grain.stop().expect("stops"), Exit::Code(0));
+    let life = "first: up\nserver: up\ntinyroot-init: ready\nserver: bye\nfirst: bye\n";
+    assert_eq!(fs::read_to_string(&log).expect("reads"), format!("set up /var 8000\n{life}{life}"));
+}
+
+#[test]
+fn two_grains_of_one_app_do_not_see_each_other() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(SERVICES);
+    let base = fixture.base(&recipe);
+    let one = Grain::start(base.clone(), GrainOptions::of(&recipe, &fixture.var("one"))).expect("starts");
+    let two = Grain::start(base, GrainOptions::of(&recipe, &fixture.var("two"))).expect("starts");
+    for expected in ["n=2 ", "n=3 ", "n=4 "] {
+        assert_eq!(get(&one, "/tmp"), expected);
+    }
+    assert_eq!(get(&two, "/tmp"), "n=2 ");
+    one.run(&[
+        "/bin/sh".into(),
+        "-c".into(),
+        "echo x > /tmp/x; echo x > /var/x; sleep 1000 > /dev/null 2>&1 &".into(),
+    ])
+    .expect("runs");
+    assert_eq!(get(&two, "/tmp"), "n=3 ");
+    assert_eq!(get(&two, "/var"), "n=4 count lib lock run tmp");
+}
+
+#[test]
+fn an_unfinished_setup_is_made_again() {
+    let Some(fixture) = Fixture::new() else { return };
+    let setup = |script: &str| format!("[setup]\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n{SERVICES}");
+    let broken = fixture.recipe(&setup("echo half > /var/half; kill -9 $$"));
+    let options = GrainOptions::of(&broken, &fixture.var("var"));
+    let error = Grain::start(fixture.base(&broken), options).err().expect("does not start");
+    assert_eq!(
+        error.to_string(),
+        "the grain ended with status 137 before it was ready\n  | tinyroot-init: setup was killed by signal 9"
+    );
+    assert!(fixture.var("var/half").exists());
+    let whole = fixture.recipe(&setup("echo whole > /var/whole"));
+    let grain =
+        Grain::start(fixture.base(&whole), GrainOptions::of(&whole, &fixture.var("var"))).expect("starts");
+    assert_eq!(get(&grain, "/var"), "n=2 count lib lock run tmp whole");
+    assert!(grain.options().log.tail()[0].contains("/var was left half made"));
+}
+
+#[test]
+fn a_grain_ends_with_the_service_that_ends() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(SERVICES);
+    let mut grain =
+        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
+    assert_eq!(grain.try_wait(), None);
+    let mut stream = grain.connect().expect("connects");
+    write!(stream, "GET /die HTTP/1.0\r\n\r\n").expect("writes");
+    assert_eq!(grain.wait(), Exit::Code(42));
+    grain.stop().expect("stops");
+    let tail = grain.options().log.tail();
+    assert!(tail.contains(&"tinyroot-init: service web ended with status 42".to_owned()), "{tail:?}");
+}
+
+#[test]
+fn a_service_that_cannot_start_is_named() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture
+        .recipe("[[service]]\nname = \"web\"\ncommand = [\"/usr/bin/none\"]\nready = { port = 8000 }\n");
+    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
+    assert!(matches!(error, GrainError::Ended { exit: Exit::Code(127), .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the grain ended with status 127 before it was ready\n  \
+           | tinyroot-init: cannot start web: /usr/bin/none: it or its interpreter is missing\n  \
+           | tinyroot-init: service web ended with status 127"
+    );
+}
+
+#[test]
+fn an_exercise_runs_against_a_grain() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(&format!(
+        "{SERVICES}\n[[exercise]]\nget = \"/var/lib/tea/code\"\nstatus = 200\ncontains = \"shipped\"\n\
+         [[exercise]]\nrestart = true\n[[exercise]]\nrun = [\"/bin/cat\", \"/var/count\"]\ncontains = \"3\"\n"
+    ));
+    let mut grain =
+        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
+    let transcript =
+        exercise::run(&recipe.exercise, &mut Exercised::new(&mut grain, None)).expect("as expected");
+    assert!(matches!(&transcript.steps[2].outcome, Outcome::Ran(ran) if ran.output == b"3"));
+    if let Some(view) = grain.base().view() {
+        let uses = view.uses();
+        let step_of = |path: &str| {
+            uses.iter().find(|used| used.path.as_bytes() == path.as_bytes()).map(|used| used.step.to_string())
+        };
+        assert_eq!(step_of("app/server.pl").as_deref(), Some("start"));
+        assert_eq!(step_of("tinyroot/var/lib/tea/code").as_deref(), Some("GET:/var/lib/tea/code"));
+    }
+}
