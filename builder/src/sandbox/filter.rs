@@ -2,8 +2,9 @@
 //!
 //! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it does not
 //!   exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
-//! - [`root_like`]: making device nodes, which no user namespace allows, succeeds and does nothing; with a single id so
-//!   do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
+//! - [`root_like`]: waiting for the disk succeeds at once (nobody needs that root after a power cut, and dpkg waits
+//!   hundreds of times); making device nodes, which no user namespace allows, succeeds and does nothing; with a single id
+//!   so do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
 
 use std::collections::BTreeMap;
 
@@ -96,11 +97,12 @@ const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 /// Returns the filter for programs that are root in some way. It knows the 32-bit calls of the machine as well; a
 /// maintainer script may run such a program.
 pub(super) fn root_like(way: Way) -> BpfProgram {
-    let (native, old): (&[u32], &[u32]) = match way {
-        Way::Single => (&calls::FAKED, &calls::FAKED_I386),
-        Way::Root | Way::Subordinate => (&[], &[]),
-    };
-    let (native, old) = (faked(native, calls::FAKED_MKNOD), faked(old, calls::FAKED_MKNOD_I386));
+    let (mut native, mut old) = (calls::FAKED_SYNC.to_vec(), calls::FAKED_SYNC_I386.to_vec());
+    if way == Way::Single {
+        native.extend(calls::FAKED);
+        old.extend(calls::FAKED_I386);
+    }
+    let (native, old) = (faked(&native, calls::FAKED_MKNOD), faked(&old, calls::FAKED_MKNOD_I386));
     let mut program = vec![load(ARCHITECTURE)];
     program.push(jump_unless_equal(ARCHITECTURE_X86_64, native.len()));
     program.extend(native);
@@ -240,6 +242,7 @@ mod tests {
         let native =
             |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
         assert_eq!(native(libc::SYS_fchownat, [0; 6]), ALLOW);
+        assert_eq!(native(libc::SYS_fsync, [0; 6]), DONE);
         assert_eq!(native(libc::SYS_mknod, [0, mode(libc::S_IFBLK), 0, 0, 0, 0]), DONE);
     }
 }

@@ -87,6 +87,16 @@ pub(super) const GRAIN: &[c_long] = &[
     libc::SYS_getrandom,
 ];
 
+/// Calls that wait for the disk.
+#[rustfmt::skip]
+pub(super) const FAKED_SYNC: [u32; 5] = [
+    libc::SYS_fsync as u32, libc::SYS_fdatasync as u32, libc::SYS_sync as u32, libc::SYS_syncfs as u32,
+    libc::SYS_sync_file_range as u32,
+];
+
+/// [`FAKED_SYNC`] for 32-bit programs.
+pub(super) const FAKED_SYNC_I386: [u32; 5] = [118, 148, 36, 344, 314];
+
 /// Calls that a single id fakes: owners, ids, capabilities.
 #[rustfmt::skip]
 pub(super) const FAKED: [u32; 14] = [
