@@ -1,0 +1,152 @@
+//! Languages, sets and configuration: what belongs to what a run opened.
+
+use super::*;
+
+#[test]
+fn python_has_sources_beside_byte_code_and_what_an_exception_imports() {
+    const LIB: &str = "usr/lib/python3.11";
+    let at = |name: &str| format!("{LIB}/{name}");
+    let mut root = Root::new();
+    for name in
+        ["json.py", "__pycache__/json.cpython-311.pyc", "__pycache__/json.cpython-311.opt-1.pyc", "os.py"]
+    {
+        root.file("libpython3", &at(name), name.as_bytes());
+    }
+    root.file("libpython3", &at("traceback.py"), b"t")
+        .file("libpython3", &at("__pycache__/traceback.cpython-311.pyc"), b"tc")
+        .file("libpython3", &at("turtle.py"), b"u")
+        .file("python3-x", "usr/lib/python3/dist-packages/x.py", b"x")
+        .file("python3-x", "usr/lib/python3/dist-packages/x-1.egg-info/PKG-INFO", b"i")
+        .used(&at("__pycache__/json.cpython-311.pyc"), "opened")
+        .used("usr/lib/python3/dist-packages/x.py", "opened");
+    root.expect(&[
+        (&at("json.py"), "keep python: the source of /usr/lib/python3.11/__pycache__/json.cpython-311.pyc"),
+        (&at("__pycache__/json.cpython-311.opt-1.pyc"), "- unused: nothing asked for it"),
+        (
+            &at("traceback.py"),
+            "keep python: Python's own foundation, for /usr/lib/python3.11/__pycache__/json.cpython-311.pyc",
+        ),
+        (
+            &at("__pycache__/traceback.cpython-311.pyc"),
+            "keep python: the byte code of /usr/lib/python3.11/traceback.py",
+        ),
+        (&at("turtle.py"), "- unused: nothing asked for it"),
+        (
+            "usr/lib/python3/dist-packages/x-1.egg-info/PKG-INFO",
+            "keep python: the metadata of the package of /usr/lib/python3/dist-packages/x.py",
+        ),
+    ]);
+}
+
+#[test]
+fn other_languages_have_their_parts() {
+    const PERL: &str = "usr/lib/x86_64-linux-gnu/perl/5.36";
+    let mut root = Root::new();
+    root.file("perl", &format!("{PERL}/List/Util.pm"), b"p")
+        .file("perl", &format!("{PERL}/auto/List/Util/Util.so"), b"s")
+        .file("perl", &format!("{PERL}/auto/List/Other/Other.so"), b"o")
+        .used(&format!("{PERL}/List/Util.pm"), "opened")
+        .file("-", "etc/php/8.2/fpm/conf.d/20-dom.ini", b"; priority=20\nextension=dom.so\n")
+        .file("php-dom", "usr/lib/php/20220829/dom.so", b"d")
+        .used("etc/php/8.2/fpm/conf.d/20-dom.ini", "opened")
+        .file("ruby-rack", "usr/share/rubygems-integration/all/specifications/rack.gemspec", b"g")
+        .file("ruby-rack", "usr/lib/ruby/vendor_ruby/rack.rb", b"r")
+        .used("usr/lib/ruby/vendor_ruby/rack.rb", "opened")
+        .file("node-x", "usr/share/nodejs/x/package.json", b"{}")
+        .file("node-x", "usr/share/nodejs/x/lib/x.js", b"x")
+        .used("usr/share/nodejs/x/lib/x.js", "opened");
+    root.expect(&[
+        (
+            &format!("{PERL}/auto/List/Util/Util.so"),
+            "keep perl: a compiled part of /usr/lib/x86_64-linux-gnu/perl/5.36/List/Util.pm",
+        ),
+        (&format!("{PERL}/auto/List/Other/Other.so"), "- unused: nothing asked for it"),
+        (
+            "usr/lib/php/20220829/dom.so",
+            "keep php: the extension that is loaded by /etc/php/8.2/fpm/conf.d/20-dom.ini",
+        ),
+        (
+            "usr/share/rubygems-integration/all/specifications/rack.gemspec",
+            "keep ruby: the specification of a gem, for /usr/lib/ruby/vendor_ruby/rack.rb",
+        ),
+        ("usr/share/nodejs/x/package.json", "keep node: the package.json of /usr/share/nodejs/x/lib/x.js"),
+    ]);
+}
+
+#[test]
+fn libraries_in_the_apps_language_stay_if_they_are_small() {
+    let mut root = Root::new();
+    root.used("usr/share/wiki/index.php", "opened");
+    root.policy.companions = ["php-feed", "php-huge", "debconf"].map(str::to_owned).into();
+    root.file("php-feed", "usr/share/php/feed.php", b"<?php")
+        .file("php-feed", "usr/share/php/feed.png", b"png")
+        .file("php-huge", "usr/share/php/huge.php", &vec![b' '; 1_500_001])
+        .file("php-far", "usr/share/php/far.php", b"<?php far")
+        .file("debconf", "usr/share/perl5/Debconf.pm", b"1;");
+    root.expect(&[
+        ("usr/share/php/feed.php", "keep companion: code of php-feed, a library that the app depends on"),
+        ("usr/share/php/feed.png", "- unused: nothing asked for it"),
+        ("usr/share/php/huge.php", "- unused: nothing asked for it"),
+        ("usr/share/php/far.php", "- unused: nothing asked for it"),
+        ("usr/share/perl5/Debconf.pm", "- unused: nothing asked for it"),
+    ]);
+}
+
+#[test]
+fn sets_are_kept_whole_when_used_and_only_then() {
+    let zones = |root: &mut Root| {
+        root.link("-", "etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+            .file("tzdata", "usr/share/zoneinfo/Etc/UTC", b"u")
+            .file("tzdata", "usr/share/zoneinfo/Europe/Berlin", b"b")
+            .file("tzdata", "usr/share/zoneinfo/right/Europe/Berlin", b"r")
+            .used("usr/share/zoneinfo/Etc/UTC", "opened");
+    };
+    let mut root = Root::new();
+    zones(&mut root);
+    root.expect(&[("usr/share/zoneinfo/Europe/Berlin", "- unused: nothing asked for it")]);
+    zones(&mut root);
+    root.file("tzdata", "usr/share/zoneinfo/Asia/Tokyo", b"t").used("usr/share/zoneinfo/Asia/Tokyo", "stat");
+    root.expect(&[
+        (
+            "usr/share/zoneinfo/Europe/Berlin",
+            "keep set: time zones are kept as a set, for /usr/share/zoneinfo/Asia/Tokyo",
+        ),
+        ("usr/share/zoneinfo/right/Europe/Berlin", "- unused: nothing asked for it"),
+    ]);
+    const GCONV: &str = "usr/lib/x86_64-linux-gnu/gconv";
+    root.file("libc6", &format!("{GCONV}/gconv-modules.cache"), b"c")
+        .file("libc6", &format!("{GCONV}/ISO8859-15.so"), b"i")
+        .file("libc6", &format!("{GCONV}/EBCDIC-DE.so"), b"e")
+        .used(&format!("{GCONV}/gconv-modules.cache"), "opened");
+    root.expect(&[
+        (
+            &format!("{GCONV}/ISO8859-15.so"),
+            "keep set: common charsets are kept as a set, for /usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
+        ),
+        (&format!("{GCONV}/EBCDIC-DE.so"), "- unused: nothing asked for it"),
+    ]);
+}
+
+#[test]
+fn packages_in_use_keep_configuration_and_small_listed_directories() {
+    let mut root = Root::new();
+    root.file("web", "usr/sbin/web", b"elf")
+        .file("web", "etc/web/mime.types", b"m")
+        .file("web", "etc/default/web", b"d")
+        .own("web", "var/cache/web", Entry::directory(0))
+        .own("-", "var/lib/made", Entry::directory(0))
+        .used("usr/sbin/web", "executed")
+        .file("lib", "usr/lib/lib/plugins/a.conf", b"a")
+        .used("usr/lib/lib/plugins", "listed")
+        .file("lib", "usr/lib/lib/large/a.bin", &vec![0; 40 << 10])
+        .used("usr/lib/lib/large", "listed");
+    root.expect(&[
+        ("etc/web/mime.types", "keep configuration: configuration of the package of /usr/sbin/web"),
+        ("etc/default/web", "- unused: nothing asked for it"),
+        ("var/cache/web", "empty configuration: a directory of the package of /usr/sbin/web"),
+        ("var/lib/made", "empty var: a directory that a maintainer script made"),
+        ("usr/lib/lib/plugins/a.conf", "keep listed: kept as it lists, with /usr/lib/lib/plugins"),
+        ("usr/lib/lib/large/a.bin", "- unused: nothing asked for it"),
+        ("usr/lib/lib/large", "empty traced: listed by php of web at get:/"),
+    ]);
+}
