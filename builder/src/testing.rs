@@ -10,7 +10,7 @@
 //!
 //! let directory = tempfile::tempdir().unwrap();
 //! let hello = deb("hello").field("Depends", "libc6 (>= 2.36)").file("usr/bin/hello", 0o755, "hi\n");
-//! let made = MadeArchive::new("bookworm").add(hello).add(deb("libc6").version("2.36-9")).write(directory.path());
+//! let made = MadeArchive::new("bookworm").add(hello).add(deb("libc6").version("2.36-9")).write_with_pockets(directory.path());
 //! let server = Server::start(directory.path());
 //! // made.keyring is a file for --keyring, server.url() one for --mirror
 //! # assert!(made.keyring.exists() && server.url().starts_with("http://127.0.0.1:"));

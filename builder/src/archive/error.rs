@@ -138,8 +138,15 @@ fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
         }
         _ => {}
     }
-    matches!(error.downcast_ref::<KeyringError>(), Some(KeyringError::Untrusted { .. })).then_some(
-        "for an archive with keys of its own, name them with --keyring FILE; \
-         for Debian's, be wary of this mirror",
-    )
+    match error.downcast_ref::<KeyringError>() {
+        Some(KeyringError::Untrusted { .. }) => Some(
+            "for an archive with keys of its own, name them with --keyring FILE; \
+             for Debian's, be wary of this mirror",
+        ),
+        Some(KeyringError::NotSigned { .. }) => Some(
+            "this is no mirror of a Debian archive, or something on the way answers in its place, \
+             as the login page of a network does",
+        ),
+        _ => None,
+    }
 }

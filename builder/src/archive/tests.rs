@@ -243,6 +243,7 @@ fn a_changed_release_file_is_refused() {
         let error = fixture.error();
         assert!(error.contains(reason), "{reason}: {error}");
     }
+    assert!(fixture.hint().starts_with("this is no mirror of a Debian archive"), "{}", fixture.hint());
 }
 
 #[test]
@@ -412,6 +413,15 @@ fn security_updates_are_looked_for_beside_debian_first() {
     let selection = Selection { pockets: vec!["security".into()], ..only("bookworm") };
     let archive = fixture.open_with(&selection, false).expect("opens");
     assert_eq!(archive.indexes[1].text, updates.packages("main").as_bytes());
+}
+
+#[test]
+fn suites_without_releases_have_no_pockets() {
+    for (suite, suites) in
+        [("bookworm", &["bookworm", "bookworm-updates", "bookworm-security"][..]), ("sid", &["sid"])]
+    {
+        assert_eq!(Selection::new(suite, "amd64").suites(), suites);
+    }
 }
 
 #[test]

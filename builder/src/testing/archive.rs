@@ -179,6 +179,18 @@ impl MadeArchive {
         Made { directory: directory.into(), keyring }
     }
 
+    /// Writes this suite, and its updates and security updates without any package: what a recipe
+    /// that says nothing of pockets reads.
+    pub fn write_with_pockets(&self, directory: &Path) -> Made {
+        for pocket in ["updates", "security"] {
+            let suite = format!("{}-{pocket}", self.suite);
+            let codename = format!("{}-{pocket}", self.codename);
+            let empty = MadeArchive { suite, codename, debs: Vec::new(), ..self.clone() };
+            empty.write(directory);
+        }
+        self.write(directory)
+    }
+
     fn release(&self, listed: &str) -> String {
         let mut text = format!(
             "Origin: Made\nLabel: Made\nSuite: {0}\nCodename: {0}\nDate: {1}\n",

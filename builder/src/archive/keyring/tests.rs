@@ -128,6 +128,24 @@ fn every_flipped_bit_of_the_text_is_noticed() {
 }
 
 #[test]
+fn a_damaged_message_gives_the_signed_text_or_nothing() {
+    let key = Key::new(1).with_subkey();
+    let keyring = keyring_of(std::slice::from_ref(&key));
+    let message = key.sign("Suite: made\n- dash\n", NOW_S).into_bytes();
+    let text = keyring.verify(&message, NOW_S).expect("good").text;
+    for position in 0..message.len() {
+        let mut changed = message.clone();
+        changed[position] ^= 1 << (position % 7);
+        if let Ok(signed) = keyring.verify(&changed, NOW_S) {
+            assert_eq!(signed.text, text, "byte {position}");
+        }
+        if let Ok(signed) = keyring.verify(&message[..position], NOW_S) {
+            assert_eq!(signed.text, text, "the first {position} bytes");
+        }
+    }
+}
+
+#[test]
 fn gpgv_thinks_the_same_of_made_signatures() {
     let directory = tempfile::tempdir().expect("a directory");
     let (keys, path) = (directory.path().join("keys.gpg"), directory.path().join("message"));
