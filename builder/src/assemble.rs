@@ -264,8 +264,7 @@ impl Root<'_> {
             Some(Kind::Directory) => Some(at.clone()),
             Some(_) => self.directory_at(&at),
         };
-        let package = self.label(index);
-        end.ok_or_else(|| Clash::Below { path: path.clone(), package, above: at })
+        end.ok_or_else(|| Clash::Below { path: path.clone(), package: self.label(index), above: at })
     }
 
     /// Returns the directory that a path is, or leads to as a link.

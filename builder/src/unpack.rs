@@ -9,7 +9,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Write},
     path::PathBuf,
     sync::Mutex,
@@ -54,6 +54,8 @@ pub struct UnpackError {
     pub source: UnpackFault,
 }
 
+const AGAIN: &str = "; it was removed, so that the next run fetches it again";
+
 /// What can be wrong with a .deb.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackFault {
@@ -66,12 +68,14 @@ pub enum UnpackFault {
         source: io::Error,
     },
     /// The downloaded file is not the one that the lock names.
-    #[error("{} does not have the locked digest", path.display())]
+    #[error("{} does not have the locked digest{}", path.display(), if *removed { AGAIN } else { "" })]
     Digest {
         /// The file.
         path: PathBuf,
         /// What it has.
         found: Digest,
+        /// Whether it was the store's own and is gone now.
+        removed: bool,
     },
     /// The file is no .deb.
     #[error("its .deb is damaged")]
@@ -181,7 +185,7 @@ fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, Unpack
     let key = deb.package.digest.to_string();
     let (tree, path) = match store.load_bundle(BUNDLE, &key) {
         Some(bundle) => bundle,
-        None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, fault))?,
+        None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
     };
     let (tree, control_files) = split(tree);
     let read = |name: &str| control_files.get(name).map(|digest| store.read(digest)).transpose();
@@ -247,7 +251,7 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
 
     let (found, _, _) = source.finish()?.hasher.finish();
     if found != deb.package.digest {
-        return Err(UnpackFault::Digest { path: deb.path.clone(), found });
+        return Err(UnpackFault::Digest { path: deb.path.clone(), found, removed: false });
     }
     if tree.subtree(CONTROL).next().is_some() {
         return Err(UnpackFault::ControlPlace);
@@ -266,11 +270,14 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
     Ok((tree, path))
 }
 
-/// What is wrong with a file that is not the locked one matters less than that.
-fn name_wrong_digest(deb: &FetchedDeb, fault: UnpackFault) -> UnpackFault {
+/// What is wrong with a file that is not the locked one matters less than that. It was the locked
+/// one when it came into the store, so the disk has changed it, and no run could get past it.
+fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> UnpackFault {
     match File::open(&deb.path).and_then(Digest::of_reader) {
         Ok((found, _)) if found != deb.package.digest => {
-            UnpackFault::Digest { path: deb.path.clone(), found }
+            let own = deb.path == store.deb_path(&deb.package.digest);
+            let removed = own && fs::remove_file(&deb.path).is_ok();
+            UnpackFault::Digest { path: deb.path.clone(), found, removed }
         }
         _ => fault,
     }

@@ -29,9 +29,9 @@ impl Owners {
 
     pub(super) fn add(&mut self, path: TreePath, index: usize) {
         let owners = self.by_path.entry(path).or_default();
-        if !owners.contains(&index) {
-            owners.push(index);
-            owners.sort_by(|a, b| self.packages[*a].cmp(&self.packages[*b]));
+        let name = &self.packages[index];
+        if let Err(place) = owners.binary_search_by(|other| self.packages[*other].cmp(name)) {
+            owners.insert(place, index);
         }
     }
 

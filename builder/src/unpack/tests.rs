@@ -248,3 +248,22 @@ fn bytes_that_are_not_the_locked_ones_are_named_first() {
         assert_eq!(place.leftovers(), 0);
     }
 }
+
+#[test]
+fn what_the_disk_has_changed_is_fetched_again() {
+    let place = Place::new();
+    let bytes = hello().build();
+    let package = locked("hello", &bytes);
+    let path = place.store.deb_path(&package.digest);
+    fs::write(&path, &bytes[..bytes.len() - 1]).expect("writes");
+    let debs = vec![FetchedDeb { package, path: path.clone() }];
+    let fetched = Fetched { debs, ..Fetched::default() };
+    let error = unpack(&fetched, &place.store, &Progress::silent()).expect_err("is refused");
+    let expected = format!(
+        "cannot unpack hello 1.0: {} does not have the locked digest; it was removed, so that the next run \
+         fetches it again",
+        path.display()
+    );
+    assert_eq!(chain(&error), expected);
+    assert!(!path.exists());
+}
