@@ -8,6 +8,8 @@ mod failure;
 mod lock;
 mod report;
 mod resolve;
+mod staged;
+mod trace;
 mod why;
 
 pub use failure::Failure;
@@ -72,6 +74,7 @@ pub struct Global {
 enum Command {
     Resolve(resolve::Args),
     Lock(lock::Args),
+    Trace(trace::Args),
     Why(why::Args),
     /// Print completions for a shell
     Completions {
@@ -152,6 +155,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
+        Command::Trace(args) => trace::run(&args, context),
         Command::Why(args) => why::run(&args, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());

@@ -14,8 +14,12 @@ use crate::{
 /// Where a grain has mounts of its own: nothing there is the root's.
 const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
 
+/// Characters of a step's words that a line shows.
+const STEP_LENGTH: usize = 60;
+
 /// What packages, recipe files and services are called.
 pub(super) struct Names<'a> {
+    tree: &'a Tree,
     owner: &'a dyn Fn(&[u8]) -> Option<String>,
     laid: HashSet<TreePath>,
     /// Program of a first process's child → service; `None` where several would fit.
@@ -27,7 +31,7 @@ impl<'a> Names<'a> {
     /// stage's, with the recipe's files on it.
     pub(super) fn new(
         recipe: &Recipe,
-        tree: &Tree,
+        tree: &'a Tree,
         store: &Store,
         owner: &'a dyn Fn(&[u8]) -> Option<String>,
     ) -> Self {
@@ -45,7 +49,7 @@ impl<'a> Names<'a> {
             };
             services.entry(program).and_modify(|name| *name = None).or_insert(Some(name.to_owned()));
         }
-        Names { owner, laid, services }
+        Names { tree, owner, laid, services }
     }
 
     fn package(&self, path: &TreePath) -> String {
@@ -82,7 +86,7 @@ fn running(tree: &Tree, store: &Store, command: &[u8]) -> Option<String> {
 
 /// Makes the list: paths of the stage, each with the package it is from.
 ///
-/// Left out are what is absent, what lies on a grain's own mounts, and what is tinyroot's own.
+/// Left out are what is absent, what lies on a grain's own mounts, and what is tinyroot's own or laid by it.
 pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_>) -> UsedList {
     let mut list = UsedList::new();
     for used in uses {
@@ -98,14 +102,15 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
         if kinds.is_empty() || hidden {
             continue;
         }
-        let Ok(path) = TreePath::new(&stage) else { continue };
+        let known = TreePath::new(&stage).ok().filter(|path| names.tree.get(path.as_bytes()).is_some());
+        let Some(path) = known else { continue };
         let first = used.program.as_ref() == INIT || used.program.as_ref() == "tinyroot";
         let line = UsedLine {
             kinds,
             program: if used.program.as_ref() == "?" { String::new() } else { used.program.to_string() },
             package: names.package(&path),
             service: if first { String::new() } else { names.service(&used.service) },
-            step: used.step.to_string(),
+            step: shortened(&used.step),
         };
         list.insert(path, line);
     }
@@ -115,6 +120,14 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
         list.insert(path, UsedLine { kinds, program, package, service, step });
     }
     list
+}
+
+/// A step's words as a field of a line: programs that a recipe runs can have long arguments.
+fn shortened(step: &str) -> String {
+    if step.chars().count() <= STEP_LENGTH {
+        return step.to_owned();
+    }
+    step.chars().take(STEP_LENGTH - 1).chain(['…']).collect()
 }
 
 fn only(kinds: Kinds, wanted: &[Kinds]) -> Kinds {
@@ -180,6 +193,9 @@ command = ["/bin/sh", "2"]
         tree.insert(path("usr/lib/tea"), Entry::directory(0));
         tree.insert(path("bin"), Entry::symlink("usr/bin", 0));
         tree.insert(path("lib"), Entry::symlink("usr/lib", 0));
+        for at in ["etc/x", "usr/lib/tea/tea.conf", "usr/lib/x", "var/lib/copied", "var/lib/linked"] {
+            tree.insert(path(at), Entry::file(store.put("x"), 1, 0o644, 0));
+        }
         tree.add_parents(0);
         let owner = |at: &[u8]| at.starts_with(b"usr/").then(|| "tea".to_owned());
         let names = Names::new(&recipe, &tree, &store, &owner);
@@ -187,6 +203,7 @@ command = ["/bin/sh", "2"]
         let uses = vec![
             used("bin", Kinds::READ_LINK, INIT, ""),
             used("dev", Kinds::STAT, "/usr/bin/pot", "/usr/bin/pot"),
+            used("etc/hosts", read, "/usr/bin/perl", "/usr/bin/perl"),
             used("etc/x", read, "/usr/bin/perl", "/usr/bin/perl"),
             used("tinyroot/init", Kinds::EXECUTED, "tinyroot", ""),
             used("tinyroot/var", Kinds::TRAVERSED, INIT, ""),

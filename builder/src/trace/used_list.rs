@@ -16,6 +16,8 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -38,6 +40,14 @@ pub enum UsedListError {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the kernel said.
@@ -190,6 +200,46 @@ impl UsedList {
         }
         UsedList::parse(&fs::read_to_string(path).map_err(fail)?, path)
     }
+
+    /// Writes a file in one step.
+    ///
+    /// # Errors
+    /// [`UsedListError::Write`].
+    pub fn write(&self, path: &Path) -> Result<(), UsedListError> {
+        let fail = |source| UsedListError::Write { path: path.into(), source };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".used.list-").tempfile_in(directory).map_err(fail)?;
+        file.write_all(self.to_text().as_bytes()).map_err(fail)?;
+        // Whatever the umask: it is to be committed and read.
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(fail)?;
+        file.as_file().sync_all().map_err(fail)?;
+        file.persist(path).map(drop).map_err(|error| fail(error.error))
+    }
+
+    /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older one.
+    pub fn changes_since(&self, old: &UsedList) -> Changes {
+        let paths = |wanted: &dyn Fn(&TreePath, &UsedLine) -> bool, list: &UsedList| {
+            let found = list.lines.iter().filter(|(path, line)| wanted(path, line));
+            found.map(|(path, _)| path.clone()).collect()
+        };
+        Changes {
+            added: paths(&|path, _| !old.lines.contains_key(path), self),
+            gone: paths(&|path, _| !self.lines.contains_key(path), old),
+            otherwise: paths(&|path, line| old.lines.get(path).is_some_and(|o| o.kinds != line.kinds), self),
+        }
+    }
+}
+
+/// How a list differs from an older one; paths in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Used now and not before.
+    pub added: Vec<TreePath>,
+    /// Used before and not now.
+    pub gone: Vec<TreePath>,
+    /// Used in other ways than before.
+    pub otherwise: Vec<TreePath>,
 }
 
 fn parse_line(line: &str) -> Result<(TreePath, UsedLine), String> {
@@ -268,6 +318,25 @@ mod tests {
         assert_eq!(list.get(b"a"), Some(&line(Kinds::OPENED, "/one", "start")));
         assert_eq!(list.kinds(b"b"), Kinds::STAT);
         assert_eq!(list.kinds(b"c"), Kinds::none());
+    }
+
+    #[test]
+    fn writes_reads_and_compares() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("used.list");
+        let mut old = UsedList::new();
+        old.insert(path(b"gone"), line(Kinds::STAT, "/one", "start"));
+        old.insert(path(b"same"), line(Kinds::STAT, "/one", "start"));
+        old.insert(path(b"more"), line(Kinds::STAT, "/one", "start"));
+        old.write(&file).expect("writes");
+        assert_eq!(UsedList::read(&file).expect("reads"), old);
+        let mut new = UsedList::new();
+        new.insert(path(b"more"), line(Kinds::OPENED, "/one", "start"));
+        new.insert(path(b"new"), line(Kinds::OPENED, "/one", "start"));
+        new.insert(path(b"same"), line(Kinds::STAT, "/two", "other"));
+        let (added, gone, otherwise) = (vec![path(b"new")], vec![path(b"gone")], vec![path(b"more")]);
+        assert_eq!(new.changes_since(&old), Changes { added, gone, otherwise });
+        assert_eq!(fs::read_dir(directory.path()).expect("lists").count(), 1);
     }
 
     #[test]
