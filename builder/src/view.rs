@@ -349,32 +349,34 @@ impl View {
         blob.read_at(buffer, offset).map_err(Refusal::Read)
     }
 
-    /// Opens a directory to be listed: notes it.
+    /// Opens a directory, be it to list it or to go there: notes that it was passed.
     ///
     /// # Errors
     /// [`Refusal::NotADirectory`].
     pub fn open_directory(&self, thread: u32, id: NodeId) -> Result<(), Refusal> {
         match &self.node(id)?.body {
             Body::Directory { .. } => {
-                self.recorder.note(id.0, Kinds::LISTED, thread);
+                self.recorder.note(id.0, Kinds::TRAVERSED, thread);
                 Ok(())
             }
             _ => Err(Refusal::NotADirectory),
         }
     }
 
-    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name.
+    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name. Notes that it was listed.
     ///
     /// # Errors
     /// [`Refusal::NotADirectory`].
-    pub fn entries(
+    pub fn list(
         &self,
+        thread: u32,
         id: NodeId,
         skip: usize,
     ) -> Result<impl Iterator<Item = (&[u8], NodeId, NodeType)>, Refusal> {
         let Body::Directory { parent, names } = &self.node(id)?.body else {
             return Err(Refusal::NotADirectory);
         };
+        self.recorder.note(id.0, Kinds::LISTED, thread);
         let dots =
             [(&b"."[..], id, NodeType::Directory), (&b".."[..], *parent, NodeType::Directory)].into_iter();
         let rest = names.get(skip.saturating_sub(2)..).unwrap_or_default().iter().map(|index| {

@@ -5,25 +5,19 @@ use std::{error::Error, path::Path};
 use crate::{
     app,
     archive::Mirrors,
-    assemble::{Assembled, assemble},
+    assemble::assemble,
     cli::{Context, Failure, archives},
     configure::{Configured, configure},
     fetch::fetch,
     lock::Lock,
     recipe::{self, Recipe},
-    unpack::{Unpacked, unpack},
+    unpack::unpack,
 };
 
-/// A recipe's root, and what it was made from.
+/// A recipe and its root.
 pub(super) struct Staged {
     /// The recipe.
     pub recipe: Recipe,
-    /// Its lock.
-    pub lock: Lock,
-    /// Its packages.
-    pub unpacked: Unpacked,
-    /// Its packages as one tree, before any script ran.
-    pub assembled: Assembled,
     /// Its root, with the recipe's files laid over it.
     pub configured: Configured,
 }
@@ -52,7 +46,7 @@ pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure>
             hinted(error, hint)
         })?;
     app::lay_files(&mut configured.tree, &recipe, &store, configured.epoch_s)?;
-    Ok(Staged { recipe, lock, unpacked, assembled, configured })
+    Ok(Staged { recipe, configured })
 }
 
 /// Makes a failure of an error and what one can do about it.

@@ -253,13 +253,14 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
         }
         wire::OPENDIR => {
             view.open_directory(thread, node()?)?;
-            reply.opened(wire::OPEN_DIRECTORY);
+            // A listing that is kept would not be asked for again.
+            reply.opened(if view.caching() { wire::OPEN_DIRECTORY } else { 0 });
         }
         wire::READDIR => {
             let offset = request.u64(8).ok_or_else(cut)?;
             let limit = request.u32(16).ok_or_else(cut)?.min(wire::MAX_READ_BYTES) as usize;
             let skip = usize::try_from(offset).map_err(|_| Errno::INVAL)?;
-            for (next, (name, node, node_type)) in (offset + 1..).zip(view.entries(node()?, skip)?) {
+            for (next, (name, node, node_type)) in (offset + 1..).zip(view.list(thread, node()?, skip)?) {
                 if !reply.directory_entry(limit, name, node.number(), node_type, next) {
                     break;
                 }

@@ -106,17 +106,17 @@ fn lists_by_name_from_any_place() {
     let view = view(directory.path(), &[]);
     let share = walk(&view, 1, "usr/share").expect("is there");
     let names = |skip| {
-        let entries = view.entries(share, skip).expect("a directory");
+        let entries = view.list(1, share, skip).expect("a directory");
         entries.map(|(name, ..)| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
     };
     let all = [".", "..", "a", "a-b", "empty", "pipe"];
     for skip in 0..=all.len() + 1 {
         assert_eq!(names(skip), all[skip.min(all.len())..], "from {skip}");
     }
-    let up = view.entries(share, 1).expect("a directory").next().map(|(_, node, _)| node);
+    let up = view.list(1, share, 1).expect("a directory").next().map(|(_, node, _)| node);
     assert_eq!(up, walk(&view, 1, "usr"));
     let file = walk(&view, 1, "usr/bin/tool").expect("is there");
-    assert!(matches!(view.entries(file, 0).map(|_| ()), Err(Refusal::NotADirectory)));
+    assert!(matches!(view.list(1, file, 0).map(|_| ()), Err(Refusal::NotADirectory)));
     assert!(matches!(view.lookup(1, file, b"x"), Err(Refusal::NotADirectory)));
 }
 
@@ -139,6 +139,8 @@ fn keeps_kinds_of_evidence_apart() {
     walk(&view, 2, "usr/share/empty");
     let share = walk(&view, 2, "usr/share").expect("is there");
     view.open_directory(2, share).expect("opens");
+    assert_eq!(view.list(2, share, 0).expect("a directory").count(), 6);
+    view.open_directory(2, walk(&view, 2, "dev").expect("is there")).expect("opens");
     walk(&view, 2, "usr/share/a");
     assert_eq!(walk(&view, 2, "usr/share/none"), None);
     assert_eq!(walk(&view, 2, "usr/lib/tool"), Some(tool));
@@ -149,6 +151,7 @@ fn keeps_kinds_of_evidence_apart() {
         told(&view),
         [
             "bin read-link /one start",
+            "dev traversed /two get:/",
             "usr traversed /one start",
             "usr/bin traversed /one start",
             "usr/bin/tool executed,opened /one start",
@@ -171,7 +174,8 @@ fn our_own_reading_is_no_evidence() {
     view.start_recording();
     let data = walk(&view, 9, "usr/share/a/data").expect("is there");
     view.open(9, data, OpenMode::default()).expect("opens");
-    view.open_directory(9, walk(&view, 9, "usr/share").expect("is there")).expect("opens");
+    let share = walk(&view, 9, "usr/share").expect("is there");
+    assert_eq!(view.list(9, share, 0).expect("a directory").count(), 6);
     assert_eq!(walk(&view, 9, "usr/share/none"), None);
     let tool = walk(&view, 9, "usr/bin/tool").expect("is there");
     view.open(9, tool, OpenMode { executing: true, writing: false }).expect("opens");
@@ -234,5 +238,5 @@ fn a_tree_without_parents_is_shown_whole() {
     assert!(matches!(view.read(node, 0, &mut [0; 4]), Err(Refusal::Contents(_))));
     assert!(matches!(view.attributes(NodeId(77)), Err(Refusal::NoNode)));
     let empty = View::new(Arc::default(), store, Options::default());
-    assert_eq!(empty.entries(NodeId::ROOT, 0).expect("a directory").count(), 2);
+    assert_eq!(empty.list(1, NodeId::ROOT, 0).expect("a directory").count(), 2);
 }
