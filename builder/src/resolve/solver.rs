@@ -24,15 +24,18 @@ use crate::resolve::{
 /// Who states a requirement, and which of its needs it is.
 pub(super) type Stated = (Option<Id>, usize);
 
+/// The clash where there is no solution, and the requirements that its numbers stand for.
+pub(super) type Clash = (ConflictGraph, Vec<Stated>);
+
 /// Chooses packages in apt's order under the solver's veto. Returns one flag for each candidate,
-/// or the conflict and the requirements that its numbers stand for.
+/// or why there is no solution.
 ///
 /// # Errors
 /// A stanza whose relations cannot be read.
 pub(super) fn choose(
     facts: &AllFacts<'_, '_>,
     asked: &[Id],
-) -> Result<Result<Vec<bool>, (ConflictGraph, Vec<Stated>)>, ResolveError> {
+) -> Result<Result<Vec<bool>, Clash>, ResolveError> {
     let mut veto = Veto::new(facts);
     let mut model = match veto.solve(asked)? {
         Ok(model) => model,
@@ -86,11 +89,7 @@ impl<'f, 'u, 'a> Veto<'f, 'u, 'a> {
     }
 
     /// Looks for a solution that has some packages.
-    #[allow(clippy::type_complexity)]
-    fn solve(
-        &mut self,
-        wanted: &[Id],
-    ) -> Result<Result<Vec<bool>, (ConflictGraph, Vec<Stated>)>, ResolveError> {
+    fn solve(&mut self, wanted: &[Id]) -> Result<Result<Vec<bool>, Clash>, ResolveError> {
         let clauses = self.solver.provider();
         let requirements = (0..).zip(wanted).map(|(n, id)| clauses.requirement((None, n), &[*id])).collect();
         let solved = self.solver.solve(Problem::new().requirements(requirements));
@@ -149,7 +148,7 @@ impl Interner for Clauses<'_, '_, '_> {
     }
 
     fn display_version_set(&self, version_set: VersionSetId) -> impl Display + '_ {
-        if version_set.0 % 2 == 0 { "*" } else { "none" }
+        if version_set.0.is_multiple_of(2) { "*" } else { "none" }
     }
 
     fn display_string(&self, _: StringId) -> impl Display + '_ {
@@ -180,7 +179,7 @@ impl DependencyProvider for Clauses<'_, '_, '_> {
         version_set: VersionSetId,
         inverse: bool,
     ) -> Vec<SolvableId> {
-        let all = (version_set.0 % 2 == 0) != inverse;
+        let all = version_set.0.is_multiple_of(2) != inverse;
         if all { candidates.to_vec() } else { Vec::new() }
     }
 
