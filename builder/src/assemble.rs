@@ -337,14 +337,16 @@ impl Root<'_> {
         let is_directory = |kind: &Kind| kind.is_directory();
         let there = is_directory(&self.tree.get(at.as_bytes()).expect("there is a contender").kind);
         let owners: Vec<usize> = self.owners.indexes(at.as_bytes()).to_vec();
+        if there || self.owners.is_alias(at.as_bytes()) {
+            // What lies below would lie below no directory.
+            let first = owners.first().map_or_else(|| "every root".into(), |other| self.label(*other));
+            return Err(Clash::Directory { path: at.clone(), first, second: self.label(index) });
+        }
         for &other in &owners {
             if other == index {
                 continue;
             }
             let (first, second) = (self.label(other), self.label(index));
-            if there {
-                return Err(Clash::Directory { path: at.clone(), first, second });
-            }
             let (ours, theirs) = (&self.packages[index], &self.packages[other]);
             if replaces(ours, theirs) {
                 let [kept, dropped] = [ours, theirs].map(|p| p.locked.name.clone());

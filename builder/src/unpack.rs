@@ -158,7 +158,7 @@ impl Unpacked {
 /// are only looked up.
 ///
 /// # Errors
-/// The first package, in the lock's order among those tried, that cannot be unpacked.
+/// The largest package that cannot be unpacked, whatever the number of cores.
 pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<Unpacked, UnpackError> {
     let slots: Vec<Mutex<Option<UnpackedPackage>>> = fetched.debs.iter().map(|_| Mutex::new(None)).collect();
     let mut work: Vec<_> = fetched.debs.iter().zip(&slots).collect();

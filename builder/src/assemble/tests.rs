@@ -174,6 +174,12 @@ fn what_cannot_be_is_listed() {
             "packages clash\n  /usr/d is a directory in b 1.0 and none in a 1.0",
         ),
         (
+            "something else where /usr is merged",
+            vec![deb("a").symlink("bin", "/nowhere"), deb("b").file("sbin", 0o755, "1")],
+            "packages clash\n  /bin is a directory in every root and none in a 1.0\n  \
+             /sbin is a directory in every root and none in b 1.0",
+        ),
+        (
             "below a link that leads nowhere",
             vec![deb("a").symlink("usr/d", "/nowhere"), deb("b").file("usr/d/x", 0o644, "1")],
             "packages clash\n  /usr/d is a directory in b 1.0 and none in a 1.0\n  \
