@@ -11,12 +11,19 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use tinyroot::{
+    store::Store,
+    tree::{Entry, Tree, TreePath},
+    view::{self, View},
+};
+
 use tinyroot::sandbox::{
-    Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Way, best_way, grain_host_id, host,
-    set_program,
+    Ability, Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Way, best_way,
+    grain_host_id, host, set_program,
 };
 
 const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
@@ -225,8 +232,51 @@ fn a_program_that_is_not_there_is_named() {
     assert_eq!(error, "cannot bind /no/such: stat(\"/no/such\") = ENOENT (No such file or directory)");
 }
 
+#[test]
+fn a_view_is_mounted_inside_and_served_from_outside() {
+    set_program(env!("CARGO_BIN_EXE_tinyroot"));
+    if let Ability::Missing { reason, remedy } = host().fuse {
+        eprintln!("skipped: {reason}; {remedy}");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(Store::open(directory.path()).expect("opens"));
+    let mut tree = Tree::new();
+    let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+    for name in ["dev", "etc", "run", "tmp", "usr"] {
+        tree.insert(path(name), Entry::directory(1));
+    }
+    for name in ["bin", "lib", "lib64"] {
+        tree.insert(path(name), Entry::symlink(format!("usr/{name}"), 1));
+    }
+    tree.insert(path("etc/greeting"), Entry::file(store.put("hello\n"), 6, 0o644, 1));
+    tree.add_parents(1);
+    let view = Arc::new(View::new(Arc::new(tree), store, view::Options::default()));
+
+    let mut sandbox =
+        Sandbox::grain(Root::View, ["/bin/sh", "-c", "cat /etc/greeting /etc/none; touch /etc/x"]);
+    sandbox.binds.push(Bind::read_only("/usr", "/usr"));
+    sandbox.set_env("PATH", PATH);
+    let mut prepared = sandbox.prepare().expect("prepares");
+    let server = view::fuse::serve(prepared.fuse().expect("has a view"), view.clone()).expect("serves");
+    prepared.set_up().expect("sets up");
+    view.start_recording();
+    let running = prepared.start().expect("starts");
+    let mut output = String::new();
+    running.take_output().expect("nobody took it").read_to_string(&mut output).expect("reads");
+    assert_eq!(
+        output,
+        "hello\ncat: /etc/none: No such file or directory\ntouch: cannot touch '/etc/x': Read-only file system\n"
+    );
+    running.wait();
+    drop(running);
+    server.stop().expect("nothing went wrong");
+    assert!(view.uses().iter().any(|used| used.path == path("etc/greeting")), "it is noted");
+}
+
 /// The ways that can be tried here.
 fn ways() -> Vec<Way> {
+    set_program(env!("CARGO_BIN_EXE_tinyroot"));
     let best = best_way().expect("this host allows some way to be root-like");
     let abilities = host();
     let rows = [
