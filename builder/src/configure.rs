@@ -183,8 +183,9 @@ impl Run<'_> {
         std::fs::write(&started, "").map_err(failed("write to the scratch directory"))?;
         let started_s = mtime_s(&started).map_err(failed("read the scratch directory"))?;
 
-        let paths =
-            |indexes: &[usize]| indexes.iter().map(|i| self.inside(&self.unpacked.packages[*i])).collect();
+        let paths = |indexes: &[usize]| -> Vec<String> {
+            indexes.iter().map(|index| self.inside(&self.unpacked.packages[*index])).collect()
+        };
         let rest: Vec<usize> = order.into_iter().filter(|index| !essential.contains(index)).collect();
         let text = script::configure(&paths(&essential), &paths(&rest), &base);
         let script = scratch.join("configure");

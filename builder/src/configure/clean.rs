@@ -52,10 +52,9 @@ pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {
         retain_below(tree, path, |_| false);
     }
     retain_below(tree, "run", |path| path == b"run/lock");
-    if let Some(entry) = tree.get_mut(b"etc/machine-id") {
-        if let Kind::File { digest, size_bytes, .. } = &mut entry.kind {
-            (*digest, *size_bytes) = empty;
-        }
+    let machine = tree.get_mut(b"etc/machine-id").map(|entry| &mut entry.kind);
+    if let Some(Kind::File { digest, size_bytes, .. }) = machine {
+        (*digest, *size_bytes) = empty;
     }
     for (_, entry) in tree.iter_mut() {
         if let Some(value) = entry.xattrs.get_mut(&b"security.capability"[..]) {
