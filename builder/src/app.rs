@@ -24,7 +24,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crate::{
     recipe::{LaidContent, Recipe},
     store::Store,
+    trace::UsedList,
     tree::{Entry, Kind, Tree, TreePath},
+    view::Kinds,
 };
 
 /// The first process of a grain, as it lies in artifacts: `builder/init`, compiled by `build.rs`.
@@ -126,6 +128,29 @@ fn leave_group(tree: &mut Tree, path: &TreePath) {
     }
 }
 
+/// Returns the tree that an artifact's grains boot: what a .deb ships below `/var` becomes a link, unless the
+/// trace saw it written.
+///
+/// `tree` is the stage's or what pruning left of it, `assembled` the stage's before any script ran.
+pub fn furnish_artifact(
+    tree: Tree,
+    recipe: &Recipe,
+    assembled: &Tree,
+    used: &UsedList,
+    store: &Store,
+    epoch_s: i64,
+) -> Tree {
+    let stage = tree.clone();
+    let content =
+        |tree: &Tree, path: &TreePath| tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
+    let shipped = |path: &TreePath| {
+        let now = content(&stage, path);
+        now.is_some() && now == content(assembled, path)
+    };
+    let written = |path: &TreePath| used.kinds(path.as_bytes()).contains(Kinds::WRITTEN);
+    furnish(tree, recipe, &VarPolicy::LinkShipped { shipped: &shipped, written: &written }, store, epoch_s)
+}
+
 /// Returns the tree that a grain boots.
 ///
 /// `tree` is in stage paths, with the recipe's files already on it ([`lay_files`]).
@@ -224,6 +249,14 @@ pub fn stage_path(path: &[u8]) -> Cow<'_, [u8]> {
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => Cow::Owned([b"var", rest].concat()),
         _ => Cow::Borrowed(path),
     }
+}
+
+/// Returns where a stage path lies in a furnished tree: `var/x` at `tinyroot/var/x`.
+pub fn furnished_path(path: &TreePath) -> TreePath {
+    if !path.is_at_or_below(b"var") {
+        return path.clone();
+    }
+    TreePath::new(&[b"tinyroot/", path.as_bytes()].concat()).unwrap_or_else(|_| path.clone())
 }
 
 fn path(text: &str) -> TreePath {

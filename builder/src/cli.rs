@@ -8,6 +8,7 @@ mod failure;
 mod lock;
 mod report;
 mod resolve;
+mod run;
 mod staged;
 mod trace;
 mod why;
@@ -75,6 +76,7 @@ enum Command {
     Resolve(resolve::Args),
     Lock(lock::Args),
     Trace(trace::Args),
+    Run(run::Args),
     Why(why::Args),
     /// Print completions for a shell
     Completions {
@@ -156,6 +158,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Trace(args) => trace::run(&args, context),
+        Command::Run(args) => run::run(&args, context),
         Command::Why(args) => why::run(&args, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());

@@ -149,9 +149,26 @@ impl Grain {
     /// # Errors
     /// [`GrainError`]; [`GrainError::hint`] says what would help.
     pub fn start(base: Arc<Base>, options: GrainOptions) -> Result<Self, GrainError> {
+        Grain::start_with(base, options, |_| Ok(()))
+    }
+
+    /// Starts a grain as [`Grain::start`] does; `on_start` is given its processes before they are ready, so that
+    /// a start can be ended.
+    ///
+    /// # Errors
+    /// As [`Grain::start`].
+    pub fn start_with(
+        base: Arc<Base>,
+        options: GrainOptions,
+        on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
+    ) -> Result<Self, GrainError> {
         make_var(&options.var)?;
         let mut grain = Grain { base, options, live: None };
-        grain.go()?;
+        let life = grain.go()?;
+        if let Some(running) = grain.running() {
+            on_start(running).map_err(GrainError::Thread)?;
+        }
+        grain.await_ready(life)?;
         Ok(grain)
     }
 
@@ -167,7 +184,8 @@ impl Grain {
         sandbox
     }
 
-    fn go(&mut self) -> Result<(), GrainError> {
+    /// Starts the first process; returns the number of this life in the log.
+    fn go(&mut self) -> Result<u64, GrainError> {
         let mut prepared = self.sandbox().prepare().map_err(GrainError::Sandbox)?;
         let mut server = None;
         if let (Some(view), Some(fuse)) = (self.base.view(), prepared.fuse()) {
@@ -190,7 +208,7 @@ impl Grain {
             live.reader = Some(reader);
         }
         self.live = Some(live);
-        self.await_ready(started)
+        Ok(started)
     }
 
     /// Waits until the first process says that all is ready, or has ended.
@@ -281,7 +299,8 @@ impl Grain {
     /// As [`Grain::start`] and [`Grain::stop`].
     pub fn restart(&mut self) -> Result<(), GrainError> {
         self.stop()?;
-        self.go()
+        let life = self.go()?;
+        self.await_ready(life)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod mount;
 pub mod namespace;
 pub mod path;
 pub mod process;
+pub mod signals;
 pub mod socket;
 
 use std::{fmt, io};

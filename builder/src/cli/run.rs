@@ -1,0 +1,75 @@
+//! `tinyroot run`: one grain of an artifact, in the foreground.
+
+use std::{io::Write, path::PathBuf};
+
+use crate::{
+    artifact,
+    cli::{Context, Failure, print, xdg_directory},
+    prove::Miss,
+    run::{self, RunOptions},
+    sys::signals::Stops,
+};
+
+/// Run an app as a grain and print its URL
+///
+/// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to
+/// stop, a second one kills it. Exits with the app's status.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// An .spk file that tinyroot made
+    artifact: PathBuf,
+    /// Which grain of the app: each name has data of its own
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    grain: String,
+    /// Port on 127.0.0.1 [default: the first free one from 8000]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let name_is_good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if args.grain.is_empty() || args.grain.starts_with('.') || !args.grain.bytes().all(name_is_good) {
+        return Err(Failure::new(format!("`{}` is no name of a grain", args.grain))
+            .hint("use letters, digits, `-`, `_` and `.`"));
+    }
+    // Before anything starts a thread: all of them are to leave Ctrl-C to us.
+    let stops = Stops::block()?;
+    let store = context.store()?;
+    let opened = artifact::open(&args.artifact, &store, &context.progress)?;
+    let grains = xdg_directory("XDG_DATA_HOME", ".local/share")
+        .ok_or_else(|| Failure::new("HOME is not set").hint("set XDG_DATA_HOME"))?;
+    let directory = grains.join("grains").join(opened.app_id.to_string()).join(&args.grain);
+    let progress = context.progress.clone();
+    let options = RunOptions {
+        directory,
+        port: args.port,
+        on_line: Box::new(|line| {
+            let mut stderr = std::io::stderr().lock();
+            let _ = stderr.write_all(&[line, b"\n"].concat());
+        }),
+        on_miss: Box::new(move |miss| {
+            let miss = Miss::of(miss);
+            progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
+        }),
+    };
+    let on_ready = |url: Option<&str>, base: &crate::grain::Base| {
+        if let Some((reason, remedy)) = base.why_no_view() {
+            context.progress.warn(&format!("what the app misses is not named here: {reason} ({remedy})"));
+        }
+        // A reader that has gone away does not stop the app.
+        let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
+    };
+    let exit = run::run(&opened, &store, stops, options, on_ready).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        let failure = Failure::from(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    match u8::try_from(exit.code()) {
+        Ok(0) => Ok(()),
+        code => Err(Failure::status(code.unwrap_or(1))),
+    }
+}

@@ -1,0 +1,234 @@
+//! Proof that a pruned app still does what its recipe's exercise asks of it.
+//!
+//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and a way to get the
+//! transcript of the whole root. Goes out: a [`Proof`] with the transcript, every difference from
+//! the whole root, and every pruned path that was asked for. The app runs in the sandbox that
+//! `run` uses, on an empty `/var`. Nothing here decides what to prune.
+
+mod compare;
+
+pub use compare::{Difference, compare};
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::{
+    app::stage_path,
+    exercise::{self, ExerciseError, Transcript},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions},
+    progress::{Progress, Unit},
+    recipe::Recipe,
+    store::{Store, StoreError},
+    tree::{Tree, TreePath},
+    view::{self, Pruned},
+};
+
+/// What is proven.
+pub struct Inputs<'a> {
+    /// The tree of the artifact: pruned and furnished.
+    pub tree: Arc<Tree>,
+    /// What is started, and how it is exercised.
+    pub recipe: &'a Recipe,
+    /// What the tree lacks of the whole root, by furnished paths ([`pruned_between`]).
+    pub pruned: Arc<Pruned>,
+    /// Returns a transcript of the whole root; where that is not at hand, nothing is compared. It is asked
+    /// a second time if the answers differ, so that what differs from run to run by itself can be told.
+    pub whole: Option<&'a dyn Fn() -> Result<Transcript, ProveError>>,
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// What was asked of the pruned app, and answered.
+    pub transcript: Transcript,
+    /// Where its answers differ from those of the whole root.
+    pub differences: Vec<Difference>,
+    /// Pruned paths that were asked for; the app may do without them.
+    pub misses: Vec<Miss>,
+    /// Whether there was a transcript to compare with.
+    pub compared: bool,
+    /// Why no misses could be seen, and what would show them.
+    pub blind: Option<(String, String)>,
+}
+
+/// A pruned path that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The path in the stage root.
+    pub path: TreePath,
+    /// The Debian package that it belongs to.
+    pub package: Option<String>,
+    /// Who asked for it first.
+    pub program: String,
+    /// At which step of the exercise.
+    pub step: String,
+}
+
+impl Miss {
+    /// Returns a view's miss in the words of the stage.
+    pub fn of(miss: &view::Miss) -> Self {
+        Miss {
+            path: TreePath::new(&stage_path(miss.path.as_bytes())).unwrap_or_else(|_| miss.path.clone()),
+            package: miss.package.clone(),
+            program: miss.program.to_string(),
+            step: miss.step.to_string(),
+        }
+    }
+
+    /// Returns the line for the recipe's `[prune]` that would keep the path.
+    pub fn keep_line(&self) -> String {
+        format!("keep = [\"/{}\"]", self.path)
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.path)?;
+        if let Some(package) = &self.package {
+            write!(f, " of {package}")?;
+        }
+        write!(f, ", asked for by {} at {}", self.program, self.step)
+    }
+}
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// No place for the grain's `/var`.
+    #[error("cannot make a place for the grain")]
+    Scratch(#[source] StoreError),
+    /// The app does not start or stop.
+    #[error("the app does not run on its {root} root{}", misses_text(.misses))]
+    Grain {
+        /// "pruned" or "whole".
+        root: &'static str,
+        /// How it fails.
+        source: GrainError,
+        /// Pruned paths that were asked for.
+        misses: Vec<Miss>,
+    },
+    /// The exercise fails.
+    #[error("the exercise fails on the {root} root{}", misses_text(.misses))]
+    Exercise {
+        /// "pruned" or "whole".
+        root: &'static str,
+        /// At which steps, and how.
+        source: ExerciseError,
+        /// Pruned paths that were asked for.
+        misses: Vec<Miss>,
+        /// The last lines that the services printed.
+        tail: Vec<String>,
+    },
+}
+
+fn misses_text(misses: &[Miss]) -> String {
+    if misses.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("; pruned paths that were asked for:");
+    for miss in misses {
+        text += &format!("\n  {miss}\n    add {}", miss.keep_line());
+    }
+    text
+}
+
+impl ProveError {
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            ProveError::Grain { source, misses, .. } if misses.is_empty() => source.hint(),
+            ProveError::Grain { .. } => Some("add the lines to [prune] of the recipe, or trace again"),
+            ProveError::Exercise { misses, .. } if !misses.is_empty() => {
+                Some("add the lines to [prune] of the recipe, or trace again")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns what a pruned tree lacks, by furnished paths; both trees are in stage paths.
+pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Option<String>) -> Pruned {
+    let gone = stage.iter().filter(|(path, _)| pruned.get(path.as_bytes()).is_none());
+    gone.map(|(path, _)| (crate::app::furnished_path(path), owner(path.as_bytes()))).collect()
+}
+
+/// Runs the exercise on a pruned root, and compares.
+///
+/// # Errors
+/// [`ProveError`] where the app does not start or an expectation of the exercise does not hold;
+/// differences from the whole root are part of the proof.
+pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Proof, ProveError> {
+    let what = Run { root: "pruned", recipe: inputs.recipe, store, progress };
+    let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
+    let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
+    let transcript = what.exercise(&base)?;
+    let misses = misses_of(&base);
+    let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
+    let mut proof = Proof { transcript, differences: Vec::new(), misses, compared: false, blind };
+    if let Some(whole) = inputs.whole {
+        let steps = &inputs.recipe.exercise;
+        let first = whole()?;
+        proof.compared = true;
+        proof.differences = compare(steps, &[&first], &proof.transcript);
+        if !proof.differences.is_empty() {
+            let second = whole()?;
+            proof.differences = compare(steps, &[&first, &second], &proof.transcript);
+        }
+    }
+    Ok(proof)
+}
+
+/// Runs the exercise on a whole root: a furnished tree that nothing was pruned from.
+///
+/// # Errors
+/// As [`prove`].
+pub fn whole(
+    tree: Arc<Tree>,
+    recipe: &Recipe,
+    store: &Arc<Store>,
+    progress: &Progress,
+) -> Result<Transcript, ProveError> {
+    let what = Run { root: "whole", recipe, store, progress };
+    let base = Base::new(tree, store, false, None, None).map_err(|source| what.fault(source, &[]))?;
+    what.exercise(&Arc::new(base))
+}
+
+/// One run of an exercise.
+struct Run<'a> {
+    root: &'static str,
+    recipe: &'a Recipe,
+    store: &'a Arc<Store>,
+    progress: &'a Progress,
+}
+
+impl Run<'_> {
+    fn fault(&self, source: GrainError, misses: &[Miss]) -> ProveError {
+        ProveError::Grain { root: self.root, source, misses: misses.to_vec() }
+    }
+
+    fn exercise(&self, base: &Arc<Base>) -> Result<Transcript, ProveError> {
+        let scratch = self.store.scratch("prove-").map_err(ProveError::Scratch)?;
+        let words = format!("exercising the {} app", self.root);
+        let task = self.progress.task(&words, self.recipe.exercise.len() as u64, Unit::Items);
+        let options = GrainOptions::of(self.recipe, &scratch.path().join("var"));
+        let log = options.log.clone();
+        let grain = Grain::start(base.clone(), options);
+        let mut grain = grain.map_err(|source| self.fault(source, &misses_of(base)))?;
+        let outcome = exercise::run(&self.recipe.exercise, &mut Exercised::new(&mut grain, Some(&task)));
+        let tail = log.tail();
+        let stopped = grain.stop();
+        let transcript = outcome.map_err(|source| {
+            let misses = misses_of(base);
+            ProveError::Exercise { root: self.root, source, misses, tail }
+        })?;
+        stopped.map_err(|source| self.fault(source, &[]))?;
+        Ok(transcript)
+    }
+}
+
+/// Returns the misses of a view so far, each path once, in path order.
+fn misses_of(base: &Base) -> Vec<Miss> {
+    let Some(view) = base.view() else { return Vec::new() };
+    let misses: BTreeMap<TreePath, Miss> =
+        view.misses(0).iter().map(Miss::of).map(|miss| (miss.path.clone(), miss)).collect();
+    misses.into_values().collect()
+}

@@ -1,0 +1,248 @@
+//! Two transcripts side by side: what is answered otherwise, apart from what no two runs share.
+//!
+//! Statuses and content types are compared as they are. Of texts, matches of the recipe's `fold`
+//! patterns, captured values, and words with a digit in them (times, counters, tokens) are folded
+//! first; then they are compared line by line. Lines in which two runs of the whole root differ
+//! count for nothing. Other bodies must be equal, or, as archives with times in them, nearly of a length.
+
+use std::{collections::BTreeSet, fmt};
+
+use regex::Regex;
+
+use crate::{
+    exercise::{Answer, Outcome, Record, Transcript},
+    recipe::Step,
+};
+
+/// How much lengths of two bodies that are no texts may differ: what a time in an archive makes out.
+const LENGTH_SLACK_BYTES: usize = 256;
+
+/// Lines shown of each side of a difference.
+const LINES_SHOWN: usize = 3;
+
+/// A step that the pruned app answers otherwise than the whole one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its number, from 1.
+    pub step: usize,
+    /// Its words.
+    pub what: String,
+    /// What differs ("status 200 is 500").
+    pub clause: String,
+    /// First lines that only the whole root gives (`-`) or only the pruned one (`+`), folded.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}, {}: {}", self.step, self.what, self.clause)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+/// Returns the differences of a pruned app's transcript from those of the whole one: one, or two to
+/// tell what differs from run to run.
+pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Vec<Difference> {
+    let folds: Vec<Vec<Regex>> = steps.iter().map(folds_of).collect();
+    let mut out = Vec::new();
+    for (index, record) in pruned.steps.iter().enumerate() {
+        let of_whole: Vec<(&Record, &Transcript)> =
+            whole.iter().filter_map(|t| Some((t.steps.get(index)?, *t))).collect();
+        let folds = folds.get(index).map(Vec::as_slice).unwrap_or_default();
+        let told = difference(&of_whole, (record, pruned), folds);
+        out.extend(told.map(|(clause, lines)| Difference {
+            step: record.step,
+            what: record.what.clone(),
+            clause,
+            lines,
+        }));
+    }
+    out
+}
+
+fn folds_of(step: &Step) -> Vec<Regex> {
+    match step {
+        // A pattern that does not compile has been refused with the recipe.
+        Step::Request(request) => {
+            request.fold.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+type Said<'a> = (&'a Record, &'a Transcript);
+
+fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(String, Vec<String>)> {
+    let (first, _) = whole.first()?;
+    match (&first.outcome, &pruned.0.outcome) {
+        (Outcome::Answered(expected), Outcome::Answered(found)) => {
+            if expected.status != found.status {
+                return Some((format!("status {} is {}", expected.status, found.status), Vec::new()));
+            }
+            let (a, b) = (kind_of(expected), kind_of(found));
+            if a != b {
+                return Some((format!("content type `{a}` is `{b}`"), Vec::new()));
+            }
+            if expected.body == found.body {
+                return None;
+            }
+            if is_text(&a, &expected.body) && is_text(&b, &found.body) {
+                return texts_differ(whole, pruned, folds);
+            }
+            let lengths = (expected.body.len(), found.body.len());
+            let near = lengths.0.abs_diff(lengths.1) <= LENGTH_SLACK_BYTES + lengths.0 / 50;
+            (!near).then(|| (format!("a body of {} bytes has {}", lengths.0, lengths.1), Vec::new()))
+        }
+        (Outcome::Ran(expected), Outcome::Ran(found)) if expected.status != found.status => {
+            Some((format!("exit status {} is {}", expected.status, found.status), Vec::new()))
+        }
+        (Outcome::Ran(_), Outcome::Ran(_)) => texts_differ(whole, pruned, folds),
+        _ => None,
+    }
+}
+
+/// Returns the content type without its parameters' spelling.
+fn kind_of(answer: &Answer) -> String {
+    answer.header("content-type").unwrap_or_default().to_ascii_lowercase().replace(' ', "")
+}
+
+fn is_text(kind: &str, body: &[u8]) -> bool {
+    let named = ["text/", "json", "xml", "javascript", "x-www-form"].iter().any(|word| kind.contains(word));
+    (named || kind.is_empty()) && std::str::from_utf8(body).is_ok()
+}
+
+fn texts_differ(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(String, Vec<String>)> {
+    let found = folded_lines(pruned, folds);
+    let runs: Vec<BTreeSet<String>> = whole.iter().map(|said| folded_lines(*said, folds)).collect();
+    let stable: BTreeSet<&String> =
+        runs.first()?.iter().filter(|line| runs.iter().all(|run| run.contains(*line))).collect();
+    let unstable = runs.iter().any(|run| run.len() != stable.len());
+    let lacking: Vec<&String> = stable.into_iter().filter(|line| !found.contains(*line)).collect();
+    // Where the whole root's own runs differ, a new line may be one more of that kind.
+    let known = |line: &String| unstable || runs.iter().any(|run| run.contains(line));
+    let new: Vec<&String> = found.iter().filter(|line| !known(line)).collect();
+    if lacking.is_empty() && new.is_empty() {
+        return None;
+    }
+    let shown = |sign: char, lines: &[&String]| -> Vec<String> {
+        lines.iter().take(LINES_SHOWN).map(|line| format!("{sign} {line}")).collect()
+    };
+    let lines = [shown('-', &lacking), shown('+', &new)].concat();
+    Some((format!("its text differs ({} lines gone, {} new)", lacking.len(), new.len()), lines))
+}
+
+/// Returns the lines of an answer or output, folded, as a set: order and repetition change by themselves.
+fn folded_lines((record, transcript): Said<'_>, folds: &[Regex]) -> BTreeSet<String> {
+    let bytes = match &record.outcome {
+        Outcome::Answered(answer) => &answer.body,
+        Outcome::Ran(ran) => &ran.output,
+        Outcome::Done => return BTreeSet::new(),
+    };
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    for fold in folds {
+        text = fold.replace_all(&text, "\u{2026}").into_owned();
+    }
+    for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
+        text = text.replace(value.as_str(), &format!("{{{name}}}"));
+    }
+    let lines = text.lines().map(fold_words).map(|line| line.trim().to_owned());
+    lines.filter(|line| !line.is_empty()).map(|line| line.chars().take(200).collect()).collect()
+}
+
+/// Replaces each word with a digit in it by `#`.
+fn fold_words(line: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        out += if word.bytes().any(|b| b.is_ascii_digit()) { "#" } else { word };
+        let end = after.find(is_word).unwrap_or(after.len());
+        let (between, after) = after.split_at(end);
+        out += between;
+        rest = after;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(body: &str) -> Transcript {
+        let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
+        answered(200, headers, body.as_bytes())
+    }
+
+    fn answered(status: u16, headers: Vec<(String, String)>, body: &[u8]) -> Transcript {
+        let outcome = Outcome::Answered(Answer { status, headers, body: body.to_vec() });
+        let steps = vec![Record { step: 1, what: "GET /".into(), outcome }];
+        Transcript {
+            steps,
+            captured: vec![(
+                "tok".into(),
+                body.get(..4).map_or(String::new(), |b| String::from_utf8_lossy(b).into()),
+            )],
+        }
+    }
+
+    fn shown(whole: &[&Transcript], pruned: &Transcript) -> String {
+        compare(&[], whole, pruned).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_no_two_runs_share_is_folded() {
+        for (whole, pruned) in [
+            ("abcd\n<a href=\"?t=abcd\">", "wxyz\n<a href=\"?t=wxyz\">"),
+            ("tok_\nat 2026-11-24 05:01:02, id 8f3a9c", "tok_\nat 2026-11-25 15:11:22, id 77aa01"),
+        ] {
+            assert_eq!(shown(&[&said(whole)], &said(pruned)), "");
+        }
+    }
+
+    #[test]
+    fn another_text_is_told_with_its_lines() {
+        let whole = said("tok_ <p>Guten Tag</p>\n<p>Bis bald</p>");
+        let pruned = said("tok_ <p>Good day</p>\n<p>Bis bald</p>");
+        assert_eq!(
+            shown(&[&whole], &pruned),
+            "step 1, GET /: its text differs (1 lines gone, 1 new)\n  \
+             - {tok} <p>Guten Tag</p>\n  + {tok} <p>Good day</p>"
+        );
+    }
+
+    #[test]
+    fn lines_in_which_the_whole_root_differs_from_itself_count_for_nothing() {
+        let (one, two) = (said("tok_ red"), said("tok_ blue"));
+        assert_eq!(shown(&[&one, &two], &said("tok_ green")), "");
+        let (one, two) = (said("tok_\nstays\nred"), said("tok_\nstays\nblue"));
+        assert_eq!(
+            shown(&[&one, &two], &said("tok_\ngreen")),
+            "step 1, GET /: its text differs (1 lines gone, 0 new)\n  - stays"
+        );
+    }
+
+    #[test]
+    fn statuses_types_and_lengths_are_compared() {
+        let plain = |status, kind: &str, body: &[u8]| {
+            answered(status, vec![("content-type".into(), kind.into())], body)
+        };
+        for (whole, pruned, expected) in [
+            (plain(200, "text/html", b""), plain(500, "text/html", b""), "step 1, GET /: status 200 is 500"),
+            (
+                plain(200, "text/html; charset=utf-8", b""),
+                plain(200, "text/plain", b""),
+                "step 1, GET /: content type `text/html;charset=utf-8` is `text/plain`",
+            ),
+            (plain(200, "image/png", &[1; 5000]), plain(200, "image/png", &[2; 5010]), ""),
+            (
+                plain(200, "image/png", &[1; 5000]),
+                plain(200, "image/png", &[2; 50]),
+                "step 1, GET /: a body of 5000 bytes has 50",
+            ),
+        ] {
+            assert_eq!(shown(&[&whole], &pruned), expected);
+        }
+    }
+}

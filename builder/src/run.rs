@@ -1,0 +1,215 @@
+//! Runs an artifact as a grain on this machine, in the foreground.
+//!
+//! Comes in: an artifact's tree and the directory of one grain. Goes out: the app's exit, after
+//! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port, byte
+//! for byte. One grain runs once at a time. Nothing here reaches another machine.
+
+mod proxy;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    artifact::Opened,
+    grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
+    papers,
+    recipe::{self, Recipe, RecipeError},
+    sandbox::{Exit, Running},
+    store::{Store, StoreError},
+    sys::signals::Stops,
+    tree::{Tree, TreePath},
+    view::{OnMiss, Pruned},
+};
+
+/// Where an artifact's web port may be found when no other is asked for: the first that is free.
+const PORTS: std::ops::Range<u16> = 8000..8100;
+
+/// Which grain of which artifact is run, and how it is heard of.
+pub struct RunOptions {
+    /// The directory of this grain: `var`, `log`, `lock`. Made if needed.
+    pub directory: PathBuf,
+    /// The port on the host's loopback; by default the first free one from 8000.
+    pub port: Option<u16>,
+    /// Is told each line that the services print.
+    pub on_line: OnLine,
+    /// Is told each path that the app asks for and that was pruned.
+    pub on_miss: OnMiss,
+}
+
+/// Why an artifact does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An artifact that tinyroot did not make.
+    #[error("the artifact does not hold the recipe that says how it runs")]
+    NoRecipe,
+    /// A recipe that does not hold any more.
+    #[error("the artifact's own recipe cannot be used")]
+    Recipe(#[source] RecipeError),
+    /// Contents that are not to be had.
+    #[error("cannot read the artifact")]
+    Contents(#[source] StoreError),
+    /// A file of the grain or of its recipe.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The grain runs already.
+    #[error("the grain at {} is running already", .0.display())]
+    Busy(PathBuf),
+    /// No port on the host.
+    #[error("cannot listen on 127.0.0.1:{port}")]
+    Listen {
+        /// Which one.
+        port: u16,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signals(#[source] crate::sys::CallError),
+    /// The app does not start.
+    #[error("the app does not start")]
+    Grain(#[source] GrainError),
+    /// Its root was not served well.
+    #[error("the app did not see its root as it is")]
+    Served(#[source] GrainError),
+}
+
+impl RunError {
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            RunError::Grain(error) | RunError::Served(error) => error.hint(),
+            RunError::Busy(_) => Some("run another one with --grain NAME"),
+            RunError::Listen { .. } => Some("choose another port with --port N"),
+            RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it"),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the recipe that an artifact encloses, with its files read.
+///
+/// # Errors
+/// [`RunError::NoRecipe`] where there is none.
+pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, RunError> {
+    let top = format!("{}/recipe", papers::DIRECTORY);
+    if tree.get(format!("{top}/recipe.toml").as_bytes()).is_none() {
+        return Err(RunError::NoRecipe);
+    }
+    // The reader of recipes takes a folder, as every path in a recipe is relative to one.
+    let folder = store.scratch("recipe-").map_err(RunError::Contents)?;
+    for (path, entry) in tree.subtree(top.as_bytes()) {
+        let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
+        let place = folder.path().join(below.as_path());
+        let fault = |operation| {
+            let place = place.clone();
+            move |source| RunError::Io { operation, path: place, source }
+        };
+        if entry.kind.is_directory() {
+            fs::create_dir_all(&place).map_err(fault("make"))?;
+        } else if let Some((digest, _)) = entry.kind.content() {
+            fs::write(&place, store.read(&digest).map_err(RunError::Contents)?).map_err(fault("write"))?;
+        }
+    }
+    recipe::read(folder.path()).map_err(RunError::Recipe)
+}
+
+/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a miss.
+pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
+    let list = papers::prune_list(tree, store).unwrap_or_default();
+    let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);
+    let mut pruned: Pruned = BTreeMap::new();
+    for (path, listed) in dropped {
+        let furnished = crate::app::furnished_path(&path);
+        if tree.get(furnished.as_bytes()).is_none() {
+            pruned.insert(furnished, listed.package);
+        }
+    }
+    pruned
+}
+
+/// Runs an artifact until it ends or one of the signals of `stops` asks it to; `on_ready` is told its URL.
+///
+/// # Errors
+/// [`RunError`]; [`RunError::hint`] says what would help.
+pub fn run(
+    opened: &Opened,
+    store: &Arc<Store>,
+    stops: Stops,
+    options: RunOptions,
+    on_ready: impl FnOnce(Option<&str>, &Base),
+) -> Result<Exit, RunError> {
+    let RunOptions { directory, port, on_line, on_miss } = options;
+    let recipe = enclosed_recipe(&opened.tree, store)?;
+    let _lock = lock(&directory)?;
+    let listener = match recipe.web {
+        Some(_) => Some(proxy::listen(port, PORTS)?),
+        None => None,
+    };
+    let pruned = Arc::new(pruned_of(&opened.tree, store));
+    let tree = Arc::new(opened.tree.clone());
+    let base = Base::new(tree, store, false, Some(pruned), Some(on_miss)).map_err(RunError::Grain)?;
+    let log_path = directory.join("log");
+    let log = Log::to_file(&log_path);
+    let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
+    let mut grain_options = GrainOptions::of(&recipe, &directory.join("var"));
+    grain_options.log = Arc::new(log.telling(on_line));
+    let mut grain = start(base, grain_options, stops)?;
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    if let (Some(listener), Some(web), Some(running)) = (listener, recipe.web, grain.running()) {
+        let forwarding = proxy::forward(listener, running, web.port);
+        forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
+    }
+    on_ready(address.as_ref().map(url).as_deref(), grain.base());
+    let exit = grain.wait();
+    grain.stop().map_err(RunError::Served)?;
+    Ok(exit)
+}
+
+fn url(address: &SocketAddr) -> String {
+    format!("http://{address}/")
+}
+
+/// Starts the grain. From now on the first signal asks it to stop, the next one kills it.
+fn start(base: Base, options: GrainOptions, stops: Stops) -> Result<Grain, RunError> {
+    let on_start = move |running: Arc<Running>| {
+        let watch = std::thread::Builder::new().name("signals".into());
+        watch.spawn(move || {
+            stops.wait();
+            let _ = running.signal(libc::SIGTERM);
+            stops.wait();
+            running.kill();
+        })?;
+        Ok(())
+    };
+    Grain::start_with(Arc::new(base), options, on_start).map_err(RunError::Grain)
+}
+
+/// Makes the grain's directory and holds its lock for as long as the value lives.
+fn lock(directory: &Path) -> Result<File, RunError> {
+    let fault = |operation, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| RunError::Io { operation, path, source }
+    };
+    fs::create_dir_all(directory).map_err(fault("make", directory))?;
+    let path = directory.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(fault("open", &path))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Busy(directory.to_path_buf())),
+        Err(errno) => Err(fault("lock", &path)(errno.into())),
+    }
+}
