@@ -46,7 +46,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let [sets, indexes @ ..] = &arguments[..] else {
         return Err("usage: as_apt [--essential] SETS INDEX...".into());
     };
-    let texts = indexes.iter().map(|path| std::fs::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let texts = indexes.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<Source<'_>> =
         indexes.iter().zip(&texts).map(|(name, text)| Source::new(name, text)).collect();
     let start = Instant::now();
