@@ -4,6 +4,7 @@
 //! that was asked for is exceeded; `run` passes on the app's status.
 
 mod archives;
+mod check;
 mod failure;
 mod lock;
 mod report;
@@ -76,6 +77,7 @@ enum Command {
     Resolve(resolve::Args),
     Lock(lock::Args),
     Trace(trace::Args),
+    Check(check::Args),
     Run(run::Args),
     Why(why::Args),
     /// Print completions for a shell
@@ -158,6 +160,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Trace(args) => trace::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Why(args) => why::run(&args, context),
         Command::Completions { shell } => {

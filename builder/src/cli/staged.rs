@@ -5,19 +5,23 @@ use std::{error::Error, path::Path};
 use crate::{
     app,
     archive::Mirrors,
-    assemble::assemble,
+    assemble::{Assembled, assemble},
     cli::{Context, Failure, archives},
     configure::{Configured, configure},
     fetch::fetch,
     lock::Lock,
     recipe::{self, Recipe},
-    unpack::unpack,
+    unpack::{Unpacked, unpack},
 };
 
-/// A recipe and its root.
+/// A recipe's root, and what it was made from.
 pub(super) struct Staged {
     /// The recipe.
     pub recipe: Recipe,
+    /// Its packages.
+    pub unpacked: Unpacked,
+    /// Its packages as one tree, before any script ran.
+    pub assembled: Assembled,
     /// Its root, with the recipe's files laid over it.
     pub configured: Configured,
 }
@@ -46,7 +50,7 @@ pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure>
             hinted(error, hint)
         })?;
     app::lay_files(&mut configured.tree, &recipe, &store, configured.epoch_s)?;
-    Ok(Staged { recipe, configured })
+    Ok(Staged { recipe, unpacked, assembled, configured })
 }
 
 /// Makes a failure of an error and what one can do about it.
