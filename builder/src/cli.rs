@@ -5,13 +5,18 @@
 
 mod archives;
 mod check;
+mod diff;
 mod failure;
+mod inspect;
+pub mod key;
 mod lock;
 mod report;
 mod resolve;
 mod run;
 mod staged;
 mod trace;
+mod unpack;
+mod verify;
 mod why;
 
 pub use failure::Failure;
@@ -80,6 +85,11 @@ enum Command {
     Check(check::Args),
     Run(run::Args),
     Why(why::Args),
+    Verify(verify::Args),
+    Inspect(inspect::Args),
+    Diff(diff::Args),
+    Unpack(unpack::Args),
+    Key(key::Args),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -163,6 +173,11 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Why(args) => why::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Inspect(args) => inspect::run(&args, context),
+        Command::Diff(args) => diff::run(&args, context),
+        Command::Unpack(args) => unpack::run(&args, context),
+        Command::Key(args) => key::run(&args, context),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
             Ok(())

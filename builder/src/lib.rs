@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod assemble;
 pub mod cli;
 pub mod configure;
+pub mod diff;
 pub mod download;
 pub mod exercise;
 pub mod fetch;

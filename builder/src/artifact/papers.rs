@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    prune::parse_list,
     store::Store,
     tree::{Kind, Tree, TreePath},
 };
+
+/// The reasons why each path is in, which name its package too.
+const PRUNE_LIST: &[u8] = b"tinyroot/papers/prune.list";
 
 /// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
 const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
@@ -21,14 +25,15 @@ pub struct Papers {
 }
 
 impl Papers {
-    /// Reads dpkg's file lists and status out of a tree. What cannot be read is left out.
+    /// Reads the prune list and dpkg's file lists and status out of a tree. What cannot be read is left out.
     pub fn read(tree: &Tree, store: &Store) -> Self {
         let mut papers = Papers::default();
+        let read = |path: &[u8]| {
+            let (digest, _) = tree.get(path)?.kind.content()?;
+            store.read(&digest).ok()
+        };
+        papers.read_prune_list(&String::from_utf8_lossy(&read(PRUNE_LIST).unwrap_or_default()));
         for database in DATABASES {
-            let read = |path: &TreePath| {
-                let (digest, _) = tree.get(path.as_bytes())?.kind.content()?;
-                store.read(&digest).ok()
-            };
             for (path, _) in tree.children(format!("{database}/info").as_bytes()) {
                 let name = String::from_utf8_lossy(path.file_name()).into_owned();
                 let (stem, lines): (_, fn(&[u8]) -> Option<&[u8]>) = match name.rsplit_once('.') {
@@ -37,17 +42,28 @@ impl Papers {
                     _ => continue,
                 };
                 let package = stem.split(':').next().unwrap_or(stem);
-                for line in read(path).unwrap_or_default().split(|b| *b == b'\n') {
+                for line in read(path.as_bytes()).unwrap_or_default().split(|b| *b == b'\n') {
                     if let Some(owned) = lines(line).filter(|owned| !owned.is_empty() && *owned != b".") {
                         papers.owners.entry(owned.to_vec()).or_insert_with(|| package.to_owned());
                     }
                 }
             }
-            let status = TreePath::new(format!("{database}/status").as_bytes()).ok();
-            let status = status.and_then(|path| read(&path)).unwrap_or_default();
+            let status = read(format!("{database}/status").as_bytes()).unwrap_or_default();
             papers.read_status(&String::from_utf8_lossy(&status));
         }
         papers
+    }
+
+    /// Takes the packages of kept paths; below `/var` they lie in the skeleton.
+    fn read_prune_list(&mut self, text: &str) {
+        let Some(list) = parse_list(text) else { return };
+        for (path, listed) in list.paths {
+            let Some(package) = listed.package.filter(|_| listed.kept) else { continue };
+            if path.is_at_or_below(b"var") {
+                self.owners.insert([b"tinyroot/", path.as_bytes()].concat(), package.clone());
+            }
+            self.owners.insert(path.as_bytes().to_vec(), package);
+        }
     }
 
     fn read_status(&mut self, text: &str) {

@@ -490,12 +490,16 @@ fn papers_name_owners() {
     add("usr/lib/x/libc.so.6", b"1234");
     add("usr/bin/php", b"12");
     add("etc/made", b"1");
+    add("tinyroot/var/lib/app/x", b"12345");
+    let list = "tinyroot prune.list 1\n/var/lib/app/x app kept is the app's own\n";
+    add("tinyroot/papers/prune.list", list.as_bytes());
     let papers = Papers::read(&tree, &store.store);
     assert_eq!(papers.owner(b"usr/lib/x/libc.so.6"), Some("libc6"));
     assert_eq!(papers.owner(b"bin/php"), Some("php"));
     assert_eq!(papers.owner(b"etc/made"), None);
     assert_eq!(papers.version("libc6"), Some("2.36-9"));
     let sums = sizes_by(&tree, |path| papers.heading(path));
-    assert_eq!((sums["libc6"], sums["php"], sums["(no package)"]), ((4, 1), (2, 1), (46 + 1 + 0, 2)));
+    assert_eq!((sums["libc6"], sums["php"], sums["app"]), ((4, 1), (2, 1), (5, 1)));
+    assert_eq!(sums["(no package)"], (47, 2));
     assert_eq!(Papers::read(&Tree::new(), &store.store), Papers::default());
 }

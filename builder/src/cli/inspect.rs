@@ -1,0 +1,119 @@
+//! `tinyroot inspect`: what is in a package, and what of it takes how much.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    artifact::{self, Opened, Papers, sizes_by},
+    cli::{Context, Failure, size_text, verify},
+    tree::{Kind, TreePath},
+};
+
+/// Show a package's contents by Debian package and directory, with their sizes
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The package; - reads it from standard input
+    #[arg(value_name = "ARTIFACT")]
+    artifact: PathBuf,
+    /// List every path with its size and Debian package
+    #[arg(long)]
+    files: bool,
+    /// How deep directories are shown
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    depth: usize,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let opened = verify::with_file(&args.artifact, context, artifact::open)?;
+    let papers = Papers::read(&opened.tree, &*context.store()?);
+    if context.global.json {
+        println!("{}", serde_json::to_string_pretty(&document(&opened, &papers, args))?);
+    } else if args.files {
+        print!("{}", file_table(&opened, &papers));
+    } else {
+        print!("{}", overview(&opened, &papers, args));
+    }
+    Ok(())
+}
+
+type Sizes = Vec<(String, (u64, u64))>;
+
+/// Sorts sums, the largest first.
+fn largest_first(sums: BTreeMap<String, (u64, u64)>) -> Sizes {
+    let mut sums: Sizes = sums.into_iter().collect();
+    sums.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
+    sums
+}
+
+fn by_package(opened: &Opened, papers: &Papers) -> Sizes {
+    largest_first(sizes_by(&opened.tree, |path| papers.heading(path)))
+}
+
+fn by_directory(opened: &Opened, depth: usize) -> Sizes {
+    let directory = |path: &TreePath| {
+        let parent = path.parent().unwrap_or_default().to_string();
+        let shown: Vec<&str> = parent.split('/').take(depth.max(1)).collect();
+        format!("/{}", shown.join("/"))
+    };
+    largest_first(sizes_by(&opened.tree, directory))
+}
+
+fn document(opened: &Opened, papers: &Papers, args: &Args) -> serde_json::Value {
+    let mut document = verify::summary(opened);
+    let package = |(name, (size_bytes, files)): (String, (u64, u64))| json!({"version": papers.version(&name), "name": name, "size_bytes": size_bytes, "files": files});
+    let directory =
+        |(path, (size_bytes, files))| json!({"path": path, "size_bytes": size_bytes, "files": files});
+    document["packages"] = by_package(opened, papers).into_iter().map(package).collect();
+    document["directories"] = by_directory(opened, args.depth).into_iter().map(directory).collect();
+    if args.files {
+        let file = |(path, entry): (&TreePath, &crate::tree::Entry)| {
+            let (kind, target) = match &entry.kind {
+                Kind::Directory => ("directory", None),
+                Kind::Symlink { target } => ("symlink", Some(target.escape_ascii().to_string())),
+                _ => ("file", None),
+            };
+            json!({
+                "path": path.to_string(),
+                "kind": kind,
+                "mode": format!("{:04o}", entry.mode),
+                "mtime_s": entry.mtime_s,
+                "size_bytes": entry.kind.content().map(|(_, size_bytes)| size_bytes),
+                "sha256": entry.kind.content().map(|(digest, _)| digest),
+                "target": target,
+                "package": papers.owner(path.as_bytes()),
+            })
+        };
+        document["files"] = opened.tree.iter().filter(|(path, _)| !path.is_root()).map(file).collect();
+    }
+    document
+}
+
+fn overview(opened: &Opened, papers: &Papers, args: &Args) -> String {
+    let manifest = &opened.manifest;
+    let mut out = format!("{} {}\n", manifest.title, manifest.marketing_version);
+    let _ = writeln!(out, "app id   {}", opened.app_id);
+    let contents = size_text(opened.tree.size_bytes());
+    let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));
+    for (title, sizes) in
+        [("by package", by_package(opened, papers)), ("by directory", by_directory(opened, args.depth))]
+    {
+        let _ = writeln!(out, "\n{title}");
+        for (name, (bytes, files)) in sizes {
+            let version = papers.version(&name).map(|v| format!(" {v}")).unwrap_or_default();
+            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+            let _ = writeln!(out, "{:>10}  {name}{version} ({files})", size_text(bytes));
+        }
+    }
+    out
+}
+
+fn file_table(opened: &Opened, papers: &Papers) -> String {
+    let mut out = String::new();
+    for (path, entry) in opened.tree.iter().filter(|(path, _)| !path.is_root()) {
+        let size = entry.kind.content().map(|(_, bytes)| bytes.to_string()).unwrap_or_else(|| "-".into());
+        let _ = writeln!(out, "{size:>10}  {}  /{path}", papers.owner(path.as_bytes()).unwrap_or("-"));
+    }
+    out
+}

@@ -1,0 +1,28 @@
+//! `tinyroot unpack`: a package as a directory.
+
+use std::path::PathBuf;
+
+use crate::{
+    artifact,
+    cli::{Context, Failure, verify::with_file},
+};
+
+/// Write a package's contents to a directory, after checking it as verify does
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The package; - reads it from standard input
+    #[arg(value_name = "ARTIFACT")]
+    artifact: PathBuf,
+    /// The directory, which must not exist
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if args.directory.symlink_metadata().is_ok() {
+        return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
+    }
+    let opened = with_file(&args.artifact, context, artifact::open)?;
+    Ok(artifact::unpack(&opened, &*context.store()?, &args.directory)?)
+}
