@@ -1,7 +1,7 @@
 //! Configures real packages: those in the directory that `TINYROOT_TEST_DEBS` names (`apt-get download` fills one). They
 //! must include the Essential ones and all that they depend on. Without it there is nothing to run.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{collections::BTreeMap, fs, io::Read, path::Path, time::Instant};
 
 use tinyroot::{
     assemble, configure,
@@ -9,7 +9,8 @@ use tinyroot::{
     formats::digest::Digest,
     lock::{Lock, LockedPackage},
     progress::Progress,
-    sandbox,
+    render::{self, RenderOptions},
+    sandbox::{self, Ids, Root, Sandbox, best_way},
     store::Store,
     unpack,
 };
@@ -86,4 +87,19 @@ fn real_packages_are_configured_once() {
     let installed = status.lines().filter(|line| *line == "Status: install ok installed").count();
     assert_eq!(installed, lock.packages.len());
     assert!(configured.tree.iter().all(|(_, entry)| entry.mtime_s <= configured.epoch_s));
+
+    // dpkg itself finds nothing to complain of: no package half done, no file other than its package has it.
+    let root = directory.path().join("root");
+    render::render(&configured.tree, &store, &root, RenderOptions::default()).expect("renders");
+    let way = best_way().expect("some way");
+    let directory = Root::Directory { path: root, writable: true };
+    let script = "dpkg --audit && dpkg --verify && ldconfig -p | head -n 1 | cut -d' ' -f2-";
+    let mut sandbox = Sandbox::new(directory, Ids::RootLike(way), ["/bin/sh", "-c", script]);
+    sandbox.set_env("PATH", "/usr/sbin:/usr/bin");
+    let running = sandbox.start().expect("starts");
+    let mut output = String::new();
+    running.take_output().expect("nobody took it").read_to_string(&mut output).expect("reads");
+    assert!(running.wait().success(), "{output}");
+    assert!(output.starts_with("libs found in cache"), "{output}");
+    assert_eq!(output.lines().count(), 1, "{output}");
 }
