@@ -207,6 +207,14 @@ fn connections_lead_into_the_grain_and_programs_join_it() {
 }
 
 #[test]
+fn a_grain_with_proc_can_open_its_output_anew() {
+    let root = root();
+    let mut sandbox = grain(&root, "echo by name > /dev/stderr");
+    sandbox.proc = true;
+    assert_eq!(output(&sandbox), "by name\n");
+}
+
+#[test]
 fn a_signal_reaches_process_1() {
     let root = root();
     let sandbox = grain(&root, "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done");

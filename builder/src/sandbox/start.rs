@@ -44,6 +44,12 @@ impl Monitor {
         file.write_all(&text).map_err(failed)?;
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
         let (output, writer) = std::io::pipe().map_err(failed)?;
+        if matches!(task, Task::Run(sandbox) if sandbox.ids == Ids::Grain) {
+            // Programs open their output anew by `/dev/stderr`, and a pipe lets only its owner (PHP-FPM, lighttpd).
+            let (uid, gid) = super::grain_host_id();
+            let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+            rustix::fs::fchown(&writer, Some(uid), Some(gid)).map_err(|e| failed(e.into()))?;
+        }
         let process = Command::new(program)
             .arg(CHILD_ARGUMENT)
             .env_clear()
