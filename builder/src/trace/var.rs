@@ -57,8 +57,8 @@ fn stat_below(root: &impl std::os::fd::AsFd, below: &[u8]) -> Result<Stat> {
 fn used(found: &Stat, size_bytes: u64, mtime_s: i64, shows_reads: bool) -> Kinds {
     let same = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
         && u64::try_from(found.st_size) == Ok(size_bytes)
-        && (found.st_mtime as i64, found.st_mtime_nsec as i64) == (mtime_s, 0);
-    let read = !shows_reads || (found.st_atime as i64, found.st_atime_nsec as i64) != (mtime_s, 0);
+        && (found.st_mtime, found.st_mtime_nsec) == (mtime_s, 0);
+    let read = !shows_reads || (found.st_atime, found.st_atime_nsec) != (mtime_s, 0);
     match (same, read) {
         (true, false) => Kinds::none(),
         (true, true) => Kinds::OPENED,
@@ -76,7 +76,7 @@ fn shows_reads(directory: &Path) -> bool {
         futimens(&file, &Timestamps { last_access: past, last_modification: past })?;
         file.seek(SeekFrom::Start(0))?;
         file.read_exact(&mut [0])?;
-        Ok(fstat(&file)?.st_atime as i64 != past.tv_sec)
+        Ok(fstat(&file)?.st_atime != past.tv_sec)
     };
     probe().unwrap_or(false)
 }
