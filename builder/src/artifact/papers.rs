@@ -14,6 +14,9 @@ const PRUNE_LIST: &[u8] = b"tinyroot/papers/prune.list";
 /// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
 const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
 
+/// Finds the path in a line of a file list.
+type OwnedPath = fn(&[u8]) -> Option<&[u8]>;
+
 /// The directories that merged-/usr made links.
 const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
 
@@ -36,7 +39,7 @@ impl Papers {
         for database in DATABASES {
             for (path, _) in tree.children(format!("{database}/info").as_bytes()) {
                 let name = String::from_utf8_lossy(path.file_name()).into_owned();
-                let (stem, lines): (_, fn(&[u8]) -> Option<&[u8]>) = match name.rsplit_once('.') {
+                let (stem, lines): (_, OwnedPath) = match name.rsplit_once('.') {
                     Some((stem, "list")) => (stem, |line| line.strip_prefix(b"/")),
                     Some((stem, "md5sums")) => (stem, |line| line.get(34..)),
                     _ => continue,

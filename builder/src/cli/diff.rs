@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use crate::{
     artifact::{self, Papers},
-    cli::{Context, Failure, size_text},
+    cli::{Context, Failure, print, size_text},
     diff::{Change, Limit, SizeDiff, diff},
 };
 
@@ -60,10 +60,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let mut document = serde_json::to_value(&result)?;
             document["artifact_before_bytes"] = files.before_bytes.into();
             document["artifact_after_bytes"] = files.after_bytes.into();
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
         }
-        Format::Text => print!("{}", text(&result, files)),
-        Format::Markdown => print!("{}", markdown(&result, files)),
+        Format::Text => print(&text(&result, files))?,
+        Format::Markdown => print(&markdown(&result, files))?,
     }
     match args.fail_over {
         Some(limit) if limit.is_exceeded(files.before_bytes, files.after_bytes) => {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     artifact::{self, Opened, Papers, sizes_by},
-    cli::{Context, Failure, size_text, verify},
+    cli::{Context, Failure, print, size_text, verify},
     tree::{Kind, TreePath},
 };
 
@@ -29,11 +29,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = verify::with_file(&args.artifact, context, artifact::open)?;
     let papers = Papers::read(&opened.tree, &*context.store()?);
     if context.global.json {
-        println!("{}", serde_json::to_string_pretty(&document(&opened, &papers, args))?);
+        print(&format!("{}\n", serde_json::to_string_pretty(&document(&opened, &papers, args))?))?;
     } else if args.files {
-        print!("{}", file_table(&opened, &papers));
+        print(&file_table(&opened, &papers))?;
     } else {
-        print!("{}", overview(&opened, &papers, args));
+        print(&overview(&opened, &papers, args))?;
     }
     Ok(())
 }

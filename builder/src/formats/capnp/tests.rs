@@ -111,7 +111,7 @@ fn follows_far_pointers_between_segments() {
     // Segment 3: the pad of the text. Segment 4: the text.
     let message = words(&[
         4 | 1 << 32,
-        3 | 0 << 32,
+        3,
         2 | 1 << 32,
         2 | 1 << 32,           // segment 0: far to segment 1, word 0
         1 << 48,               // segment 1: pad: struct of one pointer, right after
