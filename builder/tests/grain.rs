@@ -5,16 +5,21 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::Arc,
 };
 
 use tinyroot::{
     app::{self, VarPolicy},
     exercise::{self, Outcome},
+    formats::manifest::Manifest,
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    keys::Keyring,
+    pack,
+    progress::Progress,
     recipe::{self, Recipe},
     sandbox::{Exit, set_program},
     store::Store,
@@ -80,8 +85,13 @@ impl Fixture {
         recipe::read(folder.path()).expect("a good recipe")
     }
 
-    /// A root of the host's perl and shell with what they load, the server, and a `/var`.
     fn base(&self, recipe: &Recipe) -> Arc<Base> {
+        let tree = Arc::new(self.tree(recipe));
+        Arc::new(Base::new(tree, &self.store, true, None, None).expect("a base"))
+    }
+
+    /// A root of the host's perl and shell with what they load, the server, and a `/var`.
+    fn tree(&self, recipe: &Recipe) -> Tree {
         let mut tree = Tree::new();
         let mut files = BTreeSet::new();
         for program in ["/usr/bin/perl", "/bin/sh", "/bin/sleep", "/bin/cat"] {
@@ -105,8 +115,30 @@ impl Fixture {
             shipped: &|path| path.as_bytes().ends_with(b"code"),
             written: &|_| false,
         };
-        let tree = app::furnish(tree, recipe, &policy, &self.store, 1_700_000_000);
-        Arc::new(Base::new(Arc::new(tree), &self.store, true, None, None).expect("a base"))
+        app::furnish(tree, recipe, &policy, &self.store, 1_700_000_000)
+    }
+
+    /// The artifact of a recipe, its papers enclosed.
+    fn artifact(&self, recipe: &Recipe) -> PathBuf {
+        let mut tree = self.tree(recipe);
+        self.add(&mut tree, "tinyroot/papers/recipe/recipe.toml", recipe.text.as_bytes(), 0o644);
+        tree.add_parents(0);
+        let key = Keyring::new(self.var("keyring")).generate().expect("a key");
+        let path = self.var("tea.spk");
+        let manifest = Manifest::for_init("Tea", "1", 1, "pot");
+        let progress = Progress::silent();
+        pack::pack(&tree, &self.store, &manifest, &key, &path, &progress).expect("packs");
+        path
+    }
+
+    fn tinyroot(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tinyroot"));
+        command
+            .args(arguments)
+            .env("TINYROOT_CACHE", self.var("cache-of-run"))
+            .env("XDG_DATA_HOME", self.var("data"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     fn add(&self, tree: &mut Tree, at: &str, bytes: &[u8], mode: u32) {
@@ -255,4 +287,78 @@ fn an_exercise_runs_against_a_grain() {
         assert_eq!(step_of("app/server.pl").as_deref(), Some("start"));
         assert_eq!(step_of("tinyroot/var/lib/tea/code").as_deref(), Some("GET:/var/lib/tea/code"));
     }
+}
+
+/// Waits for the URL that `run` prints and returns a request's answer.
+fn ask(child: &mut Child, path: &str) -> String {
+    let stdout = child.stdout.as_mut().expect("is piped");
+    let mut url = String::new();
+    BufReader::new(stdout).read_line(&mut url).expect("reads");
+    let address = url.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/')).expect("a URL");
+    let mut stream = TcpStream::connect(address).expect("connects");
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reads");
+    answer
+}
+
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("is there");
+}
+
+#[test]
+fn run_serves_a_grain_that_keeps_its_data() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(SERVICES);
+    let artifact = fixture.artifact(&recipe);
+    let artifact = artifact.to_str().expect("text");
+    for expected in ["n=2 shipped", "n=4 shipped"] {
+        let mut child = fixture.tinyroot(&["run", artifact]).spawn().expect("starts");
+        let answer = ask(&mut child, "/var/lib/tea/code");
+        assert!(answer.ends_with(expected), "{answer}");
+        if expected == "n=2 shipped" {
+            let second = fixture.tinyroot(&["run", artifact]).output().expect("runs");
+            let told = String::from_utf8_lossy(&second.stderr).into_owned();
+            assert!(told.contains("is running already") && told.contains("hint: run another one"), "{told}");
+            let mut other = fixture.tinyroot(&["run", artifact, "--grain", "other"]).spawn().expect("starts");
+            assert!(ask(&mut other, "/tmp").ends_with("n=2 "));
+            other.kill().expect("is there");
+            other.wait().expect("ends");
+        }
+        interrupt(&child);
+        let output = child.wait_with_output().expect("ends");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.ends_with("tinyroot-init: ready\nserver: bye\nfirst: bye\n"), "{told}");
+    }
+}
+
+#[test]
+fn run_passes_on_the_apps_status() {
+    let Some(fixture) = Fixture::new() else { return };
+    let artifact = fixture.artifact(&fixture.recipe(SERVICES));
+    let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
+    ask(&mut child, "/die");
+    assert_eq!(child.wait().expect("ends").code(), Some(42));
+}
+
+#[test]
+fn an_artifact_is_checked_by_the_recipe_that_it_encloses() {
+    let Some(fixture) = Fixture::new() else { return };
+    let step = |text: &str| {
+        format!("{SERVICES}[[exercise]]\nget = \"/var/lib/tea/code\"\nstatus = 200\ncontains = \"{text}\"\n")
+    };
+    let artifact = fixture.artifact(&fixture.recipe(&step("shipped")));
+    let output = fixture.tinyroot(&["check", artifact.to_str().expect("text")]).output().expect("runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let expected = "1 steps, as the recipe expects; 0 pruned paths asked for\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    fs::remove_file(&artifact).expect("removes");
+    let artifact = fixture.artifact(&fixture.recipe(&step("absent")));
+    let output = fixture.tinyroot(&["check", artifact.to_str().expect("text")]).output().expect("runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("expected text \"absent\", not found"), "{told}");
 }
