@@ -112,7 +112,7 @@ pub enum ProveError {
         /// "pruned" or "whole".
         root: &'static str,
         /// At which steps, and how.
-        source: ExerciseError,
+        source: Box<ExerciseError>,
         /// Pruned paths that were asked for.
         misses: Vec<Miss>,
         /// The last lines that the services printed.
@@ -218,7 +218,7 @@ impl Run<'_> {
         let stopped = grain.stop();
         let transcript = outcome.map_err(|source| {
             let misses = misses_of(base);
-            ProveError::Exercise { root: self.root, source, misses, tail }
+            ProveError::Exercise { root: self.root, source: Box::new(source), misses, tail }
         })?;
         stopped.map_err(|source| self.fault(source, &[]))?;
         Ok(transcript)

@@ -1,6 +1,9 @@
 //! What a grain stands on: its root, read-only, as a view or as a directory.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     app::GRAIN_ID,
@@ -42,7 +45,9 @@ impl Base {
         pruned: Option<Arc<Pruned>>,
         on_miss: Option<OnMiss>,
     ) -> Result<Self, GrainError> {
-        match host().fuse {
+        // Finding out takes some sandboxes, and the answer stays.
+        static FUSE: OnceLock<Ability> = OnceLock::new();
+        match FUSE.get_or_init(|| host().fuse).clone() {
             Ability::Available => {
                 let owner = (GRAIN_ID, GRAIN_ID);
                 let options = view::Options { owner, record, pruned, on_miss, ..view::Options::default() };
