@@ -206,7 +206,11 @@ impl Run<'_> {
         drop(task);
         match self.way {
             Way::Root => {}
-            Way::Subordinate => clean::set_owners(&mut tree, &owners),
+            Way::Subordinate => {
+                let maps = Ids::RootLike(self.way).id_maps().map_err(failed("read the subordinate ids"))?;
+                clean::map_lists(&mut tree, &maps.0, &maps.1);
+                clean::set_owners(&mut tree, &owners);
+            }
             Way::Single => clean::guess_owners(&mut tree, &self.assembled.tree),
         }
         let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     formats::digest::Digest,
+    sandbox::IdMap,
     store::{Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},
 };
@@ -77,6 +78,32 @@ fn without_namespace(value: &mut Vec<u8>) {
     if value.len() == 24 && value[3] == 3 {
         value[3] = 2;
         value.truncate(20);
+    }
+}
+
+/// Turns the ids in access control lists (`acl(5)`), which we read as those of the host, into those inside.
+pub(super) fn map_lists(tree: &mut Tree, uids: &[IdMap], gids: &[IdMap]) {
+    for (_, entry) in tree.iter_mut() {
+        for name in ["system.posix_acl_access", "system.posix_acl_default"] {
+            if let Some(value) = entry.xattrs.get_mut(name.as_bytes()) {
+                map_list(value, uids, gids);
+            }
+        }
+    }
+}
+
+/// `struct posix_acl_xattr_header` of `linux/posix_acl_xattr.h`: a version, then tag, permissions and id of each entry.
+fn map_list(value: &mut [u8], uids: &[IdMap], gids: &[IdMap]) {
+    const USER: u16 = 0x02;
+    const GROUP: u16 = 0x08;
+    for entry in value.get_mut(4..).unwrap_or_default().chunks_exact_mut(8) {
+        let maps = match u16::from_le_bytes([entry[0], entry[1]]) {
+            USER => uids,
+            GROUP => gids,
+            _ => continue,
+        };
+        let id = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
+        entry[4..].copy_from_slice(&IdMap::inside(maps, id).to_le_bytes());
     }
 }
 
@@ -238,6 +265,22 @@ mod tests {
         let diversions = parse_diversions("/usr/bin/x\n/usr/bin/x.real\nother\n/etc/y\n/etc/y.local\n:\n");
         assert_eq!(diversions[0].by.as_deref(), Some("other"));
         assert_eq!((&diversions[1].from[..], diversions[1].by.as_deref()), (&b"etc/y"[..], None));
+    }
+
+    #[test]
+    fn lists_name_the_ids_inside() {
+        let gids = [
+            IdMap { inside: 0, outside: 1000, count: 1 },
+            IdMap { inside: 1, outside: 200_000, count: 65535 },
+        ];
+        let list = |id: u32| {
+            let mut value = vec![2, 0, 0, 0, 0x01, 0, 7, 0, 255, 255, 255, 255, 0x08, 0, 5, 0];
+            value.extend(id.to_le_bytes());
+            value
+        };
+        let mut value = list(200_003);
+        map_list(&mut value, &[], &gids);
+        assert_eq!(value, list(4));
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub struct IdMap {
     pub count: u32,
 }
 
+impl IdMap {
+    /// Returns what an id outside is inside; itself where no map has it.
+    pub fn inside(maps: &[IdMap], outside: u32) -> u32 {
+        let found = maps.iter().find(|m| outside >= m.outside && outside - m.outside < m.count);
+        found.map_or(outside, |m| m.inside + (outside - m.outside))
+    }
+}
+
 /// Returns uid and gid that own a grain's files on the host: our own, or, if we are root, those of nobody.
 /// A grain's `/var` must belong to them.
 pub fn grain_host_id() -> (u32, u32) {
@@ -134,6 +142,14 @@ pub(super) struct Maps {
 }
 
 impl Ids {
+    /// Returns which user and group ids inside are which outside.
+    ///
+    /// # Errors
+    /// No subordinate ids where those are asked for.
+    pub fn id_maps(self) -> io::Result<(Vec<IdMap>, Vec<IdMap>)> {
+        self.maps().map(|maps| (maps.uid, maps.gid))
+    }
+
     /// Returns the maps that make these ids.
     pub(super) fn maps(self) -> io::Result<Maps> {
         let (uid, gid) = own_ids();
