@@ -217,6 +217,27 @@ fn stopping_ends_the_mount_and_names_the_fault() {
 }
 
 #[test]
+fn a_panic_answers_with_an_error_and_is_a_fault() {
+    struct Panics;
+    impl crate::view::callers::Programs for Panics {
+        fn program(&self, _: u32) -> crate::view::callers::Program {
+            panic!("on purpose")
+        }
+    }
+    let Some(mut mounted) = mounted(small_root, Options { programs: Box::new(Panics), ..Options::default() })
+    else {
+        return;
+    };
+    mounted.view.start_recording();
+    let error = fs::metadata(mounted.at.join("usr/bin")).expect_err("the lookup panics");
+    assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
+    mounted.view.stop_recording();
+    assert!(mounted.at.join("usr/bin").exists(), "it goes on");
+    let fault = mounted.server.take().expect("runs").stop().expect_err("has a fault").to_string();
+    assert!(fault.contains("internal error: a panic"), "{fault}");
+}
+
+#[test]
 fn a_gone_mount_ends_the_server() {
     let Some(mut mounted) = mounted(small_root, Options::default()) else { return };
     assert!(mounted.at.join("usr").exists());
