@@ -4,15 +4,18 @@
 //! that was asked for is exceeded; `run` passes on the app's status.
 
 mod archives;
+mod build;
 mod check;
 mod diff;
 mod failure;
 mod inspect;
 pub mod key;
 mod lock;
+mod proven;
 mod report;
 mod resolve;
 mod run;
+mod stage;
 mod staged;
 mod trace;
 mod unpack;
@@ -81,7 +84,9 @@ pub struct Global {
 enum Command {
     Resolve(resolve::Args),
     Lock(lock::Args),
+    Stage(stage::Args),
     Trace(trace::Args),
+    Build(build::Args),
     Check(check::Args),
     Run(run::Args),
     Why(why::Args),
@@ -169,7 +174,9 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
+        Command::Stage(args) => stage::run(&args, context),
         Command::Trace(args) => trace::run(&args, context),
+        Command::Build(args) => build::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Run(args) => run::run(&args, context),
         Command::Why(args) => why::run(&args, context),

@@ -5,6 +5,7 @@
 //! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie
 //! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed)
 //! CACHE/indexes/…              what `archive` keeps
+//! CACHE/notes/KIND/KEY         a few lines about work that need not be done again
 //! CACHE/tmp/                   unfinished writes
 //! ```
 //!
@@ -303,6 +304,19 @@ impl Store {
 
     fn bundle_path(&self, kind: &str, key: &str) -> PathBuf {
         self.root.join("bundles").join(kind).join(key)
+    }
+
+    /// Notes the outcome of work under a digest of all that it depends on.
+    ///
+    /// # Errors
+    /// A full or read-only disk.
+    pub fn note(&self, kind: &str, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_file(&self.root.join("notes").join(kind).join(key), bytes)
+    }
+
+    /// Returns what was noted; `None` if nothing was.
+    pub fn noted(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
+        fs::read(self.root.join("notes").join(kind).join(key)).ok()
     }
 
     /// Writes a file of the cache in one step.

@@ -7,16 +7,14 @@ use std::{
 
 use super::{
     Context, Failure, print,
-    staged::{Staged, hinted, stage},
+    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, warn_if_blind},
+    staged::{hinted, stage},
 };
 use crate::{
-    app::furnish_artifact,
     artifact,
-    prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
-    prune,
+    prove::{Inputs, Proof, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
-    trace::UsedList,
 };
 
 /// Run the pruned app through its exercise; name every pruned path it asks for
@@ -38,49 +36,31 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => of_recipe(&args.subject, &store, context)?,
         false => of_artifact(&args.subject, &store, context)?,
     };
-    let proof = proof.map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })?;
-    if let Some((reason, remedy)) = &proof.blind {
-        context
-            .progress
-            .warn(&format!("pruned paths that the app asks for cannot be seen here: {reason} ({remedy})"));
-    }
+    warn_if_blind(&proof, context);
     print(&if context.global.json { json(&proof) } else { text(&proof) })?;
     match proof.differences.len() {
         0 => Ok(()),
-        count => Err(Failure::new(format!("{count} steps are answered otherwise than by the whole root"))
-            .hint(
-                "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)",
-            )),
+        _ => Err(differs(&proof)),
     }
 }
 
-type Proven = Result<Proof, ProveError>;
-
-fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proven, Failure> {
+fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
     let opened = artifact::open(path, store, &context.progress)?;
     let recipe = enclosed_recipe(&opened.tree, store)?;
     let pruned = Arc::new(pruned_of(&opened.tree, store));
     let inputs = Inputs { tree: Arc::new(opened.tree), recipe: &recipe, pruned, whole: None };
-    Ok(prove(&inputs, store, &context.progress))
+    prove(&inputs, store, &context.progress).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    })
 }
 
-fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proven, Failure> {
-    let Staged { recipe, unpacked, assembled, configured } = stage(path, context)?;
-    let used = UsedList::read(&recipe.used_path())?;
-    let stage = &configured.tree;
-    let furnished =
-        |tree| Arc::new(furnish_artifact(tree, &recipe, &assembled.tree, &used, store, configured.epoch_s));
-    let pruned = prune::prune(stage, &configured.owners, &used, &recipe, &unpacked, store)?;
-    let owner = |path: &[u8]| configured.owners.owner(path).map(str::to_owned);
-    let lacking = Arc::new(pruned_between(stage, &pruned.tree, &owner));
-    let whole_root = furnished(stage.clone());
-    let whole = || whole(whole_root.clone(), &recipe, store, &context.progress);
-    let inputs =
-        Inputs { tree: furnished(pruned.tree), recipe: &recipe, pruned: lacking, whole: Some(&whole) };
-    Ok(prove(&inputs, store, &context.progress))
+fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
+    let staged = stage(path, context)?;
+    let used = read_used(&staged)?;
+    let pruned = prune_staged(&staged, &used, store)?;
+    let tree = furnish_staged(&staged, &pruned.tree, &used, store);
+    prove_staged(&staged, tree, &pruned, &used, store, context)
 }
 
 fn text(proof: &Proof) -> String {

@@ -1,12 +1,16 @@
 //! From a recipe folder to its configured root with the recipe's files on it: where several commands begin.
 
-use std::{error::Error, path::Path};
+use std::{
+    error::Error,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::{
     app,
     archive::Mirrors,
     assemble::{Assembled, assemble},
-    cli::{Context, Failure, archives},
+    cli::{Context, Failure, archives, lock::request},
     configure::{Configured, configure},
     fetch::fetch,
     lock::Lock,
@@ -14,43 +18,87 @@ use crate::{
     unpack::{Unpacked, unpack},
 };
 
+/// How long each stage took, in the order of the line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times(pub Vec<(&'static str, Duration)>);
+
+impl Times {
+    /// Does the work of a stage and notes how long it took.
+    pub fn measure<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let outcome = work();
+        self.0.push((stage, began.elapsed()));
+        outcome
+    }
+}
+
 /// A recipe's root, and what it was made from.
 pub(super) struct Staged {
     /// The recipe.
     pub recipe: Recipe,
+    /// Its lock.
+    pub lock: Lock,
     /// Its packages.
     pub unpacked: Unpacked,
     /// Its packages as one tree, before any script ran.
     pub assembled: Assembled,
-    /// Its root, with the recipe's files laid over it.
+    /// Its root; [`stage`] lays the recipe's files over it.
     pub configured: Configured,
+    /// How long it took to get here.
+    pub times: Times,
 }
 
-/// Reads a recipe folder and makes its root, from the store where that has it.
+/// Makes the root of a recipe, from the store where that has it, and lays the recipe's files over it.
 pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure> {
-    let recipe = recipe::read(folder)?;
-    let lock = Lock::read(&recipe.lock_path()).map_err(|error| {
-        let hint = error.hint();
-        hinted(error, hint)
-    })?;
+    stage_recipe(recipe::read(folder)?, context)
+}
+
+/// As [`stage`], of a recipe that was read already.
+pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
+    let mut staged = plain_root(recipe, context)?;
+    let Configured { tree, epoch_s, .. } = &mut staged.configured;
+    app::lay_files(tree, &staged.recipe, &*context.store()?, *epoch_s)?;
+    Ok(staged)
+}
+
+/// Makes the root of a recipe as Debian alone has it.
+pub(super) fn plain_root(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
+    let lock = read_lock(&recipe)?;
+    let mut times = Times::default();
     let store = context.store()?;
+    let progress = &context.progress;
     let options = archives::options(context, recipe.debian.mirror.as_deref());
     let suites: Vec<String> = lock.packages.iter().map(|package| package.suite.clone()).collect();
     let mirrors = Mirrors::find(&suites, &options)?;
-    let fetched = fetch(&lock, &mirrors, &store, &archives::downloader(context), &context.progress);
+    let downloader = archives::downloader(context);
+    let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
     let fetched = fetched.map_err(|error| {
         let hint = error.hint();
         hinted(error, hint)
     })?;
-    let unpacked = unpack(&fetched, &store, &context.progress)?;
-    let assembled = assemble(&unpacked)?;
-    let mut configured =
-        configure(&unpacked, &assembled, &lock, &store, &context.progress).map_err(|error| {
-            let hint = error.hint().map(str::to_owned);
-            hinted(error, hint)
-        })?;
-    app::lay_files(&mut configured.tree, &recipe, &store, configured.epoch_s)?;
-    Ok(Staged { recipe, unpacked, assembled, configured })
+    let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
+    let assembled = times.measure("assemble", || assemble(&unpacked))?;
+    let configured = times.measure("configure", || configure(&unpacked, &assembled, &lock, &store, progress));
+    let configured = configured.map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    })?;
+    Ok(Staged { recipe, lock, unpacked, assembled, configured, times })
+}
+
+/// Reads the lock of a recipe, which must be one for what the recipe asks for now.
+pub(super) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
+    let path = recipe.lock_path();
+    let lock = Lock::read(&path).map_err(|error| {
+        let hint = error.hint();
+        hinted(error, hint)
+    })?;
+    if !lock.matches(&recipe.debian.suite, &recipe.debian.architecture, &request(recipe)) {
+        let text = format!("{} was made for other packages than the recipe now asks for", path.display());
+        let hint = format!("make it anew with `tinyroot lock {}`", recipe.directory.display());
+        return Err(Failure::new(text).hint(hint));
+    }
+    Ok(lock)
 }
 
 /// Makes a failure of an error and what one can do about it.

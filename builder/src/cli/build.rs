@@ -1,0 +1,248 @@
+//! `tinyroot build`: from a recipe folder to one signed package.
+
+mod summary;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Context, Failure,
+    key::KeyFile,
+    print,
+    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, warn_if_blind},
+    staged::{Staged, read_lock, stage_recipe},
+};
+use crate::{
+    app,
+    formats::{
+        app_id::AppId,
+        digest::{Digest, Hasher},
+        key_file::Key,
+        manifest::Manifest,
+    },
+    lock::Lock,
+    pack::{self, Artifact},
+    papers::{self, Inputs},
+    progress::Unit,
+    prove::Proof,
+    prune::Pruned,
+    recipe::{self, Recipe, Version},
+    store::Store,
+    tree::Tree,
+};
+use summary::Summary;
+
+/// Build a recipe: fetch, assemble, configure, prune, prove, pack and sign
+///
+/// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned app goes
+/// through its exercise before it is packed; a package that cannot do what the whole root does is not written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot build recipes/dokuwiki                     write recipes/dokuwiki/dokuwiki.spk\n  \
+    tinyroot build recipes/dokuwiki --output /tmp       write /tmp/dokuwiki.spk\n  \
+    tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n\n\
+    Exits with 3 if the package is larger than the recipe's budget.")]
+pub struct Args {
+    /// A recipe folder
+    recipe: PathBuf,
+    /// The file to write, or a directory for it [default: RECIPE/NAME.spk]
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Whose key signs [default: the recipe's, or the one made for this app's name]
+    #[arg(long, value_name = "APPID")]
+    key: Option<AppId>,
+    #[command(flatten)]
+    ring: KeyFile,
+    /// Write the package unproven, where apps cannot be run
+    #[arg(long)]
+    no_proof: bool,
+}
+
+/// Kind of the notes that the store keeps about builds.
+const NOTE: &str = "build";
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let recipe = recipe::read(&args.recipe)?;
+    let lock = read_lock(&recipe)?;
+    let manifest = manifest_of(&recipe, &lock)?;
+    let store = context.store()?;
+    let output = output_path(args.output.as_deref(), &recipe);
+    let key = signing_key(args, &recipe, context)?;
+    let inputs = inputs_digest(&recipe, &key, args.no_proof)?.to_string();
+    if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
+        && is_file_with(&output, &summary.sha256)
+    {
+        return conclude(&summary, &output, true, &recipe, context);
+    }
+    let staged = stage_recipe(recipe, context)?;
+    let built = build(staged, &manifest, &key, &output, args.no_proof, &store, context)?;
+    let summary = Summary::of(&built, &store);
+    store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
+    conclude(&summary, &output, false, &built.staged.recipe, context)
+}
+
+/// A package, and all that it was made of.
+struct Built {
+    staged: Staged,
+    pruned: Pruned,
+    tree: Tree,
+    proof: Option<Proof>,
+    artifact: Artifact,
+}
+
+fn build(
+    mut staged: Staged,
+    manifest: &Manifest,
+    key: &Key,
+    output: &Path,
+    no_proof: bool,
+    store: &Arc<Store>,
+    context: &Context,
+) -> Result<Built, Failure> {
+    let mut times = std::mem::take(&mut staged.times);
+    let used = read_used(&staged)?;
+    let (pruned, tree) = times.measure("prune", || {
+        let _task = context.progress.task("pruning", 0, Unit::Items);
+        let pruned = prune_staged(&staged, &used, store)?;
+        let tree = finished_tree(&staged, &pruned, &used, store)?;
+        Ok::<_, Failure>((pruned, tree))
+    })?;
+    pruned.plan.warnings.iter().for_each(|warning| context.progress.warn(warning));
+    let proof = match no_proof {
+        true => None,
+        false => {
+            let proof = times
+                .measure("prove", || prove_staged(&staged, tree.clone(), &pruned, &used, store, context))?;
+            warn_if_blind(&proof, context);
+            Some(proof)
+        }
+    };
+    if let Some(proof) = proof.as_ref().filter(|proof| !proof.differences.is_empty()) {
+        proof
+            .differences
+            .iter()
+            .for_each(|difference| context.progress.warn(&format!("differs: {difference}")));
+        return Err(differs(proof));
+    }
+    let artifact =
+        times.measure("pack", || pack::pack(&tree, store, manifest, key, output, &context.progress))?;
+    staged.times = times;
+    Ok(Built { staged, pruned, tree, proof, artifact })
+}
+
+/// Returns the tree as it is packed: pruned, furnished, with its papers.
+fn finished_tree(
+    staged: &Staged,
+    pruned: &Pruned,
+    used: &crate::trace::UsedList,
+    store: &Store,
+) -> Result<Tree, Failure> {
+    let mut tree = furnish_staged(staged, &pruned.tree, used, store);
+    let inputs = Inputs {
+        recipe: &staged.recipe,
+        lock: &staged.lock,
+        unpacked: &staged.unpacked,
+        stage: &staged.configured.tree,
+        plan: &pruned.plan,
+        version: env!("CARGO_PKG_VERSION"),
+        init: Digest::of(app::INIT),
+        epoch_s: staged.configured.epoch_s,
+        store,
+    };
+    papers::add(&mut tree, &inputs)?;
+    Ok(tree)
+}
+
+fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, Failure> {
+    let app = &recipe.app;
+    let version = match &app.version {
+        Version::Literal(version) => version.clone(),
+        Version::Deb(package) => match lock.get(package) {
+            Some(locked) => locked.version.clone(),
+            None => {
+                let text = format!("the app's version is that of {package}, which is not in recipe.lock");
+                return Err(Failure::new(text).hint("name one of its packages in `version`"));
+            }
+        },
+    };
+    Ok(Manifest::for_init(&app.title, &version, app.release, &app.noun))
+}
+
+fn output_path(given: Option<&Path>, recipe: &Recipe) -> PathBuf {
+    let name = format!("{}.spk", recipe.app.name);
+    match given {
+        None => recipe.directory.join(name),
+        Some(path) if path.is_dir() => path.join(name),
+        Some(path) => path.to_path_buf(),
+    }
+}
+
+/// Returns the key that signs; a new one is told of, since nothing can replace it.
+fn signing_key(args: &Args, recipe: &Recipe, context: &Context) -> Result<Key, Failure> {
+    let ring = args.ring.keyring()?;
+    if let Some(app_id) = &args.key {
+        return ring.get(app_id).map_err(|error| {
+            Failure::from(error)
+                .hint("`tinyroot key list` shows those that are there; `key import` adds others")
+        });
+    }
+    let app_id = recipe.app.id.as_ref().map(|id| id.parse::<AppId>()).transpose()?;
+    let found = ring.for_app(&recipe.app.name, app_id.as_ref()).map_err(|error| {
+        Failure::from(error).hint("add it with `tinyroot key import`, or take `id` out of the recipe")
+    })?;
+    if found.is_new {
+        context.progress.warn(&format!(
+            "made a key for {}: it lies in {}; keep a copy, grains of the app can never be upgraded without it",
+            recipe.app.name,
+            ring.path().display()
+        ));
+    }
+    Ok(found.key)
+}
+
+/// Returns a digest of all that a package's bytes and its summary depend on.
+fn inputs_digest(recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, Failure> {
+    let program = digest_of_file(&std::env::current_exe()?)?;
+    let folder = recipe.folder_digest()?;
+    Ok(Digest::of(format!("{program} {folder} {} {no_proof}", key.app_id()).as_bytes()))
+}
+
+fn digest_of_file(path: &Path) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(io::sink());
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(hasher.finish().0)
+}
+
+fn is_file_with(path: &Path, digest: &Digest) -> bool {
+    digest_of_file(path).is_ok_and(|found| found == *digest)
+}
+
+/// Prints the summary, and holds the package against its budget.
+fn conclude(
+    summary: &Summary,
+    output: &Path,
+    up_to_date: bool,
+    recipe: &Recipe,
+    context: &Context,
+) -> Result<(), Failure> {
+    if context.global.json {
+        print(&summary.json(output, up_to_date)?)?;
+    } else if !context.global.quiet {
+        print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
+    }
+    match recipe.budget.artifact_bytes {
+        Some(budget) if summary.size_bytes > budget => {
+            let size = super::size_text(summary.size_bytes);
+            let text =
+                format!("{} is {size}, over its budget of {}", output.display(), super::size_text(budget));
+            Err(Failure::exceeded(text)
+                .hint("`tinyroot inspect` shows what is large, `tinyroot why` what needs it"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,222 @@
+//! What is told at the end of a build.
+
+use std::{cmp::Reverse, fmt::Write as _, path::Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Built;
+use crate::{
+    artifact::{Papers, sizes_by},
+    cli::size_text,
+    formats::digest::Digest,
+    store::Store,
+};
+
+/// Packages that the text names; JSON has all.
+const SHOWN: usize = 6;
+
+/// The figures of a build; kept with it, so that a build that has nothing to do can tell them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Summary {
+    pub sha256: Digest,
+    pub size_bytes: u64,
+    app_id: String,
+    package_id: String,
+    unpacked_bytes: u64,
+    packages_locked: usize,
+    packages_kept: usize,
+    paths_staged: usize,
+    paths_kept: usize,
+    proof: Option<Proven>,
+    /// The largest first.
+    contents: Vec<Share>,
+    blocks: Vec<Block>,
+    stages: Vec<Stage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Proven {
+    steps: usize,
+    misses: usize,
+}
+
+/// What a Debian package takes, before compression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Share {
+    package: String,
+    size_bytes: u64,
+    files: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Block {
+    kind: String,
+    size_bytes: u64,
+    packed_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Stage {
+    stage: String,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Sums a build up.
+    pub fn of(built: &Built, store: &Store) -> Self {
+        let (artifact, staged) = (&built.artifact, &built.staged);
+        let papers = Papers::read(&built.tree, store);
+        let sizes = sizes_by(&built.tree, |path| papers.heading(path));
+        let mut contents: Vec<Share> = sizes
+            .into_iter()
+            .map(|(package, (size_bytes, files))| Share { package, size_bytes, files })
+            .collect();
+        contents.sort_by_key(|share| Reverse(share.size_bytes));
+        let block = |block: &crate::pack::BlockSize| Block {
+            kind: block.kind.to_owned(),
+            size_bytes: block.plain_bytes,
+            packed_bytes: block.packed_bytes,
+        };
+        let stage = |(stage, took): &(&str, std::time::Duration)| Stage {
+            stage: (*stage).to_owned(),
+            seconds: (took.as_secs_f64() * 1e3).round() / 1e3,
+        };
+        let proven = |proof: &crate::prove::Proof| Proven {
+            steps: proof.transcript.steps.len(),
+            misses: proof.misses.len(),
+        };
+        Summary {
+            sha256: artifact.digest,
+            size_bytes: artifact.size_bytes,
+            app_id: artifact.app_id.to_string(),
+            package_id: artifact.package_id.to_string(),
+            unpacked_bytes: built.tree.size_bytes(),
+            packages_locked: staged.lock.packages.len(),
+            packages_kept: built.pruned.plan.packages_kept(&staged.configured.tree).len(),
+            paths_staged: staged.configured.tree.iter().count(),
+            paths_kept: built.pruned.tree.iter().count(),
+            proof: built.proof.as_ref().map(proven),
+            contents,
+            blocks: artifact.blocks.iter().map(block).collect(),
+            stages: staged.times.0.iter().map(stage).collect(),
+        }
+    }
+
+    /// Returns the form that is kept.
+    pub fn to_note(&self) -> String {
+        serde_json::to_string(self).expect("figures are printable")
+    }
+
+    /// Reads the kept form; `None` if it is not one of this version.
+    pub fn from_note(note: &[u8]) -> Option<Self> {
+        serde_json::from_slice(note).ok()
+    }
+
+    /// Returns one JSON document.
+    pub fn json(&self, output: &Path, up_to_date: bool) -> serde_json::Result<String> {
+        let mut document = json!({ "path": output, "up_to_date": up_to_date });
+        if let (Some(document), serde_json::Value::Object(figures)) =
+            (document.as_object_mut(), serde_json::to_value(self)?)
+        {
+            document.extend(figures);
+        }
+        Ok(format!("{document:#}\n"))
+    }
+
+    /// Returns what is told when there was nothing to do.
+    pub fn line(&self, output: &Path) -> String {
+        format!("{} is up to date: {}\n", output.display(), size_text(self.size_bytes))
+    }
+
+    /// Returns the summary for reading.
+    pub fn text(&self, output: &Path) -> String {
+        let mut out = format!("wrote {}: {}\n", output.display(), size_text(self.size_bytes));
+        let mut row = |name: &str, text: String| {
+            let _ = writeln!(out, "  {name:<9} {text}");
+        };
+        row("sha256", self.sha256.to_string());
+        row("app id", self.app_id.clone());
+        row(
+            "packages",
+            format!("{} of {} Debian packages have files in it", self.packages_kept, self.packages_locked),
+        );
+        row(
+            "paths",
+            format!(
+                "{} of {} kept, {} before compression",
+                self.paths_kept,
+                self.paths_staged,
+                size_text(self.unpacked_bytes)
+            ),
+        );
+        let share = |share: &Share| format!("{} {}", share.package, size_text(share.size_bytes));
+        row("largest", self.contents.iter().take(SHOWN).map(share).collect::<Vec<_>>().join(", "));
+        let block = |block: &Block| format!("{} {}", block.kind, size_text(block.packed_bytes));
+        row("packed", self.blocks.iter().map(block).collect::<Vec<_>>().join(", "));
+        row(
+            "proof",
+            match &self.proof {
+                Some(Proven { steps, misses }) => {
+                    format!("{steps} steps answered as by the whole root; {misses} pruned paths asked for")
+                }
+                None => "none (--no-proof)".to_owned(),
+            },
+        );
+        let stage = |stage: &Stage| format!("{} {:.1} s", stage.stage, stage.seconds);
+        row("time", self.stages.iter().map(stage).collect::<Vec<_>>().join(", "));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            sha256: Digest::of(b""),
+            size_bytes: 17_200_000,
+            app_id: "app".into(),
+            package_id: "package".into(),
+            unpacked_bytes: 60_100_000,
+            packages_locked: 120,
+            packages_kept: 60,
+            paths_staged: 12_000,
+            paths_kept: 3_000,
+            proof: Some(Proven { steps: 31, misses: 2 }),
+            contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
+            blocks: vec![Block { kind: "data".into(), size_bytes: 40, packed_bytes: 20 }],
+            stages: vec![Stage { stage: "fetch".into(), seconds: 1.25 }],
+        }
+    }
+
+    #[test]
+    fn a_summary_says_what_dominates_and_what_took_long() {
+        let text = summary().text(Path::new("r/app.spk"));
+        for part in [
+            "wrote r/app.spk: 17.2 MB\n",
+            "  packages  60 of 120 Debian packages have files in it\n",
+            "  paths     3000 of 12000 kept, 60.1 MB before compression\n",
+            "  largest   libicu72 31.0 MB\n",
+            "  packed    data 20 B\n",
+            "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
+            "  time      fetch 1.2 s\n",
+        ] {
+            assert!(text.contains(part), "{part:?} in\n{text}");
+        }
+        let unproven = Summary { proof: None, ..summary() };
+        assert!(unproven.text(Path::new("a")).contains("none (--no-proof)"));
+    }
+
+    #[test]
+    fn a_note_comes_back() {
+        assert_eq!(Summary::from_note(summary().to_note().as_bytes()), Some(summary()));
+        assert_eq!(Summary::from_note(b"{}"), None);
+        let json = summary().json(Path::new("r/app.spk"), true).expect("prints");
+        let json: serde_json::Value = serde_json::from_str(&json).expect("is JSON");
+        assert_eq!(json["path"], "r/app.spk");
+        assert_eq!(json["up_to_date"], true);
+        assert_eq!(json["stages"][0]["seconds"], 1.25);
+    }
+}

@@ -1,0 +1,78 @@
+//! From a configured root to the pruned tree that grains boot, and its proof: what `build` and `check` share.
+
+use std::sync::Arc;
+
+use super::{
+    Context, Failure,
+    staged::{Staged, hinted},
+};
+use crate::{
+    app::furnish_artifact,
+    prove::{Inputs, Proof, prove, pruned_between, whole},
+    prune::{Pruned, prune},
+    store::Store,
+    trace::UsedList,
+    tree::Tree,
+};
+
+/// Reads the evidence of a recipe.
+pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
+    let path = staged.recipe.used_path();
+    UsedList::read(&path).map_err(|error| {
+        let again = format!("`tinyroot trace {}`", staged.recipe.directory.display());
+        let hint = if path.exists() {
+            format!("mend it, or trace again: {again}")
+        } else {
+            format!("make it with {again}")
+        };
+        Failure::from(error).hint(hint)
+    })
+}
+
+/// Prunes the root of a recipe by its evidence.
+pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Pruned, Failure> {
+    let Staged { recipe, unpacked, configured, .. } = staged;
+    Ok(prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?)
+}
+
+/// Makes the tree that a grain boots of the whole root or of what pruning left.
+pub(super) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
+    let Staged { recipe, assembled, configured, .. } = staged;
+    furnish_artifact(tree.clone(), recipe, &assembled.tree, used, store, configured.epoch_s)
+}
+
+/// Takes a furnished tree through the recipe's exercise and compares its answers with the whole root's.
+pub(super) fn prove_staged(
+    staged: &Staged,
+    tree: Tree,
+    pruned: &Pruned,
+    used: &UsedList,
+    store: &Arc<Store>,
+    context: &Context,
+) -> Result<Proof, Failure> {
+    let Staged { recipe, configured, .. } = staged;
+    let owner = |path: &[u8]| configured.owners.owner(path).map(str::to_owned);
+    let lacking = Arc::new(pruned_between(&configured.tree, &pruned.tree, &owner));
+    let whole_root = Arc::new(furnish_staged(staged, &configured.tree, used, store));
+    let whole = || whole(whole_root.clone(), recipe, store, &context.progress);
+    let inputs = Inputs { tree: Arc::new(tree), recipe, pruned: lacking, whole: Some(&whole) };
+    prove(&inputs, store, &context.progress).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    })
+}
+
+/// Tells what the proof could not see.
+pub(super) fn warn_if_blind(proof: &Proof, context: &Context) {
+    if let Some((reason, remedy)) = &proof.blind {
+        let text = format!("pruned paths that the app asks for cannot be seen here: {reason} ({remedy})");
+        context.progress.warn(&text);
+    }
+}
+
+/// Returns the failure of a pruned app that answers otherwise than the whole root.
+pub(super) fn differs(proof: &Proof) -> Failure {
+    let text = format!("{} steps are answered otherwise than by the whole root", proof.differences.len());
+    Failure::new(text)
+        .hint("trace again, keep what is named above, or fold what changes by itself (`fold` of a step)")
+}

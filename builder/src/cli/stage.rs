@@ -1,0 +1,93 @@
+//! `tinyroot stage`: the full configured root, to look at and to compare.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Context, Failure, staged::plain_root};
+use crate::{
+    progress::Unit,
+    recipe,
+    render::{Devices, RenderOptions, TarOptions, render, write_tar},
+    store::Store,
+    tree::Tree,
+};
+
+/// Write the full configured Debian root of a recipe, as a directory or a tar
+///
+/// It is what dpkg leaves after all maintainer scripts have run: before the recipe's own files are laid over it and
+/// before anything is pruned.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot stage recipes/cgit --output root        a directory, which must not be there yet\n  \
+    tinyroot stage recipes/cgit --output root.tar    a tar with owners, the same bytes for every user\n  \
+    tinyroot stage recipes/cgit --output - | tar t   the tar to standard output")]
+pub struct Args {
+    /// A recipe folder
+    recipe: PathBuf,
+    /// A directory that is not there yet, a file that ends in .tar, or - for a tar to standard output
+    #[arg(long, short, value_name = "DIR|FILE.tar")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let output = &args.output;
+    let is_tar = output.extension().is_some_and(|ending| ending == "tar");
+    if output.as_os_str() != "-" && !is_tar && fs::symlink_metadata(output).is_ok() {
+        let failure = Failure::new(format!("{} is there already", output.display()));
+        return Err(failure.hint("name a directory that is not there, or remove it"));
+    }
+    let staged = plain_root(recipe::read(&args.recipe)?, context)?;
+    let store = context.store()?;
+    let tree = &staged.configured.tree;
+    let task = context.progress.task("writing the root", 0, Unit::Items);
+    if output.as_os_str() == "-" {
+        write_tar(tree, &store, io::stdout().lock(), TarOptions::default())?;
+    } else if is_tar {
+        tar_file(tree, &store, output)?;
+    } else {
+        directory(tree, &store, output, context)?;
+    }
+    drop(task);
+    if !context.global.quiet && output.as_os_str() != "-" {
+        let (paths, packages) = (tree.iter().count(), staged.lock.packages.len());
+        eprintln!("wrote {}: {packages} packages, {paths} paths", output.display());
+    }
+    Ok(())
+}
+
+/// The directory that a path lies in.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
+    let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
+    let mut file =
+        tempfile::Builder::new().prefix(".tinyroot-stage-").tempfile_in(parent_of(output)).map_err(cannot)?;
+    write_tar(tree, store, &mut file, TarOptions::default())?;
+    file.flush().map_err(cannot)?;
+    file.persist(output).map_err(|error| cannot(error.error))?;
+    Ok(())
+}
+
+/// Renders into a directory beside its place, so that a half-written root never has its name.
+fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Result<(), Failure> {
+    let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
+    let parent = parent_of(output);
+    let scratch = tempfile::Builder::new().prefix(".tinyroot-stage-").tempdir_in(parent).map_err(cannot)?;
+    let place = scratch.path().join("root");
+    let is_root = rustix::process::geteuid().is_root();
+    let devices = if is_root { Devices::Make } else { Devices::Skip };
+    render(tree, store, &place, RenderOptions { owners: is_root, devices })?;
+    fs::rename(&place, output).map_err(cannot)?;
+    if !is_root {
+        context
+            .progress
+            .warn("only root can give files away: all of them are yours here; a .tar shows their owners");
+    }
+    Ok(())
+}
