@@ -34,7 +34,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{progress::Progress, store::Store};
+use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops};
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
 #[derive(Debug, Parser)]
@@ -166,8 +166,25 @@ pub fn xdg_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
 pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let context = Context::new(global);
-    let result = dispatch(command, &context);
+    let watched = match command {
+        // It stops its app itself.
+        Command::Run(_) => Ok(()),
+        _ => tidy_up_when_stopped(),
+    };
+    let result = watched.and_then(|()| dispatch(command, &context));
     failure::conclude(result)
+}
+
+/// Lets Ctrl-C and requests to end leave nothing half-done behind. To be called before any thread is started.
+fn tidy_up_when_stopped() -> Result<(), Failure> {
+    let stops = Stops::block()?;
+    std::thread::Builder::new().name("stops".into()).spawn(move || {
+        let signal = stops.wait();
+        interrupt::tidy_up();
+        eprintln!("stopped");
+        std::process::exit(128 + signal);
+    })?;
+    Ok(())
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {

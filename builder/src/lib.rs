@@ -14,6 +14,7 @@ pub mod exercise;
 pub mod fetch;
 pub mod formats;
 pub mod grain;
+pub mod interrupt;
 pub mod keys;
 pub mod layer;
 pub mod lock;

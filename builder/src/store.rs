@@ -6,12 +6,13 @@
 //! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed)
 //! CACHE/indexes/…              what `archive` keeps
 //! CACHE/notes/KIND/KEY         a few lines about work that need not be done again
-//! CACHE/tmp/                   unfinished writes
+//! CACHE/tmp/run-…/             unfinished writes of one process
 //! ```
 //!
 //! Everything is written below `tmp/` and renamed, and nothing is ever changed in place, so a
-//! kill leaves at worst a stray file in `tmp/`, and processes share a cache without locks. A
+//! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks. A
 //! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
+//! Each process holds a lock on its directory in `tmp/`; the next one removes those without.
 
 use std::{
     collections::HashMap,
@@ -20,11 +21,13 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
-    time::Duration,
 };
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     formats::digest::{Digest, Hasher},
+    interrupt::Unfinished,
     tree::Tree,
 };
 
@@ -158,6 +161,43 @@ impl Read for BlobReader {
 pub struct Store {
     root: PathBuf,
     index: RwLock<HashMap<Digest, Place>>,
+    tmp: Tmp,
+}
+
+/// The directory of this process below `tmp/`, removed when dropped.
+#[derive(Debug)]
+struct Tmp {
+    directory: tempfile::TempDir,
+    /// Held for as long as the directory is in use.
+    _lock: File,
+    _unfinished: Unfinished,
+}
+
+impl Tmp {
+    /// Makes a directory of our own, after removing those that killed processes left.
+    fn new(parent: &Path) -> io::Result<Self> {
+        // Without this nobody could tell a directory that is not locked yet from one that no longer is.
+        let turn = File::open(parent)?;
+        flock(&turn, FlockOperation::LockExclusive)?;
+        sweep(parent)?;
+        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent)?;
+        let lock = File::open(directory.path())?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        let unfinished = Unfinished::new(directory.path());
+        Ok(Tmp { directory, _lock: lock, _unfinished: unfinished })
+    }
+}
+
+/// Removes what nobody holds a lock on. What cannot be removed stays: it is in nobody's way.
+fn sweep(tmp: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tmp)? {
+        let path = entry?.path();
+        let Ok(file) = File::open(&path) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+    Ok(())
 }
 
 impl Store {
@@ -171,23 +211,9 @@ impl Store {
             at("create", &path, fs::create_dir_all(&path))?;
         }
         let root = at("open", root, fs::canonicalize(root))?;
-        let store = Store { root, index: RwLock::default() };
-        store.sweep_tmp();
-        Ok(store)
-    }
-
-    /// Removes what killed runs left behind, a day later, so that no running one is disturbed.
-    fn sweep_tmp(&self) {
-        let old = |path: &Path| {
-            let modified = fs::symlink_metadata(path).and_then(|m| m.modified());
-            modified.is_ok_and(|m| m.elapsed().is_ok_and(|age| age > Duration::from_secs(86_400)))
-        };
-        for entry in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if old(&path) {
-                let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            }
-        }
+        let tmp = root.join("tmp");
+        let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
+        Ok(Store { root, index: RwLock::default(), tmp })
     }
 
     /// Returns the directory of the store.
@@ -197,7 +223,7 @@ impl Store {
 
     /// Returns the directory for unfinished writes; on the same file system as all else here.
     pub fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.tmp.directory.path().to_path_buf()
     }
 
     /// Makes a fresh directory below [`Store::tmp`], removed when the value is dropped.
@@ -468,6 +494,22 @@ mod tests {
         assert_eq!(other.read(&digest).expect("is known"), b"hello");
         assert!(other.load_bundle("layer", "other").is_none());
         assert_eq!(fs::read_dir(other.tmp()).expect("lists").count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_live_one_has_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let live = Store::open(directory.path()).expect("opens");
+        fs::write(live.tmp().join("half"), "written").expect("writes");
+        let dead = directory.path().join("tmp/run-dead");
+        fs::create_dir_all(dead.join("root")).expect("makes");
+        fs::write(dead.join("root/half"), "written").expect("writes");
+        let other = Store::open(directory.path()).expect("opens");
+        assert!(!dead.exists());
+        assert!(live.tmp().join("half").exists());
+        let (one, two) = (live.tmp(), other.tmp());
+        drop((live, other));
+        assert!(!one.exists() && !two.exists());
     }
 
     #[test]

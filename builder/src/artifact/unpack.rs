@@ -15,6 +15,7 @@ use rustix::fs::{
 use super::{ArtifactError, Opened};
 use crate::{
     formats::spk::{Item, ItemKind},
+    interrupt::Unfinished,
     store::Store,
     tree::{Tree, TreePath},
 };
@@ -35,6 +36,7 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fresh = tempfile::Builder::new().prefix(".tinyroot-unpack-").tempdir_in(parent);
     let fresh = fresh.map_err(|e| io("create a directory in", parent, e))?;
+    let _unfinished = Unfinished::new(fresh.path());
     let root = fresh.path().join("root");
     fs::create_dir(&root).map_err(|e| io("create", &root, e))?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());

@@ -8,6 +8,7 @@ use std::{
 
 use super::{Context, Failure, staged::plain_root};
 use crate::{
+    interrupt::Unfinished,
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},
@@ -68,6 +69,7 @@ fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
     let mut file =
         tempfile::Builder::new().prefix(".tinyroot-stage-").tempfile_in(parent_of(output)).map_err(cannot)?;
+    let _unfinished = Unfinished::new(file.path());
     write_tar(tree, store, &mut file, TarOptions::default())?;
     file.flush().map_err(cannot)?;
     file.persist(output).map_err(|error| cannot(error.error))?;
@@ -79,6 +81,7 @@ fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Re
     let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
     let parent = parent_of(output);
     let scratch = tempfile::Builder::new().prefix(".tinyroot-stage-").tempdir_in(parent).map_err(cannot)?;
+    let _unfinished = Unfinished::new(scratch.path());
     let place = scratch.path().join("root");
     let is_root = rustix::process::geteuid().is_root();
     let devices = if is_root { Devices::Make } else { Devices::Skip };

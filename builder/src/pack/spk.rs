@@ -28,6 +28,7 @@ use crate::{
         spk::{self, LateContent, WrittenArchive},
         xz::{self, Block},
     },
+    interrupt::Unfinished,
     progress::{Progress, Task, Unit},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
@@ -271,6 +272,7 @@ fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) ->
     let permissions = std::fs::Permissions::from_mode(0o666);
     let file = builder.prefix(".tinyroot-pack-").permissions(permissions).tempfile_in(parent);
     let file = file.map_err(|e| io("create", e))?;
+    let _unfinished = Unfinished::new(file.path());
     let mut hasher = Hasher::new(file);
     let records: Vec<_> = blocks.iter().map(|(block, _)| block.record()).collect();
     let written = (|| {

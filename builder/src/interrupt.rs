@@ -1,0 +1,78 @@
+//! What is tidied up when a person stops the program.
+//!
+//! Whoever makes something unfinished that outlives a process (a scratch directory, a file beside its place)
+//! registers it here for as long as it is unfinished. [`tidy_up`] then ends the programs that were started and
+//! removes what is registered. A kill that leaves no time for this is seen to by the next run: see `store`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Something unfinished; no longer so once this is dropped.
+#[derive(Debug)]
+pub struct Unfinished(PathBuf);
+
+impl Unfinished {
+    /// Registers a path.
+    pub fn new(path: &Path) -> Self {
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
+        Unfinished(path.to_path_buf())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Kills the programs that this one started and removes what is unfinished. The process must end right after.
+pub fn tidy_up() {
+    for child in children() {
+        // One that has just ended is no fault.
+        let _ = kill_process(child, Signal::KILL);
+    }
+    // The lock is kept: nobody shall finish anything from now on.
+    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in unfinished.iter() {
+        // Programs that were just killed may still add a file.
+        for _ in 0..3 {
+            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            if removed.is_ok() {
+                break;
+            }
+        }
+    }
+    std::mem::forget(unfinished);
+}
+
+/// Returns the processes that this one started, by `proc_pid_task_children(5)`.
+fn children() -> Vec<Pid> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let ids: Vec<i32> =
+        lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect();
+    ids.into_iter().filter_map(Pid::from_raw).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_unfinished_is_registered() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("half");
+        let unfinished = Unfinished::new(&path);
+        assert!(UNFINISHED.lock().expect("no panic").contains(&path));
+        drop(unfinished);
+        assert!(!UNFINISHED.lock().expect("no panic").contains(&path));
+    }
+}
