@@ -60,14 +60,14 @@ impl Fixture {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         for need in ["/usr/bin/perl", "/bin/sh"] {
             if !Path::new(need).exists() {
-                eprintln!("skipped: this host has no {need}; Debian's perl-base and dash give it");
+                tinyroot::testing::lacking(&format!("this host has no {need}; Debian's perl-base and dash give it"));
                 return None;
             }
         }
         if let tinyroot::sandbox::Ability::Missing { reason, remedy } =
             tinyroot::sandbox::host().user_namespaces
         {
-            eprintln!("skipped: {reason} ({remedy})");
+            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             return None;
         }
         let directory = tempfile::tempdir().expect("a directory");

@@ -244,7 +244,7 @@ fn a_program_that_is_not_there_is_named() {
 fn a_view_is_mounted_inside_and_served_from_outside() {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     if let Ability::Missing { reason, remedy } = host().fuse {
-        eprintln!("skipped: {reason}; {remedy}");
+        tinyroot::testing::lacking(&format!("{reason}; {remedy}"));
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");

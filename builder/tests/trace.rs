@@ -129,7 +129,7 @@ fn able() -> bool {
     match host().fuse {
         Ability::Available => true,
         Ability::Missing { reason, remedy } => {
-            eprintln!("skipped: {reason} ({remedy})");
+            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             false
         }
     }

@@ -326,7 +326,7 @@ pub(super) mod tests {
     #[test]
     fn reads_the_hosts_own_shell_where_there_is_one() {
         let Ok(bytes) = crate::prune::tests::host_shell() else {
-            return eprintln!("skipped: no readable /bin/sh on this host");
+            return crate::testing::lacking("no readable /bin/sh on this host");
         };
         let elf = read(bytes).expect("is ELF");
         assert!(elf.interpreter.is_none() || !elf.needed.is_empty());

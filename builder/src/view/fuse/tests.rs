@@ -59,7 +59,7 @@ fn mounted(make: impl FnOnce(&Path) -> (Arc<Tree>, Arc<Store>), options: Options
 }
 
 fn skip<T>(why: &str) -> Option<T> {
-    eprintln!("skipped: {why}");
+    crate::testing::lacking(why);
     None
 }
 
