@@ -34,7 +34,10 @@ impl Home {
         for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "TINYROOT_KEYRING", "SOURCE_DATE_EPOCH"] {
             command.env_remove(name);
         }
-        command.env("HOME", self.directory.path()).env("TINYROOT_CACHE", self.path("cache")).stdin(Stdio::null());
+        command
+            .env("HOME", self.directory.path())
+            .env("TINYROOT_CACHE", self.path("cache"))
+            .stdin(Stdio::null());
         command
     }
 

@@ -4,7 +4,7 @@
 //! the lock when it came. No index is looked at and no version chosen. What the store has already
 //! is not fetched again; whoever unpacks it digests it once more.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{error::Error as _, fmt::Write as _, fs, path::PathBuf};
 
 use crate::{
     archive::Mirrors,
@@ -44,12 +44,16 @@ pub struct FetchError {
 
 /// Returns the text for faults: the fault itself if it is one, else a list.
 fn describe(faults: &[(LockedPackage, DownloadError)], of: usize) -> String {
+    let told = |error: &DownloadError| match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
     if let [(_, error)] = faults {
-        return error.to_string();
+        return told(error);
     }
     let mut out = format!("cannot fetch {} of {of} packages", faults.len());
     for (_, error) in faults {
-        let text = error.to_string().replace('\n', "\n  ");
+        let text = told(error).replace('\n', "\n  ");
         write!(out, "\n  {}", text.strip_prefix("cannot fetch ").unwrap_or(&text))
             .expect("a string takes it");
     }

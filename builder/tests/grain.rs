@@ -60,7 +60,9 @@ impl Fixture {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         for need in ["/usr/bin/perl", "/bin/sh"] {
             if !Path::new(need).exists() {
-                tinyroot::testing::lacking(&format!("this host has no {need}; Debian's perl-base and dash give it"));
+                tinyroot::testing::lacking(&format!(
+                    "this host has no {need}; Debian's perl-base and dash give it"
+                ));
                 return None;
             }
         }

@@ -78,7 +78,7 @@ fn a_locked_deb_that_has_left_the_mirror_is_named_with_what_moves_the_lock() {
     let kept = fs::read(&path).expect("reads");
     fs::remove_file(&path).expect("removes");
     let said = world.fails(&["build", text(&world.recipe)]);
-    assert_says(&said, &["water", "tinyroot lock --update water"]);
+    assert_says(&said, &["water", "tinyroot lock RECIPE --update water"]);
     fs::write(&path, kept).expect("writes");
     world.fetches();
 }
@@ -87,7 +87,10 @@ fn a_locked_deb_that_has_left_the_mirror_is_named_with_what_moves_the_lock() {
 fn mirrors_that_refuse_cut_off_or_lie_about_lengths_are_named() {
     let world = World::new();
     world.server.fault("*", Fault::Status(404));
-    assert_says(&world.fails(&["lock", text(&world.recipe)]), &["404", &world.server.url()]);
+    assert_says(
+        &world.fails(&["lock", text(&world.recipe)]),
+        &["InRelease: it is not there", &world.server.url()],
+    );
     assert_eq!(names(&world.recipe), ["recipe.toml"]);
     world.server.heal();
     world.lock();

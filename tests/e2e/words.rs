@@ -13,7 +13,9 @@ fn help_names_every_command_and_each_has_its_own() {
         .map_while(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    for needed in ["lock", "trace", "build", "check", "run", "stage", "verify", "inspect", "why", "diff", "key"] {
+    for needed in
+        ["lock", "trace", "build", "check", "run", "stage", "verify", "inspect", "why", "diff", "key"]
+    {
         assert!(names.contains(&needed), "{needed} is not in\n{help}");
     }
     for name in names {

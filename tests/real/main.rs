@@ -1,0 +1,91 @@
+//! The whole line over Debian's own archive, for every recipe that CI builds.
+//!
+//! `cargo test --release --features real-archive --test real`. Needs a mirror (found as the program finds it), user
+//! namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary user; as root it
+//! also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all; `TINYROOT_TEST_DEBS` a
+//! directory of .debs to begin with.
+
+mod line;
+mod run;
+mod sameness;
+mod stage;
+#[path = "../support.rs"]
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use support::{Home, text};
+
+/// Recipes with what their packages may weigh: the budgets that this project set itself.
+const RECIPES: [(&str, u64); 2] = [("cgit", 5_500_000), ("dokuwiki", 19_000_000)];
+
+/// The seed of the key that signs in these tests.
+const SEED: [u8; 32] = [7; 32];
+
+/// Two runs of maintainer scripts side by side take memory and time from each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn recipes() -> Vec<(&'static str, u64)> {
+    let chosen = std::env::var("TINYROOT_TEST_RECIPES").ok();
+    let is_chosen =
+        |name: &str| chosen.as_ref().is_none_or(|list| list.split_whitespace().any(|one| one == name));
+    let recipes: Vec<_> = RECIPES.into_iter().filter(|(name, _)| is_chosen(name)).collect();
+    assert!(!recipes.is_empty(), "TINYROOT_TEST_RECIPES names none of the recipes");
+    recipes
+}
+
+/// Copies a recipe folder of this repository to a place that may be written to.
+fn copy_recipe(name: &str, to: &Path) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes").join(name);
+    let copy = to.join(name);
+    copy_directory(&from, &copy);
+    copy
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("makes");
+    for entry in fs::read_dir(from).expect("lists") {
+        let entry = entry.expect("lists");
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_directory(&entry.path(), &target),
+            false if entry.path().extension().is_some_and(|ending| ending == "spk") => {}
+            false => drop(fs::copy(entry.path(), target).expect("copies")),
+        }
+    }
+}
+
+/// Puts the .debs that are at hand into a home's cache, so that a mirror is asked for each once.
+fn share_debs(home: &Home) {
+    let debs = home.path("cache/debs");
+    fs::create_dir_all(&debs).expect("makes");
+    let Some(shared) = std::env::var_os("TINYROOT_TEST_DEBS") else { return };
+    for entry in fs::read_dir(&shared).into_iter().flatten().flatten() {
+        fs::copy(entry.path(), debs.join(entry.file_name())).expect("copies");
+    }
+}
+
+/// Writes a keyring with the one key of these tests, which signs whatever the app is called.
+fn write_key(home: &Home) -> PathBuf {
+    let key = tinyroot::formats::key_file::Key::from_seed(SEED);
+    let path = home.path("keys");
+    fs::write(&path, key.to_bytes()).expect("writes");
+    let apps: String = RECIPES.iter().map(|(name, _)| format!("{name} {}\n", key.app_id())).collect();
+    fs::write(home.path("keys.apps"), apps).expect("writes");
+    path
+}
+
+/// Builds a recipe with the key of these tests and returns the package's path and what `--json` says.
+fn build(home: &Home, folder: &Path, output: &Path) -> serde_json::Value {
+    let keys = write_key(home);
+    let args = ["build", text(folder), "--output", text(output), "--key-file", text(&keys), "--json"];
+    serde_json::from_str(&home.done(&args).stdout).expect("is JSON")
+}
