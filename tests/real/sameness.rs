@@ -25,29 +25,30 @@ const NOBODY: u32 = 65534;
 /// A host that is other than the one before.
 struct Variant {
     name: &'static str,
-    change: fn(&mut Command),
+    /// Set for the program.
+    environment: &'static [(&'static str, &'static str)],
     /// Wraps the program in another that changes what a child inherits.
     shell: &'static str,
     as_nobody: bool,
 }
 
-const PLAIN: Variant = Variant { name: "plain", change: |_| {}, shell: r#"exec "$@""#, as_nobody: false };
+const PLAIN: Variant = Variant { name: "plain", environment: &[], shell: r#"exec "$@""#, as_nobody: false };
 
 fn variants() -> Vec<Variant> {
     let mut variants = vec![
         PLAIN,
         Variant {
             name: "other zone, locale, umask and one core",
-            change: |command| drop(command.env("TZ", "Pacific/Kiritimati").env("LC_ALL", "tr_TR.UTF-8")),
+            environment: &[("TZ", "Pacific/Kiritimati"), ("LC_ALL", "tr_TR.UTF-8")],
             shell: r#"umask 077; exec taskset --cpu-list 0 "$@""#,
             ..PLAIN
         },
-        Variant { name: "single id", change: |command| drop(command.env("TINYROOT_WAY", "single")), ..PLAIN },
+        Variant { name: "single id", environment: &[("TINYROOT_WAY", "single")], ..PLAIN },
     ];
     match Path::new(FAKETIME).exists() {
         true => variants.push(Variant {
             name: "a clock years later",
-            change: |command| drop(command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", "+1500d")),
+            environment: &[("LD_PRELOAD", FAKETIME), ("FAKETIME", "+1500d")],
             ..PLAIN
         }),
         false => lacking("another clock; Debian's package faketime has one"),
@@ -58,7 +59,7 @@ fn variants() -> Vec<Variant> {
     match Path::new("/usr/bin/newuidmap").exists() && has_subordinate_ids() {
         true => variants.push(Variant {
             name: "subordinate ids",
-            change: |command| drop(command.env("TINYROOT_WAY", "subordinate")),
+            environment: &[("TINYROOT_WAY", "subordinate")],
             ..PLAIN
         }),
         false => lacking(
@@ -122,10 +123,10 @@ fn build_on(variant: &Variant, home: &Home, name: &str) -> Digest {
     }
     command.args(["-c", variant.shell, "sh", env!("CARGO_BIN_EXE_tinyroot")]);
     command.args(["build", text(&folder), "--output", text(&package), "--key-file", text(&keys)]);
-    (variant.change)(&mut command);
+    command.envs(variant.environment.iter().copied());
     if variant.as_nobody {
         give_away(&home.path(""), NOBODY);
-        command.uid(NOBODY).gid(NOBODY).groups(&[]);
+        command.uid(NOBODY).gid(NOBODY);
     }
     let ended = end(&mut command);
     assert_eq!(ended.code, Some(0), "{name}, {}:\n{}{}", variant.name, ended.stdout, ended.stderr);
