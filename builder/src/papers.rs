@@ -26,6 +26,7 @@ use crate::{
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
     recipe::{Recipe, RecipeError},
+    reduce::Reductions,
     store::{Store, StoreError},
     tree::{Entry, InvalidPath, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
@@ -81,6 +82,8 @@ pub struct Inputs<'a> {
     pub stage: &'a Tree,
     /// What was kept and why.
     pub plan: &'a Plan,
+    /// Files that have others than their packages' contents.
+    pub reductions: &'a Reductions,
     /// Version of tinyroot.
     pub version: &'a str,
     /// SHA-256 of the first process.
@@ -122,7 +125,9 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     let contents = Digest::of(tree.to_text().as_bytes());
     status::add(tree, inputs, &packages)?;
     licences::add(tree, inputs, &packages)?;
-    inputs.write(tree, &format!("{DIRECTORY}/prune.list"), write_list(inputs.plan).into_bytes())?;
+    let reduced = inputs.reductions.iter().map(|(path, reduction)| (path, &reduction.text[..]));
+    let list = write_list(inputs.plan, reduced);
+    inputs.write(tree, &format!("{DIRECTORY}/prune.list"), list.into_bytes())?;
     let folder = inputs.recipe.folder().map_err(|source| PapersError::Recipe { source })?;
     let provenance = provenance::statement(inputs, &folder, contents);
     inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages))?;

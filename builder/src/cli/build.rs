@@ -31,6 +31,7 @@ use crate::{
     prove::Proof,
     prune::Pruned,
     recipe::{self, Recipe, Version},
+    reduce::Reduced,
     store::Store,
     tree::Tree,
 };
@@ -106,13 +107,14 @@ fn build(
 ) -> Result<Built, Failure> {
     let mut times = std::mem::take(&mut staged.times);
     let used = read_used(&staged)?;
-    let (pruned, tree) = times.measure("prune", || {
+    let (reduced, tree) = times.measure("prune", || {
         let _task = context.progress.task("pruning", 0, Unit::Items);
-        let pruned = prune_staged(&staged, &used, store)?;
-        let tree = finished_tree(&staged, &pruned, &used, store)?;
-        Ok::<_, Failure>((pruned, tree))
+        let reduced = prune_staged(&staged, &used, store)?;
+        let tree = finished_tree(&staged, &reduced, &used, store)?;
+        Ok::<_, Failure>((reduced, tree))
     })?;
-    pruned.plan.warnings.iter().for_each(|warning| context.progress.warn(warning));
+    let Reduced { pruned, warnings, .. } = reduced;
+    pruned.plan.warnings.iter().chain(&warnings).for_each(|warning| context.progress.warn(warning));
     let proof = match no_proof {
         true => None,
         false => {
@@ -138,17 +140,18 @@ fn build(
 /// Returns the tree as it is packed: pruned, furnished, with its papers.
 fn finished_tree(
     staged: &Staged,
-    pruned: &Pruned,
+    reduced: &Reduced,
     used: &crate::trace::UsedList,
     store: &Store,
 ) -> Result<Tree, Failure> {
-    let mut tree = furnish_staged(staged, &pruned.tree, used, store);
+    let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);
     let inputs = Inputs {
         recipe: &staged.recipe,
         lock: &staged.lock,
         unpacked: &staged.unpacked,
         stage: &staged.configured.tree,
-        plan: &pruned.plan,
+        plan: &reduced.pruned.plan,
+        reductions: &reduced.files,
         version: env!("CARGO_PKG_VERSION"),
         init: Digest::of(app::INIT),
         epoch_s: staged.configured.epoch_s,

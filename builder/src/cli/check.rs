@@ -58,7 +58,7 @@ fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Pro
 fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
     let staged = stage(path, context)?;
     let used = read_used(&staged)?;
-    let pruned = prune_staged(&staged, &used, store)?;
+    let pruned = prune_staged(&staged, &used, store)?.pruned;
     let tree = furnish_staged(&staged, &pruned.tree, &used, store);
     prove_staged(&staged, tree, &pruned, &used, store, context)
 }

@@ -67,6 +67,8 @@ fn document(opened: &Opened, papers: &Papers, args: &Args) -> serde_json::Value 
         |(path, (size_bytes, files))| json!({"path": path, "size_bytes": size_bytes, "files": files});
     document["packages"] = by_package(opened, papers).into_iter().map(package).collect();
     document["directories"] = by_directory(opened, args.depth).into_iter().map(directory).collect();
+    let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
+    document["reduced"] = papers.reduced().map(reduced).collect();
     if args.files {
         let file = |(path, entry): (&TreePath, &crate::tree::Entry)| {
             let (kind, target) = match &entry.kind {
@@ -105,6 +107,12 @@ fn overview(opened: &Opened, papers: &Papers, args: &Args) -> String {
             let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
             let _ = writeln!(out, "{:>10}  {name}{version} ({files})", size_text(bytes));
         }
+    }
+    if papers.reduced().next().is_some() {
+        let _ = writeln!(out, "\nreduced");
+    }
+    for (path, left) in papers.reduced() {
+        let _ = writeln!(out, "  /{path}: {left}");
     }
     out
 }

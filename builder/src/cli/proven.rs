@@ -10,6 +10,7 @@ use crate::{
     app::furnish_artifact,
     prove::{Inputs, Proof, prove, pruned_between, whole},
     prune::{Pruned, prune},
+    reduce::{Reduced, reduce},
     store::Store,
     trace::UsedList,
     tree::Tree,
@@ -29,10 +30,11 @@ pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
     })
 }
 
-/// Prunes the root of a recipe by its evidence.
-pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Pruned, Failure> {
+/// Prunes the root of a recipe by its evidence, and reduces what the recipe names.
+pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
     let Staged { recipe, unpacked, configured, .. } = staged;
-    Ok(prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?)
+    let pruned = prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?;
+    Ok(reduce(pruned, recipe, store)?)
 }
 
 /// Makes the tree that a grain boots of the whole root or of what pruning left.
