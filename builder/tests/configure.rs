@@ -1,13 +1,13 @@
 //! Configures real packages: those in the directory that `TINYROOT_TEST_DEBS` names (`apt-get download` fills one). They
 //! must include the Essential ones and all that they depend on. Without it there is nothing to run.
 
-use std::{collections::BTreeMap, fs, io::Read, path::Path, time::Instant};
+mod debs;
+
+use std::{collections::BTreeMap, fs, io::Read, time::Instant};
 
 use tinyroot::{
     assemble, configure,
-    fetch::{Fetched, FetchedDeb},
-    formats::digest::Digest,
-    lock::{Lock, LockedPackage},
+    lock::Lock,
     progress::Progress,
     render::{self, RenderOptions},
     sandbox::{self, Ids, Root, Sandbox, best_way},
@@ -15,49 +15,21 @@ use tinyroot::{
     unpack,
 };
 
-fn locked(path: &Path) -> LockedPackage {
-    let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name").replace("%3a", ":");
-    let words: Vec<&str> = name.trim_end_matches(".deb").split('_').collect();
-    let file = fs::File::open(path).expect("opens");
-    let (digest, size_bytes) = Digest::of_reader(file).expect("reads");
-    LockedPackage {
-        name: words[0].into(),
-        version: words[1].into(),
-        architecture: words[2].into(),
-        suite: "bookworm".into(),
-        path: format!("pool/{name}"),
-        size_bytes,
-        digest,
-        because: String::new(),
-    }
-}
-
 #[test]
 fn real_packages_are_configured_once() {
-    let Some(debs) = std::env::var_os("TINYROOT_TEST_DEBS") else {
-        eprintln!("skipped: TINYROOT_TEST_DEBS names no directory of .debs");
-        return;
-    };
+    let Some(fetched) = debs::fetched() else { return };
     sandbox::set_program(env!("CARGO_BIN_EXE_tinyroot"));
-    let mut files: Vec<_> = fs::read_dir(debs).expect("lists").map(|e| e.expect("lists").path()).collect();
-    files.sort();
-    let debs: Vec<FetchedDeb> = files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "deb"))
-        .map(|path| FetchedDeb { package: locked(&path), path })
-        .collect();
     let lock = Lock {
         suite: "bookworm".into(),
         architecture: "amd64".into(),
         time_s: 1_800_000_000,
         request: Default::default(),
         indexes: Vec::new(),
-        packages: debs.iter().map(|d| d.package.clone()).collect(),
+        packages: fetched.debs.iter().map(|d| d.package.clone()).collect(),
     };
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path()).expect("opens");
     let progress = Progress::silent();
-    let fetched = Fetched { debs, fetched_bytes: 0 };
     let start = Instant::now();
     let unpacked = unpack::unpack(&fetched, &store, &progress).expect("unpacks");
     eprintln!("unpacked in {:?}", start.elapsed());
