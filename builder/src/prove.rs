@@ -6,17 +6,23 @@
 //! `run` uses, on an empty `/var`. Nothing here decides what to prune.
 
 mod compare;
+mod explore;
 
 pub use compare::{Difference, compare};
+pub use explore::{Bounds, Explored, explore};
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use crate::{
     app::stage_path,
     exercise::{self, ExerciseError, Transcript},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, mark_of},
     progress::{Progress, Unit},
-    recipe::Recipe,
+    recipe::{Recipe, Step},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
     view::{self, Pruned},
@@ -74,9 +80,14 @@ impl Miss {
         }
     }
 
+    /// Returns the glob for the recipe's `prune.keep` that matches the path alone.
+    pub fn keep_glob(&self) -> String {
+        format!("/{}", globset::escape(&self.path.to_string()))
+    }
+
     /// Returns the line for the recipe's `[prune]` that would keep the path.
     pub fn keep_line(&self) -> String {
-        format!("keep = [\"/{}\"]", self.path)
+        format!("keep = [\"{}\"]", self.keep_glob())
     }
 }
 
@@ -132,6 +143,14 @@ fn misses_text(misses: &[Miss]) -> String {
 }
 
 impl ProveError {
+    /// Returns the pruned paths that were asked for.
+    pub fn misses(&self) -> &[Miss] {
+        match self {
+            ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
+            ProveError::Scratch(_) => &[],
+        }
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -173,8 +192,24 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             let second = whole()?;
             proof.differences = compare(steps, &[&first, &second], &proof.transcript);
         }
+        for difference in &mut proof.differences {
+            difference.misses = misses_at(&proof.misses, steps, difference.step);
+        }
     }
     Ok(proof)
+}
+
+/// Returns the misses of a step, or, as what is asked for is not asked for again, all up to it.
+fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
+    let marks: Vec<String> =
+        steps.iter().take(number).map(|step| mark_of(&exercise::recipe_words(step))).collect();
+    let at: Vec<Miss> = misses.iter().filter(|miss| marks.last() == Some(&miss.step)).cloned().collect();
+    if !at.is_empty() {
+        return at;
+    }
+    let later = steps.iter().skip(number).map(|step| mark_of(&exercise::recipe_words(step)));
+    let later: BTreeSet<String> = later.filter(|mark| !marks.contains(mark)).collect();
+    misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
 
 /// Runs the exercise on a whole root: a furnished tree that nothing was pruned from.

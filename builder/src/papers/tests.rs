@@ -237,6 +237,18 @@ fn bill_and_provenance_name_packages_and_materials() {
 }
 
 #[test]
+fn what_was_proven_is_enclosed() {
+    let made = made();
+    let mut tree = papers(&made);
+    assert_eq!(proof(&tree, &made.store), None);
+    let paper =
+        ProofPaper { exercised: true, steps: 3, compared: true, tree: Digest::of(tree.to_text().as_bytes()) };
+    add_proof(&mut tree, &paper, 800, &made.store).expect("adds");
+    assert!(read(&made, &tree, "tinyroot/papers/proof.json").contains("\"steps\": 3,"));
+    assert_eq!(proof(&tree, &made.store), Some(paper));
+}
+
+#[test]
 fn the_same_papers_come_each_time() {
     assert_eq!(papers(&made()).to_text(), papers(&made()).to_text());
 }
