@@ -7,9 +7,11 @@
 
 mod compare;
 mod explore;
+mod misses;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
+pub use misses::{MissReport, ReportError, read_report};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
