@@ -1,9 +1,9 @@
 //! Makes files smaller that are large and mostly unused, where the recipe says so.
 //!
-//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, and the store. Goes out: [`Reduced`], the same tree in which
-//! some files have other contents of the same length, and for each of them what was taken out. The same comes out each
-//! time. A reduced file is no longer its package's, so papers name it; and it is proven as all else is, against the whole
-//! root, where nothing was reduced. Nothing here decides what an app needs.
+//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, and the store. Goes out: [`Reduced`], the same tree in
+//! which some files have other contents of the same length, and for each of them what was taken out. The same comes
+//! out each time. A reduced file is no longer its package's, so papers name it; and it is proven as all else is,
+//! against the whole root, where nothing was reduced. Nothing here decides what an app needs.
 
 mod icu;
 

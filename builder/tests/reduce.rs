@@ -19,8 +19,8 @@ use tinyroot::{
     unpack::unpack,
 };
 
-/// Prints one line a subject: what each locale makes of a date, numbers, names and an order of words; then what knows no
-/// language.
+/// Prints one line a subject: what each locale makes of a date, numbers, names and an order of words; then what knows
+/// no language.
 const SCRIPT: &str = r#"<?php
 foreach (["en_US", "en_GB", "de_DE", "de_AT", "nb_NO", "fr_FR", "sv_SE"] as $locale) {
     $date = new IntlDateFormatter($locale, IntlDateFormatter::FULL, IntlDateFormatter::FULL, "Europe/Berlin");

@@ -51,6 +51,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if !is_recipe && args.explore {
         return Err(Failure::new("only a recipe has a whole root to compare with").hint("name its folder"));
     }
+    if let Some(page) = args.page.iter().find(|page| !page.starts_with('/')) {
+        return Err(Failure::new(format!("`{page}` is no page"))
+            .hint("a page begins with / (\"/feed.php?type=atom\")"));
+    }
     let (proof, explored) = match (is_recipe, args.explore) {
         (true, true) => {
             let explored = explored(args, &store, context)?;

@@ -116,6 +116,7 @@ impl Inside {
     fn about_path(&self, subject: &str) -> Result<Answer, Failure> {
         let path = TreePath::new(subject.as_bytes())?;
         let end = self.tree.resolve(path.as_bytes(), |_| {}).unwrap_or_else(|| path.clone());
+        let reduced = self.list.reduced.get(&end);
         // A link is a path of its own; a path below a link to a directory is not.
         let path = if self.list.find(&path).is_some() { path } else { end };
         let chain = self.list.chain(&path);
@@ -127,7 +128,6 @@ impl Inside {
         let of = first.package.as_ref().map_or(String::new(), |package| format!(" of {package}"));
         let mut head = vec![format!("/{path}{of} {}", if first.kept { "is kept" } else { "was pruned" })];
         head.extend(chain.iter().map(|(_, listed)| format!("  {}: {}", listed.rule, listed.text())));
-        let reduced = self.list.reduced.get(&path);
         head.extend(reduced.map(|left| format!("  reduced: {left}")));
         if !first.kept {
             head.push(format!("to keep it: [prune] keep = [\"/{path}\"]"));

@@ -1,4 +1,5 @@
-//! ICU's common data: one blob with a sorted table of named items (`icudtNNl.dat`, and the only symbol of libicudata).
+//! ICU's common data: one blob with a sorted table of named items (`icudtNNl.dat`, and the only symbol of
+//! libicudata).
 //!
 //! ```text
 //! u16 length of the header · da 27
@@ -9,11 +10,11 @@
 //! items       in the order of their names, each from its offset to the next one's, the last to the end
 //! ```
 //!
-//! (ICU's `udatamem.h`, `ucmndata.h` and `ucmndata.cpp`, unchanged since ICU 2.) ICU finds an item by binary search in the
+//! (ICU's `udata.h`, `ucmndata.h` and `ucmndata.cpp`.) ICU finds an item by binary search in the
 //! table and takes the distance to the next one for its length, or the length as unknown for the last. So a table may
-//! leave items out: those before a gap only seem longer, and no reader of ICU minds zeros after its data.
+//! leave items out: those before a gap only seem longer, by zeros that their readers pass over.
 //!
-//! Only little-endian data with ASCII names are read, which is what Debian's libraries for all our architectures hold.
+//! Only little-endian data with ASCII names are read, as Debian's libraries for amd64 and arm64 hold them.
 
 use std::ops::Range;
 
@@ -229,8 +230,8 @@ mod tests {
         assert_eq!(CommonData::read(&blob).map(|empty| empty.items.len()), Ok(0));
     }
 
-    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: what is then read still keeps
-    /// to its blob, and shortening works on it.
+    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: what is then read still
+    /// keeps to its blob, and shortening works on it.
     #[test]
     fn damaged_data_are_refused_or_harmless() {
         let whole = made("icudt72l", &ITEMS);

@@ -1,9 +1,9 @@
 //! Past the exercise: pages that the app's own pages lead to, asked of the whole root and of the pruned one.
 //!
-//! The exercise is taken first, so that its session and data are there; then links and targets of forms in its HTML are asked
-//! for with GET, then those in their answers, and so on, as far as the bounds allow. What leads elsewhere or ends the session is
-//! passed over. The list is made on the whole root; both roots are then asked the same. Pages that the whole root itself
-//! answers now so, now so, count for nothing.
+//! The exercise is taken first, so that its session and data are there; then links and targets of forms in its HTML
+//! are asked for with GET, then those in their answers, and so on, as far as the bounds allow. What leads elsewhere
+//! or ends the session is passed over. The list is made on the whole root; both roots are then asked the same. Pages
+//! that the whole root itself answers now so, now so, count for nothing.
 
 use std::{
     cell::Cell,
@@ -149,8 +149,8 @@ impl Links {
         links
     }
 
-    /// Finds pages in the HTML of all answers. Captured values are put back as the names that they have, because another
-    /// root will have other values.
+    /// Finds pages in the HTML of all answers. Captured values are put back as the names that they have, because
+    /// another root will have other values.
     fn take_in(&mut self, transcript: &Transcript) {
         for record in &transcript.steps {
             let Outcome::Answered(answer) = &record.outcome else { continue };
@@ -172,7 +172,8 @@ impl Links {
         }
     }
 
-    /// Takes the next pages: of each shape one, then of each a second, so that a long list of like pages hides no others.
+    /// Takes the next pages: of each shape one, then of each a second, so that a long list of like pages hides no
+    /// others.
     fn next(&mut self, count: usize) -> Vec<String> {
         let mut next = Vec::new();
         while next.len() < count && !self.found.is_empty() {
@@ -189,8 +190,8 @@ impl Links {
     }
 }
 
-/// Returns what pages made by the same code have in common: directory and ending of a file, names of the query's parameters, and
-/// values that are plain words.
+/// Returns what pages made by the same code have in common: directory and ending of a file, names of the query's
+/// parameters, and values that are plain words.
 fn shape_of(page: &str) -> String {
     let (path, query) = page.split_once('?').unwrap_or((page, ""));
     let (directory, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -204,8 +205,8 @@ fn shape_of(page: &str) -> String {
     shape
 }
 
-/// Returns the path and query that an address on a page leads to; `None` where it leaves the app (URL standard, 4.4, as
-/// far as links inside one site need it).
+/// Returns the path and query that an address on a page leads to; `None` where it leaves the app (URL standard, 4.4,
+/// as far as links inside one site need it).
 fn page_of(address: &str, base: &str, origin: &str) -> Option<String> {
     let address = address.trim().split('#').next()?;
     let address = match address.strip_prefix(origin) {

@@ -6,8 +6,9 @@
 //! /usr/share/php-geshi/geshi/java.php php-geshi /usr/sbin/php-fpm8.2 2026-11-26T12:14:04Z
 //! ```
 //!
-//! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the grain; words are
-//! escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was missed.
+//! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the
+//! grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was
+//! missed.
 
 use std::{
     collections::BTreeSet,

@@ -6,7 +6,8 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::{RecipeError, error};
 
-/// Adds globs to `prune.keep` of a recipe.toml, each on a line of its own, unless they are there; returns how many are new.
+/// Adds globs to `prune.keep` of a recipe.toml, each on a line of its own, unless they are there; returns how many
+/// are new.
 ///
 /// # Errors
 /// A file that cannot be read or written, or whose `prune.keep` is no list.

@@ -5,7 +5,9 @@
 //! linker is needed, addresses stay, pages without items are never loaded, and zeros pack to nothing.
 //!
 //! What is asked for and left out does not fail by itself: ICU falls back to the root locale, as it does for
-//! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were.
+//! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
+//! is looked for in the table in vain is no access to a file, so no report of misses can name it: the proof has to
+//! show it.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -130,7 +132,8 @@ enum Part<'a> {
     Converter,
     /// Data that know no language.
     Neutral,
-    /// Data that each language builds upon: root locales, pools of strings, time zones, plural rules, transliteration.
+    /// Data that each language builds upon: root locales, pools of strings, time zones, plural rules,
+    /// transliteration.
     Shared,
     /// A table that these languages use.
     Languages(&'static [&'static str]),

@@ -8,8 +8,8 @@ use crate::{
     recipe::{self, Recipe},
 };
 
-/// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing new to
-/// add.
+/// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
+/// new to add.
 pub(super) fn fix(
     recipe: &mut Recipe,
     outcome: &Result<Proof, ProveError>,
