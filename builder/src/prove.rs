@@ -269,3 +269,34 @@ fn misses_of(base: &Base) -> Vec<Miss> {
         view.misses(0).iter().map(Miss::of).map(|miss| (miss.path.clone(), miss)).collect();
     misses.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_with_the_misses_of_its_step_or_of_all_before_it() {
+        let step = |path: &str| Step::Run { command: vec![path.to_owned()], contains: Vec::new() };
+        let steps = ["/a", "/b", "/c"].map(step);
+        let miss = |path: &str, step: &str| Miss {
+            path: TreePath::new(path.as_bytes()).expect("a good path"),
+            package: None,
+            program: "/usr/bin/x".to_owned(),
+            step: step.to_owned(),
+        };
+        let misses = [miss("early", "start"), miss("a", "run:/a"), miss("b", "run:/b"), miss("c", "run:/c")];
+        let at = |number, misses: &[Miss]| -> Vec<String> {
+            misses_at(misses, &steps, number).iter().map(|miss| miss.path.to_string()).collect()
+        };
+        assert_eq!(at(2, &misses), ["b"]);
+        assert_eq!(at(2, &[misses[0].clone(), misses[1].clone(), misses[3].clone()]), ["early", "a"]);
+        assert_eq!(at(1, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_glob_matches_its_path_alone() {
+        let path = TreePath::new(b"usr/share/a[1]*.php").expect("a good path");
+        let miss = Miss { path, package: None, program: String::new(), step: String::new() };
+        assert_eq!(miss.keep_line(), "keep = [\"/usr/share/a[[]1[]][*].php\"]");
+    }
+}

@@ -7,6 +7,8 @@
 
 mod icu;
 
+pub use icu::Fault as IcuFault;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -59,7 +61,7 @@ pub enum ReduceError {
         /// The library.
         path: TreePath,
         /// What is wrong with it.
-        source: icu::Fault,
+        source: IcuFault,
     },
 }
 

@@ -3,7 +3,10 @@
 use std::{
     io::Write,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -47,7 +50,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let directory = grains.join("grains").join(opened.app_id.to_string()).join(&args.grain);
     let progress = context.progress.clone();
     let path = directory.join("misses");
+    let told = path.clone();
     let report = Mutex::new(MissReport::new(path.clone()));
+    let missed = Arc::new(AtomicBool::new(false));
+    let has_missed = missed.clone();
     let options = RunOptions {
         directory,
         port: args.port,
@@ -57,6 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }),
         on_miss: Box::new(move |found| {
             let miss = Miss::of(found);
+            has_missed.store(true, Ordering::Relaxed);
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = report.add(&miss, found.time) {
                 progress.warn(&format!("cannot write to {}: {error}", path.display()));
@@ -79,6 +86,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             None => failure,
         }
     })?;
+    if missed.load(Ordering::Relaxed) {
+        let text = format!(
+            "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",
+            told.display()
+        );
+        context.progress.warn(&text);
+    }
     match u8::try_from(exit.code()) {
         Ok(0) => Ok(()),
         code => Err(Failure::status(code.unwrap_or(1))),
