@@ -125,6 +125,8 @@ impl Fixture {
     fn artifact(&self, recipe: &Recipe) -> PathBuf {
         let mut tree = self.tree(recipe);
         self.add(&mut tree, "tinyroot/papers/recipe/recipe.toml", recipe.text.as_bytes(), 0o644);
+        let list = "tinyroot prune.list 1\ndropped tea unused nothing asked for it\n/app gone\n";
+        self.add(&mut tree, "tinyroot/papers/prune.list", list.as_bytes(), 0o644);
         tree.add_parents(0);
         let key = Keyring::new(self.var("keyring")).generate().expect("a key");
         let path = self.var("tea.spk");
@@ -335,6 +337,39 @@ fn run_serves_a_grain_that_keeps_its_data() {
         assert_eq!(output.status.code(), Some(0), "{told}");
         assert!(told.ends_with("server: bye\nfirst: bye\n"), "{told}");
     }
+}
+
+#[test]
+fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
+    let Some(fixture) = Fixture::new() else { return };
+    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+        eprintln!("skipped: {reason} ({remedy})");
+        return;
+    }
+    let recipe = fixture.recipe(SERVICES);
+    let artifact = fixture.artifact(&recipe);
+    let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
+    ask(&mut child, "/app/gone");
+    interrupt(&child);
+    let output = child.wait_with_output().expect("ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("pruned: /app/gone of tea, asked for by /usr/bin/perl"), "{told}");
+    let report = told.split_once("what the app missed is in ").and_then(|(_, rest)| rest.split_once(';'));
+    let (report, _) = report.expect("names the report");
+
+    let folder = fixture.var("recipe");
+    fs::create_dir(&folder).expect("makes");
+    fs::write(folder.join("recipe.toml"), &recipe.text).expect("writes");
+    fs::write(folder.join("used.list"), "/app opened - - - -\n").expect("writes");
+    let merge = format!("--merge={report}");
+    for expected in ["1 added, 0 gone, 0 used otherwise", "is up to date"] {
+        let output =
+            fixture.tinyroot(&["trace", folder.to_str().expect("text"), &merge]).output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && told.contains(expected), "{told}");
+    }
+    let used = fs::read_to_string(folder.join("used.list")).expect("reads");
+    assert!(used.ends_with("/app/gone stat /usr/bin/perl tea - run\n"), "{used}");
 }
 
 #[test]
