@@ -10,6 +10,7 @@ mod http;
 mod text;
 
 pub use http::{Answer, HttpError};
+pub(crate) use text::html_unescape;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use self::{
     cookies::Cookies,
-    text::{excerpt, form_encode, html_unescape},
+    text::{excerpt, form_encode},
 };
 use crate::recipe::{Body, Request, Step};
 
@@ -202,7 +203,7 @@ pub fn run(steps: &[Step], subject: &mut dyn Subject) -> Result<Transcript, Exer
     let mut talk = Conversation::new(steps, subject.port());
     for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
-        subject.begin(number, &words(step, str::to_owned));
+        subject.begin(number, &recipe_words(step));
         let what = words(step, |text| talk.fill_in(text, str::to_owned));
         let (outcome, problems) = match step {
             Step::Request(request) => talk.request(number, &what, request, subject)?,
@@ -432,6 +433,11 @@ impl Conversation {
         }
         problems
     }
+}
+
+/// Returns a step in the recipe's words, which no capture changes.
+pub(crate) fn recipe_words(step: &Step) -> String {
+    words(step, str::to_owned)
 }
 
 /// Returns a step in words, its path in the given form.

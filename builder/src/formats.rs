@@ -9,6 +9,7 @@ pub mod control;
 pub mod deb;
 pub mod deb822;
 pub mod digest;
+pub mod icu_data;
 pub mod key_file;
 pub mod manifest;
 pub mod packages;

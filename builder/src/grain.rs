@@ -13,6 +13,7 @@ mod subject;
 pub use base::Base;
 pub use log::{Log, OnLine};
 pub use subject::Exercised;
+pub(crate) use subject::mark_of;
 
 use std::{
     collections::BTreeMap,

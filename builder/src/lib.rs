@@ -24,6 +24,7 @@ pub mod progress;
 pub mod prove;
 pub mod prune;
 pub mod recipe;
+pub mod reduce;
 pub mod render;
 pub mod resolve;
 pub mod run;

@@ -13,6 +13,7 @@
 //!                                        for the package list of another root
 //! /tinyroot/papers/provenance.json       an in-toto statement
 //! /tinyroot/papers/prune.list            a reason for each path
+//! /tinyroot/papers/proof.json            what was asked of the app before it was packed
 //! /tinyroot/papers/recipe/…              the recipe folder with lock and evidence
 //! ```
 
@@ -26,6 +27,7 @@ use crate::{
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
     recipe::{Recipe, RecipeError},
+    reduce::Reductions,
     store::{Store, StoreError},
     tree::{Entry, InvalidPath, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
@@ -81,6 +83,8 @@ pub struct Inputs<'a> {
     pub stage: &'a Tree,
     /// What was kept and why.
     pub plan: &'a Plan,
+    /// Files that have others than their packages' contents.
+    pub reductions: &'a Reductions,
     /// Version of tinyroot.
     pub version: &'a str,
     /// SHA-256 of the first process.
@@ -122,7 +126,9 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     let contents = Digest::of(tree.to_text().as_bytes());
     status::add(tree, inputs, &packages)?;
     licences::add(tree, inputs, &packages)?;
-    inputs.write(tree, &format!("{DIRECTORY}/prune.list"), write_list(inputs.plan).into_bytes())?;
+    let reduced = inputs.reductions.iter().map(|(path, reduction)| (path, &reduction.text[..]));
+    let list = write_list(inputs.plan, reduced);
+    inputs.write(tree, &format!("{DIRECTORY}/prune.list"), list.into_bytes())?;
     let folder = inputs.recipe.folder().map_err(|source| PapersError::Recipe { source })?;
     let provenance = provenance::statement(inputs, &folder, contents);
     inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages))?;
@@ -132,6 +138,43 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     }
     tree.add_parents(inputs.epoch_s);
     Ok(())
+}
+
+/// What was done before packing to show that the app still works.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ProofPaper {
+    /// Whether the app was taken through its exercise at all.
+    pub exercised: bool,
+    /// How many steps were answered as the recipe expects.
+    pub steps: usize,
+    /// Whether the answers were compared with those of the whole root.
+    pub compared: bool,
+    /// SHA-256 of the text form of the tree that was exercised: the artifact's without this paper.
+    pub tree: Digest,
+}
+
+/// Adds what was proven to a tree that has all other papers. The same exercise gives the same paper on every machine.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_proof(
+    tree: &mut Tree,
+    paper: &ProofPaper,
+    epoch_s: i64,
+    store: &Store,
+) -> Result<(), PapersError> {
+    let path = TreePath::new(format!("{DIRECTORY}/proof.json").as_bytes());
+    let path = path.map_err(|source| PapersError::Name { source })?;
+    let mut bytes = serde_json::to_vec_pretty(paper).expect("a paper is printable");
+    bytes.push(b'\n');
+    let size_bytes = bytes.len() as u64;
+    tree.insert(path, Entry::file(store.put(bytes), size_bytes, 0o644, epoch_s));
+    Ok(())
+}
+
+/// Returns what was proven of a tree; `None` if it does not say.
+pub fn proof(tree: &Tree, store: &Store) -> Option<ProofPaper> {
+    serde_json::from_slice(&enclosed(tree, store, "proof.json")?).ok()
 }
 
 /// Returns the prune.list that a tree encloses; `None` if it has none that can be read.

@@ -6,17 +6,25 @@
 //! `run` uses, on an empty `/var`. Nothing here decides what to prune.
 
 mod compare;
+mod explore;
+mod misses;
 
 pub use compare::{Difference, compare};
+pub use explore::{Bounds, Explored, explore};
+pub use misses::{MissReport, ReportError, read_report};
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use crate::{
     app::stage_path,
     exercise::{self, ExerciseError, Transcript},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, mark_of},
     progress::{Progress, Unit},
-    recipe::Recipe,
+    recipe::{Recipe, Step},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
     view::{self, Pruned},
@@ -74,9 +82,14 @@ impl Miss {
         }
     }
 
+    /// Returns the glob for the recipe's `prune.keep` that matches the path alone.
+    pub fn keep_glob(&self) -> String {
+        format!("/{}", globset::escape(&self.path.to_string()))
+    }
+
     /// Returns the line for the recipe's `[prune]` that would keep the path.
     pub fn keep_line(&self) -> String {
-        format!("keep = [\"/{}\"]", self.path)
+        format!("keep = [\"{}\"]", self.keep_glob())
     }
 }
 
@@ -132,6 +145,14 @@ fn misses_text(misses: &[Miss]) -> String {
 }
 
 impl ProveError {
+    /// Returns the pruned paths that were asked for.
+    pub fn misses(&self) -> &[Miss] {
+        match self {
+            ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
+            ProveError::Scratch(_) => &[],
+        }
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -173,8 +194,24 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             let second = whole()?;
             proof.differences = compare(steps, &[&first, &second], &proof.transcript);
         }
+        for difference in &mut proof.differences {
+            difference.misses = misses_at(&proof.misses, steps, difference.step);
+        }
     }
     Ok(proof)
+}
+
+/// Returns the misses of a step, or, as what is asked for is not asked for again, all up to it.
+fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
+    let marks: Vec<String> =
+        steps.iter().take(number).map(|step| mark_of(&exercise::recipe_words(step))).collect();
+    let at: Vec<Miss> = misses.iter().filter(|miss| marks.last() == Some(&miss.step)).cloned().collect();
+    if !at.is_empty() {
+        return at;
+    }
+    let later = steps.iter().skip(number).map(|step| mark_of(&exercise::recipe_words(step)));
+    let later: BTreeSet<String> = later.filter(|mark| !marks.contains(mark)).collect();
+    misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
 
 /// Runs the exercise on a whole root: a furnished tree that nothing was pruned from.
@@ -231,4 +268,35 @@ fn misses_of(base: &Base) -> Vec<Miss> {
     let misses: BTreeMap<TreePath, Miss> =
         view.misses(0).iter().map(Miss::of).map(|miss| (miss.path.clone(), miss)).collect();
     misses.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_with_the_misses_of_its_step_or_of_all_before_it() {
+        let step = |path: &str| Step::Run { command: vec![path.to_owned()], contains: Vec::new() };
+        let steps = ["/a", "/b", "/c"].map(step);
+        let miss = |path: &str, step: &str| Miss {
+            path: TreePath::new(path.as_bytes()).expect("a good path"),
+            package: None,
+            program: "/usr/bin/x".to_owned(),
+            step: step.to_owned(),
+        };
+        let misses = [miss("early", "start"), miss("a", "run:/a"), miss("b", "run:/b"), miss("c", "run:/c")];
+        let at = |number, misses: &[Miss]| -> Vec<String> {
+            misses_at(misses, &steps, number).iter().map(|miss| miss.path.to_string()).collect()
+        };
+        assert_eq!(at(2, &misses), ["b"]);
+        assert_eq!(at(2, &[misses[0].clone(), misses[1].clone(), misses[3].clone()]), ["early", "a"]);
+        assert_eq!(at(1, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_glob_matches_its_path_alone() {
+        let path = TreePath::new(b"usr/share/a[1]*.php").expect("a good path");
+        let miss = Miss { path, package: None, program: String::new(), step: String::new() };
+        assert_eq!(miss.keep_line(), "keep = [\"/usr/share/a[[]1[]][*].php\"]");
+    }
 }

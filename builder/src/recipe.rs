@@ -4,10 +4,13 @@
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
+mod edit;
 mod error;
 mod keys;
+mod languages;
 mod size;
 
+pub use edit::add_keep;
 pub use error::RecipeError;
 pub use size::{ParseSizeError, parse_size};
 
@@ -44,6 +47,8 @@ pub struct Recipe {
     pub exercise: Vec<Step>,
     /// Pruning rules of the recipe.
     pub prune: Prune,
+    /// What is made smaller inside of files.
+    pub reduce: Reduce,
     /// Deviations from the plain sandbox.
     pub sandbox: SandboxKeys,
     /// The size limits.
@@ -244,6 +249,28 @@ pub struct Prune {
     pub keep_package: Vec<String>,
     /// Locales whose files stay in packages that are kept whole ("de", "pt_BR").
     pub locales: Vec<String>,
+}
+
+/// `[reduce]`: files that are made smaller inside. Default: none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reduce {
+    /// `icu`: the data in libicudata, for roots whose apps speak few languages. Default: all.
+    pub icu: Option<Icu>,
+}
+
+/// `reduce.icu`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Icu {
+    /// `{ empty = true }`: nothing at all. For roots where only libxml2 uses ICU: it asks the C library for charsets first.
+    Empty,
+    /// `{ languages = ["en", "de"] }`: the data of these languages, what all languages share, and what knows none.
+    Kept {
+        /// Languages without regions (ISO 639); `root` for the locale that all others fall back to. Without any, what all
+        /// languages share goes too: then characters can be classified and normalised, and nothing be formatted or sorted.
+        languages: Vec<String>,
+        /// Whether the tables of charsets stay. Default: true.
+        converters: bool,
+    },
 }
 
 /// `[sandbox]`.

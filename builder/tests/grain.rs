@@ -3,13 +3,14 @@
 //! Needs perl and a shell on the host, and user namespaces or root; says so where one is missing.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use tinyroot::{
@@ -20,6 +21,7 @@ use tinyroot::{
     keys::Keyring,
     pack,
     progress::Progress,
+    prove::{Bounds, explore},
     recipe::{self, Recipe},
     sandbox::{Exit, set_program},
     store::Store,
@@ -44,7 +46,8 @@ while (accept(C, S)) {
     my $path = (split / /, $line)[1];
     my $text = -d $path ? do { opendir(D, $path); join(" ", sort grep { !/^\./ } readdir(D)) } : do { open(F, "<", $path); local $/; <F> };
     my $body = "n=$n $text";
-    print C "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    my $type = $path =~ /html$/ ? "html" : "plain";
+    print C "HTTP/1.1 200 OK\r\nContent-Type: text/$type\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
     close C;
 }
 "#;
@@ -124,6 +127,8 @@ impl Fixture {
     fn artifact(&self, recipe: &Recipe) -> PathBuf {
         let mut tree = self.tree(recipe);
         self.add(&mut tree, "tinyroot/papers/recipe/recipe.toml", recipe.text.as_bytes(), 0o644);
+        let list = "tinyroot prune.list 1\ndropped tea unused nothing asked for it\n/app gone\n";
+        self.add(&mut tree, "tinyroot/papers/prune.list", list.as_bytes(), 0o644);
         tree.add_parents(0);
         let key = Keyring::new(self.var("keyring")).generate().expect("a key");
         let path = self.var("tea.spk");
@@ -337,6 +342,39 @@ fn run_serves_a_grain_that_keeps_its_data() {
 }
 
 #[test]
+fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
+    let Some(fixture) = Fixture::new() else { return };
+    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+        eprintln!("skipped: {reason} ({remedy})");
+        return;
+    }
+    let recipe = fixture.recipe(SERVICES);
+    let artifact = fixture.artifact(&recipe);
+    let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
+    ask(&mut child, "/app/gone");
+    interrupt(&child);
+    let output = child.wait_with_output().expect("ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("pruned: /app/gone of tea, asked for by /usr/bin/perl"), "{told}");
+    let report = told.split_once("what the app missed is in ").and_then(|(_, rest)| rest.split_once(';'));
+    let (report, _) = report.expect("names the report");
+
+    let folder = fixture.var("recipe");
+    fs::create_dir(&folder).expect("makes");
+    fs::write(folder.join("recipe.toml"), &recipe.text).expect("writes");
+    fs::write(folder.join("used.list"), "/app opened - - - -\n").expect("writes");
+    let merge = format!("--merge={report}");
+    for expected in ["1 added, 0 gone, 0 used otherwise", "is up to date"] {
+        let output =
+            fixture.tinyroot(&["trace", folder.to_str().expect("text"), &merge]).output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && told.contains(expected), "{told}");
+    }
+    let used = fs::read_to_string(folder.join("used.list")).expect("reads");
+    assert!(used.ends_with("/app/gone stat /usr/bin/perl tea - run\n"), "{used}");
+}
+
+#[test]
 fn run_passes_on_the_apps_status() {
     let Some(fixture) = Fixture::new() else { return };
     let artifact = fixture.artifact(&fixture.recipe(SERVICES));
@@ -363,4 +401,37 @@ fn an_artifact_is_checked_by_the_recipe_that_it_encloses() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("expected text \"absent\", not found"), "{told}");
+}
+
+#[test]
+fn a_page_beyond_the_exercise_that_lacks_a_file_is_told_with_it() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(&format!("{SERVICES}[[exercise]]\nget = \"/app/start.html\"\n"));
+    let mut whole = fixture.tree(&recipe);
+    let start = b"<a href='more.html'>more</a> <a href='/?logout'>bye</a>";
+    fixture.add(&mut whole, "app/start.html", start, 0o644);
+    fixture.add(&mut whole, "app/more.html", b"<a href='gone'>deeper</a>", 0o644);
+    fixture.add(&mut whole, "app/gone", b"needed", 0o644);
+    let mut tree = whole.clone();
+    let gone = TreePath::new(b"app/gone").expect("a good path");
+    tree.remove(gone.as_bytes());
+    let pruned = BTreeMap::from([(gone, Some("tea".to_owned()))]);
+
+    let bounds = Bounds { pages: 10, time: Duration::from_secs(60) };
+    let trees = [Arc::new(whole), Arc::new(tree)];
+    let (store, progress) = (&fixture.store, Progress::silent());
+    let explored =
+        explore(&recipe, trees, Arc::new(pruned), &[], bounds, store, &progress).expect("explores");
+    assert_eq!(explored.pages, ["/app/more.html", "/app/gone"]);
+    let differences = &explored.proof.differences;
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert_eq!((differences[0].step, &differences[0].what[..]), (3, "GET /app/gone"));
+    if explored.proof.blind.is_none() {
+        let text = differences[0].to_string();
+        assert!(
+            text.contains("pruned: /app/gone of tea, asked for by /usr/bin/perl at GET:/app/gone"),
+            "{text}"
+        );
+        assert!(text.ends_with("add keep = [\"/app/gone\"]"), "{text}");
+    }
 }

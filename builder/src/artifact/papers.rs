@@ -25,6 +25,7 @@ const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
 pub struct Papers {
     owners: BTreeMap<Vec<u8>, String>,
     versions: BTreeMap<String, String>,
+    reduced: BTreeMap<TreePath, String>,
 }
 
 impl Papers {
@@ -60,6 +61,7 @@ impl Papers {
     /// Takes the packages of kept paths; below `/var` they lie in the skeleton.
     fn read_prune_list(&mut self, text: &str) {
         let Some(list) = parse_list(text) else { return };
+        self.reduced = list.reduced;
         for (path, listed) in list.paths {
             let Some(package) = listed.package.filter(|_| listed.kept) else { continue };
             if path.is_at_or_below(b"var") {
@@ -99,6 +101,11 @@ impl Papers {
     /// Returns the version of a package.
     pub fn version(&self, package: &str) -> Option<&str> {
         self.versions.get(package).map(String::as_str)
+    }
+
+    /// Returns the files that have not their package's contents any more, each with what is left of it.
+    pub fn reduced(&self) -> impl Iterator<Item = (&TreePath, &str)> {
+        self.reduced.iter().map(|(path, left)| (path, &left[..]))
     }
 
     /// Returns under which heading a path is shown: its package, or what it is else.

@@ -1,5 +1,6 @@
 //! `tinyroot build`: from a recipe folder to one signed package.
 
+mod fix;
 mod summary;
 
 use std::{
@@ -13,7 +14,7 @@ use super::{
     Context, Failure,
     key::KeyFile,
     print,
-    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, warn_if_blind},
+    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_if_blind},
     staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
@@ -26,11 +27,12 @@ use crate::{
     },
     lock::Lock,
     pack::{self, Artifact},
-    papers::{self, Inputs},
+    papers::{self, Inputs, ProofPaper},
     progress::Unit,
-    prove::Proof,
+    prove::{Proof, ProveError},
     prune::Pruned,
     recipe::{self, Recipe, Version},
+    reduce::Reduced,
     store::Store,
     tree::Tree,
 };
@@ -60,6 +62,10 @@ pub struct Args {
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
     no_proof: bool,
+    /// Where the pruned app does not do what the whole one does, add what it asked for to `prune.keep` of the recipe, and go
+    /// round again until it does or nothing new is learnt
+    #[arg(long, conflicts_with = "no_proof")]
+    fix: bool,
 }
 
 /// Kind of the notes that the store keeps about builds.
@@ -80,8 +86,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return conclude(&summary, &output, true, &recipe, context);
     }
     let staged = stage_recipe(recipe, context)?;
-    let built = build(staged, &manifest, &key, &output, args.no_proof, &store, context)?;
+    let built = build(staged, &manifest, &key, &output, args, &store, context)?;
     let summary = Summary::of(&built, &store);
+    // Mending changes the recipe.
+    let inputs = inputs_digest(&built.staged.recipe, &key, args.no_proof)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
     conclude(&summary, &output, false, &built.staged.recipe, context)
 }
@@ -100,55 +108,72 @@ fn build(
     manifest: &Manifest,
     key: &Key,
     output: &Path,
-    no_proof: bool,
+    args: &Args,
     store: &Arc<Store>,
     context: &Context,
 ) -> Result<Built, Failure> {
     let mut times = std::mem::take(&mut staged.times);
     let used = read_used(&staged)?;
-    let (pruned, tree) = times.measure("prune", || {
-        let _task = context.progress.task("pruning", 0, Unit::Items);
-        let pruned = prune_staged(&staged, &used, store)?;
-        let tree = finished_tree(&staged, &pruned, &used, store)?;
-        Ok::<_, Failure>((pruned, tree))
-    })?;
-    pruned.plan.warnings.iter().for_each(|warning| context.progress.warn(warning));
-    let proof = match no_proof {
-        true => None,
-        false => {
-            let proof = times
-                .measure("prove", || prove_staged(&staged, tree.clone(), &pruned, &used, store, context))?;
-            warn_if_blind(&proof, context);
-            Some(proof)
+    let (pruned, mut tree, proof) = loop {
+        let (reduced, tree) = times.measure("prune", || {
+            let _task = context.progress.task("pruning", 0, Unit::Items);
+            let reduced = prune_staged(&staged, &used, store)?;
+            let tree = finished_tree(&staged, &reduced, &used, store)?;
+            Ok::<_, Failure>((reduced, tree))
+        })?;
+        let Reduced { pruned, warnings, .. } = reduced;
+        pruned.plan.warnings.iter().chain(&warnings).for_each(|warning| context.progress.warn(warning));
+        if args.no_proof {
+            break (pruned, tree, None);
         }
+        let outcome =
+            times.measure("prove", || prove_staged(&staged, tree.clone(), &pruned, &used, store, context));
+        if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
+            continue;
+        }
+        break (pruned, tree, Some(proven(outcome, context)?));
     };
-    if let Some(proof) = proof.as_ref().filter(|proof| !proof.differences.is_empty()) {
-        proof
-            .differences
-            .iter()
-            .for_each(|difference| context.progress.warn(&format!("differs: {difference}")));
-        return Err(differs(proof));
-    }
+    let paper = ProofPaper {
+        exercised: proof.is_some(),
+        steps: proof.as_ref().map_or(0, |proof| proof.transcript.steps.len()),
+        compared: proof.as_ref().is_some_and(|proof| proof.compared),
+        tree: Digest::of(tree.to_text().as_bytes()),
+    };
+    papers::add_proof(&mut tree, &paper, staged.configured.epoch_s, store)?;
     let artifact =
         times.measure("pack", || pack::pack(&tree, store, manifest, key, output, &context.progress))?;
     staged.times = times;
     Ok(Built { staged, pruned, tree, proof, artifact })
 }
 
+/// Returns the proof, if it is one.
+fn proven(outcome: Result<Proof, ProveError>, context: &Context) -> Result<Proof, Failure> {
+    let proof = outcome.map_err(unproven)?;
+    warn_if_blind(&proof, context);
+    if proof.differences.is_empty() {
+        return Ok(proof);
+    }
+    for difference in &proof.differences {
+        context.progress.warn(&format!("differs: {difference}"));
+    }
+    Err(differs(&proof))
+}
+
 /// Returns the tree as it is packed: pruned, furnished, with its papers.
 fn finished_tree(
     staged: &Staged,
-    pruned: &Pruned,
+    reduced: &Reduced,
     used: &crate::trace::UsedList,
     store: &Store,
 ) -> Result<Tree, Failure> {
-    let mut tree = furnish_staged(staged, &pruned.tree, used, store);
+    let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);
     let inputs = Inputs {
         recipe: &staged.recipe,
         lock: &staged.lock,
         unpacked: &staged.unpacked,
         stage: &staged.configured.tree,
-        plan: &pruned.plan,
+        plan: &reduced.pruned.plan,
+        reductions: &reduced.files,
         version: env!("CARGO_PKG_VERSION"),
         init: Digest::of(app::INIT),
         epoch_s: staged.configured.epoch_s,

@@ -3,16 +3,19 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
     Context, Failure, print,
-    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, warn_if_blind},
-    staged::{hinted, stage},
+    proven::{
+        differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_if_blind,
+    },
+    staged::stage,
 };
 use crate::{
     artifact,
-    prove::{Inputs, Proof, prove},
+    prove::{Bounds, Explored, Inputs, Proof, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
 };
@@ -20,24 +23,51 @@ use crate::{
 /// Run the pruned app through its exercise; name every pruned path it asks for
 ///
 /// A recipe is pruned by its used.list, and its answers are compared with those of the whole root. An
-/// artifact is run as it is, by the recipe that it encloses.
+/// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are asked for with GET
+/// as well, those that come first in each kind first; a page that differs is told with the pruned paths that it asked for.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// An .spk file that tinyroot made, or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
     subject: PathBuf,
+    /// Look past the exercise too: ask for pages that its pages lead to, of the whole root as well, and compare
+    #[arg(long)]
+    explore: bool,
+    /// Ask for this page as well; with --explore [repeatable]
+    #[arg(long, value_name = "PATH", requires = "explore")]
+    page: Vec<String>,
+    /// How many pages to explore at most
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "explore")]
+    pages: usize,
+    /// How long to look for pages
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "explore")]
+    time: u64,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let is_recipe = args.subject.is_dir() || args.subject.ends_with("recipe.toml");
-    let proof = match is_recipe {
-        true => of_recipe(&args.subject, &store, context)?,
-        false => of_artifact(&args.subject, &store, context)?,
+    if !is_recipe && args.explore {
+        return Err(Failure::new("only a recipe has a whole root to compare with").hint("name its folder"));
+    }
+    if let Some(page) = args.page.iter().find(|page| !page.starts_with('/')) {
+        return Err(Failure::new(format!("`{page}` is no page"))
+            .hint("a page begins with / (\"/feed.php?type=atom\")"));
+    }
+    let (proof, explored) = match (is_recipe, args.explore) {
+        (true, true) => {
+            let explored = explored(args, &store, context)?;
+            (explored.proof.clone(), Some(explored))
+        }
+        (true, false) => (of_recipe(&args.subject, &store, context)?, None),
+        (false, _) => (of_artifact(&args.subject, &store, context)?, None),
     };
     warn_if_blind(&proof, context);
-    print(&if context.global.json { json(&proof) } else { text(&proof) })?;
+    print(&match context.global.json {
+        true => json(&proof, explored.as_ref()),
+        false => text(&proof, explored.as_ref()),
+    })?;
     match proof.differences.len() {
         0 => Ok(()),
         _ => Err(differs(&proof)),
@@ -49,21 +79,29 @@ fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Pro
     let recipe = enclosed_recipe(&opened.tree, store)?;
     let pruned = Arc::new(pruned_of(&opened.tree, store));
     let inputs = Inputs { tree: Arc::new(opened.tree), recipe: &recipe, pruned, whole: None };
-    prove(&inputs, store, &context.progress).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })
+    prove(&inputs, store, &context.progress).map_err(unproven)
 }
 
 fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
     let staged = stage(path, context)?;
     let used = read_used(&staged)?;
-    let pruned = prune_staged(&staged, &used, store)?;
+    let pruned = prune_staged(&staged, &used, store)?.pruned;
     let tree = furnish_staged(&staged, &pruned.tree, &used, store);
-    prove_staged(&staged, tree, &pruned, &used, store, context)
+    prove_staged(&staged, tree, &pruned, &used, store, context).map_err(unproven)
 }
 
-fn text(proof: &Proof) -> String {
+fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explored, Failure> {
+    let staged = stage(&args.subject, context)?;
+    let used = read_used(&staged)?;
+    let pruned = prune_staged(&staged, &used, store)?.pruned;
+    let furnish = |tree| Arc::new(furnish_staged(&staged, tree, &used, store));
+    let trees = [furnish(&staged.configured.tree), furnish(&pruned.tree)];
+    let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
+    let lacking = lacking(&staged, &pruned);
+    explore(&staged.recipe, trees, lacking, &args.page, bounds, store, &context.progress).map_err(unproven)
+}
+
+fn text(proof: &Proof, explored: Option<&Explored>) -> String {
     let mut text = String::new();
     for miss in &proof.misses {
         text += &format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line());
@@ -71,12 +109,16 @@ fn text(proof: &Proof) -> String {
     for difference in &proof.differences {
         text += &format!("differs: {difference}\n");
     }
+    if let Some(explored) = explored {
+        let (pages, left) = (explored.pages.len(), explored.left);
+        text += &format!("{pages} pages explored beyond the exercise, {left} more found\n");
+    }
     let compared = if proof.compared { "compared with the whole root" } else { "as the recipe expects" };
     let (steps, misses) = (proof.transcript.steps.len(), proof.misses.len());
     text + &format!("{steps} steps, {compared}; {misses} pruned paths asked for\n")
 }
 
-fn json(proof: &Proof) -> String {
+fn json(proof: &Proof, explored: Option<&Explored>) -> String {
     let misses = proof.misses.iter().map(|miss| {
         serde_json::json!({
             "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
@@ -94,6 +136,8 @@ fn json(proof: &Proof) -> String {
         "compared": proof.compared,
         "misses": misses.collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
+        "explored": explored.map(|explored| &explored.pages),
+        "not_explored": explored.map(|explored| explored.left),
     });
     format!("{document:#}\n")
 }

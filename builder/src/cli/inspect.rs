@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     artifact::{self, Opened, Papers, sizes_by},
     cli::{Context, Failure, print, size_text, verify},
+    papers::{self, ProofPaper},
     tree::{Kind, TreePath},
 };
 
@@ -27,13 +28,18 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = verify::with_file(&args.artifact, context, artifact::open)?;
-    let papers = Papers::read(&opened.tree, &*context.store()?);
+    let store = context.store()?;
+    let papers = Papers::read(&opened.tree, &store);
+    let proof = papers::proof(&opened.tree, &store);
     if context.global.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&document(&opened, &papers, args))?))?;
+        print(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&document(&opened, &papers, proof.as_ref(), args))?
+        ))?;
     } else if args.files {
         print(&file_table(&opened, &papers))?;
     } else {
-        print(&overview(&opened, &papers, args))?;
+        print(&overview(&opened, &papers, proof.as_ref(), args))?;
     }
     Ok(())
 }
@@ -60,13 +66,16 @@ fn by_directory(opened: &Opened, depth: usize) -> Sizes {
     largest_first(sizes_by(&opened.tree, directory))
 }
 
-fn document(opened: &Opened, papers: &Papers, args: &Args) -> serde_json::Value {
+fn document(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: &Args) -> serde_json::Value {
     let mut document = verify::summary(opened);
     let package = |(name, (size_bytes, files)): (String, (u64, u64))| json!({"version": papers.version(&name), "name": name, "size_bytes": size_bytes, "files": files});
     let directory =
         |(path, (size_bytes, files))| json!({"path": path, "size_bytes": size_bytes, "files": files});
     document["packages"] = by_package(opened, papers).into_iter().map(package).collect();
     document["directories"] = by_directory(opened, args.depth).into_iter().map(directory).collect();
+    let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
+    document["proof"] = json!(proof);
+    document["reduced"] = papers.reduced().map(reduced).collect();
     if args.files {
         let file = |(path, entry): (&TreePath, &crate::tree::Entry)| {
             let (kind, target) = match &entry.kind {
@@ -90,12 +99,18 @@ fn document(opened: &Opened, papers: &Papers, args: &Args) -> serde_json::Value 
     document
 }
 
-fn overview(opened: &Opened, papers: &Papers, args: &Args) -> String {
+fn overview(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: &Args) -> String {
     let manifest = &opened.manifest;
     let mut out = format!("{} {}\n", manifest.title, manifest.marketing_version);
     let _ = writeln!(out, "app id   {}", opened.app_id);
     let contents = size_text(opened.tree.size_bytes());
     let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));
+    let proof = proof.map(|proof| match (proof.exercised, proof.compared) {
+        (true, true) => format!("{} steps answered as by the whole root", proof.steps),
+        (true, false) => format!("{} steps answered as the recipe expects", proof.steps),
+        (false, _) => "none".to_owned(),
+    });
+    let _ = writeln!(out, "proof    {}", proof.as_deref().unwrap_or("unknown"));
     for (title, sizes) in
         [("by package", by_package(opened, papers)), ("by directory", by_directory(opened, args.depth))]
     {
@@ -105,6 +120,12 @@ fn overview(opened: &Opened, papers: &Papers, args: &Args) -> String {
             let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
             let _ = writeln!(out, "{:>10}  {name}{version} ({files})", size_text(bytes));
         }
+    }
+    if papers.reduced().next().is_some() {
+        let _ = writeln!(out, "\nreduced");
+    }
+    for (path, left) in papers.reduced() {
+        let _ = writeln!(out, "  /{path}: {left}");
     }
     out
 }

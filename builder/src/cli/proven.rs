@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     app::furnish_artifact,
-    prove::{Inputs, Proof, prove, pruned_between, whole},
+    prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
     prune::{Pruned, prune},
+    reduce::{Reduced, reduce},
     store::Store,
     trace::UsedList,
     tree::Tree,
+    view,
 };
 
 /// Reads the evidence of a recipe.
@@ -29,16 +31,23 @@ pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
     })
 }
 
-/// Prunes the root of a recipe by its evidence.
-pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Pruned, Failure> {
+/// Prunes the root of a recipe by its evidence, and reduces what the recipe names.
+pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
     let Staged { recipe, unpacked, configured, .. } = staged;
-    Ok(prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?)
+    let pruned = prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?;
+    Ok(reduce(pruned, recipe, store)?)
 }
 
 /// Makes the tree that a grain boots of the whole root or of what pruning left.
 pub(super) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
     let Staged { recipe, assembled, configured, .. } = staged;
     furnish_artifact(tree.clone(), recipe, &assembled.tree, used, store, configured.epoch_s)
+}
+
+/// Returns what a pruned tree lacks, by the paths of furnished ones.
+pub(super) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<view::Pruned> {
+    let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
+    Arc::new(pruned_between(&staged.configured.tree, &pruned.tree, &owner))
 }
 
 /// Takes a furnished tree through the recipe's exercise and compares its answers with the whole root's.
@@ -49,17 +58,19 @@ pub(super) fn prove_staged(
     used: &UsedList,
     store: &Arc<Store>,
     context: &Context,
-) -> Result<Proof, Failure> {
+) -> Result<Proof, ProveError> {
     let Staged { recipe, configured, .. } = staged;
-    let owner = |path: &[u8]| configured.owners.owner(path).map(str::to_owned);
-    let lacking = Arc::new(pruned_between(&configured.tree, &pruned.tree, &owner));
+    let lacking = lacking(staged, pruned);
     let whole_root = Arc::new(furnish_staged(staged, &configured.tree, used, store));
     let whole = || whole(whole_root.clone(), recipe, store, &context.progress);
     let inputs = Inputs { tree: Arc::new(tree), recipe, pruned: lacking, whole: Some(&whole) };
-    prove(&inputs, store, &context.progress).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })
+    prove(&inputs, store, &context.progress)
+}
+
+/// Returns the failure of an app that could not be proven.
+pub(super) fn unproven(error: ProveError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    hinted(error, hint)
 }
 
 /// Tells what the proof could not see.

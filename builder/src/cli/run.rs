@@ -1,11 +1,18 @@
 //! `tinyroot run`: one grain of an artifact, in the foreground.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::{
     artifact,
     cli::{Context, Failure, print, xdg_directory},
-    prove::Miss,
+    prove::{Miss, MissReport},
     run::{self, RunOptions},
     sys::signals::Stops,
 };
@@ -13,7 +20,8 @@ use crate::{
 /// Run an app as a grain and print its URL
 ///
 /// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to
-/// stop, a second one kills it. Exits with the app's status.
+/// stop, a second one kills it. Exits with the app's status. What the app asks for and does not have because it was pruned is
+/// named, and written to `misses` beside the grain's data: `tinyroot trace RECIPE --merge=FILE` takes it in.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// An .spk file that tinyroot made
@@ -41,6 +49,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .ok_or_else(|| Failure::new("HOME is not set").hint("set XDG_DATA_HOME"))?;
     let directory = grains.join("grains").join(opened.app_id.to_string()).join(&args.grain);
     let progress = context.progress.clone();
+    let path = directory.join("misses");
+    let told = path.clone();
+    let report = Mutex::new(MissReport::new(path.clone()));
+    let missed = Arc::new(AtomicBool::new(false));
+    let has_missed = missed.clone();
     let options = RunOptions {
         directory,
         port: args.port,
@@ -48,8 +61,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let mut stderr = std::io::stderr().lock();
             let _ = stderr.write_all(&[line, b"\n"].concat());
         }),
-        on_miss: Box::new(move |miss| {
-            let miss = Miss::of(miss);
+        on_miss: Box::new(move |found| {
+            let miss = Miss::of(found);
+            has_missed.store(true, Ordering::Relaxed);
+            let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = report.add(&miss, found.time) {
+                progress.warn(&format!("cannot write to {}: {error}", path.display()));
+            }
             progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
         }),
     };
@@ -68,6 +86,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             None => failure,
         }
     })?;
+    if missed.load(Ordering::Relaxed) {
+        let text = format!(
+            "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",
+            told.display()
+        );
+        context.progress.warn(&text);
+    }
     match u8::try_from(exit.code()) {
         Ok(0) => Ok(()),
         code => Err(Failure::status(code.unwrap_or(1))),

@@ -1,13 +1,18 @@
 //! `tinyroot trace`: run the app on its whole root and write what it used.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Context, Failure,
     staged::{hinted, stage},
 };
 use crate::{
-    trace::{Changes, Inputs, Trace, UsedList, trace},
+    prove::{Miss, read_report},
+    recipe,
+    trace::{Changes, Inputs, Trace, UsedLine, UsedList, trace},
     view::Kinds,
 };
 
@@ -20,19 +25,24 @@ use crate::{
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// Add to the present used.list instead of replacing it
-    #[arg(long)]
-    merge: bool,
+    /// Add to the present used.list instead of replacing it: what this trace finds, or, tracing nothing, what the report of a grain
+    /// says that its app missed
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "REPORT")]
+    merge: Option<Option<PathBuf>>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if let Some(Some(report)) = &args.merge {
+        return take_in(report, args, context);
+    }
+    let merge = args.merge.is_some();
     let staged = stage(&args.recipe, context)?;
     let path = staged.recipe.used_path();
     let old = match UsedList::read(&path) {
         Ok(list) => Some(list),
         Err(_) if !path.exists() => None,
-        Err(error) if args.merge => return Err(error.into()),
+        Err(error) if merge => return Err(error.into()),
         Err(error) => {
             context.progress.warn(&format!("{error}: written anew"));
             None
@@ -50,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         hinted(error, hint)
     })?;
     let list = match &old {
-        Some(old) if args.merge => {
+        Some(old) if merge => {
             let mut all = old.clone();
             all.merge(traced.used.clone());
             all
@@ -67,6 +77,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if !context.global.quiet {
         eprint!("{}", summary(&staged.recipe.app.name, &traced, &list));
         eprintln!("{}", outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list)));
+    }
+    Ok(())
+}
+
+/// Adds what a grain's app missed to used.list: found by stat, as more is not known of what is not there.
+fn take_in(report: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
+    let path = recipe::read(&args.recipe)?.used_path();
+    let old = UsedList::read(&path)?;
+    let mut list = old.clone();
+    for Miss { path, package, program, .. } in read_report(report)? {
+        let (package, service) = (package.unwrap_or_default(), String::new());
+        list.insert(path, UsedLine { kinds: Kinds::STAT, program, package, service, step: "run".to_owned() });
+    }
+    if old != list {
+        list.write(&path)?;
+    }
+    let changes = list.changes_since(&old);
+    tell_changes(&changes, context);
+    if !context.global.quiet {
+        eprintln!("{}", outcome(&path.display().to_string(), Some(&changes), old == list));
     }
     Ok(())
 }
@@ -131,7 +161,7 @@ fn outcome(path: &str, changes: Option<&Changes>, same: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::time::Duration;
 
     use super::*;
     use crate::exercise::Transcript;

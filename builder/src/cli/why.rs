@@ -116,6 +116,7 @@ impl Inside {
     fn about_path(&self, subject: &str) -> Result<Answer, Failure> {
         let path = TreePath::new(subject.as_bytes())?;
         let end = self.tree.resolve(path.as_bytes(), |_| {}).unwrap_or_else(|| path.clone());
+        let reduced = self.list.reduced.get(&end);
         // A link is a path of its own; a path below a link to a directory is not.
         let path = if self.list.find(&path).is_some() { path } else { end };
         let chain = self.list.chain(&path);
@@ -127,6 +128,7 @@ impl Inside {
         let of = first.package.as_ref().map_or(String::new(), |package| format!(" of {package}"));
         let mut head = vec![format!("/{path}{of} {}", if first.kept { "is kept" } else { "was pruned" })];
         head.extend(chain.iter().map(|(_, listed)| format!("  {}: {}", listed.rule, listed.text())));
+        head.extend(reduced.map(|left| format!("  reduced: {left}")));
         if !first.kept {
             head.push(format!("to keep it: [prune] keep = [\"/{path}\"]"));
         }
@@ -134,6 +136,7 @@ impl Inside {
         let steps: Vec<Value> = chain.iter().map(step).collect();
         let json = json!({
             "path": format!("/{path}"), "package": first.package, "kept": first.kept, "chain": steps,
+            "reduced": reduced,
         });
         Ok(Answer { head, lists: Vec::new(), json })
     }
@@ -184,6 +187,7 @@ mod tests {
 
     fn inside() -> Inside {
         let list = "tinyroot prune.list 1\n\
+            reduced /usr/lib/libxml2.so.2 half of it\n\
             /usr/lib/dom.so php-xml traced opened by php at get:/\n\
             /usr/lib/libxml2.so.2 libxml2 loader libxml2.so.2 NEEDED by <- /usr/lib/dom.so\n\
             dropped - surplus documentation\n/usr/share doc/\n\
@@ -204,7 +208,8 @@ mod tests {
             (
                 "/usr/lib/libxml2.so.2",
                 "/usr/lib/libxml2.so.2 of libxml2 is kept\n  \
-                 loader: libxml2.so.2 NEEDED by /usr/lib/dom.so\n  traced: opened by php at get:/\n",
+                 loader: libxml2.so.2 NEEDED by /usr/lib/dom.so\n  traced: opened by php at get:/\n  \
+                 reduced: half of it\n",
             ),
             ("/lib/dom.so", "/usr/lib/dom.so of php-xml is kept\n  traced: opened by php at get:/\n"),
             (

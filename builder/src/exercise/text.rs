@@ -41,7 +41,7 @@ pub(super) fn form_encode(text: &str) -> String {
 }
 
 /// Decodes the entities that servers write into attribute values: the five of XML, `&nbsp;`, and numbers.
-pub(super) fn html_unescape(text: &str) -> String {
+pub(crate) fn html_unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

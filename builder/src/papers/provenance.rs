@@ -31,6 +31,11 @@ pub(super) fn statement(
         })
     });
     let materials: Vec<Value> = recipe.into_iter().chain(indexes).chain(packages).collect();
+    let reductions = inputs.reductions.iter().map(|(path, reduction)| {
+        let (before, after) = (sha256(&reduction.before), sha256(&reduction.after));
+        json!({ "path": format!("/{path}"), "left": &reduction.text, "before": before, "after": after })
+    });
+    let reductions: Vec<Value> = reductions.collect();
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [ { "name": format!("{}.tree", inputs.recipe.app.name), "digest": sha256(&contents) } ],
@@ -44,7 +49,7 @@ pub(super) fn statement(
                     "architecture": &inputs.lock.architecture,
                     "archive_time_s": inputs.lock.time_s,
                 },
-                "internalParameters": { "init": sha256(&inputs.init) },
+                "internalParameters": { "init": sha256(&inputs.init), "reductions": reductions },
                 "resolvedDependencies": materials,
             },
             "runDetails": {

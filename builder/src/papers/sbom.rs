@@ -60,6 +60,16 @@ fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
     }
     let (source, source_version) = package.control.source();
     let property = |name: &str, value: String| json!({ "name": format!("tinyroot:{name}"), "value": value });
+    let mut properties = vec![
+        property("source", format!("{source} {source_version}")),
+        property("files_kept", files.to_string()),
+        property("files_pruned", pruned.to_string()),
+        property("size_bytes", size_bytes.to_string()),
+    ];
+    let own = |path| inputs.plan.packages.get(path) == Some(&locked.name);
+    for (path, reduction) in inputs.reductions.iter().filter(|(path, _)| own(*path)) {
+        properties.push(property("reduced", format!("/{path}: {}", reduction.text)));
+    }
     json!({
         "type": "library",
         "bom-ref": &purl,
@@ -68,12 +78,7 @@ fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
         "version": &locked.version,
         "hashes": [ { "alg": "SHA-256", "content": locked.digest.to_string() } ],
         "purl": &purl,
-        "properties": [
-            property("source", format!("{source} {source_version}")),
-            property("files_kept", files.to_string()),
-            property("files_pruned", pruned.to_string()),
-            property("size_bytes", size_bytes.to_string()),
-        ],
+        "properties": properties,
     })
 }
 

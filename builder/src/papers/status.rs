@@ -1,4 +1,4 @@
-//! dpkg's status and file lists, cut to what is there, for scanners.
+//! dpkg's status and file lists, cut to what is there, for scanners. Digests of files that were reduced are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,9 @@ pub(super) fn add(
         let paths = owned.remove(name).unwrap_or_default();
         if let Some(digest) = package.control_files.get("md5sums") {
             let text = inputs.read(digest, || format!("the md5sums of {name}"))?;
-            let cut = cut_md5sums(&text, tree, &paths);
+            let as_shipped: BTreeSet<&TreePath> =
+                paths.iter().filter(|path| !inputs.reductions.contains_key(**path)).copied().collect();
+            let cut = cut_md5sums(&text, tree, &as_shipped);
             files.push((format!("{stem}.md5sums"), cut));
         }
         files.push((format!("{stem}.list"), list(&paths)));
@@ -56,7 +58,7 @@ fn stanza(package: &UnpackedPackage) -> String {
     format!("{package_line}\nStatus: install ok installed\n{rest}\n")
 }
 
-/// Returns the lines of an md5sums whose files are there; paths as the package ships them.
+/// Returns the lines of an md5sums for some paths, each being as its package ships it.
 fn cut_md5sums(text: &[u8], tree: &Tree, paths: &BTreeSet<&TreePath>) -> Vec<u8> {
     // `DIGEST  PATH`, the digest being 32 digits.
     let is_there = |line: &&[u8]| {

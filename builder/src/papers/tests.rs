@@ -8,6 +8,7 @@ use crate::{
     lock::{LockedIndex, LockedPackage},
     prune::{Decision, Verdict},
     recipe,
+    reduce::Reduction,
     resolve::Request,
 };
 
@@ -43,6 +44,7 @@ struct Made {
     unpacked: Unpacked,
     stage: Tree,
     plan: Plan,
+    reductions: Reductions,
     store: Store,
     _directory: tempfile::TempDir,
 }
@@ -111,7 +113,9 @@ fn made() -> Made {
         packages: packages.iter().map(|package| package.locked.clone()).collect(),
     };
     let recipe = recipe::read(&folder).expect("a good recipe");
-    Made { recipe, lock, unpacked: Unpacked { packages }, stage, plan, store, _directory: directory }
+    let unpacked = Unpacked { packages };
+    let reductions = Reductions::new();
+    Made { recipe, lock, unpacked, stage, plan, reductions, store, _directory: directory }
 }
 
 fn papers(made: &Made) -> Tree {
@@ -126,6 +130,7 @@ fn papers(made: &Made) -> Tree {
         unpacked: &made.unpacked,
         stage: &made.stage,
         plan: &made.plan,
+        reductions: &made.reductions,
         version: "0.1.0",
         init: Digest::of(b"init"),
         epoch_s: 800,
@@ -232,6 +237,41 @@ fn bill_and_provenance_name_packages_and_materials() {
 }
 
 #[test]
+fn what_was_proven_is_enclosed() {
+    let made = made();
+    let mut tree = papers(&made);
+    assert_eq!(proof(&tree, &made.store), None);
+    let paper =
+        ProofPaper { exercised: true, steps: 3, compared: true, tree: Digest::of(tree.to_text().as_bytes()) };
+    add_proof(&mut tree, &paper, 800, &made.store).expect("adds");
+    assert!(read(&made, &tree, "tinyroot/papers/proof.json").contains("\"steps\": 3,"));
+    assert_eq!(proof(&tree, &made.store), Some(paper));
+}
+
+#[test]
 fn the_same_papers_come_each_time() {
     assert_eq!(papers(&made()).to_text(), papers(&made()).to_text());
+}
+
+#[test]
+fn papers_say_which_files_are_not_their_packages_any_more() {
+    let mut made = made();
+    let reduction =
+        Reduction { text: "1 of 2 parts".to_owned(), before: Digest::of(b"elf"), after: Digest::of(b"e") };
+    made.reductions.insert(path("usr/lib/libfoo.so.1"), reduction);
+    let tree = papers(&made);
+    assert_eq!(read(&made, &tree, "var/lib/dpkg/info/libfoo1:amd64.md5sums"), "");
+    assert!(read(&made, &tree, "var/lib/dpkg/info/libfoo1:amd64.list").ends_with("/libfoo.so.1\n"));
+    let json = |name: &str| -> Value {
+        serde_json::from_str(&read(&made, &tree, &format!("tinyroot/papers/{name}"))).expect("is JSON")
+    };
+    let property = &json("bom.json")["components"][0]["properties"][4];
+    assert_eq!(property["name"], "tinyroot:reduced");
+    assert_eq!(property["value"], "/usr/lib/libfoo.so.1: 1 of 2 parts");
+    let statement = json("provenance.json");
+    let reduction = &statement["predicate"]["buildDefinition"]["internalParameters"]["reductions"][0];
+    assert_eq!(reduction["path"], "/usr/lib/libfoo.so.1");
+    assert_eq!(reduction["after"]["sha256"], Digest::of(b"e").to_string());
+    let list = prune_list(&tree, &made.store).expect("reads");
+    assert_eq!(list.reduced[&path("usr/lib/libfoo.so.1")], "1 of 2 parts");
 }

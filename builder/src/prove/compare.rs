@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fmt};
 
 use regex::Regex;
 
+use super::Miss;
 use crate::{
     exercise::{Answer, Outcome, Record, Transcript},
     recipe::Step,
@@ -19,6 +20,9 @@ const LENGTH_SLACK_BYTES: usize = 256;
 
 /// Lines shown of each side of a difference.
 const LINES_SHOWN: usize = 3;
+
+/// Pruned paths shown with a difference.
+const MISSES_SHOWN: usize = 12;
 
 /// A step that the pruned app answers otherwise than the whole one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +35,20 @@ pub struct Difference {
     pub clause: String,
     /// First lines that only the whole root gives (`-`) or only the pruned one (`+`), folded.
     pub lines: Vec<String>,
+    /// Pruned paths that were asked for first while this step was taken; where there are none, all before it.
+    pub misses: Vec<Miss>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "step {}, {}: {}", self.step, self.what, self.clause)?;
-        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
+        let told = self.misses.iter().take(MISSES_SHOWN);
+        told.clone().try_for_each(|miss| write!(f, "\n  pruned: {miss}\n    add {}", miss.keep_line()))?;
+        match self.misses.len() - told.len() {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more pruned paths"),
+        }
     }
 }
 
@@ -55,6 +67,7 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
             what: record.what.clone(),
             clause,
             lines,
+            misses: Vec::new(),
         }));
     }
     out
@@ -76,6 +89,10 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
     let (first, _) = whole.first()?;
     match (&first.outcome, &pruned.0.outcome) {
         (Outcome::Answered(expected), Outcome::Answered(found)) => {
+            // What the whole root itself answers now so, now so, says nothing.
+            if whole.iter().any(|(record, _)| !is_like(expected, record)) {
+                return None;
+            }
             if expected.status != found.status {
                 return Some((format!("status {} is {}", expected.status, found.status), Vec::new()));
             }
@@ -98,6 +115,14 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
         }
         (Outcome::Ran(_), Outcome::Ran(_)) => texts_differ(whole, pruned, folds),
         _ => None,
+    }
+}
+
+/// Returns true if another run answered with the same status and kind.
+fn is_like(answer: &Answer, other: &Record) -> bool {
+    match &other.outcome {
+        Outcome::Answered(other) => other.status == answer.status && kind_of(other) == kind_of(answer),
+        _ => false,
     }
 }
 
@@ -221,6 +246,14 @@ mod tests {
             shown(&[&one, &two], &said("tok_\ngreen")),
             "step 1, GET /: its text differs (1 lines gone, 0 new)\n  - stays"
         );
+    }
+
+    #[test]
+    fn statuses_that_change_by_themselves_count_for_nothing() {
+        let status = |status| answered(status, Vec::new(), b"");
+        let (one, two, pruned) = (status(200), status(412), status(500));
+        assert_eq!(shown(&[&one, &two], &pruned), "");
+        assert_eq!(shown(&[&one, &one], &pruned), "step 1, GET /: status 200 is 500");
     }
 
     #[test]

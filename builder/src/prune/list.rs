@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! tinyroot prune.list 1
+//! reduced /usr/lib/x86_64-linux-gnu/libicudata.so.72.1 197 of 3920 items of ICU's data, …
 //! /usr/lib/x86_64-linux-gnu/libxml2.so.2.9.14 libxml2 loader libxml2.so.2 NEEDED by <- /usr/lib/php/20220829/dom.so
 //! …
 //! dropped coreutils unused nothing asked for it
@@ -10,7 +11,8 @@
 //! ```
 //!
 //! What is documentation or the package system's own is named by its topmost directory, with a
-//! slash at the end, for all below it. First the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
+//! slash at the end, for all below it. First the kept files that have not their package's contents any more, and what is left
+//! of them; then the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
 //! kept path that the reason ends with. Then the dropped ones, by package, rule and reason, one
 //! line a directory. Words are escaped as in the text form of trees, so no name holds a space.
 
@@ -57,6 +59,8 @@ impl Listed {
 pub struct PruneList {
     /// What it says, by path.
     pub paths: BTreeMap<TreePath, Listed>,
+    /// Files that were reduced, and what is left of each.
+    pub reduced: BTreeMap<TreePath, String>,
 }
 
 impl PruneList {
@@ -81,9 +85,12 @@ impl PruneList {
     }
 }
 
-/// Returns the text form of a plan.
-pub fn write_list(plan: &Plan) -> String {
+/// Returns the text form of a plan; `reduced` are files with what is left of each.
+pub fn write_list<'a>(plan: &Plan, reduced: impl Iterator<Item = (&'a TreePath, &'a str)>) -> String {
     let mut out = format!("{HEAD}\n");
+    for (path, text) in reduced {
+        writeln!(out, "reduced /{path} {text}").expect("writing to a string");
+    }
     type Directories<'a> = BTreeMap<&'a [u8], Vec<String>>;
     let mut dropped: BTreeMap<(&str, &str, &str), Directories<'_>> = BTreeMap::new();
     let broken = broken_directories(plan);
@@ -162,7 +169,10 @@ pub fn parse_list(text: &str) -> Option<PruneList> {
     let mut out = PruneList::default();
     let mut group: Option<Listed> = None;
     for line in lines {
-        if let Some(head) = line.strip_prefix("dropped ") {
+        if let Some(reduced) = line.strip_prefix("reduced ") {
+            let (path, text) = reduced.split_once(' ')?;
+            out.reduced.insert(parse_path(path)?, text.to_owned());
+        } else if let Some(head) = line.strip_prefix("dropped ") {
             group = Some(parse_words(head, false)?);
         } else if let Some(listed) = &group {
             let mut words = line.split(' ');

@@ -16,6 +16,14 @@ pub enum RecipeError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A file that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A recipe.toml that is not UTF-8.
     #[error("{} is not UTF-8 text", path.display())]
     NotText {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, Body, Budget, Debian, LaidContent, LaidFile, Prune, Ready, Recipe, RecipeError, Request,
-    SandboxKeys, Service, Setup, Step, Version, Web, error, parse_size,
+    App, Body, Budget, Debian, Icu, LaidContent, LaidFile, Prune, Ready, Recipe, RecipeError, Reduce,
+    Request, SandboxKeys, Service, Setup, Step, Version, Web, error, languages, parse_size,
 };
 use crate::tree::TreePath;
 
@@ -32,6 +32,8 @@ struct RecipeKeys {
     exercise: Vec<Spanned<StepKeys>>,
     #[serde(default)]
     prune: PruneKeys,
+    #[serde(default)]
+    reduce: ReduceKeys,
     #[serde(default)]
     sandbox: SandboxTable,
     #[serde(default)]
@@ -179,6 +181,21 @@ struct PruneKeys {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct ReduceKeys {
+    icu: Option<Spanned<IcuKeys>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IcuKeys {
+    languages: Option<Vec<Spanned<String>>>,
+    converters: Option<bool>,
+    #[serde(default)]
+    empty: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct SandboxTable {
     proc: bool,
     tmp: Option<Spanned<String>>,
@@ -315,6 +332,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             .collect::<Result<_, _>>()?,
         locales: keys.prune.locales,
     };
+    let reduce = Reduce { icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()? };
     let sandbox = SandboxKeys {
         proc: keys.sandbox.proc,
         tmp_bytes: check.size(keys.sandbox.tmp, "sandbox.tmp")?.unwrap_or(TMP_BYTES),
@@ -333,6 +351,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         web,
         exercise,
         prune,
+        reduce,
         sandbox,
         budget,
         text,
@@ -426,6 +445,24 @@ fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
         _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
     };
     Ok(LaidFile { path, content })
+}
+
+fn icu(check: &Checker, keys: Spanned<IcuKeys>) -> Result<Icu, RecipeError> {
+    let span = keys.span();
+    match keys.into_inner() {
+        IcuKeys { languages: None, converters: None, empty: true } => Ok(Icu::Empty),
+        IcuKeys { languages: Some(list), converters, empty: false } => {
+            let checked = list.into_iter().map(|name| match languages::fault_of(name.get_ref()) {
+                None => Ok(name.into_inner()),
+                Some(fault) => {
+                    Err(check.rule(name.span(), format!("reduce.icu.languages `{}` {fault}", name.get_ref())))
+                }
+            });
+            let languages = checked.collect::<Result<_, _>>()?;
+            Ok(Icu::Kept { languages, converters: converters.unwrap_or(true) })
+        }
+        _ => Err(check.rule(span, "reduce.icu has either languages or empty = true")),
+    }
 }
 
 fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Service>, RecipeError> {

@@ -38,6 +38,8 @@ header."X-A" = "b"
 restart = true
 [prune]
 keep = ["/usr/share/wiki/**"]
+[reduce]
+icu = {{ languages = ["en", "de"] }}
 [budget]
 artifact = "19 MB"
 "#
@@ -52,6 +54,8 @@ artifact = "19 MB"
     let Step::Request(post) = &recipe.exercise[1] else { panic!("a request") };
     let fields = [("u", "alice"), ("sectok", "{sectok}")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(post.body, Body::Form(fields.to_vec()));
+    let languages = ["en", "de"].map(str::to_owned).to_vec();
+    assert_eq!(recipe.reduce.icu, Some(Icu::Kept { languages, converters: true }));
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
 }
 
@@ -82,6 +86,16 @@ fn faults_name_line_column_and_rule() {
             "[budget]\nartifact = \"x\"\n",
             "7:12: budget.artifact: `x` is no size; write a number and B, kB, MB, GB, KiB, MiB or GiB",
         ),
+        (
+            "[reduce]\nicu = { languages = [\"en\", \"dd\"] }\n",
+            "7:28: reduce.icu.languages `dd` is no language of ICU; did you mean `da`?",
+        ),
+        (
+            "[reduce]\nicu = { languages = [\"pt_BR\"] }\n",
+            "7:22: reduce.icu.languages `pt_BR` names a region; a language brings all of its own: write `pt`",
+        ),
+        ("[reduce]\nicu = { converters = true }\n", "7:7: reduce.icu has either languages or empty = true"),
+        ("[reduce]\nicu = { language = [] }\n", "7:9: key `language` is unknown; did you mean `languages`?"),
         ("architecture = \"i386\"\n", "6:16: debian.architecture `i386` is not known (amd64 or arm64)"),
     ] {
         let fault = read_text(&format!("{HEAD}{tail}")).expect_err(tail).to_string();

@@ -1,0 +1,302 @@
+//! Past the exercise: pages that the app's own pages lead to, asked of the whole root and of the pruned one.
+//!
+//! The exercise is taken first, so that its session and data are there; then links and targets of forms in its HTML
+//! are asked for with GET, then those in their answers, and so on, as far as the bounds allow. What leads elsewhere
+//! or ends the session is passed over. The list is made on the whole root; both roots are then asked the same. Pages
+//! that the whole root itself answers now so, now so, count for nothing.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use regex::Regex;
+
+use super::{Inputs, Proof, ProveError, prove, whole};
+use crate::{
+    exercise::{Outcome, Transcript, html_unescape},
+    progress::Progress,
+    recipe::{Body, Recipe, Request, Step},
+    store::Store,
+    tree::Tree,
+    view::Pruned,
+};
+
+/// How far is looked.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Pages asked for at most, besides those of the exercise.
+    pub pages: usize,
+    /// How long pages are looked for; asking the pruned root for them takes about as long again.
+    pub time: Duration,
+}
+
+/// What was found out.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// The exercise and all pages after it: the proof's steps beyond the exercise are pages.
+    pub proof: Proof,
+    /// The pages, as they were asked for.
+    pub pages: Vec<String>,
+    /// Pages that were found and not asked for, as the bounds were reached.
+    pub left: usize,
+}
+
+/// How often answers are searched for more pages.
+const ROUNDS: usize = 4;
+
+/// What an app answers to a page that it does not like is compared too, so any status will do.
+const ANY_STATUS: std::ops::RangeInclusive<u16> = 100..=599;
+
+/// Asks a whole and a pruned root for the pages that the exercise leads to, after those that are named.
+///
+/// `trees` are furnished: the whole root's, then the artifact's; `pruned` is what the second lacks.
+///
+/// # Errors
+/// As [`prove`].
+pub fn explore(
+    recipe: &Recipe,
+    trees: [Arc<Tree>; 2],
+    pruned: Arc<Pruned>,
+    named: &[String],
+    bounds: Bounds,
+    store: &Arc<Store>,
+    progress: &Progress,
+) -> Result<Explored, ProveError> {
+    let [whole_tree, tree] = trees;
+    let began = Instant::now();
+    let mut longer = recipe.clone();
+    let mut links = Links::new(recipe, named);
+    let mut transcript = whole(whole_tree.clone(), &longer, store, progress)?;
+    for _ in 0..ROUNDS {
+        links.take_in(&transcript);
+        // A round takes all earlier steps again. What a step took so far tells how many more there is time for.
+        let steps = longer.exercise.len().max(1);
+        let took = began.elapsed().as_secs_f64() / steps as f64;
+        let left = bounds.time.saturating_sub(began.elapsed()).as_secs_f64();
+        let affordable = ((left / took.max(1e-3)) as usize).saturating_sub(steps);
+        let next = links.next(bounds.pages.saturating_sub(links.asked.len()).min(affordable));
+        if next.is_empty() {
+            break;
+        }
+        longer.exercise.extend(next.iter().map(|page| step(page)));
+        transcript = whole(whole_tree.clone(), &longer, store, progress)?;
+    }
+    let known = Cell::new(Some(transcript));
+    let again = || match known.take() {
+        Some(transcript) => Ok(transcript),
+        None => whole(whole_tree.clone(), &longer, store, progress),
+    };
+    let inputs = Inputs { tree, recipe: &longer, pruned, whole: Some(&again) };
+    let proof = prove(&inputs, store, progress)?;
+    Ok(Explored { proof, left: links.found.len(), pages: links.asked })
+}
+
+fn step(page: &str) -> Step {
+    Step::Request(Request {
+        method: "GET",
+        path: page.to_owned(),
+        status: ANY_STATUS.collect(),
+        contains: Vec::new(),
+        header: BTreeMap::new(),
+        body: Body::Empty,
+        capture: BTreeMap::new(),
+        fold: Vec::new(),
+    })
+}
+
+/// Pages found and asked for.
+struct Links {
+    origin: String,
+    known: BTreeSet<String>,
+    /// Not asked for yet, in the order in which they were found.
+    found: Vec<String>,
+    asked: Vec<String>,
+    /// How many of a shape were asked for.
+    shapes: BTreeMap<String, usize>,
+}
+
+/// Attributes that hold an address (HTML standard, "Attributes"), of links, what they embed, and forms.
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?i)\s(?:href|src|action)\s*=\s*(?:"([^"]*)"|'([^']*)')"#).expect("is a good pattern")
+});
+
+/// What ends a session, after which little is left to see.
+static ENDS_SESSION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)(log|sign)[-_]?(out|off)").expect("is a good pattern"));
+
+impl Links {
+    fn new(recipe: &Recipe, named: &[String]) -> Self {
+        let asked = recipe.exercise.iter().filter_map(|step| match step {
+            Step::Request(request) if request.method == "GET" => Some(request.path.clone()),
+            _ => None,
+        });
+        let port = recipe.web.map_or(0, |web| web.port);
+        let mut links = Links {
+            origin: format!("http://127.0.0.1:{port}"),
+            known: asked.collect(),
+            found: Vec::new(),
+            asked: Vec::new(),
+            shapes: BTreeMap::new(),
+        };
+        for page in named {
+            if links.known.insert(page.clone()) {
+                links.found.push(page.clone());
+            }
+        }
+        links
+    }
+
+    /// Finds pages in the HTML of all answers. Captured values are put back as the names that they have, because
+    /// another root will have other values.
+    fn take_in(&mut self, transcript: &Transcript) {
+        for record in &transcript.steps {
+            let Outcome::Answered(answer) = &record.outcome else { continue };
+            let is_html = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
+            let Some(base) = record.what.strip_prefix("GET ").filter(|_| is_html) else { continue };
+            let body = String::from_utf8_lossy(&answer.body);
+            for groups in ADDRESS.captures_iter(&body) {
+                let Some(address) = groups.get(1).or(groups.get(2)) else { continue };
+                let Some(mut page) = page_of(&html_unescape(address.as_str()), base, &self.origin) else {
+                    continue;
+                };
+                for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
+                    page = page.replace(value.as_str(), &format!("{{{name}}}"));
+                }
+                if !ENDS_SESSION.is_match(&page) && self.known.insert(page.clone()) {
+                    self.found.push(page);
+                }
+            }
+        }
+    }
+
+    /// Takes the next pages: of each shape one, then of each a second, so that a long list of like pages hides no
+    /// others.
+    fn next(&mut self, count: usize) -> Vec<String> {
+        let mut next = Vec::new();
+        while next.len() < count && !self.found.is_empty() {
+            let rarest = self.found.iter().enumerate().min_by_key(|(index, page)| {
+                (self.shapes.get(&shape_of(page)).copied().unwrap_or_default(), *index)
+            });
+            let Some((index, _)) = rarest else { break };
+            let page = self.found.remove(index);
+            *self.shapes.entry(shape_of(&page)).or_default() += 1;
+            next.push(page);
+        }
+        self.asked.extend(next.iter().cloned());
+        next
+    }
+}
+
+/// Returns what pages made by the same code have in common: directory and ending of a file, names of the query's
+/// parameters, and values that are plain words.
+fn shape_of(page: &str) -> String {
+    let (path, query) = page.split_once('?').unwrap_or((page, ""));
+    let (directory, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let ending = file.rsplit_once('.').map_or(file, |(_, ending)| ending);
+    let mut shape = format!("{directory}/{ending}");
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let is_word = value.len() <= 12 && value.bytes().all(|b| b.is_ascii_lowercase());
+        shape += &format!("&{name}={}", if is_word { value } else { "" });
+    }
+    shape
+}
+
+/// Returns the path and query that an address on a page leads to; `None` where it leaves the app (URL standard, 4.4,
+/// as far as links inside one site need it).
+fn page_of(address: &str, base: &str, origin: &str) -> Option<String> {
+    let address = address.trim().split('#').next()?;
+    let address = match address.strip_prefix(origin) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with(['/', '?']) => rest,
+        Some(_) => return None,
+        None => address,
+    };
+    let scheme = address.find(':').filter(|colon| !address[..*colon].contains(['/', '?']));
+    if address.is_empty() || address.starts_with("//") || scheme.is_some() {
+        return None;
+    }
+    let base = base.split('?').next()?;
+    let (path, query) = match address.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (address, None),
+    };
+    let joined = match path {
+        "" => base.to_owned(),
+        path if path.starts_with('/') => path.to_owned(),
+        path => format!("{}/{path}", base.rsplit_once('/')?.0),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/').skip(1) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut page = format!("/{}", parts.join("/"));
+    if let Some(query) = query {
+        page += &format!("?{query}");
+    }
+    let encode = |byte: u8| match byte {
+        b'!'..=b'~' if !b"\"<>\\^`".contains(&byte) => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    Some(page.bytes().map(encode).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exercise::{Answer, Record};
+
+    #[test]
+    fn addresses_lead_to_pages_of_the_app_alone() {
+        let page = |address| page_of(address, "/wiki/doku.php?id=start", "http://127.0.0.1:8000");
+        for (address, expected) in [
+            ("/a?b=c#d", Some("/a?b=c")),
+            ("?do=edit", Some("/wiki/doku.php?do=edit")),
+            ("lib/x.css", Some("/wiki/lib/x.css")),
+            ("../up/./x", Some("/up/x")),
+            ("../../../x", Some("/x")),
+            ("http://127.0.0.1:8000/y", Some("/y")),
+            ("http://127.0.0.1:8000", Some("/")),
+            ("http://127.0.0.1:80001/y", None),
+            ("https://example.org/", None),
+            ("//example.org/", None),
+            ("mailto:someone@example.org", None),
+            ("#top", None),
+            ("doku.php?id=a:b", Some("/wiki/doku.php?id=a:b")),
+            ("/ä b", Some("/%C3%A4%20b")),
+        ] {
+            assert_eq!(page(address).as_deref(), expected, "{address}");
+        }
+    }
+
+    fn answer(what: &str, body: &str) -> Record {
+        let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
+        let answer = Answer { status: 200, headers, body: body.as_bytes().to_vec() };
+        Record { step: 1, what: what.to_owned(), outcome: Outcome::Answered(answer) }
+    }
+
+    #[test]
+    fn each_kind_of_page_comes_before_a_second_of_a_kind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = "[app]\nname = \"wiki\"\npackages = [\"wiki\"]\n[debian]\nsuite = \"bookworm\"\n\
+                    [web]\nport = 8000\n[[exercise]]\nget = \"/\"\n";
+        std::fs::write(directory.path().join("recipe.toml"), text).expect("is written");
+        let recipe = crate::recipe::read(directory.path()).expect("is good");
+        let mut links = Links::new(&recipe, &["/named".to_owned()]);
+        let html = "<a href='/'>.</a> <a href=\"/p?rev=1&amp;tok=secret\">1</a> <a href='/p?rev=2&amp;tok=x9'>2</a>\
+                    <img src='/i/a.png'><img src='/i/b.png'><a href='/?do=logout'>out</a>\
+                    <form action='/save' method=post> data-href='/not'";
+        let captured = vec![("t".to_owned(), "secret".to_owned())];
+        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured });
+        assert_eq!(links.next(4), ["/named", "/p?rev=1&tok={t}", "/i/a.png", "/save"]);
+        assert_eq!(links.next(9), ["/p?rev=2&tok=x9", "/i/b.png"]);
+        assert_eq!(links.asked.len(), 6);
+    }
+}

@@ -1,0 +1,182 @@
+//! The report of misses that lies beside a grain: what its app asked for and does not have because it was pruned.
+//!
+//! ```text
+//! # comment
+//! PATH PACKAGE PROGRAM TIME
+//! /usr/share/php-geshi/geshi/java.php php-geshi /usr/sbin/php-fpm8.2 2026-11-26T12:14:04Z
+//! ```
+//!
+//! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the
+//! grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was
+//! missed.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::Miss;
+use crate::tree::{TreePath, escape, unescape};
+
+const HEADER: &str = "\
+# What the app asked for and does not have because it was pruned, by tinyroot run.
+# PATH PACKAGE PROGRAM TIME
+";
+
+/// A report that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A line that is none of a report.
+    #[error("{}:{line}: is no line of a report of misses", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+    },
+}
+
+/// A report that grows.
+#[derive(Debug)]
+pub struct MissReport {
+    path: PathBuf,
+    /// Opened at the first miss, with what earlier runs told.
+    open: Option<(File, BTreeSet<TreePath>)>,
+}
+
+impl MissReport {
+    /// Returns the report at a path. Nothing is opened before something is missed.
+    pub fn new(path: PathBuf) -> Self {
+        MissReport { path, open: None }
+    }
+
+    /// Adds a miss, unless its path is there already.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn add(&mut self, miss: &Miss, time: SystemTime) -> io::Result<()> {
+        let (file, told) = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(open(&self.path)?),
+        };
+        if !told.insert(miss.path.clone()) {
+            return Ok(());
+        }
+        file.write_all(line(miss, time).as_bytes())
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, BTreeSet<TreePath>)> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
+    let told = text.lines().filter_map(parse_line).map(|miss| miss.path).collect();
+    let mut file = File::options().create(true).append(true).open(path)?;
+    if text.is_empty() {
+        file.write_all(HEADER.as_bytes())?;
+    }
+    Ok((file, told))
+}
+
+fn line(miss: &Miss, time: SystemTime) -> String {
+    let time_s = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let time = jiff::Timestamp::from_second(i64::try_from(time_s).unwrap_or_default()).unwrap_or_default();
+    let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let package = escape(miss.package.as_deref().unwrap_or_default().as_bytes());
+    // A program's path is escaped already.
+    format!("/{} {} {} {time}\n", miss.path, word(&package), word(&miss.program))
+}
+
+fn parse_line(line: &str) -> Option<Miss> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [path, package, program, time] = words[..] else { return None };
+    time.parse::<jiff::Timestamp>().ok()?;
+    let path = TreePath::new(&unescape(path.strip_prefix('/')?)?).ok()?;
+    unescape(program)?;
+    let known = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
+    let package = String::from_utf8(unescape(package)?).ok().filter(|package| package != "-");
+    Some(Miss { path, package, program: known(program), step: String::new() })
+}
+
+/// Reads a report.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn read_report(path: &Path) -> Result<Vec<Miss>, ReportError> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|source| ReportError::Read { path: path.to_path_buf(), source })?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|(index, line)| {
+            let fault = || ReportError::Line { path: path.to_path_buf(), line: index + 1 };
+            parse_line(line).ok_or_else(fault)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn miss(path: &[u8], package: Option<&str>, program: &str) -> Miss {
+        let path = TreePath::new(path).expect("a good path");
+        let package = package.map(str::to_owned);
+        Miss { path, package, program: program.to_owned(), step: String::new() }
+    }
+
+    #[test]
+    fn each_path_is_told_once_over_all_runs() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("misses");
+        let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let (a, b) = (miss(b"usr/a b", Some("a"), "/usr/bin/x"), miss(b"etc/b", None, ""));
+        for misses in [[&a, &a], [&b, &a]] {
+            let mut report = MissReport::new(path.clone());
+            misses.iter().for_each(|miss| report.add(miss, time).expect("writes"));
+        }
+        let text = fs::read_to_string(&path).expect("reads");
+        assert_eq!(
+            text.strip_prefix(HEADER),
+            Some("/usr/a\\x20b a /usr/bin/x 2023-11-14T22:13:20Z\n/etc/b - - 2023-11-14T22:13:20Z\n")
+        );
+        assert_eq!(read_report(&path).expect("reads"), [a, b]);
+    }
+
+    #[test]
+    fn nothing_is_written_where_nothing_is_missed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("misses");
+        drop(MissReport::new(path.clone()));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_line_of_something_else_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("misses");
+        for bad in [
+            "/a b /c yesterday",
+            "a - - 2023-11-14T22:13:20Z",
+            "/a - 2023-11-14T22:13:20Z",
+            "/a/../b \\x - -",
+        ] {
+            fs::write(&path, format!("# head\n{bad}\n")).expect("writes");
+            let text = read_report(&path).expect_err("is refused").to_string();
+            assert!(text.ends_with("misses:2: is no line of a report of misses"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! libicudata: locale data of languages that the app does not speak, and more where nothing needs it.
+//!
+//! The library is an ELF file with one symbol, `icudtNN_dat`: a blob with a table of some 4 000 items
+//! ([`icu_data`]). Its table is shortened and the bytes of the other items are zeroed, in place: no
+//! linker is needed, addresses stay, pages without items are never loaded, and zeros pack to nothing.
+//!
+//! What is asked for and left out does not fail by itself: ICU falls back to the root locale, as it does for
+//! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
+//! is looked for in the table in vain is no access to a file, so no report of misses can name it: the proof has to
+//! show it.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};
+
+use crate::{
+    formats::icu_data::{self, CommonData},
+    recipe::Icu,
+};
+
+/// What is wrong with a library.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It is no ELF file with that symbol.
+    #[error("it has no data of ICU: {0}")]
+    NoData(String),
+    /// Data that cannot be read.
+    #[error("its data cannot be read")]
+    Data(#[from] icu_data::Fault),
+    /// The recipe asks for a language that these data do not have.
+    #[error("reduce.icu.languages: this version of ICU has nothing for `{0}`")]
+    Language(String),
+}
+
+/// Returns true for the name of the library that holds the data.
+pub(super) fn is_library(name: &[u8]) -> bool {
+    name.starts_with(b"libicudata.so.")
+}
+
+/// Reduces the library in place; returns what is left, as a clause.
+pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
+    let place = data_place(library)?;
+    let blob = &mut library[place];
+    let data = CommonData::read(blob)?;
+    let choice = Choice::of(keys, &data)?;
+    let kept = data.items.iter().filter(|item| choice.keeps(&item.name)).count();
+    let kept_bytes = data.shorten(blob, |item| choice.keeps(&item.name));
+    let (all, all_bytes) = (data.items.len(), blob.len());
+    Ok(format!("{kept} of {all} items of ICU's data, {kept_bytes} of {all_bytes} bytes: {}", choice.text))
+}
+
+/// Returns where the data lie in the file.
+fn data_place(library: &[u8]) -> Result<Range<usize>, Fault> {
+    let none = |what: &str| Fault::NoData(what.to_owned());
+    let file = object::File::parse(library).map_err(|error| Fault::NoData(error.to_string()))?;
+    let is_ours = |name: &str| {
+        let version = name.strip_prefix("icudt").and_then(|rest| rest.strip_suffix("_dat"));
+        version.is_some_and(|version| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let mut symbols = file.dynamic_symbols();
+    let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name().is_ok_and(is_ours));
+    let symbol = symbol.ok_or_else(|| none("it has no symbol icudtNN_dat"))?;
+    // A symbol says where it is in memory; the segment over it, where that is in the file.
+    let in_segments = file.segments().find_map(|segment| {
+        let offset = symbol.address().checked_sub(segment.address())?;
+        let (start, length) = segment.file_range();
+        let length = symbol.size().min(length.checked_sub(offset)?);
+        let start = start.checked_add(offset)?;
+        Some(usize::try_from(start).ok()?..usize::try_from(start.checked_add(length)?).ok()?)
+    });
+    let place = in_segments.filter(|place| place.end <= library.len());
+    place.ok_or_else(|| none("its symbol lies outside of the file"))
+}
+
+/// Which items stay.
+struct Choice {
+    /// The languages, with those that theirs refer to.
+    languages: BTreeSet<String>,
+    /// Data that any language needs.
+    shared: bool,
+    /// Properties of characters, normalisation, preparation of strings.
+    neutral: bool,
+    /// Tables of charsets.
+    converters: bool,
+    /// In words.
+    text: String,
+}
+
+impl Choice {
+    fn of(keys: &Icu, data: &CommonData) -> Result<Self, Fault> {
+        let Icu::Kept { languages: asked, converters } = keys else {
+            let text = "an empty table".to_owned();
+            let languages = BTreeSet::new();
+            return Ok(Choice { languages, shared: false, neutral: false, converters: false, text });
+        };
+        let there: BTreeSet<&str> = data.items.iter().filter_map(|item| language_of(&item.name)).collect();
+        if let Some(missing) = asked.iter().find(|asked| *asked != ROOT && !there.contains(&asked[..])) {
+            return Err(Fault::Language(missing.clone()));
+        }
+        let converters = *converters;
+        let mut parts = vec!["character data"];
+        if converters {
+            parts.push("converters");
+        }
+        if !asked.is_empty() {
+            parts.push("what all languages share");
+        }
+        parts.extend(asked.iter().map(|language| &language[..]).filter(|language| *language != ROOT));
+        let text = parts.join(", ");
+        let languages = with_needed(asked);
+        Ok(Choice { languages, shared: !asked.is_empty(), neutral: true, converters, text })
+    }
+
+    fn keeps(&self, name: &str) -> bool {
+        match part_of(name) {
+            Part::Converter => self.converters,
+            Part::Neutral => self.neutral,
+            Part::Shared => self.shared,
+            Part::Languages(any) => any.iter().any(|language| self.languages.contains(*language)),
+            Part::Language(language) => self.languages.contains(language),
+        }
+    }
+}
+
+/// The name that stands for the root locale alone.
+const ROOT: &str = "root";
+
+/// What an item belongs to.
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'a> {
+    /// The table of a charset.
+    Converter,
+    /// Data that know no language.
+    Neutral,
+    /// Data that each language builds upon: root locales, pools of strings, time zones, plural rules,
+    /// transliteration.
+    Shared,
+    /// A table that these languages use.
+    Languages(&'static [&'static str]),
+    /// A bundle of a locale of this language.
+    Language(&'a str),
+}
+
+/// Tables for breaking text whose names say no language, and the languages that use them.
+const TEXT_BREAKS: [(&str, &[&str]); 7] = [
+    ("burmesedict.", &["my"]),
+    ("cjdict.", CHINESE_SCRIPT),
+    ("khmerdict.", &["km"]),
+    ("laodict.", &["lo"]),
+    ("sent_el.", &["el"]),
+    ("thaidict.", &["th"]),
+    ("word_fi_sv.", &["fi", "sv"]),
+];
+
+const CHINESE_SCRIPT: &[&str] = &["ja", "ko", "yue", "zh"];
+
+fn part_of(name: &str) -> Part<'_> {
+    if let Some(language) = language_of(name) {
+        return Part::Language(language);
+    }
+    let (directory, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
+    match (directory, ending) {
+        ("", "cnv") => Part::Converter,
+        // The root of all collation, coll/ucadata.icu, is such a table too, but of use to locales only.
+        ("", "icu" | "nrm" | "spp" | "cfu") => Part::Neutral,
+        ("brkitr", _) if stem.ends_with("_cj") => Part::Languages(CHINESE_SCRIPT),
+        ("brkitr", _) => {
+            let table = TEXT_BREAKS.iter().find(|(start, _)| file.starts_with(start));
+            table.map_or(Part::Shared, |(_, languages)| Part::Languages(languages))
+        }
+        _ => Part::Shared,
+    }
+}
+
+/// Returns the language of a locale's bundle: `zh` of `coll/zh_Hant_HK.res`. Other bundles have longer names (`pool`,
+/// `zoneinfo64`) or go on with a small letter (`res_index`).
+fn language_of(name: &str) -> Option<&str> {
+    let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
+    let mut parts = file.strip_suffix(".res")?.split('_');
+    let language = parts.next()?;
+    let is_language = matches!(language.len(), 2 | 3) && language.bytes().all(|b| b.is_ascii_lowercase());
+    let is_locale = is_language && !parts.any(|part| part.starts_with(|c: char| c.is_ascii_lowercase()));
+    is_locale.then_some(language)
+}
+
+/// Languages whose bundles refer to those of another, by an alias or as their parent, in ICU 72 and 76 (what `icupkg`
+/// says is missing where one stands alone), and old names that come with the new one.
+const NEEDS: [(&str, &str); 18] = [
+    ("ars", "ar"),
+    ("fil", "tl"),
+    ("he", "iw"),
+    ("hi", "en"),
+    ("id", "in"),
+    ("in", "id"),
+    ("iw", "he"),
+    ("mo", "ro"),
+    ("nb", "no"),
+    ("nn", "no"),
+    ("no", "nb"),
+    ("no", "nn"),
+    ("ro", "mo"),
+    ("sh", "sr"),
+    ("sr", "sh"),
+    ("tl", "fil"),
+    ("yue", "zh"),
+    ("zh", "yue"),
+];
+
+fn with_needed(asked: &[String]) -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = asked.iter().cloned().collect();
+    loop {
+        let needed =
+            NEEDS.iter().filter(|(language, other)| all.contains(*language) && !all.contains(*other));
+        let new: Vec<String> = needed.map(|(_, other)| (*other).to_owned()).collect();
+        if new.is_empty() {
+            return all;
+        }
+        all.extend(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_belong_to_languages_or_to_all() {
+        for (name, part) in [
+            ("ibm-943_P15A-2003.cnv", Part::Converter),
+            ("cnvalias.icu", Part::Neutral),
+            ("uts46.nrm", Part::Neutral),
+            ("coll/ucadata.icu", Part::Shared),
+            ("res_index.res", Part::Shared),
+            ("root.res", Part::Shared),
+            ("zone/tzdbNames.res", Part::Shared),
+            ("curr/supplementalData.res", Part::Shared),
+            ("brkitr/line.brk", Part::Shared),
+            ("translit/root.res", Part::Shared),
+            ("brkitr/line_loose_phrase_cj.brk", Part::Languages(CHINESE_SCRIPT)),
+            ("brkitr/thaidict.dict", Part::Languages(&["th"])),
+            ("de.res", Part::Language("de")),
+            ("coll/de_.res", Part::Language("de")),
+            ("lang/ca_ES_VALENCIA.res", Part::Language("ca")),
+            ("unit/en_001.res", Part::Language("en")),
+            ("rbnf/yue_Hans.res", Part::Language("yue")),
+        ] {
+            assert_eq!(part_of(name), part, "{name}");
+        }
+    }
+
+    #[test]
+    fn languages_bring_those_they_refer_to() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (asked, all) in [("de fr", "de fr"), ("nb", "nb nn no"), ("sh", "sh sr"), ("zh", "yue zh")] {
+            assert_eq!(with_needed(&words(asked)).into_iter().collect::<Vec<_>>(), words(all));
+        }
+    }
+}
