@@ -76,9 +76,10 @@ fn quoted(path: &TreePath) -> String {
     format!("'/{}'", text.replace('\'', r"'\''"))
 }
 
-/// `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
+/// dpkg closes its status descriptor in scripts, so stdout is not it: a script's `echo` would fail, or write into whatever
+/// file the script opened next. `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
 const START: &str = "run() {
-    dpkg --status-fd 1 --force-unsafe-io --force-confdef --force-confold \"$@\"
+    dpkg --status-fd 3 --force-unsafe-io --force-confdef --force-confold \"$@\" 3>&1
 }
 ";
 
@@ -120,6 +121,7 @@ mod tests {
         assert!(text.starts_with(begin), "{text}");
         assert!(text.contains("run --force-depends --install /tmp/packs/a\n"), "{text}");
         assert!(!text.contains("--unpack"), "{text}");
+        assert!(text.contains("dpkg --status-fd 3 ") && text.contains(" 3>&1\n"), "{text}");
         assert!(text.ends_with("rm /usr/sbin/policy-rc.d\n"), "{text}");
     }
 }
