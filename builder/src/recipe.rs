@@ -4,10 +4,12 @@
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
+mod draft;
 mod error;
 mod keys;
 mod size;
 
+pub use draft::{Wanted, draft};
 pub use error::RecipeError;
 pub use size::{ParseSizeError, parse_size};
 
