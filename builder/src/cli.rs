@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod diff;
 mod failure;
+mod init;
 mod inspect;
 pub mod key;
 mod lock;
@@ -82,6 +83,7 @@ pub struct Global {
 /// The commands, in the order of the line.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Resolve(resolve::Args),
     Lock(lock::Args),
     Stage(stage::Args),
@@ -189,6 +191,7 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Init(args) => init::run(&args, context),
         Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Stage(args) => stage::run(&args, context),

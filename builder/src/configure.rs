@@ -15,7 +15,7 @@ mod script;
 use std::{io, path::Path};
 
 use crate::{
-    assemble::{self, AssembleError, Assembled, Owners},
+    assemble::{self, AssembleError, Assembled, Installing, Owners},
     formats::digest::Digest,
     layer::{self, Layer},
     lock::Lock,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 1";
+const FORMAT: &str = "configured layer 2";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -174,7 +174,6 @@ impl Run<'_> {
         bundle: &mut BundleWriter<'_>,
     ) -> Result<Tree, ConfigureError> {
         let failed = |operation| move |source| ConfigureError::Io { operation, source };
-        let order = assemble::order(&self.unpacked.packages);
         let essential = assemble::essential(&self.unpacked.packages);
         let base = self.base(&essential)?;
         render::render(&base, self.store, root, RenderOptions::default())?;
@@ -186,8 +185,14 @@ impl Run<'_> {
         let paths = |indexes: &[usize]| -> Vec<String> {
             indexes.iter().map(|index| self.inside(&self.unpacked.packages[*index])).collect()
         };
-        let rest: Vec<usize> = order.into_iter().filter(|index| !essential.contains(index)).collect();
-        let text = script::configure(&paths(&essential), &paths(&rest), &base);
+        let rest = assemble::installing(&self.unpacked.packages).into_iter().map(|step| match step {
+            Installing::Unpack(indexes) => ("--unpack", paths(&indexes)),
+            Installing::Configure(indexes) => {
+                let name = |index: usize| self.unpacked.packages[index].locked.name.clone();
+                ("--configure", indexes.into_iter().map(name).collect())
+            }
+        });
+        let text = script::configure(&paths(&essential), rest, &base);
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 

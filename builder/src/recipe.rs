@@ -4,12 +4,14 @@
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
+mod draft;
 mod edit;
 mod error;
 mod keys;
 mod languages;
 mod size;
 
+pub use draft::{Wanted, draft};
 pub use edit::add_keep;
 pub use error::RecipeError;
 pub use size::{ParseSizeError, parse_size};

@@ -25,6 +25,51 @@ pub fn essential(packages: &[UnpackedPackage]) -> Vec<usize> {
     walk.done
 }
 
+/// One call of dpkg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Installing {
+    /// These are unpacked, in this order.
+    Unpack(Vec<usize>),
+    /// These, unpacked before, are configured.
+    Configure(Vec<usize>),
+}
+
+/// Returns how all but the Essential packages are unpacked, in the order of [`order`]: what a package pre-depends on is
+/// configured first (Policy 7.2), since its preinst may run it. MariaDB's adds a user, and there
+/// `chfn` waits for a password for good where PAM's own configuration is not in place yet.
+///
+/// What is not needed so early stays unconfigured.
+pub fn installing(packages: &[UnpackedPackage]) -> Vec<Installing> {
+    let mut ready = vec![false; packages.len()];
+    for index in essential(packages) {
+        ready[index] = true;
+    }
+    let mut steps = Vec::new();
+    let mut batch = Vec::new();
+    let rest: Vec<usize> = order(packages).into_iter().filter(|index| !ready[*index]).collect();
+    let mut unpacked = vec![false; packages.len()];
+    for index in rest {
+        let mut walk = Walk::new(packages);
+        walk.seen.clone_from(&ready);
+        walk.visit_needed(index, &["Pre-Depends"]);
+        // A cycle may name what is not unpacked yet, this package itself among it.
+        let first: Vec<usize> = walk.done.into_iter().filter(|needed| unpacked[*needed]).collect();
+        if !first.is_empty() {
+            first.iter().for_each(|needed| ready[*needed] = true);
+            if !batch.is_empty() {
+                steps.push(Installing::Unpack(std::mem::take(&mut batch)));
+            }
+            steps.push(Installing::Configure(first));
+        }
+        unpacked[index] = true;
+        batch.push(index);
+    }
+    if !batch.is_empty() {
+        steps.push(Installing::Unpack(batch));
+    }
+    steps
+}
+
 struct Walk<'a> {
     packages: &'a [UnpackedPackage],
     by_name: Vec<usize>,
@@ -63,14 +108,18 @@ impl<'a> Walk<'a> {
         if std::mem::replace(&mut self.seen[index], true) {
             return;
         }
-        for field in ["Pre-Depends", "Depends"] {
+        self.visit_needed(index, &["Pre-Depends", "Depends"]);
+        self.done.push(index);
+    }
+
+    fn visit_needed(&mut self, index: usize, fields: &[&str]) {
+        for field in fields {
             for group in relations(&self.packages[index], field) {
                 if let Some(needed) = group.iter().find_map(|relation| self.provider(relation)) {
                     self.visit(needed);
                 }
             }
         }
-        self.done.push(index);
     }
 
     fn provider(&self, relation: &Relation<'_>) -> Option<usize> {

@@ -277,3 +277,42 @@ fn needs_come_first_and_essential_ones_before_all() {
         ["libgcc", "libc6", "bash", "zlib", "postfix", "app", "mta-old"]
     );
 }
+
+#[test]
+fn what_is_pre_depended_on_is_configured_first() {
+    let debs = [
+        deb("adduser").field("Depends", "passwd").field("Architecture", "all"),
+        deb("bash").field("Essential", "yes").field("Pre-Depends", "libc6"),
+        deb("database").field("Pre-Depends", "adduser, libc6").field("Depends", "zlib"),
+        deb("early").field("Pre-Depends", "libc6"),
+        deb("left").field("Pre-Depends", "right"),
+        deb("libc6"),
+        deb("passwd").field("Depends", "libc6"),
+        deb("right").field("Depends", "left"),
+        deb("web").field("Pre-Depends", "adduser"),
+        deb("zlib"),
+    ];
+    let unpacked = unpacked(&debs);
+    let shown: Vec<String> = installing(&unpacked.packages)
+        .into_iter()
+        .map(|step| {
+            let (action, indexes) = match step {
+                Installing::Unpack(indexes) => ("unpack", indexes),
+                Installing::Configure(indexes) => ("configure", indexes),
+            };
+            let names = indexes.iter().map(|index| &*unpacked.packages[*index].locked.name);
+            format!("{action} {}", names.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "unpack passwd adduser zlib",
+            "configure passwd adduser",
+            // No order helps where two need each other.
+            "unpack database early right",
+            "configure right",
+            "unpack left web",
+        ]
+    );
+}
