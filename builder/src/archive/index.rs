@@ -20,6 +20,9 @@ use crate::{
 /// What decompressing may use; Debian's indexes are packed with a dictionary of 8 MiB.
 const XZ_MEMORY_BYTES: u64 = 128 << 20;
 
+/// The largest window of zstd that is taken, as a power of two: the same 128 MiB.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
 impl Opening<'_> {
     /// Returns the texts of indexes, in their order, fetching side by side what is not in the store.
     pub(super) fn texts(&self, listed: &[(&Dated, &ListedIndex)]) -> Result<Vec<Vec<u8>>, ArchiveError> {
@@ -97,6 +100,11 @@ impl Opening<'_> {
 fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read>> {
     Ok(match form {
         Form::Plain => Box::new(file),
+        Form::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::new(file)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
         Form::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
         Form::Xz => {
             let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, xz2::stream::CONCATENATED)?;

@@ -44,6 +44,7 @@ fn fixture(archives: &[MadeArchive]) -> Fixture {
         keyring: Some(served.path().join("keyring.asc")),
         now_s: ARCHIVE_TIME_S + 10 * DAY_S,
         sources: "/nonexistent".into(),
+        ..Options::default()
     };
     let fixture = Fixture { served, cache, server, options, warnings: Arc::default() };
     fixture.write(archives);
@@ -326,6 +327,7 @@ fn an_archive_may_have_other_forms_of_its_indexes() {
         (made().without_by_hash(), format!("{whole}/Packages.xz")),
         (made().without_by_hash().compressions(&[Compression::Gzip]), format!("{whole}/Packages.gz")),
         (made().without_by_hash().compressions(&[Compression::None]), format!("{whole}/Packages")),
+        (made().without_by_hash().compressions(&[Compression::Zstd]), format!("{whole}/Packages.zst")),
         (
             made().without_by_hash().compressions(&[Compression::None, Compression::Gzip, Compression::Xz]),
             format!("{whole}/Packages.xz"),
@@ -449,4 +451,80 @@ fn a_kept_release_file_that_was_damaged_is_fetched_anew() {
         assert!(fs::metadata(&kept).expect("is there").len() > 100);
     }
     assert!(Path::new(&kept).exists());
+}
+
+#[test]
+fn a_signature_may_stand_apart() {
+    let fixture = fixture(&[made().signed_apart()]);
+    let opened = fixture.open().expect("opens");
+    assert_eq!(opened.indexes[0].signed_by, [Key::new(1).fingerprint()]);
+    fixture.requested();
+    assert_eq!(fixture.open().expect("opens").indexes[0].text, opened.indexes[0].text);
+    let release = fixture.served.path().join("dists/bookworm/Release");
+    let text = fs::read_to_string(&release).expect("reads");
+    fs::write(&release, text.replace("Origin: Made", "Origin: Fake")).expect("writes");
+    fs::remove_dir_all(fixture.cache.path().join("indexes")).expect("removes");
+    assert!(fixture.error().contains("the signature is wrong"), "{}", fixture.error());
+    fs::write(&release, &text).expect("writes");
+    fs::write(release.with_extension("gpg"), "nothing").expect("writes");
+    assert!(fixture.error().contains("the signature beside it cannot be read"), "{}", fixture.error());
+    fs::remove_file(release.with_extension("gpg")).expect("removes");
+    assert!(fixture.error().contains("Release.gpg: it is not there"), "{}", fixture.error());
+    fixture.write(&[made().signed_apart().key(Key::new(2))]);
+    fs::write(fixture.served.path().join("keyring.asc"), Key::new(1).armored()).expect("writes");
+    assert!(fixture.error().contains("the key is not in the keyring"), "{}", fixture.error());
+}
+
+#[test]
+fn an_archive_beside_debians_has_keys_of_its_own() {
+    let debian = fixture(&[made()]);
+    let mut other = fixture(&[MadeArchive::new("bookworm").key(Key::new(2)).add(deb("theirs"))]);
+    other.options.name = Some("other".into());
+    let mut joined = debian.open().expect("opens");
+    joined.join(other.open().expect("opens"));
+    let suites: Vec<&str> = joined.indexes.iter().map(|index| index.suite.as_str()).collect();
+    assert_eq!(suites, ["bookworm", "other/bookworm"]);
+
+    // Neither's keys vouch for the other.
+    for (one, another) in [(&debian, &other), (&other, &debian)] {
+        let keyring = another.served.path().join("keyring.asc");
+        let options = Options { keyring: Some(keyring), ..one.options.clone() };
+        let store = Store::open(one.cache.path()).expect("opens");
+        let downloader =
+            Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+        let error = open(&only("bookworm"), &options, &store, &downloader, &Progress::silent());
+        let error = error.expect_err("a refusal").to_string();
+        assert!(error.contains("the key is not in the keyring"), "{error}");
+    }
+    // The host's own sources are Debian's; an archive without a mirror has none.
+    other.options.mirrors.clear();
+    assert!(matches!(other.open(), Err(ArchiveError::NoMirror { .. })));
+}
+
+#[test]
+fn a_past_state_is_read_as_of_its_own_time() {
+    let fixture = fixture(&[]);
+    let time = "20240102T000000Z";
+    let past = fixture.served.path().join("debian").join(time);
+    made().valid_until_s(ARCHIVE_TIME_S + 7 * DAY_S).write(&past);
+    let keyring = Some(past.join("keyring.asc"));
+    let at = |wanted_s| Options {
+        keyring: keyring.clone(),
+        now_s: ARCHIVE_TIME_S + 900 * DAY_S,
+        snapshots: Some(Snapshots {
+            template: format!("{}/{{archive}}/{{time}}", fixture.server.url()),
+            wanted_s: Some(wanted_s),
+        }),
+        ..fixture.options.clone()
+    };
+    let open = |options: &Options| {
+        let store = Store::open(fixture.cache.path()).expect("opens");
+        let downloader =
+            Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+        open(&only("bookworm"), options, &store, &downloader, &Progress::silent())
+    };
+    let opened = open(&at(ARCHIVE_TIME_S + DAY_S)).expect("was valid then");
+    assert_eq!((opened.time_s, opened.indexes[0].suite.as_str()), (ARCHIVE_TIME_S, "bookworm"));
+    let error = open(&at(ARCHIVE_TIME_S + 2 * DAY_S)).expect_err("there is none").to_string();
+    assert!(error.contains("/debian/20240103T000000Z/dists/bookworm/InRelease"), "{error}");
 }

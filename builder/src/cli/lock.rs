@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    archive::{Archive, Selection},
+    archive::Archive,
     cli::{Context, Failure, archives, print, size_text},
     lock::{Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
@@ -39,8 +39,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let archive = archives::open(context, &selection(&recipe), recipe.debian.mirror.as_deref())?;
-    let universe = archives::universe(&archive)?;
+    let archive = archives::open_of(context, &recipe.debian)?;
+    let universe = archives::universe(&archive, &recipe.debian.pins)?;
     let request = request(&recipe);
     let resolution = resolve(&universe, &request)?;
     if resolution.beyond_apt {
@@ -89,25 +89,16 @@ fn totals(resolution: &Resolution) -> String {
     format!("{} packages, {}", resolution.packages.len(), size_text(bytes))
 }
 
-/// Returns the indexes that a recipe chooses from.
-pub(super) fn selection(recipe: &Recipe) -> Selection {
-    let debian = &recipe.debian;
-    Selection {
-        suite: debian.suite.clone(),
-        pockets: debian.pockets.clone(),
-        components: debian.components.clone(),
-        architecture: debian.architecture.clone(),
-    }
-}
-
 /// Returns what a recipe asks for. Roots are made with merged `/usr`, hence the preference.
 pub(super) fn request(recipe: &Recipe) -> Request {
     Request {
         packages: recipe.requested(),
         essential: true,
         recommends: recipe.debian.recommends,
+        recommends_of: recipe.debian.recommends_of.clone(),
         exclude: recipe.debian.exclude.clone(),
         prefer: vec![Request::MERGED_USR.into()],
+        pins: recipe.debian.pins.clone(),
     }
 }
 

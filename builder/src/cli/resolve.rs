@@ -52,9 +52,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         recommends: args.recommends,
         exclude: args.exclude.clone(),
         prefer: args.prefer.clone(),
+        ..Request::default()
     };
-    let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture), None)?;
-    let universe = archives::universe(&archive)?;
+    let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture))?;
+    let universe = archives::universe(&archive, &[])?;
     let resolution = resolve(&universe, &request)?;
     if resolution.beyond_apt {
         context

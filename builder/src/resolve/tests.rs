@@ -271,6 +271,45 @@ fn the_candidate_is_the_highest_version_of_the_highest_priority() {
 }
 
 #[test]
+fn pins_rank_suites_versions_and_packages() {
+    let (main, backports) = (index("a 1\nb 1\nc 1\nd 1"), index("a 2\nb 2\nc 2\nd 2\ne 1"));
+    let sources = [
+        Source::new("bookworm", main.as_bytes()),
+        Source {
+            suite: "bookworm-backports",
+            priority: Source::BUT_AUTOMATIC_UPGRADES,
+            text: backports.as_bytes(),
+        },
+    ];
+    let pin = |package: &str, suite: Option<&str>, version: Option<&str>, priority| Pin {
+        package: package.into(),
+        suite: suite.map(String::from),
+        version: version.map(String::from),
+        priority,
+    };
+    let pins = [
+        pin("a", Some("bookworm-backports"), None, 500),
+        pin("b", None, Some("1*"), -1),
+        pin("d", Some("bookworm"), None, 50),
+        pin("*", Some("bookworm-backports"), None, 60),
+    ];
+    let universe = Universe::pinned("amd64", &sources, &pins).expect("sound");
+    let found = resolve(&universe, &asked_for("a b c d e")).expect("there is one");
+    let shown: Vec<String> = found.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    assert_eq!(shown, ["a 2", "b 2", "c 1", "d 2", "e 1"]);
+    let never = [pin("e", None, None, -1)];
+    let universe = Universe::pinned("amd64", &sources, &never).expect("sound");
+    assert!(matches!(resolve(&universe, &asked_for("e")), Err(ResolveError::Unknown { .. })));
+}
+
+#[test]
+fn recommends_may_be_those_of_some_packages() {
+    let lines = "a 1 ; Recommends: x\nb 1 ; Recommends: y\nx 1\ny 1";
+    let request = Request { recommends_of: vec!["b".into()], ..asked_for("a b") };
+    assert_eq!(names(&answer(lines, &request).expect("there is one")), "a b y");
+}
+
+#[test]
 fn faults_of_an_index_have_index_and_line() {
     let error = |text: &str| {
         let universe = Universe::new("amd64", &[Source::new("bookworm", text.as_bytes())]);
