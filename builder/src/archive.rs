@@ -150,7 +150,7 @@ pub struct Index {
     pub but_automatic_upgrades: bool,
     /// Fingerprints of the keys whose signatures on that file are good, in upper-case hex.
     pub signed_by: Vec<String>,
-    /// The stanzas, as the archive has them; may be empty.
+    /// The stanzas, as the archive has them but for the fields that nothing here reads; may be empty.
     pub text: Vec<u8>,
 }
 

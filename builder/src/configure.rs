@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 1";
+const FORMAT: &str = "configured layer 2";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -174,7 +174,6 @@ impl Run<'_> {
         bundle: &mut BundleWriter<'_>,
     ) -> Result<Tree, ConfigureError> {
         let failed = |operation| move |source| ConfigureError::Io { operation, source };
-        let order = assemble::order(&self.unpacked.packages);
         let essential = assemble::essential(&self.unpacked.packages);
         let base = self.base(&essential)?;
         render::render(&base, self.store, root, RenderOptions::default())?;
@@ -186,8 +185,14 @@ impl Run<'_> {
         let paths = |indexes: &[usize]| -> Vec<String> {
             indexes.iter().map(|index| self.inside(&self.unpacked.packages[*index])).collect()
         };
-        let rest: Vec<usize> = order.into_iter().filter(|index| !essential.contains(index)).collect();
-        let text = script::configure(&paths(&essential), &paths(&rest), &base);
+        let steps: Vec<script::Step> = assemble::steps(&self.unpacked.packages)
+            .iter()
+            .map(|step| script::Step {
+                unpack: paths(&step.unpack),
+                configure: step.configure.iter().map(|index| self.name(*index)).collect(),
+            })
+            .collect();
+        let text = script::configure(&paths(&essential), &steps, &base);
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 
@@ -241,6 +246,11 @@ impl Run<'_> {
     /// The path of a .deb inside the sandbox.
     fn inside(&self, package: &UnpackedPackage) -> String {
         format!("/tmp/packs/{}", package.path.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// What dpkg calls a package.
+    fn name(&self, index: usize) -> String {
+        self.unpacked.packages[index].locked.name.clone()
     }
 
     /// A sandbox in which a script of the root's own shell runs as root.

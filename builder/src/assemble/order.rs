@@ -25,6 +25,53 @@ pub fn essential(packages: &[UnpackedPackage]) -> Vec<usize> {
     walk.done
 }
 
+/// What dpkg is told in one go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The packages that it unpacks, in order.
+    pub unpack: Vec<usize>,
+    /// Those that it configures then.
+    pub configure: Vec<usize>,
+}
+
+/// Returns the steps in which dpkg is given all packages but the Essential ones, which are
+/// configured before. A `preinst` may count on what its package names in `Pre-Depends` being
+/// configured, with all that those need (Policy 7.2): mariadb-server's makes a user, for which
+/// `passwd` must have its settings for PAM. The last step leaves configuring to whoever ends the work.
+pub fn steps(packages: &[UnpackedPackage]) -> Vec<Step> {
+    let mut walk = Walk::new(packages);
+    walk.visit_all(|package| package.control.essential());
+    let mut configured = walk.seen.clone();
+    let mut unpacked = walk.seen.clone();
+    let mut steps = Vec::new();
+    let mut step = Step::default();
+    for index in order(packages).into_iter().filter(|index| !configured[*index]).collect::<Vec<_>>() {
+        let mut first = Walk::new(packages);
+        first.seen.clone_from(&configured);
+        // In a cycle it would be asked to come before itself.
+        first.seen[index] = true;
+        if packages[index].control_files.contains_key("preinst") {
+            for group in relations(&packages[index], "Pre-Depends") {
+                if let Some(needed) = group.iter().find_map(|relation| first.provider(relation)) {
+                    first.visit(needed);
+                }
+            }
+        }
+        for needed in first.done.iter().chain([&index]) {
+            if *needed == index && !first.done.is_empty() {
+                step.configure.clone_from(&first.done);
+                first.done.iter().for_each(|done| configured[*done] = true);
+                steps.push(std::mem::take(&mut step));
+            }
+            if !std::mem::replace(&mut unpacked[*needed], true) {
+                step.unpack.push(*needed);
+            }
+        }
+    }
+    steps.push(step);
+    steps
+}
+
 struct Walk<'a> {
     packages: &'a [UnpackedPackage],
     by_name: Vec<usize>,

@@ -277,3 +277,30 @@ fn needs_come_first_and_essential_ones_before_all() {
         ["libgcc", "libc6", "bash", "zlib", "postfix", "app", "mta-old"]
     );
 }
+
+#[test]
+fn what_a_preinst_counts_on_is_configured_before_it_runs() {
+    let debs = [
+        deb("adduser").field("Depends", "passwd"),
+        deb("app").field("Depends", "database"),
+        deb("base").field("Essential", "yes"),
+        deb("database").field("Pre-Depends", "adduser, base").script("preinst", "#!/bin/sh\n"),
+        deb("passwd").field("Depends", "zlib"),
+        deb("plain").field("Pre-Depends", "adduser"),
+        deb("tools"),
+        deb("zlib"),
+    ];
+    let unpacked = unpacked(&debs);
+    let names = |indexes: &[usize]| -> Vec<String> {
+        indexes.iter().map(|index| unpacked.packages[*index].locked.name.clone()).collect()
+    };
+    let shown: Vec<_> = steps(&unpacked.packages)
+        .iter()
+        .map(|step| (names(&step.unpack).join(" "), names(&step.configure).join(" ")))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(
+        shown,
+        [pair("zlib passwd adduser", "zlib passwd adduser"), pair("database app plain tools", ""),]
+    );
+}

@@ -53,6 +53,11 @@ pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {
         retain_below(tree, path, |_| false);
     }
     retain_below(tree, "run", |path| path == b"run/lock");
+    // dpkg had an empty one to begin with; where nothing is overridden, a fresh system has none.
+    let overrides = tree.get(b"var/lib/dpkg/statoverride").and_then(|entry| entry.kind.content());
+    if overrides == Some(empty) {
+        tree.remove(b"var/lib/dpkg/statoverride");
+    }
     let machine = tree.get_mut(b"etc/machine-id").map(|entry| &mut entry.kind);
     if let Some(Kind::File { digest, size_bytes, .. }) = machine {
         (*digest, *size_bytes) = empty;

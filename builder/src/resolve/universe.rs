@@ -101,14 +101,18 @@ impl<'a> Universe<'a> {
             provided: HashMap::new(),
         };
         for (origin, source) in (0..).zip(sources) {
-            let read = match std::str::from_utf8(source.text) {
-                Ok(text) => packages::read(text, |package| universe.add(package, origin, pins)),
-                Err(error) => {
-                    let lines = source.text[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
-                    Err(Fault::new(lines + 1, "is not UTF-8"))
+            let mut lines_before = 0;
+            for piece in read_pieces(source.text) {
+                for mut package in piece.packages {
+                    package.line += lines_before;
+                    universe.add(package, origin, pins);
                 }
-            };
-            read.map_err(|fault| universe.fault(origin, fault))?;
+                if let Some(fault) = piece.fault {
+                    let fault = Fault { line: fault.line + lines_before, ..fault };
+                    return Err(universe.fault(origin, fault));
+                }
+                lines_before += piece.lines;
+            }
         }
         universe.index_provides()?;
         Ok(universe)
@@ -217,4 +221,54 @@ impl<'a> Universe<'a> {
     pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
         (0..u32::try_from(self.packages.len()).expect("counted when added")).map(Id)
     }
+}
+
+/// In how many pieces a long text is read, side by side; it never shows in the result.
+const PIECES: usize = 4;
+/// Shorter ones are read by one thread.
+const WORTH_A_THREAD_BYTES: usize = 1 << 20;
+
+/// What a piece of a text holds.
+struct Piece<'a> {
+    packages: Vec<Package<'a>>,
+    /// What is wrong with the stanza that follows these.
+    fault: Option<Fault>,
+    /// How many lines the piece has.
+    lines: usize,
+}
+
+/// Reads a text in pieces that begin where stanzas do.
+fn read_pieces(text: &[u8]) -> Vec<Piece<'_>> {
+    let mut pieces: Vec<&[u8]> = Vec::new();
+    let mut rest = text;
+    for left in (2..=PIECES).rev().filter(|_| text.len() > WORTH_A_THREAD_BYTES) {
+        let from = rest.len() / left;
+        let Some(blank) = memchr::memmem::find(&rest[from..], b"\n\n") else { break };
+        let (piece, after) = rest.split_at(from + blank + 2);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    if let [only] = pieces[..] {
+        return vec![read_piece(only)];
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = pieces.iter().map(|piece| scope.spawn(|| read_piece(piece))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
+    })
+}
+
+fn read_piece(text: &[u8]) -> Piece<'_> {
+    let mut packages = Vec::with_capacity(text.len() / 600);
+    let (sound, not_text) = match std::str::from_utf8(text) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let (good, _) = text.split_at(error.valid_up_to());
+            let line = memchr::memchr_iter(b'\n', good).count() + 1;
+            ("", Some(Fault::new(line, "is not UTF-8")))
+        }
+    };
+    let read = packages::read(sound, |package| packages.push(package));
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    Piece { packages, fault: not_text.or(read.err()), lines }
 }
