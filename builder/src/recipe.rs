@@ -5,11 +5,13 @@
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
 mod archives;
+mod edit;
 mod error;
 mod keys;
 mod size;
 
 pub use archives::ExtraArchive;
+pub use edit::exclude;
 pub use error::RecipeError;
 pub use size::{ParseSizeError, parse_size};
 

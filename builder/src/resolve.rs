@@ -21,6 +21,7 @@ mod facts;
 mod mark;
 mod names;
 mod pins;
+mod smallest;
 mod solver;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use because::Bringer;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
 pub use pins::Pin;
+pub use smallest::{Smallest, smallest};
 pub use universe::{Id, Source, Universe};
 
 /// What is asked for.
@@ -132,6 +134,9 @@ pub enum ResolveError {
         /// Packages that provide it.
         providers: Vec<String>,
     },
+    /// The smallest set cannot be told, though there are sets.
+    #[error("cannot prove which set of packages is the smallest")]
+    NotProven,
     /// Requirements that cannot be met together.
     #[error("no set of packages meets the request\n{tree}")]
     Unsatisfiable {

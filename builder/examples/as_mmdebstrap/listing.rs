@@ -85,6 +85,14 @@ impl Listing {
         Ok(Listing { entries })
     }
 
+    /// Returns the newest time in a tar: no root of tinyroot's has a later one than its packages.
+    pub fn newest_s(path: &Path) -> io::Result<u64> {
+        let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, File::open(path)?));
+        let times = archive.entries()?.map(|entry| entry?.header().mtime());
+        let mut times = times;
+        times.try_fold(0, |newest, time| Ok(time?.max(newest)))
+    }
+
     /// Returns how many paths there are.
     pub fn len(&self) -> usize {
         self.entries.len()

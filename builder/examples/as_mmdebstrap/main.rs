@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A recipe of the packages is locked and staged; mmdebstrap gets the same archive, exactly the
-//! locked packages and the same `SOURCE_DATE_EPOCH`. The two tars are compared by path, kind, mode,
+//! locked packages and, as `SOURCE_DATE_EPOCH`, the newest time in tinyroot's root. The two tars are compared by path, kind, mode,
 //! owner, contents, link target, hard links and extended attributes. What may differ stands with its reason in
 //! `tests/as_mmdebstrap/differences.txt`; the program prints how many paths each of its lines
 //! accounts for, then every other difference. Exits 1 where there is any.
@@ -85,12 +85,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(u8::from(!open.is_empty())))
 }
 
-/// mmdebstrap's own way of making the links of a merged `/usr` before anything is unpacked.
-const MERGED: &str = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr";
-
-/// apt would take `usrmerge`, which converts a running system; tinyroot's roots are merged from the start.
-const NO_USRMERGE: &str = "--setup-hook=printf 'Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n' \
-                           > \"$1\"/etc/apt/preferences.d/usrmerge";
+/// What bookworm needs: mmdebstrap's own way of making the links of a merged `/usr` before anything is
+/// unpacked, and no `usrmerge`, which apt would take and which converts a running system.
+const MERGED: [&str; 3] = [
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--setup-hook=printf 'Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n' \
+     > \"$1\"/etc/apt/preferences.d/usrmerge",
+    "--customize-hook=rm \"$1\"/etc/apt/preferences.d/usrmerge",
+];
 
 /// Makes both tars.
 fn make(arguments: &Arguments, directory: &Path) -> Result<(PathBuf, PathBuf), Box<dyn Error>> {
@@ -108,15 +110,9 @@ fn make(arguments: &Arguments, directory: &Path) -> Result<(PathBuf, PathBuf), B
     fs::write(recipe.join("recipe.toml"), text)?;
     let (ours, theirs) = (directory.join("ours.tar"), directory.join("theirs.tar"));
     let began = Instant::now();
-    run(Command::new(&arguments.tinyroot).args(["-q", "lock"]).arg(&recipe).env_remove("SOURCE_DATE_EPOCH"))?;
+    run(Command::new(&arguments.tinyroot).args(["-q", "lock"]).arg(&recipe))?;
     let lock = Lock::read(&recipe.join("recipe.lock"))?;
-    let epoch = lock.time_s.to_string();
-    run(Command::new(&arguments.tinyroot)
-        .args(["-q", "stage"])
-        .arg(&recipe)
-        .arg("--output")
-        .arg(&ours)
-        .env("SOURCE_DATE_EPOCH", &epoch))?;
+    run(Command::new(&arguments.tinyroot).args(["-q", "stage"]).arg(&recipe).arg("--output").arg(&ours))?;
     println!("tinyroot   {:5.1} s, lock and downloads included", began.elapsed().as_secs_f64());
 
     let names: Vec<String> = lock.packages.iter().map(|p| format!("{}={}", p.name, p.version)).collect();
@@ -130,10 +126,10 @@ fn make(arguments: &Arguments, directory: &Path) -> Result<(PathBuf, PathBuf), B
     run(Command::new("mmdebstrap")
         .args(["--quiet", "--variant=essential", "--aptopt=Apt::Install-Recommends \"false\""])
         .arg(format!("--include={}", names.join(",")))
-        .args([MERGED, NO_USRMERGE, "--customize-hook=rm \"$1\"/etc/apt/preferences.d/usrmerge"])
+        .args(if arguments.suite == "bookworm" { &MERGED[..] } else { &[] })
         .args([&arguments.suite, &theirs.display().to_string()])
         .args(&sources)
-        .env("SOURCE_DATE_EPOCH", &epoch)
+        .env("SOURCE_DATE_EPOCH", Listing::newest_s(&ours)?.to_string())
         .env("LC_ALL", "C.UTF-8"))?;
     println!("mmdebstrap {:5.1} s, downloads included", began.elapsed().as_secs_f64());
     Ok((ours, theirs))

@@ -1,5 +1,7 @@
 //! `tinyroot lock`: resolve a recipe and pin every .deb.
 
+mod minimize;
+
 use std::path::PathBuf;
 
 use crate::{
@@ -23,11 +25,17 @@ pub struct Args {
     /// Move only this package and what must move with it; without a name, all
     #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
     update: Option<String>,
+    /// Find the set of packages that takes the least room, and exclude the others in recipe.toml
+    ///
+    /// Tells what it has and lacks against the set that apt would choose: another web server or mail agent may do the
+    /// work then. Nothing is written with --check.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    minimize: Option<minimize::Measure>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let recipe = recipe::read(&args.recipe)?;
+    let mut recipe = recipe::read(&args.recipe)?;
     let path = recipe.lock_path();
     let old = match Lock::read(&path) {
         Ok(lock) => Some(lock),
@@ -41,6 +49,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let archive = archives::open_of(context, &recipe.debian)?;
     let universe = archives::universe(&archive, &recipe.debian.pins)?;
+    if let Some(minimize::Measure::Size) = args.minimize {
+        let keep = args.check || context.global.locked;
+        recipe = minimize::minimize(recipe, &universe, keep, context)?;
+    }
     let request = request(&recipe);
     let resolution = resolve(&universe, &request)?;
     if resolution.beyond_apt {

@@ -342,3 +342,23 @@ fn a_chain_deeper_than_apt_follows_ends_well() {
     let found = answer(&lines, &asked_for("p0")).expect("there is one");
     assert_eq!((found.packages.len(), found.beyond_apt), (1_201, true));
 }
+
+#[test]
+fn the_smallest_set_is_found_and_excludes_lead_to_it() {
+    let lines = "
+        app 1 ; Depends: server | httpd, lib
+        server 1 ; Depends: modules ; Provides: httpd ; Installed-Size: 900
+        modules 1 ; Installed-Size: 500
+        tiny 1 ; Provides: httpd ; Depends: lib ; Installed-Size: 90
+        tinier 1 ; Provides: httpd ; Conflicts: lib ; Installed-Size: 9
+        lib 1 ; Installed-Size: 30
+    ";
+    let text = index(lines);
+    let universe = Universe::new("amd64", &[Source::new("s", text.as_bytes())]).expect("sound");
+    let found = smallest(&universe, &asked_for("app")).expect("there is one");
+    assert_eq!((names(&found.resolution), found.exclude.join(" ")), ("app lib tiny".into(), "server".into()));
+    let request = Request { exclude: found.exclude, ..asked_for("app") };
+    assert_eq!(resolve(&universe, &request).expect("there is one"), found.resolution);
+    let found = smallest(&universe, &asked_for("app server")).expect("there is one");
+    assert_eq!((names(&found.resolution), found.exclude.len()), ("app lib modules server".into(), 0));
+}
