@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 2";
+const FORMAT: &str = "configured layer 3";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]

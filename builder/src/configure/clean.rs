@@ -58,9 +58,12 @@ pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {
     if overrides == Some(empty) {
         tree.remove(b"var/lib/dpkg/statoverride");
     }
-    let machine = tree.get_mut(b"etc/machine-id").map(|entry| &mut entry.kind);
-    if let Some(Kind::File { digest, size_bytes, .. }) = machine {
+    if let Some(machine) = tree.get_mut(b"etc/machine-id")
+        && let Kind::File { digest, size_bytes, .. } = &mut machine.kind
+    {
         (*digest, *size_bytes) = empty;
+        // The first start of a machine writes to it.
+        machine.mode = 0o644;
     }
     for (_, entry) in tree.iter_mut() {
         if let Some(value) = entry.xattrs.get_mut(&b"security.capability"[..]) {

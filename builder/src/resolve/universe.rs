@@ -102,7 +102,12 @@ impl<'a> Universe<'a> {
         };
         for (origin, source) in (0..).zip(sources) {
             let mut lines_before = 0;
-            for piece in read_pieces(source.text) {
+            let pieces = read_pieces(source.text);
+            // Growing step by step would copy it all several times.
+            let count = pieces.iter().map(|piece| piece.packages.len()).sum();
+            universe.packages.reserve(count);
+            universe.names.reserve(count);
+            for piece in pieces {
                 for mut package in piece.packages {
                     package.line += lines_before;
                     universe.add(package, origin, pins);
@@ -259,7 +264,7 @@ fn read_pieces(text: &[u8]) -> Vec<Piece<'_>> {
 }
 
 fn read_piece(text: &[u8]) -> Piece<'_> {
-    let mut packages = Vec::with_capacity(text.len() / 600);
+    let mut packages = Vec::with_capacity(text.len() / 400);
     let (sound, not_text) = match std::str::from_utf8(text) {
         Ok(text) => (text, None),
         Err(error) => {
