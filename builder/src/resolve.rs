@@ -21,6 +21,7 @@ mod facts;
 mod mark;
 mod names;
 mod pins;
+mod remedy;
 mod smallest;
 mod solver;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use because::Bringer;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
 pub use pins::Pin;
+pub use remedy::remedies;
 pub use smallest::{Smallest, smallest};
 pub use universe::{Id, Source, Universe};
 

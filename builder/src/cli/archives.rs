@@ -6,7 +6,7 @@ use crate::{
     download::{self, Downloader},
     lock::Lock,
     recipe::Debian,
-    resolve::{Pin, ResolveError, Source, Universe},
+    resolve::{Pin, Request, Resolution, ResolveError, Source, Universe, remedies, resolve},
 };
 
 /// Returns the options for Debian's archive that hold without a recipe.
@@ -125,4 +125,19 @@ pub(super) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Univers
         })
         .collect();
     Universe::pinned(&archive.selection.architecture, &sources, pins)
+}
+
+/// Resolves a request; where that cannot be done, the hint names the single changes that would help.
+pub(super) fn choose(universe: &Universe<'_>, request: &Request) -> Result<Resolution, Failure> {
+    resolve(universe, request).map_err(|error| {
+        let changes = match &error {
+            ResolveError::Unsatisfiable { .. } => remedies(universe, request),
+            _ => Vec::new(),
+        };
+        let failure = Failure::from(error);
+        match changes.is_empty() {
+            true => failure,
+            false => failure.hint(format!("any one of these would help: {}", changes.join(", "))),
+        }
+    })
 }

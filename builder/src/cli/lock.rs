@@ -9,7 +9,7 @@ use crate::{
     cli::{Context, Failure, archives, print, size_text},
     lock::{Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
-    resolve::{Request, Resolution, resolve},
+    resolve::{Request, Resolution},
 };
 
 /// Resolve a recipe's packages and pin every .deb in recipe.lock
@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         recipe = minimize::minimize(recipe, &universe, keep, context)?;
     }
     let request = request(&recipe);
-    let resolution = resolve(&universe, &request)?;
+    let resolution = archives::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
     }

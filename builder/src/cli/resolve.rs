@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     archive::Selection,
     cli::{Context, Failure, archives, print, size_text},
-    resolve::{Explanation, Request, Resolution, explain, resolve},
+    resolve::{Explanation, Request, Resolution, explain},
 };
 
 /// Show what would be installed for Debian packages, and why
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture))?;
     let universe = archives::universe(&archive, &[])?;
-    let resolution = resolve(&universe, &request)?;
+    let resolution = archives::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context
             .progress
@@ -139,7 +139,7 @@ fn explanation_text(explanation: &Explanation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::{Source, Universe};
+    use crate::resolve::{Source, Universe, resolve};
 
     #[test]
     fn explains_in_words() {

@@ -362,3 +362,20 @@ fn the_smallest_set_is_found_and_excludes_lead_to_it() {
     let found = smallest(&universe, &asked_for("app server")).expect("there is one");
     assert_eq!((names(&found.resolution), found.exclude.len()), ("app lib modules server".into(), 0));
 }
+
+#[test]
+fn names_the_one_change_that_would_help() {
+    let lines = "
+        a 1 ; Conflicts: b
+        b 1
+        c 1 ; Depends: d
+        d 1
+    ";
+    let text = index(lines);
+    let universe = Universe::new("amd64", &[Source::new("s", text.as_bytes())]).expect("sound");
+    let request = Request { exclude: vec!["d".into()], ..asked_for("c") };
+    assert_eq!(remedies(&universe, &request), ["do not exclude d"]);
+    assert_eq!(remedies(&universe, &asked_for("a b d")), ["leave out a", "leave out b"]);
+    let request = Request { exclude: vec!["d".into()], ..asked_for("a b c") };
+    assert!(remedies(&universe, &request).is_empty());
+}
