@@ -123,7 +123,15 @@ fn make(arguments: &Arguments, directory: &Path) -> Result<(PathBuf, PathBuf), B
         .filter_map(|suite| Some(format!("deb {} {suite} main", mirrors.of(suite).first()?)))
         .collect();
     let began = Instant::now();
-    run(Command::new("mmdebstrap")
+    // Scripts write the host's name into what they configure; in tinyroot's sandbox that is localhost.
+    let mut mmdebstrap = match rustix::process::geteuid().is_root() {
+        true => Command::new("unshare"),
+        false => Command::new("mmdebstrap"),
+    };
+    if rustix::process::geteuid().is_root() {
+        mmdebstrap.args(["--uts", "sh", "-c", "hostname localhost && exec mmdebstrap \"$@\"", "mmdebstrap"]);
+    }
+    run(mmdebstrap
         .args(["--quiet", "--variant=essential", "--aptopt=Apt::Install-Recommends \"false\""])
         .arg(format!("--include={}", names.join(",")))
         .args(if arguments.suite == "bookworm" { &MERGED[..] } else { &[] })
