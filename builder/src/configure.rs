@@ -67,6 +67,14 @@ pub enum ConfigureError {
     /// The packages bring no dpkg.
     #[error("cannot configure a root without {0}: the set of packages lacks it")]
     Lacks(&'static str),
+    /// Programs of another architecture, which did not start.
+    #[error("cannot configure a root for {architecture} on this machine")]
+    Foreign {
+        /// The root's.
+        architecture: String,
+        /// How that showed.
+        source: SandboxError,
+    },
     /// The Essential packages do not fit together.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -94,6 +102,10 @@ impl ConfigureError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             ConfigureError::Sandbox(error) => error.hint(),
+            ConfigureError::Foreign { .. } => Some(
+                "do it on a machine of that architecture, or let this one run its programs with \
+                 qemu-user-static and binfmt-support; locking works here as it is",
+            ),
             ConfigureError::Lacks(_) => Some("let the recipe install the Essential packages as well"),
             _ => None,
         }
@@ -120,7 +132,7 @@ pub fn configure(
         None => {
             let mut bundle = store.begin_bundle("layer", &key)?;
             let run = Run { unpacked, assembled, store, progress, epoch_s, way };
-            let tree = run.tree(&mut bundle)?;
+            let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
             bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
             (tree, false)
         }
@@ -236,6 +248,21 @@ impl Run<'_> {
         }
         script::add_database(&mut tree, self.store, self.architecture(), self.epoch_s);
         Ok(tree)
+    }
+
+    /// Says of a shell that could not be started that it is of another architecture, where it is.
+    fn foreign(&self, error: ConfigureError) -> ConfigureError {
+        let own = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        match error {
+            ConfigureError::Sandbox(source) if self.architecture() != own => {
+                ConfigureError::Foreign { architecture: self.architecture().into(), source }
+            }
+            error => error,
+        }
     }
 
     /// The architecture that dpkg is of.
