@@ -15,7 +15,7 @@ mod sources;
 use std::{fs, path::PathBuf, thread};
 
 use crate::{
-    download::{Answer, Downloader, Validators, url_below},
+    download::{Answer, DownloadError, Downloader, Validators, url_below},
     formats::digest::Digest,
     progress::{Progress, Unit},
     store::Store,
@@ -27,7 +27,7 @@ use release::{ListedIndex, Release};
 pub use error::ArchiveError;
 pub use keyring::{Keyring, KeyringError};
 pub use release::ReleaseError;
-pub use sources::Mirrors;
+pub use sources::{Mirrors, Snapshots};
 
 /// More than any InRelease file has; Debian's largest have some 200 kB.
 const MAX_RELEASE_BYTES: u64 = 16 << 20;
@@ -92,6 +92,11 @@ pub struct Options {
     /// A file, or a directory of files, with the only keys to trust, armored or not; `None` for the
     /// keys of Debian's archive that come with tinyroot.
     pub keyring: Option<PathBuf>,
+    /// What to call an archive beside Debian's: `example` makes its suite `stable` known as
+    /// `example/stable`. Its mirrors are those given and no others.
+    pub name: Option<String>,
+    /// Where past states of Debian's archive can be had.
+    pub snapshots: Option<Snapshots>,
     /// The present, in seconds since 1970: what Date, Valid-Until and keys are measured by.
     pub now_s: i64,
 }
@@ -103,15 +108,33 @@ impl Default for Options {
             mirrors: Vec::new(),
             sources: "/etc/apt".into(),
             keyring: None,
+            name: None,
+            snapshots: None,
             now_s: now.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
         }
+    }
+}
+
+impl Options {
+    /// Returns what a suite of this archive is called beside those of others.
+    fn label(&self, suite: &str) -> String {
+        match &self.name {
+            Some(name) => format!("{name}/{suite}"),
+            None => suite.into(),
+        }
+    }
+
+    /// Returns the time that signatures and Release files are measured by: a past state need be valid
+    /// at its own time only.
+    fn moment_s(&self) -> i64 {
+        self.snapshots.as_ref().and_then(|service| service.wanted_s).unwrap_or(self.now_s)
     }
 }
 
 /// One Packages index, checked.
 #[derive(Clone, Debug)]
 pub struct Index {
-    /// Its suite, pocket included (`bookworm-security`).
+    /// Its suite, pocket included (`bookworm-security`), after the archive's name where that has one.
     pub suite: String,
     /// Its component.
     pub component: String,
@@ -127,7 +150,7 @@ pub struct Index {
     pub but_automatic_upgrades: bool,
     /// Fingerprints of the keys whose signatures on that file are good, in upper-case hex.
     pub signed_by: Vec<String>,
-    /// The stanzas, as the archive has them; may be empty.
+    /// The stanzas, as the archive has them but for the fields that nothing here reads; may be empty.
     pub text: Vec<u8>,
 }
 
@@ -185,7 +208,7 @@ pub fn open(
     }
     let texts = opening.texts(&listed)?;
     let index = |((release, listed), text): (&(&Dated, &ListedIndex), Vec<u8>)| Index {
-        suite: release.suite.clone(),
+        suite: options.label(&release.suite),
         component: listed.component.clone(),
         architecture: listed.architecture.clone(),
         digest: listed.plain.digest,
@@ -204,6 +227,14 @@ pub fn open(
     Ok(Archive { selection: selection.clone(), indexes, time_s })
 }
 
+impl Archive {
+    /// Adds the indexes of another archive behind its own.
+    pub fn join(&mut self, other: Archive) {
+        self.time_s = self.time_s.max(other.time_s);
+        self.indexes.extend(other.indexes);
+    }
+}
+
 /// What opening an archive needs throughout.
 struct Opening<'a> {
     options: &'a Options,
@@ -219,27 +250,41 @@ struct Dated {
     suite: String,
     release: Release,
     signers: Vec<String>,
-    bytes: Vec<u8>,
+    message: Message,
     validators: Validators,
     /// Not in the store yet.
     is_new: bool,
 }
 
 impl Dated {
-    /// Returns the form in which it is kept: where it came from, an empty line, the InRelease file.
+    /// Returns the form in which it is kept: where it came from, how long a signature apart from it is,
+    /// an empty line, that signature, the file.
     fn to_bytes(&self) -> Vec<u8> {
         let Validators { url, etag, modified } = &self.validators;
-        let mut out = format!("url {url}\netag {etag}\nmodified {modified}\n\n").into_bytes();
-        out.extend_from_slice(&self.bytes);
+        let Message { bytes, signature } = &self.message;
+        let mut out = format!("url {url}\netag {etag}\nmodified {modified}\n").into_bytes();
+        if let Some(signature) = signature {
+            out.extend_from_slice(format!("signature {}\n", signature.len()).as_bytes());
+        }
+        out.push(b'\n');
+        out.extend_from_slice(signature.as_deref().unwrap_or_default());
+        out.extend_from_slice(bytes);
         out
     }
 }
 
 impl Opening<'_> {
     /// Returns where the Release file of a suite is kept: apart for each set of keys, since an archive
-    /// that other keys vouch for is another archive.
+    /// that other keys vouch for is another archive; and for each past state that is wanted.
     fn kept_path(&self, suite: &str) -> PathBuf {
-        self.store.root().join("indexes").join(self.keyring.name()).join(suite)
+        let mut directory = self.keyring.name();
+        let past = self.options.snapshots.as_ref().and_then(|service| service.wanted_s);
+        for part in
+            [self.options.name.clone(), past.map(|time_s| format!("at-{time_s}"))].into_iter().flatten()
+        {
+            directory = format!("{directory}-{part}");
+        }
+        self.store.root().join("indexes").join(directory).join(suite)
     }
 
     /// Returns the Release file that is kept, if there is one and it is still to be trusted.
@@ -251,53 +296,113 @@ impl Opening<'_> {
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
         let validators =
             Validators { url: value("url")?, etag: value("etag")?, modified: value("modified")? };
-        let bytes = kept[end + 2..].to_vec();
-        let Signed { text, signers } = self.keyring.verify(&bytes, self.options.now_s).ok()?;
+        let apart: Option<usize> = value("signature").and_then(|length| length.parse().ok());
+        let rest = &kept[end + 2..];
+        let message = match apart {
+            Some(length) => {
+                let (signature, bytes) = rest.split_at_checked(length)?;
+                Message { bytes: bytes.to_vec(), signature: Some(signature.to_vec()) }
+            }
+            None => Message { bytes: rest.to_vec(), signature: None },
+        };
+        let Signed { text, signers } = message.verify(&self.keyring, self.options.moment_s()).ok()?;
         let release = Release::parse(&text).ok()?;
-        Some(Dated { suite: suite.into(), release, signers, bytes, validators, is_new: false })
+        Some(Dated { suite: suite.into(), release, signers, message, validators, is_new: false })
     }
 
     /// Returns the present Release file of a suite.
     fn release(&self, suite: &str) -> Result<Dated, ArchiveError> {
         let kept = self.kept(suite);
         let path = format!("dists/{suite}/InRelease");
-        let bases = self.mirrors.of(suite);
-        let urls: Vec<String> = bases.iter().filter_map(|base| url_below(base, &path)).collect();
-        let (now_s, offline) = (self.options.now_s, self.downloader.offline());
-        if offline && !urls.iter().any(|url| url.starts_with("file:")) {
+        let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
+        let urls = |name: &str| -> Vec<String> {
+            let path = format!("dists/{suite}/{name}");
+            self.mirrors.of(suite).iter().filter_map(|base| url_below(base, &path)).collect()
+        };
+        let signed_inside = urls("InRelease");
+        if offline && !signed_inside.iter().any(|url| url.starts_with("file:")) {
             let kept = kept.ok_or_else(|| ArchiveError::NotKept { suite: suite.into() })?;
             kept.release
                 .check(suite, now_s, true)
                 .map_err(|source| ArchiveError::Kept { suite: suite.into(), source })?;
             return Ok(kept);
         }
-        if urls.is_empty() {
+        if signed_inside.is_empty() {
             let directory = self.options.sources.clone();
             return Err(ArchiveError::NoMirror { suite: suite.into(), directory });
         }
-        let check = |answer: Answer| {
-            let Answer::Body { bytes, validators } = answer else {
-                let kept = kept.as_ref().ok_or("the server answers a question that was not asked")?;
-                kept.release.check(suite, now_s, offline)?;
-                return Ok(None);
-            };
-            let Signed { text, signers } = self.keyring.verify(&bytes, now_s)?;
-            let release = Release::parse(&text)?;
-            release.check(suite, now_s, offline)?;
-            if let Some(known) = kept.as_ref().filter(|kept| kept.release.date_s > release.date_s) {
-                let (found, known) = (moment(release.date_s), moment(known.release.date_s));
-                return Err(ReleaseError::Replayed { found, known }.into());
-            }
-            self.progress.detail(&format!(
-                "{suite} of {} is signed by {}",
-                moment(release.date_s),
-                signers.join(", ")
-            ));
-            Ok(Some(Dated { suite: suite.into(), release, signers, bytes, validators, is_new: true }))
-        };
         let known = kept.as_ref().map(|kept| &kept.validators);
-        let new = self.downloader.fetch_small(&path, &urls, MAX_RELEASE_BYTES, known, check)?;
+        let check = |answer| self.judge(suite, answer, None, kept.as_ref());
+        let new = self.downloader.fetch_small(&path, &signed_inside, MAX_RELEASE_BYTES, known, check);
+        let new = match new {
+            // Some archives have the older form only: Release, and its signature beside it.
+            Err(error) if error.is_gone() => self
+                .release_signed_apart(suite, &urls("Release"), kept.as_ref())
+                .map_err(|other| if other.is_gone() { error } else { other })?,
+            new => new?,
+        };
         Ok(new.or(kept).expect("an answer without a body is accepted only with one kept"))
+    }
+
+    /// Returns the Release file of a suite whose signature is a file of its own; `None`: the kept one.
+    fn release_signed_apart(
+        &self,
+        suite: &str,
+        urls: &[String],
+        kept: Option<&Dated>,
+    ) -> Result<Option<Dated>, DownloadError> {
+        let path = format!("dists/{suite}/Release");
+        let known = kept.map(|kept| &kept.validators);
+        self.downloader.fetch_small(&path, urls, MAX_RELEASE_BYTES, known, |answer| {
+            let signature = match &answer {
+                Answer::Body { validators, .. } => {
+                    let beside = [format!("{}.gpg", validators.url)];
+                    let name = format!("{path}.gpg");
+                    Some(self.downloader.fetch_small(
+                        &name,
+                        &beside,
+                        MAX_RELEASE_BYTES,
+                        None,
+                        |signature| match signature {
+                            Answer::Body { bytes, .. } => Ok(bytes),
+                            Answer::Unchanged => Err(UNASKED.into()),
+                        },
+                    )?)
+                }
+                Answer::Unchanged => None,
+            };
+            self.judge(suite, answer, signature, kept)
+        })
+    }
+
+    /// Decides whether an answer is a Release file to go by; `None`: the kept one still is.
+    fn judge(
+        &self,
+        suite: &str,
+        answer: Answer,
+        signature: Option<Vec<u8>>,
+        kept: Option<&Dated>,
+    ) -> Result<Option<Dated>, Box<dyn std::error::Error + Send + Sync>> {
+        let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
+        let Answer::Body { bytes, validators } = answer else {
+            let kept = kept.ok_or(UNASKED)?;
+            kept.release.check(suite, now_s, offline)?;
+            return Ok(None);
+        };
+        let message = Message { bytes, signature };
+        let Signed { text, signers } = message.verify(&self.keyring, now_s)?;
+        let release = Release::parse(&text)?;
+        release.check(suite, now_s, offline)?;
+        if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {
+            let (found, known) = (moment(release.date_s), moment(known.release.date_s));
+            return Err(ReleaseError::Replayed { found, known }.into());
+        }
+        self.progress.detail(&format!(
+            "{suite} of {} is signed by {}",
+            moment(release.date_s),
+            signers.join(", ")
+        ));
+        Ok(Some(Dated { suite: suite.into(), release, signers, message, validators, is_new: true }))
     }
 
     /// A pocket need not have every component; the suite itself must.
@@ -314,6 +419,25 @@ impl Opening<'_> {
         Ok(())
     }
 }
+
+/// A Release file and what signs it.
+struct Message {
+    bytes: Vec<u8>,
+    /// A signature apart (`Release.gpg`); none: the file is clear-signed.
+    signature: Option<Vec<u8>>,
+}
+
+impl Message {
+    fn verify(&self, keyring: &Keyring, now_s: i64) -> Result<Signed, KeyringError> {
+        match &self.signature {
+            Some(signature) => keyring.verify_apart(&self.bytes, signature, now_s),
+            None => keyring.verify(&self.bytes, now_s),
+        }
+    }
+}
+
+/// What is wrong with a server that says of a file we do not know that it is unchanged.
+const UNASKED: &str = "the server answers a question that was not asked";
 
 /// Returns the day of a time, as `2024-01-31`.
 fn day(time_s: i64) -> String {

@@ -16,7 +16,7 @@
 mod order;
 mod owners;
 
-pub use order::{Installing, essential, installing, order};
+pub use order::{Step, essential, order, steps};
 pub use owners::Owners;
 
 use std::{collections::HashMap, fmt};

@@ -63,6 +63,9 @@ pub struct Global {
     /// Armored OpenPGP certificates that vouch for the archive, instead of Debian's own
     #[arg(long, global = true, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
+    /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for what has left the mirrors
+    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_SNAPSHOT_SERVICE")]
+    pub snapshot_service: Option<String>,
     /// Use what is cached; reach no network
     #[arg(long, global = true)]
     pub offline: bool,

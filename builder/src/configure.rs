@@ -15,7 +15,7 @@ mod script;
 use std::{io, path::Path};
 
 use crate::{
-    assemble::{self, AssembleError, Assembled, Installing, Owners},
+    assemble::{self, AssembleError, Assembled, Owners},
     formats::digest::Digest,
     layer::{self, Layer},
     lock::Lock,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 2";
+const FORMAT: &str = "configured layer 4";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -67,6 +67,14 @@ pub enum ConfigureError {
     /// The packages bring no dpkg.
     #[error("cannot configure a root without {0}: the set of packages lacks it")]
     Lacks(&'static str),
+    /// Programs of another architecture, which did not start.
+    #[error("cannot configure a root for {architecture} on this machine")]
+    Foreign {
+        /// The root's.
+        architecture: String,
+        /// How that showed.
+        source: SandboxError,
+    },
     /// The Essential packages do not fit together.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -94,6 +102,10 @@ impl ConfigureError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             ConfigureError::Sandbox(error) => error.hint(),
+            ConfigureError::Foreign { .. } => Some(
+                "do it on a machine of that architecture, or let this one run its programs with \
+                 qemu-user-static and binfmt-support; locking works here as it is",
+            ),
             ConfigureError::Lacks(_) => Some("let the recipe install the Essential packages as well"),
             _ => None,
         }
@@ -120,7 +132,7 @@ pub fn configure(
         None => {
             let mut bundle = store.begin_bundle("layer", &key)?;
             let run = Run { unpacked, assembled, store, progress, epoch_s, way };
-            let tree = run.tree(&mut bundle)?;
+            let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
             bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
             (tree, false)
         }
@@ -185,14 +197,14 @@ impl Run<'_> {
         let paths = |indexes: &[usize]| -> Vec<String> {
             indexes.iter().map(|index| self.inside(&self.unpacked.packages[*index])).collect()
         };
-        let rest = assemble::installing(&self.unpacked.packages).into_iter().map(|step| match step {
-            Installing::Unpack(indexes) => ("--unpack", paths(&indexes)),
-            Installing::Configure(indexes) => {
-                let name = |index: usize| self.unpacked.packages[index].locked.name.clone();
-                ("--configure", indexes.into_iter().map(name).collect())
-            }
-        });
-        let text = script::configure(&paths(&essential), rest, &base);
+        let steps: Vec<script::Step> = assemble::steps(&self.unpacked.packages)
+            .iter()
+            .map(|step| script::Step {
+                unpack: paths(&step.unpack),
+                configure: step.configure.iter().map(|index| self.name(*index)).collect(),
+            })
+            .collect();
+        let text = script::configure(&paths(&essential), &steps, &base);
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 
@@ -238,6 +250,21 @@ impl Run<'_> {
         Ok(tree)
     }
 
+    /// Says of a shell that could not be started that it is of another architecture, where it is.
+    fn foreign(&self, error: ConfigureError) -> ConfigureError {
+        let own = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        match error {
+            ConfigureError::Sandbox(source) if self.architecture() != own => {
+                ConfigureError::Foreign { architecture: self.architecture().into(), source }
+            }
+            error => error,
+        }
+    }
+
     /// The architecture that dpkg is of.
     fn architecture(&self) -> &str {
         self.unpacked.get("dpkg").map_or("amd64", |dpkg| &dpkg.locked.architecture)
@@ -246,6 +273,11 @@ impl Run<'_> {
     /// The path of a .deb inside the sandbox.
     fn inside(&self, package: &UnpackedPackage) -> String {
         format!("/tmp/packs/{}", package.path.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// What dpkg calls a package.
+    fn name(&self, index: usize) -> String {
+        self.unpacked.packages[index].locked.name.clone()
     }
 
     /// A sandbox in which a script of the root's own shell runs as root.

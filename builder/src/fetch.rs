@@ -61,18 +61,18 @@ fn describe(faults: &[(LockedPackage, DownloadError)], of: usize) -> String {
 }
 
 impl FetchError {
+    /// Returns the packages that no place has any more.
+    pub fn gone(&self) -> Vec<&LockedPackage> {
+        self.faults.iter().filter(|(_, error)| error.is_gone()).map(|(package, _)| package).collect()
+    }
+
     /// Returns what one can do about it.
     pub fn hint(&self) -> Option<String> {
-        let gone: Vec<&str> = self
-            .faults
-            .iter()
-            .filter(|(_, e)| e.is_gone())
-            .map(|(package, _)| package.name.as_str())
-            .collect();
+        let gone: Vec<&str> = self.gone().iter().map(|package| package.name.as_str()).collect();
         if !gone.is_empty() {
             return Some(format!(
-                "the archive has moved on, or the mirror lacks it; to lock what there is now, run \
-                 `tinyroot lock RECIPE --update {}`",
+                "the archive has moved on, or the mirror lacks it: name a service of past states with \
+                 --snapshot-service, or lock what there is now with `tinyroot lock RECIPE --update {}`",
                 gone.join(" --update ")
             ));
         }

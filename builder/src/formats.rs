@@ -13,6 +13,8 @@ pub mod icu_data;
 pub mod key_file;
 pub mod manifest;
 pub mod packages;
+#[cfg(test)]
+mod properties;
 pub mod relation;
 pub mod spk;
 pub mod tar_in;

@@ -4,6 +4,7 @@
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
+mod archives;
 mod draft;
 mod edit;
 mod error;
@@ -11,8 +12,9 @@ mod keys;
 mod languages;
 mod size;
 
+pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
-pub use edit::add_keep;
+pub use edit::{add_keep, exclude};
 pub use error::RecipeError;
 pub use size::{ParseSizeError, parse_size};
 
@@ -22,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{formats::digest::Digest, tree::TreePath};
+use crate::{formats::digest::Digest, resolve::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
 #[derive(Clone, Debug)]
@@ -100,10 +102,22 @@ pub struct Debian {
     pub packages: Vec<String>,
     /// Packages that must not be installed.
     pub exclude: Vec<String>,
-    /// Whether Recommends are followed. Default: false.
+    /// Whether Recommends are followed (`recommends = true`). Default: false.
     pub recommends: bool,
-    /// Base URL of the mirror. Default: see `tinyroot --help`.
-    pub mirror: Option<String>,
+    /// The packages whose Recommends are followed in any case (`recommends = ["nginx"]`).
+    pub recommends_of: Vec<String>,
+    /// Which versions go first: `pins = [{ package = "nginx*", suite = "bookworm-backports", priority = 600 }]`,
+    /// as apt_preferences(5) has them.
+    pub pins: Vec<Pin>,
+    /// Base URLs of mirrors, tried in turn (`mirror`: one or a list). Default: see `tinyroot --help`.
+    pub mirrors: Vec<String>,
+    /// Archives beside Debian's (`[[debian.archive]]`).
+    pub archives: Vec<ExtraArchive>,
+    /// The state of Debian's archive to lock, instead of the present one: `20261101T000000Z`.
+    pub snapshot: Option<String>,
+    /// Where past states of Debian's archive can be had: a base URL in which `{archive}` stands for
+    /// `debian` or `debian-security` and `{time}` for a time. Default: see `tinyroot --help`.
+    pub snapshot_service: Option<String>,
 }
 
 /// `[[file]]`, read.

@@ -20,6 +20,9 @@ mod explain;
 mod facts;
 mod mark;
 mod names;
+mod pins;
+mod remedy;
+mod smallest;
 mod solver;
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,9 @@ use crate::formats::{deb822::Fault, digest::Digest};
 use because::Bringer;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
+pub use pins::Pin;
+pub use remedy::remedies;
+pub use smallest::{Smallest, smallest};
 pub use universe::{Id, Source, Universe};
 
 /// What is asked for.
@@ -42,6 +48,9 @@ pub struct Request {
     pub essential: bool,
     /// Whether `Recommends` bring packages, where they can be had.
     pub recommends: bool,
+    /// Packages whose `Recommends` bring packages in any case.
+    #[serde(default)]
+    pub recommends_of: Vec<String>,
     /// Packages that must not be there.
     pub exclude: Vec<String>,
     /// Packages that go before other alternatives of a group, whatever the order it is written in.
@@ -50,6 +59,10 @@ pub struct Request {
     /// `/bin` and kin are links from the start, [`Request::MERGED_USR`] is the right one: bookworm's
     /// `init-system-helpers` depends on `usrmerge | usr-is-merged`, and the first converts a running system.
     pub prefer: Vec<String>,
+    /// How versions rank. They decide which ones there are to choose from, so a [`Universe`] is made
+    /// with them; here they tell for which request a lock was made.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
 }
 
 impl Request {
@@ -123,6 +136,9 @@ pub enum ResolveError {
         /// Packages that provide it.
         providers: Vec<String>,
     },
+    /// The smallest set cannot be told, though there are sets.
+    #[error("cannot prove which set of packages is the smallest")]
+    NotProven,
     /// Requirements that cannot be met together.
     #[error("no set of packages meets the request\n{tree}")]
     Unsatisfiable {

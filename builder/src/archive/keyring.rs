@@ -12,7 +12,9 @@ use std::{
 };
 
 use pgp::{
-    composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey},
+    composed::{
+        CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey,
+    },
     crypto::hash::HashAlgorithm,
     packet::{Signature, SignatureType},
     ser::Serialize,
@@ -54,7 +56,7 @@ pub enum KeyringError {
         /// Which one.
         path: PathBuf,
     },
-    /// A text that is not clear-signed, or not only.
+    /// A text that is not clear-signed, or not only, and has no signature apart.
     #[error("it is not one clear-signed text: {reason}")]
     NotSigned {
         /// What was found wrong with it.
@@ -143,21 +145,52 @@ impl Keyring {
         let (message, _) = CleartextSignedMessage::from_armor(message)
             .map_err(|_| not_signed("it is damaged, or something follows its signature"))?;
         let text = message.signed_text();
+        let signers = self.signers(message.signatures().iter(), text.as_bytes(), now_s)?;
+        Ok(Signed { text: text.replace("\r\n", "\n"), signers })
+    }
+
+    /// Returns a text whose signature is a file of its own, armored or not.
+    ///
+    /// # Errors
+    /// As [`Keyring::verify`].
+    pub(super) fn verify_apart(
+        &self,
+        text: &[u8],
+        signature: &[u8],
+        now_s: i64,
+    ) -> Result<Signed, KeyringError> {
+        let not_signed = |reason| KeyringError::NotSigned { reason };
+        let read = match std::str::from_utf8(signature) {
+            Ok(armored) => DetachedSignature::from_string_many(armored)
+                .and_then(|(signatures, _)| signatures.collect::<Result<Vec<_>, _>>()),
+            Err(_) => DetachedSignature::from_bytes_many(signature)
+                .and_then(|signatures| signatures.collect::<Result<Vec<_>, _>>()),
+        };
+        let signatures = read.map_err(|_| not_signed("the signature beside it cannot be read"))?;
+        let signers = self.signers(signatures.iter().map(|apart| &apart.signature), text, now_s)?;
+        let text = String::from_utf8(text.to_vec()).map_err(|_| not_signed("it is not UTF-8"))?;
+        Ok(Signed { text, signers })
+    }
+
+    /// Returns who signed a text; at least one.
+    fn signers<'s>(
+        &self,
+        signatures: impl Iterator<Item = &'s Signature>,
+        text: &[u8],
+        now_s: i64,
+    ) -> Result<Vec<String>, KeyringError> {
         let (mut signers, mut reasons) = (Vec::new(), Vec::new());
-        for signature in message.signatures() {
-            match self.judge(signature, &text, now_s) {
+        for signature in signatures {
+            match self.judge(signature, text, now_s) {
                 Ok(signer) => signers.push(signer),
                 Err(reason) => reasons.push(format!("{}: {reason}", issuer(signature))),
             }
         }
-        if signers.is_empty() {
-            return Err(KeyringError::Untrusted { reasons });
-        }
-        Ok(Signed { text: text.replace("\r\n", "\n"), signers })
+        if signers.is_empty() { Err(KeyringError::Untrusted { reasons }) } else { Ok(signers) }
     }
 
     /// Returns the certificate behind a good signature, or what is wrong.
-    fn judge(&self, signature: &Signature, text: &str, now_s: i64) -> Result<String, String> {
+    fn judge(&self, signature: &Signature, text: &[u8], now_s: i64) -> Result<String, String> {
         if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
             return Err("it is no signature of a text".into());
         }
@@ -170,7 +203,7 @@ impl Keyring {
                 if !itself.key_flags().sign() {
                     return Err("the key may not sign texts".into());
                 }
-                signature.verify(primary, text.as_bytes()).map_err(|_| WRONG)?;
+                signature.verify(primary, text).map_err(|_| WRONG)?;
                 return Ok(fingerprint(certificate));
             }
             if let Some(subkey) = certificate.public_subkeys.iter().find(|key| is_issuer(signature, &key.key))
@@ -178,7 +211,7 @@ impl Keyring {
                 check_strength(&subkey.key)?;
                 check_primary(certificate, now_s)?;
                 check_subkey(certificate, subkey, now_s)?;
-                signature.verify(&subkey.key, text.as_bytes()).map_err(|_| WRONG)?;
+                signature.verify(&subkey.key, text).map_err(|_| WRONG)?;
                 return Ok(fingerprint(certificate));
             }
         }

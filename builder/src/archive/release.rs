@@ -5,8 +5,8 @@
 //! are looked at. What Date and Valid-Until mean is decided here.
 
 use debian_packaging::{
-    io::{Compression, ContentDigest},
-    repository::release::{ChecksumType, PackagesFileEntry, ReleaseFile},
+    io::ContentDigest,
+    repository::release::{ChecksumType, ReleaseFile, ReleaseFileEntry},
 };
 
 use super::{day, keyring::CLOCK_LEEWAY_S};
@@ -52,10 +52,11 @@ pub enum ReleaseError {
     },
 }
 
-/// How an index file is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an index file is compressed, the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     Xz,
+    Zstd,
     Gzip,
     Plain,
 }
@@ -157,33 +158,25 @@ fn list_indexes(file: &ReleaseFile<'_>) -> Result<Vec<ListedIndex>, debian_packa
     let by_hash = file.acquire_by_hash().unwrap_or(false);
     let mut out: Vec<ListedIndex> = Vec::new();
     let mut plain: Vec<ListedFile> = Vec::new();
-    for entry in file.iter_packages_indices(ChecksumType::Sha256).into_iter().flatten() {
+    for entry in file.iter_index_files(ChecksumType::Sha256).into_iter().flatten() {
         let entry = entry?;
-        let form = match entry.compression {
-            Compression::Xz => Form::Xz,
-            Compression::Gzip => Form::Gzip,
-            Compression::None => Form::Plain,
-            _ => continue,
-        };
+        let Some((component, architecture, form)) = packages_index(entry.path) else { continue };
         let Some(listed) = listed_file(&entry, by_hash) else { continue };
-        if entry.is_installer {
-            continue;
-        }
         if form == Form::Plain {
             plain.push(listed.clone());
         }
-        let (component, architecture) = (entry.component.to_string(), entry.architecture.to_string());
         let same =
             |known: &&mut ListedIndex| known.component == component && known.architecture == architecture;
         match out.iter_mut().find(same) {
-            Some(known) if form == Form::Xz || (form == Form::Gzip && known.form == Form::Plain) => {
-                (known.form, known.fetched) = (form, listed);
-            }
+            Some(known) if form < known.form => (known.form, known.fetched) = (form, listed),
             Some(_) => {}
-            None => {
-                let plain = listed.clone();
-                out.push(ListedIndex { component, architecture, form, fetched: listed, plain });
-            }
+            None => out.push(ListedIndex {
+                component: component.into(),
+                architecture: architecture.into(),
+                form,
+                plain: listed.clone(),
+                fetched: listed,
+            }),
         }
     }
     // One whose text is not listed could not be checked once it is decompressed.
@@ -195,7 +188,23 @@ fn list_indexes(file: &ReleaseFile<'_>) -> Result<Vec<ListedIndex>, debian_packa
     Ok(out)
 }
 
-fn listed_file(entry: &PackagesFileEntry<'_>, by_hash: bool) -> Option<ListedFile> {
+/// Returns component, architecture and form of a path such as `main/binary-amd64/Packages.xz`; `None`
+/// for all others, those for Debian's installer among them.
+fn packages_index(path: &str) -> Option<(&str, &str, Form)> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let (component, architecture) = directory.rsplit_once('/')?;
+    let form = match name {
+        "Packages" => Form::Plain,
+        "Packages.xz" => Form::Xz,
+        "Packages.zst" => Form::Zstd,
+        "Packages.gz" => Form::Gzip,
+        _ => return None,
+    };
+    let installer = component.split('/').any(|part| part == "debian-installer");
+    Some((component, architecture.strip_prefix("binary-")?, form)).filter(|_| !installer)
+}
+
+fn listed_file(entry: &ReleaseFileEntry<'_>, by_hash: bool) -> Option<ListedFile> {
     let ContentDigest::Sha256(bytes) = &entry.digest else { return None };
     Some(ListedFile {
         path: entry.path.to_owned(),

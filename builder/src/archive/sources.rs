@@ -25,6 +25,10 @@ const DEBIAN_SUITES: [&str; 12] = [
     "trixie",
 ];
 
+/// How long after a Release file was made a snapshot service is sure to have that state: mirrors are
+/// pushed within hours, and services look at them some times a day.
+const SNAPSHOT_LAG_S: i64 = 86_400;
+
 /// The base URLs of each suite that is read, best first.
 ///
 /// Bases are `http:`, `https:` or `file:` URLs without a slash at the end. Security updates are
@@ -32,6 +36,31 @@ const DEBIAN_SUITES: [&str; 12] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mirrors {
     suites: BTreeMap<String, Vec<String>>,
+    /// Where files are looked for that have left the mirrors: past states of a suite's archive.
+    past: BTreeMap<String, Vec<String>>,
+}
+
+/// A service that has past states of Debian's archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// A base URL or directory, in which `{archive}` stands for `debian` or `debian-security`, and
+    /// `{time}` for a time such as `20261101T000000Z`, of which the service has the state before.
+    pub template: String,
+    /// The state that is wanted instead of the present one, in seconds since 1970.
+    pub wanted_s: Option<i64>,
+}
+
+impl Snapshots {
+    /// Returns the base of a suite's archive at a time; `None` for an archive beside Debian's.
+    fn base(&self, suite: &str, time_s: i64) -> Result<Option<String>, ArchiveError> {
+        if suite.contains('/') {
+            return Ok(None);
+        }
+        let time =
+            jiff::Timestamp::from_second(time_s).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let archive = if is_security(suite) { "debian-security" } else { "debian" };
+        base_of(&self.template.replace("{archive}", archive).replace("{time}", &time)).map(Some)
+    }
 }
 
 impl Mirrors {
@@ -41,24 +70,54 @@ impl Mirrors {
     /// # Errors
     /// [`ArchiveError::MirrorUrl`].
     pub fn find(suites: &[String], options: &Options) -> Result<Self, ArchiveError> {
-        if options.mirrors.is_empty() {
+        if let Some(service) = &options.snapshots
+            && let Some(time_s) = service.wanted_s
+        {
+            let mut mirrors = Mirrors::default();
+            for suite in suites {
+                mirrors.suites.insert(suite.clone(), service.base(suite, time_s)?.into_iter().collect());
+            }
+            return Ok(mirrors);
+        }
+        if options.mirrors.is_empty() && options.name.is_none() {
             let sources = read_sources(&options.sources);
             let bases = suites.iter().map(|suite| (suite.clone(), host_bases(&sources, suite)));
-            return Ok(Mirrors { suites: bases.collect() });
+            return Ok(Mirrors { suites: bases.collect(), ..Mirrors::default() });
         }
         let given = options.mirrors.iter().map(|given| base_of(given)).collect::<Result<Vec<_>, _>>()?;
         let bases = suites.iter().map(|suite| (suite.clone(), option_bases(&given, suite)));
-        Ok(Mirrors { suites: bases.collect() })
+        Ok(Mirrors { suites: bases.collect(), ..Mirrors::default() })
     }
 
-    /// Finds the mirrors of every suite that a lock names.
+    /// Finds the mirrors of every suite of Debian's archive that a lock names, and where they are to be had
+    /// as they were when it was made, if a service has them.
     ///
     /// # Errors
     /// As [`Mirrors::find`].
     pub fn for_lock(lock: &Lock, options: &Options) -> Result<Self, ArchiveError> {
         let of_packages = lock.packages.iter().map(|package| &package.suite);
         let suites: BTreeSet<&String> = lock.indexes.iter().map(|i| &i.suite).chain(of_packages).collect();
-        Mirrors::find(&suites.into_iter().cloned().collect::<Vec<_>>(), options)
+        let suites: Vec<String> = suites.into_iter().filter(|suite| !suite.contains('/')).cloned().collect();
+        let mut mirrors = Mirrors::find(&suites, options)?;
+        let Some(service) = &options.snapshots else { return Ok(mirrors) };
+        for suite in &suites {
+            let mut bases: Vec<String> = Vec::new();
+            for time_s in [lock.time_s, lock.time_s.saturating_add(SNAPSHOT_LAG_S)] {
+                bases.extend(service.base(suite, time_s)?);
+            }
+            mirrors.past.insert(suite.clone(), bases);
+        }
+        Ok(mirrors)
+    }
+
+    /// Adds the mirrors of an archive beside Debian's, for one of its suites by its full name.
+    ///
+    /// # Errors
+    /// [`ArchiveError::MirrorUrl`].
+    pub fn add(&mut self, suite: &str, given: &[String]) -> Result<(), ArchiveError> {
+        let bases = given.iter().map(|given| base_of(given)).collect::<Result<Vec<_>, _>>()?;
+        self.suites.insert(suite.into(), bases);
+        Ok(())
     }
 
     /// Returns the bases of one suite, best first.
@@ -66,11 +125,14 @@ impl Mirrors {
         self.suites.get(suite).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every base: those of one suite first, then those of all others, where a file of its pool
-    /// may be as well.
+    /// Returns every base that may have a file of a suite's pool: those of the suite, those of the other
+    /// suites of its archive, and past states of it. No archive is asked for files of another.
     pub fn beginning_with(&self, suite: &str) -> Vec<&str> {
+        let archive = |suite: &str| suite.split_once('/').map(|(name, _)| name.to_owned());
+        let others = self.suites.iter().filter(|(other, _)| archive(other) == archive(suite));
+        let past = self.past.get(suite).into_iter().flatten();
         let mut out: Vec<&str> = Vec::new();
-        for base in self.of(suite).iter().chain(self.suites.values().flatten()) {
+        for base in self.of(suite).iter().chain(others.flat_map(|(_, bases)| bases)).chain(past) {
             if !out.contains(&base.as_str()) {
                 out.push(base);
             }

@@ -44,6 +44,7 @@ fn fixture(archives: &[MadeArchive]) -> Fixture {
         keyring: Some(served.path().join("keyring.asc")),
         now_s: ARCHIVE_TIME_S + 10 * DAY_S,
         sources: "/nonexistent".into(),
+        ..Options::default()
     };
     let fixture = Fixture { served, cache, server, options, warnings: Arc::default() };
     fixture.write(archives);
@@ -95,6 +96,11 @@ fn only(suite: &str) -> Selection {
     Selection { pockets: Vec::new(), ..Selection::new(suite, "amd64") }
 }
 
+/// Returns stanzas as an opened archive has them.
+fn reduced(stanzas: &str) -> Vec<u8> {
+    crate::formats::packages::reduce(stanzas.as_bytes())
+}
+
 fn made() -> MadeArchive {
     MadeArchive::new("bookworm").add(deb("hello").file("usr/bin/hello", 0o755, "hi\n"))
 }
@@ -114,7 +120,7 @@ fn the_indexes_of_all_pockets_come_in_order() {
     assert_eq!(suites, ["bookworm", "bookworm-updates", "bookworm-security"]);
     for (index, made) in archive.indexes.iter().zip(&archives) {
         let text = made.packages("main");
-        assert_eq!(index.text, text.as_bytes());
+        assert_eq!(index.text, reduced(&text));
         assert_eq!(index.digest, Digest::of(text.as_bytes()));
         assert_eq!(index.signed_by, [Key::new(1).fingerprint()]);
         assert_eq!((&*index.component, &*index.architecture), ("main", "amd64"));
@@ -137,12 +143,16 @@ fn an_unchanged_archive_costs_one_request_a_suite() {
     assert!(requests[0].conditional && requests[0].path == "dists/bookworm/InRelease");
 
     // A damaged copy of an index is not used but fetched again.
-    let kept = fixture.cache.path().join(format!("indexes/packages/{digest}"));
-    let damaged = vec![b'x'; first.indexes[0].text.len()];
-    fs::write(&kept, damaged).expect("writes");
-    assert_eq!(fixture.open().expect("opens").indexes[0].text, first.indexes[0].text);
-    assert_eq!(fixture.server.requests().len(), 2);
-    assert_eq!(fs::read(&kept).expect("reads"), first.indexes[0].text);
+    let kept = fixture.cache.path().join(format!("indexes/packages/{digest}.read"));
+    let whole = fs::read(&kept).expect("reads");
+    let mut flipped = whole.clone();
+    *flipped.last_mut().expect("is not empty") ^= 1;
+    for damaged in [vec![b'x'; whole.len()], flipped, whole[..whole.len() - 1].to_vec(), Vec::new()] {
+        fs::write(&kept, damaged).expect("writes");
+        assert_eq!(fixture.open().expect("opens").indexes[0].text, first.indexes[0].text);
+        assert_eq!(fixture.server.requests().len(), 2);
+        assert_eq!(fs::read(&kept).expect("reads"), whole);
+    }
 }
 
 #[test]
@@ -152,7 +162,7 @@ fn a_changed_archive_is_fetched_anew() {
     let newer = made().date_s(ARCHIVE_TIME_S + DAY_S).add(deb("more"));
     fixture.write(std::slice::from_ref(&newer));
     let archive = fixture.open().expect("opens");
-    assert_eq!(archive.indexes[0].text, newer.packages("main").as_bytes());
+    assert_eq!(archive.indexes[0].text, reduced(&newer.packages("main")));
     assert_eq!(archive.time_s, ARCHIVE_TIME_S + DAY_S);
 }
 
@@ -183,7 +193,7 @@ fn an_archive_in_a_directory_needs_no_network() {
     let mut fixture = fixture(&[made()]);
     fixture.options.mirrors = vec![fixture.served.path().display().to_string()];
     let archive = fixture.open_with(&only("bookworm"), true).expect("opens");
-    assert_eq!(archive.indexes[0].text, made().packages("main").as_bytes());
+    assert_eq!(archive.indexes[0].text, reduced(&made().packages("main")));
 }
 
 #[test]
@@ -326,14 +336,15 @@ fn an_archive_may_have_other_forms_of_its_indexes() {
         (made().without_by_hash(), format!("{whole}/Packages.xz")),
         (made().without_by_hash().compressions(&[Compression::Gzip]), format!("{whole}/Packages.gz")),
         (made().without_by_hash().compressions(&[Compression::None]), format!("{whole}/Packages")),
+        (made().without_by_hash().compressions(&[Compression::Zstd]), format!("{whole}/Packages.zst")),
         (
             made().without_by_hash().compressions(&[Compression::None, Compression::Gzip, Compression::Xz]),
             format!("{whole}/Packages.xz"),
         ),
     ] {
-        let text = archive.packages("main");
+        let text = reduced(&archive.packages("main"));
         let fixture = fixture(&[archive]);
-        assert_eq!(fixture.open().expect("opens").indexes[0].text, text.as_bytes());
+        assert_eq!(fixture.open().expect("opens").indexes[0].text, text);
         assert_eq!(fixture.requested(), ["dists/bookworm/InRelease".to_owned(), path]);
     }
     let fixture = fixture(&[made()]);
@@ -369,7 +380,7 @@ fn an_index_for_all_architectures_counts_where_it_is_apart() {
         let archive = fixture.open().expect("opens");
         assert_eq!(archive.indexes.len(), expected, "{fields:?}");
         let apart = archive.indexes.iter().find(|index| index.architecture == "all");
-        assert_eq!(apart.map(|index| index.text == packages.as_bytes()), (expected == 2).then_some(true));
+        assert_eq!(apart.map(|index| index.text == reduced(&packages)), (expected == 2).then_some(true));
     }
 }
 
@@ -412,7 +423,7 @@ fn security_updates_are_looked_for_beside_debian_first() {
     fixture.options.mirrors = vec![format!("{}/debian/", fixture.server.url())];
     let selection = Selection { pockets: vec!["security".into()], ..only("bookworm") };
     let archive = fixture.open_with(&selection, false).expect("opens");
-    assert_eq!(archive.indexes[1].text, updates.packages("main").as_bytes());
+    assert_eq!(archive.indexes[1].text, reduced(&updates.packages("main")));
 }
 
 #[test]
@@ -433,7 +444,7 @@ fn what_other_keys_vouch_for_is_another_archive() {
     fixture.options.keyring = Some(older.write(other.path()).keyring);
     fixture.options.mirrors = vec![other.path().display().to_string()];
     let archive = fixture.open().expect("no replay, since it is not the same archive");
-    assert_eq!(archive.indexes[0].text, older.packages("main").as_bytes());
+    assert_eq!(archive.indexes[0].text, reduced(&older.packages("main")));
 }
 
 #[test]
@@ -449,4 +460,80 @@ fn a_kept_release_file_that_was_damaged_is_fetched_anew() {
         assert!(fs::metadata(&kept).expect("is there").len() > 100);
     }
     assert!(Path::new(&kept).exists());
+}
+
+#[test]
+fn a_signature_may_stand_apart() {
+    let fixture = fixture(&[made().signed_apart()]);
+    let opened = fixture.open().expect("opens");
+    assert_eq!(opened.indexes[0].signed_by, [Key::new(1).fingerprint()]);
+    fixture.requested();
+    assert_eq!(fixture.open().expect("opens").indexes[0].text, opened.indexes[0].text);
+    let release = fixture.served.path().join("dists/bookworm/Release");
+    let text = fs::read_to_string(&release).expect("reads");
+    fs::write(&release, text.replace("Origin: Made", "Origin: Fake")).expect("writes");
+    fs::remove_dir_all(fixture.cache.path().join("indexes")).expect("removes");
+    assert!(fixture.error().contains("the signature is wrong"), "{}", fixture.error());
+    fs::write(&release, &text).expect("writes");
+    fs::write(release.with_extension("gpg"), "nothing").expect("writes");
+    assert!(fixture.error().contains("the signature beside it cannot be read"), "{}", fixture.error());
+    fs::remove_file(release.with_extension("gpg")).expect("removes");
+    assert!(fixture.error().contains("Release.gpg: it is not there"), "{}", fixture.error());
+    fixture.write(&[made().signed_apart().key(Key::new(2))]);
+    fs::write(fixture.served.path().join("keyring.asc"), Key::new(1).armored()).expect("writes");
+    assert!(fixture.error().contains("the key is not in the keyring"), "{}", fixture.error());
+}
+
+#[test]
+fn an_archive_beside_debians_has_keys_of_its_own() {
+    let debian = fixture(&[made()]);
+    let mut other = fixture(&[MadeArchive::new("bookworm").key(Key::new(2)).add(deb("theirs"))]);
+    other.options.name = Some("other".into());
+    let mut joined = debian.open().expect("opens");
+    joined.join(other.open().expect("opens"));
+    let suites: Vec<&str> = joined.indexes.iter().map(|index| index.suite.as_str()).collect();
+    assert_eq!(suites, ["bookworm", "other/bookworm"]);
+
+    // Neither's keys vouch for the other.
+    for (one, another) in [(&debian, &other), (&other, &debian)] {
+        let keyring = another.served.path().join("keyring.asc");
+        let options = Options { keyring: Some(keyring), ..one.options.clone() };
+        let store = Store::open(one.cache.path()).expect("opens");
+        let downloader =
+            Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+        let error = open(&only("bookworm"), &options, &store, &downloader, &Progress::silent());
+        let error = error.expect_err("a refusal").to_string();
+        assert!(error.contains("the key is not in the keyring"), "{error}");
+    }
+    // The host's own sources are Debian's; an archive without a mirror has none.
+    other.options.mirrors.clear();
+    assert!(matches!(other.open(), Err(ArchiveError::NoMirror { .. })));
+}
+
+#[test]
+fn a_past_state_is_read_as_of_its_own_time() {
+    let fixture = fixture(&[]);
+    let time = "20240102T000000Z";
+    let past = fixture.served.path().join("debian").join(time);
+    made().valid_until_s(ARCHIVE_TIME_S + 7 * DAY_S).write(&past);
+    let keyring = Some(past.join("keyring.asc"));
+    let at = |wanted_s| Options {
+        keyring: keyring.clone(),
+        now_s: ARCHIVE_TIME_S + 900 * DAY_S,
+        snapshots: Some(Snapshots {
+            template: format!("{}/{{archive}}/{{time}}", fixture.server.url()),
+            wanted_s: Some(wanted_s),
+        }),
+        ..fixture.options.clone()
+    };
+    let open = |options: &Options| {
+        let store = Store::open(fixture.cache.path()).expect("opens");
+        let downloader =
+            Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+        open(&only("bookworm"), options, &store, &downloader, &Progress::silent())
+    };
+    let opened = open(&at(ARCHIVE_TIME_S + DAY_S)).expect("was valid then");
+    assert_eq!((opened.time_s, opened.indexes[0].suite.as_str()), (ARCHIVE_TIME_S, "bookworm"));
+    let error = open(&at(ARCHIVE_TIME_S + 2 * DAY_S)).expect_err("there is none").to_string();
+    assert!(error.contains("/debian/20240103T000000Z/dists/bookworm/InRelease"), "{error}");
 }

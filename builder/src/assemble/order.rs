@@ -25,48 +25,50 @@ pub fn essential(packages: &[UnpackedPackage]) -> Vec<usize> {
     walk.done
 }
 
-/// One call of dpkg.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Installing {
-    /// These are unpacked, in this order.
-    Unpack(Vec<usize>),
-    /// These, unpacked before, are configured.
-    Configure(Vec<usize>),
+/// What dpkg is told in one go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The packages that it unpacks, in order.
+    pub unpack: Vec<usize>,
+    /// Those that it configures then.
+    pub configure: Vec<usize>,
 }
 
-/// Returns how all but the Essential packages are unpacked, in the order of [`order`]: what a package pre-depends on is
-/// configured first (Policy 7.2), since its preinst may run it. MariaDB's adds a user, and there
-/// `chfn` waits for a password for good where PAM's own configuration is not in place yet.
-///
-/// What is not needed so early stays unconfigured.
-pub fn installing(packages: &[UnpackedPackage]) -> Vec<Installing> {
-    let mut ready = vec![false; packages.len()];
-    for index in essential(packages) {
-        ready[index] = true;
-    }
+/// Returns the steps in which dpkg is given all packages but the Essential ones, which are
+/// configured before. A `preinst` may count on what its package names in `Pre-Depends` being
+/// configured, with all that those need (Policy 7.2): mariadb-server's makes a user, for which
+/// `passwd` must have its settings for PAM. The last step leaves configuring to whoever ends the work.
+pub fn steps(packages: &[UnpackedPackage]) -> Vec<Step> {
+    let mut walk = Walk::new(packages);
+    walk.visit_all(|package| package.control.essential());
+    let mut configured = walk.seen.clone();
+    let mut unpacked = walk.seen.clone();
     let mut steps = Vec::new();
-    let mut batch = Vec::new();
-    let rest: Vec<usize> = order(packages).into_iter().filter(|index| !ready[*index]).collect();
-    let mut unpacked = vec![false; packages.len()];
-    for index in rest {
-        let mut walk = Walk::new(packages);
-        walk.seen.clone_from(&ready);
-        walk.visit_needed(index, &["Pre-Depends"]);
-        // A cycle may name what is not unpacked yet, this package itself among it.
-        let first: Vec<usize> = walk.done.into_iter().filter(|needed| unpacked[*needed]).collect();
-        if !first.is_empty() {
-            first.iter().for_each(|needed| ready[*needed] = true);
-            if !batch.is_empty() {
-                steps.push(Installing::Unpack(std::mem::take(&mut batch)));
+    let mut step = Step::default();
+    for index in order(packages).into_iter().filter(|index| !configured[*index]).collect::<Vec<_>>() {
+        let mut first = Walk::new(packages);
+        first.seen.clone_from(&configured);
+        // In a cycle it would be asked to come before itself.
+        first.seen[index] = true;
+        if packages[index].control_files.contains_key("preinst") {
+            for group in relations(&packages[index], "Pre-Depends") {
+                if let Some(needed) = group.iter().find_map(|relation| first.provider(relation)) {
+                    first.visit(needed);
+                }
             }
-            steps.push(Installing::Configure(first));
         }
-        unpacked[index] = true;
-        batch.push(index);
+        for needed in first.done.iter().chain([&index]) {
+            if *needed == index && !first.done.is_empty() {
+                step.configure.clone_from(&first.done);
+                first.done.iter().for_each(|done| configured[*done] = true);
+                steps.push(std::mem::take(&mut step));
+            }
+            if !std::mem::replace(&mut unpacked[*needed], true) {
+                step.unpack.push(*needed);
+            }
+        }
     }
-    if !batch.is_empty() {
-        steps.push(Installing::Unpack(batch));
-    }
+    steps.push(step);
     steps
 }
 

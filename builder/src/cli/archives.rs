@@ -1,20 +1,33 @@
 //! How commands reach archives: mirrors, keys and downloads, as options and recipe have them.
 
 use crate::{
-    archive::{self, Archive, ArchiveError, Selection},
+    archive::{self, Archive, ArchiveError, Mirrors, Selection, Snapshots},
     cli::{Context, Failure},
     download::{self, Downloader},
-    resolve::{ResolveError, Source, Universe},
+    lock::Lock,
+    recipe::Debian,
+    resolve::{Pin, Request, Resolution, ResolveError, Source, Universe, remedies, resolve},
 };
 
-/// Returns the options for archives: the recipe's mirror goes before the one that was given.
-pub(super) fn options(context: &Context, recipe_mirror: Option<&str>) -> archive::Options {
+/// Returns the options for Debian's archive that hold without a recipe.
+fn options(context: &Context) -> archive::Options {
     let global = &context.global;
     archive::Options {
-        mirrors: recipe_mirror.into_iter().map(String::from).chain(global.mirror.clone()).collect(),
+        mirrors: global.mirror.iter().cloned().collect(),
         keyring: global.keyring.clone(),
+        snapshots: global.snapshot_service.clone().map(|template| Snapshots { template, wanted_s: None }),
         ..archive::Options::default()
     }
+}
+
+/// Returns the options for a recipe's Debian archive: what it says itself goes first.
+fn options_of(context: &Context, debian: &Debian) -> archive::Options {
+    let mut options = options(context);
+    options.mirrors.splice(0..0, debian.mirrors.iter().cloned());
+    if let Some(template) = debian.snapshot_service.clone() {
+        options.snapshots = Some(Snapshots { template, wanted_s: None });
+    }
+    options
 }
 
 /// Returns a downloader.
@@ -22,15 +35,66 @@ pub(super) fn downloader(context: &Context) -> Downloader {
     Downloader::new(download::Options { offline: context.global.offline, ..download::Options::default() })
 }
 
-/// Opens an archive.
-pub(super) fn open(
+/// Opens Debian's archive.
+pub(super) fn open(context: &Context, selection: &Selection) -> Result<Archive, Failure> {
+    open_one(context, selection, &options(context))
+}
+
+/// Opens all archives that a recipe chooses from.
+pub(super) fn open_of(context: &Context, debian: &Debian) -> Result<Archive, Failure> {
+    let mut options = options_of(context, debian);
+    if let Some(time) = &debian.snapshot {
+        let Some(service) = &mut options.snapshots else {
+            let failure = Failure::new(format!("nothing says where the state of {time} can be had"));
+            return Err(failure.hint(
+                "name a service with debian.snapshot_service, --snapshot-service or TINYROOT_SNAPSHOT_SERVICE",
+            ));
+        };
+        service.wanted_s = snapshot_time(time);
+    }
+    let mut archive = open_one(context, &selection(debian), &options)?;
+    for extra in &debian.archives {
+        let options = archive::Options {
+            mirrors: extra.mirrors.clone(),
+            keyring: Some(extra.keys.clone()),
+            name: Some(extra.name.clone()),
+            ..archive::Options::default()
+        };
+        let selection = Selection {
+            suite: extra.suite.clone(),
+            pockets: Vec::new(),
+            components: extra.components.clone(),
+            architecture: debian.architecture.clone(),
+        };
+        archive.join(open_one(context, &selection, &options)?);
+    }
+    Ok(archive)
+}
+
+/// Returns the indexes of Debian's archive that a recipe chooses from.
+fn selection(debian: &Debian) -> Selection {
+    Selection {
+        suite: debian.suite.clone(),
+        pockets: debian.pockets.clone(),
+        components: debian.components.clone(),
+        architecture: debian.architecture.clone(),
+    }
+}
+
+/// Returns a time as a recipe has it, which was checked when that was read, in seconds since 1970.
+fn snapshot_time(time: &str) -> Option<i64> {
+    let parsed = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", time).ok()?;
+    let zoned = parsed.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
+fn open_one(
     context: &Context,
     selection: &Selection,
-    recipe_mirror: Option<&str>,
+    options: &archive::Options,
 ) -> Result<Archive, Failure> {
-    let options = options(context, recipe_mirror);
     let store = context.store()?;
-    let opened = archive::open(selection, &options, &store, &downloader(context), &context.progress);
+    let opened = archive::open(selection, options, &store, &downloader(context), &context.progress);
     opened.map_err(|error: ArchiveError| {
         let hint = error.hint();
         let failure = Failure::from(error);
@@ -41,19 +105,39 @@ pub(super) fn open(
     })
 }
 
-/// Reads the packages of an archive.
-pub(super) fn universe(archive: &Archive) -> Result<Universe<'_>, ResolveError> {
+/// Returns where the .debs of a recipe's lock can be had.
+pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result<Mirrors, ArchiveError> {
+    let mut mirrors = Mirrors::for_lock(lock, &options_of(context, debian))?;
+    for extra in &debian.archives {
+        mirrors.add(&format!("{}/{}", extra.name, extra.suite), &extra.mirrors)?;
+    }
+    Ok(mirrors)
+}
+
+/// Reads the packages of an archive, and ranks them by pins.
+pub(super) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Universe<'a>, ResolveError> {
     let sources: Vec<Source<'_>> = archive
         .indexes
         .iter()
         .map(|index| {
-            let priority = match (index.not_automatic, index.but_automatic_upgrades) {
-                (false, _) => Source::PRIORITY,
-                (true, false) => Source::NOT_AUTOMATIC,
-                (true, true) => Source::BUT_AUTOMATIC_UPGRADES,
-            };
+            let priority = Source::rank(index.not_automatic, index.but_automatic_upgrades);
             Source { suite: &index.suite, priority, text: &index.text }
         })
         .collect();
-    Universe::new(&archive.selection.architecture, &sources)
+    Universe::pinned(&archive.selection.architecture, &sources, pins)
+}
+
+/// Resolves a request; where that cannot be done, the hint names the single changes that would help.
+pub(super) fn choose(universe: &Universe<'_>, request: &Request) -> Result<Resolution, Failure> {
+    resolve(universe, request).map_err(|error| {
+        let changes = match &error {
+            ResolveError::Unsatisfiable { .. } => remedies(universe, request),
+            _ => Vec::new(),
+        };
+        let failure = Failure::from(error);
+        match changes.is_empty() {
+            true => failure,
+            false => failure.hint(format!("any one of these would help: {}", changes.join(", "))),
+        }
+    })
 }

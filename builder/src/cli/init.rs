@@ -37,8 +37,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new(format!("{} is there already", output.display()));
         return Err(failure.hint("name another folder with --output DIR"));
     }
-    let archive = archives::open(context, &Selection::new(&args.suite, "amd64"), None)?;
-    let universe = archives::universe(&archive)?;
+    let archive = archives::open(context, &Selection::new(&args.suite, "amd64"))?;
+    let universe = archives::universe(&archive, &[])?;
     let request = Request {
         packages: args.packages.clone(),
         essential: true,

@@ -1,13 +1,15 @@
 //! `tinyroot lock`: resolve a recipe and pin every .deb.
 
+mod minimize;
+
 use std::path::PathBuf;
 
 use crate::{
-    archive::{Archive, Selection},
+    archive::Archive,
     cli::{Context, Failure, archives, print, size_text},
     lock::{Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
-    resolve::{Request, Resolution, resolve},
+    resolve::{Request, Resolution},
 };
 
 /// Resolve a recipe's packages and pin every .deb in recipe.lock
@@ -23,11 +25,17 @@ pub struct Args {
     /// Move only this package and what must move with it; without a name, all
     #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
     update: Option<String>,
+    /// Find the set of packages that takes the least room, and exclude the others in recipe.toml
+    ///
+    /// Tells what it has and lacks against the set that apt would choose: another web server or mail agent may do the
+    /// work then. Nothing is written with --check.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    minimize: Option<minimize::Measure>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let recipe = recipe::read(&args.recipe)?;
+    let mut recipe = recipe::read(&args.recipe)?;
     let path = recipe.lock_path();
     let old = match Lock::read(&path) {
         Ok(lock) => Some(lock),
@@ -39,10 +47,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let archive = archives::open(context, &selection(&recipe), recipe.debian.mirror.as_deref())?;
-    let universe = archives::universe(&archive)?;
+    let archive = archives::open_of(context, &recipe.debian)?;
+    let universe = archives::universe(&archive, &recipe.debian.pins)?;
+    if let Some(minimize::Measure::Size) = args.minimize {
+        let keep = args.check || context.global.locked;
+        recipe = minimize::minimize(recipe, &universe, keep, context)?;
+    }
     let request = request(&recipe);
-    let resolution = resolve(&universe, &request)?;
+    let resolution = archives::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
     }
@@ -89,25 +101,16 @@ fn totals(resolution: &Resolution) -> String {
     format!("{} packages, {}", resolution.packages.len(), size_text(bytes))
 }
 
-/// Returns the indexes that a recipe chooses from.
-pub(super) fn selection(recipe: &Recipe) -> Selection {
-    let debian = &recipe.debian;
-    Selection {
-        suite: debian.suite.clone(),
-        pockets: debian.pockets.clone(),
-        components: debian.components.clone(),
-        architecture: debian.architecture.clone(),
-    }
-}
-
 /// Returns what a recipe asks for. Roots are made with merged `/usr`, hence the preference.
 pub(super) fn request(recipe: &Recipe) -> Request {
     Request {
         packages: recipe.requested(),
         essential: true,
         recommends: recipe.debian.recommends,
+        recommends_of: recipe.debian.recommends_of.clone(),
         exclude: recipe.debian.exclude.clone(),
         prefer: vec![Request::MERGED_USR.into()],
+        pins: recipe.debian.pins.clone(),
     }
 }
 

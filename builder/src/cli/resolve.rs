@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     archive::Selection,
     cli::{Context, Failure, archives, print, size_text},
-    resolve::{Explanation, Request, Resolution, explain, resolve},
+    resolve::{Explanation, Request, Resolution, explain},
 };
 
 /// Show what would be installed for Debian packages, and why
@@ -52,10 +52,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         recommends: args.recommends,
         exclude: args.exclude.clone(),
         prefer: args.prefer.clone(),
+        ..Request::default()
     };
-    let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture), None)?;
-    let universe = archives::universe(&archive)?;
-    let resolution = resolve(&universe, &request)?;
+    let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture))?;
+    let universe = archives::universe(&archive, &[])?;
+    let resolution = archives::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context
             .progress
@@ -138,7 +139,7 @@ fn explanation_text(explanation: &Explanation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::{Source, Universe};
+    use crate::resolve::{Source, Universe, resolve};
 
     #[test]
     fn explains_in_words() {

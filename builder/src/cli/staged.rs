@@ -8,12 +8,11 @@ use std::{
 
 use crate::{
     app,
-    archive::Mirrors,
     assemble::{Assembled, assemble},
     cli::{Context, Failure, archives, lock::request},
     configure::{Configured, configure},
     fetch::fetch,
-    lock::Lock,
+    lock::{Lock, LockedPackage},
     recipe::{self, Recipe},
     unpack::{Unpacked, unpack},
 };
@@ -67,14 +66,13 @@ pub(super) fn plain_root(recipe: Recipe, context: &Context) -> Result<Staged, Fa
     let mut times = Times::default();
     let store = context.store()?;
     let progress = &context.progress;
-    let options = archives::options(context, recipe.debian.mirror.as_deref());
-    let suites: Vec<String> = lock.packages.iter().map(|package| package.suite.clone()).collect();
-    let mirrors = Mirrors::find(&suites, &options)?;
+    let mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
     let downloader = archives::downloader(context);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
     let fetched = fetched.map_err(|error| {
         let hint = error.hint();
-        hinted(error, hint)
+        let moved = moved(&recipe, context, &error.gone());
+        hinted(error, hint.map(|hint| moved + &hint))
     })?;
     let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
@@ -84,6 +82,23 @@ pub(super) fn plain_root(recipe: Recipe, context: &Context) -> Result<Staged, Fa
         hinted(error, hint)
     })?;
     Ok(Staged { recipe, lock, unpacked, assembled, configured, times })
+}
+
+/// Says of locked packages that have left the archive what it has in their place, as far as that can be
+/// found out.
+fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String {
+    if gone.is_empty() {
+        return String::new();
+    }
+    let Ok(archive) = archives::open_of(context, &recipe.debian) else { return String::new() };
+    let Ok(universe) = archives::universe(&archive, &recipe.debian.pins) else { return String::new() };
+    let now = |name: &str| universe.find(name).map(|id| universe.package(id).version);
+    let lines = gone.iter().map(|package| match now(&package.name) {
+        Some(version) if version == package.version => String::new(),
+        Some(version) => format!("{} is at {version} now; {} was locked\n", package.name, package.version),
+        None => format!("{} is not in the archive any more\n", package.name),
+    });
+    lines.collect()
 }
 
 /// Reads the lock of a recipe, which must be one for what the recipe asks for now.

@@ -53,9 +53,17 @@ pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {
         retain_below(tree, path, |_| false);
     }
     retain_below(tree, "run", |path| path == b"run/lock");
-    let machine = tree.get_mut(b"etc/machine-id").map(|entry| &mut entry.kind);
-    if let Some(Kind::File { digest, size_bytes, .. }) = machine {
+    // dpkg had an empty one to begin with; where nothing is overridden, a fresh system has none.
+    let overrides = tree.get(b"var/lib/dpkg/statoverride").and_then(|entry| entry.kind.content());
+    if overrides == Some(empty) {
+        tree.remove(b"var/lib/dpkg/statoverride");
+    }
+    if let Some(machine) = tree.get_mut(b"etc/machine-id")
+        && let Kind::File { digest, size_bytes, .. } = &mut machine.kind
+    {
         (*digest, *size_bytes) = empty;
+        // The first start of a machine writes to it.
+        machine.mode = 0o644;
     }
     for (_, entry) in tree.iter_mut() {
         if let Some(value) = entry.xattrs.get_mut(&b"security.capability"[..]) {

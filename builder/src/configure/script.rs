@@ -40,14 +40,15 @@ pub(super) fn add_database(tree: &mut Tree, store: &Store, architecture: &str, m
     tree.add_parents(mtime_s);
 }
 
+/// Packages that are unpacked in one call, by path, and those that are configured then, by name.
+pub(super) struct Step {
+    pub unpack: Vec<String>,
+    pub configure: Vec<String>,
+}
+
 /// Returns the script that installs everything: the Essential packages in one call, then, with services forbidden, the
-/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured), by dpkg's actions and what each is
-/// about.
-pub(super) fn configure(
-    essential: &[String],
-    rest: impl IntoIterator<Item = (&'static str, Vec<String>)>,
-    base: &Tree,
-) -> String {
+/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured).
+pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree) -> String {
     let mut text = String::from("set -e\numask 022\n");
     // Rendered files belong to whoever rendered them. A new owner clears setuid and setgid, so modes come after.
     for (path, entry) in base.iter() {
@@ -63,8 +64,14 @@ pub(super) fn configure(
     text += START;
     let _ = writeln!(text, "run --force-depends --install {}", essential.join(" "));
     text += FORBID_SERVICES;
-    for (action, subjects) in rest {
-        let _ = writeln!(text, "run --force-depends {action} {}", subjects.join(" "));
+    for Step { unpack, configure } in steps {
+        if !unpack.is_empty() {
+            let _ = writeln!(text, "run --force-depends --unpack {}", unpack.join(" "));
+        }
+        if !configure.is_empty() {
+            // Triggers can wait for the end, when all that they look at is there.
+            let _ = writeln!(text, "run --force-depends --no-triggers --configure {}", configure.join(" "));
+        }
     }
     text += FINISH;
     text
@@ -76,8 +83,8 @@ fn quoted(path: &TreePath) -> String {
     format!("'/{}'", text.replace('\'', r"'\''"))
 }
 
-/// dpkg closes its status descriptor in scripts, so stdout is not it: a script's `echo` would fail, or write into whatever
-/// file the script opened next. `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
+/// dpkg closes the descriptor of its status to the scripts that it runs, so that must not be the one they write to:
+/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
 const START: &str = "run() {
     dpkg --status-fd 3 --force-unsafe-io --force-confdef --force-confold \"$@\" 3>&1
 }
@@ -116,7 +123,7 @@ mod tests {
         mail.gid = 8;
         base.insert(TreePath::new(b"var/it's").expect("good"), mail);
         base.insert(TreePath::new(b"var/x").expect("good"), Entry::directory(0));
-        let text = configure(&["/tmp/packs/a".into()], [], &base);
+        let text = configure(&["/tmp/packs/a".into()], &[], &base);
         let begin = "set -e\numask 022\nchown -h 0:8 '/var/it'\\''s'\nchmod 2775 '/var/it'\\''s'\nrun() {\n";
         assert!(text.starts_with(begin), "{text}");
         assert!(text.contains("run --force-depends --install /tmp/packs/a\n"), "{text}");

@@ -106,8 +106,8 @@ fn a_package_that_left_the_archive_is_named_with_the_way_out() {
         fixture.refusal(),
         (
             "cannot fetch two 1:2.0-1: it is not there\n  at URL/pool/main/t/two/two_2.0-1_amd64.deb".into(),
-            "the archive has moved on, or the mirror lacks it; to lock what there is now, run \
-             `tinyroot lock RECIPE --update two`"
+            "the archive has moved on, or the mirror lacks it: name a service of past states with \
+             --snapshot-service, or lock what there is now with `tinyroot lock RECIPE --update two`"
                 .into()
         )
     );
@@ -190,4 +190,60 @@ fn a_path_of_a_lock_cannot_leave_the_mirror() {
         assert_eq!(text, "cannot fetch one 1:2.0-1: there is no place to fetch it from", "{path}");
     }
     assert_eq!(fixture.server.requests(), []);
+}
+
+#[test]
+fn what_left_the_mirrors_comes_from_a_past_state() {
+    let fixture = fixture();
+    let package = &fixture.lock.packages[1];
+    let gone = fixture.served.path().join(&package.path);
+    // A day after the lock: the service had not seen the state of its very time yet.
+    let kept = fixture.served.path().join("debian/19700102T000000Z").join(&package.path);
+    fs::create_dir_all(kept.parent().expect("is below")).expect("makes");
+    fs::rename(&gone, &kept).expect("moves");
+    let options = archive::Options {
+        mirrors: vec![fixture.server.url()],
+        snapshots: Some(archive::Snapshots {
+            template: format!("{}/{{archive}}/{{time}}/", fixture.server.url()),
+            wanted_s: None,
+        }),
+        ..archive::Options::default()
+    };
+    let mirrors = Mirrors::for_lock(&fixture.lock, &options).expect("mirrors");
+    let store = Store::open(fixture.cache.path()).expect("opens");
+    let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+    fetch(&fixture.lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
+    let asked: Vec<String> = fixture.server.requests().into_iter().map(|r| r.path).collect();
+    let of_two: Vec<&String> = asked.iter().filter(|path| path.contains("/two_")).collect();
+    let below = |prefix: &str| format!("{prefix}{}", package.path);
+    assert_eq!(
+        of_two.iter().map(|path| path.trim_start_matches('/').to_owned()).collect::<Vec<_>>(),
+        [below(""), below("debian/19700101T000000Z/"), below("debian/19700102T000000Z/")]
+    );
+}
+
+#[test]
+fn no_archive_is_asked_for_files_of_another() {
+    let fixture = fixture();
+    let other = tempfile::tempdir().expect("a directory");
+    let theirs = deb("theirs").version("1");
+    let made = MadeArchive::new("stable").add(theirs.clone());
+    made.write(other.path());
+    let mut lock = fixture.lock.clone();
+    let bytes = theirs.build();
+    lock.packages.push(LockedPackage {
+        name: "theirs".into(),
+        suite: "other/stable".into(),
+        path: made.path("main", &theirs),
+        size_bytes: bytes.len() as u64,
+        digest: Digest::of(&bytes),
+        ..lock.packages[0].clone()
+    });
+    let options = archive::Options { mirrors: vec![fixture.server.url()], ..archive::Options::default() };
+    let mut mirrors = Mirrors::for_lock(&lock, &options).expect("mirrors");
+    mirrors.add("other/stable", &[other.path().display().to_string()]).expect("a directory will do");
+    let store = Store::open(fixture.cache.path()).expect("opens");
+    let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+    fetch(&lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
+    assert!(!fixture.server.requests().iter().any(|request| request.path.contains("theirs")));
 }

@@ -141,6 +141,55 @@ pub fn check_path(path: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The fields that [`read`] looks at.
+const FIELDS: [&[u8]; 22] = [
+    b"architecture",
+    b"breaks",
+    b"conflicts",
+    b"depends",
+    b"essential",
+    b"filename",
+    b"important",
+    b"installed-size",
+    b"multi-arch",
+    b"package",
+    b"pre-depends",
+    b"priority",
+    b"protected",
+    b"provides",
+    b"recommends",
+    b"replaces",
+    b"section",
+    b"sha256",
+    b"size",
+    b"source",
+    b"suggests",
+    b"version",
+];
+
+/// Returns an index without the fields that [`read`] passes over, which are two fifths of Debian's.
+/// All else stays as it is, faults among it.
+pub fn reduce(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() / 8 * 5);
+    let mut kept = true;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            kept = match memchr::memchr(b':', line) {
+                Some(colon) => {
+                    let name = &line[..colon];
+                    let odd = !name.iter().all(u8::is_ascii_graphic) || name.is_empty();
+                    odd || FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+                }
+                None => true,
+            };
+        }
+        if kept {
+            out.extend_from_slice(line);
+        }
+    }
+    out
+}
+
 /// Reads an index and hands on each package in the order of the text.
 ///
 /// # Errors
@@ -257,6 +306,25 @@ fn check(package: &Package<'_>) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_read_goes() {
+        let text = "Package: a\nMaintainer: b\n c\nversion: 1\nDescription: d\n e\n .\nArchitecture: all\n\
+                    Depends: x,\n y\nMD5sum: 0\nTag: t\n\nPackage: b\nVersion: 2\nArchitecture: amd64\n";
+        let reduced = reduce(text.as_bytes());
+        let expected = "Package: a\nversion: 1\nArchitecture: all\nDepends: x,\n y\n\n\
+                        Package: b\nVersion: 2\nArchitecture: amd64\n";
+        assert_eq!(std::str::from_utf8(&reduced), Ok(expected));
+        let fields = |text: &str| {
+            let mut out = Vec::new();
+            read(text, |package| out.push(format!("{:?}", Package { line: 0, ..package }))).expect("sound");
+            out
+        };
+        assert_eq!(fields(text), fields(expected));
+        for odd in ["no colon\n", "two words: x\n", ": x\n", " first\n", "# note\n"] {
+            assert_eq!(reduce(odd.as_bytes()), odd.as_bytes());
+        }
+    }
 
     const HELLO: &str = "\
 Package: hello

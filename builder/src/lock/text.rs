@@ -69,6 +69,20 @@ impl Lock {
         let _ = writeln!(out, "recommends = {}", request.recommends);
         let _ = writeln!(out, "exclude = {}", list(&request.exclude));
         let _ = writeln!(out, "prefer = {}", list(&request.prefer));
+        // What few recipes have is not written where there is none of it, so that their locks stay as they are.
+        if !request.recommends_of.is_empty() {
+            let _ = writeln!(out, "recommends_of = {}", list(&request.recommends_of));
+        }
+        for pin in &request.pins {
+            out += "\n[[request.pins]]\n";
+            let _ = writeln!(out, "package = {}", quote(&pin.package));
+            for (key, value) in [("suite", &pin.suite), ("version", &pin.version)] {
+                if let Some(value) = value {
+                    let _ = writeln!(out, "{key} = {}", quote(value));
+                }
+            }
+            let _ = writeln!(out, "priority = {}", pin.priority);
+        }
         for index in &self.indexes {
             out += "\n[[index]]\n";
             let _ = writeln!(out, "suite = {}", quote(&index.suite));
@@ -334,6 +348,32 @@ because = 'Depends: \"odd\" (>= 1) of b'
             Digest::of(b"a")
         );
         assert_eq!(lock.to_text(), expected);
+    }
+
+    #[test]
+    fn what_few_recipes_have_comes_back_as_well() {
+        let mut lock = lock();
+        lock.request.recommends_of = vec!["a".into()];
+        lock.request.pins = vec![
+            crate::resolve::Pin {
+                package: "ng*".into(),
+                suite: Some("bookworm-backports".into()),
+                version: None,
+                priority: 600,
+            },
+            crate::resolve::Pin {
+                package: "a".into(),
+                suite: None,
+                version: Some("1*".into()),
+                priority: -1,
+            },
+        ];
+        lock.indexes[1].suite = "other/stable".into();
+        lock.packages[1].suite = "other/stable".into();
+        let text = lock.to_text();
+        let pin = "\n[[request.pins]]\npackage = \"ng*\"\nsuite = \"bookworm-backports\"\npriority = 600\n";
+        assert!(text.contains(pin), "{text}");
+        assert_eq!(Lock::parse(text.as_bytes()), Ok(lock));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::{
     App, Body, Budget, Debian, Icu, LaidContent, LaidFile, Prune, Ready, Recipe, RecipeError, Reduce,
-    Request, SandboxKeys, Service, Setup, Step, Version, Web, error, languages, parse_size,
+    Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, parse_size,
 };
 use crate::tree::TreePath;
 
@@ -63,9 +63,15 @@ struct DebianKeys {
     packages: Vec<Spanned<String>>,
     #[serde(default)]
     exclude: Vec<Spanned<String>>,
+    recommends: Option<Spanned<archives::RecommendsKeys>>,
     #[serde(default)]
-    recommends: bool,
-    mirror: Option<String>,
+    pins: Vec<archives::PinKeys>,
+    foreign: Option<Spanned<Vec<String>>>,
+    mirror: Option<archives::OneOrMany>,
+    #[serde(default, rename = "archive")]
+    archives: Vec<archives::ArchiveKeys>,
+    snapshot: Option<Spanned<String>>,
+    snapshot_service: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -215,20 +221,20 @@ const SETUP_TIMEOUT_S: u32 = 120;
 const TMP_BYTES: u64 = 64_000_000;
 
 /// Turns spans into file, line and column, and reads files of the recipe folder.
-struct Checker<'a> {
-    directory: &'a Path,
+pub(super) struct Checker<'a> {
+    pub(super) directory: &'a Path,
     file: &'a Path,
     text: &'a str,
 }
 
 impl Checker<'_> {
-    fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
+    pub(super) fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
         let (line, column) = error::position(self.text, span.start);
         RecipeError::Rule { path: self.file.to_path_buf(), line, column, rule: rule.into() }
     }
 
     /// Reads a file that the recipe names; it must lie inside the folder.
-    fn source(&self, span: Range<usize>, key: &str, name: &str) -> Result<Vec<u8>, RecipeError> {
+    pub(super) fn source(&self, span: Range<usize>, key: &str, name: &str) -> Result<Vec<u8>, RecipeError> {
         let inside = TreePath::new(name.as_bytes()).ok().filter(|_| !name.starts_with('/'));
         let Some(relative) = inside else {
             return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
@@ -249,12 +255,17 @@ impl Checker<'_> {
         }
     }
 
-    fn package(&self, name: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
+    pub(super) fn package(&self, name: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
         self.package_name(name.span(), name.get_ref(), key)
     }
 
     /// Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two, first alphanumeric.
-    fn package_name(&self, span: Range<usize>, name: &str, key: &str) -> Result<String, RecipeError> {
+    pub(super) fn package_name(
+        &self,
+        span: Range<usize>,
+        name: &str,
+        key: &str,
+    ) -> Result<String, RecipeError> {
         let good = name.len() >= 2
             && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
@@ -262,6 +273,15 @@ impl Checker<'_> {
             return Ok(name.to_owned());
         }
         Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
+    }
+
+    /// A suite's name becomes part of a URL and of a path in the cache.
+    pub(super) fn suite(&self, suite: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
+        let name = suite.get_ref();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
+            return Err(self.rule(suite.span(), format!("{key} `{name}` is no suite name")));
+        }
+        Ok(name.clone())
     }
 
     fn command(&self, command: Spanned<Vec<String>>, key: &str) -> Result<Vec<String>, RecipeError> {
@@ -389,11 +409,12 @@ fn app(check: &Checker, keys: AppKeys) -> Result<App, RecipeError> {
 }
 
 fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
-    let suite_span = keys.suite.span();
-    let suite = keys.suite.into_inner();
-    if suite.is_empty() || !suite.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
-        return Err(check.rule(suite_span, format!("debian.suite `{suite}` is no suite name")));
+    let suite = check.suite(&keys.suite, "debian.suite")?;
+    if let Some(foreign) = keys.foreign.filter(|foreign| !foreign.get_ref().is_empty()) {
+        let rule = "debian.foreign: a root has packages of one architecture (and `all`) only";
+        return Err(check.rule(foreign.span(), rule));
     }
+    let (recommends, recommends_of) = archives::recommends(check, keys.recommends)?;
     let architecture = match keys.architecture {
         None => "amd64".to_owned(),
         Some(given) if ["amd64", "arm64"].contains(&given.get_ref().as_str()) => given.into_inner(),
@@ -412,8 +433,13 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
         architecture,
         packages: names(&keys.packages, "debian.packages")?,
         exclude: names(&keys.exclude, "debian.exclude")?,
-        recommends: keys.recommends,
-        mirror: keys.mirror,
+        recommends,
+        recommends_of,
+        pins: archives::pins(check, keys.pins)?,
+        mirrors: keys.mirror.map(archives::OneOrMany::list).unwrap_or_default(),
+        archives: archives::archives(check, keys.archives)?,
+        snapshot: archives::snapshot(check, keys.snapshot)?,
+        snapshot_service: keys.snapshot_service,
     })
 }
 

@@ -60,6 +60,53 @@ artifact = "19 MB"
 }
 
 #[test]
+fn archives_pins_and_recommends_are_read() {
+    let recipe = read_text(&format!(
+        r#"{HEAD}mirror = ["http://one.example/debian", "/srv/debian"]
+recommends = ["nginx"]
+pins = [{{ package = "nginx*", suite = "bookworm-backports", priority = 600 }}]
+snapshot = "20261101T000000Z"
+snapshot_service = "http://past.example/{{archive}}/{{time}}"
+[[debian.archive]]
+name = "other"
+mirror = "http://other.example/debian"
+suite = "stable"
+keys = "files/a.conf"
+"#
+    ))
+    .expect("is good");
+    let debian = recipe.debian;
+    assert_eq!(debian.mirrors, ["http://one.example/debian", "/srv/debian"]);
+    assert_eq!((debian.recommends, debian.recommends_of), (false, vec!["nginx".to_owned()]));
+    assert_eq!((debian.pins[0].package.as_str(), debian.pins[0].priority), ("nginx*", 600));
+    assert_eq!(debian.snapshot.as_deref(), Some("20261101T000000Z"));
+    let other = &debian.archives[0];
+    assert_eq!((other.name.as_str(), other.suite.as_str()), ("other", "stable"));
+    assert_eq!(
+        (&other.components[..], other.keys.ends_with("files/a.conf")),
+        (&["main".to_owned()][..], true)
+    );
+    for (tail, expected) in [
+        ("foreign = [\"i386\"]\n", "debian.foreign: a root has packages of one architecture"),
+        ("recommends = [\"Nginx\"]\n", "debian.recommends `Nginx` is no Debian package name"),
+        ("pins = [{ package = \"a\", priority = 0 }]\n", "priority is 0, which apt leaves undefined"),
+        ("pins = [{ package = \"A b\", priority = 1 }]\n", "`A b` is neither a package name nor a pattern"),
+        ("snapshot = \"last week\"\n", "debian.snapshot `last week` is no time such as 20261101T000000Z"),
+        (
+            "[[debian.archive]]\nname = \"o\u{2b}\"\nmirror = []\nsuite = \"s\"\nkeys = \"files/a.conf\"\n",
+            "debian.archive.mirror is empty",
+        ),
+        (
+            "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"s\"\nkeys = \"../key\"\n",
+            "debian.archive.keys `../key` must be a path inside the recipe folder",
+        ),
+    ] {
+        let error = read_text(&format!("{HEAD}{tail}")).expect_err(tail).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn faults_name_line_column_and_rule() {
     for (tail, expected) in [
         ("recomends = true\n", "6:1: key `recomends` is unknown; did you mean `recommends`?"),

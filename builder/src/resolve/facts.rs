@@ -55,6 +55,7 @@ pub(super) struct Facts<'a> {
 pub(super) struct AllFacts<'u, 'a> {
     pub universe: &'u Universe<'a>,
     recommends: bool,
+    recommending: Vec<bool>,
     excluded: Vec<bool>,
     preferred: Vec<bool>,
     found: RefCell<Vec<Option<Rc<Facts<'a>>>>>,
@@ -71,6 +72,7 @@ impl<'u, 'a> AllFacts<'u, 'a> {
         AllFacts {
             universe,
             recommends: request.recommends,
+            recommending: flags(&request.recommends_of),
             excluded: flags(&request.exclude),
             preferred: flags(&request.prefer),
             found: RefCell::new(vec![None; universe.len()]),
@@ -102,7 +104,7 @@ impl<'u, 'a> AllFacts<'u, 'a> {
             facts.needs.extend(self.needs(id, field, text, true)?);
         }
         let recommends = self.needs(id, "Recommends", package.recommends, false)?;
-        if self.recommends {
+        if self.recommends || self.recommending[id.index()] {
             facts.needs.extend(recommends.iter().cloned());
         }
         facts.wishes = recommends;

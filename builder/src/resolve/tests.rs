@@ -271,6 +271,45 @@ fn the_candidate_is_the_highest_version_of_the_highest_priority() {
 }
 
 #[test]
+fn pins_rank_suites_versions_and_packages() {
+    let (main, backports) = (index("a 1\nb 1\nc 1\nd 1"), index("a 2\nb 2\nc 2\nd 2\ne 1"));
+    let sources = [
+        Source::new("bookworm", main.as_bytes()),
+        Source {
+            suite: "bookworm-backports",
+            priority: Source::BUT_AUTOMATIC_UPGRADES,
+            text: backports.as_bytes(),
+        },
+    ];
+    let pin = |package: &str, suite: Option<&str>, version: Option<&str>, priority| Pin {
+        package: package.into(),
+        suite: suite.map(String::from),
+        version: version.map(String::from),
+        priority,
+    };
+    let pins = [
+        pin("a", Some("bookworm-backports"), None, 500),
+        pin("b", None, Some("1*"), -1),
+        pin("d", Some("bookworm"), None, 50),
+        pin("*", Some("bookworm-backports"), None, 60),
+    ];
+    let universe = Universe::pinned("amd64", &sources, &pins).expect("sound");
+    let found = resolve(&universe, &asked_for("a b c d e")).expect("there is one");
+    let shown: Vec<String> = found.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    assert_eq!(shown, ["a 2", "b 2", "c 1", "d 2", "e 1"]);
+    let never = [pin("e", None, None, -1)];
+    let universe = Universe::pinned("amd64", &sources, &never).expect("sound");
+    assert!(matches!(resolve(&universe, &asked_for("e")), Err(ResolveError::Unknown { .. })));
+}
+
+#[test]
+fn recommends_may_be_those_of_some_packages() {
+    let lines = "a 1 ; Recommends: x\nb 1 ; Recommends: y\nx 1\ny 1";
+    let request = Request { recommends_of: vec!["b".into()], ..asked_for("a b") };
+    assert_eq!(names(&answer(lines, &request).expect("there is one")), "a b y");
+}
+
+#[test]
 fn faults_of_an_index_have_index_and_line() {
     let error = |text: &str| {
         let universe = Universe::new("amd64", &[Source::new("bookworm", text.as_bytes())]);
@@ -302,4 +341,41 @@ fn a_chain_deeper_than_apt_follows_ends_well() {
     lines += "p1200 1\n";
     let found = answer(&lines, &asked_for("p0")).expect("there is one");
     assert_eq!((found.packages.len(), found.beyond_apt), (1_201, true));
+}
+
+#[test]
+fn the_smallest_set_is_found_and_excludes_lead_to_it() {
+    let lines = "
+        app 1 ; Depends: server | httpd, lib
+        server 1 ; Depends: modules ; Provides: httpd ; Installed-Size: 900
+        modules 1 ; Installed-Size: 500
+        tiny 1 ; Provides: httpd ; Depends: lib ; Installed-Size: 90
+        tinier 1 ; Provides: httpd ; Conflicts: lib ; Installed-Size: 9
+        lib 1 ; Installed-Size: 30
+    ";
+    let text = index(lines);
+    let universe = Universe::new("amd64", &[Source::new("s", text.as_bytes())]).expect("sound");
+    let found = smallest(&universe, &asked_for("app")).expect("there is one");
+    assert_eq!((names(&found.resolution), found.exclude.join(" ")), ("app lib tiny".into(), "server".into()));
+    let request = Request { exclude: found.exclude, ..asked_for("app") };
+    assert_eq!(resolve(&universe, &request).expect("there is one"), found.resolution);
+    let found = smallest(&universe, &asked_for("app server")).expect("there is one");
+    assert_eq!((names(&found.resolution), found.exclude.len()), ("app lib modules server".into(), 0));
+}
+
+#[test]
+fn names_the_one_change_that_would_help() {
+    let lines = "
+        a 1 ; Conflicts: b
+        b 1
+        c 1 ; Depends: d
+        d 1
+    ";
+    let text = index(lines);
+    let universe = Universe::new("amd64", &[Source::new("s", text.as_bytes())]).expect("sound");
+    let request = Request { exclude: vec!["d".into()], ..asked_for("c") };
+    assert_eq!(remedies(&universe, &request), ["do not exclude d"]);
+    assert_eq!(remedies(&universe, &asked_for("a b d")), ["leave out a", "leave out b"]);
+    let request = Request { exclude: vec!["d".into()], ..asked_for("a b c") };
+    assert!(remedies(&universe, &request).is_empty());
 }

@@ -8,7 +8,10 @@ use crate::{
         packages::{self, Package},
         relation, version,
     },
-    resolve::ResolveError,
+    resolve::{
+        ResolveError,
+        pins::{self, Pin},
+    },
 };
 
 /// The text of one index.
@@ -34,6 +37,15 @@ impl<'a> Source<'a> {
     pub const NOT_AUTOMATIC: i32 = 1;
     /// The rank of a suite that is `ButAutomaticUpgrades` as well, such as backports.
     pub const BUT_AUTOMATIC_UPGRADES: i32 = 100;
+
+    /// Returns the rank of a suite by the two fields of its Release file.
+    pub fn rank(not_automatic: bool, but_automatic_upgrades: bool) -> i32 {
+        match (not_automatic, but_automatic_upgrades) {
+            (false, _) => Self::PRIORITY,
+            (true, false) => Self::NOT_AUTOMATIC,
+            (true, true) => Self::BUT_AUTOMATIC_UPGRADES,
+        }
+    }
 }
 
 /// A candidate, by its place in the universe.
@@ -58,6 +70,8 @@ pub struct Universe<'a> {
     packages: Vec<Package<'a>>,
     /// For each package, its source.
     origins: Vec<u16>,
+    /// For each package, how it ranks.
+    ranks: Vec<i32>,
     names: HashMap<&'a str, Id>,
     /// Virtual names, with who provides them in which version, in the order of the indexes.
     provided: HashMap<&'a str, Vec<(Id, Option<&'a str>)>>,
@@ -69,23 +83,41 @@ impl<'a> Universe<'a> {
     /// # Errors
     /// [`ResolveError::Stanza`] for the first stanza that is not sound.
     pub fn new(architecture: &str, sources: &[Source<'a>]) -> Result<Self, ResolveError> {
+        Universe::pinned(architecture, sources, &[])
+    }
+
+    /// As [`Universe::new`], where pins decide how versions rank; see [`Pin`].
+    ///
+    /// # Errors
+    /// As [`Universe::new`].
+    pub fn pinned(architecture: &str, sources: &[Source<'a>], pins: &[Pin]) -> Result<Self, ResolveError> {
         let mut universe = Universe {
             architecture: architecture.into(),
             sources: sources.to_vec(),
             packages: Vec::new(),
             origins: Vec::new(),
+            ranks: Vec::new(),
             names: HashMap::new(),
             provided: HashMap::new(),
         };
         for (origin, source) in (0..).zip(sources) {
-            let read = match std::str::from_utf8(source.text) {
-                Ok(text) => packages::read(text, |package| universe.add(package, origin)),
-                Err(error) => {
-                    let lines = source.text[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
-                    Err(Fault::new(lines + 1, "is not UTF-8"))
+            let mut lines_before = 0;
+            let pieces = read_pieces(source.text);
+            // Growing step by step would copy it all several times.
+            let count = pieces.iter().map(|piece| piece.packages.len()).sum();
+            universe.packages.reserve(count);
+            universe.names.reserve(count);
+            for piece in pieces {
+                for mut package in piece.packages {
+                    package.line += lines_before;
+                    universe.add(package, origin, pins);
                 }
-            };
-            read.map_err(|fault| universe.fault(origin, fault))?;
+                if let Some(fault) = piece.fault {
+                    let fault = Fault { line: fault.line + lines_before, ..fault };
+                    return Err(universe.fault(origin, fault));
+                }
+                lines_before += piece.lines;
+            }
         }
         universe.index_provides()?;
         Ok(universe)
@@ -95,9 +127,14 @@ impl<'a> Universe<'a> {
         ResolveError::Stanza { index: self.sources[usize::from(origin)].suite.into(), source }
     }
 
-    fn add(&mut self, package: Package<'a>, origin: u16) {
-        let priority = self.sources[usize::from(origin)].priority;
-        if package.architecture != self.architecture && package.architecture != "all" || priority < 0 {
+    fn add(&mut self, package: Package<'a>, origin: u16, pins: &[Pin]) {
+        if package.architecture != self.architecture && package.architecture != "all" {
+            return;
+        }
+        let source = &self.sources[usize::from(origin)];
+        let pinned = pins::rank(pins, package.name, package.version, source.suite);
+        let rank = pinned.unwrap_or(source.priority);
+        if rank < 0 {
             return;
         }
         let next = Id(u32::try_from(self.packages.len()).expect("a text has fewer stanzas than bytes"));
@@ -106,14 +143,15 @@ impl<'a> Universe<'a> {
                 entry.insert(next);
                 self.packages.push(package);
                 self.origins.push(origin);
+                self.ranks.push(rank);
             }
             std::collections::hash_map::Entry::Occupied(entry) => {
                 let at = entry.get().index();
-                let present = self.sources[usize::from(self.origins[at])].priority;
                 let later = || version::compare(package.version, self.packages[at].version).is_gt();
-                if priority > present || priority == present && later() {
+                if rank > self.ranks[at] || rank == self.ranks[at] && later() {
                     self.packages[at] = package;
                     self.origins[at] = origin;
+                    self.ranks[at] = rank;
                 }
             }
         }
@@ -188,4 +226,54 @@ impl<'a> Universe<'a> {
     pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
         (0..u32::try_from(self.packages.len()).expect("counted when added")).map(Id)
     }
+}
+
+/// In how many pieces a long text is read, side by side; it never shows in the result.
+const PIECES: usize = 4;
+/// Shorter ones are read by one thread.
+const WORTH_A_THREAD_BYTES: usize = 1 << 20;
+
+/// What a piece of a text holds.
+struct Piece<'a> {
+    packages: Vec<Package<'a>>,
+    /// What is wrong with the stanza that follows these.
+    fault: Option<Fault>,
+    /// How many lines the piece has.
+    lines: usize,
+}
+
+/// Reads a text in pieces that begin where stanzas do.
+fn read_pieces(text: &[u8]) -> Vec<Piece<'_>> {
+    let mut pieces: Vec<&[u8]> = Vec::new();
+    let mut rest = text;
+    for left in (2..=PIECES).rev().filter(|_| text.len() > WORTH_A_THREAD_BYTES) {
+        let from = rest.len() / left;
+        let Some(blank) = memchr::memmem::find(&rest[from..], b"\n\n") else { break };
+        let (piece, after) = rest.split_at(from + blank + 2);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    if let [only] = pieces[..] {
+        return vec![read_piece(only)];
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = pieces.iter().map(|piece| scope.spawn(|| read_piece(piece))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
+    })
+}
+
+fn read_piece(text: &[u8]) -> Piece<'_> {
+    let mut packages = Vec::with_capacity(text.len() / 400);
+    let (sound, not_text) = match std::str::from_utf8(text) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let (good, _) = text.split_at(error.valid_up_to());
+            let line = memchr::memchr_iter(b'\n', good).count() + 1;
+            ("", Some(Fault::new(line, "is not UTF-8")))
+        }
+    };
+    let read = packages::read(sound, |package| packages.push(package));
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    Piece { packages, fault: not_text.or(read.err()), lines }
 }

@@ -26,6 +26,7 @@ pub struct MadeArchive {
     date_s: i64,
     valid_until_s: Option<i64>,
     by_hash: bool,
+    signed_apart: bool,
     compressions: Vec<Compression>,
 }
 
@@ -53,6 +54,7 @@ impl MadeArchive {
             date_s: ARCHIVE_TIME_S,
             valid_until_s: None,
             by_hash: true,
+            signed_apart: false,
             compressions: vec![Compression::Xz],
         }
     }
@@ -120,6 +122,12 @@ impl MadeArchive {
         self
     }
 
+    /// Writes Release and Release.gpg in place of InRelease.
+    pub fn signed_apart(mut self) -> Self {
+        self.signed_apart = true;
+        self
+    }
+
     /// Chooses in which forms the indexes are there.
     pub fn compressions(mut self, compressions: &[Compression]) -> Self {
         self.compressions = compressions.to_vec();
@@ -173,7 +181,13 @@ impl MadeArchive {
                 list(&format!("Packages{extension}"), &bytes, true);
             }
         }
-        put(&dist.join("InRelease"), self.key.sign(&self.release(&listed), self.date_s).as_bytes());
+        let release = self.release(&listed);
+        if self.signed_apart {
+            put(&dist.join("Release"), release.as_bytes());
+            put(&dist.join("Release.gpg"), self.key.sign_apart(&release, self.date_s).as_bytes());
+        } else {
+            put(&dist.join("InRelease"), self.key.sign(&release, self.date_s).as_bytes());
+        }
         let keyring = directory.join("keyring.asc");
         put(&keyring, self.key.armored().as_bytes());
         Made { directory: directory.into(), keyring }

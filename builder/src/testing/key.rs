@@ -2,7 +2,8 @@
 
 use pgp::{
     composed::{
-        ArmorOptions, CleartextSignedMessage, KeyType, SignedKeyDetails, SignedPublicKey, SignedPublicSubKey,
+        ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SignedKeyDetails, SignedPublicKey,
+        SignedPublicSubKey,
     },
     crypto::hash::HashAlgorithm,
     packet::{
@@ -122,6 +123,15 @@ impl Key {
             self.sign_by(&self.primary(), text, time_s)
         };
         signed.to_armored_string(ArmorOptions::default()).expect("a whole message")
+    }
+
+    /// Returns a signature on a text, made at a time, as Release.gpg files are.
+    pub fn sign_apart(&self, text: &str, time_s: i64) -> String {
+        let key = self.primary();
+        let mut config = config(&key, SignatureType::Binary, time_s);
+        config.hash_alg = self.hash;
+        let signature = config.sign(&key, &Password::empty(), text.as_bytes()).expect("signs");
+        DetachedSignature::new(signature).to_armored_string(ArmorOptions::default()).expect("a signature")
     }
 
     fn sign_by(&self, key: &impl SigningKey, text: &str, time_s: i64) -> CleartextSignedMessage {

@@ -1,0 +1,251 @@
+//! How long each stage takes, cold and warm, beside `apt-get -s` and mmdebstrap.
+//!
+//! ```text
+//! cargo bench --bench stages -- $PWD/recipes/cgit
+//! ```
+//!
+//! Indexes and .debs are fetched first, into the cache that `TINYROOT_CACHE` names (a scratch one
+//! otherwise). *Cold* begins with a store that has these and nothing else; *warm* is the same once
+//! more. `apt-get -s` answers for the same packages from the same indexes, with its caches warm;
+//! mmdebstrap makes a tar of the locked packages from the same mirror. Either is left out where it is not installed.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tinyroot::{
+    archive::{self, Archive, Mirrors, Selection},
+    assemble::assemble,
+    configure::configure,
+    download::{self, Downloader},
+    fetch::fetch,
+    lock::{Lock, LockedIndex},
+    progress::Progress,
+    recipe::{self, Recipe},
+    render::{TarOptions, write_tar},
+    resolve::{Request, Resolution, Source, Universe, resolve},
+    sandbox::{CHILD_ARGUMENT, child_main},
+    store::Store,
+    unpack::unpack,
+};
+
+#[path = "../examples/as_apt/apt.rs"]
+mod apt;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Stages with their times, in the order of the line.
+#[derive(Default)]
+struct Times(Vec<(&'static str, Duration)>);
+
+impl Times {
+    fn measure<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let outcome = work();
+        self.0.push((stage, began.elapsed()));
+        outcome
+    }
+}
+
+fn main() -> Outcome<()> {
+    if env::args_os().nth(1).is_some_and(|argument| argument == CHILD_ARGUMENT) {
+        child_main();
+    }
+    // cargo gives `--bench` to every bench.
+    let recipes: Vec<PathBuf> =
+        env::args_os().skip(1).filter(|a| a != "--bench").map(PathBuf::from).collect();
+    if recipes.is_empty() {
+        println!("name recipe folders: cargo bench --bench stages -- $PWD/recipes/cgit");
+        return Ok(());
+    }
+    let scratch = tempfile::tempdir()?;
+    let cache = env::var_os("TINYROOT_CACHE").map_or_else(|| scratch.path().join("cache"), PathBuf::from);
+    for folder in recipes {
+        bench(&recipe::read(&folder)?, &cache, &scratch.path().join("cold"))?;
+    }
+    Ok(())
+}
+
+fn bench(recipe: &Recipe, cache: &Path, cold: &Path) -> Outcome<()> {
+    let full = Store::open(cache)?;
+    let downloader = Downloader::new(download::Options::default());
+    let archive = open(recipe, &full, &downloader)?;
+    let lock = lock(recipe, &archive)?;
+    let mirrors = Mirrors::for_lock(&lock, &options(recipe))?;
+    let fetched = fetch(&lock, &mirrors, &full, &downloader, &Progress::silent())?;
+
+    let store = Store::open(cold)?;
+    for deb in &fetched.debs {
+        let to = store.deb_path(&deb.package.digest);
+        if !to.exists() {
+            fs::create_dir_all(to.parent().ok_or("a .deb lies in a directory")?)?;
+            fs::hard_link(&deb.path, &to).or_else(|_| fs::copy(&deb.path, &to).map(drop))?;
+        }
+    }
+    drop(open(recipe, &store, &downloader)?);
+
+    let runs = [(); 2].map(|()| stages(recipe, &store, &downloader));
+    let [first, second] = runs;
+    let (first, second) = (first?, second?);
+    println!("{}: {} packages", recipe.app.name, lock.packages.len());
+    println!("  {:<28} {:>9} {:>9}", "", "cold", "warm");
+    for ((stage, cold), (_, warm)) in first.0.iter().zip(&second.0) {
+        println!("  {stage:<28} {:>7.3} s {:>7.3} s", cold.as_secs_f64(), warm.as_secs_f64());
+    }
+    let sum = |times: &Times, from: usize| times.0[from..].iter().map(|(_, t)| t.as_secs_f64()).sum::<f64>();
+    println!(
+        "  {:<28} {:>7.3} s {:>7.3} s",
+        "resolving, in sum",
+        sum(&first, 0) - sum(&first, 3),
+        sum(&second, 0) - sum(&second, 3)
+    );
+    println!("  {:<28} {:>7.3} s {:>7.3} s", "staging, in sum", sum(&first, 3), sum(&second, 3));
+    if let Some(peak) = peak_kib() {
+        println!("  {:<28} {:>7} MB", "peak memory", peak / 1024);
+    }
+    beside_apt(recipe, &archive)?;
+    beside_mmdebstrap(recipe, &lock)?;
+    fs::remove_dir_all(cold)?;
+    Ok(())
+}
+
+/// Does the whole line as far as a tar of the root.
+fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Times> {
+    let mut times = Times::default();
+    let silent = Progress::silent();
+    let archive = times.measure("check and read the indexes", || open(recipe, store, downloader))?;
+    let sources = sources(&archive);
+    let universe = times.measure("parse them", || {
+        Universe::pinned(&archive.selection.architecture, &sources, &recipe.debian.pins)
+    })?;
+    let resolution = times.measure("resolve", || resolve(&universe, &request(recipe)))?;
+    let lock = made_lock(recipe, &archive, &resolution);
+    let mirrors = Mirrors::for_lock(&lock, &options(recipe))?;
+    let fetched = times.measure("fetch", || fetch(&lock, &mirrors, store, downloader, &silent))?;
+    let unpacked = times.measure("unpack", || unpack(&fetched, store, &silent))?;
+    let assembled = times.measure("assemble", || assemble(&unpacked))?;
+    let configured =
+        times.measure("configure", || configure(&unpacked, &assembled, &lock, store, &silent))?;
+    let sink = std::io::sink();
+    times.measure("write as tar", || write_tar(&configured.tree, store, sink, TarOptions::default()))?;
+    Ok(times)
+}
+
+fn options(recipe: &Recipe) -> archive::Options {
+    archive::Options { mirrors: recipe.debian.mirrors.clone(), ..archive::Options::default() }
+}
+
+fn open(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Archive> {
+    let debian = &recipe.debian;
+    let selection = Selection {
+        suite: debian.suite.clone(),
+        pockets: debian.pockets.clone(),
+        components: debian.components.clone(),
+        architecture: debian.architecture.clone(),
+    };
+    Ok(archive::open(&selection, &options(recipe), store, downloader, &Progress::silent())?)
+}
+
+fn sources(archive: &Archive) -> Vec<Source<'_>> {
+    let source = |index: &'_ archive::Index| Source::rank(index.not_automatic, index.but_automatic_upgrades);
+    let all = archive.indexes.iter();
+    all.map(|index| Source { suite: &index.suite, priority: source(index), text: &index.text }).collect()
+}
+
+fn request(recipe: &Recipe) -> Request {
+    Request {
+        packages: recipe.requested(),
+        essential: true,
+        prefer: vec![Request::MERGED_USR.into()],
+        ..Request::default()
+    }
+}
+
+fn lock(recipe: &Recipe, archive: &Archive) -> Outcome<Lock> {
+    let universe = Universe::new(&archive.selection.architecture, &sources(archive))?;
+    Ok(made_lock(recipe, archive, &resolve(&universe, &request(recipe))?))
+}
+
+fn made_lock(recipe: &Recipe, archive: &Archive, resolution: &Resolution) -> Lock {
+    let debian = &recipe.debian;
+    let indexes = archive.indexes.iter().map(|index| LockedIndex {
+        suite: index.suite.clone(),
+        component: index.component.clone(),
+        architecture: index.architecture.clone(),
+        digest: index.digest,
+    });
+    Lock::new(
+        &debian.suite,
+        &debian.architecture,
+        archive.time_s,
+        &request(recipe),
+        indexes.collect(),
+        resolution,
+    )
+}
+
+/// Returns the most memory that this process ever had.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+fn beside_apt(recipe: &Recipe, archive: &Archive) -> Outcome<()> {
+    if !installed("apt-get") {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let apt = apt::Apt::prepare(archive)?;
+    let prepared = began.elapsed().as_secs_f64();
+    let universe = Universe::new(&archive.selection.architecture, &sources(archive))?;
+    let mut words = apt::essential(&universe);
+    words.extend(recipe.requested());
+    let began = Instant::now();
+    let found = apt.install(&words)?.map_err(|fault| format!("apt-get: {fault}"))?;
+    let answer = began.elapsed().as_secs_f64();
+    println!(
+        "  {:<28} {answer:>7.3} s, its caches made in {prepared:.3} s; {} packages",
+        "apt-get -s",
+        found.len()
+    );
+    Ok(())
+}
+
+fn beside_mmdebstrap(recipe: &Recipe, lock: &Lock) -> Outcome<()> {
+    if !installed("mmdebstrap") {
+        return Ok(());
+    }
+    let names: Vec<String> = lock.packages.iter().map(|p| format!("{}={}", p.name, p.version)).collect();
+    let selection = Selection::new(&recipe.debian.suite, &recipe.debian.architecture);
+    let suites = selection.suites();
+    let mirrors = Mirrors::find(&suites, &options(recipe))?;
+    let lines =
+        suites.iter().filter_map(|suite| Some(format!("deb {} {suite} main", mirrors.of(suite).first()?)));
+    let began = Instant::now();
+    let output = Command::new("mmdebstrap")
+        .args(["--quiet", "--variant=essential", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"])
+        .args(["--aptopt=APT::Install-Recommends \"false\"", NO_USRMERGE])
+        .arg(format!("--include={}", names.join(",")))
+        .args([&recipe.debian.suite, "/dev/null"])
+        .args(lines)
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("mmdebstrap: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+    }
+    println!("  {:<28} {:>7.3} s, downloads included", "mmdebstrap", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// apt would take `usrmerge`, which converts a running system.
+const NO_USRMERGE: &str = "--setup-hook=printf 'Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n' \
+                           > \"$1\"/etc/apt/preferences.d/usrmerge";
