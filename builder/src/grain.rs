@@ -111,8 +111,13 @@ pub enum GrainError {
         exit: Exit,
         /// The last lines of its output.
         tail: Vec<String>,
+        /// Whether it had `/proc`.
+        proc: bool,
     },
 }
+
+/// What the loader says when a library is not found.
+const NO_LIBRARY: &str = "error while loading shared libraries";
 
 impl GrainError {
     /// Returns what one can do about it, if anything.
@@ -120,6 +125,14 @@ impl GrainError {
         match self {
             GrainError::Sandbox(error) => error.hint(),
             GrainError::Owner { .. } => Some("run it as that user, or under another name with --grain"),
+            // The loader learns `$ORIGIN` of a program from /proc/self/exe (ld.so(8)).
+            GrainError::Ended { tail, proc: false, .. }
+                if tail.iter().any(|line| line.contains(NO_LIBRARY)) =>
+            {
+                Some(
+                    "programs that have libraries beside them, as Java does, find them by /proc: add [sandbox] proc = true",
+                )
+            }
             _ => None,
         }
     }
@@ -220,7 +233,7 @@ impl Grain {
         let exit = self.wait();
         let tail = self.options.log.tail();
         self.live = None;
-        Err(GrainError::Ended { exit, tail })
+        Err(GrainError::Ended { exit, tail, proc: self.options.proc })
     }
 
     /// Connects to the web port.
@@ -338,4 +351,19 @@ fn make_var(path: &Path) -> Result<(), GrainError> {
         return Ok(());
     }
     Err(GrainError::Owner { path: path.to_path_buf(), owner: metadata.uid(), expected: uid })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_not_found_hints_at_proc() {
+        let ended =
+            |line: &str, proc| GrainError::Ended { exit: Exit::Code(127), tail: vec![line.to_owned()], proc };
+        let line = "java: error while loading shared libraries: libjli.so: cannot open shared object file";
+        assert!(ended(line, false).hint().is_some_and(|hint| hint.contains("proc = true")));
+        assert_eq!(ended(line, true).hint(), None);
+        assert_eq!(ended("java: no such class", false).hint(), None);
+    }
 }

@@ -58,9 +58,6 @@ fn recipe(app: &str, wanted: &Wanted<'_>, parts: &[Part]) -> String {
         wanted.suite,
         list(others),
     );
-    if parts.iter().any(|part| part.name == "php") {
-        text += "[env]\nPHP_INI_SCAN_DIR = \"\" # all extensions are named in php.ini\n\n";
-    }
     let laid = parts.iter().filter_map(|part| part.file.as_ref().map(|(name, _)| *name));
     for name in laid {
         let _ = write!(text, "[[file]]\npath = \"/app/{name}\"\nsource = \"files/{name}\"\n\n");
@@ -200,7 +197,7 @@ fn parts(app: &str, wanted: &Wanted<'_>) -> Vec<Part> {
         let program = format!("/usr/sbin/php-fpm{version}");
         parts.push(Part {
             name: "php",
-            says: "PHP, asked by the web server. Add `-c /app/php.ini` to choose extensions; without [env], Debian's are loaded.",
+            says: "PHP, asked by the web server, with the extensions that Debian turns on.",
             command: command(&[&program, "-F", "-O", "-y", "/app/php-fpm.conf"]),
             ready: "socket = \"/run/php.sock\"",
             file: Some(("php-fpm.conf", PHP_FPM.into())),
