@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    alone, build, copy_recipe, recipes, share_debs,
+    alone, build, copy_recipe, main_recipes, share_debs,
     support::{Home, text},
 };
 
@@ -51,7 +51,7 @@ impl Running {
 #[test]
 fn grains_of_one_package_run_side_by_side_and_keep_their_data() {
     let _turn = alone();
-    for (name, _) in recipes() {
+    for name in main_recipes() {
         let home = Home::new();
         share_debs(&home);
         let folder = copy_recipe(name, &home.path("recipes"));
