@@ -22,14 +22,14 @@ use support::{Home, text};
 
 /// Recipes with what their packages may weigh, in bytes.
 const RECIPES: [(&str, u64); 8] = [
-    ("adminer", 16_500_000),
+    ("adminer", 9_000_000),
     ("cgit", 5_500_000),
     ("cgit-trixie", 5_500_000),
     ("dokuwiki", 12_000_000),
     ("fossil", 5_500_000),
     ("gitweb", 5_500_000),
     ("radicale", 9_000_000),
-    ("wordpress", 31_000_000),
+    ("wordpress", 24_000_000),
 ];
 
 /// Those of different kinds that every test takes; the others are built and proven.
