@@ -24,10 +24,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     compile(&sources, &out, target)?;
     let size_bytes = fs::metadata(&out)?.len();
+    let release = release()?;
+    println!("cargo::rustc-env=TINYROOT_INIT_RUSTC={release}");
+    println!("cargo::rerun-if-changed={}", here.join("init/digests").display());
+    let known = fs::read_to_string(here.join("init/digests"))?;
+    if !known.lines().any(|line| line.starts_with(&format!("{release} "))) {
+        println!(
+            "cargo::warning=rustc {release} is not in init/digests: packages built with this tinyroot may be others, \
+             by the bytes of their first process, than those of other machines"
+        );
+    }
     if size_bytes > 64 << 10 {
         return Err(format!("the first process has {size_bytes} bytes, more than 64 KiB").into());
     }
     Ok(())
+}
+
+/// Returns the version of the compiler ("1.95.0").
+fn release() -> Result<String, Box<dyn Error>> {
+    let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
+    let text = String::from_utf8(Command::new(rustc).arg("--version").output()?.stdout)?;
+    Ok(text.split(' ').nth(1).ok_or("rustc tells no version")?.to_owned())
 }
 
 fn compile(sources: &Path, out: &Path, target: &str) -> Result<(), Box<dyn Error>> {

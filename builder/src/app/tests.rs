@@ -240,3 +240,16 @@ fn the_first_process_is_a_small_static_program() {
         assert!(!INIT.windows(word.len()).any(|part| part == word.as_bytes()), "{word}");
     }
 }
+
+#[test]
+fn the_first_process_has_the_bytes_that_every_machine_makes() {
+    let (release, architecture) = (env!("TINYROOT_INIT_RUSTC"), std::env::consts::ARCH);
+    let known = include_str!("../../init/digests");
+    let line = known.lines().find_map(|line| line.strip_prefix(&format!("{release} {architecture} ")));
+    match line {
+        Some(digest) => assert_eq!(Digest::of(INIT).to_string(), digest),
+        None => crate::testing::lacking(&format!(
+            "init/digests has no line for rustc {release} on {architecture}"
+        )),
+    }
+}
