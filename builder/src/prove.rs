@@ -67,7 +67,7 @@ pub struct Miss {
     pub package: Option<String>,
     /// Who asked for it first.
     pub program: String,
-    /// At which step of the exercise.
+    /// At which step of the exercise; empty where there is none.
     pub step: String,
 }
 
@@ -99,7 +99,8 @@ impl fmt::Display for Miss {
         if let Some(package) = &self.package {
             write!(f, " of {package}")?;
         }
-        write!(f, ", asked for by {} at {}", self.program, self.step)
+        write!(f, ", asked for by {}", self.program)?;
+        if self.step.is_empty() { Ok(()) } else { write!(f, " at {}", self.step) }
     }
 }
 

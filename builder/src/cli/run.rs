@@ -68,6 +68,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             if let Err(error) = report.add(&miss, found.time) {
                 progress.warn(&format!("cannot write to {}: {error}", path.display()));
             }
+            // A grain in use is at no step.
+            let miss = Miss { step: String::new(), ..miss };
             progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
         }),
     };

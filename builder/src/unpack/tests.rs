@@ -29,7 +29,8 @@ impl Place {
 
     fn leftovers(&self) -> usize {
         let count = |name| fs::read_dir(self.store.root().join(name)).expect("lists").count();
-        count("tmp") + count("packs") + count("bundles")
+        let unfinished = fs::read_dir(self.store.tmp()).expect("lists").count();
+        unfinished + count("packs") + count("bundles")
     }
 }
 
