@@ -28,7 +28,7 @@ use tinyroot::{
     progress::Progress,
     recipe::{self, Recipe},
     render::{TarOptions, write_tar},
-    resolve::{Request, Resolution, Source, Universe, resolve},
+    resolve::{Request, Resolution, Universe, resolve},
     sandbox::{CHILD_ARGUMENT, child_main},
     store::Store,
     unpack::unpack,
@@ -119,7 +119,7 @@ fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Ti
     let mut times = Times::default();
     let silent = Progress::silent();
     let archive = times.measure("check and read the indexes", || open(recipe, store, downloader))?;
-    let sources = sources(&archive);
+    let sources = archive.sources();
     let universe = times.measure("parse them", || {
         Universe::pinned(&archive.selection.architecture, &sources, &recipe.debian.pins)
     })?;
@@ -151,12 +151,6 @@ fn open(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Arch
     Ok(archive::open(&selection, &options(recipe), store, downloader, &Progress::silent())?)
 }
 
-fn sources(archive: &Archive) -> Vec<Source<'_>> {
-    let source = |index: &'_ archive::Index| Source::rank(index.not_automatic, index.but_automatic_upgrades);
-    let all = archive.indexes.iter();
-    all.map(|index| Source { suite: &index.suite, priority: source(index), text: &index.text }).collect()
-}
-
 fn request(recipe: &Recipe) -> Request {
     Request {
         packages: recipe.requested(),
@@ -167,7 +161,7 @@ fn request(recipe: &Recipe) -> Request {
 }
 
 fn lock(recipe: &Recipe, archive: &Archive) -> Outcome<Lock> {
-    let universe = Universe::new(&archive.selection.architecture, &sources(archive))?;
+    let universe = Universe::new(&archive.selection.architecture, &archive.sources())?;
     Ok(made_lock(recipe, archive, &resolve(&universe, &request(recipe))?))
 }
 
@@ -207,7 +201,7 @@ fn beside_apt(recipe: &Recipe, archive: &Archive) -> Outcome<()> {
     let began = Instant::now();
     let apt = apt::Apt::prepare(archive)?;
     let prepared = began.elapsed().as_secs_f64();
-    let universe = Universe::new(&archive.selection.architecture, &sources(archive))?;
+    let universe = Universe::new(&archive.selection.architecture, &archive.sources())?;
     let mut words = apt::essential(&universe);
     words.extend(recipe.requested());
     let began = Instant::now();

@@ -8,6 +8,8 @@
 
 mod error;
 mod index;
+mod kept_index;
+mod kept_release;
 mod keyring;
 mod release;
 mod sources;
@@ -15,16 +17,19 @@ mod sources;
 use std::{fs, path::PathBuf, thread};
 
 use crate::{
-    download::{Answer, DownloadError, Downloader, Validators, url_below},
+    download::{Answer, DownloadError, Downloader, url_below},
     formats::digest::Digest,
     progress::{Progress, Unit},
+    resolve::Source,
     store::Store,
 };
 
+use kept_release::Dated;
 use keyring::Signed;
 use release::{ListedIndex, Release};
 
 pub use error::ArchiveError;
+pub use kept_index::Text;
 pub use keyring::{Keyring, KeyringError};
 pub use release::ReleaseError;
 pub use sources::{Mirrors, Snapshots};
@@ -151,7 +156,7 @@ pub struct Index {
     /// Fingerprints of the keys whose signatures on that file are good, in upper-case hex.
     pub signed_by: Vec<String>,
     /// The stanzas, as the archive has them but for the fields that nothing here reads; may be empty.
-    pub text: Vec<u8>,
+    pub text: Text,
 }
 
 /// An archive as it stands: every index of a [`Selection`], in the order of
@@ -186,7 +191,8 @@ pub fn open(
     };
     let suites = selection.suites();
     let mirrors = Mirrors::find(&suites, options)?;
-    let opening = Opening { options, store, downloader, progress, keyring, mirrors };
+    let architecture = &*selection.architecture;
+    let opening = Opening { options, architecture, store, downloader, progress, keyring, mirrors };
     let task = progress.task("asking for the state of the archive", suites.len() as u64, Unit::Items);
     let releases = thread::scope(|scope| {
         let threads: Vec<_> = suites
@@ -207,7 +213,7 @@ pub fn open(
         }
     }
     let texts = opening.texts(&listed)?;
-    let index = |((release, listed), text): (&(&Dated, &ListedIndex), Vec<u8>)| Index {
+    let index = |((release, listed), text): (&(&Dated, &ListedIndex), Text)| Index {
         suite: options.label(&release.suite),
         component: listed.component.clone(),
         architecture: listed.architecture.clone(),
@@ -215,19 +221,30 @@ pub fn open(
         time_s: release.release.date_s,
         not_automatic: release.release.not_automatic,
         but_automatic_upgrades: release.release.but_automatic_upgrades,
-        signed_by: release.signers.clone(),
+        signed_by: release.signed.signers.clone(),
         text,
     };
     let indexes: Vec<Index> = listed.iter().zip(texts).map(index).collect();
     // Only now, so that whoever works offline later finds every index of what is kept.
     for release in releases.iter().filter(|release| release.is_new) {
-        store.write_file(&opening.kept_path(&release.suite), &release.to_bytes())?;
+        store.write_file(&opening.kept_path(&release.suite), &release.to_bytes(&opening.keyring))?;
     }
     let time_s = releases.iter().map(|release| release.release.date_s).max().unwrap_or_default();
     Ok(Archive { selection: selection.clone(), indexes, time_s })
 }
 
 impl Archive {
+    /// Returns the indexes as what packages are chosen from, each ranked as its Release file says.
+    pub fn sources(&self) -> Vec<Source<'_>> {
+        let mut out = Vec::new();
+        for index in &self.indexes {
+            let priority = Source::rank(index.not_automatic, index.but_automatic_upgrades);
+            let (text, table) = (&*index.text, index.text.table());
+            out.push(Source { suite: &index.suite, priority, text, table });
+        }
+        out
+    }
+
     /// Adds the indexes of another archive behind its own.
     pub fn join(&mut self, other: Archive) {
         self.time_s = self.time_s.max(other.time_s);
@@ -238,39 +255,12 @@ impl Archive {
 /// What opening an archive needs throughout.
 struct Opening<'a> {
     options: &'a Options,
+    architecture: &'a str,
     store: &'a Store,
     downloader: &'a Downloader,
     progress: &'a Progress,
     keyring: Keyring,
     mirrors: Mirrors,
-}
-
-/// A verified Release file, as it came.
-struct Dated {
-    suite: String,
-    release: Release,
-    signers: Vec<String>,
-    message: Message,
-    validators: Validators,
-    /// Not in the store yet.
-    is_new: bool,
-}
-
-impl Dated {
-    /// Returns the form in which it is kept: where it came from, how long a signature apart from it is,
-    /// an empty line, that signature, the file.
-    fn to_bytes(&self) -> Vec<u8> {
-        let Validators { url, etag, modified } = &self.validators;
-        let Message { bytes, signature } = &self.message;
-        let mut out = format!("url {url}\netag {etag}\nmodified {modified}\n").into_bytes();
-        if let Some(signature) = signature {
-            out.extend_from_slice(format!("signature {}\n", signature.len()).as_bytes());
-        }
-        out.push(b'\n');
-        out.extend_from_slice(signature.as_deref().unwrap_or_default());
-        out.extend_from_slice(bytes);
-        out
-    }
 }
 
 impl Opening<'_> {
@@ -290,24 +280,7 @@ impl Opening<'_> {
     /// Returns the Release file that is kept, if there is one and it is still to be trusted.
     fn kept(&self, suite: &str) -> Option<Dated> {
         let kept = fs::read(self.kept_path(suite)).ok()?;
-        let end = kept.windows(2).position(|pair| pair == b"\n\n")?;
-        let head = std::str::from_utf8(&kept[..end]).ok()?;
-        let mut lines = head.lines();
-        let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
-        let validators =
-            Validators { url: value("url")?, etag: value("etag")?, modified: value("modified")? };
-        let apart: Option<usize> = value("signature").and_then(|length| length.parse().ok());
-        let rest = &kept[end + 2..];
-        let message = match apart {
-            Some(length) => {
-                let (signature, bytes) = rest.split_at_checked(length)?;
-                Message { bytes: bytes.to_vec(), signature: Some(signature.to_vec()) }
-            }
-            None => Message { bytes: rest.to_vec(), signature: None },
-        };
-        let Signed { text, signers } = message.verify(&self.keyring, self.options.moment_s()).ok()?;
-        let release = Release::parse(&text).ok()?;
-        Some(Dated { suite: suite.into(), release, signers, message, validators, is_new: false })
+        Dated::from_bytes(&kept, suite, &self.keyring, self.options.moment_s())
     }
 
     /// Returns the present Release file of a suite.
@@ -390,8 +363,13 @@ impl Opening<'_> {
             return Ok(None);
         };
         let message = Message { bytes, signature };
-        let Signed { text, signers } = message.verify(&self.keyring, now_s)?;
-        let release = Release::parse(&text)?;
+        // Some servers send again what did not change.
+        if let Some(kept) = kept.filter(|kept| kept.message == message && kept.validators == validators) {
+            kept.release.check(suite, now_s, offline)?;
+            return Ok(None);
+        }
+        let signed = message.verify(&self.keyring, now_s)?;
+        let release = Release::parse(&signed.text)?;
         release.check(suite, now_s, offline)?;
         if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {
             let (found, known) = (moment(release.date_s), moment(known.release.date_s));
@@ -400,9 +378,9 @@ impl Opening<'_> {
         self.progress.detail(&format!(
             "{suite} of {} is signed by {}",
             moment(release.date_s),
-            signers.join(", ")
+            signed.signers.join(", ")
         ));
-        Ok(Some(Dated { suite: suite.into(), release, signers, message, validators, is_new: true }))
+        Ok(Some(Dated { suite: suite.into(), release, signed, message, validators, is_new: true }))
     }
 
     /// A pocket need not have every component; the suite itself must.
@@ -421,6 +399,7 @@ impl Opening<'_> {
 }
 
 /// A Release file and what signs it.
+#[derive(PartialEq)]
 struct Message {
     bytes: Vec<u8>,
     /// A signature apart (`Release.gpg`); none: the file is clear-signed.

@@ -182,9 +182,9 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
     }
     let bringers = because::bringers(&facts, &asked, &chosen)?;
     let mut packages = Vec::new();
-    for (id, bringer) in universe.ids().zip(bringers) {
+    for (at, bringer) in (0..).zip(bringers) {
         if let Some(bringer) = bringer {
-            packages.push(resolved(universe, id, bringer)?);
+            packages.push(resolved(universe, Id(at), bringer)?);
         }
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -195,8 +195,8 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
 fn asked(universe: &Universe<'_>, request: &Request) -> Result<Vec<(Id, &'static str)>, ResolveError> {
     let mut out: Vec<(Id, &'static str)> = Vec::new();
     if request.essential {
-        out.extend(universe.ids().filter(|id| universe.package(*id).essential).map(|id| (id, "Essential")));
-        out.sort_by_key(|(id, _)| universe.package(*id).name);
+        out.extend(universe.essential().into_iter().map(|id| (id, "Essential")));
+        out.sort_by_key(|(id, _)| universe.name(*id));
     }
     for name in &request.packages {
         let id = find(universe, name)?;
@@ -219,7 +219,7 @@ fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
         return Ok(only);
     }
     let nearest = match providers.is_empty() {
-        true => names::nearest(name, universe.ids().map(|id| universe.package(id).name)),
+        true => names::nearest(name, universe.ids().map(|id| universe.name(id))),
         false => Vec::new(),
     };
     let providers = providers.into_iter().map(|id| universe.package(id).name.into()).collect();

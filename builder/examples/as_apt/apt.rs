@@ -25,7 +25,7 @@ impl Apt {
         for (number, index) in archive.indexes.iter().enumerate() {
             let place = root.join(format!("archive/{number}"));
             fs::create_dir_all(&place)?;
-            fs::write(place.join("Packages"), &index.text)?;
+            fs::write(place.join("Packages"), &*index.text)?;
             let flag = |name: &str, set: bool| if set { format!("{name}: yes\n") } else { String::new() };
             let release = format!(
                 "Origin: Debian\nSuite: {0}\nCodename: {0}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n{1}{2}SHA256:\n {3} {4} Packages\n",

@@ -36,7 +36,7 @@ use tinyroot::{
     archive::{self, Selection},
     download::{self, Downloader},
     progress::Progress,
-    resolve::{Source, Universe},
+    resolve::Universe,
     store::Store,
 };
 
@@ -88,15 +88,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         archive::Options { mirrors: arguments.mirror.into_iter().collect(), ..archive::Options::default() };
     let downloader = Downloader::new(download::Options::default());
     let archive = archive::open(&selection, &options, &store, &downloader, &Progress::silent())?;
-    let sources: Vec<Source<'_>> = archive
-        .indexes
-        .iter()
-        .map(|index| Source {
-            suite: &index.suite,
-            priority: Source::rank(index.not_automatic, index.but_automatic_upgrades),
-            text: &index.text,
-        })
-        .collect();
+    let sources = archive.sources();
     let universe = Universe::new(&arguments.architecture, &sources)?;
 
     let mut wanted = Vec::new();

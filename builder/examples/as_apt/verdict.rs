@@ -69,8 +69,12 @@ pub fn judge(asked: &Asked<'_>) -> Result<Verdict, String> {
     }
     if let Some(equals) = equals(asked.universe, &only_ours, &only_theirs) {
         let raised: Vec<Vec<u8>> = asked.sources.iter().map(|source| raise(source.text, &equals)).collect();
-        let sources: Vec<Source<'_>> =
-            asked.sources.iter().zip(&raised).map(|(source, text)| Source { text, ..*source }).collect();
+        let sources: Vec<Source<'_>> = asked
+            .sources
+            .iter()
+            .zip(&raised)
+            .map(|(source, text)| Source { text, table: None, ..*source })
+            .collect();
         let universe = Universe::new(asked.universe.architecture(), &sources).map_err(|e| e.to_string())?;
         if resolve(&universe, &request).is_ok_and(|again| set_of(&again) == theirs) {
             return Ok(Verdict::Explained(format!(

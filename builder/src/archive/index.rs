@@ -2,23 +2,24 @@
 
 use std::{
     fs,
-    io::{self, Read, Write as _},
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    io::{self, Read},
+    path::PathBuf,
     thread,
 };
 
 use super::{
     ArchiveError, Dated, Opening,
+    kept_index::{self, Text},
     release::{Form, ListedIndex},
 };
 use crate::{
     download::{Wanted, url_below},
     formats::{
-        digest::{Digest, Hasher},
-        packages,
+        digest::Hasher,
+        packages::{self, table::Table},
     },
     progress::{Task, Unit},
+    store::StoreError,
 };
 
 /// What decompressing may use; Debian's indexes are packed with a dictionary of 8 MiB.
@@ -29,8 +30,8 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 impl Opening<'_> {
     /// Returns the texts of indexes, in their order, fetching side by side what is not in the store.
-    pub(super) fn texts(&self, listed: &[(&Dated, &ListedIndex)]) -> Result<Vec<Vec<u8>>, ArchiveError> {
-        let mut texts: Vec<Option<Vec<u8>>> = Vec::new();
+    pub(super) fn texts(&self, listed: &[(&Dated, &ListedIndex)]) -> Result<Vec<Text>, ArchiveError> {
+        let mut texts: Vec<Option<Text>> = Vec::new();
         for (_, index) in listed {
             texts.push(self.kept_text(index));
         }
@@ -39,7 +40,7 @@ impl Opening<'_> {
         let total = missing().map(|(_, index)| index.fetched.size_bytes).sum();
         if total > 0 {
             let task = self.progress.task("fetching package indexes", total, Unit::Bytes);
-            let fetched: Result<Vec<Vec<u8>>, ArchiveError> = thread::scope(|scope| {
+            let fetched: Result<Vec<Text>, ArchiveError> = thread::scope(|scope| {
                 let fetch =
                     |(release, index): &(&Dated, &ListedIndex)| self.fetch_text(release, index, &task);
                 let threads: Vec<_> = missing().map(|one| scope.spawn(move || fetch(one))).collect();
@@ -53,19 +54,21 @@ impl Opening<'_> {
         Ok(texts.into_iter().flatten().collect())
     }
 
-    fn text_path(&self, digest: &Digest) -> PathBuf {
-        self.store.root().join("indexes/packages").join(format!("{digest}.read"))
+    /// Returns where a text is kept: with a table for one architecture, of which an index of `all` can have several.
+    fn text_path(&self, index: &ListedIndex) -> PathBuf {
+        let name = format!("{}-{}", index.plain.digest, self.architecture);
+        self.store.root().join("indexes/packages").join(name)
     }
 
     /// Returns a text that is in the store and whole.
-    fn kept_text(&self, index: &ListedIndex) -> Option<Vec<u8>> {
+    fn kept_text(&self, index: &ListedIndex) -> Option<Text> {
         if index.plain.size_bytes == 0 {
-            return Some(Vec::new());
+            return Some(Text::default());
         }
-        read_pieces(&self.text_path(&index.plain.digest)).ok().flatten()
+        kept_index::read(&self.text_path(index)).ok().flatten()
     }
 
-    fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Vec<u8>, ArchiveError> {
+    fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
         let directory = format!("dists/{}", release.suite);
         let names = index.fetched.by_hash.iter().chain([&index.fetched.path]);
         let paths: Vec<String> = names.map(|name| format!("{directory}/{name}")).collect();
@@ -92,55 +95,14 @@ impl Opening<'_> {
             return Err(ArchiveError::WrongText { what, expected, found });
         }
         let text = packages::reduce(&text);
-        self.store.write_file(&self.text_path(&expected), &with_pieces(&text))?;
-        Ok(text)
+        // A text that is not sound is told of where it is used, with its suite.
+        let table = Table::make(&text, self.architecture).ok();
+        let path = self.text_path(index);
+        self.store.write_file(&path, &kept_index::to_bytes(&text, table.as_ref()))?;
+        let changed = || io::Error::other("what was just written reads otherwise");
+        let kept = kept_index::read(&path).and_then(|text| text.ok_or_else(changed));
+        kept.map_err(|source| StoreError::Io { operation: "read", path, source }.into())
     }
-}
-
-/// In how many pieces a text is read back and checked, side by side.
-const PIECES: usize = 4;
-/// The length of the head: a digest a line for each piece.
-const HEAD_BYTES: usize = PIECES * 65;
-
-/// Returns the form in which a text is kept: the digests of its pieces, then the text.
-fn with_pieces(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_BYTES + text.len());
-    for piece in 0..PIECES {
-        let range = piece_at(piece, text.len());
-        writeln!(out, "{}", Digest::of(&text[range])).expect("memory takes it");
-    }
-    out.extend_from_slice(text);
-    out
-}
-
-fn piece_at(piece: usize, length: usize) -> std::ops::Range<usize> {
-    let size = length.div_ceil(PIECES);
-    (piece * size).min(length)..((piece + 1) * size).min(length)
-}
-
-/// Reads a kept text; `None` if it is not what was written.
-fn read_pieces(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = fs::File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let Some(length) = length.checked_sub(HEAD_BYTES) else { return Ok(None) };
-    let mut head = vec![0; HEAD_BYTES];
-    file.read_exact_at(&mut head, 0)?;
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let mut text = vec![0; length];
-    let size = length.div_ceil(PIECES).max(1);
-    let whole = thread::scope(|scope| {
-        let check = |piece: usize, bytes: &mut [u8], expected: &str| -> io::Result<bool> {
-            let start = HEAD_BYTES + piece * size;
-            file.read_exact_at(bytes, start as u64)?;
-            Ok(Digest::of(bytes).to_string() == expected)
-        };
-        let pieces = text.chunks_mut(size).zip(head.lines()).enumerate();
-        let threads: Vec<_> = pieces
-            .map(|(piece, (bytes, expected))| scope.spawn(move || check(piece, bytes, expected)))
-            .collect();
-        threads.into_iter().map(|t| t.join().expect("no panic in a thread")).collect::<io::Result<Vec<_>>>()
-    })?;
-    Ok(whole.into_iter().all(|whole| whole).then_some(text))
 }
 
 fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read>> {

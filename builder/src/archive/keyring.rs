@@ -77,19 +77,24 @@ pub(super) struct Signed {
     pub(super) text: String,
     /// Fingerprints of the certificates whose signatures are good.
     pub(super) signers: Vec<String>,
+    /// From when on it has to be verified anew, as a key or signature expires then; [`i64::MAX`]: never.
+    pub(super) until_s: i64,
 }
 
 /// Certificates to trust.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     certificates: Vec<SignedPublicKey>,
+    /// Of the files that these were read from.
+    digest: Digest,
 }
 
 impl Keyring {
     /// Returns the keys of Debian's archive that are built in.
     pub fn debian() -> Self {
         let parse = |text: &&str| SignedPublicKey::from_string(text).expect("a test reads each").0;
-        Keyring { certificates: DEBIAN.iter().map(parse).collect() }
+        let digest = Digest::of(DEBIAN.concat().as_bytes());
+        Keyring { certificates: DEBIAN.iter().map(parse).collect(), digest }
     }
 
     /// Reads a file, or every `.asc`, `.gpg` and `.pgp` file of a directory.
@@ -106,15 +111,16 @@ impl Keyring {
             files.retain(|file| file.extension().is_some_and(|e| keys.iter().any(|key| e == *key)));
             files.sort();
         }
-        let mut certificates = Vec::new();
+        let (mut certificates, mut digests) = (Vec::new(), String::new());
         for file in &files {
             let bytes = fs::read(file).map_err(|source| KeyringError::Read { path: file.clone(), source })?;
             certificates.extend(parse(&bytes).ok_or_else(|| KeyringError::Parse { path: file.clone() })?);
+            digests += &Digest::of(&bytes).to_string();
         }
         if certificates.is_empty() {
             return Err(KeyringError::Parse { path: path.into() });
         }
-        Ok(Keyring { certificates })
+        Ok(Keyring { certificates, digest: Digest::of(digests.as_bytes()) })
     }
 
     /// Returns the fingerprints of the certificates, in upper-case hex, sorted.
@@ -131,6 +137,11 @@ impl Keyring {
         digest.to_string()[..16].to_owned()
     }
 
+    /// Returns a digest of all that is known of the keys, what limits them included.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// Returns the signed text of a clear-signed message.
     ///
     /// # Errors
@@ -145,8 +156,8 @@ impl Keyring {
         let (message, _) = CleartextSignedMessage::from_armor(message)
             .map_err(|_| not_signed("it is damaged, or something follows its signature"))?;
         let text = message.signed_text();
-        let signers = self.signers(message.signatures().iter(), text.as_bytes(), now_s)?;
-        Ok(Signed { text: text.replace("\r\n", "\n"), signers })
+        let (signers, until_s) = self.signers(message.signatures().iter(), text.as_bytes(), now_s)?;
+        Ok(Signed { text: text.replace("\r\n", "\n"), signers, until_s })
     }
 
     /// Returns a text whose signature is a file of its own, armored or not.
@@ -167,52 +178,56 @@ impl Keyring {
                 .and_then(|signatures| signatures.collect::<Result<Vec<_>, _>>()),
         };
         let signatures = read.map_err(|_| not_signed("the signature beside it cannot be read"))?;
-        let signers = self.signers(signatures.iter().map(|apart| &apart.signature), text, now_s)?;
+        let (signers, until_s) =
+            self.signers(signatures.iter().map(|apart| &apart.signature), text, now_s)?;
         let text = String::from_utf8(text.to_vec()).map_err(|_| not_signed("it is not UTF-8"))?;
-        Ok(Signed { text, signers })
+        Ok(Signed { text, signers, until_s })
     }
 
-    /// Returns who signed a text; at least one.
+    /// Returns who signed a text, at least one, and until when all of that holds.
     fn signers<'s>(
         &self,
         signatures: impl Iterator<Item = &'s Signature>,
         text: &[u8],
         now_s: i64,
-    ) -> Result<Vec<String>, KeyringError> {
-        let (mut signers, mut reasons) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<String>, i64), KeyringError> {
+        let (mut signers, mut reasons, mut until_s) = (Vec::new(), Vec::new(), i64::MAX);
         for signature in signatures {
             match self.judge(signature, text, now_s) {
-                Ok(signer) => signers.push(signer),
+                Ok((signer, end_s)) => {
+                    signers.push(signer);
+                    until_s = until_s.min(end_s);
+                }
                 Err(reason) => reasons.push(format!("{}: {reason}", issuer(signature))),
             }
         }
-        if signers.is_empty() { Err(KeyringError::Untrusted { reasons }) } else { Ok(signers) }
+        if signers.is_empty() { Err(KeyringError::Untrusted { reasons }) } else { Ok((signers, until_s)) }
     }
 
-    /// Returns the certificate behind a good signature, or what is wrong.
-    fn judge(&self, signature: &Signature, text: &[u8], now_s: i64) -> Result<String, String> {
+    /// Returns the certificate behind a good signature and when one of the two expires, or what is wrong.
+    fn judge(&self, signature: &Signature, text: &[u8], now_s: i64) -> Result<(String, i64), String> {
         if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
             return Err("it is no signature of a text".into());
         }
-        check_signature(signature, now_s)?;
+        let end_s = check_signature(signature, now_s)?;
         for certificate in &self.certificates {
             let primary = &certificate.primary_key;
             if is_issuer(signature, primary) {
                 check_strength(primary)?;
-                let itself = check_primary(certificate, now_s)?;
+                let (itself, key_end_s) = check_primary(certificate, now_s)?;
                 if !itself.key_flags().sign() {
                     return Err("the key may not sign texts".into());
                 }
                 signature.verify(primary, text).map_err(|_| WRONG)?;
-                return Ok(fingerprint(certificate));
+                return Ok((fingerprint(certificate), end_s.min(key_end_s)));
             }
             if let Some(subkey) = certificate.public_subkeys.iter().find(|key| is_issuer(signature, &key.key))
             {
                 check_strength(&subkey.key)?;
-                check_primary(certificate, now_s)?;
-                check_subkey(certificate, subkey, now_s)?;
+                let (_, key_end_s) = check_primary(certificate, now_s)?;
+                let subkey_end_s = check_subkey(certificate, subkey, now_s)?;
                 signature.verify(&subkey.key, text).map_err(|_| WRONG)?;
-                return Ok(fingerprint(certificate));
+                return Ok((fingerprint(certificate), end_s.min(key_end_s).min(subkey_end_s)));
             }
         }
         Err("the key is not in the keyring".into())
@@ -245,8 +260,8 @@ fn is_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
     signature.issuer_key_id().into_iter().any(|id| *id == key.legacy_key_id())
 }
 
-/// Checks what a signature says of itself: hash, and times.
-fn check_signature(signature: &Signature, now_s: i64) -> Result<(), String> {
+/// Checks what a signature says of itself: hash, and times. Returns when it expires.
+fn check_signature(signature: &Signature, now_s: i64) -> Result<i64, String> {
     match signature.hash_alg() {
         Some(
             HashAlgorithm::Sha256
@@ -264,10 +279,15 @@ fn check_signature(signature: &Signature, now_s: i64) -> Result<(), String> {
         return Err("it was made in the future".into());
     }
     let life_s = signature.signature_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
-    if life_s > 0 && created_s + life_s <= now_s {
-        return Err("it has expired".into());
+    match end(created_s, life_s) {
+        end_s if end_s <= now_s => Err("it has expired".into()),
+        end_s => Ok(end_s),
     }
-    Ok(())
+}
+
+/// Returns when what lives from a time on ends; without a length of life, never.
+fn end(start_s: i64, life_s: i64) -> i64 {
+    if life_s == 0 { i64::MAX } else { start_s + life_s }
 }
 
 fn check_strength(key: &impl KeyDetails) -> Result<(), String> {
@@ -282,8 +302,8 @@ fn check_strength(key: &impl KeyDetails) -> Result<(), String> {
 
 /// Returns the newest good statement of a certificate about its user, and so about its primary key,
 /// if that is in force. Statements directly about the key may limit its life as well, but many say
-/// nothing of it: Debian's keys have some, made last, that only name who may revoke them.
-fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<&Signature, String> {
+/// nothing of it: Debian's keys have some, made last, that only name who may revoke them. Returns when it ends, too.
+fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<(&Signature, i64), String> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
     let revoked = |s: &Signature| s.typ() == Some(SignatureType::KeyRevocation) && s.verify_key(key).is_ok();
@@ -299,18 +319,21 @@ fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<&Signature
     let newest = newest.ok_or("the key's certificate is not signed by itself")?;
     let direct = details.direct_signatures.iter().filter(|s| own(s) && s.verify_key(key).is_ok());
     let limiting = direct.filter(|s| s.key_expiration_time().is_some()).max_by_key(|s| s.created());
+    let mut end_s = i64::MAX;
     for statement in [Some(newest), limiting].into_iter().flatten() {
-        check_life(key, statement, now_s).map_err(|when| format!("the key expired {when}"))?;
+        let life_end_s =
+            check_life(key, statement, now_s).map_err(|when| format!("the key expired {when}"))?;
+        end_s = end_s.min(life_end_s).min(check_signature(statement, now_s)?);
     }
-    Ok(newest)
+    Ok((newest, end_s))
 }
 
-/// Checks that a certificate's newest good statement about a subkey lets it sign, now.
+/// Checks that a certificate's newest good statement about a subkey lets it sign, now. Returns until when.
 fn check_subkey(
     certificate: &SignedPublicKey,
     subkey: &SignedPublicSubKey,
     now_s: i64,
-) -> Result<(), String> {
+) -> Result<i64, String> {
     let primary = &certificate.primary_key;
     let of = |kind: SignatureType| {
         let good = move |s: &&Signature| {
@@ -334,14 +357,16 @@ fn check_subkey(
     if !admits {
         return Err("the subkey does not admit to belong to its certificate".into());
     }
-    check_life(&subkey.key, newest, now_s).map_err(|when| format!("the subkey expired {when}"))
+    let life_end_s = check_life(&subkey.key, newest, now_s);
+    let life_end_s = life_end_s.map_err(|when| format!("the subkey expired {when}"))?;
+    Ok(life_end_s.min(check_signature(newest, now_s)?))
 }
 
-/// Returns the day on which a key expired, if it did.
-fn check_life(key: &impl VerifyingKey, statement: &Signature, now_s: i64) -> Result<(), String> {
+/// Returns when a key expires, or the day on which it did.
+fn check_life(key: &impl VerifyingKey, statement: &Signature, now_s: i64) -> Result<i64, String> {
     let life_s = statement.key_expiration_time().map_or(0, |life| i64::from(life.as_secs()));
-    let end_s = i64::from(key.created_at().as_secs()) + life_s;
-    if life_s == 0 || end_s > now_s { Ok(()) } else { Err(format!("on {}", super::day(end_s))) }
+    let end_s = end(i64::from(key.created_at().as_secs()), life_s);
+    if end_s > now_s { Ok(end_s) } else { Err(format!("on {}", super::day(end_s))) }
 }
 
 /// Reads certificates, armored (several in a row) or not; `None` if there is none or one is broken.

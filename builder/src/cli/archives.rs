@@ -6,7 +6,7 @@ use crate::{
     download::{self, Downloader},
     lock::Lock,
     recipe::Debian,
-    resolve::{Pin, Request, Resolution, ResolveError, Source, Universe, remedies, resolve},
+    resolve::{Pin, Request, Resolution, ResolveError, Universe, remedies, resolve},
 };
 
 /// Returns the options for Debian's archive that hold without a recipe.
@@ -116,15 +116,7 @@ pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result
 
 /// Reads the packages of an archive, and ranks them by pins.
 pub(super) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Universe<'a>, ResolveError> {
-    let sources: Vec<Source<'_>> = archive
-        .indexes
-        .iter()
-        .map(|index| {
-            let priority = Source::rank(index.not_automatic, index.but_automatic_upgrades);
-            Source { suite: &index.suite, priority, text: &index.text }
-        })
-        .collect();
-    Universe::pinned(&archive.selection.architecture, &sources, pins)
+    Universe::pinned(&archive.selection.architecture, &archive.sources(), pins)
 }
 
 /// Resolves a request; where that cannot be done, the hint names the single changes that would help.

@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         Reader { text, position: 0, line: 1, in_stanza: false }
     }
 
+    /// Returns where the text that is read next begins.
+    pub fn position(&self) -> usize {
+        self.position.min(self.text.len())
+    }
+
     /// Returns the number of the line that is read next, counted from 1.
     pub fn line(&self) -> usize {
         self.line

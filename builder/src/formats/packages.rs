@@ -7,6 +7,8 @@
 //! and sound; the fields that say where the .deb lies are looked at only where it is wanted
 //! ([`Package::file`]); a field that is read here must not come twice; unknown fields are passed over.
 
+pub mod table;
+
 use crate::formats::{
     deb822::{Fault, Field, Item, Reader},
     digest::Digest,
@@ -190,24 +192,26 @@ pub fn reduce(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads an index and hands on each package in the order of the text.
+/// Reads an index and hands on each package, with its stanza, in the order of the text.
 ///
 /// # Errors
 /// The first stanza that is not sound, with its line.
-pub fn read<'a>(text: &'a str, mut each: impl FnMut(Package<'a>)) -> Result<(), Fault> {
+pub fn read<'a>(text: &'a str, mut each: impl FnMut(Package<'a>, &'a str)) -> Result<(), Fault> {
     let mut reader = Reader::new(text);
     let mut package = Package::default();
+    let mut start = 0;
     while let Some(item) = reader.next_item()? {
         match item {
             Item::Field(field) => {
                 if package.line == 0 {
                     package.line = field.line;
+                    start = field.name.as_ptr().addr() - text.as_ptr().addr();
                 }
                 set(&mut package, &field)?;
             }
             Item::End => {
                 check(&package)?;
-                each(std::mem::take(&mut package));
+                each(std::mem::take(&mut package), &text[start..reader.position()]);
             }
         }
     }
@@ -317,7 +321,8 @@ mod tests {
         assert_eq!(std::str::from_utf8(&reduced), Ok(expected));
         let fields = |text: &str| {
             let mut out = Vec::new();
-            read(text, |package| out.push(format!("{:?}", Package { line: 0, ..package }))).expect("sound");
+            read(text, |package, _| out.push(format!("{:?}", Package { line: 0, ..package })))
+                .expect("sound");
             out
         };
         assert_eq!(fields(text), fields(expected));
@@ -346,7 +351,7 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
 
     fn all(text: &str) -> Result<Vec<Package<'_>>, Fault> {
         let mut out = Vec::new();
-        read(text, |package| out.push(package))?;
+        read(text, |package, _| out.push(package))?;
         Ok(out)
     }
 

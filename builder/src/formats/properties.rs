@@ -112,7 +112,7 @@ fn damaged_stanzas_are_read_or_refused() {
             assert!(items <= damaged.len() + 1, "{round}: no end");
         }
         let mut all = Vec::new();
-        let read = packages::read(&damaged, |package| {
+        let read = packages::read(&damaged, |package, _| {
             // A path that is handed on stays below its mirror.
             if let Ok(file) = package.file() {
                 assert!(!file.path.split('/').any(|part| part == ".."), "{round}: {}", file.path);
@@ -124,7 +124,7 @@ fn damaged_stanzas_are_read_or_refused() {
         if read.is_ok() {
             let reduced = String::from_utf8(packages::reduce(damaged.as_bytes())).expect("was text");
             let mut again = Vec::new();
-            let read = packages::read(&reduced, |package| {
+            let read = packages::read(&reduced, |package, _| {
                 again.push(format!("{:?}", packages::Package { line: 0, ..package }));
             });
             assert_eq!((read, again), (Ok(()), all), "{round}");

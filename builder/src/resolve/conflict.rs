@@ -164,8 +164,8 @@ impl Tree<'_, '_, '_> {
             }
             for (id, version) in universe.providers(relation.name) {
                 let as_what = version.map_or(String::new(), |version| format!(" as {version}"));
-                let excluded = if self.facts.is_excluded(*id) { ", which is excluded" } else { "" };
-                there.push(format!("{} provides it{as_what}{excluded}", self.shown(*id)));
+                let excluded = if self.facts.is_excluded(id) { ", which is excluded" } else { "" };
+                there.push(format!("{} provides it{as_what}{excluded}", self.shown(id)));
             }
         }
         if there.is_empty() {

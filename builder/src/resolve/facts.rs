@@ -160,8 +160,8 @@ impl<'u, 'a> AllFacts<'u, 'a> {
                 Some(version) => relation.admits(version),
                 None => relation.versions.is_none(),
             };
-            if admits && Some(*id) != real && serves(*id) && !providers.contains(id) {
-                providers.push(*id);
+            if admits && Some(id) != real && serves(id) && !providers.contains(&id) {
+                providers.push(id);
             }
         }
         providers.sort_by_key(|id| {

@@ -207,7 +207,7 @@ pub(super) fn sweep(facts: &AllFacts<'_, '_>, asked: &[Id], marked: &mut [bool])
     let mut reached = vec![false; marked.len()];
     let mut queue: Vec<Id> = asked.to_vec();
     let lasting = |id: &Id| facts.universe.package(*id).essential || facts.universe.package(*id).important;
-    queue.extend(facts.universe.ids().filter(|id| marked[id.index()] && lasting(id)));
+    queue.extend(ids_of(marked).filter(lasting));
     while let Some(id) = queue.pop() {
         if !marked[id.index()] || std::mem::replace(&mut reached[id.index()], true) {
             continue;
@@ -217,6 +217,11 @@ pub(super) fn sweep(facts: &AllFacts<'_, '_>, asked: &[Id], marked: &mut [bool])
     }
     marked.copy_from_slice(&reached);
     Ok(())
+}
+
+/// Returns what is marked, in the order of the indexes.
+fn ids_of(marked: &[bool]) -> impl Iterator<Item = Id> {
+    (0..).zip(marked).filter(|(_, marked)| **marked).map(|(at, _)| Id(at))
 }
 
 /// Tells whether every marked package has what it needs and meets nothing that it rules out.
@@ -231,7 +236,7 @@ pub(super) fn is_sound(
     if !asked.iter().all(|id| marked[id.index()]) {
         return Ok(false);
     }
-    for id in facts.universe.ids().filter(|id| marked[id.index()]) {
+    for id in ids_of(marked) {
         let facts = facts.of(id)?;
         let met = |need: &Need<'_>| need.options.iter().any(|option| marked[option.index()]);
         if !facts.needs.iter().all(|need| !need.critical || met(need))

@@ -257,7 +257,8 @@ fn recommends_and_exclude_are_as_asked() {
 fn the_candidate_is_the_highest_version_of_the_highest_priority() {
     let (main, security, backports) =
         (index("a 1:1-1\nb 1"), index("a 1:1-1+deb12u1\nb 0"), index("a 2:0\nc 1"));
-    let source = |suite, text: &'static str, priority| Source { suite, priority, text: text.as_bytes() };
+    let source =
+        |suite, text: &'static str, priority| Source { priority, ..Source::new(suite, text.as_bytes()) };
     let sources = [
         source("bookworm", main.leak(), Source::PRIORITY),
         source("bookworm-security", security.leak(), Source::PRIORITY),
@@ -276,9 +277,8 @@ fn pins_rank_suites_versions_and_packages() {
     let sources = [
         Source::new("bookworm", main.as_bytes()),
         Source {
-            suite: "bookworm-backports",
             priority: Source::BUT_AUTOMATIC_UPGRADES,
-            text: backports.as_bytes(),
+            ..Source::new("bookworm-backports", backports.as_bytes())
         },
     ];
     let pin = |package: &str, suite: Option<&str>, version: Option<&str>, priority| Pin {

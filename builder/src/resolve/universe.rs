@@ -1,12 +1,12 @@
 //! The packages that can be chosen from: one candidate a name, and who provides what.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, cell::OnceCell};
 
 use crate::{
     formats::{
         deb822::Fault,
-        packages::{self, Package},
-        relation, version,
+        packages::{Package, table::Table},
+        version,
     },
     resolve::{
         ResolveError,
@@ -23,12 +23,14 @@ pub struct Source<'a> {
     pub priority: i32,
     /// Its stanzas.
     pub text: &'a [u8],
+    /// The text's table for the universe's architecture, where there is one already.
+    pub table: Option<&'a Table>,
 }
 
 impl<'a> Source<'a> {
     /// Makes a source of the usual rank.
     pub fn new(suite: &'a str, text: &'a [u8]) -> Self {
-        Source { suite, priority: Self::PRIORITY, text }
+        Source { suite, priority: Self::PRIORITY, text, table: None }
     }
 
     /// The rank of a suite that says nothing else; source: apt_preferences(5).
@@ -48,7 +50,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A candidate, by its place in the universe.
+/// A stanza, by its place in the universe. Stanzas are numbered in the order of the indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub(crate) u32);
 
@@ -61,20 +63,21 @@ impl Id {
 /// All candidates of an archive for one architecture.
 ///
 /// The candidate for a name is its highest version in the sources of the highest priority that
-/// have it; of equal ones the first.
-/// Nothing else is ever looked at.
+/// have it; of equal ones the first. No other stanza is ever chosen, and a stanza is read when it is first asked for.
 #[derive(Clone, Debug)]
 pub struct Universe<'a> {
     architecture: String,
-    sources: Vec<Source<'a>>,
-    packages: Vec<Package<'a>>,
-    /// For each package, its source.
-    origins: Vec<u16>,
-    /// For each package, how it ranks.
-    ranks: Vec<i32>,
-    names: HashMap<&'a str, Id>,
-    /// Virtual names, with who provides them in which version, in the order of the indexes.
-    provided: HashMap<&'a str, Vec<(Id, Option<&'a str>)>>,
+    pins: Vec<Pin>,
+    parts: Vec<Part<'a>>,
+    packages: Vec<OnceCell<Box<Package<'a>>>>,
+}
+
+/// One source, and where its stanzas begin among all.
+#[derive(Clone, Debug)]
+struct Part<'a> {
+    source: Source<'a>,
+    table: Cow<'a, Table>,
+    first: u32,
 }
 
 impl<'a> Universe<'a> {
@@ -91,100 +94,34 @@ impl<'a> Universe<'a> {
     /// # Errors
     /// As [`Universe::new`].
     pub fn pinned(architecture: &str, sources: &[Source<'a>], pins: &[Pin]) -> Result<Self, ResolveError> {
-        let mut universe = Universe {
-            architecture: architecture.into(),
-            sources: sources.to_vec(),
-            packages: Vec::new(),
-            origins: Vec::new(),
-            ranks: Vec::new(),
-            names: HashMap::new(),
-            provided: HashMap::new(),
-        };
-        for (origin, source) in (0..).zip(sources) {
-            let mut lines_before = 0;
-            let pieces = read_pieces(source.text);
-            // Growing step by step would copy it all several times.
-            let count = pieces.iter().map(|piece| piece.packages.len()).sum();
-            universe.packages.reserve(count);
-            universe.names.reserve(count);
-            for piece in pieces {
-                for mut package in piece.packages {
-                    package.line += lines_before;
-                    universe.add(package, origin, pins);
-                }
-                if let Some(fault) = piece.fault {
-                    let fault = Fault { line: fault.line + lines_before, ..fault };
-                    return Err(universe.fault(origin, fault));
-                }
-                lines_before += piece.lines;
-            }
-        }
-        universe.index_provides()?;
-        Ok(universe)
-    }
-
-    fn fault(&self, origin: u16, source: Fault) -> ResolveError {
-        ResolveError::Stanza { index: self.sources[usize::from(origin)].suite.into(), source }
-    }
-
-    fn add(&mut self, package: Package<'a>, origin: u16, pins: &[Pin]) {
-        if package.architecture != self.architecture && package.architecture != "all" {
-            return;
-        }
-        let source = &self.sources[usize::from(origin)];
-        let pinned = pins::rank(pins, package.name, package.version, source.suite);
-        let rank = pinned.unwrap_or(source.priority);
-        if rank < 0 {
-            return;
-        }
-        let next = Id(u32::try_from(self.packages.len()).expect("a text has fewer stanzas than bytes"));
-        match self.names.entry(package.name) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(next);
-                self.packages.push(package);
-                self.origins.push(origin);
-                self.ranks.push(rank);
-            }
-            std::collections::hash_map::Entry::Occupied(entry) => {
-                let at = entry.get().index();
-                let later = || version::compare(package.version, self.packages[at].version).is_gt();
-                if rank > self.ranks[at] || rank == self.ranks[at] && later() {
-                    self.packages[at] = package;
-                    self.origins[at] = origin;
-                    self.ranks[at] = rank;
-                }
-            }
-        }
-    }
-
-    fn index_provides(&mut self) -> Result<(), ResolveError> {
-        for (index, package) in (0..).zip(&self.packages) {
-            if package.provides.is_empty() {
-                continue;
-            }
-            let groups = relation::parse(package.provides, &self.architecture)
-                .map_err(|invalid| self.unsound(Id(index), &format!("Provides: {invalid}")))?;
-            for relation in groups.iter().flat_map(|group| &group.alternatives) {
-                let version = match relation.versions {
-                    Some((version::Operator::Equal, version)) => Some(version),
-                    _ => None,
+        let mut parts: Vec<Part<'a>> = Vec::new();
+        let mut first: u32 = 0;
+        for source in sources {
+            let table =
+                match source.table {
+                    Some(table) => Cow::Borrowed(table),
+                    None => Cow::Owned(Table::make(source.text, architecture).map_err(|fault| {
+                        ResolveError::Stanza { index: source.suite.into(), source: fault }
+                    })?),
                 };
-                self.provided.entry(relation.name).or_default().push((Id(index), version));
-            }
+            let next = u32::try_from(table.len()).ok().and_then(|len| first.checked_add(len));
+            parts.push(Part { source: *source, table, first });
+            first = next.expect("texts that fit in memory have fewer stanzas");
         }
-        Ok(())
+        let packages = vec![OnceCell::new(); first as usize];
+        Ok(Universe { architecture: architecture.into(), pins: pins.to_vec(), parts, packages })
     }
 
     /// Makes the error for a package whose stanza is not sound.
     pub(crate) fn unsound(&self, id: Id, reason: &str) -> ResolveError {
-        let package = &self.packages[id.index()];
+        let package = self.package(id);
         let fault = Fault::new(package.line, format!("{}: {reason}", package.name));
-        self.fault(self.origins[id.index()], fault)
+        self.fault_of(id, fault)
     }
 
     /// Makes the error for a fault of a package's stanza.
-    pub(crate) fn fault_of(&self, id: Id, fault: Fault) -> ResolveError {
-        self.fault(self.origins[id.index()], fault)
+    pub(crate) fn fault_of(&self, id: Id, source: Fault) -> ResolveError {
+        ResolveError::Stanza { index: self.suite(id).into(), source }
     }
 
     /// Returns the architecture.
@@ -192,88 +129,92 @@ impl<'a> Universe<'a> {
         &self.architecture
     }
 
-    /// Returns how many candidates there are.
+    /// Returns how many stanzas there are; above all their places.
     pub fn len(&self) -> usize {
         self.packages.len()
     }
 
-    /// Tells whether there is no candidate.
+    /// Tells whether there is no stanza.
     pub fn is_empty(&self) -> bool {
         self.packages.is_empty()
     }
 
     /// Returns the candidate for a name.
     pub fn find(&self, name: &str) -> Option<Id> {
-        self.names.get(name).copied()
+        let mut best: Option<(i32, Id)> = None;
+        for part in &self.parts {
+            for stanza in part.table.about(name, part.source.text) {
+                let id = Id(part.first + stanza);
+                let rank = self.rank(id, name);
+                let later =
+                    |at: Id| version::compare(self.package(id).version, self.package(at).version).is_gt();
+                let above = best.is_none_or(|(highest, at)| rank > highest || rank == highest && later(at));
+                if rank >= 0 && above {
+                    best = Some((rank, id));
+                }
+            }
+        }
+        best.map(|(_, id)| id)
     }
 
-    /// Returns a candidate.
+    /// Returns how a stanza about a package ranks.
+    fn rank(&self, id: Id, name: &str) -> i32 {
+        let source = &self.part(id).source;
+        let pinned = match self.pins.is_empty() {
+            true => None,
+            false => pins::rank(&self.pins, name, self.package(id).version, source.suite),
+        };
+        pinned.unwrap_or(source.priority)
+    }
+
+    fn part(&self, id: Id) -> &Part<'a> {
+        &self.parts[self.parts.partition_point(|part| part.first <= id.0) - 1]
+    }
+
+    /// Returns a package.
     pub fn package(&self, id: Id) -> &Package<'a> {
-        &self.packages[id.index()]
+        self.packages[id.index()].get_or_init(|| {
+            let part = self.part(id);
+            Box::new(part.table.package(id.0 - part.first, part.source.text))
+        })
     }
 
-    /// Returns the suite whose index a candidate is from.
+    /// Returns the name of a package.
+    pub fn name(&self, id: Id) -> &'a str {
+        let part = self.part(id);
+        part.table.name(id.0 - part.first, part.source.text)
+    }
+
+    /// Returns the suite whose index a package is from.
     pub fn suite(&self, id: Id) -> &'a str {
-        self.sources[usize::from(self.origins[id.index()])].suite
+        self.part(id).source.suite
     }
 
-    /// Returns who provides a name, and in which version.
-    pub fn providers(&self, name: &str) -> &[(Id, Option<&'a str>)] {
-        self.provided.get(name).map_or(&[], Vec::as_slice)
+    /// Returns the candidates that provide a name, and in which version, in the order of the indexes.
+    pub fn providers(&self, name: &str) -> Vec<(Id, Option<&'a str>)> {
+        let mut out = Vec::new();
+        for part in &self.parts {
+            let here = part.table.providing(name, part.source.text);
+            out.extend(here.map(|(stanza, version)| (Id(part.first + stanza), version)));
+        }
+        out.retain(|(id, _)| self.is_candidate(*id));
+        out
+    }
+
+    /// Returns the candidates marked `Essential: yes`, in the order of the indexes.
+    pub fn essential(&self) -> Vec<Id> {
+        let ids =
+            self.parts.iter().flat_map(|part| part.table.essential().iter().map(|n| Id(part.first + n)));
+        ids.filter(|id| self.is_candidate(*id)).collect()
+    }
+
+    fn is_candidate(&self, id: Id) -> bool {
+        self.find(self.name(id)) == Some(id)
     }
 
     /// Returns all candidates in the order of the indexes.
-    pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
-        (0..u32::try_from(self.packages.len()).expect("counted when added")).map(Id)
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<'_, 'a> {
+        let all = (0..u32::try_from(self.packages.len()).expect("counted when made")).map(Id);
+        all.filter(|id| self.is_candidate(*id))
     }
-}
-
-/// In how many pieces a long text is read, side by side; it never shows in the result.
-const PIECES: usize = 4;
-/// Shorter ones are read by one thread.
-const WORTH_A_THREAD_BYTES: usize = 1 << 20;
-
-/// What a piece of a text holds.
-struct Piece<'a> {
-    packages: Vec<Package<'a>>,
-    /// What is wrong with the stanza that follows these.
-    fault: Option<Fault>,
-    /// How many lines the piece has.
-    lines: usize,
-}
-
-/// Reads a text in pieces that begin where stanzas do.
-fn read_pieces(text: &[u8]) -> Vec<Piece<'_>> {
-    let mut pieces: Vec<&[u8]> = Vec::new();
-    let mut rest = text;
-    for left in (2..=PIECES).rev().filter(|_| text.len() > WORTH_A_THREAD_BYTES) {
-        let from = rest.len() / left;
-        let Some(blank) = memchr::memmem::find(&rest[from..], b"\n\n") else { break };
-        let (piece, after) = rest.split_at(from + blank + 2);
-        pieces.push(piece);
-        rest = after;
-    }
-    pieces.push(rest);
-    if let [only] = pieces[..] {
-        return vec![read_piece(only)];
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = pieces.iter().map(|piece| scope.spawn(|| read_piece(piece))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
-    })
-}
-
-fn read_piece(text: &[u8]) -> Piece<'_> {
-    let mut packages = Vec::with_capacity(text.len() / 400);
-    let (sound, not_text) = match std::str::from_utf8(text) {
-        Ok(text) => (text, None),
-        Err(error) => {
-            let (good, _) = text.split_at(error.valid_up_to());
-            let line = memchr::memchr_iter(b'\n', good).count() + 1;
-            ("", Some(Fault::new(line, "is not UTF-8")))
-        }
-    };
-    let read = packages::read(sound, |package| packages.push(package));
-    let lines = memchr::memchr_iter(b'\n', text).count();
-    Piece { packages, fault: not_text.or(read.err()), lines }
 }

@@ -11,7 +11,8 @@ const TEXT: &str = "Suite: made\n- a line that begins with a dash\n\nDate: now\n
 
 fn keyring_of(keys: &[Key]) -> Keyring {
     let armored: String = keys.iter().map(Key::armored).collect();
-    Keyring { certificates: parse(armored.as_bytes()).expect("made keys can be read") }
+    let certificates = parse(armored.as_bytes()).expect("made keys can be read");
+    Keyring { certificates, digest: Digest::of(armored.as_bytes()) }
 }
 
 /// Returns the reasons for which a message is not trusted.
@@ -174,7 +175,7 @@ fn debians_keys_are_in_force_and_listed() {
     let now_s = 1_782_864_000;
     for (certificate, text) in keyring.certificates.iter().zip(DEBIAN) {
         let print = fingerprint(certificate);
-        let itself = check_primary(certificate, now_s).expect("in force");
+        let (itself, end_s) = check_primary(certificate, now_s).expect("in force");
         let made_s = i64::from(certificate.primary_key.created_at().as_secs());
         let life_s = i64::from(itself.key_expiration_time().expect("an end").as_secs());
         let id = String::from_utf8_lossy(certificate.details.users[0].id.id()).into_owned();
@@ -186,6 +187,7 @@ fn debians_keys_are_in_force_and_listed() {
             check_subkey(certificate, subkey, now_s).expect("in force");
             check_strength(&subkey.key).expect("strong");
         }
+        assert_eq!(end_s, made_s + life_s);
         let expired = check_primary(certificate, made_s + life_s).expect_err("its end");
         assert!(expired.starts_with("the key expired on "), "{expired}");
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keyring");

@@ -1,0 +1,110 @@
+//! Packages indexes in the store: the text with its table, as one file that is mapped, not read.
+//!
+//! ```text
+//! PACKAGES 1 TEXT-BYTES TABLE-BYTES CRC CRC CRC CRC
+//! (the text)(the table)
+//! ```
+//!
+//! Whether the text is what the archive signed was seen to when it was fetched; the sums, each of a quarter of what
+//! follows the first line, tell a file that a disk has damaged since.
+
+use std::{fmt, fs::File, io, ops::Deref, path::Path, sync::Arc, thread};
+
+use crate::{formats::packages::table::Table, sys::map};
+
+/// The stanzas of one index, and where each is.
+#[derive(Clone, Default)]
+pub struct Text {
+    /// None: there is no stanza.
+    kept: Option<Arc<Kept>>,
+}
+
+struct Kept {
+    file: map::Mapped,
+    text: std::ops::Range<usize>,
+    table: Option<Table>,
+}
+
+impl Text {
+    /// Returns the text's table for the architecture that it was asked for with; `None` where a stanza is not sound.
+    pub fn table(&self) -> Option<&Table> {
+        self.kept.as_ref()?.table.as_ref()
+    }
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.file[kept.text.clone()])
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(self))
+    }
+}
+
+/// In how many pieces a file is checked, side by side.
+const PIECES: usize = 4;
+
+/// Returns the bytes of the file.
+pub(super) fn to_bytes(text: &[u8], table: Option<&Table>) -> Vec<u8> {
+    let table = table.map(Table::to_bytes).unwrap_or_default();
+    let (text_bytes, table_bytes) = (text.len(), table.len());
+    let body = [text, &table].concat();
+    let sums: Vec<String> = pieces(&body).map(|piece| format!("{:08x}", sum(piece))).collect();
+    let head = format!("PACKAGES 1 {text_bytes} {table_bytes} {}\n", sums.join(" "));
+    [head.as_bytes(), &body].concat()
+}
+
+/// Maps a kept index; `None` if it is not what was written.
+pub(super) fn read(path: &Path) -> io::Result<Option<Text>> {
+    let file = map::map(&File::open(path)?)?;
+    let Some((text, table)) = layout(&file) else { return Ok(None) };
+    let (table_bytes, text_bytes) = (&file[table], &file[text.clone()]);
+    let table = match table_bytes.is_empty() {
+        true => None,
+        false => match Table::from_bytes(table_bytes, text_bytes) {
+            Some(table) => Some(table),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Text { kept: Some(Arc::new(Kept { file, text, table })) }))
+}
+
+/// Returns where text and table are in a file that is whole.
+fn layout(file: &[u8]) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
+    let start = memchr::memchr(b'\n', file)? + 1;
+    let head = std::str::from_utf8(&file[..start - 1]).ok()?;
+    let mut words = head.strip_prefix("PACKAGES 1 ")?.split(' ');
+    let mut length = || words.next()?.parse::<usize>().ok();
+    let (text, table) = (length()?, length()?);
+    let body = &file[start..];
+    if text.checked_add(table)? != body.len() {
+        return None;
+    }
+    let sums: Vec<u32> = words.map(|word| u32::from_str_radix(word, 16).ok()).collect::<Option<_>>()?;
+    let found: Vec<u32> = thread::scope(|scope| {
+        let threads: Vec<_> = pieces(body).map(|piece| scope.spawn(|| sum(piece))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
+    });
+    (sums == found).then_some((start..start + text, start + text..file.len()))
+}
+
+fn pieces(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.chunks(body.len().div_ceil(PIECES).max(1))
+}
+
+fn sum(piece: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(piece);
+    sum.sum()
+}

@@ -1,0 +1,130 @@
+//! Release files: as they came, verified, and as they are kept in the store.
+//!
+//! ```text
+//! url URL
+//! etag ETAG
+//! modified TIME
+//! verified KEYS UNTIL BYTES SHA256 SIGNER,SIGNER
+//! signature BYTES            (only where the signature came apart)
+//!
+//! (the signature)(the file as it came)(the text that is signed)
+//! ```
+//!
+//! Checking four signatures of 4096 bits takes longer than choosing packages, so what was found is kept with the
+//! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them expires.
+
+use std::fmt::Write as _;
+
+use super::{
+    Message,
+    keyring::{Keyring, Signed},
+    release::Release,
+};
+use crate::{download::Validators, formats::digest::Digest};
+
+/// A verified Release file.
+pub(super) struct Dated {
+    pub(super) suite: String,
+    pub(super) release: Release,
+    pub(super) signed: Signed,
+    pub(super) message: Message,
+    pub(super) validators: Validators,
+    /// Not in the store yet.
+    pub(super) is_new: bool,
+}
+
+impl Dated {
+    /// Returns the bytes to keep.
+    pub(super) fn to_bytes(&self, keyring: &Keyring) -> Vec<u8> {
+        let Validators { url, etag, modified } = &self.validators;
+        let Message { bytes, signature } = &self.message;
+        let Signed { text, signers, until_s } = &self.signed;
+        let mut head = format!("url {url}\netag {etag}\nmodified {modified}\n");
+        let (keys, digest) = (keyring.digest(), Digest::of(text.as_bytes()));
+        let _ = writeln!(head, "verified {keys} {until_s} {} {digest} {}", text.len(), signers.join(","));
+        if let Some(signature) = signature {
+            let _ = writeln!(head, "signature {}", signature.len());
+        }
+        head.push('\n');
+        let signature = signature.as_deref().unwrap_or_default();
+        [head.as_bytes(), signature, bytes, text.as_bytes()].concat()
+    }
+
+    /// Reads what was kept, if it is still to be trusted at a time.
+    pub(super) fn from_bytes(kept: &[u8], suite: &str, keyring: &Keyring, now_s: i64) -> Option<Self> {
+        let end = memchr::memmem::find(kept, b"\n\n")?;
+        let mut lines = std::str::from_utf8(&kept[..end]).ok()?.lines();
+        let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let validators = Validators {
+            url: value("url")?.into(),
+            etag: value("etag")?.into(),
+            modified: value("modified")?.into(),
+        };
+        let verified: Vec<&str> = value("verified")?.split(' ').collect();
+        let &[keys, until_s, text_bytes, digest, signers] = &verified[..] else { return None };
+        let (until_s, text_bytes): (i64, usize) = (until_s.parse().ok()?, text_bytes.parse().ok()?);
+        let apart: Option<usize> = value("signature").and_then(|length| length.parse().ok());
+        let rest = &kept[end + 2..];
+        let (signature, rest) = rest.split_at_checked(apart.unwrap_or(0))?;
+        let (bytes, text) = rest.split_at_checked(rest.len().checked_sub(text_bytes)?)?;
+        let message = Message { bytes: bytes.to_vec(), signature: apart.map(|_| signature.to_vec()) };
+        let known = keys == keyring.digest().to_string() && until_s > now_s;
+        let signed = match known && Digest::of(text).to_string() == digest {
+            true => Signed {
+                text: String::from_utf8(text.to_vec()).ok()?,
+                signers: signers.split(',').map(str::to_owned).collect(),
+                until_s,
+            },
+            false => message.verify(keyring, now_s).ok()?,
+        };
+        let release = Release::parse(&signed.text).ok()?;
+        Some(Dated { suite: suite.into(), release, signed, message, validators, is_new: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{KEY_TIME_S, Key};
+
+    fn keyring_of(keys: &[&Key]) -> Keyring {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("keys.asc");
+        std::fs::write(&path, keys.iter().map(|key| key.armored()).collect::<String>()).expect("writes");
+        Keyring::read(&path).expect("made keys can be read")
+    }
+
+    #[test]
+    fn what_was_verified_holds_for_the_same_keys_until_one_expires() {
+        let key = Key::new(1).lives_s(900);
+        let keyring = keyring_of(&[&key]);
+        let text = "Codename: made\nSuite: made\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n";
+        let message = Message { bytes: key.sign(text, KEY_TIME_S + 10).into_bytes(), signature: None };
+        let signed = message.verify(&keyring, KEY_TIME_S + 20).expect("good");
+        assert_eq!(signed.until_s, KEY_TIME_S + 900);
+        let release = Release::parse(&signed.text).expect("sound");
+        let validators = Validators { url: "u".into(), ..Validators::default() };
+        let dated = Dated { suite: "made".into(), release, signed, message, validators, is_new: true };
+        let kept = dated.to_bytes(&keyring);
+        let again = |kept: &[u8], keyring: &Keyring, now_s| {
+            Dated::from_bytes(kept, "made", keyring, now_s)
+                .map(|dated| (dated.signed.text, dated.signed.signers))
+        };
+        let whole = again(&kept, &keyring, KEY_TIME_S + 899).expect("still in force");
+        assert_eq!(whole, (dated.signed.text, vec![key.fingerprint()]));
+        assert_eq!(again(&kept, &keyring, KEY_TIME_S + 900), None);
+        // Other keys under the same fingerprint: nothing is taken on trust.
+        assert_eq!(again(&kept, &keyring_of(&[&Key::new(1).revoked()]), KEY_TIME_S + 20), None);
+        assert_eq!(again(&kept, &keyring_of(&[&Key::new(2)]), KEY_TIME_S + 20), None);
+        // What is damaged is verified anew from the message, or is not there at all.
+        for at in 0..kept.len() {
+            let mut flipped = kept.clone();
+            flipped[at] ^= 1;
+            for damaged in [&flipped[..], &kept[..at]] {
+                if let Some((text, _)) = again(damaged, &keyring, KEY_TIME_S + 20) {
+                    assert_eq!(text, whole.0, "byte {at}");
+                }
+            }
+        }
+    }
+}
