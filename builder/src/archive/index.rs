@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write as _},
     path::PathBuf,
+    sync::mpsc,
     thread,
 };
 
@@ -15,8 +16,8 @@ use super::{
 use crate::{
     download::{Wanted, url_below},
     formats::{
-        digest::Hasher,
-        packages::{self, table::Table},
+        digest::{Digest, Hasher},
+        packages::{Reducer, table::Table},
     },
     progress::{Task, Unit},
     store::StoreError,
@@ -82,19 +83,14 @@ impl Opening<'_> {
         };
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;
         let source = |source| ArchiveError::Decompress { what: what.clone(), source };
-        let mut text = Vec::new();
         let limit = index.plain.size_bytes + 1;
-        let found = file.reopen().and_then(|file| {
-            let mut hasher = Hasher::new(&mut text);
-            io::copy(&mut decoder(index.form, file)?.take(limit), &mut hasher)?;
-            let (digest, ..) = hasher.finish();
-            Ok(digest)
-        });
-        let (expected, found) = (index.plain.digest, found.map_err(source)?);
-        if text.len() as u64 != index.plain.size_bytes || found != expected {
+        let read = file.reopen().and_then(|file| read_reduced(index.form, file, limit));
+        let (found, size_bytes, reducer) = read.map_err(source)?;
+        let expected = index.plain.digest;
+        if size_bytes != index.plain.size_bytes || found != expected {
             return Err(ArchiveError::WrongText { what, expected, found });
         }
-        let text = packages::reduce(&text);
+        let text = reducer.finish();
         // A text that is not sound is told of where it is used, with its suite.
         let table = Table::make(&text, self.architecture).ok();
         let path = self.text_path(index);
@@ -105,7 +101,37 @@ impl Opening<'_> {
     }
 }
 
-fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read>> {
+/// How much is decompressed before it is handed on.
+const PIECE_BYTES: u64 = 256 << 10;
+/// How many such pieces may wait.
+const WAITING: usize = 8;
+
+/// Decompresses a text on one thread, and digests and reduces it on another, up to a limit. Returns digest
+/// and length of the whole.
+fn read_reduced(form: Form, file: fs::File, limit: u64) -> io::Result<(Digest, u64, Reducer)> {
+    let mut reader = decoder(form, file)?.take(limit);
+    let mut hasher = Hasher::new(Reducer::default());
+    thread::scope(|scope| {
+        let (sender, pieces) = mpsc::sync_channel::<io::Result<Vec<u8>>>(WAITING);
+        scope.spawn(move || {
+            loop {
+                let mut piece = Vec::new();
+                let read = reader.by_ref().take(PIECE_BYTES).read_to_end(&mut piece);
+                let ended = !matches!(read, Ok(1..));
+                // No one listens any more after a fault.
+                if sender.send(read.map(|_| piece)).is_err() || ended {
+                    return;
+                }
+            }
+        });
+        for piece in pieces {
+            hasher.write_all(&piece?)?;
+        }
+        Ok(hasher.finish())
+    })
+}
+
+fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read + Send>> {
     Ok(match form {
         Form::Plain => Box::new(file),
         Form::Zstd => {

@@ -58,11 +58,18 @@ const PIECES: usize = 4;
 /// Returns the bytes of the file.
 pub(super) fn to_bytes(text: &[u8], table: Option<&Table>) -> Vec<u8> {
     let table = table.map(Table::to_bytes).unwrap_or_default();
-    let (text_bytes, table_bytes) = (text.len(), table.len());
-    let body = [text, &table].concat();
-    let sums: Vec<String> = pieces(&body).map(|piece| format!("{:08x}", sum(piece))).collect();
-    let head = format!("PACKAGES 1 {text_bytes} {table_bytes} {}\n", sums.join(" "));
-    [head.as_bytes(), &body].concat()
+    let head = |sums: &[u32]| {
+        let sums: String = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
+        format!("PACKAGES 1 {} {}{sums}\n", text.len(), table.len()).into_bytes()
+    };
+    let start = head(&[0; PIECES]).len();
+    let mut out = Vec::with_capacity(start + text.len() + table.len());
+    out.resize(start, 0);
+    out.extend_from_slice(text);
+    out.extend_from_slice(&table);
+    let sums = sums(&out[start..]);
+    out[..start].copy_from_slice(&head(&sums));
+    out
 }
 
 /// Maps a kept index; `None` if it is not what was written.
@@ -91,16 +98,18 @@ fn layout(file: &[u8]) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>
     if text.checked_add(table)? != body.len() {
         return None;
     }
-    let sums: Vec<u32> = words.map(|word| u32::from_str_radix(word, 16).ok()).collect::<Option<_>>()?;
-    let found: Vec<u32> = thread::scope(|scope| {
-        let threads: Vec<_> = pieces(body).map(|piece| scope.spawn(|| sum(piece))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
-    });
-    (sums == found).then_some((start..start + text, start + text..file.len()))
+    let kept: Vec<u32> = words.map(|word| u32::from_str_radix(word, 16).ok()).collect::<Option<_>>()?;
+    (kept == sums(body)).then_some((start..start + text, start + text..file.len()))
 }
 
-fn pieces(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.chunks(body.len().div_ceil(PIECES).max(1))
+/// Returns the sum of each quarter, of which the last are empty where there is next to nothing.
+fn sums(body: &[u8]) -> [u32; PIECES] {
+    let size = body.len().div_ceil(PIECES);
+    thread::scope(|scope| {
+        let piece = |n: usize| &body[(n * size).min(body.len())..((n + 1) * size).min(body.len())];
+        let threads: [_; PIECES] = std::array::from_fn(|n| scope.spawn(move || sum(piece(n))));
+        threads.map(|thread| thread.join().expect("no panic in a thread"))
+    })
 }
 
 fn sum(piece: &[u8]) -> u32 {

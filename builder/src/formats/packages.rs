@@ -9,6 +9,8 @@
 
 pub mod table;
 
+use std::io;
+
 use crate::formats::{
     deb822::{Fault, Field, Item, Reader},
     digest::Digest,
@@ -169,14 +171,34 @@ const FIELDS: [&[u8]; 22] = [
     b"version",
 ];
 
-/// Returns an index without the fields that [`read`] passes over, which are two fifths of Debian's.
-/// All else stays as it is, faults among it.
-pub fn reduce(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() / 8 * 5);
-    let mut kept = true;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
+/// Takes an index in pieces, and leaves out the fields that [`read`] passes over, which are two fifths of
+/// Debian's. All else stays as it is, faults among it.
+#[derive(Debug)]
+pub struct Reducer {
+    out: Vec<u8>,
+    /// A line of which the end is still to come.
+    begun: Vec<u8>,
+    /// Whether the field is one that stays.
+    kept: bool,
+}
+
+impl Default for Reducer {
+    fn default() -> Self {
+        Reducer { out: Vec::new(), begun: Vec::new(), kept: true }
+    }
+}
+
+impl Reducer {
+    /// Returns what stays.
+    pub fn finish(mut self) -> Vec<u8> {
+        let last = std::mem::take(&mut self.begun);
+        self.line(&last);
+        self.out
+    }
+
+    fn line(&mut self, line: &[u8]) {
         if !matches!(line.first(), Some(b' ' | b'\t')) {
-            kept = match memchr::memchr(b':', line) {
+            self.kept = match memchr::memchr(b':', line) {
                 Some(colon) => {
                     let name = &line[..colon];
                     let odd = !name.iter().all(u8::is_ascii_graphic) || name.is_empty();
@@ -185,11 +207,42 @@ pub fn reduce(text: &[u8]) -> Vec<u8> {
                 None => true,
             };
         }
-        if kept {
-            out.extend_from_slice(line);
+        if self.kept {
+            self.out.extend_from_slice(line);
         }
     }
-    out
+}
+
+impl io::Write for Reducer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end + 1);
+            if self.begun.is_empty() {
+                self.line(line);
+            } else {
+                self.begun.extend_from_slice(line);
+                let whole = std::mem::take(&mut self.begun);
+                self.line(&whole);
+            }
+            rest = after;
+        }
+        self.begun.extend_from_slice(rest);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns a whole index without the fields that [`read`] passes over.
+#[cfg(test)]
+pub fn reduce(text: &[u8]) -> Vec<u8> {
+    let mut reducer = Reducer::default();
+    // In pieces of odd lengths, as they may come.
+    text.chunks(7).for_each(|piece| io::Write::write_all(&mut reducer, piece).expect("memory takes it"));
+    reducer.finish()
 }
 
 /// Reads an index and hands on each package, with its stanza, in the order of the text.
