@@ -22,6 +22,7 @@ pub mod pack;
 pub mod papers;
 pub mod progress;
 pub mod prove;
+pub mod proxy;
 pub mod prune;
 pub mod recipe;
 pub mod reduce;

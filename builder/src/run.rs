@@ -4,13 +4,10 @@
 //! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port, byte
 //! for byte. One grain runs once at a time. Nothing here reaches another machine.
 
-mod proxy;
-
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +16,7 @@ use crate::{
     artifact::Opened,
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     papers,
+    proxy::{self, ListenError},
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
     store::{Store, StoreError},
@@ -26,9 +24,6 @@ use crate::{
     tree::{Tree, TreePath},
     view::{OnMiss, Pruned},
 };
-
-/// Where an artifact's web port may be found when no other is asked for: the first that is free.
-const PORTS: std::ops::Range<u16> = 8000..8100;
 
 /// Which grain of which artifact is run, and how it is heard of.
 pub struct RunOptions {
@@ -68,13 +63,8 @@ pub enum RunError {
     #[error("the grain at {} is running already", .0.display())]
     Busy(PathBuf),
     /// No port on the host.
-    #[error("cannot listen on 127.0.0.1:{port}")]
-    Listen {
-        /// Which one.
-        port: u16,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Signals cannot be waited for.
     #[error("cannot wait for signals")]
     Signals(#[source] crate::sys::CallError),
@@ -92,7 +82,7 @@ impl RunError {
         match self {
             RunError::Grain(error) | RunError::Served(error) => error.hint(),
             RunError::Busy(_) => Some("run another one with --grain NAME"),
-            RunError::Listen { .. } => Some("choose another port with --port N"),
+            RunError::Listen(error) => Some(error.hint()),
             RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it"),
             _ => None,
         }
@@ -155,7 +145,7 @@ pub fn run(
     let recipe = enclosed_recipe(&opened.tree, store)?;
     let _lock = lock(&directory)?;
     let listener = match recipe.web {
-        Some(_) => Some(proxy::listen(port, PORTS)?),
+        Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
         None => None,
     };
     let pruned = Arc::new(pruned_of(&opened.tree, store));
@@ -167,19 +157,15 @@ pub fn run(
     let mut grain_options = GrainOptions::of(&recipe, &directory.join("var"));
     grain_options.log = Arc::new(log.telling(on_line));
     let mut grain = start(base, grain_options, stops)?;
-    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, recipe.web, grain.running()) {
-        let forwarding = proxy::forward(listener, running, web.port);
+        let forwarding = proxy::forward(listener, running, web.port, None);
         forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
     }
-    on_ready(address.as_ref().map(url).as_deref(), grain.base());
+    on_ready(url.as_deref(), grain.base());
     let exit = grain.wait();
     grain.stop().map_err(RunError::Served)?;
     Ok(exit)
-}
-
-fn url(address: &SocketAddr) -> String {
-    format!("http://{address}/")
 }
 
 /// Starts the grain. From now on the first signal asks it to stop, the next one kills it.
