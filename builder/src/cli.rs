@@ -184,7 +184,10 @@ pub fn main() -> ExitCode {
 fn tidy_up_when_stopped() -> Result<(), Failure> {
     let stops = Stops::block()?;
     std::thread::Builder::new().name("stops".into()).spawn(move || {
-        let signal = stops.wait();
+        let mut signal = stops.wait();
+        while interrupt::take_instead() {
+            signal = stops.wait();
+        }
         interrupt::tidy_up();
         eprintln!("stopped");
         std::process::exit(128 + signal);

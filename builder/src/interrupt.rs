@@ -13,6 +13,33 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What the next request to stop does in place of the program's end.
+static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+/// For as long as it lives, one request to stop does something else than end the program.
+#[derive(Debug)]
+pub struct Instead(());
+
+impl Instead {
+    /// Has the next request to stop call a function; the one after it ends the program again.
+    pub fn new(act: impl FnOnce() + Send + 'static) -> Self {
+        *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+        Instead(())
+    }
+}
+
+impl Drop for Instead {
+    fn drop(&mut self) {
+        INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Answers a request to stop by what there is to do in place of the program's end; returns false if that is nothing.
+pub fn take_instead() -> bool {
+    let act = INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    act.map(|act| act()).is_some()
+}
+
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Something unfinished; no longer so once this is dropped.
@@ -35,12 +62,12 @@ impl Drop for Unfinished {
 
 /// Kills the programs that this one started and removes what is unfinished. The process must end right after.
 pub fn tidy_up() {
+    // The lock is kept: nobody shall finish anything from now on, such as whoever waits for one of those programs.
+    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     for child in children() {
         // One that has just ended is no fault.
         let _ = kill_process(child, Signal::KILL);
     }
-    // The lock is kept: nobody shall finish anything from now on.
-    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     for path in unfinished.iter() {
         // Programs that were just killed may still add a file.
         for _ in 0..3 {
@@ -65,6 +92,18 @@ fn children() -> Vec<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_request_to_stop_is_answered_otherwise() {
+        let (sender, called) = std::sync::mpsc::channel();
+        let again = sender.clone();
+        let instead = Instead::new(move || sender.send("once").expect("is heard"));
+        assert_eq!([take_instead(), take_instead()], [true, false]);
+        drop(instead);
+        drop(Instead::new(move || again.send("never").expect("is heard")));
+        assert!(!take_instead());
+        assert_eq!(called.iter().collect::<Vec<_>>(), ["once"]);
+    }
 
     #[test]
     fn only_the_unfinished_is_registered() {

@@ -22,6 +22,7 @@ use std::{
 };
 
 use crate::{
+    interrupt::Unfinished,
     tree::{TreePath, escape, unescape},
     view::Kinds,
 };
@@ -209,7 +210,14 @@ impl UsedList {
         let fail = |source| UsedListError::Write { path: path.into(), source };
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".used.list-").tempfile_in(directory).map_err(fail)?;
+        let mut unfinished = None;
+        let mut file = tempfile::Builder::new()
+            .prefix(".used.list-")
+            .make_in(directory, |path| {
+                unfinished = Some(Unfinished::new(path));
+                fs::File::options().write(true).create_new(true).open(path)
+            })
+            .map_err(fail)?;
         file.write_all(self.to_text().as_bytes()).map_err(fail)?;
         // Whatever the umask: it is to be committed and read.
         file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(fail)?;
