@@ -1,17 +1,24 @@
-//! Runs the app's exercise on its whole root, served as a view, and gathers what was used.
+//! Runs the app on its whole root, served as a view, takes it through its exercise or lets a person use it in a browser,
+//! and gathers what was used.
 //!
 //! Comes in: the stage's tree with the recipe's files on it. Goes out: a [`Trace`] with the
 //! [`UsedList`]. The grain is the one that proof and `run` use: same sandbox, same first process,
 //! no network but its own loopback. All of `/var` is copied for it, so that what is written there
 //! shows. A trace whose exercise was not answered as expected, or whose view had a fault, gives no list.
 
+mod browse;
 mod gather;
+mod news;
+mod page;
 mod used_list;
 mod var;
 
+pub use browse::{Browsing, Urls, browse};
 pub use used_list::{Changes, UsedLine, UsedList, UsedListError};
 
 use std::{
+    io,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,13 +26,14 @@ use std::{
 use crate::{
     app::{self, GRAIN_ID, VarPolicy},
     exercise::{self, ExerciseError, Transcript},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
     progress::{Progress, Unit},
+    proxy::ListenError,
     recipe::Recipe,
-    sandbox::{Ability, host},
+    sandbox::{Ability, Exit, host},
     store::{Store, StoreError},
     tree::Tree,
-    view::{Options, View},
+    view::{Kinds, Options, View},
 };
 
 /// What is traced.
@@ -45,14 +53,28 @@ pub struct Inputs<'a> {
 pub struct Trace {
     /// What was used.
     pub used: UsedList,
-    /// What was asked and answered.
-    pub transcript: Transcript,
+    /// What made the app use it.
+    pub talk: Talk,
     /// How many names were looked for that the root does not have.
     pub absent: usize,
     /// From the start of the grain until all its services were ready.
     pub ready_after: Duration,
-    /// How long the exercise took.
-    pub exercised_for: Duration,
+    /// How long it was talked to.
+    pub talked_for: Duration,
+}
+
+/// What made a traced app do something.
+#[derive(Clone, Debug)]
+pub enum Talk {
+    /// The exercise: what was asked and answered.
+    Exercise(Transcript),
+    /// A person's browser.
+    Browser {
+        /// How many requests it made.
+        requests: usize,
+        /// How the app ended, if nobody asked it to.
+        ended: Option<Exit>,
+    },
 }
 
 /// Why there is no trace.
@@ -82,7 +104,16 @@ pub enum TraceError {
     },
     /// The grain's `/var` cannot be looked through.
     #[error("cannot look through the grain's /var")]
-    Var(#[source] std::io::Error),
+    Var(#[source] io::Error),
+    /// An app that no browser can reach.
+    #[error("the recipe has no [web] port: there is nothing to open in a browser")]
+    NoWeb,
+    /// No port on the host.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The app or the page cannot be offered to a browser.
+    #[error("cannot serve a browser")]
+    Serve(#[source] io::Error),
 }
 
 impl TraceError {
@@ -91,6 +122,7 @@ impl TraceError {
         match self {
             TraceError::NoView { remedy, .. } => Some(remedy),
             TraceError::Grain(error) => error.hint(),
+            TraceError::Listen(error) => Some(error.hint()),
             _ => None,
         }
     }
@@ -101,43 +133,76 @@ fn tail_text(tail: &[String]) -> String {
     if lines.is_empty() { lines } else { format!("; the services said last{lines}") }
 }
 
-/// Traces an app.
+/// An app that is ready on its traced root.
+struct Started {
+    grain: Grain,
+    view: Arc<View>,
+    furnished: Arc<Tree>,
+    log: Arc<Log>,
+    ready_after: Duration,
+    var: PathBuf,
+    /// Whether its `/var` shows what was read there.
+    shows_reads: bool,
+    _scratch: tempfile::TempDir,
+}
+
+impl Started {
+    fn new(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Self, TraceError> {
+        let Inputs { tree, recipe, epoch_s, .. } = *inputs;
+        if let Ability::Missing { reason, remedy } = host().fuse {
+            return Err(TraceError::NoView { reason, remedy });
+        }
+        let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
+        let var = scratch.path().join("var");
+        let furnished = Arc::new(app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s));
+        let options = Options { owner: (GRAIN_ID, GRAIN_ID), ..Options::default() };
+        let view = Arc::new(View::new(furnished.clone(), store.clone(), options));
+        let base = Arc::new(Base::of_view(view.clone()));
+
+        let began = Instant::now();
+        let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
+        let options = GrainOptions::of(recipe, &var);
+        let log = options.log.clone();
+        let grain = Grain::start(base, options).map_err(TraceError::Grain)?;
+        drop(starting);
+        let ready_after = began.elapsed();
+        let shows_reads = var::shows_reads(&var);
+        Ok(Started { grain, view, furnished, log, ready_after, var, shows_reads, _scratch: scratch })
+    }
+
+    /// Returns what was used so far.
+    fn used(&self, names: &gather::Names<'_>) -> Result<UsedList, TraceError> {
+        let changed = var::evidence(&self.furnished, &self.var, self.shows_reads)
+            .map_err(|errno| TraceError::Var(io::Error::from(errno)))?;
+        Ok(gather::list(self.view.uses(), changed, names))
+    }
+
+    /// Stops the app and returns all that it used.
+    fn finish(
+        mut self,
+        names: &gather::Names<'_>,
+        talk: Talk,
+        talked_for: Duration,
+    ) -> Result<Trace, TraceError> {
+        self.grain.stop().map_err(TraceError::Grain)?;
+        let absent = self.view.uses().iter().filter(|used| used.kinds == Kinds::ABSENT).count();
+        Ok(Trace { used: self.used(names)?, talk, absent, ready_after: self.ready_after, talked_for })
+    }
+}
+
+/// Traces an app while it goes through its exercise.
 ///
 /// # Errors
 /// [`TraceError`]; [`TraceError::hint`] says what would help.
 pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Trace, TraceError> {
-    let Inputs { tree, owner, recipe, epoch_s } = *inputs;
-    if let Ability::Missing { reason, remedy } = host().fuse {
-        return Err(TraceError::NoView { reason, remedy });
-    }
-    let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
-    let var = scratch.path().join("var");
-    let furnished = Arc::new(app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s));
-    let options = Options { owner: (GRAIN_ID, GRAIN_ID), ..Options::default() };
-    let view = Arc::new(View::new(furnished.clone(), store.clone(), options));
-    let base = Arc::new(Base::of_view(view.clone()));
-
+    let mut started = Started::new(inputs, store, progress)?;
+    let exercise = &inputs.recipe.exercise;
     let began = Instant::now();
-    let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
-    let options = GrainOptions::of(recipe, &var);
-    let log = options.log.clone();
-    let mut grain = Grain::start(base, options).map_err(TraceError::Grain)?;
-    drop(starting);
-    let ready_after = began.elapsed();
-
-    let began = Instant::now();
-    let task = progress.task("tracing the exercise", recipe.exercise.len() as u64, Unit::Items);
-    let outcome = exercise::run(&recipe.exercise, &mut Exercised::new(&mut grain, Some(&task)));
-    let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: log.tail() })?;
+    let task = progress.task("tracing the exercise", exercise.len() as u64, Unit::Items);
+    let outcome = exercise::run(exercise, &mut Exercised::new(&mut started.grain, Some(&task)));
+    let tail = || started.log.tail();
+    let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: tail() })?;
     drop(task);
-    let exercised_for = began.elapsed();
-    grain.stop().map_err(TraceError::Grain)?;
-
-    let changed =
-        var::evidence(&furnished, &var).map_err(|errno| TraceError::Var(std::io::Error::from(errno)))?;
-    let uses = view.uses();
-    let absent = uses.iter().filter(|used| used.kinds == crate::view::Kinds::ABSENT).count();
-    let names = gather::Names::new(recipe, tree, store, owner);
-    let used = gather::list(uses, changed, &names);
-    Ok(Trace { used, transcript, absent, ready_after, exercised_for })
+    let names = gather::Names::new(inputs.recipe, inputs.tree, store, inputs.owner);
+    started.finish(&names, Talk::Exercise(transcript), began.elapsed())
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod dependencies;
 mod full_disk;
+mod interactive;
 mod stopped;
 #[path = "../support.rs"]
 mod support;

@@ -5,14 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::{CommandFactory as _, error::ErrorKind};
+
 use super::{
-    Context, Failure,
-    staged::{hinted, stage},
+    Cli, Context, Failure, print,
+    staged::{hinted, stage_recipe},
 };
 use crate::{
     prove::{Miss, read_report},
     recipe,
-    trace::{Changes, Inputs, Trace, UsedLine, UsedList, trace},
+    trace::{
+        Browsing, Changes, Inputs, Talk, Trace, TraceError, Urls, UsedLine, UsedList, UsedListError, browse,
+        trace,
+    },
     view::Kinds,
 };
 
@@ -21,7 +26,16 @@ use crate::{
 /// Starts the recipe's services in a sandbox without a network, on a root that tinyroot serves itself,
 /// takes the recipe's exercise, and writes every path that was used: how, by which program first, and
 /// from which Debian package.
+///
+/// With --interactive it is you who uses the app, in your browser, and the exercise is not run. Prints the app's URL, and
+/// that of a page that shows, as you click, what is used beyond used.list. Ctrl-C stops the app and adds
+/// that to used.list. Each line names the request that came last before the use, without values of its query: `GET:/page?id=…`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot trace recipes/dokuwiki                     write used.list by the exercise\n  \
+    tinyroot trace recipes/dokuwiki --interactive       click through the app, Ctrl-C adds to it\n  \
+    tinyroot trace recipes/dokuwiki --merge=misses      add what a grain's app missed\n\n\
+    Scripts ask the page's URL for new.json?since=N, and go on with the `next` that it answers.")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
@@ -29,25 +43,32 @@ pub struct Args {
     /// says that its app missed
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "REPORT")]
     merge: Option<Option<PathBuf>>,
+    /// Let a person use the app in a browser instead, and add what it newly uses to used.list
+    #[arg(long)]
+    interactive: bool,
+    /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
+    #[arg(long, value_name = "N", requires = "interactive")]
+    port: Option<u16>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(Some(report)) = &args.merge {
+        if args.interactive {
+            let text = "the argument '--interactive' cannot be used with '--merge=REPORT'";
+            Cli::command().error(ErrorKind::ArgumentConflict, text).exit();
+        }
         return take_in(report, args, context);
     }
-    let merge = args.merge.is_some();
-    let staged = stage(&args.recipe, context)?;
-    let path = staged.recipe.used_path();
-    let old = match UsedList::read(&path) {
-        Ok(list) => Some(list),
-        Err(_) if !path.exists() => None,
-        Err(error) if merge => return Err(error.into()),
-        Err(error) => {
-            context.progress.warn(&format!("{error}: written anew"));
-            None
-        }
-    };
+    let merge = args.merge.is_some() || args.interactive;
+    let recipe = recipe::read(&args.recipe)?;
+    if args.interactive && recipe.web.is_none() {
+        return Err(TraceError::NoWeb.into());
+    }
+    let path = recipe.used_path();
+    // Before anybody clicks for an hour.
+    let old = read_old(&path, merge, context)?;
+    let staged = stage_recipe(recipe, context)?;
     let owner = |at: &[u8]| staged.configured.owners.owner(at).map(str::to_owned);
     let inputs = Inputs {
         tree: &staged.configured.tree,
@@ -55,10 +76,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         recipe: &staged.recipe,
         epoch_s: staged.configured.epoch_s,
     };
-    let traced = trace(&inputs, &context.store()?, &context.progress).map_err(|error| {
+    let store = context.store()?;
+    let traced = match args.interactive {
+        true => {
+            let on_ready = |urls: &Urls| tell_urls(urls, &path, context);
+            let known = old.clone().unwrap_or_default();
+            let browsing = Browsing { port: args.port, known, on_ready: &on_ready };
+            browse(&inputs, browsing, &store, &context.progress)
+        }
+        false => trace(&inputs, &store, &context.progress),
+    };
+    let traced = traced.map_err(|error| {
         let hint = error.hint().map(str::to_owned);
         hinted(error, hint)
     })?;
+    // Somebody may have written to it in the meantime.
+    let old = if args.interactive { read_old(&path, merge, context).unwrap_or(old) } else { old };
     let list = match &old {
         Some(old) if merge => {
             let mut all = old.clone();
@@ -78,7 +111,40 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         eprint!("{}", summary(&staged.recipe.app.name, &traced, &list));
         eprintln!("{}", outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list)));
     }
-    Ok(())
+    match traced.talk {
+        Talk::Browser { ended: Some(exit), .. } => {
+            let text = format!("the app ended with {exit}, and nobody had asked it to");
+            Err(Failure::new(text).hint("what it used until then is in used.list"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the list that is there, if there is one; one that breaks a rule only matters if it is to be added to.
+fn read_old(path: &Path, merge: bool, context: &Context) -> Result<Option<UsedList>, UsedListError> {
+    match UsedList::read(path) {
+        Ok(list) => Ok(Some(list)),
+        Err(_) if !path.exists() => Ok(None),
+        Err(error) if merge => Err(error),
+        Err(error) => {
+            context.progress.warn(&format!("{error}: written anew"));
+            Ok(None)
+        }
+    }
+}
+
+/// Says where a browser finds the app, and what is new.
+fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
+    let Urls { app, page } = urls;
+    let text = match context.global.json {
+        true => format!("{}\n", serde_json::json!({ "url": app, "new_url": page })),
+        false => format!("{app}\nwhat it newly uses: {page}\n"),
+    };
+    // A reader that has gone away does not stop the app.
+    let _ = print(&text);
+    if !context.global.quiet {
+        eprintln!("Ctrl-C stops the app and adds what it used to {}", list.display());
+    }
 }
 
 /// Adds what a grain's app missed to used.list: found by stat, as more is not known of what is not there.
@@ -132,14 +198,17 @@ fn summary(app: &str, traced: &Trace, list: &UsedList) -> String {
     if packages.len() > PACKAGES_SHOWN {
         most.push("…".into());
     }
+    let (count, what) = match &traced.talk {
+        Talk::Exercise(transcript) => (transcript.steps.len(), "steps"),
+        Talk::Browser { requests, .. } => (*requests, "requests"),
+    };
     format!(
-        "traced {app}: ready after {:.1} s, {} steps in {:.1} s\n\
+        "traced {app}: ready after {:.1} s, {count} {what} in {:.1} s\n\
          used: {} paths ({})\n\
          from {} packages: {}\n\
          looked for in vain: {} names\n",
         traced.ready_after.as_secs_f64(),
-        traced.transcript.steps.len(),
-        traced.exercised_for.as_secs_f64(),
+        traced.talked_for.as_secs_f64(),
         list.len(),
         kinds.join(", "),
         packages.len(),
@@ -171,12 +240,12 @@ mod tests {
         let text = "/usr/bin/a executed,opened - a - start\n/usr/bin/b executed - b - start\n\
                     /usr/lib/x stat - b - -\n/app/y opened - recipe - -\n/lib read-link - - - -\n";
         let used = UsedList::parse(text, Path::new("used.list")).expect("a good list");
-        let traced = Trace {
+        let mut traced = Trace {
             used: used.clone(),
-            transcript: Transcript::default(),
+            talk: Talk::Exercise(Transcript::default()),
             absent: 7,
             ready_after: Duration::from_millis(1234),
-            exercised_for: Duration::from_millis(250),
+            talked_for: Duration::from_millis(250),
         };
         assert_eq!(
             summary("tea", &traced, &used),
@@ -184,6 +253,11 @@ mod tests {
              used: 5 paths (2 executed, 1 opened, 1 read-link, 1 stat)\n\
              from 2 packages: b 2, a 1\n\
              looked for in vain: 7 names\n"
+        );
+        traced.talk = Talk::Browser { requests: 12, ended: None };
+        assert!(
+            summary("tea", &traced, &used)
+                .starts_with("traced tea: ready after 1.2 s, 12 requests in 0.2 s\n")
         );
         let changes = used.changes_since(&UsedList::new());
         let outcome = |changes, same| super::outcome("r/used.list", changes, same);

@@ -24,13 +24,12 @@ const SKELETON: &[u8] = b"tinyroot/var";
 
 /// Returns how the files of the skeleton were used, by their stage paths, after a grain ran on `var`.
 ///
-/// Where the file system keeps no access times, every file that is unchanged counts as opened.
+/// Where the file system does not show reads, every file that is unchanged counts as opened.
 ///
 /// # Errors
 /// A `/var` that cannot be opened.
-pub(super) fn evidence(furnished: &Tree, var: &Path) -> Result<Vec<(TreePath, Kinds)>> {
+pub(super) fn evidence(furnished: &Tree, var: &Path, shows_reads: bool) -> Result<Vec<(TreePath, Kinds)>> {
     let root = open(var, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let shows_reads = shows_reads(var);
     let mut out = Vec::new();
     for (path, entry) in furnished.subtree(SKELETON) {
         let Kind::File { size_bytes, .. } = &entry.kind else { continue };
@@ -68,7 +67,7 @@ fn used(found: &Stat, size_bytes: u64, mtime_s: i64, shows_reads: bool) -> Kinds
 }
 
 /// Returns whether reading a file changes its access time there: not on a mount with `noatime`.
-fn shows_reads(directory: &Path) -> bool {
+pub(super) fn shows_reads(directory: &Path) -> bool {
     let probe = || -> std::io::Result<bool> {
         let mut file = tempfile::tempfile_in(directory)?;
         file.write_all(b"probe")?;
@@ -112,7 +111,8 @@ mod tests {
         symlink("idle", at("link")).expect("links");
         fs::remove_dir_all(directory.path().join("out")).expect("removes");
         symlink("/etc", directory.path().join("out")).expect("links");
-        let found = evidence(&tree, directory.path()).expect("opens");
+        let shows_reads = shows_reads(directory.path());
+        let found = evidence(&tree, directory.path(), shows_reads).expect("opens");
         let shown: Vec<String> = found.iter().map(|(path, kinds)| format!("{path} {kinds}")).collect();
         let mut expected = vec![
             "var/lib/cut written",
@@ -122,7 +122,7 @@ mod tests {
             "var/lib/same-size written",
             "var/out/x written",
         ];
-        if !shows_reads(directory.path()) {
+        if !shows_reads {
             expected.insert(2, "var/lib/idle opened");
         }
         assert_eq!(shown, expected);

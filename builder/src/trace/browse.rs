@@ -1,0 +1,161 @@
+//! Traces an app while a person uses it in a browser.
+//!
+//! The exercise is not run: what it shows is in the known list already, and whoever clicks begins where it begins.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Instant,
+};
+
+use super::{
+    Inputs, Started, Talk, Trace, TraceError, UsedList, gather,
+    news::{News, Told},
+    page::Page,
+};
+use crate::{
+    grain::{GrainError, mark_of},
+    interrupt::Instead,
+    progress::{Progress, Unit},
+    proxy::{self, OnRequest},
+    sandbox::Exit,
+    store::Store,
+};
+
+/// The step of what an app does by itself before the first request.
+const BEFORE: &str = "browser";
+
+/// How an app is offered to a browser.
+pub struct Browsing<'a> {
+    /// The port of the app on the host's loopback; by default the first free one from 8000.
+    pub port: Option<u16>,
+    /// What is known already, so that the page can leave it out.
+    pub known: UsedList,
+    /// Is told where to look once the app is ready.
+    pub on_ready: &'a dyn Fn(&Urls),
+}
+
+/// Where a browser finds things.
+#[derive(Clone, Debug)]
+pub struct Urls {
+    /// The app.
+    pub app: String,
+    /// The page that shows what it newly uses; below it lies `new.json?since=N`.
+    pub page: String,
+}
+
+enum Event {
+    /// Somebody wants to know what was found from a number on.
+    Look(usize, mpsc::Sender<Told>),
+    Stop,
+    Ended(Exit),
+}
+
+/// Traces an app until a request to stop comes to this process or the app ends by itself. Requests are steps.
+///
+/// # Errors
+/// [`TraceError`]; [`TraceError::hint`] says what would help.
+pub fn browse(
+    inputs: &Inputs<'_>,
+    browsing: Browsing<'_>,
+    store: &Arc<Store>,
+    progress: &Progress,
+) -> Result<Trace, TraceError> {
+    let recipe = inputs.recipe;
+    let web = recipe.web.ok_or(TraceError::NoWeb)?;
+    let app_port = proxy::listen(browsing.port, proxy::PORTS)?;
+    let page_port = proxy::listen(None, proxy::PORTS)?;
+    let url = |listener| proxy::url(listener).map_err(TraceError::Serve);
+    let urls = Urls { app: url(&app_port)?, page: url(&page_port)? };
+
+    let started = Started::new(inputs, store, progress)?;
+    let names = gather::Names::new(recipe, inputs.tree, store, inputs.owner);
+    let running = started.grain.running().expect("it has just started");
+    started.view.mark(BEFORE);
+    let began = Instant::now();
+    let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let on_request: OnRequest = {
+        // The proxy's threads outlive the trace.
+        let (view, task) = (Arc::downgrade(&started.view), Arc::downgrade(&task));
+        let requests = requests.clone();
+        Arc::new(move |method, target| {
+            let (Some(view), Some(task)) = (view.upgrade(), task.upgrade()) else { return };
+            let step = step_of(method, target);
+            view.mark(&step);
+            requests.fetch_add(1, Ordering::Relaxed);
+            task.now(&step);
+        })
+    };
+    proxy::forward(app_port, running.clone(), web.port, Some(on_request)).map_err(TraceError::Serve)?;
+
+    let (sender, events) = mpsc::channel();
+    let to_end = sender.clone();
+    let watch = std::thread::Builder::new().name("grain-end".into());
+    // Nobody listens any more when the app was asked to end.
+    let watch = watch.spawn(move || drop(to_end.send(Event::Ended(running.wait()))));
+    let watch = watch.map_err(|source| TraceError::Grain(GrainError::Thread(source)))?;
+    let to_stop = sender.clone();
+    let _instead = Instead::new(move || drop(to_stop.send(Event::Stop)));
+    let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
+    let look = move |since| {
+        let (sender_of_answer, answer) = mpsc::channel();
+        sender.send(Event::Look(since, sender_of_answer)).ok()?;
+        answer.recv().ok()
+    };
+    page.serve(page_port, look).map_err(TraceError::Serve)?;
+    (browsing.on_ready)(&urls);
+
+    let mut news = News::new(browsing.known);
+    let ended = loop {
+        match events.recv().expect("the page holds a sender") {
+            Event::Look(since, answer) => {
+                news.take_in(&started.used(&names)?);
+                // Whoever asked may have gone.
+                let _ = answer.send(news.since(since, requests.load(Ordering::Relaxed)));
+            }
+            Event::Stop => break None,
+            Event::Ended(exit) => break Some(exit),
+        }
+    };
+    drop(events);
+    drop(task);
+    let talk = Talk::Browser { requests: requests.load(Ordering::Relaxed), ended };
+    let traced = started.finish(&names, talk, began.elapsed());
+    let _ = watch.join();
+    traced
+}
+
+/// Returns the step that a request is. The values in a query differ from run to run, and may be nobody's business: only
+/// their names are kept.
+fn step_of(method: &str, target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return mark_of(&format!("{method} {target}")) };
+    let fields = query.split_inclusive(['&', ';']).map(|field| {
+        let (field, end) = field.split_at(field.trim_end_matches(['&', ';']).len());
+        let name = field.find('=').map_or("", |equals| &field[..=equals]);
+        if field.is_empty() { end.to_owned() } else { format!("{name}…{end}") }
+    });
+    mark_of(&format!("{method} {path}?{}", fields.collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_steps_without_the_values_of_their_queries() {
+        for (method, target, step) in [
+            ("GET", "/a/b", "GET:/a/b"),
+            ("POST", "/doku.php?id=start&sectok=5f1c=?", "POST:/doku.php?id=…&sectok=…"),
+            ("GET", "/?p=tea.git;a=summary", "GET:/?p=…;a=…"),
+            ("GET", "/a.css?5f1c", "GET:/a.css?…"),
+            ("GET", "/a?&x=1&", "GET:/a?&x=…&"),
+            ("GET", "/a?", "GET:/a?"),
+        ] {
+            assert_eq!(step_of(method, target), step);
+        }
+    }
+}

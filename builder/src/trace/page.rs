@@ -1,0 +1,250 @@
+//! The page that shows what an app newly uses while a person clicks, and the same as JSON for scripts.
+//!
+//! Answers one request a connection, and only those that know it as the loopback: a page of another host whose name
+//! was pointed here reads nothing. It is told nothing and changes nothing.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use super::news::Told;
+use crate::proxy;
+
+/// How long a client may take for its request.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Longest request head that is read.
+const HEAD_LIMIT: u64 = 16 << 10;
+
+/// On every answer. Nothing is loaded from elsewhere, and nobody frames the page.
+const HEADERS: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n";
+
+/// What the page says beside the news.
+pub(super) struct Page {
+    /// The app's title.
+    pub title: String,
+    /// Where the app itself is.
+    pub app_url: String,
+}
+
+/// An answer: status, type, body.
+type Answer = (&'static str, &'static str, String);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Page {
+    /// Starts to serve, in threads that end with this process. `look` returns what was found from a number on; nothing
+    /// once the app is stopped.
+    pub fn serve(
+        self,
+        listener: TcpListener,
+        look: impl Fn(usize) -> Option<Told> + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        // A client that goes away harms nobody but itself.
+        proxy::accept(listener, move |stream| drop(self.talk(&stream, &look)))
+    }
+
+    fn talk(&self, mut stream: &TcpStream, look: &impl Fn(usize) -> Option<Told>) -> io::Result<()> {
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        let mut head = Vec::new();
+        let mut reader = BufReader::new(stream).take(HEAD_LIMIT);
+        while reader.read_until(b'\n', &mut head)? > 0
+            && !head.ends_with(b"\n\r\n")
+            && !head.ends_with(b"\n\n")
+        {}
+        let head = String::from_utf8_lossy(&head);
+        let (status, content_type, body) = self.answer(&head, look);
+        let length = body.len();
+        let shown = if head.starts_with("HEAD ") { "" } else { &body };
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{HEADERS}\r\n{shown}"
+        )
+    }
+
+    /// Answers a request by its head.
+    fn answer(&self, head: &str, look: impl Fn(usize) -> Option<Told>) -> Answer {
+        let refused = |status, why: &str| (status, TEXT, format!("{why}\n"));
+        let mut lines = head.lines();
+        let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+        let [method, target, _] = words[..] else { return refused("400 Bad Request", "no request of HTTP") };
+        let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+        let hosts: Vec<&str> = fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+            .map(|(_, value)| value.trim())
+            .collect();
+        if !matches!(hosts[..], [host] if is_loopback(host)) {
+            return refused("403 Forbidden", "this page is for 127.0.0.1 alone");
+        }
+        if !matches!(method, "GET" | "HEAD") {
+            return refused("405 Method Not Allowed", "there is nothing to change here");
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        match path {
+            "/" => ("200 OK", "text/html; charset=utf-8", self.html()),
+            "/page.css" => ("200 OK", "text/css; charset=utf-8", include_str!("page/page.css").to_owned()),
+            "/page.js" => {
+                ("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js").to_owned())
+            }
+            "/new.json" => {
+                let Some(since) = since(query) else {
+                    return refused("400 Bad Request", "ask for /new.json?since=N, N being a number");
+                };
+                let Some(told) = look(since) else {
+                    return refused("503 Service Unavailable", "the app is stopped");
+                };
+                let body = serde_json::to_string(&told).expect("texts and numbers become JSON");
+                ("200 OK", "application/json", body + "\n")
+            }
+            _ => refused("404 Not Found", "there are /, /new.json?since=N and what the page needs"),
+        }
+    }
+
+    fn html(&self) -> String {
+        let page = include_str!("page/page.html");
+        page.replace("{title}", &escaped(&self.title)).replace("{app_url}", &escaped(&self.app_url))
+    }
+}
+
+/// Returns whether a `Host` field names this machine to itself, at whatever port: it may be forwarded.
+fn is_loopback(host: &str) -> bool {
+    let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    digits && (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost"))
+}
+
+/// Reads `since=N`; 0 without it, `None` for what is no number.
+fn since(query: &str) -> Option<usize> {
+    let given = query.split('&').find_map(|field| field.strip_prefix("since="));
+    given.map_or(Some(0), |number| number.parse().ok())
+}
+
+/// Text as HTML has it, in attributes too.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::trace::{UsedList, news::News};
+
+    fn page() -> Page {
+        Page { title: "<b>Tea & \"milk\"".into(), app_url: "http://127.0.0.1:8000/".into() }
+    }
+
+    fn look(since: usize) -> Option<Told> {
+        let text = "/usr/<b>&\" opened /usr/bin/pot tea pot GET:/<i>\n/x\\xff stat - - - -\n";
+        let mut news = News::new(UsedList::new());
+        news.take_in(&UsedList::parse(text, Path::new("used.list")).expect("a good list"));
+        Some(news.since(since, 4))
+    }
+
+    fn ask(target: &str) -> Answer {
+        page().answer(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n"), look)
+    }
+
+    #[test]
+    fn json_tells_what_is_new_from_a_number_on() {
+        let second = r#"{"number":1,"path":"/x\\xff","kinds":["stat"],"program":null,"service":null,"package":null,"step":null,"new":true}"#;
+        let first = r#"{"number":0,"path":"/usr/<b>&\"","kinds":["opened"],"program":"/usr/bin/pot","service":"pot","package":"tea","step":"GET:/<i>","new":true}"#;
+        let told = |found: &str| {
+            format!(
+                "{{\"next\":2,\"used\":2,\"new\":2,\"otherwise\":0,\"requests\":4,\"found\":[{found}]}}\n"
+            )
+        };
+        for (target, found) in [
+            ("/new.json", format!("{first},{second}")),
+            ("/new.json?since=0", format!("{first},{second}")),
+            ("/new.json?x=y&since=1", second.to_owned()),
+            ("/new.json?since=2", String::new()),
+        ] {
+            // Not HTML to any browser: paths in it are text.
+            assert_eq!(ask(target), ("200 OK", "application/json", told(&found)), "{target}");
+        }
+        for number in ["", "-1", "x", "99999999999999999999999"] {
+            assert_eq!(ask(&format!("/new.json?since={number}")).0, "400 Bad Request", "{number}");
+        }
+        let head = "GET /new.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        assert_eq!(page().answer(head, |_| None).0, "503 Service Unavailable");
+    }
+
+    #[test]
+    fn the_page_holds_no_text_as_markup() {
+        let (status, content_type, body) = ask("/");
+        assert_eq!((status, content_type), ("200 OK", "text/html; charset=utf-8"));
+        assert!(body.contains("<title>&lt;b&gt;Tea &amp; &quot;milk&quot;"), "{body}");
+        assert!(!body.contains("<b>Tea"), "{body}");
+        // What comes later is put there as text by the script, which the page's own policy lets in only as a file.
+        assert!(
+            !body.contains("<script>") && !body.contains(" style=") && !body.contains("://www"),
+            "{body}"
+        );
+        assert_eq!(ask("/page.js").0, "200 OK");
+        assert_eq!(ask("/page.css").0, "200 OK");
+        assert_eq!(ask("/other").0, "404 Not Found");
+    }
+
+    #[test]
+    fn only_the_loopback_is_answered() {
+        let rows = [
+            ("GET / HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n", "200 OK"),
+            ("GET / HTTP/1.1\r\nhost: LocalHost:9\r\n\r\n", "200 OK"),
+            ("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK"),
+            ("GET / HTTP/1.1\r\nHost: evil.example:8001\r\n\r\n", "403 Forbidden"),
+            ("GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n", "403 Forbidden"),
+            ("GET / HTTP/1.1\r\nHost: 127.0.0.1:8001@evil.example\r\n\r\n", "403 Forbidden"),
+            ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", "403 Forbidden"),
+            ("GET /new.json HTTP/1.0\r\n\r\n", "403 Forbidden"),
+            ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405 Method Not Allowed"),
+            ("nonsense\r\n\r\n", "400 Bad Request"),
+            ("", "400 Bad Request"),
+        ];
+        for (head, status) in rows {
+            assert_eq!(page().answer(head, look).0, status, "{head}");
+        }
+    }
+
+    #[test]
+    fn answers_go_over_the_wire_with_their_policy() {
+        let listener = proxy::listen(None, 0..0).expect("any port");
+        let address = listener.local_addr().expect("has one");
+        page().serve(listener, look).expect("serves");
+        for (method, has_body) in [("GET", true), ("HEAD", false)] {
+            let mut stream = TcpStream::connect(address).expect("connects");
+            write!(stream, "{method} /new.json?since=1 HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("asks");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("answers");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+            assert!(
+                head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'"),
+                "{head}"
+            );
+            assert_eq!(!body.is_empty(), has_body, "{body}");
+        }
+    }
+}
