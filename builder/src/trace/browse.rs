@@ -19,10 +19,11 @@ use super::{
 use crate::{
     grain::{GrainError, mark_of},
     interrupt::Instead,
-    progress::{Progress, Unit},
+    progress::{Progress, Task, Unit},
     proxy::{self, OnRequest},
     sandbox::Exit,
     store::Store,
+    view::View,
 };
 
 /// The step of what an app does by itself before the first request.
@@ -75,31 +76,22 @@ pub fn browse(
     let names = gather::Names::new(recipe, inputs.tree, store, inputs.owner);
     let running = started.grain.running().expect("it has just started");
     started.view.mark(BEFORE);
-    let began = Instant::now();
-    let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
-    let requests = Arc::new(AtomicUsize::new(0));
-    let on_request: OnRequest = {
-        // The proxy's threads outlive the trace.
-        let (view, task) = (Arc::downgrade(&started.view), Arc::downgrade(&task));
-        let requests = requests.clone();
-        Arc::new(move |method, target| {
-            let (Some(view), Some(task)) = (view.upgrade(), task.upgrade()) else { return };
-            let step = step_of(method, target);
-            view.mark(&step);
-            requests.fetch_add(1, Ordering::Relaxed);
-            task.now(&step);
-        })
-    };
-    proxy::forward(app_port, running.clone(), web.port, Some(on_request)).map_err(TraceError::Serve)?;
-
     let (sender, events) = mpsc::channel();
     let to_end = sender.clone();
     let watch = std::thread::Builder::new().name("grain-end".into());
+    let grain = running.clone();
     // Nobody listens any more when the app was asked to end.
-    let watch = watch.spawn(move || drop(to_end.send(Event::Ended(running.wait()))));
+    let watch = watch.spawn(move || drop(to_end.send(Event::Ended(grain.wait()))));
     let watch = watch.map_err(|source| TraceError::Grain(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
     let _instead = Instead::new(move || drop(to_stop.send(Event::Stop)));
+    // Connections wait until they are served. Before the task, as a terminal shows it below all else.
+    (browsing.on_ready)(&urls);
+    let began = Instant::now();
+    let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let on_request = marking(&started.view, &task, &requests);
+    proxy::forward(app_port, running, web.port, Some(on_request)).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {
         let (sender_of_answer, answer) = mpsc::channel();
@@ -107,26 +99,49 @@ pub fn browse(
         answer.recv().ok()
     };
     page.serve(page_port, look).map_err(TraceError::Serve)?;
-    (browsing.on_ready)(&urls);
 
-    let mut news = News::new(browsing.known);
-    let ended = loop {
-        match events.recv().expect("the page holds a sender") {
-            Event::Look(since, answer) => {
-                news.take_in(&started.used(&names)?);
-                // Whoever asked may have gone.
-                let _ = answer.send(news.since(since, requests.load(Ordering::Relaxed)));
-            }
-            Event::Stop => break None,
-            Event::Ended(exit) => break Some(exit),
-        }
-    };
+    let ended = tell_until_stopped(&events, &started, &names, browsing.known, &requests)?;
     drop(events);
     drop(task);
     let talk = Talk::Browser { requests: requests.load(Ordering::Relaxed), ended };
     let traced = started.finish(&names, talk, began.elapsed());
     let _ = watch.join();
     traced
+}
+
+/// Makes each request the step that evidence belongs to, and counts it.
+fn marking(view: &Arc<View>, task: &Arc<Task>, requests: &Arc<AtomicUsize>) -> OnRequest {
+    // The proxy's threads outlive the trace.
+    let (view, task, requests) = (Arc::downgrade(view), Arc::downgrade(task), requests.clone());
+    Arc::new(move |method, target| {
+        let (Some(view), Some(task)) = (view.upgrade(), task.upgrade()) else { return };
+        let step = step_of(method, target);
+        view.mark(&step);
+        requests.fetch_add(1, Ordering::Relaxed);
+        task.now(&step);
+    })
+}
+
+/// Tells whoever asks what is new, until the app is to stop or has ended; returns how it ended then.
+fn tell_until_stopped(
+    events: &mpsc::Receiver<Event>,
+    started: &Started,
+    names: &gather::Names<'_>,
+    known: UsedList,
+    requests: &AtomicUsize,
+) -> Result<Option<Exit>, TraceError> {
+    let mut news = News::new(known);
+    loop {
+        match events.recv().expect("the page holds a sender") {
+            Event::Look(since, answer) => {
+                news.take_in(&started.used(names)?);
+                // Whoever asked may have gone.
+                let _ = answer.send(news.since(since, requests.load(Ordering::Relaxed)));
+            }
+            Event::Stop => return Ok(None),
+            Event::Ended(exit) => return Ok(Some(exit)),
+        }
+    }
 }
 
 /// Returns the step that a request is. The values in a query differ from run to run, and may be nobody's business: only
