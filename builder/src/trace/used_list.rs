@@ -8,10 +8,10 @@
 //!
 //! One line a path of the stage root, sorted by the path's bytes; fields separated by one space. Kinds as
 //! [`Kinds`] prints them, strongest first. `PROGRAM` used it first in the strongest way, for `SERVICE`, while
-//! `STEP` of the exercise was current. `PACKAGE` is the Debian package that the path came from, `recipe` for
-//! what the recipe laid down. What is unknown is `-`. Words are escaped as in a tree's text. No numbers of
-//! processes, no times: two traces of one recipe on one lock give the same text. What was looked for and
-//! is absent is left out: it keeps nothing, and some of those names are made up anew in each run.
+//! `STEP` of the exercise, or a person's request, was current. `PACKAGE` is the Debian package that the path
+//! came from, `recipe` for what the recipe laid down. What is unknown is `-`. Words are escaped as in a tree's
+//! text. No numbers of processes, no times: two traces of one recipe on one lock give the same text. What was
+//! looked for and is absent is left out: it keeps nothing, and some of those names are made up anew in each run.
 
 use std::{
     collections::BTreeMap,
@@ -80,7 +80,7 @@ pub struct UsedLine {
     pub package: String,
     /// The service that program worked for; empty if unknown.
     pub service: String,
-    /// The exercise step that was current; empty if unknown.
+    /// The exercise step, or a person's request, that was current; empty if unknown.
     pub step: String,
 }
 
