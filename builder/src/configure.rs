@@ -10,6 +10,7 @@
 
 mod clean;
 mod follow;
+mod key_store;
 mod script;
 
 use std::{io, path::Path};
@@ -23,12 +24,12 @@ use crate::{
     render::{self, RenderError, RenderOptions},
     sandbox::{Bind, Devices, Ids, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way},
     store::{BundleWriter, Store, StoreError},
-    tree::Tree,
+    tree::{Kind, Tree},
     unpack::{Unpacked, UnpackedPackage},
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 4";
+const FORMAT: &str = "configured layer 5";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -230,10 +231,31 @@ impl Run<'_> {
             }
             Way::Single => clean::guess_owners(&mut tree, &self.assembled.tree),
         }
+        self.restamp_key_store(root, &mut tree, bundle).map_err(failed("rewrite Java's key store"))?;
         let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;
         clean::clean(&mut tree, empty);
         clean::set_times(&mut tree, &self.assembled.tree, started_s, self.epoch_s);
         Ok(tree)
+    }
+
+    /// Gives Java's key store the time of all that scripts made, where there is one.
+    fn restamp_key_store(
+        &self,
+        root: &Path,
+        tree: &mut Tree,
+        bundle: &mut BundleWriter<'_>,
+    ) -> io::Result<()> {
+        let Some(Kind::File { digest, size_bytes, .. }) =
+            tree.get_mut(key_store::PATH.as_bytes()).map(|entry| &mut entry.kind)
+        else {
+            return Ok(());
+        };
+        // The tree has it as a file below directories: no link leads elsewhere.
+        let mut bytes = std::fs::read(root.join(key_store::PATH))?;
+        if key_store::restamp(&mut bytes, self.epoch_s) {
+            (*digest, *size_bytes) = bundle.add(&bytes[..])?;
+        }
+        Ok(())
     }
 
     /// What is there before dpkg first runs: the Essential packages, plainly laid down, and an empty database.
@@ -296,6 +318,8 @@ impl Run<'_> {
         let variables = [
             ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
             ("DEBIAN_FRONTEND", "noninteractive"),
+            // TeX dumps its formats with the day, and goes by the epoch only if told so twice.
+            ("FORCE_SOURCE_DATE", "1"),
             ("HOME", "/root"),
             ("LC_ALL", "C.UTF-8"),
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),

@@ -48,7 +48,8 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Removes the caches that apt made of its lists.
+    /// Removes the caches that apt made of its lists; only a bench does.
+    #[allow(dead_code)]
     pub fn forget(&self) -> std::io::Result<()> {
         for name in ["pkgcache.bin", "srcpkgcache.bin"] {
             fs::remove_file(self.directory.path().join("cache").join(name)).or_else(|error| {

@@ -3,16 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{self, BufReader, Read as _},
+    io::{self, BufReader, Read as _, Write as _},
     path::Path,
 };
 
-use tinyroot::formats::digest::Hasher;
+use tinyroot::formats::digest::{Digest, Hasher};
 
 use crate::allowed::Difference;
 
 /// What is compared of one path, as text.
 type Aspects = BTreeMap<&'static str, String>;
+
+/// The digest of a file's lines, sorted: contents that agree in it differ in the order of lines only.
+const LINES: &str = "lines";
+
+/// Files beyond this have no such digest.
+const MAX_LINES_BYTES: u64 = 1 << 20;
 
 /// A root.
 pub struct Listing {
@@ -58,9 +64,17 @@ impl Listing {
             }
             if kind.is_file() {
                 let mut hasher = Hasher::new(io::sink());
-                io::copy(&mut (&mut entry).take(u64::MAX), &mut hasher)?;
-                let (digest, ..) = hasher.finish();
+                let mut start = Vec::new();
+                (&mut entry).take(MAX_LINES_BYTES + 1).read_to_end(&mut start)?;
+                hasher.write_all(&start)?;
+                io::copy(&mut entry, &mut hasher)?;
+                let (digest, size_bytes, _) = hasher.finish();
                 aspects.insert("contents", digest.to_string());
+                if size_bytes <= MAX_LINES_BYTES {
+                    let mut lines: Vec<&[u8]> = start.split(|byte| *byte == b'\n').collect();
+                    lines.sort_unstable();
+                    aspects.insert(LINES, Digest::of(&lines.join(&b'\n')).to_string());
+                }
             } else if let Some(target) = target.filter(|_| kind.is_symlink()) {
                 aspects.insert("target", String::from_utf8_lossy(&target).into_owned());
             }
@@ -109,10 +123,12 @@ impl Listing {
             match (self.entries.get(path), theirs.entries.get(path)) {
                 (Some(ours), Some(theirs)) => {
                     let aspects: BTreeSet<&&str> = ours.keys().chain(theirs.keys()).collect();
-                    for aspect in aspects {
+                    let same_lines = ours.contains_key(LINES) && ours.get(LINES) == theirs.get(LINES);
+                    for aspect in aspects.into_iter().filter(|aspect| **aspect != LINES) {
                         let of = |side: &Aspects| side.get(*aspect).cloned().unwrap_or_default();
                         if of(ours) != of(theirs) {
-                            tell(aspect, format!("{} and {}", of(ours), of(theirs)));
+                            let what = if *aspect == "contents" && same_lines { "order" } else { aspect };
+                            tell(what, format!("{} and {}", of(ours), of(theirs)));
                         }
                     }
                 }

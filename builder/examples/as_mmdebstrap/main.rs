@@ -138,6 +138,7 @@ fn make(arguments: &Arguments, directory: &Path) -> Result<(PathBuf, PathBuf), B
         .args([&arguments.suite, &theirs.display().to_string()])
         .args(&sources)
         .env("SOURCE_DATE_EPOCH", Listing::newest_s(&ours)?.to_string())
+        .env("FORCE_SOURCE_DATE", "1")
         .env("LC_ALL", "C.UTF-8"))?;
     println!("mmdebstrap {:5.1} s, downloads included", began.elapsed().as_secs_f64());
     Ok((ours, theirs))

@@ -11,7 +11,7 @@ use crate::{
 
 /// What goes, with all below it: logs and caches with times in them, locks, copies of the state before, and what was only
 /// for this run. As mmdebstrap removes it, and what a machine makes anew.
-const REMOVED: [&str; 27] = [
+const REMOVED: [&str; 28] = [
     "run/adduser",
     "usr/sbin/policy-rc.d",
     "var/cache/apt/pkgcache.bin",
@@ -33,6 +33,7 @@ const REMOVED: [&str; 27] = [
     "var/lib/dpkg/triggers/Lock",
     "var/lib/systemd/catalog/database",
     "var/lib/systemd/random-seed",
+    "var/lib/texmf/web2c/updmap.log",
     "var/lib/urandom/random-seed",
     "var/log/alternatives.log",
     "var/log/apt",

@@ -24,8 +24,8 @@ enum Kind {
     /// Rendered; `holder` removes it at the end.
     Directory {
         path: PathBuf,
-        reason: String,
-        remedy: String,
+        /// Why there is no view, and what would give one; `None`: none was wanted.
+        why: Option<(String, String)>,
         _holder: tempfile::TempDir,
     },
 }
@@ -53,15 +53,25 @@ impl Base {
                 let options = view::Options { owner, record, pruned, on_miss, ..view::Options::default() };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
-            Ability::Missing { reason, remedy } => {
-                let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
-                let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
-                // Not the scratch directory itself: that one is for its owner alone, and the grain is someone else.
-                let path = holder.path().join("root");
-                render(&tree, store, &path, RenderOptions::default()).map_err(|error| fault(error.into()))?;
-                Ok(Base(Kind::Directory { path, reason, remedy, _holder: holder }))
-            }
+            Ability::Missing { reason, remedy } => Base::rendered(&tree, store, Some((reason, remedy))),
         }
+    }
+
+    /// Makes a directory, whether or not this host allows a view.
+    ///
+    /// # Errors
+    /// A tree that cannot be rendered.
+    pub fn directory(tree: &Tree, store: &Arc<Store>) -> Result<Self, GrainError> {
+        Base::rendered(tree, store, None)
+    }
+
+    fn rendered(tree: &Tree, store: &Arc<Store>, why: Option<(String, String)>) -> Result<Self, GrainError> {
+        let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
+        let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
+        // Not the scratch directory itself: that one is for its owner alone, and the grain is someone else.
+        let path = holder.path().join("root");
+        render(tree, store, &path, RenderOptions::default()).map_err(|error| fault(error.into()))?;
+        Ok(Base(Kind::Directory { path, why, _holder: holder }))
     }
 
     /// Takes a view as it is: the trace has its own.
@@ -81,7 +91,7 @@ impl Base {
     pub fn why_no_view(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Kind::View(_) => None,
-            Kind::Directory { reason, remedy, .. } => Some((reason, remedy)),
+            Kind::Directory { why, .. } => why.as_ref().map(|(reason, remedy)| (&**reason, &**remedy)),
         }
     }
 
