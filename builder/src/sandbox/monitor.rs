@@ -306,6 +306,10 @@ impl Monitor<'_> {
                     Ok(order) => order,
                     Err(stop) => {
                         let _ = first.signal(libc::SIGKILL);
+                        // Process 1 ends after all others, and these are for us to take the status of.
+                        for (_, child) in &others {
+                            let _ = child.wait();
+                        }
                         let _ = first.wait();
                         return Err(stop);
                     }
