@@ -22,7 +22,9 @@ use crate::{
     lock::Lock,
     progress::{Progress, Unit},
     render::{self, RenderError, RenderOptions},
-    sandbox::{Bind, Devices, Ids, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way},
+    sandbox::{
+        Bind, Devices, Ids, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way, remove_tree,
+    },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
     unpack::{Unpacked, UnpackedPackage},
@@ -177,6 +179,8 @@ impl Run<'_> {
         let root = scratch.path().join("root");
         let result = self.tree_in(scratch.path(), &root, bundle);
         clean::make_removable(&root);
+        // After a failure some of it may belong to subordinate ids. What is not removed now is so by the next run.
+        let _ = remove_tree(&root);
         result
     }
 

@@ -13,6 +13,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::sandbox;
+
 /// What the next request to stop does in place of the program's end.
 static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
@@ -71,8 +73,7 @@ pub fn tidy_up() {
     for path in unfinished.iter() {
         // Programs that were just killed may still add a file.
         for _ in 0..3 {
-            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            if removed.is_ok() {
+            if sandbox::remove_tree(path).is_ok() {
                 break;
             }
         }

@@ -17,6 +17,7 @@ mod filter;
 mod ids;
 mod monitor;
 mod protocol;
+mod remove;
 mod root;
 mod running;
 mod start;
@@ -30,6 +31,7 @@ use std::{
 pub use abilities::{Ability, HostAbilities, host};
 pub use ids::{IdMap, Ids, Way, best_way, grain_host_id};
 pub use monitor::child_main;
+pub use remove::remove_tree;
 pub use running::{Execution, Running};
 pub use start::{Prepared, set_program};
 

@@ -28,6 +28,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     formats::digest::{Digest, Hasher},
     interrupt::Unfinished,
+    sandbox,
     tree::Tree,
 };
 
@@ -194,7 +195,7 @@ fn sweep(tmp: &Path) -> io::Result<()> {
         let path = entry?.path();
         let Ok(file) = File::open(&path) else { continue };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let _ = sandbox::remove_tree(&path);
         }
     }
     Ok(())

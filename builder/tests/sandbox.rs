@@ -17,13 +17,14 @@ use std::{
 
 use tinyroot::{
     store::Store,
+    testing::lacking,
     tree::{Entry, Tree, TreePath},
     view::{self, View},
 };
 
 use tinyroot::sandbox::{
     Ability, Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Way, best_way,
-    grain_host_id, host, set_program,
+    grain_host_id, host, remove_tree, set_program,
 };
 
 const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
@@ -316,6 +317,72 @@ fn every_way_to_be_root_like_owns_and_gives_away() {
         let owner = fs::metadata(root.path().join("etc/d/f")).expect("is there").uid();
         assert_eq!(owner == rustix::process::geteuid().as_raw(), way == Way::Single, "{way}");
     }
+}
+
+/// Runs a test of this file again as a user of this host who has subordinate ids.
+fn again_with_subordinate_ids(test: &str) {
+    let users = fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let passwd = fs::read_to_string("/etc/passwd").expect("reads");
+    let user = users.lines().find_map(|line| {
+        let (name, range) = line.split_once(':')?;
+        let enough = range.split_once(':')?.1.trim().parse::<u32>().ok()? >= 65535;
+        let known = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+        let id = |field| known.split(':').nth(field)?.parse::<u32>().ok();
+        (enough && name != "root").then_some((id(2)?, id(3)?))
+    });
+    let Some((uid, gid)) = user else {
+        return lacking("no ordinary user has subordinate ids; useradd gives them where uidmap is installed");
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).expect("gives it away");
+    let mut command = Command::new(std::env::current_exe().expect("is known"));
+    command.args(["--exact", test]).env("TMPDIR", directory.path()).current_dir("/").uid(uid).gid(gid);
+    let output = command.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn what_subordinate_ids_left_is_removed() {
+    if rustix::process::geteuid().is_root() {
+        return again_with_subordinate_ids("what_subordinate_ids_left_is_removed");
+    }
+    if !ways().contains(&Way::Subordinate) {
+        return lacking("this user has no subordinate ids");
+    }
+    let cache = tempfile::tempdir().expect("a directory");
+    let dead = cache.path().join("tmp/run-dead");
+    fs::create_dir_all(&dead).expect("makes");
+    let keep = |root: tempfile::TempDir| {
+        let script = "mkdir -p /etc/d/e; echo x > /etc/d/e/f; chown -R 33:42 /etc/d; chmod 0 /etc/d/e; mkdir -m 0 /etc/shut";
+        output(&root_like(&root, Way::Subordinate, script));
+        root.keep()
+    };
+    fs::rename(keep(root()), dead.join("root")).expect("moves");
+    let refused = fs::remove_dir_all(&dead).expect_err("is not ours");
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    let store = Store::open(cache.path()).expect("opens");
+    assert!(!dead.exists(), "a run that was killed is removed by the next");
+    let stopped = store.tmp().join("root");
+    fs::rename(keep(root()), &stopped).expect("moves");
+    remove_tree(&stopped).expect("removes");
+    assert!(!stopped.exists());
+}
+
+#[test]
+fn what_cannot_be_entered_is_removed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    set_program(env!("CARGO_BIN_EXE_tinyroot"));
+    let shut = directory.path().join("a/shut");
+    fs::create_dir_all(shut.join("b")).expect("makes");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).expect("sets a mode");
+    std::os::unix::fs::symlink("/etc", directory.path().join("a/link")).expect("links");
+    remove_tree(&directory.path().join("a")).expect("removes");
+    assert_eq!(fs::read_dir(directory.path()).expect("lists").count(), 0);
+    assert!(Path::new("/etc/passwd").exists());
+    let error = remove_tree(&directory.path().join("a")).expect_err("is not there");
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
 /// Not a test: what [`a_killed_parent_leaves_nothing`] kills.

@@ -107,6 +107,7 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
     match task {
         Task::Run(sandbox) => Monitor { control, sandbox: &sandbox }.run(output),
         Task::Probe(ids) => probe(control, ids),
+        Task::Remove { ids, path } => remove(control, ids, &path),
     }
 }
 
@@ -148,6 +149,18 @@ fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
     let fuse = root::view().map_err(|fault| fault.call.to_string());
     let found = vec![("tmpfs".to_owned(), memory.err()), ("fuse".to_owned(), fuse.err())];
     tell(control, &Report::Probed(found), &[]);
+    Ok(())
+}
+
+/// Removes a path of the host.
+fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
+    leave_host(control, ids)?;
+    let failed = |error: std::io::Error| CallError {
+        call: format!("unlink({path:?})"),
+        errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+    };
+    step(super::remove::remove(path).map_err(failed), || format!("remove {}", path.display()))?;
+    tell(control, &Report::Done { id: 0 }, &[]);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,6 +18,12 @@ pub(super) enum Task {
     Run(Box<Sandbox>),
     /// Try what the host allows to these ids, and end.
     Probe(Ids),
+    /// Remove what lies at a path of the host, as root with these ids, and end.
+    Remove {
+        ids: Ids,
+        #[serde(with = "path")]
+        path: PathBuf,
+    },
 }
 
 /// What we ask of a monitor.
