@@ -11,6 +11,7 @@ pub mod path;
 pub mod process;
 pub mod signals;
 pub mod socket;
+pub mod terminal;
 
 use std::{fmt, io};
 

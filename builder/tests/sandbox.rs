@@ -319,6 +319,35 @@ fn every_way_to_be_root_like_owns_and_gives_away() {
     }
 }
 
+#[test]
+fn a_terminal_of_the_sandbox_is_its_programs_own() {
+    for way in ways() {
+        let root = root();
+        let running = root_like(&root, way, "sleep 60").start().expect("starts");
+        let (ours, theirs) = running.terminal().expect("makes a terminal");
+        let streams = [&theirs, &theirs, &theirs].map(|end| end.try_clone().expect("copies"));
+        // What is typed shows when the terminal has been read to its end.
+        let script =
+            "trap 'echo caught; exit 3' INT; tty; echo mine > /dev/tty; while :; do sleep 0.05; done";
+        let mut program = Program::new(["/bin/sh", "-c", script]);
+        program.env.push(("PATH".into(), PATH.into()));
+        let execution = running.exec(&program, streams).expect("starts");
+        drop(theirs);
+        let mut terminal = fs::File::from(ours);
+        let mut said = String::new();
+        let mut buffer = [0; 256];
+        // Its end is an error, EIO.
+        while let Ok(count) = terminal.read(&mut buffer) {
+            said += &String::from_utf8_lossy(&buffer[..count]);
+            if said.ends_with("mine\r\n") {
+                std::io::Write::write_all(&mut terminal, b"\x03").expect("types Ctrl-C");
+            }
+        }
+        assert_eq!(said, "/dev/pts/0\r\nmine\r\n^Ccaught\r\n", "{way}");
+        assert_eq!(execution.wait(), Exit::Code(3), "{way}");
+    }
+}
+
 /// Runs a test of this file again as a user of this host who has subordinate ids.
 fn again_with_subordinate_ids(test: &str) {
     let users = fs::read_to_string("/etc/subuid").unwrap_or_default();

@@ -259,6 +259,8 @@ impl Monitor<'_> {
         let Sandbox { ids, limits, filter, .. } = self.sandbox;
         let _ = sys::process::begin_session();
         sys::process::set_standard_streams(streams)?;
+        // Whoever is given a terminal of the sandbox is alone on it; one of the host's stays its session's.
+        let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);
         set_limits(limits)?;
         // Sets must be cut while the power to do so is there; changing the uid then clears what is left.
@@ -345,6 +347,10 @@ impl Monitor<'_> {
             Order::Connect(address) => match connect(&address) {
                 Ok(socket) => tell(self.control, &Report::Connected, &[&socket]),
                 Err(errno) => tell(self.control, &refused(errno), &[]),
+            },
+            Order::Terminal => match sys::terminal::open() {
+                Ok((ours, theirs)) => tell(self.control, &Report::Terminal, &[&ours, &theirs]),
+                Err(error) => tell(self.control, &refused(error.errno), &[]),
             },
             Order::Signal { id, signal } => {
                 let child =

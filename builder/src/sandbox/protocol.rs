@@ -39,6 +39,8 @@ pub(super) enum Order {
     Connect(Address),
     /// Signal a program: 0 is process 1.
     Signal { id: u32, signal: i32 },
+    /// Make a terminal.
+    Terminal,
     /// Start one more program; its stdin, stdout and stderr come along.
     Execute(Program),
 }
@@ -58,6 +60,8 @@ pub(super) enum Report {
     Started,
     /// A connection comes along; it may still be under way.
     Connected,
+    /// The two ends of a terminal come along: that of its user, that of its program.
+    Terminal,
     /// What was asked is done; the number of a new program.
     Done { id: u32 },
     /// What was asked failed with this error number.

@@ -209,6 +209,19 @@ impl Running {
         }
     }
 
+    /// Makes a terminal of the sandbox (one with [`super::Devices::Terminals`]) and returns its two ends: ours, and the one
+    /// to give to a program as its streams, which then has it as its controlling terminal.
+    ///
+    /// # Errors
+    /// As `open(2)` of `/dev/ptmx`; broken pipe after the end.
+    pub fn terminal(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        let (_, mut fds) = self.shared.ask(&Order::Terminal, &[])?;
+        match (fds.pop(), fds.pop()) {
+            (Some(theirs), Some(ours)) => Ok((ours, theirs)),
+            _ => Err(io::Error::other("internal error: a terminal without two ends")),
+        }
+    }
+
     /// Runs one more program inside, without input, and returns how it ended and what it wrote to standard output and
     /// standard error.
     ///
