@@ -16,6 +16,7 @@ mod proven;
 mod report;
 mod resolve;
 mod run;
+mod shell;
 mod stage;
 mod staged;
 mod trace;

@@ -23,7 +23,7 @@ use crate::{
     progress::{Progress, Unit},
     render::{self, RenderError, RenderOptions},
     sandbox::{
-        Bind, Devices, Ids, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way, remove_tree,
+        Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way, remove_tree,
     },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
@@ -101,6 +101,11 @@ pub enum ConfigureError {
 }
 
 impl ConfigureError {
+    /// Returns true if a root is there to look into: dpkg or a script failed in it.
+    pub fn is_of_script(&self) -> bool {
+        matches!(self, ConfigureError::Script { .. } | ConfigureError::Dpkg { .. })
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -115,17 +120,21 @@ impl ConfigureError {
     }
 }
 
+/// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to run there.
+pub type Visit<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
+
 /// Returns the configured root of packages: from the store if it is there, else by running their scripts, in the most
 /// faithful way that the host allows (`TINYROOT_WAY` names another).
 ///
 /// # Errors
-/// [`ConfigureError`]; [`ConfigureError::Script`] names package and script.
+/// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. With `visit` that is told to it first.
 pub fn configure(
     unpacked: &Unpacked,
     assembled: &Assembled,
     lock: &Lock,
     store: &Store,
     progress: &Progress,
+    visit: Option<&Visit<'_>>,
 ) -> Result<Configured, ConfigureError> {
     let epoch_s = newest_time_s(unpacked).min(lock.time_s);
     let way = best_way()?;
@@ -134,7 +143,7 @@ pub fn configure(
         Some((layer, _)) => (Layer::from_tree(layer).apply(&assembled.tree), true),
         None => {
             let mut bundle = store.begin_bundle("layer", &key)?;
-            let run = Run { unpacked, assembled, store, progress, epoch_s, way };
+            let run = Run { unpacked, assembled, store, progress, epoch_s, way, visit };
             let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
             bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
             (tree, false)
@@ -171,6 +180,7 @@ struct Run<'a> {
     progress: &'a Progress,
     epoch_s: i64,
     way: Way,
+    visit: Option<&'a Visit<'a>>,
 }
 
 impl Run<'_> {
@@ -214,6 +224,9 @@ impl Run<'_> {
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 
         let mut sandbox = self.sandbox(root, "/tmp/configure");
+        if self.visit.is_some() {
+            sandbox.command = script::held("/tmp/configure");
+        }
         sandbox.binds.push(Bind::read_only(self.store.root().join("packs"), "/tmp/packs"));
         sandbox.binds.push(Bind::read_only(&script, "/tmp/configure"));
         self.follow(&sandbox)?;
@@ -223,7 +236,8 @@ impl Run<'_> {
             Way::Root | Way::Single => Vec::new(),
         };
         let task = self.progress.task("reading the configured root", 0, Unit::Items);
-        let ids = |uid, gid| if self.way == Way::Root { (uid, gid) } else { (0, 0) };
+        let is_root = self.way == Way::Root;
+        let ids = |uid, gid| if is_root { (uid, gid) } else { (0, 0) };
         let mut tree = render::scan(root, bundle, &self.unpacked.contents(), &ids)?;
         drop(task);
         match self.way {
@@ -344,10 +358,17 @@ impl Run<'_> {
         let running = sandbox.start()?;
         let mut follower = follow::Follower::new(&task, self.progress);
         let output = running.take_output().expect("nobody else has it");
-        follower
+        let held = follower
             .read(output)
             .map_err(|source| ConfigureError::Io { operation: "read what dpkg writes", source })?;
-        follower.conclude(running.wait())
+        let result = follower.conclude(held.unwrap_or_else(|| running.wait()));
+        drop(task);
+        if let (Some(visit), Some(_), Err(error)) = (self.visit, held, &result) {
+            let mut shell = Program::new(script::SHELL);
+            shell.env.clone_from(&sandbox.env);
+            visit(&running, shell, error);
+        }
+        result
     }
 
     /// Gives every file of the root to the caller, who could otherwise neither read nor remove those of subordinate ids,

@@ -2,16 +2,20 @@
 //!
 //! Whoever makes something unfinished that outlives a process (a scratch directory, a file beside its place)
 //! registers it here for as long as it is unfinished. [`tidy_up`] then ends the programs that were started and
-//! removes what is registered. A kill that leaves no time for this is seen to by the next run: see `store`.
+//! removes what is registered, and gives a terminal its settings back. A kill that leaves no time for this is seen to by
+//! the next run: see `store`.
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
+};
 
 use crate::sandbox;
 
@@ -62,6 +66,41 @@ impl Drop for Unfinished {
     }
 }
 
+/// The settings that the terminal at standard input had.
+static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The terminal at standard input, made to hand on every key as it is; as it was before once this is dropped.
+#[derive(Debug)]
+pub struct RawTerminal(());
+
+impl RawTerminal {
+    /// Changes the terminal.
+    ///
+    /// # Errors
+    /// Standard input is none.
+    pub fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(RawTerminal(()))
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        restore_terminal();
+    }
+}
+
+fn restore_terminal() {
+    if let Some(before) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // One that is gone needs nothing.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+    }
+}
+
 /// Kills the programs that this one started and removes what is unfinished. The process must end right after.
 pub fn tidy_up() {
     // The lock is kept: nobody shall finish anything from now on, such as whoever waits for one of those programs.
@@ -70,6 +109,7 @@ pub fn tidy_up() {
         // One that has just ended is no fault.
         let _ = kill_process(child, Signal::KILL);
     }
+    restore_terminal();
     for path in unfinished.iter() {
         // Programs that were just killed may still add a file.
         for _ in 0..3 {

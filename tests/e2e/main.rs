@@ -3,7 +3,9 @@
 //! What needs a whole Debian root is in `tests/real`.
 
 mod bad_input;
+mod base;
 mod dependencies;
+mod failed_script;
 mod full_disk;
 mod interactive;
 mod stopped;
@@ -45,8 +47,12 @@ fn noise(length: usize) -> Vec<u8> {
 
 impl World {
     fn new() -> Self {
+        World::of(debs())
+    }
+
+    fn of(debs: Vec<Deb>) -> Self {
         let home = Home::new();
-        let archive = debs().into_iter().fold(MadeArchive::new("bookworm"), MadeArchive::add);
+        let archive = debs.into_iter().fold(MadeArchive::new("bookworm"), MadeArchive::add);
         let made = archive.write_with_pockets(&home.path("archive"));
         let server = Server::start(&home.path("archive"));
         let recipe = write_recipe(&home, r#"["tea"]"#, "");

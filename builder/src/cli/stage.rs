@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Context, Failure, staged::plain_root};
+use super::{Context, Failure, shell, staged::plain_root};
 use crate::{
+    configure::{ConfigureError, Visit},
     interrupt::Unfinished,
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},
+    sandbox::Running,
     store::Store,
     tree::Tree,
 };
@@ -24,13 +26,18 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     tinyroot stage recipes/cgit --output root        a directory, which must not be there yet\n  \
     tinyroot stage recipes/cgit --output root.tar    a tar with owners, the same bytes for every user\n  \
-    tinyroot stage recipes/cgit --output - | tar t   the tar to standard output")]
+    tinyroot stage recipes/cgit --output - | tar t   the tar to standard output\n  \
+    tinyroot stage recipes/cgit --output root --shell-on-failure\n  \
+                                                     see why a maintainer script fails")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
     /// A directory that is not there yet, a file that ends in .tar, or - for a tar to standard output
     #[arg(long, short, value_name = "DIR|FILE.tar")]
     output: PathBuf,
+    /// If a package cannot be configured, open a shell in the root as its script left it
+    #[arg(long)]
+    shell_on_failure: bool,
 }
 
 /// Runs the command.
@@ -41,7 +48,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new(format!("{} is there already", output.display()));
         return Err(failure.hint("name a directory that is not there, or remove it"));
     }
-    let staged = plain_root(recipe::read(&args.recipe)?, context)?;
+    let visit = |running: &Running, program, error: &ConfigureError| {
+        shell::show(running, program, error, output.as_os_str() == "-", &context.progress);
+    };
+    let visit = args.shell_on_failure.then_some(&visit as &Visit<'_>);
+    let staged = plain_root(recipe::read(&args.recipe)?, context, visit)?;
     let store = context.store()?;
     let tree = &staged.configured.tree;
     let task = context.progress.task("writing the root", 0, Unit::Items);

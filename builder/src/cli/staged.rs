@@ -10,7 +10,7 @@ use crate::{
     app,
     assemble::{Assembled, assemble},
     cli::{Context, Failure, archives, lock::request},
-    configure::{Configured, configure},
+    configure::{Configured, Visit, configure},
     fetch::fetch,
     lock::{Lock, LockedPackage},
     recipe::{self, Recipe},
@@ -54,14 +54,18 @@ pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure>
 
 /// As [`stage`], of a recipe that was read already.
 pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
-    let mut staged = plain_root(recipe, context)?;
+    let mut staged = plain_root(recipe, context, None)?;
     let Configured { tree, epoch_s, .. } = &mut staged.configured;
     app::lay_files(tree, &staged.recipe, &*context.store()?, *epoch_s)?;
     Ok(staged)
 }
 
-/// Makes the root of a recipe as Debian alone has it.
-pub(super) fn plain_root(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
+/// Makes the root of a recipe as Debian alone has it. `visit` is shown it if its packages cannot be configured.
+pub(super) fn plain_root(
+    recipe: Recipe,
+    context: &Context,
+    visit: Option<&Visit<'_>>,
+) -> Result<Staged, Failure> {
     let lock = read_lock(&recipe)?;
     let mut times = Times::default();
     let store = context.store()?;
@@ -76,9 +80,14 @@ pub(super) fn plain_root(recipe: Recipe, context: &Context) -> Result<Staged, Fa
     })?;
     let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
-    let configured = times.measure("configure", || configure(&unpacked, &assembled, &lock, &store, progress));
+    let configured =
+        times.measure("configure", || configure(&unpacked, &assembled, &lock, &store, progress, visit));
     let configured = configured.map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
+        let look = (error.is_of_script() && visit.is_none()).then(|| {
+            let recipe = recipe.directory.display();
+            format!("look inside with `tinyroot stage {recipe} --output DIR --shell-on-failure`")
+        });
+        let hint = error.hint().map(str::to_owned).or(look);
         hinted(error, hint)
     })?;
     Ok(Staged { recipe, lock, unpacked, assembled, configured, times })

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
 };
 
-use super::ConfigureError;
+use super::{ConfigureError, script};
 use crate::{
     progress::{Progress, Task},
     sandbox::Exit,
@@ -53,15 +53,19 @@ impl<'a> Follower<'a> {
         Follower { task, progress, last: VecDeque::new(), fault: None }
     }
 
-    /// Reads to the end.
-    pub fn read(&mut self, output: impl Read) -> io::Result<()> {
+    /// Reads to the end; or to where a script has failed that is [`script::held`], and returns how.
+    pub fn read(&mut self, output: impl Read) -> io::Result<Option<Exit>> {
         let mut reader = BufReader::new(output);
         let mut bytes = Vec::new();
         while reader.read_until(b'\n', &mut bytes)? > 0 {
-            self.line(String::from_utf8_lossy(&bytes).trim_end());
+            let line = String::from_utf8_lossy(&bytes);
+            if let Some(status) = line.strip_prefix(script::HELD).and_then(|text| text.trim().parse().ok()) {
+                return Ok(Some(Exit::Code(status)));
+            }
+            self.line(line.trim_end());
             bytes.clear();
         }
-        Ok(())
+        Ok(None)
     }
 
     fn line(&mut self, line: &str) {
@@ -128,6 +132,17 @@ mod tests {
              status 1\n  Unpacking hello (1.0) ...\n  Setting up hello (1.0) ...\n  hello: no such user\n  \
              dpkg: error processing package hello (--configure):"
         );
+    }
+
+    #[test]
+    fn a_held_script_is_read_to_its_failure() {
+        let progress = Progress::silent();
+        let task = progress.task("configuring packages", 2, crate::progress::Unit::Items);
+        let mut follower = Follower::new(&task, &progress);
+        let output = "sh: bad\n\ntinyroot: ended with status 2\nwhat is written on\n";
+        assert_eq!(follower.read(output.as_bytes()).expect("reads"), Some(Exit::Code(2)));
+        let error = follower.conclude(Exit::Code(2)).expect_err("has failed").to_string();
+        assert_eq!(error, "cannot configure the root: dpkg ended with status 2\n  sh: bad");
     }
 
     #[test]

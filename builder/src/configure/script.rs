@@ -1,6 +1,6 @@
 //! The scripts that run inside, and the state that they start from.
 
-use std::fmt::Write;
+use std::{ffi::OsString, fmt::Write};
 
 use crate::{
     store::Store,
@@ -75,6 +75,23 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree) -> St
     }
     text += FINISH;
     text
+}
+
+/// A shell for people: bash where it is.
+pub(super) const SHELL: [&str; 3] = ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash; exec /bin/sh"];
+
+/// With this a line begins that [`held`] ends the output of a failed script with; its status follows.
+pub(super) const HELD: &str = "tinyroot: ended with status ";
+
+/// Returns a command that runs a script and, if that fails, stays: a sandbox ends with its first process, and the files in
+/// its memory with it.
+pub(super) fn held(script: &str) -> Vec<OsString> {
+    let text = format!(
+        r#"/bin/sh "$0" && exit
+printf '\n{HELD}%s\n' $?
+exec sleep infinity"#
+    );
+    ["/bin/sh", "-c", &text, script].map(OsString::from).to_vec()
 }
 
 /// A path as one word of the shell.
