@@ -6,6 +6,7 @@ pub mod app;
 pub mod archive;
 pub mod artifact;
 pub mod assemble;
+pub mod beside;
 pub mod cli;
 pub mod configure;
 pub mod diff;

@@ -8,8 +8,8 @@ use std::{
 
 use super::{Context, Failure, shell, staged::plain_root};
 use crate::{
+    beside,
     configure::{ConfigureError, Visit},
-    interrupt::Unfinished,
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},
@@ -78,9 +78,7 @@ fn parent_of(path: &Path) -> &Path {
 
 fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
-    let mut file =
-        tempfile::Builder::new().prefix(".tinyroot-stage-").tempfile_in(parent_of(output)).map_err(cannot)?;
-    let _unfinished = Unfinished::new(file.path());
+    let (mut file, _unfinished) = beside::file(parent_of(output), ".tinyroot-stage-").map_err(cannot)?;
     write_tar(tree, store, &mut file, TarOptions::default())?;
     file.flush().map_err(cannot)?;
     file.persist(output).map_err(|error| cannot(error.error))?;
@@ -90,9 +88,7 @@ fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
 /// Renders into a directory beside its place, so that a half-written root never has its name.
 fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
-    let parent = parent_of(output);
-    let scratch = tempfile::Builder::new().prefix(".tinyroot-stage-").tempdir_in(parent).map_err(cannot)?;
-    let _unfinished = Unfinished::new(scratch.path());
+    let scratch = beside::Directory::make(parent_of(output), ".tinyroot-stage-").map_err(cannot)?;
     let place = scratch.path().join("root");
     let is_root = rustix::process::geteuid().is_root();
     let devices = if is_root { Devices::Make } else { Devices::Skip };

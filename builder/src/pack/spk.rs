@@ -20,6 +20,7 @@ use super::{
     plan::{PlannedBlock, class_of, cut, ranks},
 };
 use crate::{
+    beside,
     formats::{
         capnp::Piece,
         digest::{Digest, Hasher},
@@ -28,7 +29,6 @@ use crate::{
         spk::{self, LateContent, WrittenArchive},
         xz::{self, Block},
     },
-    interrupt::Unfinished,
     progress::{Progress, Task, Unit},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
@@ -264,15 +264,9 @@ impl<R: Read> Read for Counted<'_, R> {
 
 /// Puts the blocks together in a file beside its place, and that in its place.
 fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Artifact, PackError> {
-    use std::os::unix::fs::PermissionsExt;
-
     let io = |operation, source| PackError::Io { operation, path: out.to_path_buf(), source };
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    let permissions = std::fs::Permissions::from_mode(0o666);
-    let file = builder.prefix(".tinyroot-pack-").permissions(permissions).tempfile_in(parent);
-    let file = file.map_err(|e| io("create", e))?;
-    let _unfinished = Unfinished::new(file.path());
+    let (file, _unfinished) = beside::file(parent, ".tinyroot-pack-").map_err(|e| io("create", e))?;
     let mut hasher = Hasher::new(file);
     let records: Vec<_> = blocks.iter().map(|(block, _)| block.record()).collect();
     let written = (|| {
