@@ -3,9 +3,10 @@
 use std::{
     io::{Read, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tinyroot::testing::{deb, lacking};
 
 use super::{
@@ -30,15 +31,19 @@ fn spilt() -> Option<World> {
     Some(world)
 }
 
-/// Stages the root with a shell that reads these words.
-fn look(world: &World, way: &str, words: &str) -> Ended {
+/// Begins to stage the root, with a shell that reads from a pipe.
+fn begin(world: &World, way: &str) -> Child {
     let (url, root) = (world.server.url(), world.home.path("root"));
     let args =
         world.args(&["stage", text(&world.recipe), "--output", text(&root), "--shell-on-failure"], &url);
     let mut command = world.home.command();
     command.args(args).env("TINYROOT_WAY", way);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+}
+
+/// Stages the root with a shell that reads these words.
+fn look(world: &World, way: &str, words: &str) -> Ended {
+    let mut child = begin(world, way);
     child.stdin.take().expect("is piped").write_all(words.as_bytes()).expect("takes words");
     let output = child.wait_with_output().expect("ends");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -98,6 +103,19 @@ fn read_until(output: &mut impl Read, words: &str) -> String {
         said.extend(byte);
     }
     String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn a_request_to_stop_ends_the_shell_and_removes_its_root() {
+    let Some(world) = spilt() else { return };
+    for way in ways() {
+        let mut child = begin(&world, way);
+        child.stdin.as_mut().expect("is piped").write_all(b"echo in\n").expect("takes words");
+        read_until(child.stdout.as_mut().expect("is piped"), "in\n");
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+        assert_eq!(child.wait().expect("ends").code(), Some(143), "{way}");
+        assert_eq!(names(&world.home.path("cache/tmp")), Vec::<String>::new(), "{way}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod dependencies;
 mod failed_script;
 mod full_disk;
 mod interactive;
+mod killed;
 mod stopped;
 #[path = "../support.rs"]
 mod support;
