@@ -432,4 +432,6 @@ fn moment(time_s: i64) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

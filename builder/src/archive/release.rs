@@ -1,16 +1,21 @@
 //! What a Release file says, after its signature was found good.
 //!
-//! `debian-packaging` reads the fields and the list of files. It verifies nothing by itself; so it
-//! gets text that `keyring` has verified, and only SHA-256 entries of exactly the paths asked for
-//! are looked at. What Date and Valid-Until mean is decided here.
+//! Nothing is verified here: the text comes from `keyring`. `debian-packaging` reads the fields and the list of files, after
+//! `Fields` has made sure of what it lets pass: each line of the list must be well formed, a path stay below its suite, a
+//! field not stand there twice, since others may go by the one that we do not. Only Packages indexes are gone by, of which
+//! the archive asks for some by their exact paths. (Format: Debian's wiki, DebianRepository/Format.)
 
 use debian_packaging::{
+    error::DebianError,
     io::ContentDigest,
     repository::release::{ChecksumType, ReleaseFile, ReleaseFileEntry},
 };
 
 use super::{day, keyring::CLOCK_LEEWAY_S};
-use crate::formats::digest::Digest;
+use crate::formats::{
+    deb822::{Fault, Field, Item, Reader},
+    digest::Digest,
+};
 
 /// A Release file that one should not go by, though its signature is good.
 #[derive(Debug, thiserror::Error)]
@@ -101,23 +106,23 @@ pub(super) struct Release {
 impl Release {
     /// Reads a verified text.
     pub(super) fn parse(text: &str) -> Result<Self, ReleaseError> {
-        let wrong = |e: &dyn std::fmt::Display| ReleaseError::Parse(e.to_string());
-        let file = ReleaseFile::from_reader(text.as_bytes()).map_err(|e| wrong(&e))?;
-        let date = file.date().ok_or_else(|| wrong(&"it has no Date"))?.map_err(|e| wrong(&e))?;
-        let until = file.valid_until().transpose().map_err(|e| wrong(&e))?;
-        let names = [file.codename(), file.suite()].into_iter().flatten().map(str::to_owned).collect();
-        let has_word = |field: &str, word: &str| {
-            file.field_str(field).is_some_and(|value| value.split_whitespace().any(|known| known == word))
-        };
+        let wrong = |fault: Fault| ReleaseError::Parse(fault.to_string());
+        let unread = |e: DebianError| ReleaseError::Parse(e.to_string());
+        let fields = Fields::read(text).map_err(wrong)?;
+        fields.check_list().map_err(wrong)?;
+        let file = ReleaseFile::from_reader(text.as_bytes()).map_err(unread)?;
+        let no_time = |name: &str| wrong(Fault::new(fields.line(name), format!("{name} is no time")));
+        let date = file.date().ok_or_else(|| ReleaseError::Parse("it has no Date".into()))?;
+        let until = file.valid_until().transpose().map_err(|_| no_time("Valid-Until"))?;
         Ok(Release {
-            date_s: date.timestamp(),
+            date_s: date.map_err(|_| no_time("Date"))?.timestamp(),
             valid_until_s: until.map(|until| until.timestamp()),
             not_automatic: file.not_automatic().unwrap_or(false),
             but_automatic_upgrades: file.but_automatic_upgrades().unwrap_or(false),
-            names,
-            indexes: list_indexes(&file).map_err(|e| wrong(&e))?,
-            all_is_apart: has_word("Architectures", "all")
-                && !has_word("No-Support-for-Architecture-all", "Packages"),
+            names: [file.codename(), file.suite()].into_iter().flatten().map(str::to_owned).collect(),
+            indexes: list_indexes(&file).map_err(unread)?,
+            all_is_apart: fields.says("Architectures", "all")
+                && !fields.says("No-Support-for-Architecture-all", "Packages"),
         })
     }
 
@@ -152,9 +157,82 @@ impl Release {
     }
 }
 
+/// The fields of a Release file.
+struct Fields<'a>(Vec<Field<'a>>);
+
+impl<'a> Fields<'a> {
+    /// Reads the one stanza of a text.
+    fn read(text: &'a str) -> Result<Self, Fault> {
+        let mut reader = Reader::new(text);
+        let (mut fields, mut is_over) = (Fields(Vec::new()), false);
+        while let Some(item) = reader.next_item()? {
+            match item {
+                Item::End => is_over = true,
+                Item::Field(field) if is_over => {
+                    return Err(Fault::new(field.line, "begins a second stanza"));
+                }
+                Item::Field(field) if fields.get(field.name).is_some() => {
+                    return Err(Fault::new(field.line, format!("{} stands there twice", field.name)));
+                }
+                Item::Field(field) => fields.0.push(field),
+            }
+        }
+        if fields.0.is_empty() {
+            return Err(Fault::new(1, "no field begins here"));
+        }
+        Ok(fields)
+    }
+
+    fn get(&self, name: &str) -> Option<&Field<'a>> {
+        self.0.iter().find(|field| field.is(name))
+    }
+
+    /// Returns whether a field has a word in it.
+    fn says(&self, name: &str, word: &str) -> bool {
+        self.get(name).is_some_and(|field| field.value.split_whitespace().any(|known| known == word))
+    }
+
+    /// Returns the line of a field.
+    fn line(&self, name: &str) -> usize {
+        self.get(name).map_or(1, |field| field.line)
+    }
+
+    /// Checks each line of the list of files.
+    fn check_list(&self) -> Result<(), Fault> {
+        let Some(list) = self.get("SHA256") else { return Ok(()) };
+        for (number, line) in
+            (list.line..).zip(list.value.split('\n')).filter(|(_, line)| !line.trim().is_empty())
+        {
+            check_listed(line).map_err(|reason| Fault::new(number, reason))?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest index that is believed: what one adds up to cannot overflow.
+const MOST_BYTES: u64 = 1 << 40;
+
+/// Checks a line of the list: digest, length, path.
+fn check_listed(line: &str) -> Result<(), String> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [digest, size, path] = words[..] else { return Err("is not a digest, a length and a path".into()) };
+    digest.parse::<Digest>().map_err(|_| "has no SHA-256 digest")?;
+    let size_bytes: u64 = size.parse().map_err(|_| "has no length")?;
+    if packages_index(path).is_none() {
+        return Ok(());
+    }
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(format!("the path {path} does not stay below its suite"));
+    }
+    if size_bytes > MOST_BYTES {
+        return Err(format!("{path} cannot be of {size_bytes} bytes"));
+    }
+    Ok(())
+}
+
 /// Returns all Packages indexes for programs, in the order of components and architectures in the
 /// file's list.
-fn list_indexes(file: &ReleaseFile<'_>) -> Result<Vec<ListedIndex>, debian_packaging::error::DebianError> {
+fn list_indexes(file: &ReleaseFile<'_>) -> Result<Vec<ListedIndex>, DebianError> {
     let by_hash = file.acquire_by_hash().unwrap_or(false);
     let mut out: Vec<ListedIndex> = Vec::new();
     let mut plain: Vec<ListedFile> = Vec::new();

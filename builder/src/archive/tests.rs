@@ -216,6 +216,17 @@ fn what_is_not_to_be_trusted_is_refused() {
         (made().calling_itself("trixie"), "it is the suite 'trixie' and not 'bookworm'", ""),
         (made().instead("Date:", "Tade:"), "its Release file is not as it should be: it has no Date", ""),
         (
+            made().field("Suite", "bookworm"),
+            "its Release file is not as it should be: line 9: Suite stands there twice",
+            "",
+        ),
+        (
+            made().instead(" main/binary-amd64/Packages.xz", " ../main/binary-amd64/Packages.xz"),
+            "its Release file is not as it should be: line 12: the path ../main/binary-amd64/Packages.xz does not stay \
+             below its suite",
+            "",
+        ),
+        (
             // The signature's time and the text's are two things.
             made().instead("01 Jan 2024", "01 Jan 2025"),
             "it was made on 2025-01-01, but the clock of this host says 2024-01-11",
