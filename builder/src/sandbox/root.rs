@@ -188,6 +188,9 @@ pub(super) fn view() -> Result<(OwnedFd, OwnedFd), Fault> {
         ("default_permissions", None),
         // The program has another uid than the monitor.
         ("allow_other", None),
+        // Of the file system, not only of its mount: else the kernel asks for attributes anew after each read,
+        // whose time of access might have changed.
+        ("ro", None),
     ];
     let mount = step(new_file_system("fuse", &options, Restrictions::READ_ONLY), doing)?;
     Ok((mount, fuse))
