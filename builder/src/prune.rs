@@ -99,6 +99,8 @@ pub struct Policy {
     pub drop: Globs,
     /// Locales whose translations stay ("de", "pt_BR").
     pub locales: Vec<String>,
+    /// Whether scripts and styles go that have a minified form beside them.
+    pub minified: bool,
     /// Packages that the app's own depend on directly: code of theirs in the app's language, which
     /// the app loads by name when it comes to it, stays too.
     pub companions: BTreeSet<String>,
@@ -158,6 +160,7 @@ impl Policy {
             keep: globs(&recipe.prune.keep)?,
             drop: globs(&recipe.prune.drop)?,
             locales: recipe.prune.locales.clone(),
+            minified: recipe.prune.minified,
             companions: companions(recipe, unpacked),
             laid: recipe.files.iter().map(|file| file.path.clone()).collect(),
             commands,

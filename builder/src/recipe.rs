@@ -265,6 +265,8 @@ pub struct Prune {
     pub keep_package: Vec<String>,
     /// Locales whose files stay in packages that are kept whole ("de", "pt_BR").
     pub locales: Vec<String>,
+    /// Whether scripts and styles go that have a minified form beside them and that nothing asked for.
+    pub minified: bool,
 }
 
 /// `[reduce]`: files that are made smaller inside. Default: none.

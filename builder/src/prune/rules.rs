@@ -52,6 +52,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("traced", direct::traced),
     ("basics", direct::basics),
     ("surplus", direct::documentation),
+    ("minified", direct::minified),
     ("app", direct::app),
     ("companion", direct::companion),
     ("var", direct::var),

@@ -163,6 +163,30 @@ fn what_the_trace_saw_is_kept_as_it_was_used() {
 }
 
 #[test]
+fn what_is_beside_its_minified_form_goes_if_the_recipe_says_so() {
+    const AT: &str = "usr/share/wiki";
+    let mut root = Root::new();
+    for name in ["one.js", "one.min.js", "used.css", "used.min.css", "alone.js", "alone.min.css"] {
+        root.file("wiki", &format!("{AT}/{name}"), b"x");
+    }
+    root.used(&format!("{AT}/used.css"), "opened");
+    let kept = "keep app: part of wiki, the app, which is kept whole";
+    root.expect(&[(&format!("{AT}/one.js"), kept)]);
+    root.policy.minified = true;
+    root.expect(&[
+        (
+            &format!("{AT}/one.js"),
+            "- minified: its minified form is beside it, and nothing asked for this one",
+        ),
+        (&format!("{AT}/one.min.js"), kept),
+        (&format!("{AT}/used.css"), "keep traced: opened by php of web at get:/"),
+        (&format!("{AT}/used.min.css"), kept),
+        (&format!("{AT}/alone.js"), kept),
+        (&format!("{AT}/alone.min.css"), kept),
+    ]);
+}
+
+#[test]
 fn libraries_are_found_as_the_loader_finds_them() {
     const LIB: &str = "usr/lib/x86_64-linux-gnu";
     let mut root = Root::new();

@@ -183,6 +183,7 @@ struct PruneKeys {
     drop: Vec<Spanned<String>>,
     keep_package: Vec<Spanned<String>>,
     locales: Vec<String>,
+    minified: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -351,6 +352,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             .map(|name| check.package(name, "prune.keep_package"))
             .collect::<Result<_, _>>()?,
         locales: keys.prune.locales,
+        minified: keys.prune.minified,
     };
     let reduce = Reduce { icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()? };
     let sandbox = SandboxKeys {

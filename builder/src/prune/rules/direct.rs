@@ -124,6 +124,21 @@ fn is_merged_usr(path: &[u8]) -> bool {
     [&b"bin"[..], b"lib", b"lib64", b"sbin"].contains(&path)
 }
 
+/// Scripts and styles in the form that people write, where a browser is sent the minified one beside it; the recipe
+/// asks for this, as some apps send the long form in a mode for debugging.
+pub(super) fn minified(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+    let bytes = case.bytes();
+    let ending = [&b".js"[..], b".css"].into_iter().find(|ending| bytes.ends_with(ending));
+    let Some(ending) = ending.filter(|_| facts.policy.minified && case.is_file()) else {
+        return Answer::Pass;
+    };
+    let name = &bytes[..bytes.len() - ending.len()];
+    if name.ends_with(b".min") || facts.tree.get(&[name, b".min", ending].concat()).is_none() {
+        return Answer::Pass;
+    }
+    Answer::Drop("its minified form is beside it, and nothing asked for this one".to_owned())
+}
+
 /// What is for reading by people, or for programs that no grain has: never needed to run. Licence
 /// texts come back with the papers.
 pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
