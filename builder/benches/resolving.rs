@@ -46,7 +46,7 @@ fn main() -> Outcome<()> {
     let store = Store::open(&cache)?;
     let archive = archive::open(&selection, &options, &store, &downloader, &Progress::silent())?;
     let universe = Universe::new("amd64", &archive.sources())?;
-    let apt = apt::Apt::prepare(&archive)?;
+    let apt = apt::Apt::prepare(&archive, &[])?;
     let words = [apt::essential(&universe), packages.clone()].concat();
 
     println!("{}, median of several runs", packages.join(" "));

@@ -199,7 +199,7 @@ fn beside_apt(recipe: &Recipe, archive: &Archive) -> Outcome<()> {
         return Ok(());
     }
     let began = Instant::now();
-    let apt = apt::Apt::prepare(archive)?;
+    let apt = apt::Apt::prepare(archive, &[])?;
     let prepared = began.elapsed().as_secs_f64();
     let universe = Universe::new(&archive.selection.architecture, &archive.sources())?;
     let mut words = apt::essential(&universe);

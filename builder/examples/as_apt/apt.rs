@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, error::Error, fmt::Write as _, fs, path::Path, process::Command};
 
-use tinyroot::{archive::Archive, formats::digest::Digest, resolve::Universe};
+use tinyroot::{
+    archive::Archive,
+    formats::digest::Digest,
+    resolve::{Pin, Universe},
+};
 
 /// Names and versions.
 pub type Set = BTreeSet<(String, String)>;
@@ -14,7 +18,7 @@ pub struct Apt {
 
 impl Apt {
     /// Lays out each index as a flat archive of its own, in order, and has apt read them all.
-    pub fn prepare(archive: &Archive) -> Result<Self, Box<dyn Error>> {
+    pub fn prepare(archive: &Archive, pins: &[Pin]) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::Builder::new().prefix("as_apt-").tempdir()?;
         let root = directory.path();
         for part in ["etc/preferences.d", "state/lists/partial", "cache/archives/partial", "log"] {
@@ -39,6 +43,12 @@ impl Apt {
             writeln!(sources, "deb [trusted=yes] file:{} ./", place.display())?;
         }
         fs::write(root.join("etc/sources.list"), sources)?;
+        // apt_preferences(5): codenames are those that the Release files above have.
+        let preference = |pin: &Pin| {
+            let suite = pin.suite.as_deref().unwrap_or("*");
+            format!("Package: {}\nPin: release n={suite}\nPin-Priority: {}\n\n", pin.package, pin.priority)
+        };
+        fs::write(root.join("etc/preferences"), pins.iter().map(preference).collect::<String>())?;
         fs::write(root.join("apt.conf"), configuration(root, &archive.selection.architecture))?;
         let apt = Apt { directory };
         let output = apt.command().arg("update").output()?;

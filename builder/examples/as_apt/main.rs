@@ -36,7 +36,7 @@ use tinyroot::{
     archive::{self, Selection},
     download::{self, Downloader},
     progress::Progress,
-    resolve::Universe,
+    resolve::{Pin, Universe},
     store::Store,
 };
 
@@ -63,6 +63,9 @@ struct Arguments {
     /// Where the random sets begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A pin that both sides go by, as PACKAGE:SUITE:PRIORITY, such as `*:bookworm-backports:600`; of several the first that fits
+    #[arg(long, value_parser = pin)]
+    pin: Vec<Pin>,
     /// Print the sets, one a line, and do no more
     #[arg(long)]
     list: bool,
@@ -77,6 +80,13 @@ struct Arguments {
     cache: PathBuf,
 }
 
+fn pin(text: &str) -> Result<Pin, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [package, suite, priority] = parts[..] else { return Err("is not PACKAGE:SUITE:PRIORITY".into()) };
+    let priority = priority.parse().map_err(|_| "has no number as its priority")?;
+    Ok(Pin { package: package.into(), suite: Some(suite.into()), version: None, priority })
+}
+
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::parse();
     let mut selection = Selection::new(&arguments.suite, &arguments.architecture);
@@ -89,7 +99,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let downloader = Downloader::new(download::Options::default());
     let archive = archive::open(&selection, &options, &store, &downloader, &Progress::silent())?;
     let sources = archive.sources();
-    let universe = Universe::new(&arguments.architecture, &sources)?;
+    let universe = Universe::pinned(&arguments.architecture, &sources, &arguments.pin)?;
 
     let mut wanted = Vec::new();
     for path in &arguments.sets {
@@ -101,7 +111,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let apt = Apt::prepare(&archive)?;
+    let apt = Apt::prepare(&archive, &arguments.pin)?;
     let essential = apt::essential(&universe);
     let next = AtomicUsize::new(0);
     let verdicts: Mutex<Vec<(usize, Verdict)>> = Mutex::default();
@@ -109,13 +119,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.len());
     let work = || -> Result<(), String> {
         // Facts are found when asked for and not shared, so each thread reads the indexes itself.
-        let universe = Universe::new(&arguments.architecture, &sources).map_err(|e| e.to_string())?;
+        let universe =
+            Universe::pinned(&arguments.architecture, &sources, &arguments.pin).map_err(|e| e.to_string())?;
         while let Some(set) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
             let at = wanted.iter().position(|other| std::ptr::eq(other, set)).unwrap_or_default();
             let verdict = {
-                let asked =
-                    Asked { universe: &universe, sources: &sources, apt: &apt, essential: &essential, set };
-                judge(&asked)?
+                judge(&Asked {
+                    universe: &universe,
+                    sources: &sources,
+                    pins: &arguments.pin,
+                    apt: &apt,
+                    essential: &essential,
+                    set,
+                })?
             };
             if arguments.verbose || !matches!(verdict, Verdict::Equal(_)) {
                 println!("{verdict} [{}]", set.join(" "));

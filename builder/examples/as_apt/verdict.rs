@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use tinyroot::{
     formats::relation,
-    resolve::{Request, Resolution, Source, Universe, resolve},
+    resolve::{Pin, Request, Resolution, Source, Universe, resolve},
 };
 
 use crate::apt::{Apt, Set};
@@ -13,6 +13,7 @@ use crate::apt::{Apt, Set};
 pub struct Asked<'a> {
     pub universe: &'a Universe<'a>,
     pub sources: &'a [Source<'a>],
+    pub pins: &'a [Pin],
     pub apt: &'a Apt,
     pub essential: &'a [String],
     pub set: &'a [String],
@@ -75,7 +76,8 @@ pub fn judge(asked: &Asked<'_>) -> Result<Verdict, String> {
             .zip(&raised)
             .map(|(source, text)| Source { text, table: None, ..*source })
             .collect();
-        let universe = Universe::new(asked.universe.architecture(), &sources).map_err(|e| e.to_string())?;
+        let universe = Universe::pinned(asked.universe.architecture(), &sources, asked.pins)
+            .map_err(|e| e.to_string())?;
         if resolve(&universe, &request).is_ok_and(|again| set_of(&again) == theirs) {
             return Ok(Verdict::Explained(format!(
                 "apt takes {}, which rank as ours do: {difference}",
