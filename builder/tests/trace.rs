@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tinyroot::{
@@ -124,6 +124,9 @@ impl Made {
     }
 }
 
+/// Lets one test at a time trace, as one of them counts what this process holds.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn able() -> bool {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     match host().fuse {
@@ -155,6 +158,7 @@ fn lines(list: &UsedList) -> Vec<String> {
 
 #[test]
 fn a_trace_lists_what_was_used_and_twice_the_same() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     if !able() {
         return;
     }
@@ -202,7 +206,58 @@ fn a_trace_lists_what_was_used_and_twice_the_same() {
 }
 
 #[test]
+fn a_hundred_traces_leave_nothing() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !able() {
+        return;
+    }
+    let made = made();
+    // What is made once and stays.
+    made.trace().expect("traces");
+    let before = Holding::now();
+    for _ in 0..100 {
+        made.trace().expect("traces");
+    }
+    let after = Holding::now();
+    assert_eq!((after.files, after.threads, after.mounts), (before.files, before.threads, before.mounts));
+    assert_eq!(after.children, before.children);
+    // What a single trace holds is some megabytes; a hundredth of a leak would show.
+    let grown_kib = after.memory_kib.saturating_sub(before.memory_kib);
+    assert!(grown_kib < 16 << 10, "{grown_kib} KiB more");
+    assert_eq!(fs::read_dir(made.store.tmp()).expect("lists").count(), 0);
+}
+
+/// What this process holds.
+struct Holding {
+    files: usize,
+    threads: usize,
+    children: usize,
+    mounts: usize,
+    memory_kib: u64,
+}
+
+impl Holding {
+    fn now() -> Self {
+        let count = |directory: &str| fs::read_dir(directory).expect("lists").count();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("reads");
+        let threads = fs::read_dir("/proc/self/task").expect("lists").flatten();
+        let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let status = fs::read_to_string("/proc/self/status").expect("reads");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("is there");
+        Holding {
+            files: count("/proc/self/fd"),
+            threads: count("/proc/self/task"),
+            children: children.map(|list| list.split_whitespace().count()).sum(),
+            // Others on this host may mount what they like.
+            mounts: mounts.lines().filter(|line| line.contains(" - fuse")).count(),
+            memory_kib: memory.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number"),
+        }
+    }
+}
+
+#[test]
 fn a_failing_exercise_gives_no_list() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     if !able() {
         return;
     }

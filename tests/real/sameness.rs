@@ -1,4 +1,4 @@
-//! The same bytes, whatever the host: clock, time zone, locale, umask, path, user, way of being root-like, cores.
+//! The same bytes and the same evidence, whatever the host: clock, time zone, locale, umask, path, user, way of being root-like, cores.
 
 use std::{
     fs,
@@ -76,7 +76,7 @@ fn has_subordinate_ids() -> bool {
 }
 
 #[test]
-fn every_host_builds_the_same_bytes() {
+fn every_host_builds_the_same_bytes_and_traces_the_same_list() {
     let _turn = alone();
     let first_home = Home::new();
     share_debs(&first_home);
@@ -86,7 +86,12 @@ fn every_host_builds_the_same_bytes() {
         for variant in variants() {
             let home = Home::new();
             link_debs(&debs, &home);
-            let digest = build_on(&variant, &home, name);
+            let folder = copy_recipe(name, &home.path(&format!("checkout {}", variant.name)));
+            let digest = build_on(&variant, &home, &folder);
+            match may_trace(&variant) {
+                true => trace_on(&variant, &home, &folder),
+                false => eprintln!("{name} is not traced by {}: /dev/fuse is closed to it", variant.name),
+            }
             // What the first one had to download, the others have.
             link_debs(&home.path("cache/debs"), &first_home);
             match &first {
@@ -110,11 +115,40 @@ fn link_debs(from: &Path, home: &Home) {
     }
 }
 
-/// Builds in a place whose path is unlike the others', and returns what was built.
-fn build_on(variant: &Variant, home: &Home, name: &str) -> Digest {
-    let folder = copy_recipe(name, &home.path(&format!("checkout {}", variant.name)));
+/// Builds a recipe, and returns what was built.
+fn build_on(variant: &Variant, home: &Home, folder: &Path) -> Digest {
     let package = home.path("out.spk");
     let keys = write_key(home);
+    run_on(variant, home, &["build", text(folder), "--output", text(&package), "--key-file", text(&keys)]);
+    Digest::of(&fs::read(&package).expect("was written"))
+}
+
+/// Whether the user of a variant may open `/dev/fuse`.
+fn may_trace(variant: &Variant) -> bool {
+    match variant.as_nobody {
+        true => fs::metadata("/dev/fuse").is_ok_and(|device| device.permissions().mode() & 0o006 == 0o006),
+        false => fs::File::options().read(true).write(true).open("/dev/fuse").is_ok(),
+    }
+}
+
+/// Traces a recipe, and holds the list against the one that it has, which another host traced.
+fn trace_on(variant: &Variant, home: &Home, folder: &Path) {
+    let list = folder.join("used.list");
+    let before = fs::read_to_string(&list).expect("the recipe has one");
+    fs::remove_file(&list).expect("removes");
+    run_on(variant, home, &["trace", text(folder)]);
+    let after = fs::read_to_string(&list).expect("was written");
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    let differing: Vec<String> = lines(&before).symmetric_difference(&lines(&after)).cloned().collect();
+    assert!(
+        before == after,
+        "{}: a trace on a host with {} differs in {differing:#?}",
+        list.display(),
+        variant.name
+    );
+}
+
+fn run_on(variant: &Variant, home: &Home, arguments: &[&str]) {
     let tinyroot = home.command();
     let mut command = Command::new("/bin/sh");
     command.envs(tinyroot.get_envs().filter_map(|(key, value)| Some((key, value?))));
@@ -122,16 +156,14 @@ fn build_on(variant: &Variant, home: &Home, name: &str) -> Digest {
         command.env_remove(key);
     }
     command.args(["-c", variant.shell, "sh", env!("CARGO_BIN_EXE_tinyroot")]);
-    command.args(["build", text(&folder), "--output", text(&package), "--key-file", text(&keys)]);
+    command.args(arguments);
     command.envs(variant.environment.iter().copied());
     if variant.as_nobody {
         give_away(&home.path(""), NOBODY);
         command.uid(NOBODY).gid(NOBODY);
     }
     let ended = end(&mut command);
-    assert_eq!(ended.code, Some(0), "{name}, {}:\n{}{}", variant.name, ended.stdout, ended.stderr);
-    let bytes = fs::read(&package).expect("was written");
-    Digest::of(&bytes)
+    assert_eq!(ended.code, Some(0), "{arguments:?}, {}:\n{}{}", variant.name, ended.stdout, ended.stderr);
 }
 
 fn give_away(path: &Path, id: u32) {
