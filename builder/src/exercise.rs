@@ -75,6 +75,8 @@ pub struct Transcript {
     pub steps: Vec<Record>,
     /// Every value captured, in order; a name may be there several times.
     pub captured: Vec<(String, String)>,
+    /// What was found after the last step, once the app had been stopped; of no step.
+    pub left: Vec<Record>,
 }
 
 /// One step of a [`Transcript`].

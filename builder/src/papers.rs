@@ -145,8 +145,8 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
 pub struct ProofPaper {
     /// Whether the app was taken through its exercise at all.
     pub exercised: bool,
-    /// How many steps were answered as the recipe expects.
-    pub steps: usize,
+    /// The steps that were answered as the recipe expects, in their order and in its words.
+    pub steps: Vec<String>,
     /// Whether the answers were compared with those of the whole root.
     pub compared: bool,
     /// SHA-256 of the text form of the tree that was exercised: the artifact's without this paper.

@@ -7,6 +7,7 @@
 
 mod compare;
 mod explore;
+mod left;
 mod misses;
 
 pub use compare::{Difference, compare};
@@ -16,13 +17,13 @@ pub use misses::{MissReport, ReportError, read_report};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
-    app::stage_path,
+    app::{furnished_path, stage_path},
     exercise::{self, ExerciseError, Transcript},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions, mark_of},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log, mark_of},
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
     store::{Store, StoreError},
@@ -120,6 +121,14 @@ pub enum ProveError {
         /// Pruned paths that were asked for.
         misses: Vec<Miss>,
     },
+    /// What the app wrote cannot be looked through.
+    #[error("cannot look through the /var that the app on its {root} root left")]
+    Left {
+        /// "pruned" or "whole".
+        root: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The exercise fails.
     #[error("the exercise fails on the {root} root{}", misses_text(.misses))]
     Exercise {
@@ -150,7 +159,7 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Scratch(_) => &[],
+            ProveError::Scratch(_) | ProveError::Left { .. } => &[],
         }
     }
 
@@ -179,7 +188,10 @@ pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Opti
 /// [`ProveError`] where the app does not start or an expectation of the exercise does not hold;
 /// differences from the whole root are part of the proof.
 pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Proof, ProveError> {
-    let what = Run { root: "pruned", recipe: inputs.recipe, store, progress };
+    // What the whole root ships is none of what the pruned app wrote either.
+    let shipped =
+        |path: &TreePath| inputs.tree.get(path.as_bytes()).is_some() || inputs.pruned.contains_key(path);
+    let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, store, progress };
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
     let transcript = what.exercise(&base)?;
@@ -195,8 +207,17 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             let second = whole()?;
             proof.differences = compare(steps, &[&first, &second], &proof.transcript);
         }
+        // What is left behind depends on more than the steps: it counts if it is so twice.
+        if proof.differences.iter().any(|difference| difference.step == 0) {
+            let again = compare(steps, &[&first], &what.exercise(&base)?);
+            let is_so = |found: &Difference| again.iter().any(|other| other.what == found.what);
+            proof.differences.retain(|difference| difference.step != 0 || is_so(difference));
+        }
         for difference in &mut proof.differences {
-            difference.misses = misses_at(&proof.misses, steps, difference.step);
+            difference.misses = match difference.step {
+                0 => proof.misses.clone(),
+                step => misses_at(&proof.misses, steps, step),
+            };
         }
     }
     Ok(proof)
@@ -225,15 +246,21 @@ pub fn whole(
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Transcript, ProveError> {
-    let what = Run { root: "whole", recipe, store, progress };
-    let base = Base::new(tree, store, false, None, None).map_err(|source| what.fault(source, &[]))?;
+    let shipped = |path: &TreePath| tree.get(path.as_bytes()).is_some();
+    let what = Run { root: "whole", recipe, shipped: &shipped, store, progress };
+    let base = Base::new(tree.clone(), store, false, None, None).map_err(|source| what.fault(source, &[]))?;
     what.exercise(&Arc::new(base))
 }
+
+/// Lines of a log that are looked at.
+const MAX_LINES: usize = 100_000;
 
 /// One run of an exercise.
 struct Run<'a> {
     root: &'static str,
     recipe: &'a Recipe,
+    /// Whether a furnished path comes with the root.
+    shipped: &'a dyn Fn(&TreePath) -> bool,
     store: &'a Arc<Store>,
     progress: &'a Progress,
 }
@@ -247,18 +274,34 @@ impl Run<'_> {
         let scratch = self.store.scratch("prove-").map_err(ProveError::Scratch)?;
         let words = format!("exercising the {} app", self.root);
         let task = self.progress.task(&words, self.recipe.exercise.len() as u64, Unit::Items);
-        let options = GrainOptions::of(self.recipe, &scratch.path().join("var"));
+        let var = scratch.path().join("var");
+        let mut options = GrainOptions::of(self.recipe, &var);
+        let printed: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let heard = printed.clone();
+        options.log = Arc::new(Log::in_memory().telling(Box::new(move |line| {
+            let mut lines = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() < MAX_LINES {
+                lines.push(line.to_vec());
+            }
+        })));
         let log = options.log.clone();
         let grain = Grain::start(base.clone(), options);
         let mut grain = grain.map_err(|source| self.fault(source, &misses_of(base)))?;
         let outcome = exercise::run(&self.recipe.exercise, &mut Exercised::new(&mut grain, Some(&task)));
         let tail = log.tail();
         let stopped = grain.stop();
-        let transcript = outcome.map_err(|source| {
+        let mut transcript = outcome.map_err(|source| {
             let misses = misses_of(base);
             ProveError::Exercise { root: self.root, source: Box::new(source), misses, tail }
         })?;
         stopped.map_err(|source| self.fault(source, &[]))?;
+        drop(grain);
+        let shipped = |name: &str| {
+            TreePath::new(name.as_bytes()).is_ok_and(|path| (self.shipped)(&furnished_path(&path)))
+        };
+        let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+        transcript.left = left::records(&var, &shipped, &printed)
+            .map_err(|source| ProveError::Left { root: self.root, source })?;
         Ok(transcript)
     }
 }

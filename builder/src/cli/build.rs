@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     app,
+    exercise::recipe_words,
     formats::{
         app_id::AppId,
         digest::{Digest, Hasher},
@@ -135,7 +136,7 @@ fn build(
     };
     let paper = ProofPaper {
         exercised: proof.is_some(),
-        steps: proof.as_ref().map_or(0, |proof| proof.transcript.steps.len()),
+        steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(recipe_words)).collect(),
         compared: proof.as_ref().is_some_and(|proof| proof.compared),
         tree: Digest::of(tree.to_text().as_bytes()),
     };

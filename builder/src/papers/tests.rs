@@ -241,10 +241,14 @@ fn what_was_proven_is_enclosed() {
     let made = made();
     let mut tree = papers(&made);
     assert_eq!(proof(&tree, &made.store), None);
-    let paper =
-        ProofPaper { exercised: true, steps: 3, compared: true, tree: Digest::of(tree.to_text().as_bytes()) };
+    let paper = ProofPaper {
+        exercised: true,
+        steps: vec!["GET /".into(), "restart".into()],
+        compared: true,
+        tree: Digest::of(tree.to_text().as_bytes()),
+    };
     add_proof(&mut tree, &paper, 800, &made.store).expect("adds");
-    assert!(read(&made, &tree, "tinyroot/papers/proof.json").contains("\"steps\": 3,"));
+    assert!(read(&made, &tree, "tinyroot/papers/proof.json").contains("\"GET /\",\n    \"restart\"\n"));
     assert_eq!(proof(&tree, &made.store), Some(paper));
 }
 

@@ -27,7 +27,7 @@ const MISSES_SHOWN: usize = 12;
 /// A step that the pruned app answers otherwise than the whole one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its number, from 1.
+    /// Its number, from 1; 0: it is about what was left after the last.
     pub step: usize,
     /// Its words.
     pub what: String,
@@ -41,7 +41,10 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}, {}: {}", self.step, self.what, self.clause)?;
+        match self.step {
+            0 => write!(f, "afterwards, {}: {}", self.what, self.clause)?,
+            step => write!(f, "step {step}, {}: {}", self.what, self.clause)?,
+        }
         self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
         let told = self.misses.iter().take(MISSES_SHOWN);
         told.clone().try_for_each(|miss| write!(f, "\n  pruned: {miss}\n    add {}", miss.keep_line()))?;
@@ -57,10 +60,15 @@ impl fmt::Display for Difference {
 pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Vec<Difference> {
     let folds: Vec<Vec<Regex>> = steps.iter().map(folds_of).collect();
     let mut out = Vec::new();
-    for (index, record) in pruned.steps.iter().enumerate() {
-        let of_whole: Vec<(&Record, &Transcript)> =
-            whole.iter().filter_map(|t| Some((t.steps.get(index)?, *t))).collect();
-        let folds = folds.get(index).map(Vec::as_slice).unwrap_or_default();
+    let steps = pruned.steps.iter().enumerate().map(|(index, record)| {
+        let of_whole: Vec<Said<'_>> = whole.iter().filter_map(|t| Some((t.steps.get(index)?, *t))).collect();
+        (record, of_whole, folds.get(index).map(Vec::as_slice).unwrap_or_default())
+    });
+    let left = pruned.left.iter().enumerate().map(|(index, record)| {
+        let of_whole: Vec<Said<'_>> = whole.iter().filter_map(|t| Some((t.left.get(index)?, *t))).collect();
+        (record, of_whole, &[][..])
+    });
+    for (record, of_whole, folds) in steps.chain(left) {
         let told = difference(&of_whole, (record, pruned), folds);
         out.extend(told.map(|(clause, lines)| Difference {
             step: record.step,
@@ -209,7 +217,25 @@ mod tests {
                 "tok".into(),
                 body.get(..4).map_or(String::new(), |b| String::from_utf8_lossy(b).into()),
             )],
+            left: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_is_left_is_compared_as_answers_are() {
+        let left = |lines: &str| Transcript {
+            left: vec![Record {
+                step: 0,
+                what: "files left in /var".into(),
+                outcome: Outcome::Ran(crate::exercise::Ran { status: 0, output: lines.into() }),
+            }],
+            ..Transcript::default()
+        };
+        assert_eq!(shown(&[&left("file /var/a1\nfile /var/b")], &left("file /var/a2\nfile /var/b")), "");
+        assert_eq!(
+            shown(&[&left("file /var/a\nfile /var/b")], &left("file /var/a")),
+            "afterwards, files left in /var: its text differs (1 lines gone, 0 new)\n  - file /var/b"
+        );
     }
 
     fn shown(whole: &[&Transcript], pruned: &Transcript) -> String {

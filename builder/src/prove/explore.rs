@@ -294,7 +294,7 @@ mod tests {
                     <img src='/i/a.png'><img src='/i/b.png'><a href='/?do=logout'>out</a>\
                     <form action='/save' method=post> data-href='/not'";
         let captured = vec![("t".to_owned(), "secret".to_owned())];
-        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured });
+        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured, left: Vec::new() });
         assert_eq!(links.next(4), ["/named", "/p?rev=1&tok={t}", "/i/a.png", "/save"]);
         assert_eq!(links.next(9), ["/p?rev=2&tok=x9", "/i/b.png"]);
         assert_eq!(links.asked.len(), 6);
