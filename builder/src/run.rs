@@ -1,6 +1,6 @@
-//! Runs an artifact as a grain on this machine, in the foreground.
+//! Runs an app as a grain on this machine, in the foreground.
 //!
-//! Comes in: an artifact's tree and the directory of one grain. Goes out: the app's exit, after
+//! Comes in: an artifact's tree, or one that could become an artifact, and the directory of one grain. Goes out: the app's exit, after
 //! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port, byte
 //! for byte. One grain runs once at a time. Nothing here reaches another machine.
 
@@ -20,7 +20,6 @@ use crate::{
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
     store::{Store, StoreError},
-    sys::signals::Stops,
     tree::{Tree, TreePath},
     view::{OnMiss, Pruned},
 };
@@ -65,9 +64,6 @@ pub enum RunError {
     /// No port on the host.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// Signals cannot be waited for.
-    #[error("cannot wait for signals")]
-    Signals(#[source] crate::sys::CallError),
     /// The app does not start.
     #[error("the app does not start")]
     Grain(#[source] GrainError),
@@ -130,33 +126,54 @@ pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     pruned
 }
 
-/// Runs an artifact until it ends or one of the signals of `stops` asks it to; `on_ready` is told its URL.
+/// What is run.
+pub struct App {
+    /// A furnished tree.
+    pub tree: Arc<Tree>,
+    /// What is started on it.
+    pub recipe: Recipe,
+    /// What it lacks of the whole root, by furnished paths.
+    pub pruned: Arc<Pruned>,
+}
+
+impl App {
+    /// Returns what an artifact holds.
+    ///
+    /// # Errors
+    /// As [`enclosed_recipe`].
+    pub fn of_artifact(opened: Opened, store: &Store) -> Result<Self, RunError> {
+        let recipe = enclosed_recipe(&opened.tree, store)?;
+        let pruned = Arc::new(pruned_of(&opened.tree, store));
+        Ok(App { tree: Arc::new(opened.tree), recipe, pruned })
+    }
+}
+
+/// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: the first time it is asked to
+/// stop, the second time it is killed. `on_ready` is told its URL.
 ///
 /// # Errors
 /// [`RunError`]; [`RunError::hint`] says what would help.
 pub fn run(
-    opened: &Opened,
+    app: App,
     store: &Arc<Store>,
-    stops: Stops,
+    stopped: impl Fn() + Send + 'static,
     options: RunOptions,
     on_ready: impl FnOnce(Option<&str>, &Base),
 ) -> Result<Exit, RunError> {
     let RunOptions { directory, port, on_line, on_miss } = options;
-    let recipe = enclosed_recipe(&opened.tree, store)?;
+    let App { tree, recipe, pruned } = app;
     let _lock = lock(&directory)?;
     let listener = match recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
         None => None,
     };
-    let pruned = Arc::new(pruned_of(&opened.tree, store));
-    let tree = Arc::new(opened.tree.clone());
     let base = Base::new(tree, store, false, Some(pruned), Some(on_miss)).map_err(RunError::Grain)?;
     let log_path = directory.join("log");
     let log = Log::to_file(&log_path);
     let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
     let mut grain_options = GrainOptions::of(&recipe, &directory.join("var"));
     grain_options.log = Arc::new(log.telling(on_line));
-    let mut grain = start(base, grain_options, stops)?;
+    let mut grain = start(base, grain_options, stopped)?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, web.port, None);
@@ -168,14 +185,14 @@ pub fn run(
     Ok(exit)
 }
 
-/// Starts the grain. From now on the first signal asks it to stop, the next one kills it.
-fn start(base: Base, options: GrainOptions, stops: Stops) -> Result<Grain, RunError> {
+/// Starts the grain. From now on the first request asks it to stop, the next one kills it.
+fn start(base: Base, options: GrainOptions, stopped: impl Fn() + Send + 'static) -> Result<Grain, RunError> {
     let on_start = move |running: Arc<Running>| {
         let watch = std::thread::Builder::new().name("signals".into());
         watch.spawn(move || {
-            stops.wait();
+            stopped();
             let _ = running.signal(libc::SIGTERM);
-            stops.wait();
+            stopped();
             running.kill();
         })?;
         Ok(())

@@ -242,3 +242,26 @@ fn a_report_cannot_be_clicked_through() {
         assert_says(&said, &["the recipe has no [web] port"]);
     }
 }
+
+#[test]
+fn what_a_pruned_app_misses_is_told_as_a_person_uses_it() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let without = format!("{RECIPE}[prune]\ndrop = [\"/usr/share/tea/green\"]\n");
+    fs::write(kitchen.recipe.join("recipe.toml"), without).expect("writes");
+    let report = kitchen.home.path("misses");
+    let mut command =
+        kitchen.command(&["check", text(&kitchen.recipe), "--watch", "--misses", text(&report)]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+    let mut line = || lines.next().expect("goes on").expect("reads");
+    let app = line();
+    assert_eq!(get(&app, "/usr/share/tea/black"), "black tea\n");
+    assert_eq!(get(&app, "/usr/share/tea/green"), "");
+    assert_eq!(line(), "pruned: /usr/share/tea/green of tea, asked for by /usr/bin/perl");
+    assert_eq!(line(), "  to have it, add keep = [\"/usr/share/tea/green\"]");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let said = kitchen.ended(child.wait_with_output().expect("ends"), 0);
+    assert_says(&said, &["1 pruned paths asked for", "--merge="]);
+    kitchen.done(&["trace", text(&kitchen.recipe), &format!("--merge={}", report.display())]);
+    assert!(kitchen.used().contains("/usr/share/tea/green stat "), "{}", kitchen.used());
+}

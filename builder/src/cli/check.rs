@@ -1,5 +1,7 @@
 //! `tinyroot check`: the pruned app through its exercise.
 
+mod watch;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,7 +27,14 @@ use crate::{
 /// A recipe is pruned by its used.list, and its answers are compared with those of the whole root. An
 /// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are asked for with GET
 /// as well, those that come first in each kind first; a page that differs is told with the pruned paths that it asked for.
+///
+/// With --watch there is no exercise: the app runs on data of its own that are thrown away, its URL is printed, and so is each
+/// pruned path that it asks for while you click.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot check recipes/dokuwiki                   prove that the pruned app answers as the whole one\n  \
+    tinyroot check recipes/dokuwiki --explore         ask for pages past the exercise as well\n  \
+    tinyroot check dokuwiki.spk --watch               use the app, and see what it misses")]
 pub struct Args {
     /// An .spk file that tinyroot made, or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
@@ -39,15 +48,33 @@ pub struct Args {
     /// How many pages to explore at most
     #[arg(long, value_name = "N", default_value_t = 100, requires = "explore")]
     pages: usize,
+    /// Let a person use the pruned app in a browser instead, and name each pruned path as it is asked for; Ctrl-C ends it
+    #[arg(long, conflicts_with = "explore")]
+    watch: bool,
+    /// Write what was missed to this file, for `tinyroot trace RECIPE --merge=FILE`
+    #[arg(long, value_name = "FILE", requires = "watch")]
+    misses: Option<PathBuf>,
+    /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
+    #[arg(long, value_name = "N", requires = "watch")]
+    port: Option<u16>,
     /// How long to look for pages
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "explore")]
     time: u64,
 }
 
+impl Args {
+    fn is_recipe(&self) -> bool {
+        self.subject.is_dir() || self.subject.ends_with("recipe.toml")
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if args.watch {
+        return watch::run(args, context);
+    }
     let store = context.store()?;
-    let is_recipe = args.subject.is_dir() || args.subject.ends_with("recipe.toml");
+    let is_recipe = args.is_recipe();
     if !is_recipe && args.explore {
         return Err(Failure::new("only a recipe has a whole root to compare with").hint("name its folder"));
     }

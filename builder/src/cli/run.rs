@@ -11,9 +11,9 @@ use std::{
 
 use crate::{
     artifact,
-    cli::{Context, Failure, print, xdg_directory},
+    cli::{Context, Failure, print, staged::hinted, xdg_directory},
     prove::{Miss, MissReport},
-    run::{self, RunOptions},
+    run::{self, App, RunError, RunOptions},
     sys::signals::Stops,
 };
 
@@ -32,6 +32,12 @@ pub struct Args {
     /// Port on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+}
+
+/// Returns the failure of an app that does not run.
+pub(super) fn failed(error: RunError) -> Failure {
+    let hint = error.hint().map(str::to_owned);
+    hinted(error, hint)
 }
 
 /// Runs the command.
@@ -80,14 +86,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         // A reader that has gone away does not stop the app.
         let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
     };
-    let exit = run::run(&opened, &store, stops, options, on_ready).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    let stopped = move || {
+        stops.wait();
+    };
+    let app = App::of_artifact(opened, &store).map_err(failed)?;
+    let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
     if missed.load(Ordering::Relaxed) {
         let text = format!(
             "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",

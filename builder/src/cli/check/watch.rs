@@ -1,0 +1,97 @@
+//! `tinyroot check --watch`: the pruned app for a person's browser, each miss told as it happens.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
+
+use super::Args;
+use crate::{
+    artifact,
+    cli::{
+        Context, Failure, print,
+        proven::{furnish_staged, lacking, prune_staged, read_used},
+        run::failed,
+        staged::stage,
+    },
+    grain::Base,
+    interrupt::Instead,
+    prove::{Miss, MissReport},
+    run::{self, App, RunOptions},
+    store::Store,
+};
+
+/// Runs the app until Ctrl-C, or until it ends by itself.
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    let app = app(args, &store, context)?;
+    let (sender, requests) = mpsc::channel();
+    // Until here a request to stop ended the program, and so does the second one.
+    let _instead = Instead::new(move || {
+        // Nobody hears it once the app has ended.
+        let _ = sender.send(());
+    });
+    let stopped = move || {
+        if requests.recv().is_err() {
+            loop {
+                std::thread::park();
+            }
+        }
+    };
+    let scratch = store.scratch("watch-")?;
+    let misses = Arc::new(AtomicUsize::new(0));
+    let count = misses.clone();
+    let report = Mutex::new(args.misses.clone().map(MissReport::new));
+    let progress = context.progress.clone();
+    let options = RunOptions {
+        directory: scratch.path().join("grain"),
+        port: args.port,
+        on_line: Box::new({
+            let progress = progress.clone();
+            move |line| progress.detail(&String::from_utf8_lossy(line))
+        }),
+        on_miss: Box::new(move |found| {
+            let miss = Miss { step: String::new(), ..Miss::of(found) };
+            count.fetch_add(1, Ordering::Relaxed);
+            if let Some(report) = &mut *report.lock().unwrap_or_else(PoisonError::into_inner)
+                && let Err(error) = report.add(&miss, found.time)
+            {
+                progress.warn(&format!("cannot write what was missed: {error}"));
+            }
+            // A reader that has gone away does not stop the app.
+            let _ = print(&format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()));
+        }),
+    };
+    let on_ready = |url: Option<&str>, base: &Base| {
+        if let Some((reason, remedy)) = base.why_no_view() {
+            context.progress.warn(&format!("what the app misses cannot be seen here: {reason} ({remedy})"));
+        }
+        let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
+    };
+    let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
+    let count = misses.load(Ordering::Relaxed);
+    if !context.global.quiet {
+        eprintln!("{count} pruned paths asked for");
+        if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
+            eprintln!("`tinyroot trace RECIPE --merge={}` takes them into used.list", path.display());
+        }
+    }
+    match exit.success() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("the app ended with {exit}"))),
+    }
+}
+
+fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failure> {
+    if !args.is_recipe() {
+        let opened = artifact::open(&args.subject, store, &context.progress)?;
+        return App::of_artifact(opened, store).map_err(failed);
+    }
+    let staged = stage(&args.subject, context)?;
+    let used = read_used(&staged)?;
+    let pruned = prune_staged(&staged, &used, store)?.pruned;
+    let tree = Arc::new(furnish_staged(&staged, &pruned.tree, &used, store));
+    let pruned = lacking(&staged, &pruned);
+    Ok(App { tree, recipe: staged.recipe, pruned })
+}
