@@ -5,6 +5,9 @@
 //! service started. What differs from the assembled tree is kept in the store as a layer, by the packages' digests; a
 //! second run with the same packages runs nothing.
 //!
+//! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and what is laid into `/dev`, `/run` and
+//! `/tmp` is removed before the root is read, so that both give the same tree.
+//!
 //! It never changes an assembled path's time without need: what scripts or dpkg touched gets the newest time that is in
 //! the packages, so no clock shows.
 
@@ -23,7 +26,8 @@ use crate::{
     progress::{Progress, Unit},
     render::{self, RenderError, RenderOptions},
     sandbox::{
-        Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way, remove_tree,
+        Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way,
+        does_without, remove_tree,
     },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
@@ -138,15 +142,25 @@ pub fn configure(
 ) -> Result<Configured, ConfigureError> {
     let epoch_s = newest_time_s(unpacked).min(lock.time_s);
     let way = best_way()?;
-    let key = key(unpacked, epoch_s, way);
-    let (tree, cached) = match store.load_bundle("layer", &key) {
-        Some((layer, _)) => (Layer::from_tree(layer).apply(&assembled.tree), true),
+    let stored = |key: &str| {
+        store.load_bundle("layer", key).map(|(layer, _)| Layer::from_tree(layer).apply(&assembled.tree))
+    };
+    let whole = key(unpacked, epoch_s, way, &[]);
+    let (tree, cached) = match stored(&whole) {
+        Some(tree) => (tree, true),
         None => {
-            let mut bundle = store.begin_bundle("layer", &key)?;
-            let run = Run { unpacked, assembled, store, progress, epoch_s, way, visit };
-            let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
-            bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
-            (tree, false)
+            let lacking = does_without(way)?;
+            let key = key(unpacked, epoch_s, way, &lacking);
+            match stored(&key).filter(|_| key != whole) {
+                Some(tree) => (tree, true),
+                None => {
+                    let mut bundle = store.begin_bundle("layer", &key)?;
+                    let run = Run { unpacked, assembled, store, progress, epoch_s, way, lacking, visit };
+                    let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
+                    bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
+                    (tree, false)
+                }
+            }
         }
     };
     let mut owners = assembled.owners.clone();
@@ -162,10 +176,15 @@ fn newest_time_s(unpacked: &Unpacked) -> i64 {
     entries.map(|(_, entry)| entry.mtime_s).max().unwrap_or(0)
 }
 
-/// Names a layer by all that it depends on. Ways differ in owners only, but they do differ.
-fn key(unpacked: &Unpacked, epoch_s: i64, way: Way) -> String {
-    let owners = if way == Way::Single { "owners unknown" } else { "owners known" };
+/// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have no `/proc` may
+/// have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where they have it; the other
+/// direction does no harm.
+fn key(unpacked: &Unpacked, epoch_s: i64, way: Way, lacking: &[Lacking]) -> String {
+    let owners = if way.has_owners() { "owners known" } else { "owners unknown" };
     let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
+    for Lacking { what, .. } in lacking {
+        text += &format!("without {what}\n");
+    }
     for package in &unpacked.packages {
         text += &format!("{}\n", package.locked.digest);
     }
@@ -181,6 +200,8 @@ struct Run<'a> {
     epoch_s: i64,
     way: Way,
     visit: Option<&'a Visit<'a>>,
+    /// What scripts must do without here.
+    lacking: Vec<Lacking>,
 }
 
 impl Run<'_> {
@@ -227,27 +248,37 @@ impl Run<'_> {
         if self.visit.is_some() {
             sandbox.command = script::held("/tmp/configure");
         }
-        sandbox.binds.push(Bind::read_only(self.store.root().join("packs"), "/tmp/packs"));
-        sandbox.binds.push(Bind::read_only(&script, "/tmp/configure"));
+        if self.way == Way::Chroot {
+            self.copy_packs(root, &script).map_err(failed("copy packages into the root"))?;
+        } else {
+            sandbox.binds.push(Bind::read_only(self.store.root().join("packs"), "/tmp/packs"));
+            sandbox.binds.push(Bind::read_only(&script, "/tmp/configure"));
+        }
         self.follow(&sandbox)?;
+        if self.way == Way::Chroot {
+            clean::empty_places(root).map_err(failed("empty /dev, /run and /tmp of the root"))?;
+        }
 
         let owners = match self.way {
             Way::Subordinate => self.take_back_owners(root, scratch)?,
-            Way::Root | Way::Single => Vec::new(),
+            Way::Root | Way::Single | Way::Chroot => Vec::new(),
         };
         let task = self.progress.task("reading the configured root", 0, Unit::Items);
-        let is_root = self.way == Way::Root;
-        let ids = |uid, gid| if is_root { (uid, gid) } else { (0, 0) };
+        let as_seen = self.way.has_owners() && self.way != Way::Subordinate;
+        let ids = |uid, gid| if as_seen { (uid, gid) } else { (0, 0) };
         let mut tree = render::scan(root, bundle, &self.unpacked.contents(), &ids)?;
         drop(task);
         match self.way {
-            Way::Root => {}
+            Way::Root | Way::Chroot if self.way.has_owners() => {}
             Way::Subordinate => {
                 let maps = Ids::RootLike(self.way).id_maps().map_err(failed("read the subordinate ids"))?;
                 clean::map_lists(&mut tree, &maps.0, &maps.1);
                 clean::set_owners(&mut tree, &owners);
             }
-            Way::Single => clean::guess_owners(&mut tree, &self.assembled.tree),
+            _ => clean::guess_owners(&mut tree, &self.assembled.tree),
+        }
+        if self.way == Way::Chroot {
+            clean::restore_places(&mut tree, &base);
         }
         self.restamp_key_store(root, &mut tree, bundle).map_err(failed("rewrite Java's key store"))?;
         let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;
@@ -320,12 +351,23 @@ impl Run<'_> {
         self.unpacked.packages[index].locked.name.clone()
     }
 
+    /// Puts what runs where a sandbox with mounts sees it by binds. Links into the store would let scripts write there.
+    fn copy_packs(&self, root: &Path, script: &Path) -> io::Result<()> {
+        let packs = root.join("tmp/packs");
+        std::fs::create_dir_all(&packs)?;
+        for package in &self.unpacked.packages {
+            let name = package.path.file_name().unwrap_or_default();
+            std::fs::copy(&package.path, packs.join(name))?;
+        }
+        std::fs::copy(script, root.join("tmp/configure")).map(drop)
+    }
+
     /// A sandbox in which a script of the root's own shell runs as root.
     fn sandbox(&self, root: &Path, script: &str) -> Sandbox {
         let root = Root::Directory { path: root.into(), writable: true };
         let mut sandbox = Sandbox::new(root, Ids::RootLike(self.way), ["/bin/sh", script]);
         sandbox.devices = Devices::Terminals;
-        sandbox.proc = true;
+        sandbox.proc = !self.lacking.iter().any(|lacking| lacking.what == "/proc");
         sandbox.hostname = "localhost".into();
         sandbox.tmpfs = vec![
             Tmpfs::new("/tmp", 0o1777, 2 << 30),
@@ -356,12 +398,24 @@ impl Run<'_> {
         let total = 2 * self.unpacked.packages.len() as u64;
         let task = self.progress.task("configuring packages", total, Unit::Items);
         let running = sandbox.start()?;
-        let mut follower = follow::Follower::new(&task, self.progress);
+        let watched = self.lacking.iter().map(|lacking| lacking.what).collect();
+        let mut follower = follow::Follower::new(&task, self.progress, watched);
         let output = running.take_output().expect("nobody else has it");
         let held = follower
             .read(output)
             .map_err(|source| ConfigureError::Io { operation: "read what dpkg writes", source })?;
-        let result = follower.conclude(held.unwrap_or_else(|| running.wait()));
+        let exit = held.unwrap_or_else(|| running.wait());
+        for Lacking { what, reason, remedy } in &self.lacking {
+            let missed = follower.missed(what);
+            if !missed.is_empty() || !exit.success() {
+                let text = format!(
+                    "maintainer scripts have no {what} here, and what they make with it may be missing: {reason}; {remedy}{}",
+                    follow::quoted(&missed)
+                );
+                self.progress.warn(&text);
+            }
+        }
+        let result = follower.conclude(exit);
         drop(task);
         if let (Some(visit), Some(_), Err(error)) = (self.visit, held, &result) {
             let mut shell = Program::new(script::SHELL);

@@ -9,10 +9,14 @@
 //! in the outer process numbers; it builds the root, starts the program as process 1, and then opens connections for us.
 //! When our end of its socket closes, even by `kill -9`, it takes all of the sandbox down.
 //!
+//! Where a host allows no name spaces, root there can still run programs in a chroot ([`Way::Chroot`]): that is for
+//! maintainer scripts only, keeps less out, and has its own module.
+//!
 //! It is no boundary against faults of the kernel itself, nor against a host whose root it was started by and that
 //! hands it writable binds. Memory is not limited.
 
 mod abilities;
+mod chroot;
 mod filter;
 mod ids;
 mod monitor;
@@ -28,7 +32,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use abilities::{Ability, HostAbilities, host};
+pub use abilities::{Ability, HostAbilities, Lacking, does_without, host};
 pub use ids::{IdMap, Ids, Way, best_way, grain_host_id};
 pub use monitor::child_main;
 pub use remove::remove_tree;

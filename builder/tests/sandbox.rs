@@ -414,6 +414,77 @@ fn what_cannot_be_entered_is_removed() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
+/// Copies programs of the host and their libraries into a root: a chroot has no binds.
+fn copy_programs(root: &Path, programs: &[&str]) {
+    for program in programs {
+        let path = format!("/usr/bin/{program}");
+        let listed = Command::new("ldd").arg(&path).output().expect("ldd of libc-bin runs");
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        for file in listed.split_ascii_whitespace().filter(|word| word.starts_with('/')).chain([&*path]) {
+            let to = root.join(file.trim_start_matches('/'));
+            fs::create_dir_all(to.parent().expect("lies in a directory")).expect("makes");
+            fs::copy(file, to).expect("copies");
+        }
+    }
+}
+
+#[test]
+fn root_in_a_chroot_owns_its_files_reaches_nothing_else_and_leaves_nothing_running() {
+    if !rustix::process::geteuid().is_root() {
+        // As the root of a container that has one id.
+        let name = "root_in_a_chroot_owns_its_files_reaches_nothing_else_and_leaves_nothing_running";
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user"])
+            .arg(std::env::current_exe().expect("is known"))
+            .args(["--exact", name, "--nocapture"])
+            .output()
+            .expect("unshare of util-linux runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let root = root();
+    for link in ["lib", "lib64"] {
+        fs::create_dir_all(root.path().join("usr").join(link)).expect("makes");
+    }
+    fs::create_dir_all(root.path().join("usr/bin")).expect("makes");
+    copy_programs(
+        root.path(),
+        &["sh", "perl", "id", "chown", "chmod", "mkdir", "mknod", "sleep", "setsid", "ls"],
+    );
+    let mark = format!("8{}.5", std::process::id());
+    let script = format!(
+        "id -u; umask; mkdir /etc/d; echo x > /etc/d/f; chown 33:42 /etc/d/f && chmod 4755 /etc/d/f; \
+         mknod /etc/d/null c 1 3 && echo node; ls -A /proc; echo w > /dev/null; \
+         perl -e 'socket(S, 2, 1, 0) or print \"$!\\n\"; socket(S, 1, 1, 0) and print \"unix\\n\"; \
+         chroot(\"/etc\") or print \"$!\\n\"; kill(0, -1) or print \"$!\\n\"; \
+         syscall(272, 0x10000000) == 0 or print \"$!\\n\"; \
+         print kill(0, {}) && syscall(444, 0, 0, 1) >= 6 ? \"reached\\n\" : \"apart\\n\"'; \
+         (setsid sh -c 'setsid sleep {mark} & sleep {mark}' &) ; setsid sleep {mark} & sleep 0.3; echo end",
+        std::process::id()
+    );
+    let mut sandbox =
+        Sandbox::new(directory(&root, true), Ids::RootLike(Way::Chroot), ["/bin/sh", "-c", &script]);
+    sandbox.devices = Devices::Terminals;
+    sandbox.set_env("PATH", PATH);
+    let output = output(&sandbox);
+    let refused = "Operation not permitted\n";
+    assert_eq!(
+        output,
+        format!(
+            "0\n0022\nnode\nAddress family not supported by protocol\nunix\n{refused}{refused}{refused}apart\nend\n"
+        )
+    );
+    assert_eq!(processes_with("cmdline", &format!("sleep\0{mark}")), Vec::<String>::new());
+    assert!(!root.path().join("etc/d/null").exists());
+    let owner = fs::metadata(root.path().join("etc/d/f")).expect("is there").uid();
+    assert_eq!(owner == 33, Way::Chroot.has_owners());
+
+    sandbox.binds.push(Bind::read_only("/etc", "/etc"));
+    let error = sandbox.start().expect_err("has a bind").to_string();
+    assert!(error.starts_with("cannot make a root without mounts: "), "{error}");
+}
+
 /// Not a test: what [`a_killed_parent_leaves_nothing`] kills.
 #[test]
 fn parent_that_is_killed() {

@@ -5,6 +5,7 @@
 //! also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all; `TINYROOT_TEST_DEBS` a
 //! directory of .debs to begin with.
 
+mod container;
 mod line;
 mod run;
 mod sameness;

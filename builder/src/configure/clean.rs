@@ -1,6 +1,6 @@
 //! What is taken out of a configured root, or set right, so that two runs give one tree.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     formats::digest::Digest,
@@ -44,6 +44,37 @@ const REMOVED: [&str; 28] = [
 
 /// Places that only running machines fill; they stay, empty.
 const EMPTIED: [&str; 4] = ["dev", "proc", "sys", "tmp"];
+
+/// Removes what lies in the places that are mounts wherever those can be made.
+pub(super) fn empty_places(root: &Path) -> io::Result<()> {
+    for place in EMPTIED.into_iter().chain(["run"]) {
+        let place = root.join(place);
+        // Nothing runs in the tree any more; but what a script left there may be a link that leads out of it.
+        if !fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
+            continue;
+        }
+        make_removable(&place);
+        for entry in fs::read_dir(&place)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives those places back what lay there before the scripts ran, as under a mount.
+pub(super) fn restore_places(tree: &mut Tree, before: &Tree) {
+    for place in EMPTIED.into_iter().chain(["run"]) {
+        tree.remove_subtree(place.as_bytes());
+        for (path, entry) in before.subtree(place.as_bytes()) {
+            tree.insert(path.clone(), entry.clone());
+        }
+    }
+}
 
 /// Takes out of a tree what no two runs would have the same. `empty` is the digest of nothing, and its length.
 pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {

@@ -21,6 +21,9 @@ pub(super) struct Follower<'a> {
     last: VecDeque<String>,
     /// Package and reason of the first error.
     fault: Option<(String, String, Vec<String>)>,
+    /// Directories that scripts have to do without, and the lines that speak of them.
+    watched: Vec<&'static str>,
+    missed: Vec<String>,
 }
 
 /// A status line.
@@ -49,8 +52,13 @@ fn status(line: &str) -> Option<Status<'_>> {
 }
 
 impl<'a> Follower<'a> {
-    pub fn new(task: &'a Task, progress: &'a Progress) -> Self {
-        Follower { task, progress, last: VecDeque::new(), fault: None }
+    pub fn new(task: &'a Task, progress: &'a Progress, watched: Vec<&'static str>) -> Self {
+        Follower { task, progress, last: VecDeque::new(), fault: None, watched, missed: Vec::new() }
+    }
+
+    /// Returns the lines that speak of what lies in a watched directory: mostly scripts that do not find it, and yet go on.
+    pub fn missed(&self, directory: &str) -> Vec<String> {
+        self.missed.iter().filter(|line| speaks_of(line, directory)).cloned().collect()
     }
 
     /// Reads to the end; or to where a script has failed that is [`script::held`], and returns how.
@@ -87,6 +95,9 @@ impl<'a> Follower<'a> {
             Some(Status::Other) => {}
             None => {
                 self.progress.detail(line);
+                if self.watched.iter().any(|directory| speaks_of(line, directory)) {
+                    self.missed.push(line.to_owned());
+                }
                 if self.last.len() == LAST_LINES {
                     self.last.pop_front();
                 }
@@ -105,6 +116,10 @@ impl<'a> Follower<'a> {
     }
 }
 
+fn speaks_of(line: &str, directory: &str) -> bool {
+    line.match_indices(directory).any(|(at, _)| line[at + directory.len()..].starts_with('/'))
+}
+
 /// Output as an error shows it: indented below the first line.
 pub(super) fn quoted(lines: &[String]) -> String {
     lines.iter().filter(|line| !line.is_empty()).map(|line| format!("\n  {line}")).collect()
@@ -118,7 +133,7 @@ mod tests {
     fn a_failing_script_is_named_with_what_it_said() {
         let progress = Progress::silent();
         let task = progress.task("configuring packages", 2, crate::progress::Unit::Items);
-        let mut follower = Follower::new(&task, &progress);
+        let mut follower = Follower::new(&task, &progress, Vec::new());
         let output = "processing: install: hello\nstatus: hello: half-installed\nUnpacking hello (1.0) ...\n\
                       processing: configure: hello\nSetting up hello (1.0) ...\nhello: no such user\n\
                       dpkg: error processing package hello (--configure):\n\
@@ -138,11 +153,23 @@ mod tests {
     fn a_held_script_is_read_to_its_failure() {
         let progress = Progress::silent();
         let task = progress.task("configuring packages", 2, crate::progress::Unit::Items);
-        let mut follower = Follower::new(&task, &progress);
+        let mut follower = Follower::new(&task, &progress, Vec::new());
         let output = "sh: bad\n\ntinyroot: ended with status 2\nwhat is written on\n";
         assert_eq!(follower.read(output.as_bytes()).expect("reads"), Some(Exit::Code(2)));
         let error = follower.conclude(Exit::Code(2)).expect_err("has failed").to_string();
         assert_eq!(error, "cannot configure the root: dpkg ended with status 2\n  sh: bad");
+    }
+
+    #[test]
+    fn scripts_that_miss_a_directory_are_heard() {
+        let progress = Progress::silent();
+        let task = progress.task("configuring packages", 1, crate::progress::Unit::Items);
+        let mut follower = Follower::new(&task, &progress, vec!["/proc", "/dev"]);
+        let output = "Setting up procps (1) ...\n/proc/ is not mounted\nsh: cannot open /dev/urandom\n/process is fine\n";
+        follower.read(output.as_bytes()).expect("reads");
+        assert_eq!(follower.missed("/proc"), ["/proc/ is not mounted"]);
+        assert_eq!(follower.missed("/dev"), ["sh: cannot open /dev/urandom"]);
+        follower.conclude(Exit::Code(0)).expect("has not failed");
     }
 
     #[test]

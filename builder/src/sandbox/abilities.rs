@@ -71,12 +71,38 @@ pub fn host() -> HostAbilities {
     HostAbilities { user_namespaces, subordinate_ids, fuse, way: best_way().ok() }
 }
 
+/// A directory that programs have to do without, but for what stands in for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its path.
+    pub what: &'static str,
+    /// What was refused.
+    pub reason: String,
+    /// What would give it.
+    pub remedy: String,
+}
+
+/// Finds what programs that are root-like in this way must do without: `/proc`, or with [`Way::Chroot`] also `/dev`.
+///
+/// # Errors
+/// The way is not there at all.
+pub fn does_without(way: Way) -> Result<Vec<Lacking>, SandboxError> {
+    let Probed { proc, devices, .. } = probe(Ids::RootLike(way))?;
+    let lacking = |(what, ability)| match ability {
+        Ability::Missing { reason, remedy } => Some(Lacking { what, reason, remedy }),
+        Ability::Available => None,
+    };
+    Ok([("/proc", proc), ("/dev", devices)].into_iter().filter_map(lacking).collect())
+}
+
 const SUBORDINATE: &str = "install uidmap and give the user a range: usermod --add-subuids 100000-165535 \
                            --add-subgids 100000-165535 USER";
 
 /// What a probe found.
 pub(super) struct Probed {
     pub fuse: Ability,
+    pub proc: Ability,
+    pub devices: Ability,
 }
 
 /// Tries to make a sandbox's name spaces and mounts with these ids.
@@ -92,11 +118,13 @@ pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
         let hint = hint(&call, libc::EPERM);
         return Err(SandboxError::SetUp { step: "mount a file system in memory".into(), call, hint });
     }
-    let fuse = refused("fuse").map_or(Ability::Available, |reason| {
-        let remedy = hint(&reason, libc::EPERM).unwrap_or_default();
-        Ability::Missing { reason, remedy }
-    });
-    Ok(Probed { fuse })
+    let ability = |name: &str| {
+        refused(name).map_or(Ability::Available, |reason| {
+            let remedy = hint(&reason, libc::EPERM).unwrap_or_default();
+            Ability::Missing { reason, remedy }
+        })
+    };
+    Ok(Probed { fuse: ability("fuse"), proc: ability("proc"), devices: ability("devices") })
 }
 
 /// Returns what commonly forbids a call, as something that one can do.
@@ -111,9 +139,17 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     if call.starts_with("fsmount(proc") || call.starts_with("fsconfig(proc") {
         return Some(
             "the kernel gives no new /proc where the present one is partly covered, as in containers: run the container \
-             with an unmasked /proc (--security-opt systempaths=unconfined)"
+             with an unmasked /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL)"
                 .into(),
         );
+    }
+    if let Some(lacking) = call.strip_prefix("capget() without ") {
+        let names = lacking.split(" = ").next().unwrap_or_default();
+        let options = names.split(", ").map(|name| format!("--cap-add {}", name.trim_start_matches("CAP_")));
+        return Some(format!("run the container with {}", options.collect::<Vec<_>>().join(" ")));
+    }
+    if call == super::chroot::NO_MOUNTS || call.starts_with("mknodat(") {
+        return Some(format!("name spaces give it; in a container: {CONTAINER_OPTIONS}"));
     }
     let setting = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).ok();
     let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
@@ -135,10 +171,18 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
         );
     }
     call.starts_with("unshare(").then(|| {
-        "in a container, its filter of system calls may forbid it: --security-opt seccomp=unconfined, or --privileged"
-            .into()
+        format!(
+            "a container's confinement may forbid it: {CONTAINER_OPTIONS}; as its root, `stage` and `build --no-proof` \
+             work without"
+        )
     })
 }
+
+/// What lets root of a container make name spaces and mounts: Docker's filter of system calls forbids the one, its
+/// AppArmor profile the other; podman allows both, and like Docker masks `/proc`.
+const CONTAINER_OPTIONS: &str = "docker --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+                                 --security-opt systempaths=unconfined --device /dev/fuse, or podman --security-opt \
+                                 unmask=ALL --device /dev/fuse";
 
 #[cfg(test)]
 mod tests {
@@ -148,5 +192,11 @@ mod tests {
     fn a_device_that_cannot_be_opened_has_a_remedy() {
         let hint = hint("open(\"/dev/fuse\", O_RDWR|O_CLOEXEC) = EACCES (Permission denied)", libc::EACCES);
         assert!(hint.expect("has one").contains("/dev/fuse"));
+    }
+
+    #[test]
+    fn a_capability_that_a_container_lacks_is_named_as_its_option() {
+        let hint = hint("capget() without CAP_CHOWN, CAP_SYS_CHROOT", libc::EPERM);
+        assert_eq!(hint.expect("has one"), "run the container with --cap-add CHOWN --cap-add SYS_CHROOT");
     }
 }

@@ -5,6 +5,8 @@
 //! - [`root_like`]: waiting for the disk succeeds at once (nobody needs that root after a power cut, and dpkg waits
 //!   hundreds of times); making device nodes, which no user namespace allows, succeeds and does nothing; with a single id
 //!   so do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
+//! - [`confined`]: in front of [`root_like`] where there are no name spaces: what would reach a network, other processes
+//!   or the kernel around the other filters does not exist.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use seccompiler::{
     SeccompCondition as Condition, SeccompFilter, SeccompRule as Rule, TargetArch, sock_filter,
 };
 
-use super::{Filter, Way};
+use super::Filter;
 
 mod calls;
 
@@ -94,11 +96,11 @@ const ARGUMENTS: u32 = 16;
 const DONE: u32 = libc::SECCOMP_RET_ERRNO;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 
-/// Returns the filter for programs that are root in some way. It knows the 32-bit calls of the machine as well; a
-/// maintainer script may run such a program.
-pub(super) fn root_like(way: Way) -> BpfProgram {
+/// Returns the filter for programs that are root in some way, with other ids or without. It knows the 32-bit calls of the
+/// machine as well; a maintainer script may run such a program.
+pub(super) fn root_like(has_owners: bool) -> BpfProgram {
     let (mut native, mut old) = (calls::FAKED_SYNC.to_vec(), calls::FAKED_SYNC_I386.to_vec());
-    if way == Way::Single {
+    if !has_owners {
         native.extend(calls::FAKED);
         old.extend(calls::FAKED_I386);
     }
@@ -133,6 +135,60 @@ fn faked(numbers: &[u32], nodes: [(u32, u32); 2]) -> Vec<sock_filter> {
     }
     program.push(answer(ALLOW));
     program
+}
+
+/// Returns the filter that keeps root inside a chroot from what name spaces would keep it from: sockets but those of the
+/// file system (no network, nor netlink and so the audit log), new name spaces, looking into processes, signals to all
+/// processes and to process 1. Numbers beyond the usual, those of x32, would get around the others.
+pub(super) fn confined() -> BpfProgram {
+    let error = |errno: i32| answer(libc::SECCOMP_RET_ERRNO | errno as u32);
+    let not_unix = |family: u32| {
+        let mut part = vec![load(ARGUMENTS), jump_unless_equal(libc::AF_UNIX as u32, 1), answer(ALLOW)];
+        part.push(error(libc::EAFNOSUPPORT));
+        (family, part)
+    };
+    let namespaces = NAMESPACES.iter().fold(0, |all, flag| all | *flag as u32);
+    let no_namespaces = |call: u32| {
+        let mask = statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, namespaces);
+        (call, vec![load(ARGUMENTS), mask, jump_unless_equal(0, 1), answer(ALLOW), error(libc::EPERM)])
+    };
+    let not_all = |call: u32| {
+        let all = [jump_unless_equal(u32::MAX, 1), error(libc::EPERM)];
+        let first = [jump_unless_equal(1, 1), error(libc::EPERM), answer(ALLOW)];
+        (call, [vec![load(ARGUMENTS)], all.to_vec(), first.to_vec()].concat())
+    };
+    let gone = |call: &u32| (*call, vec![error(libc::ENOSYS)]);
+
+    let mut native = vec![not_unix(libc::SYS_socket as u32), not_all(libc::SYS_kill as u32)];
+    native.extend([libc::SYS_clone, libc::SYS_unshare].map(|call| no_namespaces(call as u32)));
+    native.extend(calls::UNCONFINED.iter().map(gone));
+    let mut old = vec![not_unix(359), not_all(37), no_namespaces(120), no_namespaces(310)];
+    old.extend(calls::UNCONFINED_I386.iter().map(gone));
+
+    let native = [vec![load(NUMBER), below(0x4000_0000), error(libc::ENOSYS)], chosen(native)].concat();
+    let old = [vec![load(NUMBER)], chosen(old)].concat();
+    let mut program = vec![load(ARCHITECTURE), jump_unless_equal(ARCHITECTURE_X86_64, native.len())];
+    program.extend(native);
+    program.push(jump_unless_equal(ARCHITECTURE_I386, old.len()));
+    program.extend(old);
+    program.push(error(libc::ENOSYS));
+    program
+}
+
+/// Answers these calls as their parts do, and all others with "allow"; the number is loaded.
+fn chosen(parts: Vec<(u32, Vec<sock_filter>)>) -> Vec<sock_filter> {
+    let mut program = Vec::new();
+    for (number, part) in parts {
+        program.push(jump_unless_equal(number, part.len()));
+        program.extend(part);
+    }
+    program.push(answer(ALLOW));
+    program
+}
+
+/// Skips the next instruction for a value below this one.
+fn below(value: u32) -> sock_filter {
+    sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, value) }
 }
 
 fn statement(code: u32, k: u32) -> sock_filter {
@@ -224,7 +280,7 @@ mod tests {
 
     #[test]
     fn owners_are_faked_for_both_kinds_of_programs_and_nodes_for_devices_only() {
-        let program = root_like(Way::Single);
+        let program = root_like(false);
         let native =
             |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
         assert_eq!(native(libc::SYS_fchownat, [0; 6]), DONE);
@@ -238,11 +294,44 @@ mod tests {
         assert_eq!(answer_of(&program, ARCHITECTURE_I386, 15, [0; 6]), ALLOW);
         assert_eq!(answer_of(&program, ARCHITECTURE_I386, 92, [0; 6]), ALLOW);
         assert_eq!(answer_of(&program, 0xc000_00b7, 92, [0; 6]), ALLOW);
-        let program = root_like(Way::Root);
+        let program = root_like(true);
         let native =
             |number: c_long, arguments| answer_of(&program, ARCHITECTURE_X86_64, number as u32, arguments);
         assert_eq!(native(libc::SYS_fchownat, [0; 6]), ALLOW);
         assert_eq!(native(libc::SYS_fsync, [0; 6]), DONE);
         assert_eq!(native(libc::SYS_mknod, [0, mode(libc::S_IFBLK), 0, 0, 0, 0]), DONE);
+    }
+    #[test]
+    fn root_in_a_chroot_reaches_no_network_and_no_other_processes() {
+        let program = confined();
+        let error = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
+        let first = |value: u64| [value, 0, 0, 0, 0, 0];
+        let (user, all) = (libc::CLONE_NEWUSER as u64, u64::from(u32::MAX));
+        let rows = [
+            (libc::SYS_socket as u32, first(libc::AF_UNIX as u64), ALLOW),
+            (libc::SYS_socket as u32, first(libc::AF_INET as u64), error(libc::EAFNOSUPPORT)),
+            (libc::SYS_socket as u32, first(libc::AF_NETLINK as u64), error(libc::EAFNOSUPPORT)),
+            (libc::SYS_clone as u32, first(libc::SIGCHLD as u64), ALLOW),
+            (libc::SYS_clone as u32, first(user | libc::SIGCHLD as u64), error(libc::EPERM)),
+            (libc::SYS_unshare as u32, first(user), error(libc::EPERM)),
+            (libc::SYS_clone3 as u32, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_kill as u32, first(7), ALLOW),
+            (libc::SYS_kill as u32, first(all), error(libc::EPERM)),
+            (libc::SYS_kill as u32, first(1), error(libc::EPERM)),
+            (libc::SYS_ptrace as u32, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_io_uring_setup as u32, [0; 6], error(libc::ENOSYS)),
+            (libc::SYS_openat as u32, [0; 6], ALLOW),
+            // The x32 form of `socket`.
+            (0x4000_0000 | libc::SYS_socket as u32, first(libc::AF_INET as u64), error(libc::ENOSYS)),
+        ];
+        for (number, arguments, expected) in rows {
+            let answer = answer_of(&program, ARCHITECTURE_X86_64, number, arguments);
+            assert_eq!(answer, expected, "call {number} {arguments:?}");
+        }
+        let old = |number, argument| answer_of(&program, ARCHITECTURE_I386, number, first(argument));
+        assert_eq!(old(359, libc::AF_INET as u64), error(libc::EAFNOSUPPORT));
+        assert_eq!(old(102, 1), error(libc::ENOSYS));
+        assert_eq!(old(5, 0), ALLOW);
+        assert_eq!(answer_of(&program, 0xc000_00b7, 198, first(libc::AF_INET as u64)), error(libc::ENOSYS));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, fs, io, path::Path, process::Command};
 
+use super::{SandboxError, abilities::probe};
+
 /// Who a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Ids {
@@ -20,11 +22,23 @@ pub enum Way {
     Subordinate,
     /// 0 is our own id and there is no other; a filter answers "done" to what would need one ([`super::filter`]).
     Single,
+    /// We are root where no name space can be made and nothing be mounted, as in most containers: ids are what they are
+    /// there, and the root is entered by `chroot(2)` ([`super::chroot`]).
+    Chroot,
 }
 
 impl Way {
     /// Every way, the most faithful first.
-    pub const ALL: [Way; 3] = [Way::Root, Way::Subordinate, Way::Single];
+    pub const ALL: [Way; 4] = [Way::Root, Way::Subordinate, Way::Single, Way::Chroot];
+
+    /// Returns whether files can be given away and programs change their ids; else a filter only says so.
+    pub fn has_owners(self) -> bool {
+        match self {
+            Way::Root | Way::Subordinate => true,
+            Way::Single => false,
+            Way::Chroot => is_full_root(),
+        }
+    }
 }
 
 impl fmt::Display for Way {
@@ -33,6 +47,7 @@ impl fmt::Display for Way {
             Way::Root => "root",
             Way::Subordinate => "subordinate ids",
             Way::Single => "a single id",
+            Way::Chroot => "chroot",
         })
     }
 }
@@ -142,6 +157,10 @@ pub(super) struct Maps {
 }
 
 impl Ids {
+    pub(super) fn is_chroot(self) -> bool {
+        self == Ids::RootLike(Way::Chroot)
+    }
+
     /// Returns which user and group ids inside are which outside.
     ///
     /// # Errors
@@ -165,7 +184,7 @@ impl Ids {
                 deny_groups: false,
             },
             Ids::Grain => own(GRAIN_ID),
-            Ids::RootLike(Way::Root) => {
+            Ids::RootLike(Way::Root | Way::Chroot) => {
                 Maps { uid: identity(&uids), gid: identity(&gids), helper: false, deny_groups: false }
             }
             Ids::RootLike(Way::Subordinate) => Maps {
@@ -252,27 +271,35 @@ fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {
 /// Returns the most faithful way that this host offers, by trying each once.
 ///
 /// # Errors
-/// [`super::SandboxError`] of the last way tried.
-pub fn best_way() -> Result<Way, super::SandboxError> {
+/// [`SandboxError`] of the last way tried; as root, of both last ones.
+pub fn best_way() -> Result<Way, SandboxError> {
     if let Some(way) = asked_way() {
         return Ok(way);
     }
-    if is_full_root() {
+    let possible = |way| probe(Ids::RootLike(way)).map(|_| way);
+    if is_full_root() && possible(Way::Root).is_ok() {
         return Ok(Way::Root);
     }
-    let subordinate = Ids::RootLike(Way::Subordinate);
-    if subordinate.maps().is_ok() && super::abilities::probe(subordinate).is_ok() {
+    if Ids::RootLike(Way::Subordinate).maps().is_ok() && possible(Way::Subordinate).is_ok() {
         return Ok(Way::Subordinate);
     }
-    super::abilities::probe(Ids::RootLike(Way::Single)).map(|_| Way::Single)
+    let refused = match possible(Way::Single) {
+        Err(refused) if own_ids().0 == 0 => refused,
+        result => return result,
+    };
+    possible(Way::Chroot).map_err(|error| SandboxError::Host {
+        reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
+        hint: error.hint().map(str::to_owned),
+    })
 }
 
-/// Returns the way that `TINYROOT_WAY` names: `root`, `subordinate` or `single`.
+/// Returns the way that `TINYROOT_WAY` names: `root`, `subordinate`, `single` or `chroot`.
 fn asked_way() -> Option<Way> {
     match std::env::var("TINYROOT_WAY").ok()?.as_str() {
         "root" => Some(Way::Root),
         "subordinate" => Some(Way::Subordinate),
         "single" => Some(Way::Single),
+        "chroot" => Some(Way::Chroot),
         _ => None,
     }
 }

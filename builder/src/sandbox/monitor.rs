@@ -7,7 +7,8 @@
 //!
 //! It waits for our orders and its children's ends. It answers each order at once and never waits for the program, so
 //! that nothing the program does can stop it. When our end closes it ends itself: process 1 dies with its parent, with
-//! process 1 its whole process namespace, and with the last of them the mounts.
+//! process 1 its whole process namespace, and with the last of them the mounts. Of a [`Way::Chroot`] it stays outside, takes
+//! on what process 1 leaves behind, and kills that before it tells of the end.
 
 use std::{
     ffi::OsString,
@@ -27,7 +28,7 @@ use rustix::{
 };
 
 use super::{
-    Address, Exit, Ids, Limits, Program, Root, Sandbox, Way, filter,
+    Address, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot, filter,
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Fault, Parts, step},
@@ -105,7 +106,15 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
     step(sys::process::begin_session(), || "leave the terminal".into())?;
     sys::process::set_umask(0);
     match task {
-        Task::Run(sandbox) => Monitor { control, sandbox: &sandbox }.run(output),
+        Task::Run(sandbox) => {
+            let chroot = if sandbox.ids.is_chroot() { Some(chroot::open(&sandbox)?) } else { None };
+            Monitor { control, sandbox: &sandbox, chroot }.run(output)
+        }
+        Task::Probe(ids) if ids.is_chroot() => {
+            no_namespaces(control)?;
+            tell(control, &Report::Probed(chroot::probe()?), &[]);
+            Ok(())
+        }
         Task::Probe(ids) => probe(control, ids),
         Task::Remove { ids, path } => remove(control, ids, &path),
     }
@@ -141,13 +150,22 @@ fn leave_host(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Stays where it is, with nothing to map.
+fn no_namespaces(control: &OwnedFd) -> Result<(), Stop> {
+    tell(control, &Report::Unshared { users: false }, &[]);
+    let Order::Mapped = next_order(control)?.0 else { return Err(Stop::Closed) };
+    sys::namespace::leave_keyring();
+    Ok(())
+}
+
 /// Tries what the host allows.
 fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
     leave_host(control, ids)?;
     let forbid = sys::mount::Restrictions::DATA;
     let memory = sys::mount::new_file_system("tmpfs", &[], forbid).map_err(|call| call.to_string());
     let fuse = root::view().map_err(|fault| fault.call.to_string());
-    let found = vec![("tmpfs".to_owned(), memory.err()), ("fuse".to_owned(), fuse.err())];
+    let found = [("tmpfs", memory.err()), ("fuse", fuse.err()), ("proc", probe_proc())];
+    let found = found.map(|(name, why)| (name.to_owned(), why)).to_vec();
     tell(control, &Report::Probed(found), &[]);
     Ok(())
 }
@@ -164,25 +182,52 @@ fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Returns why there is no new `/proc`, which only a process of the new process namespace can mount.
+fn probe_proc() -> Option<String> {
+    let (ours, theirs) = sys::socket::pair().ok()?;
+    match sys::process::fork().ok()? {
+        Forked::Child => {
+            let forbid = sys::mount::Restrictions::READ_ONLY_DATA;
+            let refused = sys::mount::new_file_system("proc", &[], forbid).err().map(|call| call.to_string());
+            let _ = send(&theirs, &refused, &[]);
+            sys::process::exit(0)
+        }
+        Forked::Parent(child) => {
+            drop(theirs);
+            let refused = receive::<Option<String>>(&ours).ok().flatten().and_then(|(refused, _)| refused);
+            let _ = child.wait();
+            refused
+        }
+    }
+}
+
 struct Monitor<'a> {
     control: &'a OwnedFd,
     sandbox: &'a Sandbox,
+    /// The root of a [`Way::Chroot`], which the monitor itself does not enter.
+    chroot: Option<OwnedFd>,
 }
 
 impl Monitor<'_> {
     fn run(&self, output: &OwnedFd) -> Result<(), Stop> {
-        leave_host(self.control, self.sandbox.ids)?;
-        step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
-        let mut parts = Parts::take(self.sandbox)?;
-        if let Some(fuse) = parts.fuse.take() {
-            tell(self.control, &Report::Fuse, &[&fuse]);
-            // The connection ends with the last copy of this descriptor, which must not be ours.
-            drop(fuse);
-        }
+        let parts = if self.chroot.is_some() {
+            no_namespaces(self.control)?;
+            step(sys::process::adopt_orphans(), || "take on orphans".into())?;
+            None
+        } else {
+            leave_host(self.control, self.sandbox.ids)?;
+            step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
+            let mut parts = Parts::take(self.sandbox)?;
+            if let Some(fuse) = parts.fuse.take() {
+                tell(self.control, &Report::Fuse, &[&fuse]);
+                // The connection ends with the last copy of this descriptor, which must not be ours.
+                drop(fuse);
+            }
+            Some(parts)
+        };
         tell(self.control, &Report::Prepared, &[]);
         let Order::Build = next_order(self.control)?.0 else { return Err(Stop::Closed) };
-        let (first, gate) = self.build(&parts, output)?;
-        drop(parts);
+        let (first, gate) = self.build(parts, output)?;
         tell(self.control, &Report::Built, &[]);
         let Order::Start = next_order(self.control)?.0 else { return Err(Stop::Closed) };
         let _ = send(&gate, &Gate::Go, &[]);
@@ -197,17 +242,27 @@ impl Monitor<'_> {
     }
 
     /// Builds the root, with process 1 in it that waits at a gate.
-    fn build(&self, parts: &Parts, output: &OwnedFd) -> Result<(Child, OwnedFd), Stop> {
+    fn build(&self, parts: Option<Parts>, output: &OwnedFd) -> Result<(Child, OwnedFd), Stop> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
         let null = step(null.map_err(|errno| CallError { call: call(), errno }), || "open /dev/null".into())?;
-        let root = parts.place()?;
-        parts.fill(&root, self.sandbox)?;
+        let placed = match &parts {
+            Some(parts) => {
+                let root = parts.place()?;
+                parts.fill(&root, self.sandbox)?;
+                Some(root)
+            }
+            None => {
+                self.chroot.iter().try_for_each(|root| chroot::fill(root, self.sandbox))?;
+                None
+            }
+        };
+        drop(parts);
         let (gate, inner) = step(sys::socket::pair(), || "reach process 1".into())?;
         let forked = step(sys::process::fork(), || "start process 1".into())?;
         let Forked::Parent(first) = forked else {
             drop(gate);
-            self.be_first(&root, &inner, [&null, output, output]);
+            self.be_first(placed.as_ref(), &inner, [&null, output, output]);
         };
         drop(inner);
         match receive::<Gate>(&gate).ok().flatten() {
@@ -219,15 +274,15 @@ impl Monitor<'_> {
             _ => return Err(Stop::Closed),
         }
         // Process 1 shares these mounts, and the kernel moves it to the new root along with us.
-        root::enter(&root)?;
+        placed.iter().try_for_each(root::enter)?;
         Ok((first, gate))
     }
 
     /// Goes on as process 1.
-    fn be_first(&self, root: &OwnedFd, gate: &OwnedFd, streams: [&OwnedFd; 3]) -> ! {
+    fn be_first(&self, root: Option<&OwnedFd>, gate: &OwnedFd, streams: [&OwnedFd; 3]) -> ! {
         // Before anything else: a monitor that dies takes us along.
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
-            .and_then(|()| if self.sandbox.proc { root::mount_proc(root) } else { Ok(()) });
+            .and_then(|()| root.filter(|_| self.sandbox.proc).map_or(Ok(()), root::mount_proc));
         let message = match ready {
             Ok(()) => Gate::Ready,
             Err(Fault { step, call }) => {
@@ -263,9 +318,18 @@ impl Monitor<'_> {
         let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);
         set_limits(limits)?;
+        // Which ids there are can be seen only from outside of a chroot.
+        let faked = match ids {
+            Ids::Grain => None,
+            Ids::RootLike(way) => Some(filter::root_like(way.has_owners())),
+        };
+        if let Some(root) = &self.chroot {
+            sys::process::change_root_to(root)?;
+        }
         // Sets must be cut while the power to do so is there; changing the uid then clears what is left.
         let (id, keep) = match ids {
             Ids::Grain => (GRAIN_ID, CapabilitySet::empty()),
+            Ids::RootLike(Way::Chroot) => (0, chroot::KEPT),
             Ids::RootLike(_) => (0, ROOT_LIKE),
         };
         sys::process::limit_capabilities(keep)?;
@@ -276,11 +340,11 @@ impl Monitor<'_> {
         sys::process::forbid_new_privileges()?;
         // Changing ids has cleared this (`prctl(2)`).
         sys::process::die_with_parent()?;
-        let faked = match ids {
-            Ids::Grain => None,
-            Ids::RootLike(way) => Some(filter::root_like(*way)),
-        };
-        for program in faked.into_iter().chain(filter.programs()) {
+        let confined = self.chroot.as_ref().map(|_| filter::confined());
+        if confined.is_some() {
+            sys::process::keep_signals_inside();
+        }
+        for program in confined.into_iter().chain(faked).chain(filter.programs()) {
             install(&program)?;
         }
         Ok(())
@@ -308,7 +372,8 @@ impl Monitor<'_> {
                 None => true,
             });
             if let Some(exit) = ended(&first) {
-                // The kernel has killed all the others by now.
+                // The kernel has killed all the others by now, but not those of a chroot.
+                self.end_chroot(&others);
                 for (id, child) in others {
                     let exit = child.wait().ok().flatten().map_or(Exit::Signal(libc::SIGKILL), exit_of);
                     tell(self.control, &Report::Ended { id, exit }, &[]);
@@ -326,12 +391,24 @@ impl Monitor<'_> {
                             let _ = child.wait();
                         }
                         let _ = first.wait();
+                        self.end_chroot(&others);
                         return Err(stop);
                     }
                 };
                 self.obey(order, fds, &first, &mut others, &mut last_id);
             }
         }
+    }
+
+    /// Kills what lives on after process 1, where no process namespace ends with it.
+    fn end_chroot(&self, others: &[(u32, Child)]) {
+        if self.chroot.is_none() {
+            return;
+        }
+        for (_, child) in others {
+            let _ = child.signal(libc::SIGKILL);
+        }
+        sys::process::end_children();
     }
 
     fn obey(
@@ -344,6 +421,8 @@ impl Monitor<'_> {
     ) {
         let refused = |errno: Errno| Report::Refused { errno: errno.raw_os_error() };
         match order {
+            // The addresses would be those of the host.
+            Order::Connect(_) if self.chroot.is_some() => tell(self.control, &refused(Errno::OPNOTSUPP), &[]),
             Order::Connect(address) => match connect(&address) {
                 Ok(socket) => tell(self.control, &Report::Connected, &[&socket]),
                 Err(errno) => tell(self.control, &refused(errno), &[]),

@@ -229,7 +229,7 @@ fn file_system_in_memory(tmpfs: &Tmpfs, ids: Ids) -> sys::Result<OwnedFd> {
 }
 
 /// Returns what lies at a path of the new root, to mount on. What is missing is made where that can be.
-fn mount_point(root: &OwnedFd, path: &Path, is_directory: bool) -> sys::Result<OwnedFd> {
+pub(super) fn mount_point(root: &OwnedFd, path: &Path, is_directory: bool) -> sys::Result<OwnedFd> {
     match open_in_root(root, path) {
         Err(error) if error.errno == Errno::NOENT => {
             let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))

@@ -1,12 +1,12 @@
 //! Paths below a root that is held by a descriptor.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags},
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags},
     io::Errno,
 };
 
@@ -63,6 +63,36 @@ pub fn make_file(directory: impl AsFd, name: &str) -> Result<()> {
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let result = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o644));
     traced(result, || format!("openat(DIR, {name:?}, O_CREAT|O_WRONLY|O_NOFOLLOW|O_CLOEXEC, 0644)")).map(drop)
+}
+
+/// Makes a character device that everyone may use, and opens it once to see that this file system allows that.
+///
+/// # Errors
+/// The call; nothing is left there then.
+pub fn make_device(directory: impl AsFd, name: &str, (major, minor): (u32, u32)) -> Result<()> {
+    let directory = directory.as_fd();
+    let (kind, device) = (FileType::CharacterDevice, rustix::fs::makedev(major, minor));
+    let made = rustix::fs::mknodat(directory, name, kind, Mode::from_raw_mode(0o666), device);
+    traced(made, || format!("mknodat(DIR, {name:?}, S_IFCHR|0666, makedev({major}, {minor}))"))?;
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        // `tty` where there is no terminal.
+        Ok(_) | Err(Errno::NXIO) => Ok(()),
+        Err(errno) => {
+            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+            traced(Err(errno), || format!("openat(DIR, {name:?}, O_RDWR|O_NOFOLLOW|O_NOCTTY|O_CLOEXEC)"))
+        }
+    }
+}
+
+/// Sets the mode of what a descriptor names; it need not be open for reading.
+///
+/// # Errors
+/// The call.
+pub fn set_mode(file: impl AsFd, mode: u32) -> Result<()> {
+    // `fchmod` refuses such descriptors (`open(2)`, O_PATH), and `/proc` gives them a path.
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    traced(rustix::fs::chmod(&path, Mode::from_raw_mode(mode)), || format!("chmod({path:?}, {mode:#o})"))
 }
 
 /// Makes a symbolic link.

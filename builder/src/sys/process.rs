@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     ffi::{CString, OsStr, OsString},
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -127,6 +127,47 @@ pub fn begin_session() -> Result<()> {
     traced(rustix::process::setsid(), || "setsid()".into()).map(drop)
 }
 
+/// Makes the orphans among this process's descendants its own children from here on.
+///
+/// # Errors
+/// The call.
+pub fn adopt_orphans() -> Result<()> {
+    let own = rustix::process::getpid();
+    traced(rustix::process::set_child_subreaper(Some(own)), || "prctl(PR_SET_CHILD_SUBREAPER, 1)".into())
+}
+
+/// Kills every child of this process and takes its status, until there is none: where orphans are adopted, that ends
+/// all descendants. Those that would end by themselves are not waited for.
+pub fn end_children() {
+    let any = || rustix::process::waitid(rustix::process::WaitId::All, WaitIdOptions::EXITED);
+    loop {
+        for child in children() {
+            let _ = rustix::process::kill_process(child, Signal::KILL);
+        }
+        // Whose parent has just died comes to us at the latest when that one's status is taken.
+        if !matches!(any(), Ok(_) | Err(Errno::INTR)) {
+            return;
+        }
+    }
+}
+
+/// Returns the numbers of this process's children (`proc_pid_stat(5)`).
+fn children() -> Vec<Pid> {
+    let own = rustix::process::getpid().as_raw_nonzero().to_string();
+    let is_ours = |stat: &str| {
+        // The name in brackets may hold brackets and spaces.
+        let mut words = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+        words.nth(1) == Some(&own)
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let child = |entry: std::fs::DirEntry| {
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        let stat = std::fs::read(entry.path().join("stat")).ok()?;
+        is_ours(&String::from_utf8_lossy(&stat)).then_some(pid)
+    };
+    processes.filter_map(child).collect()
+}
+
 /// Changes the working directory.
 ///
 /// # Errors
@@ -141,6 +182,15 @@ pub fn change_directory(path: &Path) -> Result<()> {
 /// The call.
 pub fn change_directory_to(directory: impl AsFd) -> Result<()> {
     traced(rustix::process::fchdir(directory), || "fchdir(DIR)".into())
+}
+
+/// Makes a directory that is held open this process's `/` and working directory.
+///
+/// # Errors
+/// The call.
+pub fn change_root_to(directory: impl AsFd) -> Result<()> {
+    change_directory_to(directory)?;
+    traced(rustix::process::chroot("."), || "chroot(\".\")".into())
 }
 
 /// Sets the mask of modes.
@@ -207,6 +257,46 @@ pub fn set_capabilities(keep: CapabilitySet) -> Result<()> {
     let kept = now.permitted & keep;
     let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     traced(rustix::thread::set_capabilities(None, sets), || format!("capset({:#x})", kept.bits()))
+}
+
+/// Tells which capabilities of a set are not in effect.
+///
+/// # Errors
+/// The names of those, as a call that was refused.
+pub fn require_capabilities(set: CapabilitySet) -> Result<()> {
+    let now = traced(rustix::thread::capabilities(None), || "capget()".into())?;
+    let lacking = set - now.effective;
+    let names: Vec<String> = lacking.iter_names().map(|(name, _)| format!("CAP_{name}")).collect();
+    if names.is_empty() {
+        Ok(())
+    } else {
+        traced(Err(Errno::PERM), || format!("capget() without {}", names.join(", ")))
+    }
+}
+
+/// Forbids this process and all that it becomes to signal processes outside its offspring and to reach sockets in the
+/// abstract name space that those made. Kernels before 6.12 and those without Landlock cannot; they forbid nothing.
+pub fn keep_signals_inside() {
+    /// `struct landlock_ruleset_attr` of `linux/landlock.h`.
+    #[repr(C)]
+    struct Ruleset {
+        file_system: u64,
+        network: u64,
+        scoped: u64,
+    }
+    /// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL.
+    const SCOPES: u64 = 0b11;
+    let rules = Ruleset { file_system: 0, network: 0, scoped: SCOPES };
+    // SAFETY: the structure outlives the call, which is told its size.
+    let made = checked(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const rules, size_of::<Ruleset>(), 0)
+    });
+    if let Ok(fd) = made {
+        // SAFETY: the call has just made this descriptor, and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+        // SAFETY: it takes two numbers.
+        unsafe { libc::syscall(libc::SYS_landlock_restrict_self, fd.as_raw_fd(), 0) };
+    }
 }
 
 /// Forbids that programs run from here on gain privileges.

@@ -124,3 +124,17 @@ pub(super) const FAKED_I386: [u32; 26] = [
 
 /// [`FAKED_MKNOD`] for 32-bit programs.
 pub(super) const FAKED_MKNOD_I386: [(u32, u32); 2] = [(14, 1), (297, 2)];
+
+/// Calls that root in a chroot does without: they look into other processes, or make sockets and name spaces that the
+/// filter cannot judge. Where `clone3` does not exist, C libraries take `clone`.
+#[rustfmt::skip]
+pub(super) const UNCONFINED: [u32; 12] = [
+    libc::SYS_ptrace as u32, libc::SYS_process_vm_readv as u32, libc::SYS_process_vm_writev as u32,
+    libc::SYS_pidfd_getfd as u32, libc::SYS_kcmp as u32, libc::SYS_process_madvise as u32,
+    libc::SYS_io_uring_setup as u32, libc::SYS_clone3 as u32, libc::SYS_setns as u32,
+    libc::SYS_keyctl as u32, libc::SYS_add_key as u32, libc::SYS_request_key as u32,
+];
+
+/// [`UNCONFINED`] for 32-bit programs, and `socketcall`, whose arguments lie in memory.
+pub(super) const UNCONFINED_I386: [u32; 13] =
+    [26, 347, 348, 438, 349, 440, 425, 435, 346, 288, 286, 287, 102];
