@@ -414,6 +414,39 @@ fn what_cannot_be_entered_is_removed() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
+#[test]
+fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
+    if std::env::var_os("TINYROOT_TEST_MASKED").is_none() {
+        // As in a container: its engine has covered a part of /proc.
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg("mount --bind /dev/null /proc/cpuinfo && exec \"$0\" \"$@\"")
+            .arg(std::env::current_exe().expect("is known"))
+            .args(["--exact", "where_proc_is_masked_only_maintainer_scripts_see_the_hosts", "--nocapture"])
+            .env("TINYROOT_TEST_MASKED", "1")
+            .output()
+            .expect("unshare of util-linux runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let root = root();
+    assert_eq!(tinyroot::sandbox::does_without(Way::Single).expect("is possible"), []);
+    let host = std::process::id();
+    let script = format!(
+        "readlink /proc/self/exe; (echo x > /proc/sys/kernel/hostname) 2>&1 | grep -o Read-only; \
+         tr '\\0' '\\n' < /proc/{host}/cmdline | grep -c -- --exact; ls /proc/{host}/root 2>&1 | grep -o denied; \
+         kill -0 {host} 2> /dev/null || echo apart"
+    );
+    let output = output(&root_like(&root, Way::Single, &script));
+    assert_eq!(output, "/usr/bin/readlink\nRead-only\n1\ndenied\napart\n");
+    let mut sandbox = grain(&root, "");
+    sandbox.proc = true;
+    let error = sandbox.start().expect_err("may not see it");
+    assert!(error.to_string().starts_with("cannot mount /proc: fsmount(proc"), "{error}");
+    assert!(error.hint().expect("has one").contains("--security-opt unmask=ALL"), "{error}");
+}
+
 /// Copies programs of the host and their libraries into a root: a chroot has no binds.
 fn copy_programs(root: &Path, programs: &[&str]) {
     for program in programs {

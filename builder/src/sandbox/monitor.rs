@@ -130,8 +130,8 @@ fn next_order(control: &OwnedFd) -> Result<(Order, Vec<OwnedFd>), Stop> {
     receive(control).ok().flatten().ok_or(Stop::Closed)
 }
 
-/// Leaves the host's name spaces and waits for the ids.
-fn leave_host(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
+/// Leaves the host's name spaces and waits for the ids. Returns whether maintainer scripts may see the host's `/proc`.
+fn leave_host(control: &OwnedFd, ids: Ids) -> Result<bool, Stop> {
     let left = match sys::namespace::leave_host(true) {
         // Real root can do without a user namespace where those are switched off.
         Err(_) if ids == Ids::RootLike(Way::Root) => sys::namespace::leave_host(false).map(|()| false),
@@ -147,7 +147,7 @@ fn leave_host(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
     step(sys::mount::make_private(), || "cut the mounts off from the host's".into())?;
     step(sys::namespace::raise_loopback(), || "bring up the loopback interface".into())?;
     sys::namespace::leave_keyring();
-    Ok(())
+    Ok(users && ids != Ids::Grain)
 }
 
 /// Stays where it is, with nothing to map.
@@ -160,11 +160,11 @@ fn no_namespaces(control: &OwnedFd) -> Result<(), Stop> {
 
 /// Tries what the host allows.
 fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
-    leave_host(control, ids)?;
+    let proc_of_host = leave_host(control, ids)?;
     let forbid = sys::mount::Restrictions::DATA;
     let memory = sys::mount::new_file_system("tmpfs", &[], forbid).map_err(|call| call.to_string());
     let fuse = root::view().map_err(|fault| fault.call.to_string());
-    let found = [("tmpfs", memory.err()), ("fuse", fuse.err()), ("proc", probe_proc())];
+    let found = [("tmpfs", memory.err()), ("fuse", fuse.err()), ("proc", probe_proc(proc_of_host))];
     let found = found.map(|(name, why)| (name.to_owned(), why)).to_vec();
     tell(control, &Report::Probed(found), &[]);
     Ok(())
@@ -183,12 +183,11 @@ fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
 }
 
 /// Returns why there is no new `/proc`, which only a process of the new process namespace can mount.
-fn probe_proc() -> Option<String> {
+fn probe_proc(of_host: bool) -> Option<String> {
     let (ours, theirs) = sys::socket::pair().ok()?;
     match sys::process::fork().ok()? {
         Forked::Child => {
-            let forbid = sys::mount::Restrictions::READ_ONLY_DATA;
-            let refused = sys::mount::new_file_system("proc", &[], forbid).err().map(|call| call.to_string());
+            let refused = root::proc(of_host).err().map(|call| call.to_string());
             let _ = send(&theirs, &refused, &[]);
             sys::process::exit(0)
         }
@@ -210,12 +209,13 @@ struct Monitor<'a> {
 
 impl Monitor<'_> {
     fn run(&self, output: &OwnedFd) -> Result<(), Stop> {
+        let mut proc_of_host = false;
         let parts = if self.chroot.is_some() {
             no_namespaces(self.control)?;
             step(sys::process::adopt_orphans(), || "take on orphans".into())?;
             None
         } else {
-            leave_host(self.control, self.sandbox.ids)?;
+            proc_of_host = leave_host(self.control, self.sandbox.ids)?;
             step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
             let mut parts = Parts::take(self.sandbox)?;
             if let Some(fuse) = parts.fuse.take() {
@@ -227,7 +227,7 @@ impl Monitor<'_> {
         };
         tell(self.control, &Report::Prepared, &[]);
         let Order::Build = next_order(self.control)?.0 else { return Err(Stop::Closed) };
-        let (first, gate) = self.build(parts, output)?;
+        let (first, gate) = self.build(parts, proc_of_host, output)?;
         tell(self.control, &Report::Built, &[]);
         let Order::Start = next_order(self.control)?.0 else { return Err(Stop::Closed) };
         let _ = send(&gate, &Gate::Go, &[]);
@@ -242,7 +242,12 @@ impl Monitor<'_> {
     }
 
     /// Builds the root, with process 1 in it that waits at a gate.
-    fn build(&self, parts: Option<Parts>, output: &OwnedFd) -> Result<(Child, OwnedFd), Stop> {
+    fn build(
+        &self,
+        parts: Option<Parts>,
+        proc_of_host: bool,
+        output: &OwnedFd,
+    ) -> Result<(Child, OwnedFd), Stop> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
         let null = step(null.map_err(|errno| CallError { call: call(), errno }), || "open /dev/null".into())?;
@@ -262,7 +267,7 @@ impl Monitor<'_> {
         let forked = step(sys::process::fork(), || "start process 1".into())?;
         let Forked::Parent(first) = forked else {
             drop(gate);
-            self.be_first(placed.as_ref(), &inner, [&null, output, output]);
+            self.be_first(placed.as_ref(), proc_of_host, &inner, [&null, output, output]);
         };
         drop(inner);
         match receive::<Gate>(&gate).ok().flatten() {
@@ -279,10 +284,19 @@ impl Monitor<'_> {
     }
 
     /// Goes on as process 1.
-    fn be_first(&self, root: Option<&OwnedFd>, gate: &OwnedFd, streams: [&OwnedFd; 3]) -> ! {
+    fn be_first(
+        &self,
+        root: Option<&OwnedFd>,
+        proc_of_host: bool,
+        gate: &OwnedFd,
+        streams: [&OwnedFd; 3],
+    ) -> ! {
         // Before anything else: a monitor that dies takes us along.
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
-            .and_then(|()| root.filter(|_| self.sandbox.proc).map_or(Ok(()), root::mount_proc));
+            .and_then(|()| match root {
+                Some(root) if self.sandbox.proc => root::mount_proc(root, proc_of_host),
+                _ => Ok(()),
+            });
         let message = match ready {
             Ok(()) => Gate::Ready,
             Err(Fault { step, call }) => {

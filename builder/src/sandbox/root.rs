@@ -145,14 +145,27 @@ impl Parts {
 }
 
 /// Mounts `/proc`: for a process in the sandbox's own process namespace, while the host's is still to be seen, without
-/// which the kernel refuses.
-pub(super) fn mount_proc(root: &OwnedFd) -> Result<(), Fault> {
+/// which the kernel refuses. `of_host` says whether the host's may stand in.
+pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), Fault> {
     let doing = || "mount /proc".to_owned();
-    // Read-only: with all ids mapped, root inside is root to `/proc/sys` and `/proc/sysrq-trigger`, which go by uid.
-    let mount =
-        step(new_file_system("proc", &[("source", Some("proc"))], Restrictions::READ_ONLY_DATA), doing)?;
+    let mount = step(proc(of_host), doing)?;
     let target = step(mount_point(root, Path::new("/proc"), true), doing)?;
     step(attach(&mount, &target, Path::new("/proc")), doing)
+}
+
+/// Returns a `/proc`, mounted nowhere yet. The kernel gives no new one where the host's is partly covered, as in containers.
+/// Then, with `of_host`, it is that one: programs find themselves in it, see the numbers and command lines of the host's
+/// processes, and from a user namespace of their own can look no further into those (`ptrace(2)`).
+pub(super) fn proc(of_host: bool) -> sys::Result<OwnedFd> {
+    // Read-only: with all ids mapped, root inside is root to `/proc/sys` and `/proc/sysrq-trigger`, which go by uid.
+    match new_file_system("proc", &[("source", Some("proc"))], Restrictions::READ_ONLY_DATA) {
+        Err(error) if of_host && error.errno == Errno::PERM => {
+            let mount = copy_tree(Path::new("/proc")).map_err(|_| error.clone())?;
+            restrict(&mount, Restrictions::READ_ONLY_DATA, true).map_err(|_| error)?;
+            Ok(mount)
+        }
+        result => result,
+    }
 }
 
 /// Makes the placed root `/`.
