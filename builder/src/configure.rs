@@ -141,17 +141,24 @@ pub fn configure(
     visit: Option<&Visit<'_>>,
 ) -> Result<Configured, ConfigureError> {
     let epoch_s = newest_time_s(unpacked).min(lock.time_s);
-    let way = best_way()?;
     let stored = |key: &str| {
-        store.load_bundle("layer", key).map(|(layer, _)| Layer::from_tree(layer).apply(&assembled.tree))
+        let (layer, _) = store.load_bundle("layer", key)?;
+        Some(Layer::from_tree(layer).apply(&assembled.tree))
     };
-    let whole = key(unpacked, epoch_s, way, &[]);
-    let (tree, cached) = match stored(&whole) {
+    let way = best_way();
+    // A host that can run no script at all takes what another has put into the store.
+    let kinds = match &way {
+        Ok(way) => vec![way.has_owners()],
+        Err(_) => vec![true, false],
+    };
+    let whole = kinds.iter().find_map(|has_owners| stored(&key(unpacked, epoch_s, *has_owners, &[])));
+    let (tree, cached) = match whole {
         Some(tree) => (tree, true),
         None => {
+            let way = way?;
             let lacking = does_without(way)?;
-            let key = key(unpacked, epoch_s, way, &lacking);
-            match stored(&key).filter(|_| key != whole) {
+            let key = key(unpacked, epoch_s, way.has_owners(), &lacking);
+            match stored(&key) {
                 Some(tree) => (tree, true),
                 None => {
                     let mut bundle = store.begin_bundle("layer", &key)?;
@@ -179,8 +186,8 @@ fn newest_time_s(unpacked: &Unpacked) -> i64 {
 /// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have no `/proc` may
 /// have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where they have it; the other
 /// direction does no harm.
-fn key(unpacked: &Unpacked, epoch_s: i64, way: Way, lacking: &[Lacking]) -> String {
-    let owners = if way.has_owners() { "owners known" } else { "owners unknown" };
+fn key(unpacked: &Unpacked, epoch_s: i64, has_owners: bool, lacking: &[Lacking]) -> String {
+    let owners = if has_owners { "owners known" } else { "owners unknown" };
     let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
     for Lacking { what, .. } in lacking {
         text += &format!("without {what}\n");

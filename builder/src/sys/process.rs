@@ -141,8 +141,12 @@ pub fn adopt_orphans() -> Result<()> {
 pub fn end_children() {
     let any = || rustix::process::waitid(rustix::process::WaitId::All, WaitIdOptions::EXITED);
     loop {
-        for child in children() {
-            let _ = rustix::process::kill_process(child, Signal::KILL);
+        let children = children();
+        for child in &children {
+            let _ = rustix::process::kill_process(*child, Signal::KILL);
+        }
+        if children.is_empty() {
+            return;
         }
         // Whose parent has just died comes to us at the latest when that one's status is taken.
         if !matches!(any(), Ok(_) | Err(Errno::INTR)) {
