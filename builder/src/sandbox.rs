@@ -33,7 +33,7 @@ use std::{
 };
 
 pub use abilities::{Ability, HostAbilities, Lacking, does_without, host};
-pub use ids::{IdMap, Ids, Way, best_way, grain_host_id};
+pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root};
 pub use monitor::child_main;
 pub use remove::remove_tree;
 pub use running::{Execution, Running};

@@ -143,6 +143,11 @@ fn a_container_without_mounts_stages_and_builds_the_same_bytes() {
     assert!(bytes(&usual_package) == bytes(&package), "the package is another");
     assert_eq!(super::support::names(&home.path("cache/tmp")), Vec::<String>::new());
 
+    let root = home.path("root");
+    let ended = contained(&home, &["stage", text(&folder), "--output", text(&root)], None);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(root.join("var/lib/dpkg/status").is_file());
+
     // What runs the app says what it lacks.
     let remedies =
         ["name spaces: unshare(", "EPERM", "hint: ", "--security-opt seccomp=unconfined", "unmask=ALL"];

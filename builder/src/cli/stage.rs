@@ -13,7 +13,7 @@ use crate::{
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},
-    sandbox::Running,
+    sandbox::{Running, is_full_root},
     store::Store,
     tree::Tree,
 };
@@ -90,7 +90,8 @@ fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Re
     let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
     let scratch = beside::Directory::make(parent_of(output), ".tinyroot-stage-").map_err(cannot)?;
     let place = scratch.path().join("root");
-    let is_root = rustix::process::geteuid().is_root();
+    // Root of a container with a single id can give nothing away.
+    let is_root = is_full_root();
     let devices = if is_root { Devices::Make } else { Devices::Skip };
     render(tree, store, &place, RenderOptions { owners: is_root, devices })?;
     fs::rename(&place, output).map_err(cannot)?;

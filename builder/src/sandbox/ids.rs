@@ -85,7 +85,7 @@ pub fn grain_host_id() -> (u32, u32) {
 }
 
 /// Returns true if we are root and have enough ids to be so fully: the 65535 that Debian's accounts may use.
-fn is_full_root() -> bool {
+pub fn is_full_root() -> bool {
     let many = |map| known_ids(map).iter().map(|m| u64::from(m.count)).sum::<u64>() >= 65535;
     own_ids().0 == 0 && many("uid_map") && many("gid_map")
 }
