@@ -12,12 +12,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
-};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::sandbox;
+use crate::{sandbox, sys};
 
 /// What the next request to stop does in place of the program's end.
 static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
@@ -105,10 +102,9 @@ fn restore_terminal() {
 pub fn tidy_up() {
     // The lock is kept: nobody shall finish anything from now on, such as whoever waits for one of those programs.
     let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
-    for child in children() {
-        // One that has just ended is no fault.
-        let _ = kill_process(child, Signal::KILL);
-    }
+    // With a sandbox's monitor its programs end, but for those in a chroot: they become our children.
+    let _ = sys::process::adopt_orphans();
+    sys::process::end_children();
     restore_terminal();
     for path in unfinished.iter() {
         // Programs that were just killed may still add a file.
@@ -119,15 +115,6 @@ pub fn tidy_up() {
         }
     }
     std::mem::forget(unfinished);
-}
-
-/// Returns the processes that this one started, by `proc_pid_task_children(5)`.
-fn children() -> Vec<Pid> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let ids: Vec<i32> =
-        lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect();
-    ids.into_iter().filter_map(Pid::from_raw).collect()
 }
 
 #[cfg(test)]

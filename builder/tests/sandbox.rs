@@ -417,10 +417,13 @@ fn what_cannot_be_entered_is_removed() {
 #[test]
 fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
     if std::env::var_os("TINYROOT_TEST_MASKED").is_none() {
-        // As in a container: its engine has covered a part of /proc.
+        // As in a container: its engine has covered a part of /proc. One that is whole anywhere would do for the kernel.
         let output = Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .arg("mount --bind /dev/null /proc/cpuinfo && exec \"$0\" \"$@\"")
+            .arg(
+                "while read -r _ place kind _; do [ $kind != proc ] || mount --bind /dev/null $place/cpuinfo || exit; \
+                 done < /proc/mounts; exec \"$0\" \"$@\"",
+            )
             .arg(std::env::current_exe().expect("is known"))
             .args(["--exact", "where_proc_is_masked_only_maintainer_scripts_see_the_hosts", "--nocapture"])
             .env("TINYROOT_TEST_MASKED", "1")
@@ -448,7 +451,11 @@ fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
 }
 
 /// Copies programs of the host and their libraries into a root: a chroot has no binds.
-fn copy_programs(root: &Path, programs: &[&str]) {
+fn root_for_chroot(root: &tempfile::TempDir, programs: &[&str]) {
+    let root = root.path();
+    for name in ["bin", "lib", "lib64"] {
+        fs::create_dir_all(root.join("usr").join(name)).expect("makes");
+    }
     for program in programs {
         let path = format!("/usr/bin/{program}");
         let listed = Command::new("ldd").arg(&path).output().expect("ldd of libc-bin runs");
@@ -477,12 +484,8 @@ fn root_in_a_chroot_owns_its_files_reaches_nothing_else_and_leaves_nothing_runni
         return;
     }
     let root = root();
-    for link in ["lib", "lib64"] {
-        fs::create_dir_all(root.path().join("usr").join(link)).expect("makes");
-    }
-    fs::create_dir_all(root.path().join("usr/bin")).expect("makes");
-    copy_programs(
-        root.path(),
+    root_for_chroot(
+        &root,
         &["sh", "perl", "id", "chown", "chmod", "mkdir", "mknod", "sleep", "setsid", "ls"],
     );
     let mark = format!("8{}.5", std::process::id());
@@ -528,6 +531,50 @@ fn parent_that_is_killed() {
     let _running = sandbox.start().expect("starts");
     fs::write("/dev/fd/1", format!("\nready {}\n", root.path().display())).expect("writes");
     std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Not a test: what [`a_stopped_run_in_a_chroot_leaves_nothing`] runs.
+#[test]
+fn run_in_a_chroot_that_is_stopped() {
+    let Some(mark) = std::env::var_os("TINYROOT_TEST_STOPPED") else { return };
+    let root = root();
+    root_for_chroot(&root, &["sh", "sleep", "setsid"]);
+    let mark = mark.into_string().expect("is text");
+    let script = format!("(setsid sh -c 'setsid sleep {mark} & sleep {mark}' &); echo on; sleep {mark}");
+    let command = ["/bin/sh", "-c", &script];
+    let mut sandbox = Sandbox::new(directory(&root, true), Ids::RootLike(Way::Chroot), command);
+    // The shell gives programs in the background `/dev/null` to read.
+    sandbox.devices = Devices::Terminals;
+    sandbox.set_env("PATH", PATH);
+    let running = sandbox.start().expect("starts");
+    let asleep = || processes_with("cmdline", &format!("sleep\0{mark}")).len();
+    let end = Instant::now() + Duration::from_secs(20);
+    while asleep() < 3 {
+        assert!(running.try_wait().is_none() && Instant::now() < end, "three programs sleep inside");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tinyroot::interrupt::tidy_up();
+    assert_eq!(asleep(), 0);
+}
+
+#[test]
+fn a_stopped_run_in_a_chroot_leaves_nothing() {
+    let own = std::env::current_exe().expect("is known");
+    let mut command = if rustix::process::geteuid().is_root() {
+        Command::new(own)
+    } else {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user"]).arg(own);
+        unshare
+    };
+    let mark = format!("7{}.5", std::process::id());
+    let output = command
+        .args(["--exact", "run_in_a_chroot_that_is_stopped", "--nocapture"])
+        .env("TINYROOT_TEST_STOPPED", &mark)
+        .output()
+        .expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Returns the processes of this host whose file of that name has the text in it.

@@ -8,6 +8,7 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::Path,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -137,21 +138,21 @@ pub fn adopt_orphans() -> Result<()> {
 }
 
 /// Kills every child of this process and takes its status, until there is none: where orphans are adopted, that ends
-/// all descendants. Those that would end by themselves are not waited for.
+/// all descendants. One that does not die, as a file system that does not answer can make it, is left after ten seconds.
 pub fn end_children() {
-    let any = || rustix::process::waitid(rustix::process::WaitId::All, WaitIdOptions::EXITED);
+    let end = Instant::now() + Duration::from_secs(10);
     loop {
         let children = children();
-        for child in &children {
-            let _ = rustix::process::kill_process(*child, Signal::KILL);
-        }
-        if children.is_empty() {
+        if children.is_empty() || Instant::now() > end {
             return;
         }
-        // Whose parent has just died comes to us at the latest when that one's status is taken.
-        if !matches!(any(), Ok(_) | Err(Errno::INTR)) {
-            return;
+        for child in children {
+            let _ = rustix::process::kill_process(child, Signal::KILL);
         }
+        // Children of those that have died come to us; the next round sees them.
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        while matches!(rustix::process::waitid(rustix::process::WaitId::All, ended), Ok(Some(_))) {}
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
