@@ -40,15 +40,7 @@ use crate::sys::{
 
 /// What maintainer scripts may have of root's power: over the files of their root and their own processes, as
 /// containers give it. No mounts, modules, raw devices, clocks or network set-up.
-const ROOT_LIKE: CapabilitySet = CapabilitySet::CHOWN
-    .union(CapabilitySet::DAC_OVERRIDE)
-    .union(CapabilitySet::FOWNER)
-    .union(CapabilitySet::FSETID)
-    .union(CapabilitySet::KILL)
-    .union(CapabilitySet::SETGID)
-    .union(CapabilitySet::SETUID)
-    .union(CapabilitySet::SETPCAP)
-    .union(CapabilitySet::SETFCAP)
+const ROOT_LIKE: CapabilitySet = chroot::KEPT
     .union(CapabilitySet::NET_BIND_SERVICE)
     .union(CapabilitySet::SYS_CHROOT)
     .union(CapabilitySet::MKNOD)
