@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 5";
+const FORMAT: &str = "configured layer 6";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -289,7 +289,7 @@ impl Run<'_> {
         }
         self.restamp_key_store(root, &mut tree, bundle).map_err(failed("rewrite Java's key store"))?;
         let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;
-        clean::clean(&mut tree, empty);
+        clean::clean(&mut tree, &self.assembled.tree, empty);
         clean::set_times(&mut tree, &self.assembled.tree, started_s, self.epoch_s);
         Ok(tree)
     }

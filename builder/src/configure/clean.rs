@@ -76,10 +76,16 @@ pub(super) fn restore_places(tree: &mut Tree, before: &Tree) {
     }
 }
 
-/// Takes out of a tree what no two runs would have the same. `empty` is the digest of nothing, and its length.
-pub(super) fn clean(tree: &mut Tree, empty: (Digest, u64)) {
+/// Takes out of a tree what no two runs would have the same. `empty` is the digest of nothing, and its length. A directory
+/// that a package ships stays, empty.
+pub(super) fn clean(tree: &mut Tree, assembled: &Tree, empty: (Digest, u64)) {
     for path in REMOVED {
-        tree.remove_subtree(path.as_bytes());
+        match assembled.get(path.as_bytes()) {
+            Some(entry) if entry.kind.is_directory() => retain_below(tree, path, |_| false),
+            _ => {
+                tree.remove_subtree(path.as_bytes());
+            }
+        }
     }
     for path in EMPTIED {
         retain_below(tree, path, |_| false);
@@ -267,9 +273,13 @@ mod tests {
         ] {
             tree.insert(path(name), file.clone());
         }
+        tree.insert(path("var/lib/apt/lists/partial/x"), file.clone());
+        tree.insert(path("var/cache/ldconfig/aux-cache"), file.clone());
         tree.add_parents(0);
         let empty = (Digest::of(b""), 0);
-        clean(&mut tree, empty);
+        let shipped: Tree = [(path("var/lib/apt/lists/partial"), Entry::directory(0))].into_iter().collect();
+        clean(&mut tree, &shipped, empty);
+        assert!(tree.get(b"var/lib/apt/lists/partial").is_some() && tree.get(b"var/log/apt").is_none());
         let left: Vec<String> =
             tree.iter().filter(|(_, e)| !e.kind.is_directory()).map(|(p, _)| p.to_string()).collect();
         assert_eq!(left, ["etc/machine-id", "etc/passwd", "run/lock", "var/lib/dpkg/status"]);
