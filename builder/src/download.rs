@@ -1,6 +1,6 @@
 //! Fetches files: the only room that reaches a network.
 //!
-//! URLs, sizes and digests come in; files whose length and SHA-256 are the expected ones go out.
+//! URLs, lengths and checksums come in; files that have these go out.
 //! A body is cut as soon as it is longer than it may be, a connection that stays silent is given
 //! up, one that breaks off is taken up again where it stopped, and several mirrors are tried in
 //! turn, in a few rounds. What is wrong rather than broken (not there, another length, another digest) is
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::formats::digest::{Digest, Hasher};
+use crate::formats::checksum::{self, Checksum};
 
 use transfer::{Body, Reply};
 
@@ -66,17 +66,34 @@ impl Default for Options {
     }
 }
 
-/// A file to be fetched, known by length and digest.
+/// A file to be fetched, known by its checksum.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// What it is, for errors: `libc6 2.36-9`.
     pub what: String,
     /// Where it may be had, best first.
     pub urls: Vec<String>,
-    /// Its exact length.
-    pub size_bytes: u64,
-    /// Its SHA-256.
-    pub digest: Digest,
+    /// How long it is.
+    pub length: Length,
+    /// What it is known by.
+    pub checksum: Checksum,
+}
+
+/// What is known of a file's length, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// All.
+    Exactly(u64),
+    /// Only what is not to be believed any more.
+    AtMost(u64),
+}
+
+impl Length {
+    fn limit(self) -> u64 {
+        match self {
+            Length::Exactly(bytes) | Length::AtMost(bytes) => bytes,
+        }
+    }
 }
 
 /// What a server said about the version it sent, to ask later whether there is another.
@@ -218,7 +235,8 @@ impl Downloader {
     ) -> Result<tempfile::NamedTempFile, DownloadError> {
         let disk = |source| DownloadError::Write { what: wanted.what.clone(), path: tmp.into(), source };
         let file = tempfile::Builder::new().prefix("fetch-").tempfile_in(tmp).map_err(disk)?;
-        let mut partial = Partial { file, hasher: Hasher::new(io::sink()), got: 0, told: 0, pieces: 0 };
+        let state = wanted.checksum.begin();
+        let mut partial = Partial { file, kind: wanted.checksum, state, got: 0, told: 0, pieces: 0 };
         self.in_rounds(&wanted.what, tmp, &wanted.urls, |url| {
             let mut result = self.transfer(wanted, url, &mut partial, on_bytes);
             if matches!(&result, Err(Trouble::Fault(Fault::WrongDigest { .. }))) && partial.pieces > 1 {
@@ -249,34 +267,40 @@ impl Downloader {
             partial.restart().map_err(Trouble::Disk)?;
         }
         partial.pieces += 1;
-        let expected = wanted.size_bytes;
-        if let Some(found) = body.length.map(|length| body.start.saturating_add(length))
-            && found != expected
-        {
-            return Err(Fault::WrongSize { expected, found }.into());
-        }
-        let end = self.deadline(expected);
+        let limit = wanted.length.limit();
+        let announced = body.length.map(|length| body.start.saturating_add(length));
+        let least = match (wanted.length, announced) {
+            (Length::Exactly(expected), Some(found)) if found != expected => {
+                return Err(Fault::WrongSize { expected, found }.into());
+            }
+            (Length::Exactly(expected), _) => expected,
+            (Length::AtMost(_), announced) => announced.unwrap_or(0),
+        };
+        let end = self.deadline(announced.unwrap_or(limit).min(limit));
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count = body.read(&mut buffer).map_err(|e| self.read_fault(&e, partial.got))?;
             if count == 0 {
                 break;
             }
-            if partial.got + count as u64 > expected {
-                return Err(Fault::TooLong(expected).into());
+            if partial.got + count as u64 > limit {
+                return Err(Fault::TooLong(limit).into());
             }
             partial.append(&buffer[..count], on_bytes).map_err(Trouble::Disk)?;
             if Instant::now() > end {
                 return Err(Fault::Slow.into());
             }
         }
-        if partial.got < expected {
+        if partial.got < least {
             return Err(Fault::CutOff(partial.got).into());
         }
         partial.file.flush().map_err(Trouble::Disk)?;
-        let found = partial.digest();
-        let expected = wanted.digest;
-        if found == expected { Ok(()) } else { Err(Fault::WrongDigest { expected, found }.into()) }
+        let found = partial.checksum();
+        let expected = wanted.checksum;
+        if found == expected {
+            return Ok(());
+        }
+        Err(Fault::WrongDigest { expected: expected.into(), found: found.into() }.into())
     }
 
     fn deadline(&self, size_bytes: u64) -> Instant {
@@ -294,7 +318,7 @@ impl Downloader {
         on_bytes: &(dyn Fn(u64) + Sync),
     ) -> Vec<(usize, DownloadError)> {
         let mut order: Vec<usize> = (0..wanted.len()).collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(wanted[index].0.size_bytes));
+        order.sort_by_key(|&index| std::cmp::Reverse(wanted[index].0.length.limit()));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let errors = Mutex::new(Vec::new());
         let work = || {
@@ -383,7 +407,8 @@ fn host(url: &str) -> &str {
 /// A transfer as far as it has come.
 struct Partial {
     file: tempfile::NamedTempFile,
-    hasher: Hasher<io::Sink>,
+    kind: Checksum,
+    state: checksum::State,
     got: u64,
     told: u64,
     pieces: u32,
@@ -391,7 +416,7 @@ struct Partial {
 
 impl Partial {
     fn restart(&mut self) -> io::Result<()> {
-        self.hasher = Hasher::new(io::sink());
+        self.state = self.kind.begin();
         (self.got, self.pieces) = (0, 0);
         self.file.as_file_mut().set_len(0)?;
         self.file.as_file_mut().rewind()
@@ -399,7 +424,7 @@ impl Partial {
 
     fn append(&mut self, bytes: &[u8], on_bytes: &dyn Fn(u64)) -> io::Result<()> {
         self.file.write_all(bytes)?;
-        self.hasher.write_all(bytes)?;
+        self.state.update(bytes);
         self.got += bytes.len() as u64;
         if self.got > self.told {
             on_bytes(self.got - self.told);
@@ -408,8 +433,8 @@ impl Partial {
         Ok(())
     }
 
-    fn digest(&mut self) -> Digest {
-        std::mem::replace(&mut self.hasher, Hasher::new(io::sink())).finish().0
+    fn checksum(&mut self) -> Checksum {
+        std::mem::replace(&mut self.state, self.kind.begin()).finish()
     }
 }
 

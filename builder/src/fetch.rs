@@ -8,7 +8,7 @@ use std::{error::Error as _, fmt::Write as _, fs, path::PathBuf};
 
 use crate::{
     archive::Mirrors,
-    download::{DownloadError, Downloader, Fault, Wanted, url_below},
+    download::{DownloadError, Downloader, Fault, Length, Wanted, url_below},
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::Store,
@@ -43,7 +43,7 @@ pub struct FetchError {
 }
 
 /// Returns the text for faults: the fault itself if it is one, else a list.
-fn describe(faults: &[(LockedPackage, DownloadError)], of: usize) -> String {
+pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize) -> String {
     let told = |error: &DownloadError| match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -143,8 +143,8 @@ fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
     Wanted {
         what: format!("{} {}", package.name, package.version),
         urls: bases.filter_map(|base| url_below(base, &package.path)).collect(),
-        size_bytes: package.size_bytes,
-        digest: package.digest,
+        length: Length::Exactly(package.size_bytes),
+        checksum: package.digest.into(),
     }
 }
 

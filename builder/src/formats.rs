@@ -5,6 +5,7 @@
 
 pub mod app_id;
 pub mod capnp;
+pub mod checksum;
 pub mod control;
 pub mod deb;
 pub mod deb822;

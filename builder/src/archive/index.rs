@@ -14,7 +14,7 @@ use super::{
     release::{Form, ListedIndex},
 };
 use crate::{
-    download::{Wanted, url_below},
+    download::{Length, Wanted, url_below},
     formats::{
         digest::{Digest, Hasher},
         packages::{Reducer, table::Table},
@@ -78,8 +78,8 @@ impl Opening<'_> {
         let wanted = Wanted {
             what: what.clone(),
             urls: bases.flat_map(|base| paths.iter().filter_map(|path| url_below(base, path))).collect(),
-            size_bytes: index.fetched.size_bytes,
-            digest: index.fetched.digest,
+            length: Length::Exactly(index.fetched.size_bytes),
+            checksum: index.fetched.digest.into(),
         };
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;
         let source = |source| ArchiveError::Decompress { what: what.clone(), source };

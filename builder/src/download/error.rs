@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use crate::formats::digest::Digest;
+use crate::formats::checksum::Checksum;
 
 /// What one place did wrong.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,12 @@ pub enum Fault {
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
     /// Other bytes.
-    #[error("its digest is not the expected one\nexpected sha256 {expected}\nfound    sha256 {found}")]
+    #[error("its digest is not the expected one\nexpected {expected}\nfound    {found}")]
     WrongDigest {
         /// As it should be.
-        expected: Digest,
+        expected: Box<Checksum>,
         /// As it is.
-        found: Digest,
+        found: Box<Checksum>,
     },
     /// It came, but whoever asked for it does not accept it.
     #[error("{0}")]

@@ -3,7 +3,10 @@
 use std::{cell::Cell, fs};
 
 use super::{error::without_password, *};
-use crate::testing::{self, Server};
+use crate::{
+    formats::digest::Digest,
+    testing::{self, Server},
+};
 
 const CONTENTS: &[u8] = b"0123456789";
 
@@ -32,8 +35,8 @@ fn wanted(bases: &[&str]) -> Wanted {
     Wanted {
         what: "the file".into(),
         urls: bases.iter().map(|base| format!("{base}/file")).collect(),
-        size_bytes: CONTENTS.len() as u64,
-        digest: Digest::of(CONTENTS),
+        length: Length::Exactly(CONTENTS.len() as u64),
+        checksum: Digest::of(CONTENTS).into(),
     }
 }
 
@@ -217,8 +220,38 @@ fn offline_reads_files_only() {
 fn an_empty_file_is_a_file() {
     let fixture = fixture(patient());
     fs::write(fixture.served.path().join("file"), "").expect("writes");
-    let empty = Wanted { size_bytes: 0, digest: Digest::of(b""), ..wanted(&[&fixture.server.url()]) };
+    let empty = Wanted {
+        length: Length::Exactly(0),
+        checksum: Digest::of(b"").into(),
+        ..wanted(&[&fixture.server.url()])
+    };
     assert_eq!(fixture.fetch(&empty), Ok(Vec::new()));
+}
+
+#[test]
+fn a_file_of_unknown_length_is_known_by_its_checksum() {
+    let fixture = fixture(patient());
+    let sha512 = Checksum::Sha512([0; 64]).of_same_kind(CONTENTS);
+    let wanted = |checksum, limit| Wanted {
+        length: Length::AtMost(limit),
+        checksum,
+        ..wanted(&[&fixture.server.url()])
+    };
+    assert_eq!(fixture.fetch(&wanted(sha512, 10)), Ok(CONTENTS.to_vec()));
+    fixture.server.requests();
+    fixture.server.fault_times("file", testing::Fault::CutOff(4), 1);
+    assert_eq!(fixture.fetch(&wanted(sha512, 1000)), Ok(CONTENTS.to_vec()));
+    assert_eq!(fixture.ranges(), ["", "bytes=4-"]);
+
+    let error = fixture.fetch(&wanted(sha512, 9)).expect_err("is longer");
+    assert!(error.starts_with("cannot fetch the file: it is longer than 9 bytes"), "{error}");
+    let zeros = Checksum::Sha512([0; 64]);
+    let error = fixture.fetch(&wanted(zeros, 10)).expect_err("is another");
+    assert!(error.contains("\n  expected sha512 0000") && error.contains("\n  found    sha512 "), "{error}");
+    fixture.server.fault("file", testing::Fault::Endless);
+    let error = fixture.fetch(&wanted(sha512, 1000)).expect_err("never ends");
+    assert!(error.contains("it is longer than 1000 bytes"), "{error}");
+    assert_eq!(fixture.left_in_tmp(), 0);
 }
 
 #[test]
@@ -230,8 +263,8 @@ fn one_missing_file_does_not_keep_the_others() {
         let wanted = Wanted {
             what: name.into(),
             urls: vec![format!("{}/{name}", fixture.server.url())],
-            size_bytes: 1,
-            digest: Digest::of(name.as_bytes()),
+            length: Length::Exactly(1),
+            checksum: Digest::of(name.as_bytes()).into(),
         };
         files.push((wanted, fixture.tmp.path().join(name)));
     }
