@@ -219,12 +219,12 @@ pub fn run(steps: &[Step], subject: &mut dyn Subject) -> Result<Transcript, Exer
                 std::thread::sleep(Duration::from_millis(*millis));
                 (Outcome::Done, Vec::new())
             }
-            Step::Run { command, contains } => {
+            Step::Run { command, contains, capture } => {
                 let act = |source| ExerciseError::Act { step: number, what: what.clone(), source };
                 let command: Vec<String> =
                     command.iter().map(|word| talk.fill_in(word, str::to_owned)).collect();
                 let ran = subject.run(&command).map_err(act)?;
-                let problems = talk.judge_run(&ran, contains);
+                let problems = talk.judge_run(number, &ran, contains, capture)?;
                 (Outcome::Ran(ran), problems)
             }
         };
@@ -270,7 +270,9 @@ struct Conversation {
 impl Conversation {
     fn new(steps: &[Step], port: u16) -> Self {
         let captures = steps.iter().filter_map(|step| match step {
-            Step::Request(request) => Some(request.capture.keys().cloned()),
+            Step::Request(Request { capture, .. }) | Step::Run { capture, .. } => {
+                Some(capture.keys().cloned())
+            }
             _ => None,
         });
         let values = BTreeMap::from([
@@ -407,22 +409,40 @@ impl Conversation {
                 problems.push(format!("expected text {text:?}, not found"));
             }
         }
-        for (name, pattern) in &request.capture {
+        self.capture(step, &request.capture, &full, html_unescape, &mut problems)?;
+        Ok(problems)
+    }
+
+    fn capture(
+        &mut self,
+        step: usize,
+        patterns: &BTreeMap<String, String>,
+        said: &[u8],
+        plain: impl Fn(&str) -> String,
+        problems: &mut Vec<String>,
+    ) -> Result<(), ExerciseError> {
+        for (name, pattern) in patterns {
             let regex = compile(step, pattern)?;
-            let found = regex.captures(&full).and_then(|groups| groups.get(1));
+            let found = regex.captures(said).and_then(|groups| groups.get(1));
             match found {
                 Some(group) => {
-                    let value = html_unescape(&String::from_utf8_lossy(group.as_bytes()));
+                    let value = plain(&String::from_utf8_lossy(group.as_bytes()));
                     self.transcript.captured.push((name.clone(), value.clone()));
                     self.values.insert(name.clone(), value);
                 }
                 None => problems.push(format!("nothing to capture as `{name}` by {pattern}")),
             }
         }
-        Ok(problems)
+        Ok(())
     }
 
-    fn judge_run(&self, ran: &Ran, expected: &[String]) -> Vec<String> {
+    fn judge_run(
+        &mut self,
+        step: usize,
+        ran: &Ran,
+        expected: &[String],
+        capture: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, ExerciseError> {
         let mut problems = Vec::new();
         if ran.status != 0 {
             problems.push(format!("expected exit status 0, found {}", ran.status));
@@ -433,7 +453,8 @@ impl Conversation {
                 problems.push(format!("expected text {text:?}, not found"));
             }
         }
-        problems
+        self.capture(step, capture, &ran.output, str::to_owned, &mut problems)?;
+        Ok(problems)
     }
 }
 

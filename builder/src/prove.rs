@@ -320,7 +320,11 @@ mod tests {
 
     #[test]
     fn a_difference_is_told_with_the_misses_of_its_step_or_of_all_before_it() {
-        let step = |path: &str| Step::Run { command: vec![path.to_owned()], contains: Vec::new() };
+        let step = |path: &str| Step::Run {
+            command: vec![path.to_owned()],
+            contains: Vec::new(),
+            capture: BTreeMap::new(),
+        };
         let steps = ["/a", "/b", "/c"].map(step);
         let miss = |path: &str, step: &str| Miss {
             path: TreePath::new(path.as_bytes()).expect("a good path"),

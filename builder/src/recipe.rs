@@ -211,6 +211,8 @@ pub enum Step {
         command: Vec<String>,
         /// Text that its output must hold.
         contains: Vec<String>,
+        /// Values for later steps, taken from its output: name → regular expression whose group 1 counts.
+        capture: BTreeMap<String, String>,
     },
 }
 

@@ -118,8 +118,11 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
     let mut home = get("/home?t={tok}");
     home.status = vec![200];
     home.contains = vec!["Hello".into()];
-    let run_step =
-        Step::Run { command: vec!["echo".into(), "{tok}".into()], contains: vec!["echo+a&b".into()] };
+    let run_step = Step::Run {
+        command: vec!["echo".into(), "{tok}".into()],
+        contains: vec!["echo+a&b".into()],
+        capture: BTreeMap::from([("said".into(), r"echo\+(\w&\w)".into())]),
+    };
     let steps = [login, post].map(Step::Request);
     let steps: Vec<Step> = steps
         .into_iter()
@@ -138,7 +141,8 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
             "6 sleep 1 ms"
         ]
     );
-    assert_eq!(transcript.captured, [("tok".to_owned(), "a&b c".to_owned())]);
+    let captured = [("tok", "a&b c"), ("said", "a&b")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(transcript.captured, captured);
     assert!(matches!(&transcript.steps[3].outcome, Outcome::Answered(a) if a.body == b"Hello alice"));
 }
 
@@ -197,7 +201,8 @@ fn each_step_that_is_not_as_expected_is_told() {
 #[test]
 fn a_program_that_fails_is_told() {
     let mut server = serve(Box::new(|_, _| String::new()));
-    let steps = [Step::Run { command: vec!["false".into()], contains: vec!["x".into()] }];
+    let steps =
+        [Step::Run { command: vec!["false".into()], contains: vec!["x".into()], capture: BTreeMap::new() }];
     let error = run(&steps, &mut server).expect_err("fails");
     assert_eq!(
         error.to_string(),

@@ -554,21 +554,21 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
         }
         return Ok(Step::Sleep { millis: (seconds * 1000.0) as u64 });
     }
-    if let Some(command) = keys.run {
-        if command.first().is_none_or(|program| !program.starts_with('/')) {
-            return Err(check.rule(span, "run must begin with the absolute path of a program"));
-        }
-        return Ok(Step::Run { command, contains });
-    }
-    let Some((method, path)) = request else { return Ok(Step::Restart) };
-    if !path.starts_with('/') {
-        return Err(check.rule(span, format!("`{path}` must begin with /")));
-    }
     let capture = keys.capture;
     let fold = OneOrMany::list(keys.fold);
     for pattern in capture.values().chain(&fold) {
         regex::Regex::new(pattern)
             .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is no regular expression")))?;
+    }
+    if let Some(command) = keys.run {
+        if command.first().is_none_or(|program| !program.starts_with('/')) {
+            return Err(check.rule(span, "run must begin with the absolute path of a program"));
+        }
+        return Ok(Step::Run { command, contains, capture });
+    }
+    let Some((method, path)) = request else { return Ok(Step::Restart) };
+    if !path.starts_with('/') {
+        return Err(check.rule(span, format!("`{path}` must begin with /")));
     }
     let body = body(check, &span, keys.form, keys.body)?;
     let status = OneOrMany::list(keys.status);
