@@ -34,6 +34,9 @@ impl Home {
         for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "TINYROOT_KEYRING", "SOURCE_DATE_EPOCH"] {
             command.env_remove(name);
         }
+        for name in ["TINYROOT_NPM_REGISTRY", "NPM_CONFIG_REGISTRY", "npm_config_registry"] {
+            command.env_remove(name);
+        }
         command
             .env("HOME", self.directory.path())
             .env("TINYROOT_CACHE", self.path("cache"))

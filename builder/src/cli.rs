@@ -67,6 +67,9 @@ pub struct Global {
     /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for what has left the mirrors
     #[arg(long, global = true, value_name = "URL", env = "TINYROOT_SNAPSHOT_SERVICE")]
     pub snapshot_service: Option<String>,
+    /// Base URL of the npm registry for recipes with [[npm]] that name none [default: as npm is configured]
+    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY")]
+    pub npm_registry: Option<String>,
     /// Use what is cached; reach no network
     #[arg(long, global = true)]
     pub offline: bool,

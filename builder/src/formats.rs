@@ -13,6 +13,7 @@ pub mod digest;
 pub mod icu_data;
 pub mod key_file;
 pub mod manifest;
+pub mod package_lock;
 pub mod packages;
 #[cfg(test)]
 mod properties;

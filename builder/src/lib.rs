@@ -19,6 +19,7 @@ pub mod interrupt;
 pub mod keys;
 pub mod layer;
 pub mod lock;
+pub mod npm;
 pub mod pack;
 pub mod papers;
 pub mod progress;

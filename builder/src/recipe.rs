@@ -10,12 +10,14 @@ mod edit;
 mod error;
 mod keys;
 mod languages;
+mod npm;
 mod size;
 
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
 pub use edit::{add_keep, exclude};
 pub use error::RecipeError;
+pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
 pub use size::{ParseSizeError, parse_size};
 
 use std::{
@@ -37,6 +39,8 @@ pub struct Recipe {
     pub app: App,
     /// Where packages come from.
     pub debian: Debian,
+    /// Packages of npm registries, laid over the configured root before the files.
+    pub npm: Vec<Npm>,
     /// Files laid over the configured root, in order.
     pub files: Vec<LaidFile>,
     /// What runs once per grain, when `/var` is new.
@@ -72,7 +76,7 @@ pub struct App {
     pub release: u32,
     /// What one grain is called ("wiki" in "New wiki"). Default: "document".
     pub noun: String,
-    /// Debian packages that are the app: installed, and kept whole when the rest is pruned.
+    /// Packages that are the app: installed, and kept whole when the rest is pruned. Debian's, or `npm:NAME`.
     pub packages: Vec<String>,
     /// The app id whose key signs. Default: the key made for this name on this machine.
     pub id: Option<String>,
@@ -83,6 +87,8 @@ pub struct App {
 pub enum Version {
     /// `"deb:PACKAGE"`: the locked version of a package.
     Deb(String),
+    /// `"npm:NAME"`: the locked version of a package of `[[npm]]`.
+    Npm(String),
     /// A literal.
     Literal(String),
 }
@@ -263,7 +269,7 @@ pub struct Prune {
     pub keep: Vec<String>,
     /// Paths dropped though something did.
     pub drop: Vec<String>,
-    /// Debian packages kept whole.
+    /// Packages kept whole: Debian's, or `npm:NAME`.
     pub keep_package: Vec<String>,
     /// Locales whose files stay in packages that are kept whole ("de", "pt_BR").
     pub locales: Vec<String>,
@@ -310,9 +316,23 @@ pub struct Budget {
 }
 
 impl Recipe {
-    /// Returns every package asked for, in the order of apt's command line: the app's, then the rest.
+    /// Returns every Debian package asked for, in the order of apt's command line: the app's, then the rest.
     pub fn requested(&self) -> Vec<String> {
-        self.app.packages.iter().chain(&self.debian.packages).cloned().collect()
+        let all = self.app.packages.iter().chain(&self.debian.packages);
+        all.filter(|name| !name.starts_with(NPM_PREFIX)).cloned().collect()
+    }
+
+    /// Returns the packages of all `[[npm]]`.
+    pub fn npm_packages(&self) -> impl Iterator<Item = &NpmPackage> {
+        self.npm.iter().flat_map(|set| &set.packages)
+    }
+
+    /// Returns the version of a package of `[[npm]]`; of several, that of the topmost.
+    pub fn version_of_npm(&self, name: &str) -> Option<&str> {
+        let named = self.npm_packages().filter(|package| package.locked.name == name);
+        let topmost =
+            named.min_by_key(|package| package.path.as_bytes().iter().filter(|b| **b == b'/').count());
+        topmost.map(|package| &package.locked.version[..])
     }
 
     /// Returns the path of recipe.lock.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! CACHE/debs/SHA256.deb        downloaded packages, checked
+//! CACHE/npm/ALGORITHM-HEX.tgz  the same of npm registries
 //! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie
 //! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed)
 //! CACHE/indexes/…              what `archive` keeps
@@ -26,7 +27,10 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
-    formats::digest::{Digest, Hasher},
+    formats::{
+        checksum::Checksum,
+        digest::{Digest, Hasher},
+    },
     interrupt::Unfinished,
     sandbox,
     tree::Tree,
@@ -207,7 +211,7 @@ impl Store {
     /// # Errors
     /// A directory that cannot be made or written to.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for name in ["debs", "bundles", "packs", "indexes", "tmp"] {
+        for name in ["debs", "bundles", "npm", "packs", "indexes", "tmp"] {
             let path = root.join(name);
             at("create", &path, fs::create_dir_all(&path))?;
         }
@@ -239,6 +243,11 @@ impl Store {
     /// Returns the place of a downloaded .deb, which may not be there yet.
     pub fn deb_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("debs").join(format!("{digest}.deb"))
+    }
+
+    /// Returns the place of a downloaded tarball of an npm package, which may not be there yet.
+    pub fn tarball_path(&self, checksum: &Checksum) -> PathBuf {
+        self.root.join("npm").join(format!("{}-{}.tgz", checksum.algorithm(), checksum.hex()))
     }
 
     /// Remembers contents for the life of this value and returns their digest.

@@ -9,6 +9,7 @@ mod failed_script;
 mod full_disk;
 mod interactive;
 mod killed;
+mod npm;
 mod stopped;
 #[path = "../support.rs"]
 mod support;

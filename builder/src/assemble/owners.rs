@@ -35,6 +35,16 @@ impl Owners {
         }
     }
 
+    /// Gives paths to a package, beside those that have them already.
+    pub fn claim(&mut self, package: &str, paths: impl IntoIterator<Item = TreePath>) {
+        let known = self.packages.iter().position(|name| name == package);
+        let index = known.unwrap_or_else(|| {
+            self.packages.push(package.to_owned());
+            self.packages.len() - 1
+        });
+        paths.into_iter().for_each(|path| self.add(path, index));
+    }
+
     pub(super) fn is_alias(&self, path: &[u8]) -> bool {
         self.aliases.iter().any(|(link, _)| link == path)
     }

@@ -1,10 +1,13 @@
-//! How commands reach archives: mirrors, keys and downloads, as options and recipe have them.
+//! How commands reach archives and registries: mirrors, keys and downloads, as options and recipe have them.
+
+use std::{fs, path::Path};
 
 use crate::{
     archive::{self, Archive, ArchiveError, Mirrors, Selection, Snapshots},
     cli::{Context, Failure},
     download::{self, Downloader},
     lock::Lock,
+    npm,
     recipe::Debian,
     resolve::{Pin, Request, Resolution, ResolveError, Universe, remedies, resolve},
 };
@@ -33,6 +36,19 @@ fn options_of(context: &Context, debian: &Debian) -> archive::Options {
 /// Returns a downloader.
 pub(super) fn downloader(context: &Context) -> Downloader {
     Downloader::new(download::Options { offline: context.global.offline, ..download::Options::default() })
+}
+
+/// Returns the npm registry for recipes that name none.
+pub(super) fn npm_registry(context: &Context) -> Option<String> {
+    let variable =
+        ["NPM_CONFIG_REGISTRY", "npm_config_registry"].iter().find_map(|name| std::env::var(name).ok());
+    let npmrc = std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc"));
+    let npmrc = npmrc.and_then(|path| fs::read_to_string(path).ok());
+    npm::registry(&npm::Sources {
+        option: context.global.npm_registry.as_deref(),
+        environment: variable.as_deref(),
+        npmrc: npmrc.as_deref(),
+    })
 }
 
 /// Opens Debian's archive.

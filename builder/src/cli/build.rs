@@ -188,6 +188,7 @@ fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, Failure> {
     let app = &recipe.app;
     let version = match &app.version {
         Version::Literal(version) => version.clone(),
+        Version::Npm(name) => recipe.version_of_npm(name).unwrap_or_default().to_owned(),
         Version::Deb(package) => match lock.get(package) {
             Some(locked) => locked.version.clone(),
             None => {

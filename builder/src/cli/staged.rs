@@ -13,7 +13,9 @@ use crate::{
     configure::{Configured, Visit, configure},
     fetch::fetch,
     lock::{Lock, LockedPackage},
+    npm::{self, NpmError},
     recipe::{self, Recipe},
+    tree::Tree,
     unpack::{Unpacked, unpack},
 };
 
@@ -41,23 +43,47 @@ pub(super) struct Staged {
     pub unpacked: Unpacked,
     /// Its packages as one tree, before any script ran.
     pub assembled: Assembled,
-    /// Its root; [`stage`] lays the recipe's files over it.
+    /// Its root; [`stage`] lays the recipe's npm packages and files over it.
     pub configured: Configured,
     /// How long it took to get here.
     pub times: Times,
 }
 
-/// Makes the root of a recipe, from the store where that has it, and lays the recipe's files over it.
+/// Makes the root of a recipe, from the store where that has it, and lays the recipe's npm packages and files over it.
 pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure> {
     stage_recipe(recipe::read(folder)?, context)
 }
 
 /// As [`stage`], of a recipe that was read already.
 pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
+    let (packages, took) = npm_packages(&recipe, context)?;
     let mut staged = plain_root(recipe, context, None)?;
+    let Staged { recipe, configured, times, .. } = &mut staged;
+    for (set, packages) in recipe.npm.iter().zip(packages) {
+        npm::lay(set, packages, &mut configured.tree, &mut configured.owners, configured.epoch_s)?;
+    }
+    times.0.splice(0..0, took.0);
     let Configured { tree, epoch_s, .. } = &mut staged.configured;
     app::lay_files(tree, &staged.recipe, &*context.store()?, *epoch_s)?;
     Ok(staged)
+}
+
+/// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network then.
+fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times), Failure> {
+    let mut times = Times::default();
+    if recipe.npm.is_empty() {
+        return Ok((Vec::new(), times));
+    }
+    read_lock(recipe)?;
+    let (registry, downloader) = (archives::npm_registry(context), archives::downloader(context));
+    let store = context.store()?;
+    let unpack = |set| npm::unpack(set, registry.as_deref(), &store, &downloader, &context.progress);
+    let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());
+    let trees = trees.map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    })?;
+    Ok((trees, times))
 }
 
 /// Makes the root of a recipe as Debian alone has it. `visit` is shown it if its packages cannot be configured.

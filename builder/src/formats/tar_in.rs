@@ -27,11 +27,24 @@ pub struct Limits {
     pub entries: u64,
     /// Contents of all files together, in bytes.
     pub total_bytes: u64,
+    /// Whose habits the stream may have.
+    pub dialect: Dialect,
+}
+
+/// Whose tars are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// dpkg's.
+    #[default]
+    Dpkg,
+    /// npm's, which leaves owners empty (all then belongs to 0:0, whatever the fields hold), and of which some hold
+    /// a file twice; as when npm unpacks it, the later one counts.
+    Npm,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { entries: 2_000_000, total_bytes: 1 << 40 }
+        Limits { entries: 2_000_000, total_bytes: 1 << 40, dialect: Dialect::Dpkg }
     }
 }
 
@@ -186,10 +199,12 @@ impl State {
         if path.is_root() && !kind.is_directory() {
             return Err(refuse("is no directory"));
         }
-        let entry = extension.metadata(&header, kind, &path)?;
+        let entry = extension.metadata(&header, kind, &path, self.left.dialect)?;
         let directory = entry.kind.is_directory();
-        let before = self.tree.insert(path.clone(), entry);
-        if before.is_some_and(|before| !(directory && before.kind.is_directory())) {
+        let file = entry.kind.content().is_some() && self.left.dialect == Dialect::Npm;
+        let before = self.tree.insert(path.clone(), entry).map(|before| before.kind);
+        let alike = |before: &Kind| directory && before.is_directory() || file && before.content().is_some();
+        if before.is_some_and(|before| !alike(&before)) {
             return Err(refuse("is there twice"));
         }
         Ok(())
@@ -306,9 +321,16 @@ impl Extension {
         Ok(target)
     }
 
-    fn metadata(self, header: &Header, kind: Kind, path: &TreePath) -> Result<Entry, TarError> {
+    fn metadata(
+        self,
+        header: &Header,
+        kind: Kind,
+        path: &TreePath,
+        dialect: Dialect,
+    ) -> Result<Entry, TarError> {
         let refuse = |reason| TarError::Entry { path: path.clone(), reason };
         let id = |own: Option<u32>, field: io::Result<u64>| match own {
+            _ if dialect == Dialect::Npm => Ok(0),
             Some(id) => Ok(id),
             None => u32::try_from(field?).map_err(|_| refuse("has an impossible owner")),
         };

@@ -11,6 +11,7 @@ pub(super) fn bill(inputs: &Inputs<'_>, packages: &[&UnpackedPackage]) -> Vec<u8
     let app = &inputs.recipe.app;
     let version = match &app.version {
         Version::Literal(text) => text.clone(),
+        Version::Npm(name) => inputs.recipe.version_of_npm(name).unwrap_or_default().to_owned(),
         Version::Deb(name) => inputs.lock.get(name).map_or(String::new(), |package| package.version.clone()),
     };
     let app_ref = format!("app:{}", app.name);

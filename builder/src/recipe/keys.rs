@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, Body, Budget, Debian, Icu, LaidContent, LaidFile, Prune, Ready, Recipe, RecipeError, Reduce,
-    Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, parse_size,
+    App, Body, Budget, Debian, Icu, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError, Reduce,
+    Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, npm, parse_size,
 };
 use crate::tree::TreePath;
 
@@ -20,6 +20,8 @@ use crate::tree::TreePath;
 struct RecipeKeys {
     app: AppKeys,
     debian: DebianKeys,
+    #[serde(default)]
+    npm: Vec<npm::NpmKeys>,
     #[serde(default, rename = "file")]
     files: Vec<FileKeys>,
     setup: Option<SetupKeys>,
@@ -245,7 +247,7 @@ impl Checker<'_> {
             .map_err(|source| self.rule(span, format!("{key} `{name}` cannot be read: {source}")))
     }
 
-    fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {
+    pub(super) fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {
         let text = path.get_ref();
         match TreePath::new(text.as_bytes()) {
             Ok(good) if text.starts_with('/') && !good.is_root() => Ok(good),
@@ -274,6 +276,21 @@ impl Checker<'_> {
             return Ok(name.to_owned());
         }
         Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
+    }
+
+    /// A Debian package, or one of `[[npm]]` by `npm:NAME`.
+    fn any_package(
+        &self,
+        span: Range<usize>,
+        name: &str,
+        key: &str,
+        npm: &[Npm],
+    ) -> Result<String, RecipeError> {
+        let Some(own) = name.strip_prefix(npm::PREFIX) else { return self.package_name(span, name, key) };
+        match npm.iter().flat_map(|set| &set.packages).any(|package| package.locked.name == own) {
+            true => Ok(name.to_owned()),
+            false => Err(self.rule(span, format!("{key} `{name}` is in no lock of [[npm]]"))),
+        }
     }
 
     /// A suite's name becomes part of a URL and of a path in the cache.
@@ -315,7 +332,8 @@ impl Checker<'_> {
 pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recipe, RecipeError> {
     let keys: RecipeKeys = toml::from_str(&text).map_err(|fault| error::from_toml(file, &text, &fault))?;
     let check = Checker { directory, file, text: &text };
-    let app = app(&check, keys.app)?;
+    let npm = npm::sets(&check, keys.npm)?;
+    let app = app(&check, keys.app, &npm)?;
     let debian = debian(&check, keys.debian)?;
     let files = keys.files.into_iter().map(|f| laid_file(&check, f)).collect::<Result<_, _>>()?;
     let setup = keys
@@ -349,7 +367,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             .prune
             .keep_package
             .iter()
-            .map(|name| check.package(name, "prune.keep_package"))
+            .map(|name| check.any_package(name.span(), name.get_ref(), "prune.keep_package", &npm))
             .collect::<Result<_, _>>()?,
         locales: keys.prune.locales,
         minified: keys.prune.minified,
@@ -366,6 +384,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         directory,
         app,
         debian,
+        npm,
         files,
         setup,
         services,
@@ -380,24 +399,34 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
     })
 }
 
-fn app(check: &Checker, keys: AppKeys) -> Result<App, RecipeError> {
+fn app(check: &Checker, keys: AppKeys, npm: &[Npm]) -> Result<App, RecipeError> {
     let name = check.package(&keys.name, "app.name")?;
     let span = keys.packages.span();
     let packages = keys
         .packages
         .into_inner()
         .iter()
-        .map(|package| check.package_name(span.clone(), package, "app.packages"))
+        .map(|package| check.any_package(span.clone(), package, "app.packages", npm))
         .collect::<Result<Vec<_>, _>>()?;
     if packages.is_empty() {
-        return Err(check.rule(span, "app.packages is empty (name the Debian packages that are the app)"));
+        return Err(check.rule(span, "app.packages is empty (name the packages that are the app)"));
     }
     let version = match keys.version {
-        None => Version::Deb(packages[0].clone()),
-        Some(version) => match version.get_ref().strip_prefix("deb:") {
-            Some(package) => Version::Deb(check.package_name(version.span(), package, "app.version")?),
-            None => Version::Literal(version.into_inner()),
+        None => match packages[0].strip_prefix(npm::PREFIX) {
+            Some(name) => Version::Npm(name.to_owned()),
+            None => Version::Deb(packages[0].clone()),
         },
+        Some(version) => {
+            let (span, text) = (version.span(), version.get_ref());
+            match (text.strip_prefix("deb:"), text.strip_prefix(npm::PREFIX)) {
+                (Some(package), _) => Version::Deb(check.package_name(span, package, "app.version")?),
+                (_, Some(name)) => {
+                    check.any_package(span, text, "app.version", npm)?;
+                    Version::Npm(name.to_owned())
+                }
+                (None, None) => Version::Literal(version.into_inner()),
+            }
+        }
     };
     Ok(App {
         title: keys.title.unwrap_or_else(|| name.clone()),

@@ -5,6 +5,8 @@ use std::{
     io::Write,
 };
 
+use sha2::Digest as _;
+
 /// How the members of a .deb are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -196,6 +198,29 @@ impl Deb {
             add(&format!("{name}{extension}"), &bytes);
         }
         ar.into_inner().expect("memory takes it")
+    }
+
+    /// Returns the files alone as a gzipped tar, as npm's registries have packages.
+    pub fn tarball(&self) -> Vec<u8> {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        out.write_all(&self.tar(&self.members)).expect("memory takes it");
+        out.finish().expect("memory takes it")
+    }
+
+    /// Returns what an npm lock says of [`Deb::tarball`].
+    pub fn integrity(&self) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digest = sha2::Sha512::digest(self.tarball());
+        let mut out = String::from("sha512-");
+        for bytes in digest.chunks(3) {
+            let bits =
+                bytes.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - bytes.len()));
+            for place in 0..4 {
+                let digit = DIGITS[bits >> (18 - 6 * place) & 63];
+                out.push(if place > bytes.len() { '=' } else { char::from(digit) });
+            }
+        }
+        out
     }
 
     fn tar(&self, members: &[Member]) -> Vec<u8> {

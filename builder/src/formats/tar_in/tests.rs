@@ -283,7 +283,7 @@ fn counts_and_sizes_are_bounded() {
     assert_eq!(stream.read_within(&few), Err("the tar stream has more entries than allowed".into()));
     let small = Limits { total_bytes: 3, ..Limits::default() };
     assert_eq!(stream.read_within(&small), Err("the tar stream has more bytes than allowed".into()));
-    assert!(stream.read_within(&Limits { entries: 2, total_bytes: 4 }).is_ok());
+    assert!(stream.read_within(&Limits { entries: 2, total_bytes: 4, ..Limits::default() }).is_ok());
 }
 
 #[test]
