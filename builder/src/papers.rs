@@ -6,7 +6,8 @@
 //! times are the epoch that is given.
 //!
 //! ```text
-//! /usr/share/doc/PACKAGE/copyright       licence text of each package of which anything is kept
+//! /usr/share/doc/PACKAGE/copyright       licence text of each package of which anything is kept; npm's lie where
+//!                                        they were unpacked
 //! /usr/share/common-licenses/NAME        those that these texts refer to
 //! /var/lib/dpkg/{status,info/*}          what scanners read; a grain's own /var hides it
 //! /tinyroot/papers/bom.json              CycloneDX; not named *.cdx.json, lest a scanner take it
@@ -22,11 +23,13 @@ mod provenance;
 mod sbom;
 mod status;
 
+use std::collections::BTreeMap;
+
 use crate::{
     formats::{deb822::Fault, digest::Digest},
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
-    recipe::{Recipe, RecipeError},
+    recipe::{NPM_PREFIX, NpmPackage, Recipe, RecipeError},
     reduce::Reductions,
     store::{Store, StoreError},
     tree::{Entry, InvalidPath, Tree, TreePath},
@@ -95,11 +98,44 @@ pub struct Inputs<'a> {
     pub store: &'a Store,
 }
 
+/// An npm package of which a file is kept.
+struct KeptNpm<'a> {
+    package: &'a NpmPackage,
+    files: u64,
+    size_bytes: u64,
+    pruned: u64,
+}
+
 impl<'a> Inputs<'a> {
     /// Returns the packages of which a file or link is kept, by name.
     fn packages(&self) -> Vec<&'a UnpackedPackage> {
         let kept = self.plan.packages_kept(self.stage);
         self.unpacked.packages.iter().filter(|package| kept.contains(&package.locked.name)).collect()
+    }
+
+    /// Returns the npm packages of which a file is kept, by path, each with how many are and are not.
+    fn npm_packages(&self) -> Vec<KeptNpm<'a>> {
+        let (recipe, plan, stage): (&'a Recipe, &Plan, &Tree) = (self.recipe, self.plan, self.stage);
+        let mut kept: BTreeMap<&TreePath, KeptNpm<'a>> = BTreeMap::new();
+        for package in recipe.npm_packages() {
+            kept.insert(&package.path, KeptNpm { package, files: 0, size_bytes: 0, pruned: 0 });
+        }
+        let owned = plan.packages.iter().filter(|(_, owner)| owner.starts_with(NPM_PREFIX));
+        for (path, _) in owned {
+            let Some((_, size_bytes)) = stage.get(path.as_bytes()).and_then(|entry| entry.kind.content())
+            else {
+                continue;
+            };
+            let Some(above) = path.ancestors().find(|above| kept.contains_key(above)) else { continue };
+            let Some(package) = kept.get_mut(&above) else { continue };
+            match plan.keeps(path.as_bytes()) {
+                true => {
+                    (package.files, package.size_bytes) = (package.files + 1, package.size_bytes + size_bytes)
+                }
+                false => package.pruned += 1,
+            }
+        }
+        kept.into_values().filter(|package| package.files > 0).collect()
     }
 
     /// Returns contents, whole.
@@ -126,12 +162,14 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     let contents = Digest::of(tree.to_text().as_bytes());
     status::add(tree, inputs, &packages)?;
     licences::add(tree, inputs, &packages)?;
+    let npm_packages = inputs.npm_packages();
+    licences::add_npm(tree, inputs, &npm_packages);
     let reduced = inputs.reductions.iter().map(|(path, reduction)| (path, &reduction.text[..]));
     let list = write_list(inputs.plan, reduced);
     inputs.write(tree, &format!("{DIRECTORY}/prune.list"), list.into_bytes())?;
     let folder = inputs.recipe.folder().map_err(|source| PapersError::Recipe { source })?;
     let provenance = provenance::statement(inputs, &folder, contents);
-    inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages))?;
+    inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages, &npm_packages))?;
     inputs.write(tree, &format!("{DIRECTORY}/provenance.json"), provenance)?;
     for (name, bytes) in folder {
         inputs.write(tree, &format!("{DIRECTORY}/recipe/{name}"), bytes)?;
@@ -199,17 +237,22 @@ fn timestamp(time_s: i64) -> String {
 
 /// Returns a package URL (purl specification, type deb).
 fn purl(name: &str, version: &str, architecture: &str, suite: &str) -> String {
-    let escape = |text: &str| -> String {
-        text.bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
-                    (byte as char).to_string()
-                }
-                _ => format!("%{byte:02X}"),
-            })
-            .collect()
-    };
-    format!("pkg:deb/debian/{}@{}?arch={architecture}&distro={suite}", escape(name), escape(version))
+    let (name, version) = (percent_encoded(name), percent_encoded(version));
+    format!("pkg:deb/debian/{name}@{version}?arch={architecture}&distro={suite}")
+}
+
+/// Returns a package URL of type npm; a scope is its namespace.
+fn npm_purl(name: &str, version: &str) -> String {
+    let name = name.split('/').map(percent_encoded).collect::<Vec<_>>().join("/");
+    format!("pkg:npm/{name}@{}", percent_encoded(version))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => (byte as char).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    encoded.collect()
 }
 
 #[cfg(test)]

@@ -297,6 +297,10 @@ fn a_package_takes_the_place_of_what_another_ships_there() {
     let tree = fixture.unpack(&packages).expect("unpacks");
     assert!(tree.get(b"opt/node_modules/a/node_modules/b/new.js").is_some());
     assert!(tree.get(b"opt/node_modules/a/node_modules/b/old.js").is_none());
+    let (mut root, mut owners) = (Tree::new(), Owners::default());
+    lay(&set(&packages), tree, &mut root, &mut owners, 0).expect("lays");
+    assert_eq!(owners.owner(b"opt/node_modules/a/node_modules/b/new.js"), Some("npm:b"));
+    assert_eq!(owners.owner(b"opt/node_modules/a/a.js"), Some("npm:a"));
 
     let ships = deb("a").file("package/node_modules", 0o644, "a file");
     let packages = [fixture.publish("a", "opt/node_modules/a", &ships.tarball()), packages[1].clone()];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Inputs, PapersError};
+use super::{Inputs, KeptNpm, PapersError};
 use crate::{
     tree::{Tree, TreePath},
     unpack::UnpackedPackage,
@@ -30,6 +30,21 @@ pub(super) fn add(
         take(tree, inputs, &[COMMON.as_bytes(), b"/", &name].concat());
     }
     Ok(())
+}
+
+/// How the names of licence texts of npm packages begin, in lower case.
+const NPM_LICENCES: [&str; 4] = ["licence", "license", "copying", "notice"];
+
+/// Adds the licence texts that lie at the top of each npm package.
+pub(super) fn add_npm(tree: &mut Tree, inputs: &Inputs<'_>, packages: &[KeptNpm<'_>]) {
+    for KeptNpm { package, .. } in packages {
+        for (path, _) in inputs.stage.children(package.path.as_bytes()) {
+            let name = String::from_utf8_lossy(path.file_name()).to_ascii_lowercase();
+            if NPM_LICENCES.iter().any(|stem| name.starts_with(stem)) {
+                take(tree, inputs, path.as_bytes());
+            }
+        }
+    }
 }
 
 /// Copies a file of the stage, and the links that lead to it, into the tree; returns its contents.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Inputs, purl};
+use super::{Inputs, npm_purl, purl};
 use crate::formats::digest::Digest;
 
 /// Returns provenance.json. Its subject is the text form of the tree without papers.
@@ -30,7 +30,15 @@ pub(super) fn statement(
             "digest": sha256(&package.digest),
         })
     });
-    let materials: Vec<Value> = recipe.into_iter().chain(indexes).chain(packages).collect();
+    let npm = inputs.recipe.npm_packages().map(|package| {
+        let locked = &package.locked;
+        json!({
+            "name": format!("{}-{}.tgz", locked.name, locked.version),
+            "uri": npm_purl(&locked.name, &locked.version),
+            "digest": { locked.checksum.algorithm(): locked.checksum.hex() },
+        })
+    });
+    let materials: Vec<Value> = recipe.into_iter().chain(indexes).chain(packages).chain(npm).collect();
     let reductions = inputs.reductions.iter().map(|(path, reduction)| {
         let (before, after) = (sha256(&reduction.before), sha256(&reduction.after));
         json!({ "path": format!("/{path}"), "left": &reduction.text, "before": before, "after": after })

@@ -1,13 +1,18 @@
-//! The bill of materials: CycloneDX 1.6, one component a Debian package of which anything is kept.
+//! The bill of materials: CycloneDX 1.6, one component a package of Debian or npm of which anything is kept.
 
 use serde_json::{Value, json};
 
-use super::{Inputs, purl, timestamp};
-use crate::{formats::digest::Digest, recipe::Version, unpack::UnpackedPackage};
+use super::{Inputs, KeptNpm, npm_purl, purl, timestamp};
+use crate::{
+    formats::{checksum::Checksum, digest::Digest},
+    recipe::Version,
+    unpack::UnpackedPackage,
+};
 
 /// Returns bom.json. The serial number is made of the digest of the rest.
-pub(super) fn bill(inputs: &Inputs<'_>, packages: &[&UnpackedPackage]) -> Vec<u8> {
-    let components: Vec<Value> = packages.iter().map(|package| component(inputs, package)).collect();
+pub(super) fn bill(inputs: &Inputs<'_>, packages: &[&UnpackedPackage], npm: &[KeptNpm<'_>]) -> Vec<u8> {
+    let debian = packages.iter().map(|package| component(inputs, package));
+    let components: Vec<Value> = debian.chain(npm.iter().map(npm_component)).collect();
     let app = &inputs.recipe.app;
     let version = match &app.version {
         Version::Literal(text) => text.clone(),
@@ -60,7 +65,6 @@ fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
         }
     }
     let (source, source_version) = package.control.source();
-    let property = |name: &str, value: String| json!({ "name": format!("tinyroot:{name}"), "value": value });
     let mut properties = vec![
         property("source", format!("{source} {source_version}")),
         property("files_kept", files.to_string()),
@@ -81,6 +85,36 @@ fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
         "purl": &purl,
         "properties": properties,
     })
+}
+
+/// Two copies of one package, in different places, are two components.
+fn npm_component(kept: &KeptNpm<'_>) -> Value {
+    let (path, locked) = (&kept.package.path, &kept.package.locked);
+    let purl = npm_purl(&locked.name, &locked.version);
+    let algorithm = match locked.checksum {
+        Checksum::Sha256(_) => "SHA-256",
+        Checksum::Sha512(_) => "SHA-512",
+    };
+    let licences = locked.licence.iter().map(|licence| json!({ "license": { "name": licence } }));
+    json!({
+        "type": "library",
+        "bom-ref": format!("{purl}#/{path}"),
+        "name": &locked.name,
+        "version": &locked.version,
+        "hashes": [ { "alg": algorithm, "content": locked.checksum.hex() } ],
+        "licenses": licences.collect::<Vec<_>>(),
+        "purl": purl,
+        "properties": [
+            property("path", format!("/{path}")),
+            property("files_kept", kept.files.to_string()),
+            property("files_pruned", kept.pruned.to_string()),
+            property("size_bytes", kept.size_bytes.to_string()),
+        ],
+    })
+}
+
+fn property(name: &str, value: String) -> Value {
+    json!({ "name": format!("tinyroot:{name}"), "value": value })
 }
 
 /// Returns a digest as a UUID of version 8 (RFC 9562, 5.8).

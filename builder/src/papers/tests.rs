@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    formats::control::Control,
+    formats::{checksum::Checksum, control::Control, package_lock::LockedNpm},
     lock::{LockedIndex, LockedPackage},
     prune::{Decision, Verdict},
-    recipe,
+    recipe::{self, Npm},
     reduce::Reduction,
     resolve::Request,
 };
@@ -278,4 +278,66 @@ fn papers_say_which_files_are_not_their_packages_any_more() {
     assert_eq!(reduction["after"]["sha256"], Digest::of(b"e").to_string());
     let list = prune_list(&tree, &made.store).expect("reads");
     assert_eq!(list.reduced[&path("usr/lib/libfoo.so.1")], "1 of 2 parts");
+}
+
+#[test]
+fn npm_packages_of_which_something_is_kept_are_named_with_their_licences() {
+    let mut made = made();
+    let package = |at: &str, name: &str, version: &str| NpmPackage {
+        path: path(at),
+        locked: LockedNpm {
+            directory: at.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            checksum: Checksum::Sha512([1; 64]),
+            licence: Some("MIT".to_owned()),
+        },
+    };
+    made.recipe.npm.push(Npm {
+        lock: "files/package-lock.json".to_owned(),
+        to: path("opt"),
+        registry: None,
+        packages: vec![
+            package("opt/node_modules/@s/b", "@s/b", "1.0.0+x"),
+            package("opt/node_modules/@s/b/node_modules/c", "c", "2.0.0"),
+            package("opt/node_modules/c", "c", "3.0.0"),
+        ],
+    });
+    for (at, owner, verdict) in [
+        ("opt/node_modules/@s/b/index.js", "npm:@s/b", Verdict::Keep),
+        ("opt/node_modules/@s/b/LICENSE.md", "npm:@s/b", Verdict::Drop),
+        ("opt/node_modules/@s/b/lib/license.js", "npm:@s/b", Verdict::Drop),
+        ("opt/node_modules/@s/b/node_modules/c/index.js", "npm:c", Verdict::Drop),
+        ("opt/node_modules/@s/b/node_modules/c/LICENSE", "npm:c", Verdict::Drop),
+        ("opt/node_modules/c/index.js", "npm:c", Verdict::Keep),
+    ] {
+        made.stage.insert(path(at), Entry::file(made.store.put(at), 10, 0o644, 900));
+        let decision = Decision { verdict, rule: "traced", reason: "opened".to_owned(), because: None };
+        made.plan.decisions.insert(path(at), decision);
+        made.plan.packages.insert(path(at), owner.to_owned());
+    }
+    made.stage.add_parents(900);
+    let tree = papers(&made);
+    let there: Vec<String> = tree
+        .subtree(b"opt")
+        .filter(|(_, entry)| !entry.kind.is_directory())
+        .map(|(path, _)| path.to_string())
+        .collect();
+    assert_eq!(
+        there,
+        ["opt/node_modules/@s/b/LICENSE.md", "opt/node_modules/@s/b/index.js", "opt/node_modules/c/index.js"]
+    );
+    let bill: Value = serde_json::from_str(&read(&made, &tree, "tinyroot/papers/bom.json")).expect("is JSON");
+    let npm: Vec<String> = bill["components"].as_array().expect("a list")[2..]
+        .iter()
+        .map(|c| {
+            format!("{} {} {}", c["purl"], c["licenses"][0]["license"]["name"], c["properties"][2]["value"])
+        })
+        .collect();
+    assert_eq!(npm, [r#""pkg:npm/%40s/b@1.0.0%2Bx" "MIT" "2""#, r#""pkg:npm/c@3.0.0" "MIT" "0""#]);
+    let provenance = read(&made, &tree, "tinyroot/papers/provenance.json");
+    assert!(
+        provenance.contains("\"name\": \"@s/b-1.0.0+x.tgz\"") && provenance.contains("\"sha512\": \"0101")
+    );
+    assert!(!read(&made, &tree, "var/lib/dpkg/status").contains("npm"));
 }

@@ -1,6 +1,6 @@
 //! What is told at the end of a build.
 
-use std::{cmp::Reverse, fmt::Write as _, path::Path};
+use std::{cmp::Reverse, collections::BTreeSet, fmt::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,6 +10,7 @@ use crate::{
     artifact::{Papers, sizes_by},
     cli::size_text,
     formats::digest::Digest,
+    recipe::NPM_PREFIX,
     store::Store,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Summary {
     unpacked_bytes: u64,
     packages_locked: usize,
     packages_kept: usize,
+    npm_locked: usize,
+    npm_kept: usize,
     paths_staged: usize,
     paths_kept: usize,
     proof: Option<Proven>,
@@ -41,7 +44,7 @@ struct Proven {
     misses: usize,
 }
 
-/// What a Debian package takes, before compression.
+/// What a package takes, before compression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Share {
     package: String,
@@ -86,6 +89,9 @@ impl Summary {
             steps: proof.transcript.steps.len(),
             misses: proof.misses.len(),
         };
+        let kept = built.pruned.plan.packages_kept(&staged.configured.tree);
+        let (npm, debian): (Vec<String>, Vec<String>) =
+            kept.into_iter().partition(|package| package.starts_with(NPM_PREFIX));
         Summary {
             sha256: artifact.digest,
             size_bytes: artifact.size_bytes,
@@ -93,7 +99,14 @@ impl Summary {
             package_id: artifact.package_id.to_string(),
             unpacked_bytes: built.tree.size_bytes(),
             packages_locked: staged.lock.packages.len(),
-            packages_kept: built.pruned.plan.packages_kept(&staged.configured.tree).len(),
+            packages_kept: debian.len(),
+            npm_locked: staged
+                .recipe
+                .npm_packages()
+                .map(|package| &package.locked.name)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            npm_kept: npm.len(),
             paths_staged: staged.configured.tree.iter().count(),
             paths_kept: built.pruned.tree.iter().count(),
             proof: built.proof.as_ref().map(proven),
@@ -139,7 +152,16 @@ impl Summary {
         row("app id", self.app_id.clone());
         row(
             "packages",
-            format!("{} of {} Debian packages have files in it", self.packages_kept, self.packages_locked),
+            match self.npm_locked {
+                0 => format!(
+                    "{} of {} Debian packages have files in it",
+                    self.packages_kept, self.packages_locked
+                ),
+                locked => format!(
+                    "{} of {} Debian packages and {} of {locked} of npm have files in it",
+                    self.packages_kept, self.packages_locked, self.npm_kept
+                ),
+            },
         );
         row(
             "paths",
@@ -182,6 +204,8 @@ mod tests {
             unpacked_bytes: 60_100_000,
             packages_locked: 120,
             packages_kept: 60,
+            npm_locked: 0,
+            npm_kept: 0,
             paths_staged: 12_000,
             paths_kept: 3_000,
             proof: Some(Proven { steps: 31, misses: 2 }),
@@ -205,6 +229,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
+        let with_npm = Summary { npm_locked: 400, npm_kept: 200, ..summary() }.text(Path::new("a"));
+        let packages = "  packages  60 of 120 Debian packages and 200 of 400 of npm have files in it\n";
+        assert!(with_npm.contains(packages), "{with_npm}");
         let unproven = Summary { proof: None, ..summary() };
         assert!(unproven.text(Path::new("a")).contains("none (--no-proof)"));
     }
