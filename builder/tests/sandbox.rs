@@ -81,6 +81,20 @@ fn output(sandbox: &Sandbox) -> String {
 }
 
 #[test]
+fn programs_ignore_and_block_no_signal() {
+    for way in ways() {
+        // This very process ignores SIGPIPE, as all of its language do.
+        let text = output(&root_like(&root(), way, "grep -E '^Sig(Ign|Blk)' /proc/self/status"));
+        let masks: Vec<u64> = text
+            .lines()
+            .filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok())
+            .collect();
+        // Above the plain signals two belong to the C library.
+        assert_eq!(masks.iter().map(|mask| mask & 0x7fff_ffff).collect::<Vec<_>>(), [0, 0], "{way}: {text}");
+    }
+}
+
+#[test]
 fn a_grain_is_one_unprivileged_user_on_a_read_only_root() {
     let root = root();
     let mut sandbox = grain(

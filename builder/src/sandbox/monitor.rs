@@ -320,6 +320,8 @@ impl Monitor<'_> {
         let Sandbox { ids, limits, filter, .. } = self.sandbox;
         let _ = sys::process::begin_session();
         sys::process::set_standard_streams(streams)?;
+        // What is ignored stays so in a program: SIGPIPE by our own language's will, SIGINT under `nohup tinyroot … &`.
+        sys::signals::reset();
         // Whoever is given a terminal of the sandbox is alone on it; one of the host's stays its session's.
         let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);

@@ -42,3 +42,17 @@ impl Stops {
         }
     }
 }
+
+/// Has this process treat every signal as a new one does, and blocks none.
+pub fn reset() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // Some cannot be changed, which is as good. SAFETY: no function of ours is named.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an all-zero set is a valid one, which `sigemptyset` fills; the old mask is not asked for.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
