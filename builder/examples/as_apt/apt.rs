@@ -58,18 +58,8 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Removes the caches that apt made of its lists; only a bench does.
-    #[allow(dead_code)]
-    pub fn forget(&self) -> std::io::Result<()> {
-        for name in ["pkgcache.bin", "srcpkgcache.bin"] {
-            fs::remove_file(self.directory.path().join("cache").join(name)).or_else(|error| {
-                if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-            })?;
-        }
-        Ok(())
-    }
-
-    fn command(&self) -> Command {
+    /// Returns apt-get with nothing of the host's.
+    pub fn command(&self) -> Command {
         let mut command = Command::new("apt-get");
         command.env("APT_CONFIG", self.directory.path().join("apt.conf")).env("LC_ALL", "C.UTF-8");
         command
