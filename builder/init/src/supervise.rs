@@ -130,7 +130,7 @@ impl<'a> Supervisor<'a> {
                 return Err(FAULT);
             }
             self.take_signals(pause_ms);
-            pause_ms = (pause_ms * 3 / 2 + 1).min(50);
+            pause_ms = (pause_ms + 1).min(5);
             self.go_on()?;
         }
     }
