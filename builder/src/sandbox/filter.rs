@@ -21,11 +21,12 @@ use super::Filter;
 mod calls;
 
 impl Filter {
-    /// Returns the programs to install, in this order.
-    pub(super) fn programs(self) -> Vec<BpfProgram> {
+    /// Returns the programs to install, in this order, for a program that is given a terminal or not.
+    pub(super) fn programs(self, terminal: bool) -> Vec<BpfProgram> {
         match self {
             Filter::None => Vec::new(),
-            Filter::Grain => grain(),
+            Filter::Grain if terminal => grain(),
+            Filter::Grain => [grain(), vec![without_terminals()]].concat(),
         }
     }
 }
@@ -71,6 +72,19 @@ fn grain() -> Vec<BpfProgram> {
             SeccompAction::Errno(libc::EPERM as u32),
         ),
     ]
+}
+
+/// Returns the filter that answers, where there are no terminals, whether something is one. Python asks that of every file
+/// that it opens, and in a view the kernel would pass the question on to us.
+fn without_terminals() -> BpfProgram {
+    let rule = |request| {
+        let asked = Condition::new(1, Length::Dword, Compare::Eq, request).expect("there are six arguments");
+        Rule::new(vec![asked]).expect("a rule has conditions")
+    };
+    // The second, of `asm-generic/ioctls.h`, is what glibc asks from 2.42 on.
+    let rules = [libc::TCGETS, 0x802c_542a].map(rule).to_vec();
+    let rules = BTreeMap::from([(libc::SYS_ioctl, rules)]);
+    filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOTTY as u32))
 }
 
 fn filter(
@@ -265,17 +279,20 @@ mod tests {
             (libc::SYS_socket, [libc::AF_NETLINK as u64, 0, 0, 0, 0, 0], error(libc::EAFNOSUPPORT)),
             (libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0], error(libc::EPERM)),
             (libc::SYS_ioctl, [0, libc::FIONREAD, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_ioctl, [0, libc::TCGETS, 0, 0, 0, 0], error(libc::ENOTTY)),
             (libc::SYS_mount, [0; 6], error(libc::ENOSYS)),
             (libc::SYS_io_uring_setup, [0; 6], error(libc::ENOSYS)),
             (libc::SYS_ptrace, [0; 6], error(libc::ENOSYS)),
             // The x32 form of `read`.
             (0x4000_0000, [0; 6], error(libc::ENOSYS)),
         ];
-        let programs = Filter::Grain.programs();
+        let programs = Filter::Grain.programs(false);
         for (number, arguments, expected) in rows {
             assert_eq!(answer_of_all(&programs, number, arguments), expected, "call {number} {arguments:?}");
         }
         assert_eq!(answer_of(&programs[0], ARCHITECTURE_I386, 5, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+        let at_a_terminal = Filter::Grain.programs(true);
+        assert_eq!(answer_of_all(&at_a_terminal, libc::SYS_ioctl, [0, libc::TCGETS, 0, 0, 0, 0]), ALLOW);
     }
 
     #[test]

@@ -352,7 +352,8 @@ impl Monitor<'_> {
         if confined.is_some() {
             sys::process::keep_signals_inside();
         }
-        for program in confined.into_iter().chain(faked).chain(filter.programs()) {
+        let terminal = streams.iter().any(rustix::termios::isatty);
+        for program in confined.into_iter().chain(faked).chain(filter.programs(terminal)) {
             install(&program)?;
         }
         Ok(())
