@@ -38,6 +38,8 @@ pub(super) const TMPFILE: u32 = 51;
 pub(super) const OPEN_FILE: u32 = 1 << 1 | 1 << 5;
 /// `FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR`.
 pub(super) const OPEN_DIRECTORY: u32 = 1 << 1 | 1 << 3;
+/// `FUSE_NOTIFY_STORE`: a message of ours that puts contents into the kernel's cache.
+const NOTIFY_STORE: i32 = 4;
 /// `__FMODE_EXEC`, an OPEN flag of the kernel's own.
 pub(super) const EXECUTING: u32 = 0x20;
 
@@ -157,11 +159,36 @@ impl Reply {
         if errno != 0 {
             self.clear();
         }
+        self.sealed(-errno, unique)
+    }
+
+    /// Fills the header in: what is answered, or what is told where `unique` is 0.
+    fn sealed(&mut self, code: i32, unique: u64) -> &[u8] {
         let length = u32::try_from(self.bytes.len()).expect("replies are shorter than 4 GiB");
         self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        self.bytes[4..8].copy_from_slice(&(-errno).to_ne_bytes());
+        self.bytes[4..8].copy_from_slice(&code.to_ne_bytes());
         self.bytes[8..16].copy_from_slice(&unique.to_ne_bytes());
         &self.bytes
+    }
+
+    /// Makes this the message that has the kernel keep a file's contents: `size` bytes, which `fill` puts into a buffer. It
+    /// answers no request.
+    pub(super) fn store<E>(
+        &mut self,
+        node: u64,
+        size: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<&[u8], E> {
+        self.clear();
+        self.u64(node);
+        self.u64(0);
+        let length_at = self.bytes.len();
+        self.u32(0);
+        self.u32(0);
+        self.data(size, fill)?;
+        let length = (self.bytes.len() - length_at - 8) as u32;
+        self.bytes[length_at..length_at + 4].copy_from_slice(&length.to_ne_bytes());
+        Ok(self.sealed(NOTIFY_STORE, 0))
     }
 
     /// Appends bytes.
@@ -369,6 +396,12 @@ mod tests {
         assert_eq!(body(&|r| r.absent()), 128);
         assert_eq!(body(&|r| r.stat(1, &attributes, (0, 0), true)), 104);
         assert_eq!(body(&|r| r.opened(0)), 16);
+        let told = Reply::default().store(7, 9, |buffer| Ok::<_, ()>(buffer.len() - 4)).map(<[u8]>::to_vec);
+        let told = told.expect("the buffer was filled");
+        assert_eq!(
+            (told.len(), &told[4..16], &told[32..36]),
+            (45, &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[5, 0, 0, 0][..])
+        );
         assert_eq!(body(&|r| r.statfs(1, 1)), 80);
         assert_eq!(body(&|r| assert!(r.directory_entry(32, b"12345678", 1, NodeType::File, 1))), 32);
         assert_eq!(body(&|r| assert!(!r.directory_entry(32, b"123456789", 1, NodeType::File, 1))), 0);
