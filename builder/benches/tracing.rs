@@ -24,7 +24,7 @@ use std::{
 };
 
 use tinyroot::{
-    app::{self, GRAIN_ID, VarPolicy},
+    app::{self, VarPolicy},
     archive::{self, Mirrors},
     assemble::assemble,
     configure::configure,
@@ -37,8 +37,8 @@ use tinyroot::{
     recipe,
     sandbox::{CHILD_ARGUMENT, child_main},
     store::Store,
+    trace,
     unpack::unpack,
-    view::{self, View},
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -149,14 +149,14 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let mut configured = configure(&unpacked, &assemble(&unpacked)?, &lock, &store, &silent, None)?;
     let epoch_s = configured.epoch_s;
     app::lay_files(&mut configured.tree, &recipe, &store, epoch_s)?;
-    let furnished = Arc::new(app::furnish(configured.tree, &recipe, &VarPolicy::CopyAll, &store, epoch_s));
-    let base = match way {
-        "view" => {
-            let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), ..view::Options::default() };
-            Base::of_view(Arc::new(View::new(furnished, store.clone(), options)))
-        }
-        _ => Base::directory(&furnished, &store)?,
-    };
+    if way == "view" {
+        let owner = |_: &[u8]| None;
+        let inputs = trace::Inputs { tree: &configured.tree, owner: &owner, recipe: &recipe, epoch_s };
+        let traced = trace::trace(&inputs, &store, &silent)?;
+        return Ok((traced.ready_after, traced.talked_for));
+    }
+    let furnished = app::furnish(configured.tree, &recipe, &VarPolicy::CopyAll, &store, epoch_s);
+    let base = Base::directory(&furnished, &store)?;
     let scratch = store.scratch("bench-")?;
     let options = GrainOptions::of(&recipe, &scratch.path().join("var"));
     let began = Instant::now();

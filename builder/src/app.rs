@@ -17,7 +17,7 @@
 pub mod services;
 mod skeleton;
 
-pub use skeleton::VarPolicy;
+pub use skeleton::{VarPolicy, filled_var};
 
 use std::{borrow::Cow, collections::BTreeMap};
 

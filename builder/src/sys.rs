@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod cpu;
 pub mod map;
 pub mod mount;
 pub mod namespace;

@@ -30,8 +30,10 @@ use crate::{
     progress::{Progress, Unit},
     proxy::ListenError,
     recipe::Recipe,
-    sandbox::{Ability, Exit, host},
+    render::{RenderError, RenderOptions, render},
+    sandbox::{Ability, Exit, grain_host_id, host, is_full_root},
     store::{Store, StoreError},
+    sys::cpu::OneCpu,
     tree::Tree,
     view::{Kinds, Options, View},
 };
@@ -91,6 +93,9 @@ pub enum TraceError {
     /// No place for the grain's `/var`.
     #[error("cannot make a place for the grain")]
     Scratch(#[source] StoreError),
+    /// Its first `/var` cannot be made.
+    #[error("cannot fill the grain's /var")]
+    Fill(#[source] RenderError),
     /// The grain did not start, or did not end well.
     #[error("the app does not run on its whole root")]
     Grain(#[source] GrainError),
@@ -143,6 +148,9 @@ struct Started {
     var: PathBuf,
     /// Whether its `/var` shows what was read there.
     shows_reads: bool,
+    /// Keeps a request of the app and our answer on one processor: passing it to another, which has gone to sleep
+    /// meanwhile, takes longer than all else. That the app sees a single one makes its evidence the same everywhere.
+    _cpu: Option<OneCpu>,
     _scratch: tempfile::TempDir,
 }
 
@@ -160,14 +168,29 @@ impl Started {
         let base = Arc::new(Base::of_view(view.clone()));
 
         let began = Instant::now();
+        // From outside: what the first process would read through the view is nobody's evidence.
+        let filled = app::filled_var(&furnished, store, grain_host_id());
+        let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
+        render(&filled, store, &var, owned).map_err(TraceError::Fill)?;
+        let shows_reads = var::shows_reads(&var);
+        let cpu = OneCpu::stay();
         let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
         let options = GrainOptions::of(recipe, &var);
         let log = options.log.clone();
         let grain = Grain::start(base, options).map_err(TraceError::Grain)?;
         drop(starting);
         let ready_after = began.elapsed();
-        let shows_reads = var::shows_reads(&var);
-        Ok(Started { grain, view, furnished, log, ready_after, var, shows_reads, _scratch: scratch })
+        Ok(Started {
+            grain,
+            view,
+            furnished,
+            log,
+            ready_after,
+            var,
+            shows_reads,
+            _cpu: cpu,
+            _scratch: scratch,
+        })
     }
 
     /// Returns what was used so far.
@@ -202,7 +225,8 @@ pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let outcome = exercise::run(exercise, &mut Exercised::new(&mut started.grain, Some(&task)));
     let tail = || started.log.tail();
     let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: tail() })?;
+    let talked_for = began.elapsed();
     drop(task);
     let names = gather::Names::new(inputs.recipe, inputs.tree, store, inputs.owner);
-    started.finish(&names, Talk::Exercise(transcript), began.elapsed())
+    started.finish(&names, Talk::Exercise(transcript), talked_for)
 }

@@ -7,6 +7,7 @@
 //! | – and `/var` is empty | a new grain | it is written as `begun`, then `/var` is filled, setup run |
 //! | – and `/var` has something | data brought by someone else | kept; what is missing is filled in, setup run |
 //! | `begun` | a kill came in between | all else in `/var` is removed, then as for a new grain |
+//! | `filled DIGEST` | whoever made the grain filled it from the skeleton of that digest | it is written as `begun`, then setup run |
 //! | `ready DIGEST` | set up, with the skeleton of that digest | nothing; another digest: new directories and links are added, links into the skeleton that lead nowhere removed |
 
 use core::ffi::CStr;
@@ -65,10 +66,15 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
         if old.strip_suffix(b"\n") != Some(digest) {
             log::line(&[b"/var is of another version: new directories and links are added"]);
             Filler::new(copied, true).fill()?;
-            write_mark(digest)?;
+            write_mark(&[b"ready ", digest])?;
         }
         make_fixed()?;
         return Ok(State { is_new: false, digest });
+    }
+    if mark.strip_prefix(b"filled ").and_then(|old| old.strip_suffix(b"\n")) == Some(digest) {
+        write_mark(&[b"begun"])?;
+        make_fixed()?;
+        return Ok(State { is_new: true, digest });
     }
     if sys::exists(MARK) {
         log::line(&[b"/var was left half made: made again"]);
@@ -89,7 +95,7 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
 
 /// Notes that `/var` is whole.
 pub fn conclude(state: &State) -> Result<(), Fault> {
-    write_mark(state.digest)
+    write_mark(&[b"ready ", state.digest])
 }
 
 fn begin() -> Result<(), Errno> {
@@ -98,11 +104,12 @@ fn begin() -> Result<(), Errno> {
 }
 
 /// Writes the mark beside and renames it, so that there is never half a one.
-fn write_mark(digest: &[u8]) -> Result<(), Fault> {
+fn write_mark(words: &[&[u8]]) -> Result<(), Fault> {
     let written = (|| {
         let file = sys::open(NEW_MARK, sys::O_WRONLY | sys::O_CREAT | sys::O_TRUNC, 0o600)?;
-        sys::write_all(file.0, b"ready ")?;
-        sys::write_all(file.0, digest)?;
+        for word in words {
+            sys::write_all(file.0, word)?;
+        }
         sys::write_all(file.0, b"\n")?;
         sys::fsync(file.0)?;
         sys::rename(NEW_MARK, MARK)

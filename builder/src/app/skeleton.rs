@@ -11,10 +11,14 @@
 
 use crate::{
     formats::digest::Digest,
+    store::Store,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
 use super::{leave_group, services};
+
+/// Where a furnished tree has the skeleton.
+const PLACE: &[u8] = b"tinyroot/var";
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
@@ -93,7 +97,7 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
             tree.insert(place, entry);
         }
     }
-    let place = TreePath::new(b"tinyroot/var").expect("a path written here is good");
+    let place = TreePath::new(PLACE).expect("a path written here is good");
     if tree.get(place.as_bytes()).is_none() {
         tree.insert(place, Entry::directory(epoch_s));
     }
@@ -110,10 +114,31 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
     text.into_bytes()
 }
 
+/// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree whose
+/// skeleton is copied whole ([`VarPolicy::CopyAll`]), with the mark that tells it so (`builder/init`, `fill`). All of it
+/// belongs to `owner`, a uid and a gid.
+pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
+    let mut var = Tree::new();
+    for (path, entry) in furnished.subtree(PLACE) {
+        let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
+        if let Ok(below) = TreePath::new(below) {
+            var.insert(below, entry.clone());
+        }
+    }
+    let mark = format!("filled {}\n", digest(furnished));
+    let size_bytes = mark.len() as u64;
+    let place = TreePath::new(b".tinyroot").expect("a path written here is good");
+    var.insert(place, Entry::file(store.put(mark), size_bytes, 0o600, 0));
+    for (_, entry) in var.iter_mut() {
+        (entry.uid, entry.gid) = owner;
+    }
+    var
+}
+
 /// Returns a digest over the skeleton's paths, contents and link targets.
 fn digest(tree: &Tree) -> Digest {
     let mut text = Vec::new();
-    for (path, entry) in tree.subtree(b"tinyroot/var") {
+    for (path, entry) in tree.subtree(PLACE) {
         text.extend_from_slice(path.as_bytes());
         match &entry.kind {
             Kind::File { digest, .. } => text.extend_from_slice(format!("\0file {digest}").as_bytes()),
