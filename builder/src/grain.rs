@@ -30,7 +30,7 @@ use crate::{
     app::services,
     exercise::Ran,
     recipe::Recipe,
-    sandbox::{Address, Bind, Exit, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
+    sandbox::{Address, Bind, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
     view::fuse::{Server, ViewError, serve},
 };
 
@@ -148,13 +148,20 @@ pub struct Grain {
     options: GrainOptions,
     /// `None` between stop and start.
     live: Option<Live>,
+    /// Its root, if that is a view: mounted once for all of its lives.
+    mounted: Option<Mounted>,
+}
+
+/// A view that is mounted and served. Fields are dropped in order: requests are answered to the end.
+struct Mounted {
+    held: Option<Held>,
+    server: Server,
 }
 
 /// One life of a grain, from start to stop. Fields are dropped in order: the processes first.
 struct Live {
     running: Arc<Running>,
     reader: Option<std::thread::JoinHandle<()>>,
-    server: Option<Server>,
 }
 
 impl Grain {
@@ -177,7 +184,7 @@ impl Grain {
         on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
     ) -> Result<Self, GrainError> {
         make_var(&options.var)?;
-        let mut grain = Grain { base, options, live: None };
+        let mut grain = Grain { base, options, live: None, mounted: None };
         let life = grain.go()?;
         if let Some(running) = grain.running() {
             on_start(running).map_err(GrainError::Thread)?;
@@ -200,19 +207,27 @@ impl Grain {
 
     /// Starts the first process; returns the number of this life in the log.
     fn go(&mut self) -> Result<u64, GrainError> {
-        let mut prepared = self.sandbox().prepare().map_err(GrainError::Sandbox)?;
-        let mut server = None;
-        if let (Some(view), Some(fuse)) = (self.base.view(), prepared.fuse()) {
-            // What the sandbox itself looks up while it is set up is nobody's evidence.
+        let held = self.mounted.as_mut().and_then(|mounted| mounted.held.take());
+        let sandbox = self.sandbox();
+        let prepared = held.map_or_else(|| sandbox.prepare(), |held| sandbox.prepare_on(held));
+        let mut prepared = prepared.map_err(GrainError::Sandbox)?;
+        // What the sandbox itself looks up while it is set up is nobody's evidence.
+        if let Some(view) = self.base.view() {
             view.stop_recording();
-            server = Some(serve(fuse, view.clone()).map_err(GrainError::View)?);
+            if let Some(fuse) = prepared.fuse() {
+                let server = serve(fuse, view.clone()).map_err(GrainError::View)?;
+                self.mounted = Some(Mounted { held: None, server });
+            }
         }
         prepared.set_up().map_err(GrainError::Sandbox)?;
+        if let Some(mounted) = &mut self.mounted {
+            mounted.held = prepared.hold();
+        }
         if let Some(view) = self.base.view() {
             view.start_recording();
         }
         let running = Arc::new(prepared.start().map_err(GrainError::Sandbox)?);
-        let mut live = Live { running: running.clone(), reader: None, server };
+        let mut live = Live { running: running.clone(), reader: None };
         let output = running.take_output();
         let started = self.options.log.begin();
         if let Some(output) = output {
@@ -292,7 +307,15 @@ impl Grain {
     /// # Errors
     /// [`GrainError::View`] if the root was not served well, so that what the app saw is in doubt.
     pub fn stop(&mut self) -> Result<Exit, GrainError> {
-        let Some(mut live) = self.live.take() else { return Ok(Exit::Code(0)) };
+        let exit = self.end_life();
+        let Some(Mounted { held, server }) = self.mounted.take() else { return Ok(exit) };
+        drop(held);
+        server.stop().map(|()| exit).map_err(GrainError::View)
+    }
+
+    /// Ends the processes; a view stays mounted.
+    fn end_life(&mut self) -> Exit {
+        let Some(mut live) = self.live.take() else { return Exit::Code(0) };
         let _ = live.running.signal(libc::SIGTERM);
         let exit = live.running.wait_timeout(GRACE);
         live.running.kill();
@@ -301,10 +324,7 @@ impl Grain {
         if let Some(view) = self.base.view() {
             view.stop_recording();
         }
-        match live.server.take() {
-            Some(server) => server.stop().map(|()| exit).map_err(GrainError::View),
-            None => Ok(exit),
-        }
+        exit
     }
 
     /// Stops the grain and starts it again on the same `/var`, with new `/tmp` and `/run`.
@@ -312,7 +332,7 @@ impl Grain {
     /// # Errors
     /// As [`Grain::start`] and [`Grain::stop`].
     pub fn restart(&mut self) -> Result<(), GrainError> {
-        self.stop()?;
+        self.end_life();
         let life = self.go()?;
         self.await_ready(life)
     }

@@ -37,7 +37,7 @@ pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root};
 pub use monitor::child_main;
 pub use remove::remove_tree;
 pub use running::{Execution, Running};
-pub use start::{Prepared, set_program};
+pub use start::{Held, Prepared, set_program};
 
 use crate::sys;
 

@@ -32,6 +32,7 @@ use super::{
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Fault, Parts, step},
+    start::Held,
 };
 use crate::sys::{
     self, CallError,
@@ -100,7 +101,13 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
     match task {
         Task::Run(sandbox) => {
             let chroot = if sandbox.ids.is_chroot() { Some(chroot::open(&sandbox)?) } else { None };
-            Monitor { control, sandbox: &sandbox, chroot }.run(output)
+            Monitor { control, sandbox: &sandbox, chroot }.run(output, None)
+        }
+        Task::Again(sandbox) => {
+            let (Order::Join, fds) = next_order(control)? else { return Err(Stop::Closed) };
+            let [users, view] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| Stop::Closed)?;
+            let held = Held { users, view };
+            Monitor { control, sandbox: &sandbox, chroot: None }.run(output, Some(held))
         }
         Task::Probe(ids) if ids.is_chroot() => {
             no_namespaces(control)?;
@@ -122,12 +129,17 @@ fn next_order(control: &OwnedFd) -> Result<(Order, Vec<OwnedFd>), Stop> {
     receive(control).ok().flatten().ok_or(Stop::Closed)
 }
 
-/// Leaves the host's name spaces and waits for the ids. Returns whether maintainer scripts may see the host's `/proc`.
-fn leave_host(control: &OwnedFd, ids: Ids) -> Result<bool, Stop> {
-    let left = match sys::namespace::leave_host(true) {
+/// Leaves the host's name spaces, into `joined` of users if that is given, and waits for the ids. Returns whether maintainer
+/// scripts may see the host's `/proc`.
+fn leave_host(control: &OwnedFd, ids: Ids, joined: Option<&OwnedFd>) -> Result<bool, Stop> {
+    let left = match joined {
+        Some(users) => sys::namespace::join_users(users).and_then(|()| sys::namespace::leave_host(false)),
+        None => sys::namespace::leave_host(true),
+    };
+    let left = match left {
         // Real root can do without a user namespace where those are switched off.
         Err(_) if ids == Ids::RootLike(Way::Root) => sys::namespace::leave_host(false).map(|()| false),
-        result => result.map(|()| true),
+        result => result.map(|()| joined.is_none()),
     };
     let users = step(left, || "leave the host's name spaces".into())?;
     tell(control, &Report::Unshared { users }, &[]);
@@ -152,7 +164,7 @@ fn no_namespaces(control: &OwnedFd) -> Result<(), Stop> {
 
 /// Tries what the host allows.
 fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
-    let proc_of_host = leave_host(control, ids)?;
+    let proc_of_host = leave_host(control, ids, None)?;
     let forbid = sys::mount::Restrictions::DATA;
     let memory = sys::mount::new_file_system("tmpfs", &[], forbid).map_err(|call| call.to_string());
     let fuse = root::view().map_err(|fault| fault.call.to_string());
@@ -164,7 +176,7 @@ fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
 
 /// Removes a path of the host.
 fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
-    leave_host(control, ids)?;
+    leave_host(control, ids, None)?;
     let failed = |error: std::io::Error| CallError {
         call: format!("unlink({path:?})"),
         errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
@@ -200,18 +212,20 @@ struct Monitor<'a> {
 }
 
 impl Monitor<'_> {
-    fn run(&self, output: &OwnedFd) -> Result<(), Stop> {
+    fn run(&self, output: &OwnedFd, held: Option<Held>) -> Result<(), Stop> {
         let mut proc_of_host = false;
         let parts = if self.chroot.is_some() {
             no_namespaces(self.control)?;
             step(sys::process::adopt_orphans(), || "take on orphans".into())?;
             None
         } else {
-            proc_of_host = leave_host(self.control, self.sandbox.ids)?;
+            let (users, view) = held.map(|held| (held.users, held.view)).unzip();
+            proc_of_host = leave_host(self.control, self.sandbox.ids, users.as_ref())?;
             step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
-            let mut parts = Parts::take(self.sandbox)?;
+            let mut parts = Parts::take(self.sandbox, view)?;
             if let Some(fuse) = parts.fuse.take() {
-                tell(self.control, &Report::Fuse, &[&fuse]);
+                let users = step(sys::namespace::users(), || "name the users' name space".into())?;
+                tell(self.control, &Report::Fuse, &[&fuse, &users]);
                 // The connection ends with the last copy of this descriptor, which must not be ours.
                 drop(fuse);
             }
@@ -219,8 +233,10 @@ impl Monitor<'_> {
         };
         tell(self.control, &Report::Prepared, &[]);
         let Order::Build = next_order(self.control)?.0 else { return Err(Stop::Closed) };
-        let (first, gate) = self.build(parts, proc_of_host, output)?;
-        tell(self.control, &Report::Built, &[]);
+        let (first, gate, view) = self.build(parts, proc_of_host, output)?;
+        tell(self.control, &Report::Built, &view.iter().collect::<Vec<_>>());
+        // Whoever has it now keeps the view mounted.
+        drop(view);
         let Order::Start = next_order(self.control)?.0 else { return Err(Stop::Closed) };
         let _ = send(&gate, &Gate::Go, &[]);
         let fault = step(gate_result(&gate), || format!("run {}", shown(&self.sandbox.command)));
@@ -233,19 +249,23 @@ impl Monitor<'_> {
         self.watch(first)
     }
 
-    /// Builds the root, with process 1 in it that waits at a gate.
+    /// Builds the root, with process 1 in it that waits at a gate. Returns a copy of a view's mount as well.
     fn build(
         &self,
         parts: Option<Parts>,
         proc_of_host: bool,
         output: &OwnedFd,
-    ) -> Result<(Child, OwnedFd), Stop> {
+    ) -> Result<(Child, OwnedFd, Option<OwnedFd>), Stop> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
         let null = step(null.map_err(|errno| CallError { call: call(), errno }), || "open /dev/null".into())?;
+        let mut view = None;
         let placed = match &parts {
             Some(parts) => {
                 let root = parts.place()?;
+                if self.sandbox.root.is_view() {
+                    view = Some(step(sys::mount::copy_mount(&root), || "hold the view".into())?);
+                }
                 parts.fill(&root, self.sandbox)?;
                 Some(root)
             }
@@ -272,7 +292,7 @@ impl Monitor<'_> {
         }
         // Process 1 shares these mounts, and the kernel moves it to the new root along with us.
         placed.iter().try_for_each(root::enter)?;
-        Ok((first, gate))
+        Ok((first, gate, view))
     }
 
     /// Goes on as process 1.
@@ -454,7 +474,9 @@ impl Monitor<'_> {
                 }
                 Err(errno) => tell(self.control, &refused(errno), &[]),
             },
-            Order::Mapped | Order::Build | Order::Start => tell(self.control, &refused(Errno::INVAL), &[]),
+            Order::Join | Order::Mapped | Order::Build | Order::Start => {
+                tell(self.control, &refused(Errno::INVAL), &[])
+            }
         }
     }
 

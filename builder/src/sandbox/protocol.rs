@@ -16,6 +16,8 @@ use crate::sys;
 pub(super) enum Task {
     /// Make this sandbox.
     Run(Box<Sandbox>),
+    /// Make this sandbox, whose view is mounted already: with [`Order::Join`].
+    Again(Box<Sandbox>),
     /// Try what the host allows to these ids, and end.
     Probe(Ids),
     /// Remove what lies at a path of the host, as root with these ids, and end.
@@ -29,6 +31,8 @@ pub(super) enum Task {
 /// What we ask of a monitor.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Order {
+    /// The user namespace and the view's mount of a sandbox before this one come along.
+    Join,
     /// The id maps are written: go on.
     Mapped,
     /// The view is served: build the rest of the root.
@@ -50,11 +54,11 @@ pub(super) enum Order {
 pub(super) enum Report {
     /// It stands in name spaces of its own and waits for [`Order::Mapped`]; without `users` there is nothing to map.
     Unshared { users: bool },
-    /// The view is mounted; its connection comes along.
+    /// The view is mounted; its connection and the user namespace that it belongs to come along.
     Fuse,
     /// The root is there as far as it can be without the view.
     Prepared,
-    /// The root is whole and the program waits.
+    /// The root is whole and the program waits. A copy of a view's mount comes along, for a sandbox after this one.
     Built,
     /// The program was let go.
     Started,

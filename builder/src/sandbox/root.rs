@@ -38,12 +38,14 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Takes from the host what the sandbox is to see. Looks at nothing in a view.
-    pub fn take(sandbox: &Sandbox) -> Result<Self, Fault> {
-        let (root, fuse) = match &sandbox.root {
-            Root::Directory { path, writable } => (directory(path, *writable)?, None),
-            Root::View => view().map(|(root, fuse)| (root, Some(fuse)))?,
-            Root::Overlay { lower, upper, work } => (overlay(lower, upper, work)?, None),
+    /// Takes from the host what the sandbox is to see. Looks at nothing in a view. One that is `mounted` already is taken
+    /// as it is.
+    pub fn take(sandbox: &Sandbox, mounted: Option<OwnedFd>) -> Result<Self, Fault> {
+        let (root, fuse) = match (&sandbox.root, mounted) {
+            (Root::View, Some(view)) => (view, None),
+            (Root::View, None) => view().map(|(root, fuse)| (root, Some(fuse)))?,
+            (Root::Directory { path, writable }, _) => (directory(path, *writable)?, None),
+            (Root::Overlay { lower, upper, work }, _) => (overlay(lower, upper, work)?, None),
         };
         let mut binds = Vec::new();
         for bind in &sandbox.binds {

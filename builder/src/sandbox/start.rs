@@ -2,7 +2,7 @@
 
 use std::{
     io::{PipeReader, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -44,7 +44,7 @@ impl Monitor {
         file.write_all(&text).map_err(failed)?;
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
         let (output, writer) = std::io::pipe().map_err(failed)?;
-        if matches!(task, Task::Run(sandbox) if sandbox.ids == Ids::Grain) {
+        if matches!(task, Task::Run(sandbox) | Task::Again(sandbox) if sandbox.ids == Ids::Grain) {
             // Programs open their output anew by `/dev/stderr`, and a pipe lets only its owner (PHP-FPM, lighttpd).
             let (uid, gid) = super::grain_host_id();
             let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
@@ -73,6 +73,13 @@ impl Monitor {
             maps.map_err(|source| SandboxError::Map { way, source })?;
         }
         self.order(&Order::Mapped)
+    }
+
+    /// Hands a view over that is mounted already.
+    fn join(&mut self, held: &Held) {
+        let fds = [held.users.as_fd(), held.view.as_fd()];
+        // As for any order.
+        let _ = send(&self.control, &Order::Join, &fds);
     }
 
     pub fn order(&mut self, order: &Order) -> Result<(), SandboxError> {
@@ -114,7 +121,19 @@ pub struct Prepared {
     /// `None` once it is running.
     monitor: Option<Monitor>,
     fuse: Option<OwnedFd>,
+    users: Option<OwnedFd>,
+    held: Option<Held>,
     built: bool,
+}
+
+/// A view that stays mounted after its sandbox, with all that the kernel knows of it, for the next sandbox of the same ids;
+/// the last to let go of it unmounts it.
+#[derive(Debug)]
+pub struct Held {
+    /// The user namespace that it is mounted in.
+    pub(super) users: OwnedFd,
+    /// A mount of it that lies nowhere.
+    pub(super) view: OwnedFd,
 }
 
 impl Sandbox {
@@ -124,13 +143,27 @@ impl Sandbox {
     /// [`SandboxError`]; [`SandboxError::hint`] says what the host would have to allow.
     pub fn prepare(&self) -> Result<Prepared, SandboxError> {
         let monitor = Monitor::spawn(&Task::Run(Box::new(self.clone())))?;
-        let mut prepared = Prepared { monitor: Some(monitor), fuse: None, built: false };
+        self.prepare_by(monitor, None)
+    }
+
+    /// Starts the sandbox up to the same point, on a view that is mounted and served already.
+    ///
+    /// # Errors
+    /// As [`Sandbox::prepare`].
+    pub fn prepare_on(&self, held: Held) -> Result<Prepared, SandboxError> {
+        let mut monitor = Monitor::spawn(&Task::Again(Box::new(self.clone())))?;
+        monitor.join(&held);
+        self.prepare_by(monitor, Some(held.users))
+    }
+
+    fn prepare_by(&self, monitor: Monitor, users: Option<OwnedFd>) -> Result<Prepared, SandboxError> {
+        let mut prepared = Prepared { monitor: Some(monitor), fuse: None, users, held: None, built: false };
         let monitor = prepared.monitor();
         monitor.map(self.ids)?;
         loop {
             let (report, mut fds) = prepared.monitor().next()?;
             match report {
-                Report::Fuse => prepared.fuse = fds.pop(),
+                Report::Fuse => (prepared.users, prepared.fuse) = (fds.pop(), fds.pop()),
                 Report::Prepared => return Ok(prepared),
                 _ => return Err(prepared.monitor().silent()),
             }
@@ -167,9 +200,15 @@ impl Prepared {
         }
         let monitor = self.monitor();
         monitor.order(&Order::Build)?;
-        let Report::Built = monitor.next()?.0 else { return Err(monitor.silent()) };
+        let (Report::Built, mut fds) = monitor.next()? else { return Err(monitor.silent()) };
+        self.held = fds.pop().zip(self.users.take()).map(|(view, users)| Held { users, view });
         self.built = true;
         Ok(())
+    }
+
+    /// Returns what keeps the view mounted beyond this sandbox, once; after [`Prepared::set_up`].
+    pub fn hold(&mut self) -> Option<Held> {
+        self.held.take()
     }
 
     /// Lets the program run.

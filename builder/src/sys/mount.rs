@@ -62,6 +62,18 @@ pub fn copy_tree(path: &Path) -> Result<OwnedFd> {
     })
 }
 
+/// Returns a copy of one mount of this name space, without what is mounted below it; it lies nowhere yet.
+///
+/// # Errors
+/// The call.
+pub fn copy_mount(mount: impl AsFd) -> Result<OwnedFd> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    traced(rustix::mount::open_tree(mount, "", flags), || {
+        "open_tree(MOUNT, \"\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH)".into()
+    })
+}
+
 /// Returns a new file system of a kind, mounted nowhere yet. An option without a value is a flag.
 ///
 /// # Errors

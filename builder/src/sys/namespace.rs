@@ -2,12 +2,12 @@
 
 use std::{
     mem,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
 use rustix::{
     net::{AddressFamily, SocketFlags, SocketType},
-    thread::UnshareFlags,
+    thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space},
 };
 
 use super::{Result, checked, traced};
@@ -29,6 +29,26 @@ pub fn leave_host(user: bool) -> Result<()> {
     }
     // SAFETY: the flags do not include CLONE_FILES, the one for which the function is marked unsafe.
     traced(unsafe { rustix::thread::unshare_unsafe(flags) }, || format!("unshare({names})"))
+}
+
+/// Returns the user namespace of this process, to be joined by others.
+///
+/// # Errors
+/// The call; the host's `/proc` must be there.
+pub fn users() -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    let opened = rustix::fs::open("/proc/self/ns/user", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    traced(opened, || "open(\"/proc/self/ns/user\", O_RDONLY|O_CLOEXEC)".into())
+}
+
+/// Joins a user namespace that this process's user made, with all capabilities in it. Other threads must not have been
+/// started.
+///
+/// # Errors
+/// The call.
+pub fn join_users(users: impl AsFd) -> Result<()> {
+    let joined = move_into_link_name_space(users.as_fd(), Some(LinkNameSpaceType::User));
+    traced(joined, || "setns(USERS, CLONE_NEWUSER)".into())
 }
 
 /// Brings the loopback interface up.
