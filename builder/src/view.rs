@@ -229,6 +229,11 @@ impl View {
         self.recorder.mark(step);
     }
 
+    /// Returns how many questions were asked so far: while the number stays, nobody asks.
+    pub fn asked(&self) -> u64 {
+        self.recorder.asked()
+    }
+
     /// Returns what was used so far, in path order; absent paths among the rest. The root itself is not listed.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.recorder.absent();

@@ -14,6 +14,10 @@ use crate::{
 /// Where a grain has mounts of its own: nothing there is the root's.
 const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
 
+/// What the C library loads from beside it where a thread ends while it waits, as some do when a service stops: whether
+/// that happens is chance, so it is no evidence. A rule keeps it ([`prune`](crate::prune)).
+const BY_CHANCE: &[u8] = b"libgcc_s.so.1";
+
 /// Characters of a step's words that a line shows.
 const STEP_LENGTH: usize = 60;
 
@@ -99,7 +103,7 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
         let stage = stage_path(used.path.as_bytes());
         let moved = ours && matches!(stage, std::borrow::Cow::Owned(_));
         let hidden = MOUNTED.iter().any(|mount| used.path.is_at_or_below(mount)) || (ours && !moved);
-        if kinds.is_empty() || hidden {
+        if kinds.is_empty() || hidden || used.path.file_name() == BY_CHANCE {
             continue;
         }
         let known = TreePath::new(&stage).ok().filter(|path| names.tree.get(path.as_bytes()).is_some());

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -170,6 +170,8 @@ struct Ledger {
 pub(super) struct Recorder {
     record: bool,
     recording: AtomicBool,
+    /// Questions so far.
+    asked: AtomicU64,
     flags: Vec<AtomicU16>,
     ledger: Mutex<Ledger>,
     step: RwLock<Arc<str>>,
@@ -189,6 +191,7 @@ impl Recorder {
         Recorder {
             record,
             recording: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             flags: std::iter::repeat_with(AtomicU16::default).take(names).collect(),
             ledger: Mutex::default(),
             step: RwLock::new("start".into()),
@@ -212,6 +215,10 @@ impl Recorder {
         !self.record || self.recording.load(Ordering::Acquire)
     }
 
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     pub(super) fn mark(&self, step: &str) {
         *self.step.write().unwrap_or_else(PoisonError::into_inner) = step.into();
     }
@@ -222,6 +229,7 @@ impl Recorder {
 
     /// Notes that the name or node `index` was used in one way.
     pub(super) fn note(&self, index: u32, kind: Kinds, thread: u32) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.note_first(index, kind, thread);
         // Last, for whoever asks to run a program is still the old one.
         if kind == Kinds::EXECUTED {
@@ -252,6 +260,7 @@ impl Recorder {
 
     /// Notes that a path was looked for and is not there.
     pub(super) fn note_absent(&self, path: TreePath, thread: u32) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let package = self.pruned.as_ref().and_then(|pruned| pruned.get(&path));
         let recording = self.record && self.recording.load(Ordering::Acquire);
         if package.is_none() && !recording {
