@@ -24,8 +24,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crate::{
     recipe::{LaidContent, Recipe},
     store::Store,
-    trace::UsedList,
     tree::{Entry, Kind, Tree, TreePath},
+    used_list::UsedList,
     view::Kinds,
 };
 

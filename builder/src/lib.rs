@@ -39,4 +39,5 @@ pub mod testing;
 pub mod trace;
 pub mod tree;
 pub mod unpack;
+pub mod used_list;
 pub mod view;

@@ -26,9 +26,9 @@ use crate::{
     formats::relation,
     recipe::Recipe,
     store::{Store, StoreError},
-    trace::UsedList,
     tree::{Tree, TreePath},
     unpack::Unpacked,
+    used_list::UsedList,
 };
 use rules::{Answer, Case, Facts, Needs};
 

@@ -10,11 +10,9 @@ mod browse;
 mod gather;
 mod news;
 mod page;
-mod used_list;
 mod var;
 
 pub use browse::{Browsing, Urls, browse};
-pub use used_list::{Changes, UsedLine, UsedList, UsedListError};
 
 use std::{
     io,
@@ -35,6 +33,7 @@ use crate::{
     store::{Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
+    used_list::UsedList,
     view::{Kinds, Options, View},
 };
 

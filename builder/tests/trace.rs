@@ -17,8 +17,9 @@ use tinyroot::{
     render::scan,
     sandbox::{Ability, host, set_program},
     store::Store,
-    trace::{Inputs, Trace, TraceError, UsedList, trace},
+    trace::{Inputs, Trace, TraceError, trace},
     tree::{Kind, Tree, TreePath},
+    used_list::UsedList,
     view::Kinds,
 };
 

@@ -164,7 +164,7 @@ fn proven(outcome: Result<Proof, ProveError>, context: &Context) -> Result<Proof
 fn finished_tree(
     staged: &Staged,
     reduced: &Reduced,
-    used: &crate::trace::UsedList,
+    used: &crate::used_list::UsedList,
     store: &Store,
 ) -> Result<Tree, Failure> {
     let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);

@@ -12,8 +12,8 @@ use crate::{
     prune::{Pruned, prune},
     reduce::{Reduced, reduce},
     store::Store,
-    trace::UsedList,
     tree::Tree,
+    used_list::UsedList,
     view,
 };
 

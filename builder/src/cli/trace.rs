@@ -14,10 +14,8 @@ use super::{
 use crate::{
     prove::{Miss, read_report},
     recipe,
-    trace::{
-        Browsing, Changes, Inputs, Talk, Trace, TraceError, Urls, UsedLine, UsedList, UsedListError, browse,
-        trace,
-    },
+    trace::{Browsing, Inputs, Talk, Trace, TraceError, Urls, browse, trace},
+    used_list::{Changes, UsedLine, UsedList, UsedListError},
     view::Kinds,
 };
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    trace::{UsedLine, UsedList},
     tree::TreePath,
+    used_list::{UsedLine, UsedList},
     view::Kinds,
 };
 

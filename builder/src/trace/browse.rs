@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Inputs, Started, Talk, Trace, TraceError, UsedList, gather,
+    Inputs, Started, Talk, Trace, TraceError, gather,
     news::{News, Told},
     page::Page,
 };
@@ -23,6 +23,7 @@ use crate::{
     proxy::{self, OnRequest},
     sandbox::Exit,
     store::Store,
+    used_list::UsedList,
     view::View,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{UsedLine, UsedList};
+use crate::used_list::{UsedLine, UsedList};
 use crate::{
     app::stage_path,
     recipe::Recipe,

@@ -150,7 +150,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::trace::{UsedList, news::News};
+    use crate::{trace::news::News, used_list::UsedList};
 
     fn page() -> Page {
         Page { title: "<b>Tea & \"milk\"".into(), app_url: "http://127.0.0.1:8000/".into() }
