@@ -341,7 +341,7 @@ impl Conversation {
         ];
         headers.extend(self.cookies.header(&path).map(|value| ("Cookie".into(), value)));
         headers.extend(content_type.map(|value| ("Content-Type".into(), value)));
-        if !body.is_empty() || matches!(request.method, "POST" | "PUT") {
+        if !body.is_empty() || matches!(&request.method[..], "POST" | "PUT") {
             headers.push(("Content-Length".into(), body.len().to_string()));
         }
         for (name, value) in &request.header {
@@ -350,7 +350,7 @@ impl Conversation {
         }
         let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
         let mut stream = subject.connect().map_err(connect)?;
-        let answer = http::ask(&mut stream, request.method, &path, &headers, &body)
+        let answer = http::ask(&mut stream, &request.method, &path, &headers, &body)
             .map_err(|source| ExerciseError::Answer { step, what: what.to_owned(), source })?;
         for value in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             self.cookies.set(&value.1, &path);

@@ -225,8 +225,8 @@ pub enum Step {
 /// A request of the exercise. `{name}` in path, headers, form and body is a captured value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `GET`, `POST`, `PUT`, `DELETE` or `HEAD`.
-    pub method: &'static str,
+    /// `GET`, `POST`, `PUT`, `DELETE`, `HEAD`, or another that HTTP knows, such as WebDAV's `PROPFIND`.
+    pub method: String,
     /// Path and query, beginning with `/`.
     pub path: String,
     /// Accepted statuses; empty accepts any below 500.

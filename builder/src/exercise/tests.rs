@@ -79,7 +79,7 @@ impl Subject for Server {
 
 fn get(path: &str) -> Request {
     Request {
-        method: "GET",
+        method: "GET".into(),
         path: path.to_owned(),
         status: Vec::new(),
         contains: Vec::new(),
@@ -111,7 +111,7 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
     let mut login = get("/login");
     login.capture.insert("tok".into(), "name=\"tok\".value=\"([^\"]*)\"".into());
     let mut post = get("/login");
-    post.method = "POST";
+    post.method = "POST".into();
     post.body = Body::Form(vec![("tok".into(), "{tok}".into()), ("user".into(), "alice".into())]);
     post.status = vec![302, 303];
     post.contains = vec!["Location: /home".into()];
@@ -152,12 +152,12 @@ fn bodies_and_headers_are_sent_as_the_recipe_has_them() {
     let mut first = get("/");
     first.capture.insert("id".into(), "id=(.)".into());
     let mut second = get("/json");
-    second.method = "PUT";
+    second.method = "PUT".into();
     second.header = BTreeMap::from([("X-Id".into(), "{id}".into()), ("user-agent".into(), "tea".into())]);
     second.body =
         Body::Bytes { content_type: "application/json".into(), bytes: b"{\"id\":{id},\"x\":{x}}".to_vec() };
     let mut third = get("/form");
-    third.method = "POST";
+    third.method = "POST".into();
     third.body = Body::FormText("a={base}\n&b={id}\n".into());
     run(&[first, second, third].map(Step::Request), &mut server).expect("all as expected");
     let seen = server.seen.lock().expect("no panic");

@@ -96,7 +96,7 @@ pub fn explore(
 
 fn step(page: &str) -> Step {
     Step::Request(Request {
-        method: "GET",
+        method: "GET".into(),
         path: page.to_owned(),
         status: ANY_STATUS.collect(),
         contains: Vec::new(),

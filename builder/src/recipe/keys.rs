@@ -131,6 +131,8 @@ struct StepKeys {
     put: Option<String>,
     delete: Option<String>,
     head: Option<String>,
+    /// Any other method and the path: `PROPFIND /files/`.
+    request: Option<String>,
     restart: Option<bool>,
     sleep: Option<f64>,
     run: Option<Vec<String>>,
@@ -559,6 +561,7 @@ fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Se
 fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
     let span = keys.span();
     let keys = keys.into_inner();
+    let other = keys.request.as_ref().map(|text| other_request(check, &span, text)).transpose()?;
     let asked = [
         ("GET", &keys.get),
         ("POST", &keys.post),
@@ -566,7 +569,8 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
         ("DELETE", &keys.delete),
         ("HEAD", &keys.head),
     ];
-    let mut requests = asked.into_iter().filter_map(|(method, path)| Some((method, path.clone()?)));
+    let named = asked.into_iter().filter_map(|(method, path)| Some((method.to_owned(), path.clone()?)));
+    let mut requests = named.chain(other);
     let request = requests.next();
     let kinds = usize::from(request.is_some())
         + requests.count()
@@ -574,7 +578,7 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
         + usize::from(keys.sleep.is_some())
         + usize::from(keys.run.is_some());
     if kinds != 1 {
-        return Err(check.rule(span, "a step has one of get, post, put, delete, head, restart, sleep, run"));
+        return Err(check.rule(span, "a step has one of get, post, put, delete, head, request, restart, sleep, run"));
     }
     let contains = OneOrMany::list(keys.contains);
     if let Some(seconds) = keys.sleep {
@@ -602,6 +606,18 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
     let body = body(check, &span, keys.form, keys.body)?;
     let status = OneOrMany::list(keys.status);
     Ok(Step::Request(Request { method, path, status, contains, header: keys.header, body, capture, fold }))
+}
+
+/// Reads `METHOD PATH`.
+fn other_request(check: &Checker, span: &Range<usize>, text: &str) -> Result<(String, String), RecipeError> {
+    let is_method =
+        |method: &str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    let split = text.split_once(' ').filter(|(method, path)| is_method(method) && path.starts_with('/'));
+    let (method, path) = split.ok_or_else(|| {
+        let rule = format!("request `{text}` must be a method and a path, such as `PROPFIND /`");
+        check.rule(span.clone(), rule)
+    })?;
+    Ok((method.to_owned(), path.to_owned()))
 }
 
 fn body(

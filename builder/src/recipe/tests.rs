@@ -107,6 +107,23 @@ keys = "files/a.conf"
 }
 
 #[test]
+fn steps_ask_by_any_method() {
+    let recipe = read_text(&format!(
+        "{HEAD}[web]\nport = 8000\n[[exercise]]\nput = \"/a\"\n[[exercise]]\nrequest = \"PROPFIND /a?b c\"\n"
+    ))
+    .expect("is good");
+    let asked: Vec<_> = recipe
+        .exercise
+        .iter()
+        .map(|step| match step {
+            Step::Request(request) => (&request.method[..], &request.path[..]),
+            other => panic!("{other:?} is no request"),
+        })
+        .collect();
+    assert_eq!(asked, [("PUT", "/a"), ("PROPFIND", "/a?b c")]);
+}
+
+#[test]
 fn faults_name_line_column_and_rule() {
     for (tail, expected) in [
         ("recomends = true\n", "6:1: key `recomends` is unknown; did you mean `recommends`?"),
@@ -123,7 +140,15 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[[exercise]]\nget = \"/\"\nrestart = true\n",
-            "6:1: a step has one of get, post, put, delete, head, restart, sleep, run",
+            "6:1: a step has one of get, post, put, delete, head, request, restart, sleep, run",
+        ),
+        (
+            "[[exercise]]\nrequest = \"/files\"\n",
+            "6:1: request `/files` must be a method and a path, such as `PROPFIND /`",
+        ),
+        (
+            "[[exercise]]\nrequest = \"mkcol /files\"\n",
+            "6:1: request `mkcol /files` must be a method and a path, such as `PROPFIND /`",
         ),
         (
             "[[service]]\nname = \"a\"\ncommand = [\"sh\"]\n",
