@@ -11,8 +11,10 @@ pub mod deb;
 pub mod deb822;
 pub mod digest;
 pub mod icu_data;
+pub mod jimage;
 pub mod key_file;
 pub mod manifest;
+pub mod module_info;
 pub mod package_lock;
 pub mod packages;
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
 pub use edit::{add_keep, exclude};
 pub use error::RecipeError;
+pub(crate) use error::nearest;
 pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
 pub use size::{ParseSizeError, parse_size};
 
@@ -282,6 +283,15 @@ pub struct Prune {
 pub struct Reduce {
     /// `icu`: the data in libicudata, for roots whose apps speak few languages. Default: all.
     pub icu: Option<Icu>,
+    /// `java`: the modules of Java itself in the JRE's `lib/modules`. Default: all.
+    pub java: Option<Java>,
+}
+
+/// `reduce.java`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Java {
+    /// Modules that stay, with all that they require (`java.sql`, as for `java --limit-modules`).
+    pub modules: Vec<String>,
 }
 
 /// `reduce.icu`.

@@ -6,8 +6,10 @@
 //! against the whole root, where nothing was reduced. Nothing here decides what an app needs.
 
 mod icu;
+mod java;
 
 pub use icu::Fault as IcuFault;
+pub use java::Fault as JavaFault;
 
 use std::collections::BTreeMap;
 
@@ -63,33 +65,66 @@ pub enum ReduceError {
         /// What is wrong with it.
         source: IcuFault,
     },
+    /// A file that holds no modules of Java as we know them, or not those that the recipe names.
+    #[error("cannot reduce /{path}")]
+    Java {
+        /// The file.
+        path: TreePath,
+        /// What is wrong with it.
+        source: JavaFault,
+    },
 }
 
 /// Reduces what the recipe names.
 ///
 /// # Errors
 /// [`ReduceError`]; a file that is not as expected is never passed on as it is.
-pub fn reduce(mut pruned: Pruned, recipe: &Recipe, store: &Store) -> Result<Reduced, ReduceError> {
-    let mut files = Reductions::new();
-    let mut warnings = Vec::new();
+pub fn reduce(pruned: Pruned, recipe: &Recipe, store: &Store) -> Result<Reduced, ReduceError> {
+    let mut reduced = Reduced { pruned, files: Reductions::new(), warnings: Vec::new() };
     if let Some(keys) = &recipe.reduce.icu {
+        let found = reduced.each(
+            store,
+            |path| icu::is_library(path.file_name()),
+            |bytes, path| {
+                icu::reduce(bytes, keys).map_err(|source| ReduceError::Icu { path: path.clone(), source })
+            },
+        )?;
+        if !found {
+            reduced.warnings.push("reduce.icu: the pruned root has no libicudata".to_owned());
+        }
+    }
+    if let Some(keys) = &recipe.reduce.java {
+        let found = reduced.each(store, java::is_modules, |bytes, path| {
+            java::reduce(bytes, keys).map_err(|source| ReduceError::Java { path: path.clone(), source })
+        })?;
+        if !found {
+            reduced.warnings.push("reduce.java: the pruned root has no modules of Java".to_owned());
+        }
+    }
+    Ok(reduced)
+}
+
+impl Reduced {
+    /// Reduces the files at such paths; returns true if there was one.
+    fn each(
+        &mut self,
+        store: &Store,
+        is_one: impl Fn(&TreePath) -> bool,
+        reduce: impl Fn(&mut [u8], &TreePath) -> Result<String, ReduceError>,
+    ) -> Result<bool, ReduceError> {
         let mut found = false;
-        for (path, entry) in pruned.tree.iter_mut().filter(|(path, _)| icu::is_library(path.file_name())) {
+        for (path, entry) in self.pruned.tree.iter_mut().filter(|(path, _)| is_one(path)) {
             let Kind::File { digest, .. } = &mut entry.kind else { continue };
             found = true;
             let bytes = store.read(digest);
             let mut bytes = bytes.map_err(|source| ReduceError::Contents { path: path.clone(), source })?;
-            let text = icu::reduce(&mut bytes, keys)
-                .map_err(|source| ReduceError::Icu { path: path.clone(), source })?;
+            let text = reduce(&mut bytes, path)?;
             let (before, after) = (*digest, store.put(bytes));
             *digest = after;
-            files.insert(path.clone(), Reduction { text, before, after });
+            self.files.insert(path.clone(), Reduction { text, before, after });
         }
-        if !found {
-            warnings.push("reduce.icu: the pruned root has no libicudata".to_owned());
-        }
+        Ok(found)
     }
-    Ok(Reduced { pruned, files, warnings })
 }
 
 #[cfg(test)]

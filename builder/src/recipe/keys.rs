@@ -10,8 +10,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, Body, Budget, Debian, Icu, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError, Reduce,
-    Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, npm, parse_size,
+    App, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError,
+    Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, npm,
+    parse_size,
 };
 use crate::tree::TreePath;
 
@@ -194,6 +195,13 @@ struct PruneKeys {
 #[serde(deny_unknown_fields, default)]
 struct ReduceKeys {
     icu: Option<Spanned<IcuKeys>>,
+    java: Option<JavaKeys>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JavaKeys {
+    modules: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -374,7 +382,10 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         locales: keys.prune.locales,
         minified: keys.prune.minified,
     };
-    let reduce = Reduce { icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()? };
+    let reduce = Reduce {
+        icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()?,
+        java: keys.reduce.java.map(|keys| java(&check, keys)).transpose()?,
+    };
     let sandbox = SandboxKeys {
         proc: keys.sandbox.proc,
         tmp_bytes: check.size(keys.sandbox.tmp, "sandbox.tmp")?.unwrap_or(TMP_BYTES),
@@ -524,6 +535,16 @@ fn icu(check: &Checker, keys: Spanned<IcuKeys>) -> Result<Icu, RecipeError> {
     }
 }
 
+fn java(check: &Checker, keys: JavaKeys) -> Result<Java, RecipeError> {
+    let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let checked = keys.modules.into_iter().map(|name| match name.get_ref().split('.').all(good) {
+        true => Ok(name.into_inner()),
+        false => Err(check
+            .rule(name.span(), format!("reduce.java.modules `{}` is no name of a module", name.get_ref()))),
+    });
+    Ok(Java { modules: checked.collect::<Result<_, _>>()? })
+}
+
 fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Service>, RecipeError> {
     let mut out: Vec<Service> = Vec::new();
     for keys in list {
@@ -578,7 +599,9 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
         + usize::from(keys.sleep.is_some())
         + usize::from(keys.run.is_some());
     if kinds != 1 {
-        return Err(check.rule(span, "a step has one of get, post, put, delete, head, request, restart, sleep, run"));
+        return Err(
+            check.rule(span, "a step has one of get, post, put, delete, head, request, restart, sleep, run")
+        );
     }
     let contains = OneOrMany::list(keys.contains);
     if let Some(seconds) = keys.sleep {

@@ -40,6 +40,7 @@ restart = true
 keep = ["/usr/share/wiki/**"]
 [reduce]
 icu = {{ languages = ["en", "de"] }}
+java = {{ modules = ["java.sql"] }}
 [budget]
 artifact = "19 MB"
 "#
@@ -56,6 +57,7 @@ artifact = "19 MB"
     assert_eq!(post.body, Body::Form(fields.to_vec()));
     let languages = ["en", "de"].map(str::to_owned).to_vec();
     assert_eq!(recipe.reduce.icu, Some(Icu::Kept { languages, converters: true }));
+    assert_eq!(recipe.reduce.java, Some(Java { modules: vec!["java.sql".to_owned()] }));
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
 }
 
@@ -168,6 +170,10 @@ fn faults_name_line_column_and_rule() {
         ),
         ("[reduce]\nicu = { converters = true }\n", "7:7: reduce.icu has either languages or empty = true"),
         ("[reduce]\nicu = { language = [] }\n", "7:9: key `language` is unknown; did you mean `languages`?"),
+        (
+            "[reduce]\njava = { modules = [\"java-sql\"] }\n",
+            "7:21: reduce.java.modules `java-sql` is no name of a module",
+        ),
         ("architecture = \"i386\"\n", "6:16: debian.architecture `i386` is not known (amd64 or arm64)"),
     ] {
         let fault = read_text(&format!("{HEAD}{tail}")).expect_err(tail).to_string();

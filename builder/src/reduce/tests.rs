@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, fs};
 
 use super::*;
 use crate::{
-    formats::icu_data::{CommonData, made},
+    formats::{
+        icu_data::{CommonData, made},
+        jimage, module_info,
+    },
     prune::Plan,
     recipe,
     tree::{Entry, Tree},
@@ -187,4 +190,70 @@ fn damaged_libraries_are_refused_or_reduced() {
             }
         }
     }
+}
+
+const MODULES: &str = "usr/lib/jvm/java-17-openjdk-amd64/lib/modules";
+
+/// Returns Java's file of four modules: java.sql requires java.xml.
+fn java() -> Vec<u8> {
+    let infos =
+        [("java.base", &[][..]), ("java.desktop", &["java.xml"]), ("java.sql", &["java.base", "java.xml"])];
+    let infos = infos.map(|(name, required)| module_info::made(name, required));
+    jimage::tests::made(&[
+        ("java.base", &[("module-info.class", &infos[0]), ("java/lang/Object.class", b"object")]),
+        ("java.desktop", &[("module-info.class", &infos[1]), ("java/awt/Window.class", b"window")]),
+        ("java.sql", &[("module-info.class", &infos[2])]),
+        ("java.xml", &[("module-info.class", &module_info::made("java.xml", &["java.desktop?"]))]),
+    ])
+}
+
+#[test]
+fn modules_stay_with_those_that_they_require() {
+    let case = Case::new();
+    for (keys, left) in [
+        ("java = { modules = [\"java.sql\"] }", "java.base java.sql java.xml"),
+        ("java = { modules = [] }", "java.base"),
+        ("java = { modules = [\"java.sql\", \"java.desktop\"] }", "java.base java.desktop java.sql java.xml"),
+    ] {
+        let files = [(MODULES, java()), ("usr/lib/modules", b"of something else".to_vec())];
+        let reduced = case.reduce(keys, &files).expect("reduces");
+        let file = &reduced.files[MODULES.as_bytes()];
+        let bytes = case.store.read(&file.after).expect("is there");
+        let image = jimage::Image::read(&bytes).expect("is good");
+        let names: Vec<_> = image.modules(&bytes).into_iter().map(String::from_utf8_lossy).collect();
+        assert_eq!(names.join(" "), left);
+        let count = format!("{} of 4 modules of Java, ", names.len());
+        assert!(
+            file.text.starts_with(&count) && file.text.ends_with(&left.replace(' ', ", ")),
+            "{}",
+            file.text
+        );
+        assert_eq!((reduced.files.len(), bytes.len()), (1, java().len()));
+        assert_eq!(reduced.files, case.reduce(keys, &files).expect("reduces").files);
+    }
+}
+
+#[test]
+fn modules_that_are_not_there_are_told() {
+    let case = Case::new();
+    let text = |keys: &str, file: Vec<u8>| {
+        let error = case.reduce(keys, &[(MODULES, file)]).expect_err("is refused");
+        format!("{error}: {}", std::error::Error::source(&error).expect("says why"))
+    };
+    let cannot = format!("cannot reduce /{MODULES}");
+    assert_eq!(
+        text("java = { modules = [\"java.sqk\"] }", java()),
+        format!(
+            "{cannot}: reduce.java.modules: this Java has no module `java.sqk`; did you mean `java.sql`?"
+        )
+    );
+    let empty = jimage::tests::made(&[("java.base", &[("java/lang/Object.class", b"object")])]);
+    assert_eq!(
+        text("java = { modules = [] }", empty),
+        format!("{cannot}: module `java.base` does not say what it requires")
+    );
+    let text = text("java = { modules = [] }", b"PK".to_vec());
+    assert_eq!(text, format!("{cannot}: its tables cannot be read"));
+    let none = case.reduce("java = { modules = [] }", &[]).expect("does nothing");
+    assert_eq!(none.warnings, ["reduce.java: the pruned root has no modules of Java"]);
 }
