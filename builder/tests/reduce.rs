@@ -1,8 +1,11 @@
-//! Reduced data of ICU under PHP: Debian's own packages, of bookworm (ICU 72) and trixie (ICU 76).
+//! Reduced files under the programs that use them, from Debian's own packages. Here ICU's data under PHP, of bookworm
+//! (ICU 72) and trixie (ICU 76).
 
 mod debs;
+#[path = "reduce/java.rs"]
+mod java;
 
-use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
+use std::{collections::BTreeMap, fs, io::Read};
 
 use tinyroot::{
     assemble::assemble,
@@ -51,20 +54,31 @@ foreach (["windows-1251" => "\xcc\xee", "Shift_JIS" => "\x93\xfa", "ISO-8859-15"
 }
 "#;
 
-struct Php {
+/// A root of Debian's packages as they are.
+struct Subject {
     directory: tempfile::TempDir,
     store: Store,
     tree: Tree,
-    program: String,
 }
 
-impl Php {
-    /// Lets PHP run a script on a root reduced by some keys; returns the lines by their subject.
-    fn answers(&self, keys: &str, extension: &str, script: &str) -> BTreeMap<String, String> {
-        let folder = self.path("recipe");
+impl Subject {
+    fn new(suite: &str, packages: &[&str]) -> Self {
+        sandbox::set_program(env!("CARGO_BIN_EXE_tinyroot"));
+        let directory = tempfile::tempdir().expect("a directory");
+        let cache = directory.path().join("cache");
+        let fetched = debs::fetched(suite, packages, &cache);
+        let store = Store::open(&cache).expect("opens");
+        let unpacked = unpack(&fetched, &store, &Progress::silent()).expect("unpacks");
+        let tree = assemble(&unpacked).expect("assembles").tree;
+        Subject { directory, store, tree }
+    }
+
+    /// Runs a command on a root that is reduced by some keys and has one more file; returns the lines by their subject.
+    fn answers(&self, keys: &str, file: (&str, &str), command: &[&str]) -> BTreeMap<String, String> {
+        let folder = self.directory.path().join("recipe");
         fs::create_dir_all(&folder).expect("is made");
         let text = format!(
-            "[app]\nname = \"intl\"\npackages = [\"intl\"]\n[debian]\nsuite = \"bookworm\"\n[reduce]\n{keys}\n"
+            "[app]\nname = \"reduced\"\npackages = [\"reduced\"]\n[debian]\nsuite = \"bookworm\"\n[reduce]\n{keys}\n"
         );
         fs::write(folder.join("recipe.toml"), text).expect("is written");
         let recipe = recipe::read(&folder).expect("a good recipe");
@@ -75,21 +89,17 @@ impl Php {
         }
         let root = tempfile::tempdir_in(self.directory.path()).expect("a directory").keep().join("root");
         render(&reduced.pruned.tree, &self.store, &root, RenderOptions::default()).expect("renders");
-        fs::write(root.join("tmp/a.php"), script).expect("is written");
-        let extension = format!("extension={extension}");
-        let command = [&self.program[..], "-n", "-d", &extension, "/tmp/a.php"];
+        fs::write(root.join(file.0), file.1).expect("is written");
         let root = Root::Directory { path: root, writable: true };
-        let running = Sandbox::new(root, Ids::RootLike(best_way().expect("some way")), command).start();
+        let mut sandbox = Sandbox::new(root, Ids::RootLike(best_way().expect("some way")), command);
+        sandbox.proc = true;
+        let running = sandbox.start();
         let running = running.unwrap_or_else(|error| panic!("starts: {error} {:?}", error.hint()));
         let mut output = String::new();
         running.take_output().expect("nobody took it").read_to_string(&mut output).expect("reads");
         assert!(running.wait().success(), "{output}");
         let pairs = output.lines().filter_map(|line| line.split_once(": "));
         pairs.map(|(subject, answer)| (subject.to_owned(), answer.to_owned())).collect()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
     }
 }
 
@@ -104,31 +114,27 @@ fn kept_languages_of_icu_76_answer_as_before() {
 }
 
 fn kept_languages_answer_as_before(suite: &str, php: &str) {
-    sandbox::set_program(env!("CARGO_BIN_EXE_tinyroot"));
-    let directory = tempfile::tempdir().expect("a directory");
-    let cache = directory.path().join("cache");
     let packages = ["cli", "intl", "xml"].map(|part| format!("php{php}-{part}"));
-    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-    let fetched = debs::fetched(suite, &packages, &cache);
-    let store = Store::open(&cache).expect("opens");
-    let unpacked = unpack(&fetched, &store, &Progress::silent()).expect("unpacks");
-    let tree = assemble(&unpacked).expect("assembles").tree;
+    let subject = Subject::new(suite, &packages.each_ref().map(|name| &name[..]));
     let program = format!("/usr/bin/php{php}");
-    let php = Php { directory, store, tree, program };
+    let answers = |keys: &str, extension: &str, script: &str| {
+        let extension = format!("extension={extension}");
+        subject.answers(keys, ("tmp/a.php", script), &[&program, "-n", "-d", &extension, "/tmp/a.php"])
+    };
 
-    let whole = php.answers("", "intl", SCRIPT);
+    let whole = answers("", "intl", SCRIPT);
     assert_eq!(whole.len(), 14, "{whole:#?}");
-    let some = php.answers("icu = { languages = [\"de\", \"en\", \"nb\"] }", "intl", SCRIPT);
+    let some = answers("icu = { languages = [\"de\", \"en\", \"nb\"] }", "intl", SCRIPT);
     for (subject, answer) in &whole {
         let is_left_out = ["fr_FR", "sv_SE"].contains(&&subject[..]);
         assert_eq!(some[subject] != *answer, is_left_out, "{subject}: {answer}\nnow {}", some[subject]);
     }
-    let one = php.answers("icu = { languages = [\"de\"], converters = false }", "intl", SCRIPT);
+    let one = answers("icu = { languages = [\"de\"], converters = false }", "intl", SCRIPT);
     assert_eq!(one["de_AT"], whole["de_AT"]);
     assert_ne!(one["en_GB"], whole["en_GB"]);
     assert_ne!(one["charset"], whole["charset"]);
 
-    let dom = php.answers("", "dom", DOM_SCRIPT);
+    let dom = answers("", "dom", DOM_SCRIPT);
     assert_eq!(dom["Shift_JIS"], "日");
-    assert_eq!(php.answers("icu = { empty = true }", "dom", DOM_SCRIPT), dom);
+    assert_eq!(answers("icu = { empty = true }", "dom", DOM_SCRIPT), dom);
 }

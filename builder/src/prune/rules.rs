@@ -6,6 +6,7 @@
 
 mod direct;
 mod environment;
+mod java;
 mod languages;
 mod links;
 mod loader;
@@ -73,6 +74,7 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
     ("php", languages::php),
     ("ruby", languages::ruby),
     ("node", languages::node),
+    ("java", java::java),
     ("listed", environment::listed),
     ("configuration", environment::configuration),
     ("set", sets::sets),
@@ -283,6 +285,13 @@ impl<'a> Facts<'a> {
         let Some((digest, _)) = case.entry.kind.content() else { return Ok(None) };
         let blob = self.store.blob(&digest);
         blob.map(Some).map_err(|source| PruneError::Contents { path: case.path.clone(), source })
+    }
+
+    /// Returns a file's contents.
+    pub fn contents(&self, case: &Case<'_>) -> Result<Vec<u8>, PruneError> {
+        let Some((digest, _)) = case.entry.kind.content() else { return Ok(Vec::new()) };
+        let contents = self.store.read(&digest);
+        contents.map_err(|source| PruneError::Contents { path: case.path.clone(), source })
     }
 
     /// Returns the beginning of a file, at most `length` bytes.

@@ -73,6 +73,85 @@ fn other_languages_have_their_parts() {
     ]);
 }
 
+/// Returns a jar with such a manifest.
+fn jar(manifest: &str) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let deflated = zip::write::SimpleFileOptions::default();
+    writer.start_file("META-INF/MANIFEST.MF", deflated).expect("begins");
+    std::io::Write::write_all(&mut writer, manifest.as_bytes()).expect("writes");
+    writer.finish().expect("ends").into_inner()
+}
+
+#[test]
+fn jars_bring_their_class_path() {
+    let mut root = Root::new();
+    let manifest = "Manifest-Version: 1.0\r\nClass-Path: log.jar ../java/text.jar file:///opt/x\r\n .jar \
+                    none.jar ../../../../out.jar\r\n\r\nName: a\r\nClass-Path: other.jar\r\n";
+    root.file("libweb-java", "usr/share/java/web-1.jar", &jar(manifest))
+        .used("usr/share/java/web-1.jar", "opened")
+        .link("liblog-java", "usr/share/java/log.jar", "log-2.jar")
+        .file("liblog-java", "usr/share/java/log-2.jar", &jar("Class-Path: deep.jar\n"))
+        .file("libdeep-java", "usr/share/java/deep.jar", b"no jar")
+        .file("libtext-java", "usr/share/java/text.jar", b"PK\x03\x04")
+        .file("x", "opt/x.jar", b"x")
+        .file("other", "usr/share/java/other.jar", b"o");
+    root.expect(&[
+        ("usr/share/java/log.jar", "keep java: on the class path of /usr/share/java/web-1.jar"),
+        ("usr/share/java/log-2.jar", "keep java: on the class path of /usr/share/java/web-1.jar"),
+        ("usr/share/java/deep.jar", "keep java: on the class path of /usr/share/java/log-2.jar"),
+        ("usr/share/java/text.jar", "keep java: on the class path of /usr/share/java/web-1.jar"),
+        ("opt/x.jar", "keep java: on the class path of /usr/share/java/web-1.jar"),
+        ("usr/share/java/other.jar", "- unused: nothing asked for it"),
+    ]);
+}
+
+/// A jar of which any byte is another, or that ends anywhere, keeps what it keeps and harms nothing.
+#[test]
+fn damaged_jars_are_passed_over() {
+    let whole = jar("Class-Path: log.jar\n");
+    for at in 0..whole.len() {
+        let mut jar = whole.clone();
+        jar[at] ^= 0x55;
+        for jar in [jar, whole[..at].to_vec()] {
+            Root::new()
+                .file("libweb-java", "usr/share/java/web.jar", &jar)
+                .used("usr/share/java/web.jar", "opened")
+                .plan();
+        }
+    }
+}
+
+#[test]
+fn java_has_its_basic_parts_when_it_runs() {
+    const HOME: &str = "usr/lib/jvm/java-17-openjdk-amd64";
+    let at = |name: &str| format!("{HOME}/{name}");
+    let mut root = Root::new();
+    for name in ["lib/server/libjvm.so", "lib/libverify.so", "lib/libawt.so", "lib/security/default.policy"] {
+        root.file("openjdk-17-jre-headless", &at(name), name.as_bytes());
+    }
+    root.file(
+        "openjdk-17-jre-headless",
+        "etc/java-17-openjdk/security/policy/unlimited/default.policy",
+        b"p",
+    )
+    .link("openjdk-17-jre-headless", &at("conf/security"), "/etc/java-17-openjdk/security")
+    .link("openjdk-17-jre-headless", &at("lib/security/cacerts"), "/etc/ssl/certs/java/cacerts")
+    .file("-", "etc/ssl/certs/java/cacerts", b"c")
+    .file("openjdk-21-jre-headless", "usr/lib/jvm/java-21-openjdk-amd64/lib/libverify.so", b"v");
+    root.expect(&[(&at("lib/libverify.so"), "- unused: nothing asked for it")]);
+    root.used(&at("lib/server/libjvm.so"), "opened");
+    let reason = format!("keep java: a basic part of Java, for /{HOME}/lib/server/libjvm.so");
+    root.expect(&[
+        (&at("lib/libverify.so"), &reason),
+        (&at("lib/security/default.policy"), &reason),
+        (&at("conf/security"), &reason),
+        (&at("lib/libawt.so"), "- unused: nothing asked for it"),
+        (&at("lib/security/cacerts"), "- unused: nothing asked for it"),
+        ("etc/ssl/certs/java/cacerts", "- unused: nothing asked for it"),
+        ("usr/lib/jvm/java-21-openjdk-amd64/lib/libverify.so", "- unused: nothing asked for it"),
+    ]);
+}
+
 #[test]
 fn libraries_in_the_apps_language_stay_if_they_are_small() {
     let mut root = Root::new();
