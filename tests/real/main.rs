@@ -24,7 +24,7 @@ use std::{
 use support::{Home, text};
 
 /// Recipes with what their packages may weigh, in bytes.
-const RECIPES: [(&str, u64); 11] = [
+const RECIPES: [(&str, u64); 12] = [
     ("adminer", 9_000_000),
     ("cgit", 5_500_000),
     ("cgit-trixie", 5_500_000),
@@ -33,6 +33,7 @@ const RECIPES: [(&str, u64); 11] = [
     ("fossil", 5_500_000),
     ("gitweb", 5_500_000),
     ("h2", 21_000_000),
+    ("miniflux", 22_000_000),
     ("radicale", 9_000_000),
     ("rclone", 15_000_000),
     ("wordpress", 24_000_000),
