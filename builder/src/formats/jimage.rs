@@ -83,6 +83,9 @@ pub struct Image {
     strings: Range<usize>,
 }
 
+/// A module that has a package: its name, and the pair of numbers that says so.
+type Listed<'a> = (&'a [u8], [u32; 2]);
+
 /// What is left of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
@@ -267,12 +270,8 @@ impl Image {
         Ok(self.modules_of_package(file, package)?.iter().any(|(name, _)| keep(name)))
     }
 
-    /// Returns the modules that have a package, each with the pair of numbers that says so.
-    fn modules_of_package<'a>(
-        &self,
-        file: &'a [u8],
-        package: &Entry,
-    ) -> Result<Vec<(&'a [u8], [u32; 2])>, Fault> {
+    /// Returns the modules that have a package.
+    fn modules_of_package<'a>(&self, file: &'a [u8], package: &Entry) -> Result<Vec<Listed<'a>>, Fault> {
         let list = words(file, package)?;
         let pairs = list.chunks(2).map(|pair| match *pair {
             [absent, name] if (name as usize) < self.strings.len() => {
@@ -325,7 +324,7 @@ fn no_list(entry: &Entry) -> Fault {
 /// Reads the numbers of a directory.
 fn words(file: &[u8], directory: &Entry) -> Result<Vec<u32>, Fault> {
     let content = &file[directory.content.clone()];
-    if directory.is_packed || content.len() % 4 != 0 {
+    if directory.is_packed || !content.len().is_multiple_of(4) {
         return Err(no_list(directory));
     }
     Ok((0..content.len() / 4).filter_map(|word| number(content, word * 4)).collect())
