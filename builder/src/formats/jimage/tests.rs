@@ -9,8 +9,11 @@ fn hash(name: &str, seed: u32) -> u32 {
 
 const SEED: u32 = 0x0100_0193;
 
+/// What is in a module: paths and contents.
+type Resources<'a> = &'a [(&'a str, &'a [u8])];
+
 /// Returns an image of such modules: their names, and what is in each by path.
-pub(crate) fn made(modules: &[(&str, &[(&str, &[u8])])]) -> Vec<u8> {
+pub(crate) fn made(modules: &[(&str, Resources<'_>)]) -> Vec<u8> {
     let mut made = Made::default();
     let mut tops = Vec::new();
     let mut packages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -159,7 +162,7 @@ fn find<'a>(file: &'a [u8], name: &str) -> Option<&'a [u8]> {
     (own == name).then(|| &file[entry.content.clone()])
 }
 
-const MODULES: &[(&str, &[(&str, &[u8])])] = &[
+const MODULES: &[(&str, Resources<'_>)] = &[
     (
         "java.base",
         &[
