@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
 };
@@ -65,6 +65,24 @@ pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinishe
     }
 }
 
+/// Puts a whole new file in the place of another, or of none, at once and on the disk: nobody ever sees half of it. It keeps the
+/// other's mode, or gets 0644.
+///
+/// # Errors
+/// What the kernel says; the other is then as it was.
+pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    // A link stays one.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (mut file, _unfinished) = self::file(parent, &format!(".{name}-"))?;
+    file.write_all(contents)?;
+    let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode());
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
 /// Locks what was just made; false if another process has taken it for one of the killed before that.
 fn is_held(file: &File) -> io::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
@@ -97,6 +115,24 @@ fn sweep(parent: &Path, prefix: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("recipe.toml");
+        let found = || {
+            let mode = fs::metadata(&path).expect("is there").permissions().mode() & 0o777;
+            (fs::read_to_string(&path).expect("reads"), mode)
+        };
+        replace(&path, b"new").expect("writes");
+        assert_eq!(found(), ("new".to_owned(), 0o644));
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("sets");
+        replace(&path, b"newer").expect("writes");
+        assert_eq!(found(), ("newer".to_owned(), 0o600));
+        fs::create_dir(place.path().join("taken")).expect("makes");
+        replace(&place.path().join("taken"), b"").expect_err("a directory stays");
+        assert_eq!(fs::read_dir(place.path()).expect("lists").count(), 2);
+    }
 
     #[test]
     fn what_killed_processes_left_goes_and_all_else_stays() {

@@ -10,14 +10,13 @@ mod text;
 
 use std::{
     fs, io,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 pub use changes::{Change, Changes};
 
 use crate::{
+    beside,
     formats::digest::Digest,
     resolve::{Request, Resolution, Resolved},
 };
@@ -184,21 +183,14 @@ impl Lock {
     /// [`LockError::Io`]: a directory that cannot be written to, or a full disk.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
         let io = |source| LockError::Io { operation: "write", path: path.into(), source };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new().prefix(".recipe.lock-").tempfile_in(directory).map_err(io)?;
-        file.write_all(self.to_text().as_bytes()).map_err(io)?;
-        // Whatever the umask: it is to be committed and read.
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map(drop).map_err(|error| io(error.error))
+        beside::replace(path, self.to_text().as_bytes()).map_err(io)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

@@ -16,13 +16,11 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    interrupt::Unfinished,
+    beside,
     tree::{TreePath, escape, unescape},
     view::Kinds,
 };
@@ -208,21 +206,7 @@ impl UsedList {
     /// [`UsedListError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), UsedListError> {
         let fail = |source| UsedListError::Write { path: path.into(), source };
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        let mut unfinished = None;
-        let mut file = tempfile::Builder::new()
-            .prefix(".used.list-")
-            .make_in(directory, |path| {
-                unfinished = Some(Unfinished::new(path));
-                fs::File::options().write(true).create_new(true).open(path)
-            })
-            .map_err(fail)?;
-        file.write_all(self.to_text().as_bytes()).map_err(fail)?;
-        // Whatever the umask: it is to be committed and read.
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        file.persist(path).map(drop).map_err(|error| fail(error.error))
+        beside::replace(path, self.to_text().as_bytes()).map_err(fail)
     }
 
     /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older one.

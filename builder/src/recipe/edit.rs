@@ -1,10 +1,11 @@
 //! Changes to recipe.toml that leave all else in it as its author wrote it.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::{RecipeError, error};
+use crate::beside;
 
 /// Adds globs to `prune.keep` of a recipe.toml, each on a line of its own, unless they are there; returns how many
 /// are new.
@@ -21,7 +22,8 @@ pub fn add_keep(path: &Path, globs: &BTreeSet<String>) -> Result<usize, RecipeEr
         rule: "prune.keep must be a list of globs".to_owned(),
     })?;
     if count > 0 {
-        fs::write(path, text).map_err(|source| RecipeError::Write { path: path.to_path_buf(), source })?;
+        beside::replace(path, text.as_bytes())
+            .map_err(|source| RecipeError::Write { path: path.to_path_buf(), source })?;
     }
     Ok(count)
 }

@@ -1,8 +1,9 @@
 //! `tinyroot lock --minimize`: the smallest set, told beside apt's and written into the recipe.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use crate::{
+    beside,
     cli::{Context, Failure, print, size_text},
     recipe::{self, Recipe},
     resolve::{Resolution, Resolved, Smallest, Universe, resolve, smallest},
@@ -33,7 +34,7 @@ pub fn minimize(
     let path = recipe.directory.join("recipe.toml");
     let cannot = |what: &str| Failure::new(format!("cannot {what} {}", path.display()));
     let text = recipe::exclude(&recipe.text, &exclude).ok_or_else(|| cannot("add debian.exclude to"))?;
-    fs::write(&path, text)
+    beside::replace(&path, text.as_bytes())
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     super::tell(context, &format!("wrote {}: debian.exclude has {} more", path.display(), exclude.len()));
     Ok(recipe::read(&recipe.directory)?)
