@@ -4,6 +4,7 @@
 //! that was asked for is exceeded; `run` passes on the app's status.
 
 mod archives;
+mod browser;
 mod build;
 mod check;
 mod diff;

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -251,10 +252,20 @@ fn what_a_pruned_app_misses_is_told_as_a_person_uses_it() {
     let report = kitchen.home.path("misses");
     let mut command =
         kitchen.command(&["check", text(&kitchen.recipe), "--watch", "--misses", text(&report)]);
+    // Something like a browser: it is opened at the app's URL.
+    let (browser, opened) = (kitchen.home.path("browser"), kitchen.home.path("opened"));
+    let script = format!("#!/bin/sh\necho \"$1\" > {0}.new\nmv {0}.new {0}\n", opened.display());
+    fs::write(&browser, script).expect("writes");
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).expect("sets the mode");
+    command.env("BROWSER", &browser);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
     let mut line = || lines.next().expect("goes on").expect("reads");
     let app = line();
+    while !opened.exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(fs::read_to_string(&opened).expect("reads").trim(), app);
     assert_eq!(get(&app, "/usr/share/tea/black"), "black tea\n");
     assert_eq!(get(&app, "/usr/share/tea/green"), "");
     assert_eq!(line(), "pruned: /usr/share/tea/green of tea, asked for by /usr/bin/perl");

@@ -10,9 +10,7 @@ use std::{
 
 use super::{
     Context, Failure, print,
-    proven::{
-        differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_if_blind,
-    },
+    proven::{differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_of},
     staged::stage,
 };
 use crate::{
@@ -54,6 +52,9 @@ pub struct Args {
     /// Write what was missed to this file, for `tinyroot trace RECIPE --merge=FILE`
     #[arg(long, value_name = "FILE", requires = "watch")]
     misses: Option<PathBuf>,
+    /// Print the URL and leave the browser alone
+    #[arg(long, requires = "watch")]
+    no_browser: bool,
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N", requires = "watch")]
     port: Option<u16>,
@@ -90,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         (true, false) => (of_recipe(&args.subject, &store, context)?, None),
         (false, _) => (of_artifact(&args.subject, &store, context)?, None),
     };
-    warn_if_blind(&proof, context);
+    warn_of(&proof, context);
     print(&match context.global.json {
         true => json(&proof, explored.as_ref()),
         false => text(&proof, explored.as_ref()),
@@ -112,9 +113,9 @@ fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Pro
 fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
     let staged = stage(path, context)?;
     let used = read_used(&staged)?;
-    let pruned = prune_staged(&staged, &used, store)?.pruned;
-    let tree = furnish_staged(&staged, &pruned.tree, &used, store);
-    prove_staged(&staged, tree, &pruned, &used, store, context).map_err(unproven)
+    let reduced = prune_staged(&staged, &used, store)?;
+    let tree = furnish_staged(&staged, &reduced.pruned.tree, &used, store);
+    prove_staged(&staged, tree, &reduced, &used, store, context).map_err(unproven)
 }
 
 fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explored, Failure> {
@@ -163,6 +164,9 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
         "compared": proof.compared,
         "misses": misses.collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
+        "left_out": proof.left_out.iter().map(|lost| serde_json::json!({
+            "path": format!("/{}", lost.path), "parts": lost.parts, "remedy": lost.remedy,
+        })).collect::<Vec<_>>(),
         "explored": explored.map(|explored| &explored.pages),
         "not_explored": explored.map(|explored| explored.left),
     });

@@ -8,7 +8,7 @@ use std::{
 use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::{
-    Cli, Context, Failure, print,
+    Cli, Context, Failure, browser, print,
     staged::{hinted, stage_recipe},
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot trace recipes/dokuwiki                     write used.list by the exercise\n  \
-    tinyroot trace recipes/dokuwiki --interactive       click through the app, Ctrl-C adds to it\n  \
+    tinyroot trace recipes/dokuwiki --interactive       click through the app in your browser, Ctrl-C adds to it\n  \
     tinyroot trace recipes/dokuwiki --merge=misses      add what a grain's app missed\n\n\
     Scripts ask the page's URL for new.json?since=N, and go on with the `next` that it answers.")]
 pub struct Args {
@@ -44,6 +44,9 @@ pub struct Args {
     /// Let a person use the app in a browser instead, and add what it newly uses to used.list
     #[arg(long)]
     interactive: bool,
+    /// Print the URL and leave the browser alone
+    #[arg(long, requires = "interactive")]
+    no_browser: bool,
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N", requires = "interactive")]
     port: Option<u16>,
@@ -77,7 +80,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let traced = match args.interactive {
         true => {
-            let on_ready = |urls: &Urls| tell_urls(urls, &path, context);
+            let on_ready = |urls: &Urls| {
+                tell_urls(urls, &path, context);
+                if !args.no_browser && !context.global.json {
+                    browser::open(&urls.page);
+                    browser::open(&urls.app);
+                }
+            };
             let known = old.clone().unwrap_or_default();
             let browsing = Browsing { port: args.port, known, on_ready: &on_ready };
             browse(&inputs, browsing, &store, &context.progress)

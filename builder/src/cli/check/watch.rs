@@ -10,7 +10,7 @@ use super::Args;
 use crate::{
     artifact,
     cli::{
-        Context, Failure, print,
+        Context, Failure, browser, print,
         proven::{furnish_staged, lacking, prune_staged, read_used},
         run::failed,
         staged::stage,
@@ -68,6 +68,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             context.progress.warn(&format!("what the app misses cannot be seen here: {reason} ({remedy})"));
         }
         let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
+        if let Some(url) = url.filter(|_| !args.no_browser) {
+            browser::open(url);
+        }
     };
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
     let count = misses.load(Ordering::Relaxed);
