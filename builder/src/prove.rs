@@ -26,6 +26,7 @@ use crate::{
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log, mark_of},
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
+    reduce::{LeftOut, ReduceError},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
     view::{self, Pruned},
@@ -55,6 +56,8 @@ pub struct Proof {
     pub misses: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
+    /// What reductions took out of files, and the whole app read.
+    pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, and what would show them.
     pub blind: Option<(String, String)>,
 }
@@ -108,6 +111,9 @@ impl fmt::Display for Miss {
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
+    /// A reduced file that cannot be looked at again.
+    #[error("cannot tell what the app reads of reduced files")]
+    Reduced(#[source] ReduceError),
     /// No place for the grain's `/var`.
     #[error("cannot make a place for the grain")]
     Scratch(#[source] StoreError),
@@ -159,7 +165,7 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Scratch(_) | ProveError::Left { .. } => &[],
+            ProveError::Reduced(_) | ProveError::Scratch(_) | ProveError::Left { .. } => &[],
         }
     }
 
@@ -197,7 +203,8 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let transcript = what.exercise(&base)?;
     let misses = misses_of(&base);
     let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
-    let mut proof = Proof { transcript, differences: Vec::new(), misses, compared: false, blind };
+    let mut proof =
+        Proof { transcript, differences: Vec::new(), misses, compared: false, left_out: Vec::new(), blind };
     if let Some(whole) = inputs.whole {
         let steps = &inputs.recipe.exercise;
         let first = whole()?;
@@ -236,20 +243,33 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
     misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
 
-/// Runs the exercise on a whole root: a furnished tree that nothing was pruned from.
+/// What came of a whole root.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// What was asked and answered.
+    pub transcript: Transcript,
+    /// The pages read of the files that were looked at closely ([`view::View::pages`]).
+    pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
+}
+
+/// Runs the exercise on a whole root: a furnished tree that nothing was pruned from. Of the files `closely`, it is noted which
+/// pages are read.
 ///
 /// # Errors
 /// As [`prove`].
 pub fn whole(
     tree: Arc<Tree>,
+    closely: BTreeSet<TreePath>,
     recipe: &Recipe,
     store: &Arc<Store>,
     progress: &Progress,
-) -> Result<Transcript, ProveError> {
+) -> Result<Whole, ProveError> {
     let shipped = |path: &TreePath| tree.get(path.as_bytes()).is_some();
     let what = Run { root: "whole", recipe, shipped: &shipped, store, progress };
-    let base = Base::new(tree.clone(), store, false, None, None).map_err(|source| what.fault(source, &[]))?;
-    what.exercise(&Arc::new(base))
+    let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
+    let base = Arc::new(base);
+    let transcript = what.exercise(&base)?;
+    Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
 }
 
 /// Lines of a log that are looked at.

@@ -11,7 +11,10 @@ mod java;
 pub use icu::Fault as IcuFault;
 pub use java::Fault as JavaFault;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     formats::digest::Digest,
@@ -44,6 +47,28 @@ pub struct Reduced {
     pub files: Reductions,
     /// What the recipe asks for in vain, as clauses.
     pub warnings: Vec<String>,
+}
+
+/// Parts of a file that were taken out of it, and that a program read where they were not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The file.
+    pub path: TreePath,
+    /// The parts, by their own names.
+    pub parts: Vec<String>,
+    /// What keeps them, as a clause.
+    pub remedy: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LeftOut { path, parts, remedy } = self;
+        write!(
+            f,
+            "/{path} was reduced by what the whole app reads: {}; to have it, {remedy}",
+            parts.join(", ")
+        )
+    }
 }
 
 /// A file that cannot be reduced.
@@ -125,6 +150,40 @@ impl Reduced {
         }
         Ok(found)
     }
+}
+
+/// Returns true for a file of which [`left_out`] can tell anything.
+pub fn can_tell(path: &TreePath) -> bool {
+    icu::is_library(path.file_name())
+}
+
+/// Returns what was taken out of files by [`reduce`] and was read on the whole root, where `pages` (by path, of
+/// [`PAGE_BYTES`](crate::view::PAGE_BYTES) each) were read of them. A page that holds something else as well tells
+/// nothing.
+///
+/// # Errors
+/// [`ReduceError`], as when the files were reduced.
+pub fn left_out(
+    files: &Reductions,
+    pages: &BTreeMap<TreePath, BTreeSet<u64>>,
+    recipe: &Recipe,
+    store: &Store,
+) -> Result<Vec<LeftOut>, ReduceError> {
+    let mut found = Vec::new();
+    for (path, reduction) in files {
+        let Some((read, keys)) = pages.get(path).zip(recipe.reduce.icu.as_ref()) else { continue };
+        if !can_tell(path) {
+            continue;
+        }
+        let whole = store.read(&reduction.before);
+        let whole = whole.map_err(|source| ReduceError::Contents { path: path.clone(), source })?;
+        let lost = icu::read_and_left_out(&whole, keys, read);
+        let (parts, remedy) = lost.map_err(|source| ReduceError::Icu { path: path.clone(), source })?;
+        if !parts.is_empty() {
+            found.push(LeftOut { path: path.clone(), parts, remedy });
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ pub mod fuse;
 mod wire;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use rustix::io::Errno;
@@ -28,6 +28,9 @@ use crate::{
 use callers::{ByProc, Programs};
 use evidence::Recorder;
 
+/// A page, as the kernel reads files that are mapped.
+pub const PAGE_BYTES: u64 = 4096;
+
 /// What a view shows beside its tree, and what it notes.
 pub struct Options {
     /// Owner and group that every node shows, as numbers of the mount's user namespace. The owner's
@@ -39,6 +42,8 @@ pub struct Options {
     pub pruned: Option<Arc<Pruned>>,
     /// Is told each miss.
     pub on_miss: Option<OnMiss>,
+    /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
+    pub closely: BTreeSet<TreePath>,
     /// Tells programs from threads.
     pub programs: Box<dyn Programs>,
 }
@@ -47,7 +52,8 @@ impl Default for Options {
     /// All nodes owned by 0:0, uses noted, programs by the host's `/proc`.
     fn default() -> Self {
         let programs = Box::new(ByProc::default());
-        Options { owner: (0, 0), record: true, pruned: None, on_miss: None, programs }
+        let closely = BTreeSet::new();
+        Options { owner: (0, 0), record: true, pruned: None, on_miss: None, closely, programs }
     }
 }
 
@@ -192,6 +198,8 @@ pub struct View {
     names: Vec<Name>,
     /// By the index of a node's first name.
     nodes: HashMap<u32, Node>,
+    /// The pages read of files that are looked at closely.
+    pages: BTreeMap<NodeId, Mutex<BTreeSet<u64>>>,
     size_bytes: u64,
     recorder: Recorder,
 }
@@ -209,9 +217,11 @@ impl View {
             }
         }
         let (names, nodes) = index(&whole);
-        let Options { owner, record, pruned, on_miss, programs } = options;
+        let Options { owner, record, pruned, on_miss, closely, programs } = options;
+        let closely = names.iter().filter(|name| closely.contains(&name.path));
+        let pages = closely.map(|name| (name.node, Mutex::default())).collect();
         let recorder = Recorder::new(names.len(), record, pruned, on_miss, programs);
-        View { store, owner, names, nodes, size_bytes: whole.size_bytes(), recorder }
+        View { store, owner, names, nodes, pages, size_bytes: whole.size_bytes(), recorder }
     }
 
     /// Starts to note uses. What was asked before is not kept by the kernel and will be asked again.
@@ -250,6 +260,20 @@ impl View {
     /// Returns the misses in the order they happened, without the first `since`. Each path is named once.
     pub fn misses(&self, since: usize) -> Vec<Miss> {
         self.recorder.misses(since)
+    }
+
+    /// Returns the numbers of the pages, of [`PAGE_BYTES`] each, that were read of the files that are looked at closely.
+    pub fn pages(&self) -> BTreeMap<TreePath, BTreeSet<u64>> {
+        let pages =
+            |pages: &Mutex<BTreeSet<u64>>| pages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let read =
+            self.pages.iter().map(|(node, read)| (self.names[node.0 as usize].path.clone(), pages(read)));
+        read.collect()
+    }
+
+    /// Returns whether the kernel is to read only what is asked for.
+    pub fn is_close(&self) -> bool {
+        !self.pages.is_empty()
     }
 
     /// Returns owner and group of every node.
@@ -344,6 +368,10 @@ impl View {
     /// [`Refusal::Contents`], [`Refusal::Read`]; [`Refusal::WrongType`] for what is no file.
     pub fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, Refusal> {
         let Body::File { digest, blob } = &self.node(id)?.body else { return Err(Refusal::WrongType) };
+        if let Some(pages) = self.pages.get(&id) {
+            let read = offset / PAGE_BYTES..(offset + buffer.len() as u64).div_ceil(PAGE_BYTES);
+            pages.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+        }
         let blob = match blob.get() {
             Some(blob) => blob,
             None => {

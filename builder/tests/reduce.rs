@@ -5,19 +5,20 @@ mod debs;
 #[path = "reduce/java.rs"]
 mod java;
 
-use std::{collections::BTreeMap, fs, io::Read};
+use std::{collections::BTreeMap, fs, io::Read, sync::Arc};
 
 use tinyroot::{
     assemble::assemble,
     progress::Progress,
     prune::{Plan, Pruned},
-    recipe,
-    reduce::reduce,
+    recipe::{self, Recipe},
+    reduce::{LeftOut, left_out, reduce},
     render::{RenderOptions, render},
     sandbox::{self, Ids, Root, Sandbox, best_way},
     store::Store,
-    tree::Tree,
+    tree::{Entry, Tree, TreePath},
     unpack::unpack,
+    view::{self, View},
 };
 
 /// Prints one line a subject: what each locale makes of a date, numbers, names and an order of words; then what knows
@@ -57,7 +58,7 @@ foreach (["windows-1251" => "\xcc\xee", "Shift_JIS" => "\x93\xfa", "ISO-8859-15"
 /// A root of Debian's packages as they are.
 struct Subject {
     directory: tempfile::TempDir,
-    store: Store,
+    store: Arc<Store>,
     tree: Tree,
 }
 
@@ -67,7 +68,7 @@ impl Subject {
         let directory = tempfile::tempdir().expect("a directory");
         let cache = directory.path().join("cache");
         let fetched = debs::fetched(suite, packages, &cache);
-        let store = Store::open(&cache).expect("opens");
+        let store = Arc::new(Store::open(&cache).expect("opens"));
         let unpacked = unpack(&fetched, &store, &Progress::silent()).expect("unpacks");
         let tree = assemble(&unpacked).expect("assembles").tree;
         Subject { directory, store, tree }
@@ -75,13 +76,7 @@ impl Subject {
 
     /// Runs a command on a root that is reduced by some keys and has one more file; returns the lines by their subject.
     fn answers(&self, keys: &str, file: (&str, &str), command: &[&str]) -> BTreeMap<String, String> {
-        let folder = self.directory.path().join("recipe");
-        fs::create_dir_all(&folder).expect("is made");
-        let text = format!(
-            "[app]\nname = \"reduced\"\npackages = [\"reduced\"]\n[debian]\nsuite = \"bookworm\"\n[reduce]\n{keys}\n"
-        );
-        fs::write(folder.join("recipe.toml"), text).expect("is written");
-        let recipe = recipe::read(&folder).expect("a good recipe");
+        let recipe = self.recipe(keys);
         let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };
         let reduced = reduce(pruned, &recipe, &self.store).expect("reduces");
         for (path, reduction) in &reduced.files {
@@ -100,6 +95,41 @@ impl Subject {
         assert!(running.wait().success(), "{output}");
         let pairs = output.lines().filter_map(|line| line.split_once(": "));
         pairs.map(|(subject, answer)| (subject.to_owned(), answer.to_owned())).collect()
+    }
+
+    /// Lets PHP run a script on the whole root, served as a view that looks at the library closely; returns which of the
+    /// items that some keys leave out it read there, and what would keep them.
+    fn read_of_what_is_left_out(&self, keys: &str, file: (&str, &str), command: &[&str]) -> Vec<LeftOut> {
+        let recipe = self.recipe(keys);
+        let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };
+        let reduced = reduce(pruned, &recipe, &self.store).expect("reduces");
+        let mut tree = self.tree.clone();
+        let (at, text) = file;
+        let entry = Entry::file(self.store.put(text), text.len() as u64, 0o644, 0);
+        tree.insert(TreePath::new(at.as_bytes()).expect("a good path"), entry);
+        let closely = reduced.files.keys().cloned().collect();
+        let options = view::Options { owner: (1000, 1000), closely, ..view::Options::default() };
+        let view = Arc::new(View::new(Arc::new(tree), self.store.clone(), options));
+        let mut prepared =
+            Sandbox::grain(Root::View, command.iter().copied()).prepare().expect("prepares");
+        let server = view::fuse::serve(prepared.fuse().expect("has a view"), view.clone()).expect("serves");
+        let running = prepared.start().expect("starts");
+        let mut output = String::new();
+        running.take_output().expect("nobody took it").read_to_string(&mut output).expect("reads");
+        assert!(running.wait().success(), "{output}");
+        drop(running);
+        server.stop().expect("served well");
+        left_out(&reduced.files, &view.pages(), &recipe, &self.store).expect("tells")
+    }
+
+    fn recipe(&self, keys: &str) -> Recipe {
+        let folder = self.directory.path().join("recipe");
+        fs::create_dir_all(&folder).expect("is made");
+        let text = format!(
+            "[app]\nname = \"reduced\"\npackages = [\"reduced\"]\n[debian]\nsuite = \"bookworm\"\n[reduce]\n{keys}\n"
+        );
+        fs::write(folder.join("recipe.toml"), text).expect("is written");
+        recipe::read(&folder).expect("a good recipe")
     }
 }
 
@@ -122,6 +152,12 @@ fn kept_languages_answer_as_before(suite: &str, php: &str) {
         subject.answers(keys, ("tmp/a.php", script), &[&program, "-n", "-d", &extension, "/tmp/a.php"])
     };
 
+    let read = |keys: &str, extension: &str, script: &str| {
+        let extension = format!("extension={extension}");
+        let file = ("tinyroot.php", script);
+        subject.read_of_what_is_left_out(keys, file, &[&program, "-n", "-d", &extension, "/tinyroot.php"])
+    };
+
     let whole = answers("", "intl", SCRIPT);
     assert_eq!(whole.len(), 14, "{whole:#?}");
     let some = answers("icu = { languages = [\"de\", \"en\", \"nb\"] }", "intl", SCRIPT);
@@ -129,6 +165,13 @@ fn kept_languages_answer_as_before(suite: &str, php: &str) {
         let is_left_out = ["fr_FR", "sv_SE"].contains(&&subject[..]);
         assert_eq!(some[subject] != *answer, is_left_out, "{subject}: {answer}\nnow {}", some[subject]);
     }
+    let found = read("icu = { languages = [\"de\", \"en\", \"nb\"] }", "intl", SCRIPT);
+    let [LeftOut { parts, remedy, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(remedy, "add `fr` to `languages` or add `sv` to `languages`", "{parts:?}");
+    for item in ["fr.res", "coll/sv.res"] {
+        assert!(parts.iter().any(|part| part == item), "{item} is not in {parts:?}");
+    }
+
     let one = answers("icu = { languages = [\"de\"], converters = false }", "intl", SCRIPT);
     assert_eq!(one["de_AT"], whole["de_AT"]);
     assert_ne!(one["en_GB"], whole["en_GB"]);
@@ -136,5 +179,8 @@ fn kept_languages_answer_as_before(suite: &str, php: &str) {
 
     let dom = answers("", "dom", DOM_SCRIPT);
     assert_eq!(dom["Shift_JIS"], "日");
-    assert_eq!(answers("icu = { empty = true }", "dom", DOM_SCRIPT), dom);
+    let empty = "icu = { empty = true }";
+    assert_eq!(answers(empty, "dom", DOM_SCRIPT), dom);
+    let found = read(empty, "dom", DOM_SCRIPT);
+    assert!(found.is_empty(), "{found:?}");
 }

@@ -14,7 +14,7 @@ use super::{
     Context, Failure,
     key::KeyFile,
     print,
-    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_if_blind},
+    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_of},
     staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
@@ -122,17 +122,22 @@ fn build(
             let tree = finished_tree(&staged, &reduced, &used, store)?;
             Ok::<_, Failure>((reduced, tree))
         })?;
-        let Reduced { pruned, warnings, .. } = reduced;
-        pruned.plan.warnings.iter().chain(&warnings).for_each(|warning| context.progress.warn(warning));
+        reduced
+            .pruned
+            .plan
+            .warnings
+            .iter()
+            .chain(&reduced.warnings)
+            .for_each(|warning| context.progress.warn(warning));
         if args.no_proof {
-            break (pruned, tree, None);
+            break (reduced.pruned, tree, None);
         }
         let outcome =
-            times.measure("prove", || prove_staged(&staged, tree.clone(), &pruned, &used, store, context));
+            times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, &used, store, context));
         if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
             continue;
         }
-        break (pruned, tree, Some(proven(outcome, context)?));
+        break (reduced.pruned, tree, Some(proven(outcome, context)?));
     };
     let paper = ProofPaper {
         exercised: proof.is_some(),
@@ -150,7 +155,7 @@ fn build(
 /// Returns the proof, if it is one.
 fn proven(outcome: Result<Proof, ProveError>, context: &Context) -> Result<Proof, Failure> {
     let proof = outcome.map_err(unproven)?;
-    warn_if_blind(&proof, context);
+    warn_of(&proof, context);
     if proof.differences.is_empty() {
         return Ok(proof);
     }

@@ -1,6 +1,6 @@
 //! From a configured root to the pruned tree that grains boot, and its proof: what `build` and `check` share.
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use super::{
     Context, Failure,
@@ -10,7 +10,7 @@ use crate::{
     app::furnish_artifact,
     prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
     prune::{Pruned, prune},
-    reduce::{Reduced, reduce},
+    reduce::{Reduced, can_tell, left_out, reduce},
     store::Store,
     tree::Tree,
     used_list::UsedList,
@@ -54,17 +54,25 @@ pub(super) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<view::Pruned> {
 pub(super) fn prove_staged(
     staged: &Staged,
     tree: Tree,
-    pruned: &Pruned,
+    reduced: &Reduced,
     used: &UsedList,
     store: &Arc<Store>,
     context: &Context,
 ) -> Result<Proof, ProveError> {
     let Staged { recipe, configured, .. } = staged;
-    let lacking = lacking(staged, pruned);
+    let lacking = lacking(staged, &reduced.pruned);
     let whole_root = Arc::new(furnish_staged(staged, &configured.tree, used, store));
-    let whole = || whole(whole_root.clone(), recipe, store, &context.progress);
+    let pages = RefCell::new(BTreeMap::new());
+    let whole = || {
+        let closely = reduced.files.keys().filter(|path| can_tell(path)).cloned().collect();
+        let whole = whole(whole_root.clone(), closely, recipe, store, &context.progress)?;
+        *pages.borrow_mut() = whole.pages;
+        Ok(whole.transcript)
+    };
     let inputs = Inputs { tree: Arc::new(tree), recipe, pruned: lacking, whole: Some(&whole) };
-    prove(&inputs, store, &context.progress)
+    let mut proof = prove(&inputs, store, &context.progress)?;
+    proof.left_out = left_out(&reduced.files, &pages.borrow(), recipe, store).map_err(ProveError::Reduced)?;
+    Ok(proof)
 }
 
 /// Returns the failure of an app that could not be proven.
@@ -73,8 +81,9 @@ pub(super) fn unproven(error: ProveError) -> Failure {
     hinted(error, hint)
 }
 
-/// Tells what the proof could not see.
-pub(super) fn warn_if_blind(proof: &Proof, context: &Context) {
+/// Tells what the proof could not see, and what it saw that no comparison shows.
+pub(super) fn warn_of(proof: &Proof, context: &Context) {
+    proof.left_out.iter().for_each(|lost| context.progress.warn(&lost.to_string()));
     if let Some((reason, remedy)) = &proof.blind {
         let text = format!("pruned paths that the app asks for cannot be seen here: {reason} ({remedy})");
         context.progress.warn(&text);

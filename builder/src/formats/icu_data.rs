@@ -47,6 +47,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// Returns where the data lie in the blob, padding included.
+    pub fn place(&self) -> Range<usize> {
+        self.place.clone()
+    }
+
     /// Returns the length of the data, padding included.
     pub fn size_bytes(&self) -> u64 {
         self.place.len() as u64

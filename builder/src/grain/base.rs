@@ -1,6 +1,7 @@
 //! What a grain stands on: its root, read-only, as a view or as a directory.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -10,7 +11,7 @@ use crate::{
     render::{RenderOptions, render},
     sandbox::{Ability, Root, host},
     store::Store,
-    tree::Tree,
+    tree::{Tree, TreePath},
     view::{self, OnMiss, Pruned, View},
 };
 
@@ -45,12 +46,27 @@ impl Base {
         pruned: Option<Arc<Pruned>>,
         on_miss: Option<OnMiss>,
     ) -> Result<Self, GrainError> {
+        Base::by(tree, store, view::Options { record, pruned, on_miss, ..view::Options::default() })
+    }
+
+    /// Makes a view where this host allows one, else a directory; of these files, the view notes each page that is read.
+    ///
+    /// # Errors
+    /// A tree that cannot be rendered.
+    pub fn closely(
+        tree: Arc<Tree>,
+        store: &Arc<Store>,
+        closely: BTreeSet<TreePath>,
+    ) -> Result<Self, GrainError> {
+        Base::by(tree, store, view::Options { record: false, closely, ..view::Options::default() })
+    }
+
+    fn by(tree: Arc<Tree>, store: &Arc<Store>, options: view::Options) -> Result<Self, GrainError> {
         // Finding out takes some sandboxes, and the answer stays.
         static FUSE: OnceLock<Ability> = OnceLock::new();
         match FUSE.get_or_init(|| host().fuse).clone() {
             Ability::Available => {
-                let owner = (GRAIN_ID, GRAIN_ID);
-                let options = view::Options { owner, record, pruned, on_miss, ..view::Options::default() };
+                let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), ..options };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
             Ability::Missing { reason, remedy } => Base::rendered(&tree, store, Some((reason, remedy))),

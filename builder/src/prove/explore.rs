@@ -69,7 +69,7 @@ pub fn explore(
     let began = Instant::now();
     let mut longer = recipe.clone();
     let mut links = Links::new(recipe, named);
-    let mut transcript = whole(whole_tree.clone(), &longer, store, progress)?;
+    let mut transcript = whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress)?.transcript;
     for _ in 0..ROUNDS {
         links.take_in(&transcript);
         // A round takes all earlier steps again. What a step took so far tells how many more there is time for.
@@ -82,12 +82,14 @@ pub fn explore(
             break;
         }
         longer.exercise.extend(next.iter().map(|page| step(page)));
-        transcript = whole(whole_tree.clone(), &longer, store, progress)?;
+        transcript = whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress)?.transcript;
     }
     let known = Cell::new(Some(transcript));
     let again = || match known.take() {
         Some(transcript) => Ok(transcript),
-        None => whole(whole_tree.clone(), &longer, store, progress),
+        None => {
+            whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress).map(|whole| whole.transcript)
+        }
     };
     let inputs = Inputs { tree, recipe: &longer, pruned, whole: Some(&again) };
     let proof = prove(&inputs, store, progress)?;

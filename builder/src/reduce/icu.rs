@@ -6,16 +6,20 @@
 //!
 //! What is asked for and left out does not fail by itself: ICU falls back to the root locale, as it does for
 //! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
-//! is looked for in the table in vain is no access to a file, so no report of misses can name it: the proof has to
-//! show it.
+//! is looked for in the table in vain is no access to a file, so no report of misses can name it. On the whole root it
+//! can be told: by the pages of the library that are read there ([`read_and_left_out`]).
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};
 
 use crate::{
-    formats::icu_data::{self, CommonData},
+    formats::icu_data::{self, CommonData, Item},
     recipe::Icu,
+    view::PAGE_BYTES,
 };
 
 /// What is wrong with a library.
@@ -47,6 +51,59 @@ pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
     let kept_bytes = data.shorten(blob, |item| choice.keeps(&item.name));
     let (all, all_bytes) = (data.items.len(), blob.len());
     Ok(format!("{kept} of {all} items of ICU's data, {kept_bytes} of {all_bytes} bytes: {}", choice.text))
+}
+
+/// Returns the items that are left out and of which a program read a page, with what the keys would have to say. A page that
+/// also holds what is kept tells nothing; one that several begin in names them all, as `a or b`.
+pub(super) fn read_and_left_out(
+    library: &[u8],
+    keys: &Icu,
+    pages: &BTreeSet<u64>,
+) -> Result<(Vec<String>, String), Fault> {
+    let place = data_place(library)?;
+    let data = CommonData::read(&library[place.clone()])?;
+    let choice = Choice::of(keys, &data)?;
+    let pages_of = |item: &Item| {
+        let Range { start, end } = item.place();
+        let page = |at: usize| (place.start + at) as u64 / PAGE_BYTES;
+        page(start)..page(end.max(start + 1) - 1) + 1
+    };
+    let first_item = data.items.first().map_or(0, |item| (place.start + item.place().start) as u64);
+    let mut mixed: BTreeSet<u64> = (0..first_item.div_ceil(PAGE_BYTES)).collect();
+    mixed.extend(data.items.iter().filter(|item| choice.keeps(&item.name)).flat_map(pages_of));
+    let mut by_page: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for item in data.items.iter().filter(|item| !choice.keeps(&item.name)) {
+        // An item's beginning is read before all else of it.
+        let range = pages_of(item);
+        let begun = pages.contains(&range.start);
+        for page in range.filter(|page| begun && pages.contains(page) && !mixed.contains(page)) {
+            by_page.entry(page).or_default().push(&item.name);
+        }
+    }
+    let mut groups: Vec<Vec<&str>> = by_page.into_values().collect();
+    groups.sort_by_key(Vec::len);
+    let mut named: BTreeSet<&str> = BTreeSet::new();
+    let mut parts: Vec<String> = Vec::new();
+    for group in groups {
+        if !group.iter().any(|name| named.contains(name)) {
+            parts.push(group.join(" or "));
+            named.extend(group);
+        }
+    }
+    parts.sort_unstable();
+    let remedies: BTreeSet<String> = named.iter().map(|name| remedy(name)).collect();
+    Ok((parts, remedies.into_iter().collect::<Vec<_>>().join(" or ")))
+}
+
+/// Returns what `[reduce] icu` would have to say to keep an item.
+fn remedy(name: &str) -> String {
+    match part_of(name) {
+        Part::Converter => "set `converters = true`".to_owned(),
+        Part::Neutral => "take `languages = []` for `empty`".to_owned(),
+        Part::Shared => "name a language, or `root`".to_owned(),
+        Part::Languages(any) => format!("add `{}` to `languages`", any[0]),
+        Part::Language(language) => format!("add `{language}` to `languages`"),
+    }
 }
 
 /// Returns where the data lie in the file.

@@ -175,6 +175,50 @@ fn what_is_not_as_expected_is_refused() {
     assert_eq!(none.warnings, ["reduce.icu: the pruned root has no libicudata"]);
 }
 
+#[test]
+fn pages_that_were_read_tell_the_items_that_are_left_out() {
+    let case = Case::new();
+    let large = [7; 9000];
+    let items: [(&str, &[u8]); 7] = [
+        ("coll/sv.res", &large),
+        ("de.res", &large),
+        ("fr.res", &large),
+        ("ibm-37_P100-1995.cnv", &large),
+        ("sv.res", b"small"),
+        ("sv_AX.res", b"small"),
+        ("vi.res", &large),
+    ];
+    let data = made("icudt72l", &items);
+    let places = CommonData::read(&data).expect("is good").items;
+    let page = |name: &str, offset: usize| {
+        let item = places.iter().find(|item| item.name == name).expect("is one of ours");
+        (DATA_AT + item.place().start + offset) as u64 / crate::view::PAGE_BYTES
+    };
+    let whole = library("icudt72_dat", &data);
+    let told = |keys: &str, read: &[u64]| {
+        let reduced = case.reduce(keys, &[(LIBRARY, whole.clone())]).expect("reduces");
+        let path = TreePath::new(LIBRARY.as_bytes()).expect("a good path");
+        let pages = BTreeMap::from([(path, read.iter().copied().collect())]);
+        let recipe = recipe::read(case.directory.path()).expect("a good recipe");
+        let told = left_out(&reduced.files, &pages, &recipe, &case.store).expect("tells");
+        told.into_iter().map(|lost| format!("{}: {}", lost.parts.join(", "), lost.remedy)).collect::<Vec<_>>()
+    };
+    let german = "icu = { languages = [\"de\"], converters = false }";
+    let french = [page("fr.res", 0), page("fr.res", 5000)];
+    assert_eq!(told(german, &french), ["fr.res: add `fr` to `languages`"]);
+    assert_eq!(told(german, &french[1..]), [""; 0], "what is read without its beginning was read ahead");
+    assert_eq!(told(german, &[page("de.res", 0), page("de.res", 5000)]), [""; 0]);
+    assert_eq!(told(german, &[0]), [""; 0], "the table is in the first page");
+    let end = [page("sv.res", 0)];
+    let shared = ["ibm-37_P100-1995.cnv or sv.res or sv_AX.res or vi.res", "sv.res or sv_AX.res or vi.res"];
+    let told_of_end = told(german, &end);
+    assert_eq!(told_of_end.len(), 1);
+    assert!(shared.iter().any(|names| told_of_end[0].starts_with(names)), "{told_of_end:?}");
+    let converters = [page("ibm-37_P100-1995.cnv", 0), page("ibm-37_P100-1995.cnv", 5000)];
+    assert_eq!(told(german, &converters), ["ibm-37_P100-1995.cnv: set `converters = true`"]);
+    assert_eq!(told("icu = { languages = [\"de\"] }", &converters), [""; 0]);
+}
+
 /// Each byte before the data is set to some values, and the file is cut there: no library makes us fall over.
 #[test]
 fn damaged_libraries_are_refused_or_reduced() {

@@ -245,7 +245,7 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
     match request.opcode {
         wire::INIT => {
             let old = |()| Failure::fault(Errno::PROTO, "this kernel's FUSE is older than Linux 5.10");
-            reply.init(request).map(drop).map_err(old)?;
+            reply.init(request, !view.is_close()).map(drop).map_err(old)?;
         }
         wire::LOOKUP => match view.lookup(thread, node()?, request.name().ok_or_else(cut)?)? {
             Some(found) => {

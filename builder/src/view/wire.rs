@@ -221,8 +221,8 @@ impl Reply {
         got.map(drop)
     }
 
-    /// Answers INIT. `Err` for a kernel that is too old; `Ok(false)` if it has to ask again with our version.
-    pub(super) fn init(&mut self, request: &Request<'_>) -> Result<bool, ()> {
+    /// Answers INIT; with `ahead`, the kernel may read more than is asked for. `Err` for a kernel that is too old; `Ok(false)` if it has to ask again with our version.
+    pub(super) fn init(&mut self, request: &Request<'_>, ahead: bool) -> Result<bool, ()> {
         let (Some(major), Some(minor)) = (request.u32(0), request.u32(4)) else { return Err(()) };
         if major < MAJOR || (major == MAJOR && minor < OLDEST_MINOR) {
             return Err(());
@@ -233,7 +233,7 @@ impl Reply {
         let timeout_s = if flags & init::REQUEST_TIMEOUT == 0 { 0 } else { REQUEST_TIMEOUT_S };
         self.u32(MAJOR);
         self.u32(MINOR);
-        self.u32(request.u32(8).unwrap_or(1 << 17));
+        self.u32(if ahead { request.u32(8).unwrap_or(1 << 17) } else { 0 });
         self.u32(flags as u32);
         self.u16(0); // background requests: the kernel's default
         self.u16(0);
@@ -407,8 +407,8 @@ mod tests {
         assert_eq!(body(&|r| assert!(!r.directory_entry(32, b"123456789", 1, NodeType::File, 1))), 0);
         let init = request(INIT, &[7u32, 41, 1 << 17, 0x4000_0001, 1 << 10].map(u32::to_ne_bytes).concat());
         let init = Request::parse(&init).expect("whole");
-        assert_eq!(body(&|r| assert_eq!(r.init(&init), Ok(true))), 64);
+        assert_eq!(body(&|r| assert_eq!(r.init(&init, true), Ok(true))), 64);
         let old = request(INIT, &[7u32, 19, 1 << 17, 0].map(u32::to_ne_bytes).concat());
-        assert_eq!(Reply::default().init(&Request::parse(&old).expect("whole")), Err(()));
+        assert_eq!(Reply::default().init(&Request::parse(&old).expect("whole"), true), Err(()));
     }
 }
