@@ -70,6 +70,8 @@ pub(super) fn read_and_left_out(
     };
     let first_item = data.items.first().map_or(0, |item| (place.start + item.place().start) as u64);
     let mut mixed: BTreeSet<u64> = (0..first_item.div_ceil(PAGE_BYTES)).collect();
+    // What follows the data is the loader's.
+    mixed.insert(place.end as u64 / PAGE_BYTES);
     mixed.extend(data.items.iter().filter(|item| choice.keeps(&item.name)).flat_map(pages_of));
     let mut by_page: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
     for item in data.items.iter().filter(|item| !choice.keeps(&item.name)) {
@@ -84,14 +86,20 @@ pub(super) fn read_and_left_out(
     groups.sort_by_key(Vec::len);
     let mut named: BTreeSet<&str> = BTreeSet::new();
     let mut parts: Vec<String> = Vec::new();
+    let mut remedies: BTreeSet<String> = BTreeSet::new();
     for group in groups {
-        if !group.iter().any(|name| named.contains(name)) {
-            parts.push(group.join(" or "));
-            named.extend(group);
+        if group.iter().any(|name| named.contains(name)) {
+            continue;
         }
+        // One that would do already is likelier than its neighbours.
+        let its: BTreeSet<String> = group.iter().map(|name| remedy(name)).collect();
+        if its.is_disjoint(&remedies) {
+            remedies.extend(its);
+        }
+        parts.push(group.join(" or "));
+        named.extend(group);
     }
     parts.sort_unstable();
-    let remedies: BTreeSet<String> = named.iter().map(|name| remedy(name)).collect();
     Ok((parts, remedies.into_iter().collect::<Vec<_>>().join(" or ")))
 }
 
