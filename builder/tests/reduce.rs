@@ -110,8 +110,7 @@ impl Subject {
         let closely = reduced.files.keys().cloned().collect();
         let options = view::Options { owner: (1000, 1000), closely, ..view::Options::default() };
         let view = Arc::new(View::new(Arc::new(tree), self.store.clone(), options));
-        let mut prepared =
-            Sandbox::grain(Root::View, command.iter().copied()).prepare().expect("prepares");
+        let mut prepared = Sandbox::grain(Root::View, command.iter().copied()).prepare().expect("prepares");
         let server = view::fuse::serve(prepared.fuse().expect("has a view"), view.clone()).expect("serves");
         let running = prepared.start().expect("starts");
         let mut output = String::new();
