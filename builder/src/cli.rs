@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod diff;
 mod failure;
+mod grains;
 mod init;
 mod inspect;
 pub mod key;
@@ -17,6 +18,7 @@ mod proven;
 mod report;
 mod resolve;
 mod run;
+mod serve;
 mod shell;
 mod stage;
 mod staged;
@@ -26,7 +28,8 @@ mod verify;
 mod why;
 
 pub use failure::Failure;
-pub use report::{Screen, size_text};
+pub use crate::progress::size_text;
+pub use report::Screen;
 
 use std::{
     io::{self, Write as _},
@@ -99,6 +102,7 @@ enum Command {
     Build(build::Args),
     Check(check::Args),
     Run(run::Args),
+    Serve(serve::Args),
     Why(why::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
@@ -177,8 +181,8 @@ pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let context = Context::new(global);
     let watched = match command {
-        // It stops its app itself.
-        Command::Run(_) => Ok(()),
+        // They stop their apps themselves.
+        Command::Run(_) | Command::Serve(_) => Ok(()),
         _ => tidy_up_when_stopped(),
     };
     let result = watched.and_then(|()| dispatch(command, &context));
@@ -210,6 +214,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Build(args) => build::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Run(args) => run::run(&args, context),
+        Command::Serve(args) => serve::run(&args, context),
         Command::Why(args) => why::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),

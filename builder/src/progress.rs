@@ -101,3 +101,13 @@ impl Drop for Task {
         self.sink.end(self.id);
     }
 }
+
+/// Returns a size in decimal units, as the budget is written ("17.2 MB").
+pub fn size_text(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}

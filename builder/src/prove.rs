@@ -12,7 +12,7 @@ mod misses;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
-pub use misses::{MissReport, ReportError, read_report};
+pub use misses::{MissReport, ReportError, Reported, read_report};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Runs an app as a grain on this machine, in the foreground.
+//! Runs an app as a grain on this machine: in the foreground ([`run`]), or for whoever leads to it ([`start`]).
 //!
 //! Comes in: an artifact's tree, or one that could become an artifact, and the directory of one grain. Goes out: the app's exit, after
 //! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port, byte
@@ -148,6 +148,57 @@ impl App {
     }
 }
 
+/// How one grain is started.
+pub struct StartOptions {
+    /// The directory of this grain.
+    pub directory: PathBuf,
+    /// Is told each line that the services print.
+    pub on_line: OnLine,
+    /// Is told each path that the app asks for and that was pruned.
+    pub on_miss: OnMiss,
+}
+
+/// A grain that runs, and holds the lock of its directory until it is dropped.
+pub struct Instance {
+    /// The grain; its services were ready when it started.
+    pub grain: Grain,
+    _lock: File,
+}
+
+/// Starts an app as a grain and waits until its services are ready. `on_start` is given its processes before that, so that a
+/// start can be ended.
+///
+/// # Errors
+/// [`RunError`]; [`RunError::hint`] says what would help.
+pub fn start(
+    app: &App,
+    store: &Arc<Store>,
+    options: StartOptions,
+    on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
+) -> Result<Instance, RunError> {
+    let lock = lock(&options.directory)?;
+    start_locked(app, store, options, lock, on_start)
+}
+
+fn start_locked(
+    app: &App,
+    store: &Arc<Store>,
+    options: StartOptions,
+    lock: File,
+    on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
+) -> Result<Instance, RunError> {
+    let StartOptions { directory, on_line, on_miss } = options;
+    let base = Base::new(app.tree.clone(), store, false, Some(app.pruned.clone()), Some(on_miss));
+    let base = base.map_err(RunError::Grain)?;
+    let log_path = directory.join("log");
+    let log = Log::to_file(&log_path);
+    let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
+    let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
+    grain_options.log = Arc::new(log.telling(on_line));
+    let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::Grain)?;
+    Ok(Instance { grain, _lock: lock })
+}
+
 /// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: the first time it is asked to
 /// stop, the second time it is killed. `on_ready` is told its URL.
 ///
@@ -161,21 +212,16 @@ pub fn run(
     on_ready: impl FnOnce(Option<&str>, &Base),
 ) -> Result<Exit, RunError> {
     let RunOptions { directory, port, on_line, on_miss } = options;
-    let App { tree, recipe, pruned } = app;
-    let _lock = lock(&directory)?;
-    let listener = match recipe.web {
+    let lock = lock(&directory)?;
+    let listener = match app.recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
         None => None,
     };
-    let base = Base::new(tree, store, false, Some(pruned), Some(on_miss)).map_err(RunError::Grain)?;
-    let log_path = directory.join("log");
-    let log = Log::to_file(&log_path);
-    let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
-    let mut grain_options = GrainOptions::of(&recipe, &directory.join("var"));
-    grain_options.log = Arc::new(log.telling(on_line));
-    let mut grain = start(base, grain_options, stopped)?;
+    let options = StartOptions { directory, on_line, on_miss };
+    let Instance { mut grain, _lock } =
+        start_locked(&app, store, options, lock, |running| heed(stopped, running))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
-    if let (Some(listener), Some(web), Some(running)) = (listener, recipe.web, grain.running()) {
+    if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, web.port, None);
         forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
     }
@@ -185,23 +231,20 @@ pub fn run(
     Ok(exit)
 }
 
-/// Starts the grain. From now on the first request asks it to stop, the next one kills it.
-fn start(base: Base, options: GrainOptions, stopped: impl Fn() + Send + 'static) -> Result<Grain, RunError> {
-    let on_start = move |running: Arc<Running>| {
-        let watch = std::thread::Builder::new().name("signals".into());
-        watch.spawn(move || {
-            stopped();
-            let _ = running.signal(libc::SIGTERM);
-            stopped();
-            running.kill();
-        })?;
-        Ok(())
-    };
-    Grain::start_with(Arc::new(base), options, on_start).map_err(RunError::Grain)
+/// From now on the first request asks the grain to stop, the next one kills it.
+fn heed(stopped: impl Fn() + Send + 'static, running: Arc<Running>) -> io::Result<()> {
+    let watch = std::thread::Builder::new().name("signals".into());
+    watch.spawn(move || {
+        stopped();
+        let _ = running.signal(libc::SIGTERM);
+        stopped();
+        running.kill();
+    })?;
+    Ok(())
 }
 
 /// Makes the grain's directory and holds its lock for as long as the value lives.
-fn lock(directory: &Path) -> Result<File, RunError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, RunError> {
     let fault = |operation, path: &Path| {
         let path = path.to_path_buf();
         move |source| RunError::Io { operation, path, source }

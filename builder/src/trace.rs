@@ -8,11 +8,13 @@
 
 mod browse;
 mod gather;
+mod missed;
 mod news;
 mod page;
 mod var;
 
 pub use browse::{Browsing, Urls, browse};
+pub use missed::take_in;
 
 use std::{
     io,

@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     artifact,
-    cli::{Context, Failure, print, staged::hinted, xdg_directory},
+    cli::{Context, Failure, grains::library, print, staged::hinted},
+    grains,
     prove::{Miss, MissReport},
     run::{self, App, RunError, RunOptions},
     sys::signals::Stops,
@@ -42,8 +43,7 @@ pub(super) fn failed(error: RunError) -> Failure {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let name_is_good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if args.grain.is_empty() || args.grain.starts_with('.') || !args.grain.bytes().all(name_is_good) {
+    if !grains::is_name(&args.grain) {
         return Err(Failure::new(format!("`{}` is no name of a grain", args.grain))
             .hint("use letters, digits, `-`, `_` and `.`"));
     }
@@ -51,9 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stops = Stops::block()?;
     let store = context.store()?;
     let opened = artifact::open(&args.artifact, &store, &context.progress)?;
-    let grains = xdg_directory("XDG_DATA_HOME", ".local/share")
-        .ok_or_else(|| Failure::new("HOME is not set").hint("set XDG_DATA_HOME"))?;
-    let directory = grains.join("grains").join(opened.app_id.to_string()).join(&args.grain);
+    let directory = library()?.place(&opened.app_id, &args.grain);
     let progress = context.progress.clone();
     let path = directory.join("misses");
     let told = path.clone();

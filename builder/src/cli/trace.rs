@@ -12,10 +12,10 @@ use super::{
     staged::{hinted, stage_recipe},
 };
 use crate::{
-    prove::{Miss, read_report},
+    prove::read_report,
     recipe,
-    trace::{Browsing, Inputs, Talk, Trace, TraceError, Urls, browse, trace},
-    used_list::{Changes, UsedLine, UsedList, UsedListError},
+    trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
+    used_list::{Changes, UsedList, UsedListError},
     view::Kinds,
 };
 
@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let browsing = Browsing { port: args.port, known, on_ready: &on_ready };
             browse(&inputs, browsing, &store, &context.progress)
         }
-        false => trace(&inputs, &store, &context.progress),
+        false => trace::trace(&inputs, &store, &context.progress),
     };
     let traced = traced.map_err(|error| {
         let hint = error.hint().map(str::to_owned);
@@ -154,22 +154,15 @@ fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
     }
 }
 
-/// Adds what a grain's app missed to used.list: found by stat, as more is not known of what is not there.
+/// Adds what a grain's app missed to used.list.
 fn take_in(report: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
     let path = recipe::read(&args.recipe)?.used_path();
-    let old = UsedList::read(&path)?;
-    let mut list = old.clone();
-    for Miss { path, package, program, .. } in read_report(report)? {
-        let (package, service) = (package.unwrap_or_default(), String::new());
-        list.insert(path, UsedLine { kinds: Kinds::STAT, program, package, service, step: "run".to_owned() });
-    }
-    if old != list {
-        list.write(&path)?;
-    }
-    let changes = list.changes_since(&old);
+    let misses = read_report(report)?.into_iter().map(|reported| reported.miss);
+    let changes = trace::take_in(misses, &path)?;
     tell_changes(&changes, context);
     if !context.global.quiet {
-        eprintln!("{}", outcome(&path.display().to_string(), Some(&changes), old == list));
+        let same = changes == Changes::default();
+        eprintln!("{}", outcome(&path.display().to_string(), Some(&changes), same));
     }
     Ok(())
 }

@@ -47,6 +47,15 @@ pub enum ReportError {
     },
 }
 
+/// A line of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// What was missed; at no step.
+    pub miss: Miss,
+    /// When it was first asked for.
+    pub time: jiff::Timestamp,
+}
+
 /// A report that grows.
 #[derive(Debug)]
 pub struct MissReport {
@@ -82,7 +91,7 @@ fn open(path: &Path) -> io::Result<(File, BTreeSet<TreePath>)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
-    let told = text.lines().filter_map(parse_line).map(|miss| miss.path).collect();
+    let told = text.lines().filter_map(parse_line).map(|reported| reported.miss.path).collect();
     let mut file = File::options().create(true).append(true).open(path)?;
     if text.is_empty() {
         file.write_all(HEADER.as_bytes())?;
@@ -99,22 +108,23 @@ fn line(miss: &Miss, time: SystemTime) -> String {
     format!("/{} {} {} {time}\n", miss.path, word(&package), word(&miss.program))
 }
 
-fn parse_line(line: &str) -> Option<Miss> {
+fn parse_line(line: &str) -> Option<Reported> {
     let words: Vec<&str> = line.split(' ').collect();
     let [path, package, program, time] = words[..] else { return None };
-    time.parse::<jiff::Timestamp>().ok()?;
+    let time = time.parse().ok()?;
     let path = TreePath::new(&unescape(path.strip_prefix('/')?)?).ok()?;
     unescape(program)?;
     let known = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
     let package = String::from_utf8(unescape(package)?).ok().filter(|package| package != "-");
-    Some(Miss { path, package, program: known(program), step: String::new() })
+    let miss = Miss { path, package, program: known(program), step: String::new() };
+    Some(Reported { miss, time })
 }
 
 /// Reads a report.
 ///
 /// # Errors
 /// [`ReportError`].
-pub fn read_report(path: &Path) -> Result<Vec<Miss>, ReportError> {
+pub fn read_report(path: &Path) -> Result<Vec<Reported>, ReportError> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|source| ReportError::Read { path: path.to_path_buf(), source })?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -153,7 +163,9 @@ mod tests {
             text.strip_prefix(HEADER),
             Some("/usr/a\\x20b a /usr/bin/x 2023-11-14T22:13:20Z\n/etc/b - - 2023-11-14T22:13:20Z\n")
         );
-        assert_eq!(read_report(&path).expect("reads"), [a, b]);
+        let read = read_report(&path).expect("reads");
+        assert!(read.iter().all(|reported| reported.time.as_second() == 1_700_000_000));
+        assert_eq!(read.into_iter().map(|reported| reported.miss).collect::<Vec<_>>(), [a, b]);
     }
 
     #[test]

@@ -4,28 +4,22 @@
 //! was pointed here reads nothing. It is told nothing and changes nothing.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _},
     net::{TcpListener, TcpStream},
     time::Duration,
 };
 
 use super::news::Told;
-use crate::proxy;
+use crate::{
+    proxy,
+    web::{Answer, Head, escaped, is_loopback, policy, read_head},
+};
 
 /// How long a client may take for its request.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Longest request head that is read.
 const HEAD_LIMIT: u64 = 16 << 10;
-
-/// On every answer. Nothing is loaded from elsewhere, and nobody frames the page.
-const HEADERS: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
-    X-Content-Type-Options: nosniff\r\n\
-    Cross-Origin-Resource-Policy: same-origin\r\n\
-    Referrer-Policy: no-referrer\r\n\
-    Cache-Control: no-store\r\n\
-    Connection: close\r\n";
 
 /// What the page says beside the news.
 pub(super) struct Page {
@@ -34,11 +28,6 @@ pub(super) struct Page {
     /// Where the app itself is.
     pub app_url: String,
 }
-
-/// An answer: status, type, body.
-type Answer = (&'static str, &'static str, String);
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Page {
     /// Starts to serve, in threads that end with this process. `look` returns what was found from a number on; nothing
@@ -55,46 +44,31 @@ impl Page {
     fn talk(&self, mut stream: &TcpStream, look: &impl Fn(usize) -> Option<Told>) -> io::Result<()> {
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
-        let mut head = Vec::new();
-        let mut reader = BufReader::new(stream).take(HEAD_LIMIT);
-        while reader.read_until(b'\n', &mut head)? > 0
-            && !head.ends_with(b"\n\r\n")
-            && !head.ends_with(b"\n\n")
-        {}
-        let head = String::from_utf8_lossy(&head);
-        let (status, content_type, body) = self.answer(&head, look);
-        let length = body.len();
-        let shown = if head.starts_with("HEAD ") { "" } else { &body };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{HEADERS}\r\n{shown}"
-        )
+        let bytes = read_head(&mut BufReader::new(stream).take(HEAD_LIMIT))?.unwrap_or_default();
+        let answer = self.answer(&bytes, look);
+        answer.send(&mut stream, &policy("'none'"), bytes.starts_with(b"HEAD "))
     }
 
     /// Answers a request by its head.
-    fn answer(&self, head: &str, look: impl Fn(usize) -> Option<Told>) -> Answer {
-        let refused = |status, why: &str| (status, TEXT, format!("{why}\n"));
-        let mut lines = head.lines();
-        let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-        let [method, target, _] = words[..] else { return refused("400 Bad Request", "no request of HTTP") };
-        let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
-        let hosts: Vec<&str> = fields
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
-            .map(|(_, value)| value.trim())
-            .collect();
-        if !matches!(hosts[..], [host] if is_loopback(host)) {
+    fn answer(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>) -> Answer {
+        let refused = Answer::refusal;
+        let Some(head) = Head::of_request(head) else {
+            return refused("400 Bad Request", "no request of HTTP");
+        };
+        if !head.field("host").is_some_and(is_loopback) {
             return refused("403 Forbidden", "this page is for 127.0.0.1 alone");
         }
-        if !matches!(method, "GET" | "HEAD") {
+        if !matches!(head.method(), "GET" | "HEAD") {
             return refused("405 Method Not Allowed", "there is nothing to change here");
         }
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = head.path_and_query();
         match path {
-            "/" => ("200 OK", "text/html; charset=utf-8", self.html()),
-            "/page.css" => ("200 OK", "text/css; charset=utf-8", include_str!("page/page.css").to_owned()),
+            "/" => Answer::html(self.html()),
+            "/page.css" => {
+                Answer::new("200 OK", "text/css; charset=utf-8", include_str!("page/page.css"))
+            }
             "/page.js" => {
-                ("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js").to_owned())
+                Answer::new("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js"))
             }
             "/new.json" => {
                 let Some(since) = since(query) else {
@@ -104,7 +78,7 @@ impl Page {
                     return refused("503 Service Unavailable", "the app is stopped");
                 };
                 let body = serde_json::to_string(&told).expect("texts and numbers become JSON");
-                ("200 OK", "application/json", body + "\n")
+                Answer::new("200 OK", "application/json", body + "\n")
             }
             _ => refused("404 Not Found", "there are /, /new.json?since=N and what the page needs"),
         }
@@ -116,38 +90,15 @@ impl Page {
     }
 }
 
-/// Returns whether a `Host` field names this machine to itself, at whatever port: it may be forwarded.
-fn is_loopback(host: &str) -> bool {
-    let (name, port) = host.split_once(':').unwrap_or((host, "0"));
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    digits && (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost"))
-}
-
 /// Reads `since=N`; 0 without it, `None` for what is no number.
 fn since(query: &str) -> Option<usize> {
     let given = query.split('&').find_map(|field| field.strip_prefix("since="));
     given.map_or(Some(0), |number| number.parse().ok())
 }
 
-/// Text as HTML has it, in attributes too.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            _ => out.push(letter),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{io::Write as _, path::Path};
 
     use super::*;
     use crate::{trace::news::News, used_list::UsedList};
@@ -163,8 +114,10 @@ mod tests {
         Some(news.since(since, 4))
     }
 
-    fn ask(target: &str) -> Answer {
-        page().answer(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n"), look)
+    fn ask(target: &str) -> (&'static str, &'static str, String) {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n");
+        let Answer { status, content_type, body, .. } = page().answer(head.as_bytes(), look);
+        (status, content_type, body)
     }
 
     #[test]
@@ -189,7 +142,7 @@ mod tests {
             assert_eq!(ask(&format!("/new.json?since={number}")).0, "400 Bad Request", "{number}");
         }
         let head = "GET /new.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(page().answer(head, |_| None).0, "503 Service Unavailable");
+        assert_eq!(page().answer(head.as_bytes(), |_| None).status, "503 Service Unavailable");
     }
 
     #[test]
@@ -224,7 +177,7 @@ mod tests {
             ("", "400 Bad Request"),
         ];
         for (head, status) in rows {
-            assert_eq!(page().answer(head, look).0, status, "{head}");
+            assert_eq!(page().answer(head.as_bytes(), look).status, status, "{head}");
         }
     }
 

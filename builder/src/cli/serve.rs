@@ -1,0 +1,120 @@
+//! `tinyroot serve`: a page of apps and their grains.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{Context, Failure, grains::library, print, run::failed};
+use crate::{
+    artifact, interrupt, recipe,
+    sandbox::{Ability, host},
+    serve::{ServeOptions, Served, Server, serve},
+    sys::signals::Stops,
+};
+
+/// Serve apps and their grains on a page
+///
+/// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at an origin of its
+/// own, and stops it. What a grain asks for and does not have because it was pruned is named there; with the app's --recipe, a
+/// click takes it into used.list. The page is for this machine and for whoever has the URL. Ctrl-C stops all grains, a second
+/// one kills them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot serve dokuwiki.spk cgit.spk\n  \
+    tinyroot serve cgit.spk --recipe recipes/cgit       a click takes what is missed into its used.list\n\n\
+    Scripts that have the page's cookie ask for /state.json.")]
+pub struct Args {
+    /// .spk files that tinyroot made
+    #[arg(required = true)]
+    artifact: Vec<PathBuf>,
+    /// Port on 127.0.0.1 [default: the first free one from 6080]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Recipe folder of one of the apps; may be repeated
+    #[arg(long, value_name = "FOLDER")]
+    recipe: Vec<PathBuf>,
+    /// Stop a grain of which nothing was asked for so long
+    #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = minutes)]
+    idle: Duration,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| "is no number of minutes".to_owned())?;
+    if !(minutes > 0.0) {
+        return Err("must be more than 0".to_owned());
+    }
+    Duration::try_from_secs_f64(minutes * 60.0).map_err(|_| "is too long".to_owned())
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    // Before anything starts a thread: all of them are to leave Ctrl-C to us.
+    let stops = Stops::block()?;
+    let apps = apps(args, context)?;
+    let store = context.store()?;
+    let blind = match host().fuse {
+        Ability::Available => None,
+        Ability::Missing { reason, remedy } => Some(format!("{reason} ({remedy})")),
+    };
+    if let Some(blind) = &blind {
+        context.progress.warn(&format!("what apps miss is not named here: {blind}"));
+    }
+    let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, blind };
+    let server = serve(apps, &store, options)?;
+    let url = server.url();
+    // A reader that has gone away stops nothing.
+    let _ = print(&match context.global.json {
+        true => format!("{}\n", serde_json::json!({ "url": url })),
+        false => format!("{url}\n"),
+    });
+    let signal = stops.wait();
+    let code = close(server, stops).then_some(0).unwrap_or(128 + signal);
+    interrupt::tidy_up();
+    std::process::exit(code);
+}
+
+/// Stops all grains; returns false if somebody did not want to wait for that.
+fn close(server: Arc<Server>, stops: Stops) -> bool {
+    let (sender, ended) = std::sync::mpsc::channel();
+    let impatient = sender.clone();
+    std::thread::spawn(move || {
+        server.close();
+        let _ = sender.send(true);
+    });
+    std::thread::spawn(move || {
+        stops.wait();
+        let _ = impatient.send(false);
+    });
+    ended.recv().unwrap_or(false)
+}
+
+/// Opens the artifacts, and finds whose the recipes are.
+fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
+    let store = context.store()?;
+    let mut apps: Vec<Served> = Vec::new();
+    let mut seen = BTreeMap::new();
+    for path in &args.artifact {
+        let opened = artifact::open(path, &store, &context.progress)?;
+        if let Some(other) = seen.insert(opened.app_id, path) {
+            let text = format!("{} and {} are the same app", other.display(), path.display());
+            return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));
+        }
+        let app = Served::new(opened, &store).map_err(failed)?;
+        if app.app.recipe.web.is_none() {
+            let text = format!("{} has no web port, so no page can lead to it", path.display());
+            return Err(Failure::new(text).hint("`tinyroot run` runs it"));
+        }
+        apps.push(app);
+    }
+    for folder in &args.recipe {
+        let recipe = recipe::read(folder)?;
+        let is_its = |app: &&mut Served| {
+            let id = recipe.app.id.as_ref().and_then(|id| id.parse().ok());
+            app.app.recipe.app.name == recipe.app.name && id.is_none_or(|id| app.app_id == id)
+        };
+        let Some(app) = apps.iter_mut().find(is_its) else {
+            let text = format!("{} is the recipe of no app that is served", folder.display());
+            return Err(Failure::new(text).hint(format!("give an artifact of the app {}", recipe.app.name)));
+        };
+        app.recipe = Some(std::path::absolute(folder)?);
+    }
+    Ok(apps)
+}

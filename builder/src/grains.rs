@@ -1,0 +1,353 @@
+//! The grains on disk: which there are, what they are called, and making, naming and removing them.
+//!
+//! ```text
+//! DIRECTORY/APP ID/NAME/var         the grain's data
+//!                       log, log.1  what its services printed
+//!                       lock        held while it runs
+//!                       misses      what it asked for and was pruned
+//!                       grain.json  what it is called
+//! ```
+//!
+//! `tinyroot run` makes grains without `grain.json`; they are called by their names. Nothing here starts a grain.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    beside,
+    formats::app_id::AppId,
+    run::{self, RunError},
+    sandbox,
+};
+
+/// Longest title; a longer one is cut.
+const TITLE_LIMIT: usize = 200;
+
+/// What `grain.json` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What a person calls it.
+    pub title: String,
+    /// The title of its app.
+    pub app: String,
+    /// The name of its own host below `localhost`, by which a browser keeps it apart from others: `g-` and 32 hex digits.
+    pub host: String,
+    /// When it was made, in RFC 3339; nothing for one that `tinyroot run` made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+}
+
+/// A grain that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose it is.
+    pub app_id: AppId,
+    /// The name of its directory.
+    pub name: String,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// What it is called, if that is written.
+    pub about: Option<About>,
+}
+
+/// Why a grain cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GrainsError {
+    /// A file.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No randomness.
+    #[error("cannot make a random name")]
+    Random(#[source] io::Error),
+    /// It runs, or its directory cannot be locked.
+    #[error(transparent)]
+    Lock(RunError),
+}
+
+fn fault(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GrainsError {
+    let path = path.to_path_buf();
+    move |source| GrainsError::Io { operation, path, source }
+}
+
+/// All grains of a user.
+#[derive(Clone, Debug)]
+pub struct Grains {
+    directory: PathBuf,
+}
+
+impl Grains {
+    /// Returns those below a directory.
+    pub fn new(directory: PathBuf) -> Self {
+        Grains { directory }
+    }
+
+    /// Returns the directory of a grain, which need not be there.
+    pub fn place(&self, app_id: &AppId, name: &str) -> PathBuf {
+        self.directory.join(app_id.to_string()).join(name)
+    }
+
+    /// Lists all grains, by app id and name.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn list(&self) -> Result<Vec<Kept>, GrainsError> {
+        let apps = names(&self.directory)?.into_iter().filter_map(|name| {
+            let id: AppId = name.parse().ok()?;
+            (id.to_string() == name).then_some(id)
+        });
+        apps.map(|id| self.of_app(&id)).collect::<Result<Vec<_>, _>>().map(|lists| lists.concat())
+    }
+
+    /// Lists the grains of an app, by name.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn of_app(&self, app_id: &AppId) -> Result<Vec<Kept>, GrainsError> {
+        let names = names(&self.directory.join(app_id.to_string()))?;
+        let there = names.into_iter().filter(|name| is_name(name)).map(|name| {
+            let directory = self.place(app_id, &name);
+            let about = read_about(&directory);
+            Kept { app_id: *app_id, name, directory, about }
+        });
+        Ok(there.filter(|kept| kept.about.is_some() || kept.directory.join("var").is_dir()).collect())
+    }
+
+    /// Makes a grain without data. An empty title becomes the noun with a number.
+    ///
+    /// # Errors
+    /// [`GrainsError`].
+    pub fn make(&self, app_id: &AppId, app: &str, noun: &str, title: &str) -> Result<Kept, GrainsError> {
+        let parent = self.directory.join(app_id.to_string());
+        fs::create_dir_all(&parent).map_err(fault("make", &parent))?;
+        let stem: String =
+            noun.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(30).collect();
+        let stem = if stem.is_empty() { "grain" } else { &stem };
+        for number in 1_u64.. {
+            let name = format!("{stem}-{number}");
+            let directory = parent.join(&name);
+            match fs::create_dir(&directory) {
+                Ok(()) => {
+                    let title =
+                        if title.trim().is_empty() { format!("{noun} {number}") } else { title.to_owned() };
+                    let created = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+                    let about =
+                        About { title: cut(&title), app: app.to_owned(), host: random_host()?, created };
+                    let mut kept = Kept { app_id: *app_id, name, directory, about: None };
+                    kept.write(about)?;
+                    return Ok(kept);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fault("make", &directory)(error)),
+            }
+        }
+        unreachable!("numbers do not end before directories do")
+    }
+}
+
+impl Kept {
+    /// Returns what a person calls it.
+    pub fn title(&self) -> &str {
+        self.about.as_ref().map_or(&self.name, |about| &about.title)
+    }
+
+    /// Returns the name of its host, which it is given now if it has none yet.
+    ///
+    /// # Errors
+    /// [`GrainsError`].
+    pub fn host(&mut self, app: &str) -> Result<String, GrainsError> {
+        if let Some(about) = &self.about {
+            return Ok(about.host.clone());
+        }
+        let host = random_host()?;
+        let about =
+            About { title: self.name.clone(), app: app.to_owned(), host: host.clone(), created: None };
+        self.write(about)?;
+        Ok(host)
+    }
+
+    /// Gives it another title.
+    ///
+    /// # Errors
+    /// [`GrainsError`].
+    pub fn rename(&mut self, title: &str) -> Result<(), GrainsError> {
+        match self.about.clone() {
+            Some(about) if !title.trim().is_empty() => self.write(About { title: cut(title), ..about }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what it is called: whole, or not at all.
+    fn write(&mut self, about: About) -> Result<(), GrainsError> {
+        let path = self.directory.join("grain.json");
+        let fail = || fault("write", &path);
+        let text = serde_json::to_string_pretty(&about).expect("texts become JSON") + "\n";
+        let (mut file, _unfinished) = beside::file(&self.directory, ".grain.json-").map_err(fail())?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(fail())?;
+        file.persist(&path).map_err(|error| fail()(error.error))?;
+        self.about = Some(about);
+        Ok(())
+    }
+
+    /// Returns whether some process runs it.
+    pub fn is_running(&self) -> bool {
+        let lock = File::open(self.directory.join("lock"));
+        lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
+    /// Returns how much its data take on disk.
+    pub fn size_bytes(&self) -> u64 {
+        fn size(path: &Path) -> u64 {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let sizes = entries.map(|entry| match entry.metadata() {
+                Ok(found) if found.is_dir() => size(&entry.path()),
+                Ok(found) => found.blocks() * 512,
+                Err(_) => 0,
+            });
+            sizes.sum()
+        }
+        size(&self.directory.join("var"))
+    }
+
+    /// Removes it with its data.
+    ///
+    /// # Errors
+    /// [`GrainsError::Lock`] while it runs.
+    pub fn remove(self) -> Result<(), GrainsError> {
+        let _lock = run::lock(&self.directory).map_err(GrainsError::Lock)?;
+        // Under a name that is none of a grain, so that what a kill leaves is not taken for one.
+        let aside = self.directory.with_file_name(format!(".removed-{}", self.name));
+        if aside.exists() {
+            sandbox::remove_tree(&aside).map_err(fault("remove", &aside))?;
+        }
+        fs::rename(&self.directory, &aside).map_err(fault("rename", &self.directory))?;
+        sandbox::remove_tree(&aside).map_err(fault("remove", &aside))
+    }
+}
+
+/// Returns whether a grain may be called so: letters, digits, `-`, `_` and `.`, the last not first.
+pub fn is_name(name: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(is_good)
+}
+
+/// Returns 32 hex digits that nobody can guess.
+///
+/// # Errors
+/// What the kernel says.
+pub fn random_text() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn random_host() -> Result<String, GrainsError> {
+    random_text().map(|text| format!("g-{text}")).map_err(GrainsError::Random)
+}
+
+fn cut(title: &str) -> String {
+    let printable = title.trim().chars().filter(|letter| !letter.is_control());
+    printable.take(TITLE_LIMIT).collect()
+}
+
+/// What `grain.json` says; nothing where there is none that can be used, as if `tinyroot run` had made the grain.
+fn read_about(directory: &Path) -> Option<About> {
+    let about: About = serde_json::from_slice(&fs::read(directory.join("grain.json")).ok()?).ok()?;
+    let digits = about.host.strip_prefix("g-")?;
+    (digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+        .then_some(about)
+}
+
+/// Lists the names in a directory, sorted; none where it is not there.
+fn names(directory: &Path) -> Result<Vec<String>, GrainsError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(fault("read", directory))?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    let names: io::Result<Vec<Option<String>>> = names.collect();
+    let mut names: Vec<String> = names.map_err(fault("read", directory))?.into_iter().flatten().collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(grains: &Grains) -> Vec<(String, String)> {
+        let list = grains.list().expect("lists");
+        list.iter().map(|kept| (kept.name.clone(), kept.title().to_owned())).collect()
+    }
+
+    fn pairs(rows: &[(&str, &str)]) -> Vec<(String, String)> {
+        rows.iter().map(|(name, title)| ((*name).to_owned(), (*title).to_owned())).collect()
+    }
+
+    #[test]
+    fn grains_are_made_named_and_removed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let grains = Grains::new(place.path().join("grains"));
+        assert_eq!(titles(&grains), []);
+        let id = AppId([7; 32]);
+        let one = grains.make(&id, "Tea", "pot", "").expect("makes");
+        let mut two = grains.make(&id, "Tea", "pot", " Green\n <b> ").expect("makes");
+        fs::create_dir_all(grains.place(&id, "default/var")).expect("makes");
+        fs::create_dir_all(grains.place(&id, ".hidden/var")).expect("makes");
+        fs::create_dir_all(grains.place(&id, "nothing")).expect("makes");
+        fs::create_dir_all(place.path().join("grains/no app")).expect("makes");
+        let all = [("default", "default"), ("pot-1", "pot 1"), ("pot-2", "Green <b>")];
+        assert_eq!(titles(&grains), pairs(&all));
+        let hosts = [&one, &two].map(|kept| kept.about.clone().expect("is written").host);
+        assert_ne!(hosts[0], hosts[1]);
+        two.rename("Black").expect("writes");
+        two.rename(" ").expect("does nothing");
+        let lock = run::lock(&one.directory).expect("locks");
+        assert!(one.is_running() && !two.is_running());
+        let error = one.clone().remove().expect_err("runs");
+        assert!(error.to_string().ends_with("is running already"), "{error}");
+        drop(lock);
+        one.remove().expect("removes");
+        assert_eq!(titles(&grains), pairs(&[("default", "default"), ("pot-2", "Black")]));
+        let mut default = grains.of_app(&id).expect("lists").remove(0);
+        let host = default.host("Tea").expect("is given");
+        assert_eq!(default.host("Tea").expect("stays"), host);
+        assert_eq!(grains.of_app(&id).expect("lists")[0].about, default.about);
+    }
+
+    #[test]
+    fn a_description_that_cannot_be_used_is_none() {
+        let place = tempfile::tempdir().expect("a directory");
+        let host = "g-0123456789abcdef0123456789abcdef";
+        for (text, is_good) in [
+            (format!(r#"{{"title":"a","app":"b","host":"{host}"}}"#), true),
+            (r#"{"title":"a","app":"b","host":"evil.example"}"#.into(), false),
+            (format!(r#"{{"title":"a","host":"{host}"#), false),
+        ] {
+            fs::write(place.path().join("grain.json"), &text).expect("writes");
+            assert_eq!(read_about(place.path()).is_some(), is_good, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_stay_in_their_directory() {
+        for (name, is_good) in
+            [("a", true), ("A-1_b.c", true), ("", false), (".", false), ("..", false), ("a/b", false)]
+        {
+            assert_eq!(is_name(name), is_good, "{name}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the page shows and does. GET changes nothing; each POST does one thing and leads back to a page.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, Read as _},
+    sync::{Arc, PoisonError},
+};
+
+use super::{Server, gate::parameter, live::{Live, told}, pages};
+use crate::{
+    prove::{Reported, read_report},
+    recipe,
+    trace,
+    web::{Answer, Body, Head, TEXT},
+};
+
+/// Longest form.
+const FORM_LIMIT: u64 = 256 << 10;
+
+/// Answers a request for the page.
+pub(super) fn answer(
+    server: &Server,
+    head: &Head,
+    body: Body,
+    reader: &mut impl BufRead,
+    origin: &str,
+) -> Answer {
+    if let Some(answer) = server.gate.admit(head, origin) {
+        return answer;
+    }
+    let done = match head.method() {
+        "GET" | "HEAD" => look(server, head.path_and_query().0),
+        "POST" => match read_form(body, reader) {
+            Some(form) => act(server, head.path_and_query().0, &form, origin),
+            None => Err(Answer::refusal("413 Content Too Large", "no form of this page")),
+        },
+        _ => Err(Answer::refusal("405 Method Not Allowed", "there are GET and POST")),
+    };
+    done.unwrap_or_else(|refusal| refusal)
+}
+
+fn read_form(body: Body, reader: &mut impl BufRead) -> Option<String> {
+    let Body::Length(length @ ..=FORM_LIMIT) = body else { return None };
+    let mut form = Vec::new();
+    reader.take(length).read_to_end(&mut form).ok()?;
+    (form.len() as u64 == length).then(|| String::from_utf8(form).ok()).flatten()
+}
+
+/// What cannot be done, as a page.
+fn failed(error: &dyn std::error::Error) -> Answer {
+    failure(&told(error))
+}
+
+fn failure(why: &str) -> Answer {
+    let mut answer = Answer::html(pages::failure(why));
+    answer.status = "500 Internal Server Error";
+    answer
+}
+
+fn nothing() -> Answer {
+    Answer::refusal("404 Not Found", "there is no such page")
+}
+
+/// Returns the grain and the word behind it in `/grain/HOST/WORD`.
+fn grain_of<'a>(server: &Server, path: &'a str) -> Result<(Arc<Live>, &'a str), Answer> {
+    let rest = path.strip_prefix("/grain/").ok_or_else(nothing)?;
+    let (host, word) = rest.split_once('/').unwrap_or((rest, ""));
+    server.live(host).map(|live| (live, word)).ok_or_else(nothing)
+}
+
+fn look(server: &Server, path: &str) -> Result<Answer, Answer> {
+    match path {
+        "/page.css" => Ok(Answer::new("200 OK", "text/css; charset=utf-8", include_str!("pages/page.css"))),
+        "/page.js" => {
+            Ok(Answer::new("200 OK", "text/javascript; charset=utf-8", include_str!("pages/page.js")))
+        }
+        "/" => {
+            server.sync().map_err(|error| failed(&error))?;
+            Ok(Answer::html(pages::list(server)))
+        }
+        "/state.json" => {
+            server.sync().map_err(|error| failed(&error))?;
+            let text = pages::state(server).to_string() + "\n";
+            Ok(Answer::new("200 OK", "application/json", text))
+        }
+        path => match grain_of(server, path)? {
+            (live, "") => Ok(Answer::html(pages::grain(server, &live))),
+            (live, "misses") => {
+                let report = std::fs::read_to_string(live.misses_path()).unwrap_or_default();
+                Ok(Answer::new("200 OK", TEXT, report))
+            }
+            _ => Err(nothing()),
+        },
+    }
+}
+
+fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Answer, Answer> {
+    if path == "/new" {
+        let id = parameter(form, "app").unwrap_or_default();
+        let title = parameter(form, "title").unwrap_or_default();
+        let app = server.apps.iter().find(|app| app.app_id.to_string() == id).ok_or_else(nothing)?;
+        let mut kept =
+            server.grains.make(&app.app_id, &app.title, &app.noun, &title).map_err(|error| failed(&error))?;
+        let host = kept.host(&app.title).map_err(|error| failed(&error))?;
+        server.sync().map_err(|error| failed(&error))?;
+        let live = server.live(&host).ok_or_else(nothing)?;
+        return open(server, &live, origin);
+    }
+    let (live, word) = grain_of(server, path)?;
+    match word {
+        "open" => open(server, &live, origin),
+        "stop" => {
+            live.end(None);
+            Ok(Answer::see_other(parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&live))))
+        }
+        "rename" => {
+            let title = parameter(form, "title").unwrap_or_default();
+            live.rename(&title).map_err(|error| failed(&error))?;
+            Ok(Answer::see_other(page_of(&live)))
+        }
+        "take" => {
+            take(server, &live, form)?;
+            Ok(Answer::see_other(page_of(&live)))
+        }
+        "remove" => {
+            if parameter(form, "sure").is_none() {
+                return Err(failure("the box beside the button says that it is meant: nothing was removed"));
+            }
+            live.end(None);
+            live.kept().remove().map_err(|error| failed(&error))?;
+            server.sync().map_err(|error| failed(&error))?;
+            Ok(Answer::see_other("/"))
+        }
+        _ => Err(nothing()),
+    }
+}
+
+fn page_of(live: &Live) -> String {
+    format!("/grain/{}", live.host)
+}
+
+/// Starts a grain if it does not run, and leads into it.
+fn open(server: &Server, live: &Live, origin: &str) -> Result<Answer, Answer> {
+    live.start(&server.store, &server.closing).map_err(|why| failure(&why))?;
+    let url = server.gate.ticket(live, origin).map_err(|error| failed(&error))?;
+    Ok(Answer::see_other(url))
+}
+
+/// Takes what a grain missed into used.list: the paths that the form names, or all.
+fn take(server: &Server, live: &Live, form: &str) -> Result<(), Answer> {
+    let Some(folder) = &live.app.recipe else {
+        return Err(failure("no recipe folder of this app was given with --recipe"));
+    };
+    let named: BTreeSet<String> = form_urlencoded::parse(form.as_bytes())
+        .filter(|(name, _)| name == "path")
+        .map(|(_, path)| path.into_owned())
+        .collect();
+    let _turn = server.taking.lock().unwrap_or_else(PoisonError::into_inner);
+    let reported = read_report(&live.misses_path()).map_err(|error| failed(&error))?;
+    let misses = reported.into_iter().map(|Reported { miss, .. }| miss);
+    let misses = misses.filter(|miss| named.is_empty() || named.contains(&format!("/{}", miss.path)));
+    let path = recipe::read(folder).map_err(|error| failed(&error))?.used_path();
+    trace::take_in(misses, &path).map(drop).map_err(|error| failed(&error))
+}

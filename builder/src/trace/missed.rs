@@ -1,0 +1,27 @@
+//! What a pruned app asked for in vain, as evidence.
+
+use std::path::Path;
+
+use crate::{
+    prove::Miss,
+    used_list::{Changes, UsedLine, UsedList, UsedListError},
+    view::Kinds,
+};
+
+/// Adds what a grain's app missed to a used.list that is there: found by stat, as more is not known of what is not there.
+/// What the list has already stays as it is; if it has all, it is not written.
+///
+/// # Errors
+/// [`UsedListError`].
+pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Changes, UsedListError> {
+    let old = UsedList::read(path)?;
+    let mut list = old.clone();
+    for Miss { path, package, program, .. } in misses {
+        let (package, service) = (package.unwrap_or_default(), String::new());
+        list.insert(path, UsedLine { kinds: Kinds::STAT, program, package, service, step: "run".to_owned() });
+    }
+    if old != list {
+        list.write(path)?;
+    }
+    Ok(list.changes_since(&old))
+}
