@@ -27,8 +27,8 @@ mod unpack;
 mod verify;
 mod why;
 
-pub use failure::Failure;
 pub use crate::progress::size_text;
+pub use failure::Failure;
 pub use report::Screen;
 
 use std::{

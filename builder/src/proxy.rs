@@ -135,7 +135,11 @@ pub fn accept(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + '
 }
 
 /// Copies both ways until both sides have ended.
-pub(crate) fn both_ways(client: &TcpStream, server: &TcpStream, on_request: Option<&OnRequest>) -> io::Result<()> {
+pub(crate) fn both_ways(
+    client: &TcpStream,
+    server: &TcpStream,
+    on_request: Option<&OnRequest>,
+) -> io::Result<()> {
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     std::thread::scope(|scope| {

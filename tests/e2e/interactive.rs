@@ -1,163 +1,30 @@
-//! `trace --interactive`: an app of this host's programs, used by something like a browser.
-//!
-//! Needs perl on the host, and what any trace needs; says so where it is missing.
+//! `trace --interactive`: an app, used by something like a browser.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tinyroot::{
-    sandbox::{Ability, host, set_program},
-    testing::{Compression, Deb, Made, MadeArchive, Server, deb},
+
+use super::{
+    kitchen::{Kitchen, RECIPE},
+    support::{Home, assert_says, names, text},
 };
 
-use super::support::{Home, assert_says, names, text};
-
-/// What the app runs, and what a root is configured with.
-const PROGRAMS: [&str; 9] = ["chmod", "chown", "find", "mv", "perl", "rm", "sh", "sleep", "xargs"];
-
-const RECIPE: &str = r##"
-[app]
-name = "tea"
-title = "Tea & milk"
-version = "1"
-packages = ["tea"]
-[debian]
-suite = "bookworm"
-[[file]]
-path = "/app/server.pl"
-content = '''
-socket(S, 2, 1, 0) or die "socket: $!";
-setsockopt(S, 1, 2, pack("l", 1));
-bind(S, pack("S n C4 x8", 2, 8000, 127, 0, 0, 1)) or die "bind: $!";
-listen(S, 9);
-$SIG{TERM} = sub { exit 0 };
-while (accept(C, S)) {
-    my ($path) = <C> =~ /^\S+ ([^ ?]+)/;
-    while (<C>) { last if /^\r?$/ }
-    if ($path eq "/die") { exit 42 }
-    open(F, "<", $path); local $/; my $text = <F>;
-    print C "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n$text";
-    close C;
-}
-'''
-[[service]]
-name = "web"
-command = ["/usr/bin/perl", "/app/server.pl"]
-ready = { port = 8000 }
-[web]
-port = 8000
-[[exercise]]
-get = "/usr/share/tea/cup"
-contains = "cup"
-"##;
-
-struct Kitchen {
-    home: Home,
-    made: Made,
-    server: Server,
-    recipe: PathBuf,
-}
-
-/// One package that holds all; its dpkg has nothing to do.
-fn tea() -> Deb {
-    let mut tea = deb("tea")
-        .field("Essential", "yes")
-        .compression(Compression::None)
-        .symlink("bin", "usr/bin")
-        .symlink("lib", "usr/lib")
-        .file("usr/bin/dpkg", 0o755, "#!/bin/sh\nexit 0\n")
-        .file("usr/sbin/start-stop-daemon", 0o755, "#!/bin/sh\nexit 0\n");
-    for name in ["cup", "green", "black", "unused"] {
-        tea = tea.file(&format!("usr/share/tea/{name}"), 0o644, format!("{name} tea\n"));
-    }
-    let mut there: Vec<String> = Vec::new();
-    for name in PROGRAMS {
-        let program = fs::canonicalize(Path::new("/usr/bin").join(name)).expect("is there");
-        let needs = Command::new("ldd").arg(&program).output().expect("ldd runs").stdout;
-        let needs = String::from_utf8(needs).expect("text");
-        let mut files = vec![(program, format!("usr/bin/{name}"))];
-        for library in needs.split_whitespace().filter(|word| word.starts_with('/')) {
-            let at = library.trim_start_matches('/');
-            files
-                .push((library.into(), if at.starts_with("lib/") { format!("usr/{at}") } else { at.into() }));
-        }
-        for (from, to) in files {
-            if !there.contains(&to) {
-                tea = tea.file(&to, 0o755, fs::read(from).expect("reads"));
-                there.push(to);
-            }
-        }
-    }
-    tea
-}
-
-impl Kitchen {
-    /// Returns `None`, and says why, where the host lacks what this needs.
-    fn new() -> Option<Self> {
-        set_program(env!("CARGO_BIN_EXE_tinyroot"));
-        if let Ability::Missing { reason, remedy } = host().fuse {
-            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
-            return None;
-        }
-        if let Some(name) = PROGRAMS.iter().find(|name| !Path::new("/usr/bin").join(name).exists()) {
-            tinyroot::testing::lacking(&format!("this host has no /usr/bin/{name}"));
-            return None;
-        }
-        let home = Home::new();
-        let made = MadeArchive::new("bookworm").add(tea()).write_with_pockets(&home.path("archive"));
-        let server = Server::start(&home.path("archive"));
-        let recipe = home.path("recipe");
-        fs::create_dir(&recipe).expect("makes");
-        fs::write(recipe.join("recipe.toml"), RECIPE).expect("writes");
-        let kitchen = Kitchen { home, made, server, recipe };
-        kitchen.done(&["lock", text(&kitchen.recipe)]);
-        kitchen.done(&["trace", text(&kitchen.recipe)]);
-        Some(kitchen)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.home.command();
-        command.args(args).args(["--mirror", &self.server.url(), "--keyring", text(&self.made.keyring)]);
-        command
-    }
-
-    fn done(&self, args: &[&str]) {
-        let ended = super::support::end(&mut self.command(args));
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    }
-
-    fn used(&self) -> String {
-        fs::read_to_string(self.recipe.join("used.list")).expect("reads")
-    }
-
-    /// Starts to trace; returns the URLs of the app and of the page.
-    fn browse(&self) -> (Child, String, String) {
-        let mut command = self.command(&["trace", text(&self.recipe), "--interactive", "--json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
-        let urls: Value = serde_json::from_str(&line).expect("JSON");
-        let url = |name: &str| urls[name].as_str().expect("a URL").to_owned();
-        (child, url("url"), url("new_url"))
-    }
-
-    /// Sees that nothing is left of a run that has ended, and returns what it said.
-    fn ended(&self, output: Output, code: i32) -> String {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert_eq!(names(&self.home.path("cache/tmp")), Vec::<String>::new());
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("reads");
-        assert!(!mounts.contains(text(&self.home.path(""))), "{mounts}");
-        said
-    }
+/// Starts to trace; returns the URLs of the app and of the page.
+fn browse(kitchen: &Kitchen) -> (Child, String, String) {
+    let mut command = kitchen.command(&["trace", text(&kitchen.recipe), "--interactive", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
+    let urls: Value = serde_json::from_str(&line).expect("JSON");
+    let url = |name: &str| urls[name].as_str().expect("a URL").to_owned();
+    (child, url("url"), url("new_url"))
 }
 
 fn get(url: &str, path: &str) -> String {
@@ -180,7 +47,7 @@ fn what_a_browser_newly_asks_for_shows_at_once_and_is_added() {
         let before = kitchen.used();
         let path = format!("/usr/share/tea/{name}");
         assert!(before.contains("/usr/share/tea/cup opened ") && !before.contains(&path), "{before}");
-        let (child, app, page) = kitchen.browse();
+        let (child, app, page) = browse(&kitchen);
         assert!(get(&page, "/").contains("<title>Tea &amp; milk: "));
         let next = look(&page, 0)["next"].as_u64().expect("a number");
         assert_eq!(get(&app, &format!("{path}?token=5f1c")), format!("{name} tea\n"));
@@ -204,7 +71,7 @@ fn what_a_browser_newly_asks_for_shows_at_once_and_is_added() {
 #[test]
 fn an_app_that_ends_by_itself_keeps_what_it_used() {
     let Some(kitchen) = Kitchen::new() else { return };
-    let (child, app, _) = kitchen.browse();
+    let (child, app, _) = browse(&kitchen);
     get(&app, "/usr/share/tea/green");
     let mut stream =
         TcpStream::connect(app.trim_start_matches("http://").trim_end_matches('/')).expect("connects");
@@ -220,7 +87,7 @@ fn a_second_request_to_stop_ends_it_at_once() {
     let stubborn = RECIPE.replace("{ exit 0 }", "{ 1 }");
     fs::write(kitchen.recipe.join("recipe.toml"), stubborn).expect("writes");
     let before = kitchen.used();
-    let (child, app, page) = kitchen.browse();
+    let (child, app, page) = browse(&kitchen);
     get(&app, "/usr/share/tea/green");
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     while get(&page, "/new.json") != "the app is stopped\n" {}

@@ -9,7 +9,9 @@ mod failed_script;
 mod full_disk;
 mod interactive;
 mod killed;
+mod kitchen;
 mod npm;
+mod serve;
 mod stopped;
 #[path = "../support.rs"]
 mod support;

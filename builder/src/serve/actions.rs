@@ -6,11 +6,15 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{Server, gate::parameter, live::{Live, told}, pages};
+use super::{
+    Server,
+    gate::parameter,
+    live::{Live, told},
+    pages,
+};
 use crate::{
     prove::{Reported, read_report},
-    recipe,
-    trace,
+    recipe, trace,
     web::{Answer, Body, Head, TEXT},
 };
 
@@ -111,7 +115,9 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Answer, 
         "open" => open(server, &live, origin),
         "stop" => {
             live.end(None);
-            Ok(Answer::see_other(parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&live))))
+            Ok(Answer::see_other(
+                parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&live)),
+            ))
         }
         "rename" => {
             let title = parameter(form, "title").unwrap_or_default();

@@ -79,9 +79,13 @@ impl Gate {
     /// Looks at who asks for the page; returns an answer unless they may go on.
     pub fn admit(&self, head: &Head, origin: &str) -> Option<Answer> {
         let (path, query) = head.path_and_query();
-        if path == "/" && head.method() == "GET" && parameter(query, "token").is_some_and(|t| same(&t, &self.token))
+        if path == "/"
+            && head.method() == "GET"
+            && parameter(query, "token").is_some_and(|t| same(&t, &self.token))
         {
-            return Some(Answer::see_other("/").with("Set-Cookie", cookie(&self.page_cookie(), &self.session)));
+            return Some(
+                Answer::see_other("/").with("Set-Cookie", cookie(&self.page_cookie(), &self.session)),
+            );
         }
         let shown = head.cookie(&self.page_cookie());
         if !shown.is_some_and(|shown| same(shown, &self.session)) {
@@ -175,7 +179,9 @@ fn cookie(name: &str, value: &str) -> String {
 
 /// Returns a value of a query or form.
 pub(super) fn parameter(text: &str, name: &str) -> Option<String> {
-    form_urlencoded::parse(text.as_bytes()).find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
+    form_urlencoded::parse(text.as_bytes())
+        .find(|(given, _)| given == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// Compares in a time that does not tell how much is the same.

@@ -46,7 +46,9 @@ pub(super) fn lead(
     }
     let running = match live.start(&server.store, &server.closing) {
         Ok(running) => running,
-        Err(why) => return Ok(Some(Answer::refusal("502 Bad Gateway", &format!("the app does not start: {why}")))),
+        Err(why) => {
+            return Ok(Some(Answer::refusal("502 Bad Gateway", &format!("the app does not start: {why}"))));
+        }
     };
     let Some(app) = connect(&running, live) else {
         return Ok(Some(Answer::refusal("502 Bad Gateway", "the app takes no connection")));
@@ -122,7 +124,11 @@ fn drop_connection_fields(head: &mut Head, upgrade: bool) {
 }
 
 /// Gives an answer out, interim ones before it; returns one of our own if there is none.
-fn answer(mut client: &TcpStream, from_app: &mut BufReader<&TcpStream>, own: &str) -> io::Result<Option<Answer>> {
+fn answer(
+    mut client: &TcpStream,
+    from_app: &mut BufReader<&TcpStream>,
+    own: &str,
+) -> io::Result<Option<Answer>> {
     loop {
         let Some(head) = next_head(from_app) else { return Ok(Some(no_answer())) };
         client.write_all(&to_client(head.clone(), own).to_bytes())?;
@@ -175,10 +181,7 @@ mod tests {
             X-Forwarded-For: 1.2.3.4\r\nUpgrade: h2c\r\n\r\n";
         let head = Head::of_request(head.as_bytes()).expect("a head");
         let text = String::from_utf8(to_app(head, "own", false).to_bytes()).expect("text");
-        assert_eq!(
-            text,
-            "GET / HTTP/1.1\r\nHost: g-1.localhost\r\nCookie: a=1\r\nConnection: close\r\n\r\n"
-        );
+        assert_eq!(text, "GET / HTTP/1.1\r\nHost: g-1.localhost\r\nCookie: a=1\r\nConnection: close\r\n\r\n");
         let head = "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: own=2\r\n\r\n";
         let head = Head::of_request(head.as_bytes()).expect("a head");
         let text = String::from_utf8(to_app(head, "own", true).to_bytes()).expect("text");
@@ -200,7 +203,11 @@ mod tests {
             [("", true), ("Sec-Fetch-Mode: navigate\r\n", true), ("Sec-Fetch-Mode: cors\r\n", false)]
         {
             let head = format!("GET / HTTP/1.1\r\n{fields}\r\n");
-            assert_eq!(is_navigation(&Head::of_request(head.as_bytes()).expect("a head")), expected, "{fields}");
+            assert_eq!(
+                is_navigation(&Head::of_request(head.as_bytes()).expect("a head")),
+                expected,
+                "{fields}"
+            );
         }
     }
 }

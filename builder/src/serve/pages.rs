@@ -190,7 +190,10 @@ fn log_end(live: &Live) -> String {
 
 /// What could not be done.
 pub(super) fn failure(why: &str) -> String {
-    page("tinyroot", &format!("<p><a href=\"/\">All grains</a></p>\n<pre class=\"why\">{}</pre>", escaped(why)))
+    page(
+        "tinyroot",
+        &format!("<p><a href=\"/\">All grains</a></p>\n<pre class=\"why\">{}</pre>", escaped(why)),
+    )
 }
 
 /// All apps and their grains, for scripts.

@@ -64,9 +64,7 @@ impl Page {
         let (path, query) = head.path_and_query();
         match path {
             "/" => Answer::html(self.html()),
-            "/page.css" => {
-                Answer::new("200 OK", "text/css; charset=utf-8", include_str!("page/page.css"))
-            }
+            "/page.css" => Answer::new("200 OK", "text/css; charset=utf-8", include_str!("page/page.css")),
             "/page.js" => {
                 Answer::new("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js"))
             }

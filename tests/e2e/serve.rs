@@ -1,0 +1,265 @@
+//! `serve`: a page of grains, and something like a browser that opens them.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{
+    kitchen::{Kitchen, RECIPE},
+    support::{assert_says, text},
+};
+
+/// A server of the app, whose package lacks a file, and a browser's cookie for its page.
+struct Page {
+    kitchen: Kitchen,
+    child: Child,
+    host: String,
+    cookie: String,
+}
+
+/// A grain, and a browser's cookie for it.
+struct Grain {
+    host: String,
+    cookie: String,
+}
+
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn field(&self, name: &str) -> String {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{}", self.head)).to_owned()
+    }
+
+    fn status(&self) -> &str {
+        self.head.split(' ').nth(1).expect("a status")
+    }
+}
+
+/// Asks as somebody who knows nothing but what stands in `fields`.
+fn ask(host: &str, line: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+    let port = host.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    let mut request = format!("{line} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+    if !fields.iter().any(|(name, _)| *name == "Host") {
+        request += &format!("Host: {host}\r\n");
+    }
+    fields.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
+    write!(stream, "{request}\r\n{body}").expect("asks");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    Answer { head: head.to_owned(), body: body.to_owned() }
+}
+
+/// The name and value of a cookie that is set, by attributes that keep it from scripts and other sites.
+fn cookie(answer: &Answer) -> String {
+    let set = answer.field("Set-Cookie");
+    assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{set}");
+    set.split(';').next().expect("a pair").to_owned()
+}
+
+impl Page {
+    fn new(more: &[&str]) -> Option<Self> {
+        let kitchen = Kitchen::new()?;
+        let without = format!("{RECIPE}[prune]\ndrop = [\"/usr/share/tea/green\"]\n");
+        fs::write(kitchen.recipe.join("recipe.toml"), without).expect("writes");
+        let artifact = kitchen.home.path("tea.spk");
+        kitchen.done(&["build", text(&kitchen.recipe), "--output", text(&artifact)]);
+        let mut command = kitchen.home.command();
+        command.args(["serve", text(&artifact), "--json"]).args(more);
+        if more.is_empty() {
+            command.args(["--recipe", text(&kitchen.recipe)]);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
+        let url: Value = serde_json::from_str(&line).expect("JSON");
+        let url = url["url"].as_str().expect("a URL");
+        let (host, token) = url.trim_start_matches("http://").split_once('/').expect("a path");
+        let entered = ask(host, &format!("GET /{token}"), &[], "");
+        assert_eq!((entered.status(), entered.field("Location")), ("303", "/".to_owned()));
+        Some(Page { cookie: cookie(&entered), host: host.to_owned(), kitchen, child })
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        ask(&self.host, &format!("GET {path}"), &[("Cookie", &self.cookie)], "")
+    }
+
+    fn post(&self, path: &str, form: &str) -> Answer {
+        let origin = format!("http://{}", self.host);
+        let fields = [("Cookie", &*self.cookie), ("Origin", &origin)];
+        ask(&self.host, &format!("POST {path}"), &fields, form)
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.get("/state.json").body).expect("JSON")
+    }
+
+    /// Makes a grain and opens it.
+    fn make(&self, title: &str) -> Grain {
+        let state = self.state();
+        let id = state["apps"][0]["app_id"].as_str().expect("an id");
+        self.enter(&self.post("/new", &format!("app={id}&title={title}")))
+    }
+
+    /// Goes where an answer leads, into a grain.
+    fn enter(&self, answer: &Answer) -> Grain {
+        assert_eq!(answer.status(), "303", "{}\n{}", answer.head, answer.body);
+        let location = answer.field("Location");
+        let (host, path) = location.trim_start_matches("http://").split_once('/').expect("a path");
+        let entered = ask(host, &format!("GET /{path}"), &[], "");
+        assert_eq!(entered.status(), "200", "{}", entered.body);
+        let again = ask(host, &format!("GET /{path}"), &[], "");
+        assert_eq!(again.status(), "403", "a ticket is good once");
+        Grain { host: host.to_owned(), cookie: cookie(&entered) }
+    }
+
+    /// Ends it by Ctrl-C, and sees that nothing is left.
+    fn close(self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        self.kitchen.ended(self.child.wait_with_output().expect("ends"), 0);
+    }
+}
+
+impl Grain {
+    fn get(&self, path: &str) -> String {
+        let answer =
+            ask(&self.host, &format!("GET {path}"), &[("Cookie", &format!("{}; a=b", self.cookie))], "");
+        assert_eq!(answer.status(), "200", "{}", answer.body);
+        answer.body
+    }
+
+    fn name(&self) -> &str {
+        self.host.split('.').next().expect("a name")
+    }
+}
+
+#[test]
+fn each_grain_has_data_and_an_origin_of_its_own() {
+    let Some(page) = Page::new(&[]) else { return };
+    assert_says(
+        &page.get("/").body,
+        &["<h2>Tea &amp; milk</h2>", "New document", "There is no document yet"],
+    );
+    let [one, two] = ["Green+%3Cb%3E", ""].map(|title| page.make(title));
+    assert_ne!(one.host, two.host);
+    let list = page.get("/").body;
+    assert_says(&list, &["Green &lt;b&gt;", "document 2", "<td>running<td>"]);
+    for (grain, note) in [(&one, "first"), (&two, "second")] {
+        let origin = format!("http://{}", grain.host);
+        let fields = [("Cookie", &*grain.cookie), ("Origin", &origin)];
+        assert_eq!(ask(&grain.host, "POST /var/note", &fields, note).body, note);
+    }
+    assert_eq!([one.get("/var/note"), two.get("/var/note")], ["first", "second"]);
+    // The app sees the browser's other cookies only.
+    assert_eq!(one.get("/cookies"), "cookies: a=b\n");
+    let fields = [("Cookie", &*one.cookie), ("Connection", "Upgrade"), ("Upgrade", "echo")];
+    let echoed = ask(&one.host, "GET /echo", &fields, "tea\n");
+    assert_eq!(echoed.status(), "101");
+    // Stopped, it keeps its data; a page that is left open does not wake it, a look at it does.
+    assert_eq!(page.post(&format!("/grain/{}/stop", one.name()), "").status(), "303");
+    assert_eq!(page.state()["apps"][0]["grains"][0]["state"], "stopped");
+    let fields = [("Cookie", &*one.cookie), ("Sec-Fetch-Mode", "cors")];
+    assert_eq!(ask(&one.host, "GET /var/note", &fields, "").status(), "503");
+    assert_eq!(one.get("/var/note"), "first");
+    let removed = page.post(&format!("/grain/{}/remove", two.name()), "sure=yes");
+    assert_eq!((removed.status(), removed.field("Location")), ("303", "/".to_owned()));
+    let grains = page.state()["apps"][0]["grains"].clone();
+    assert_eq!(grains.as_array().expect("a list").len(), 1, "{grains}");
+    page.close();
+}
+
+#[test]
+fn who_has_no_right_is_refused() {
+    let Some(page) = Page::new(&[]) else { return };
+    let [one, two] = ["a", "b"].map(|title| page.make(title));
+    let origin = format!("http://{}", page.host);
+    let open = format!("POST /grain/{}/stop", one.name());
+    let refused = |host: &str, line: &str, fields: &[(&str, &str)]| {
+        let answer = ask(host, line, fields, "");
+        assert_eq!(answer.status(), "403", "{line} {fields:?}\n{}\n{}", answer.head, answer.body);
+    };
+    refused(&page.host, "GET /", &[]);
+    refused(&page.host, "GET /?token=00000000000000000000000000000000", &[]);
+    refused(&page.host, "GET /state.json", &[("Cookie", "tinyroot_1=x")]);
+    refused(&page.host, "GET /", &[("Host", "evil.example"), ("Cookie", &page.cookie)]);
+    refused(&page.host, &open, &[("Cookie", &page.cookie)]);
+    refused(&page.host, &open, &[("Cookie", &page.cookie), ("Origin", &format!("http://{}", one.host))]);
+    refused(&page.host, &open, &[("Origin", &origin)]);
+    refused(&one.host, "GET /var", &[]);
+    refused(&one.host, "GET /var", &[("Cookie", &two.cookie)]);
+    refused(&one.host, "GET /var", &[("Cookie", &page.cookie)]);
+    refused(
+        &one.host,
+        "POST /var/x",
+        &[("Cookie", &one.cookie), ("Origin", &format!("http://{}", two.host))],
+    );
+    let unknown = one.host.replace(one.name(), "g-00000000000000000000000000000000");
+    assert_eq!(ask(&unknown, "GET /", &[("Cookie", &one.cookie)], "").status(), "404");
+    for ambiguous in [("Transfer-Encoding", "chunked"), ("Content-Length", "5")] {
+        let answer = ask(&one.host, "POST /var/x", &[("Cookie", &one.cookie), ambiguous], "");
+        assert_eq!(answer.status(), "400", "{ambiguous:?}");
+    }
+    let policy = page.get("/").field("Content-Security-Policy");
+    assert_says(&policy, &["default-src 'none'", "frame-ancestors 'none'"]);
+    // None of it stopped the grain.
+    assert_eq!(one.get("/usr/share/tea/cup"), "cup tea\n");
+    page.close();
+}
+
+#[test]
+fn a_click_takes_what_a_grain_missed_into_used_list() {
+    let Some(page) = Page::new(&[]) else { return };
+    let grain = page.make("a");
+    let at = format!("/grain/{}", grain.name());
+    assert_says(&page.get(&at).body, &["Nothing that was pruned"]);
+    assert_eq!(grain.get("/usr/share/tea/green"), "");
+    let shown = page.get(&at).body;
+    assert_says(
+        &shown,
+        &["<td>/usr/share/tea/green<td>tea<td>/usr/bin/perl<td>", "Take into used.list</button>"],
+    );
+    let missed = page.state()["apps"][0]["grains"][0]["misses"][0].clone();
+    assert_eq!((&missed["path"], &missed["package"]), (&"/usr/share/tea/green".into(), &"tea".into()));
+    let line = "/usr/share/tea/green stat /usr/bin/perl tea - run\n";
+    let before = page.kitchen.used();
+    // One that the report does not name is not taken.
+    assert_eq!(page.post(&format!("{at}/take"), "path=%2Fetc%2Fshadow").status(), "303");
+    assert_eq!(page.kitchen.used(), before);
+    assert_eq!(page.post(&format!("{at}/take"), "path=%2Fusr%2Fshare%2Ftea%2Fgreen").status(), "303");
+    let after = page.kitchen.used();
+    assert!(after.contains(line), "{after}");
+    assert_eq!(after.replace(line, ""), before);
+    assert_says(&page.get(&at).body, &["<td>in used.list", "tinyroot build "]);
+    page.close();
+}
+
+#[test]
+fn without_a_recipe_the_page_tells_what_to_type_and_idle_grains_stop() {
+    let Some(page) = Page::new(&["--idle", "0.01"]) else { return };
+    let grain = page.make("a");
+    assert_eq!(grain.get("/usr/share/tea/green"), "");
+    let at = format!("/grain/{}", grain.name());
+    assert_says(&page.get(&at).body, &["tinyroot trace RECIPE --merge=/"]);
+    assert_eq!(page.post(&format!("{at}/take"), "").status(), "500");
+    let end = Instant::now() + Duration::from_secs(60);
+    while page.state()["apps"][0]["grains"][0]["state"] != "stopped" {
+        assert!(Instant::now() < end, "{}", page.state());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_says(&page.get(&at).body, &["nothing was asked of it for a while"]);
+    let grain = page.enter(&page.post(&format!("{at}/open"), ""));
+    assert_eq!(grain.get("/usr/share/tea/cup"), "cup tea\n");
+    page.close();
+}
