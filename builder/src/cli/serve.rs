@@ -38,10 +38,10 @@ pub struct Args {
 
 fn minutes(text: &str) -> Result<Duration, String> {
     let minutes: f64 = text.parse().map_err(|_| "is no number of minutes".to_owned())?;
-    if !(minutes > 0.0) {
-        return Err("must be more than 0".to_owned());
+    match Duration::try_from_secs_f64(minutes * 60.0) {
+        Ok(idle) if !idle.is_zero() => Ok(idle),
+        _ => Err("must be more than 0, and end some day".to_owned()),
     }
-    Duration::try_from_secs_f64(minutes * 60.0).map_err(|_| "is too long".to_owned())
 }
 
 /// Runs the command.
@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         false => format!("{url}\n"),
     });
     let signal = stops.wait();
-    let code = close(server, stops).then_some(0).unwrap_or(128 + signal);
+    let code = if close(server, stops) { 0 } else { 128 + signal };
     interrupt::tidy_up();
     std::process::exit(code);
 }
