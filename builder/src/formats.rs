@@ -10,6 +10,7 @@ pub mod control;
 pub mod deb;
 pub mod deb822;
 pub mod digest;
+pub mod elf_image;
 pub mod icu_data;
 pub mod jimage;
 pub mod key_file;

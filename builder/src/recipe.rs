@@ -285,6 +285,15 @@ pub struct Reduce {
     pub icu: Option<Icu>,
     /// `java`: the modules of Java itself in the JRE's `lib/modules`. Default: all.
     pub java: Option<Java>,
+    /// `symbols`: whether programs and linked libraries lose the dynamic symbols that no file of the root can ask for, and
+    /// the sections that only tools read. For roots that load no code but their own. Default: false.
+    pub symbols: bool,
+    /// `stubs`: libraries, by the names that others need them by (`["libgcrypt.so.20"]`), that are linked and
+    /// never called. They keep their symbols alone; calling one ends the process. Default: none.
+    pub stubs: Vec<String>,
+    /// `bytecode`: whether Python's sources become empty lines where their byte code stays. Tracebacks then show no lines of
+    /// code. Default: false.
+    pub bytecode: bool,
 }
 
 /// `reduce.java`.

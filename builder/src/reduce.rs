@@ -1,13 +1,18 @@
 //! Makes files smaller that are large and mostly unused, where the recipe says so.
 //!
-//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, and the store. Goes out: [`Reduced`], the same tree in
+//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, its evidence, and the store. Goes out: [`Reduced`], the same tree in
 //! which some files have other contents of the same length, and for each of them what was taken out. The same comes
 //! out each time. A reduced file is no longer its package's, so papers name it; and it is proven as all else is,
 //! against the whole root, where nothing was reduced. Nothing here decides what an app needs.
 
+mod bytecode;
 mod icu;
 mod java;
+mod names;
+mod stubs;
+mod symbols;
 
+pub use crate::formats::elf_image::Fault as ImageFault;
 pub use icu::Fault as IcuFault;
 pub use java::Fault as JavaFault;
 
@@ -22,6 +27,7 @@ use crate::{
     recipe::Recipe,
     store::{Store, StoreError},
     tree::{Kind, TreePath},
+    used_list::UsedList,
 };
 
 /// The files that were reduced, by path.
@@ -98,13 +104,56 @@ pub enum ReduceError {
         /// What is wrong with it.
         source: JavaFault,
     },
+    /// An ELF file whose names cannot be told, so that nobody knows what it asks of others.
+    #[error("cannot tell the symbols of /{path}, which reduce.symbols and reduce.stubs need")]
+    Names {
+        /// The file.
+        path: TreePath,
+        /// What is wrong with it.
+        source: ImageFault,
+    },
+    /// A file that cannot lose symbols.
+    #[error("cannot take symbols out of /{path}")]
+    Symbols {
+        /// The file.
+        path: TreePath,
+        /// What is wrong with it.
+        source: ImageFault,
+    },
+    /// A library of which no stub can be made.
+    #[error("reduce.stubs: cannot make a stub of /{path}")]
+    Stub {
+        /// The library.
+        path: TreePath,
+        /// Why not.
+        source: StubFault,
+    },
+}
+
+/// Why a library cannot be a stub.
+#[derive(Debug, thiserror::Error)]
+pub enum StubFault {
+    /// It can be started.
+    #[error("it is a program")]
+    Program,
+    /// Others read from it, which no signal would tell.
+    #[error("others use its data, `{0}`")]
+    Data(String),
+    /// It is not as a loader wants it.
+    #[error(transparent)]
+    Image(#[from] ImageFault),
 }
 
 /// Reduces what the recipe names.
 ///
 /// # Errors
 /// [`ReduceError`]; a file that is not as expected is never passed on as it is.
-pub fn reduce(pruned: Pruned, recipe: &Recipe, store: &Store) -> Result<Reduced, ReduceError> {
+pub fn reduce(
+    pruned: Pruned,
+    recipe: &Recipe,
+    used: &UsedList,
+    store: &Store,
+) -> Result<Reduced, ReduceError> {
     let mut reduced = Reduced { pruned, files: Reductions::new(), warnings: Vec::new() };
     if let Some(keys) = &recipe.reduce.icu {
         let found = reduced.each(
@@ -125,6 +174,19 @@ pub fn reduce(pruned: Pruned, recipe: &Recipe, store: &Store) -> Result<Reduced,
         if !found {
             reduced.warnings.push("reduce.java: the pruned root has no modules of Java".to_owned());
         }
+    }
+    let Reduced { pruned, files, warnings } = &mut reduced;
+    // Stubs ask for nothing any more, so they come before the symbols that somebody asks for are counted.
+    if !recipe.reduce.stubs.is_empty() {
+        let missing = stubs::reduce(pruned, &recipe.reduce.stubs, store, files)?;
+        let text = |name| format!("reduce.stubs: the pruned root has no library {name}");
+        warnings.extend(missing.into_iter().map(text));
+    }
+    if recipe.reduce.bytecode {
+        bytecode::reduce(pruned, used, store, files)?;
+    }
+    if recipe.reduce.symbols {
+        symbols::reduce(pruned, store, files)?;
     }
     Ok(reduced)
 }
@@ -184,6 +246,17 @@ pub fn left_out(
         }
     }
     Ok(found)
+}
+
+/// Notes what was done to a file, after what was done to it before.
+fn note(files: &mut Reductions, path: &TreePath, text: String, before: Digest, after: Digest) {
+    files
+        .entry(path.clone())
+        .and_modify(|earlier| {
+            earlier.text = format!("{}; {text}", earlier.text);
+            earlier.after = after;
+        })
+        .or_insert(Reduction { text, before, after });
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tinyroot::{
     store::Store,
     tree::{Entry, Tree, TreePath},
     unpack::unpack,
+    used_list::UsedList,
     view::{self, View},
 };
 
@@ -78,7 +79,7 @@ impl Subject {
     fn answers(&self, keys: &str, file: (&str, &str), command: &[&str]) -> BTreeMap<String, String> {
         let recipe = self.recipe(keys);
         let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };
-        let reduced = reduce(pruned, &recipe, &self.store).expect("reduces");
+        let reduced = reduce(pruned, &recipe, &UsedList::new(), &self.store).expect("reduces");
         for (path, reduction) in &reduced.files {
             eprintln!("/{path}: {}", reduction.text);
         }
@@ -102,7 +103,7 @@ impl Subject {
     fn read_of_what_is_left_out(&self, keys: &str, file: (&str, &str), command: &[&str]) -> Vec<LeftOut> {
         let recipe = self.recipe(keys);
         let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };
-        let reduced = reduce(pruned, &recipe, &self.store).expect("reduces");
+        let reduced = reduce(pruned, &recipe, &UsedList::new(), &self.store).expect("reduces");
         let mut tree = self.tree.clone();
         let (at, text) = file;
         let entry = Entry::file(self.store.put(text), text.len() as u64, 0o644, 0);

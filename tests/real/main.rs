@@ -25,18 +25,18 @@ use support::{Home, text};
 
 /// Recipes with what their packages may weigh, in bytes.
 const RECIPES: [(&str, u64); 12] = [
-    ("adminer", 9_000_000),
-    ("cgit", 5_500_000),
-    ("cgit-trixie", 5_500_000),
-    ("dokuwiki", 12_000_000),
+    ("adminer", 8_500_000),
+    ("cgit", 4_000_000),
+    ("cgit-trixie", 4_300_000),
+    ("dokuwiki", 11_000_000),
     ("etherpad", 22_000_000),
-    ("fossil", 5_500_000),
-    ("gitweb", 5_500_000),
+    ("fossil", 5_000_000),
+    ("gitweb", 5_200_000),
     ("h2", 21_000_000),
     ("miniflux", 22_000_000),
-    ("radicale", 9_000_000),
+    ("radicale", 7_500_000),
     ("rclone", 15_000_000),
-    ("wordpress", 24_000_000),
+    ("wordpress", 20_000_000),
 ];
 
 /// Those of different kinds that every test takes; the others are built and proven.

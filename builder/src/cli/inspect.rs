@@ -124,8 +124,18 @@ fn overview(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: 
     if papers.reduced().next().is_some() {
         let _ = writeln!(out, "\nreduced");
     }
+    // Python's sources, of which the same is left, are hundreds.
+    let mut by_text: BTreeMap<&str, Vec<&TreePath>> = BTreeMap::new();
+    papers.reduced().for_each(|(path, left)| by_text.entry(left).or_default().push(path));
     for (path, left) in papers.reduced() {
-        let _ = writeln!(out, "  /{path}: {left}");
+        match &by_text[left][..] {
+            [_] => writeln!(out, "  /{path}: {left}"),
+            [first, others @ ..] if *first == path => {
+                writeln!(out, "  /{path} and {} more: {left}", others.len())
+            }
+            _ => Ok(()),
+        }
+        .expect("writing to a string");
     }
     out
 }

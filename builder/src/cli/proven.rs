@@ -35,7 +35,7 @@ pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
 pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
     let Staged { recipe, unpacked, configured, .. } = staged;
     let pruned = prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?;
-    Ok(reduce(pruned, recipe, store)?)
+    Ok(reduce(pruned, recipe, used, store)?)
 }
 
 /// Makes the tree that a grain boots of the whole root or of what pruning left.

@@ -196,6 +196,9 @@ struct PruneKeys {
 struct ReduceKeys {
     icu: Option<Spanned<IcuKeys>>,
     java: Option<JavaKeys>,
+    symbols: bool,
+    stubs: Vec<Spanned<String>>,
+    bytecode: bool,
 }
 
 #[derive(Deserialize)]
@@ -385,6 +388,9 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
     let reduce = Reduce {
         icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()?,
         java: keys.reduce.java.map(|keys| java(&check, keys)).transpose()?,
+        symbols: keys.reduce.symbols,
+        stubs: keys.reduce.stubs.into_iter().map(|name| soname(&check, name)).collect::<Result<_, _>>()?,
+        bytecode: keys.reduce.bytecode,
     };
     let sandbox = SandboxKeys {
         proc: keys.sandbox.proc,
@@ -515,6 +521,19 @@ fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
         _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
     };
     Ok(LaidFile { path, content })
+}
+
+fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError> {
+    match name.get_ref().contains(".so") && !name.get_ref().contains(['/', '*', ' ']) {
+        true => Ok(name.into_inner()),
+        false => {
+            let rule = format!(
+                "reduce.stubs `{}` is no name of a library (such as libgcrypt.so.20)",
+                name.get_ref()
+            );
+            Err(check.rule(name.span(), rule))
+        }
+    }
 }
 
 fn icu(check: &Checker, keys: Spanned<IcuKeys>) -> Result<Icu, RecipeError> {

@@ -41,6 +41,8 @@ keep = ["/usr/share/wiki/**"]
 [reduce]
 icu = {{ languages = ["en", "de"] }}
 java = {{ modules = ["java.sql"] }}
+symbols = true
+stubs = ["libgcrypt.so.20"]
 [budget]
 artifact = "19 MB"
 "#
@@ -58,6 +60,8 @@ artifact = "19 MB"
     let languages = ["en", "de"].map(str::to_owned).to_vec();
     assert_eq!(recipe.reduce.icu, Some(Icu::Kept { languages, converters: true }));
     assert_eq!(recipe.reduce.java, Some(Java { modules: vec!["java.sql".to_owned()] }));
+    assert!(recipe.reduce.symbols && !recipe.reduce.bytecode);
+    assert_eq!(recipe.reduce.stubs, ["libgcrypt.so.20"]);
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
 }
 
@@ -167,6 +171,10 @@ fn faults_name_line_column_and_rule() {
         (
             "[reduce]\nicu = { languages = [\"pt_BR\"] }\n",
             "7:22: reduce.icu.languages `pt_BR` names a region; a language brings all of its own: write `pt`",
+        ),
+        (
+            "[reduce]\nstubs = [\"/usr/lib/libz.so.1\"]\n",
+            "7:10: reduce.stubs `/usr/lib/libz.so.1` is no name of a library (such as libgcrypt.so.20)",
         ),
         ("[reduce]\nicu = { converters = true }\n", "7:7: reduce.icu has either languages or empty = true"),
         ("[reduce]\nicu = { language = [] }\n", "7:9: key `language` is unknown; did you mean `languages`?"),

@@ -3,12 +3,14 @@ use std::{collections::BTreeMap, fs};
 use super::*;
 use crate::{
     formats::{
+        elf_image::made::{Made, lookup},
         icu_data::{CommonData, made},
         jimage, module_info,
     },
     prune::Plan,
     recipe,
     tree::{Entry, Tree},
+    used_list::{UsedLine, UsedList},
 };
 
 const LIBRARY: &str = "usr/lib/x86_64-linux-gnu/libicudata.so.72.1";
@@ -65,6 +67,15 @@ impl Case {
     }
 
     fn reduce(&self, keys: &str, files: &[(&str, Vec<u8>)]) -> Result<Reduced, ReduceError> {
+        self.reduce_used(keys, files, &UsedList::new())
+    }
+
+    fn reduce_used(
+        &self,
+        keys: &str,
+        files: &[(&str, Vec<u8>)],
+        used: &UsedList,
+    ) -> Result<Reduced, ReduceError> {
         let text = format!(
             "[app]\nname = \"wiki\"\npackages = [\"wiki\"]\n[debian]\nsuite = \"bookworm\"\n[reduce]\n{keys}\n"
         );
@@ -75,7 +86,12 @@ impl Case {
             let entry = Entry::file(self.store.put(bytes.clone()), bytes.len() as u64, 0o644, 1_700_000_000);
             tree.insert(TreePath::new(path.as_bytes()).expect("a good path"), entry);
         }
-        reduce(Pruned { tree, plan: Plan::default() }, &recipe, &self.store)
+        reduce(Pruned { tree, plan: Plan::default() }, &recipe, used, &self.store)
+    }
+
+    fn bytes(&self, reduced: &Reduced, path: &str) -> Vec<u8> {
+        let content = reduced.pruned.tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
+        self.store.read(&content.expect("a file").0).expect("is there")
     }
 
     /// Returns the items that are left, with their data.
@@ -300,4 +316,168 @@ fn modules_that_are_not_there_are_told() {
     assert_eq!(text, format!("{cannot}: its tables cannot be read"));
     let none = case.reduce("java = { modules = [] }", &[]).expect("does nothing");
     assert_eq!(none.warnings, ["reduce.java: the pruned root has no modules of Java"]);
+}
+
+const FUNCTION: u8 = object::elf::STT_FUNC;
+
+/// A library with many symbols, of which a program asks for one.
+fn many(names: &[String]) -> Vec<u8> {
+    let exports: Vec<(&str, u8)> = names.iter().map(|name| (&name[..], FUNCTION)).collect();
+    let relocated = ["function_7_that_nobody_asks_for"];
+    let made = Made {
+        soname: "libmany.so.1",
+        exports: &exports,
+        relocated: &relocated,
+        words: "said_at_home",
+        ..Made::default()
+    };
+    made.bytes()
+}
+
+fn names() -> Vec<String> {
+    let special = ["asked", "said_at_home", "said_by_script", "PyInit_many", "mod_x_plugin_init"];
+    let many = (0..200).map(|number| format!("function_{number}_that_nobody_asks_for"));
+    special.iter().map(|name| (*name).to_owned()).chain(many).collect()
+}
+
+#[test]
+fn symbols_stay_that_somebody_may_ask_for() {
+    let case = Case::new();
+    let program = Made {
+        program: true,
+        soname: "app",
+        needed: &["libmany.so.1"],
+        imports: &["asked", "dlsym"],
+        relocated: &["asked"],
+        words: "a piece: %s_plugin_init.",
+        ..Made::default()
+    };
+    let many = many(&names());
+    let plugin = Made { soname: "plug.so", exports: &[("plug", FUNCTION)], ..Made::default() };
+    let files = [
+        ("usr/bin/app", program.bytes()),
+        ("usr/lib/libmany.so.1", many.clone()),
+        ("usr/lib/copy/libmany.so.1", many.clone()),
+        ("usr/lib/plug.so", plugin.bytes()),
+        ("usr/share/app.py", b"library['said_by_script']()".to_vec()),
+    ];
+    let before = case.reduce("", &files).expect("has nothing to do");
+    assert!(before.files.is_empty());
+    let reduced = case.reduce("symbols = true", &files).expect("reduces");
+    let texts: Vec<(String, &str)> =
+        reduced.files.iter().map(|(path, reduction)| (path.to_string(), &reduction.text[..])).collect();
+    let text = "5 of 205 symbols, no sections";
+    let both = ["usr/lib/copy/libmany.so.1", "usr/lib/libmany.so.1"].map(|path| (path.to_owned(), text));
+    assert_eq!(texts, both, "what has little to lose, and what is loaded by its path, stays as it is");
+    let left = case.bytes(&reduced, "usr/lib/libmany.so.1");
+    assert_eq!(left.len(), many.len());
+    for name in names() {
+        let expected = if name.starts_with("function_") { None } else { lookup(&many, &name) };
+        assert_eq!(lookup(&left, &name), expected, "{name}");
+    }
+    let again = case.reduce("symbols = true", &files).expect("reduces");
+    assert_eq!(reduced.files, again.files, "the same comes out each time");
+}
+
+#[test]
+fn files_whose_names_cannot_be_told_stop_the_build() {
+    let case = Case::new();
+    let mut other = Made { soname: "liba.so.1", ..Made::default() }.bytes();
+    other[18] = 3;
+    let error = case.reduce("symbols = true", &[("usr/lib/liba.so.1", other)]).expect_err("is refused");
+    let expected =
+        "cannot tell the symbols of /usr/lib/liba.so.1, which reduce.symbols and reduce.stubs need";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn stubs_keep_what_others_are_linked_to() {
+    let case = Case::new();
+    let journal = Made {
+        soname: "libjournal.so.0",
+        imports: &["unpack", "table"],
+        exports: &[("notify", FUNCTION)],
+        relocated: &["unpack"],
+        ..Made::default()
+    };
+    let exports = [("unpack", FUNCTION), ("pack", FUNCTION), ("table", object::elf::STT_OBJECT)];
+    let squeeze = Made { soname: "libsqueeze.so.1", exports: &exports[..2], ..Made::default() };
+    let files = |library: &Made<'_>| {
+        [("usr/lib/libjournal.so.0", journal.bytes()), ("usr/lib/libsqueeze.so.1.2", library.bytes())]
+    };
+    let keys = "stubs = [\"libsqueeze.so.1\", \"libother.so.2\"]";
+    let reduced = case.reduce(keys, &files(&squeeze)).expect("reduces");
+    assert_eq!(reduced.warnings, ["reduce.stubs: the pruned root has no library libother.so.2"]);
+    let texts: Vec<&str> = reduced.files.values().map(|file| &file.text[..]).collect();
+    assert_eq!(texts, ["nothing but 1 of 2 symbols, which end the process that calls them"]);
+    let left = case.bytes(&reduced, "usr/lib/libsqueeze.so.1.2");
+    assert_eq!(lookup(&left, "unpack"), lookup(&squeeze.bytes(), "unpack"));
+    assert_eq!(lookup(&left, "pack"), None);
+    let with_data = Made { exports: &exports, ..squeeze.clone() };
+    let program = Made { program: true, ..squeeze.clone() };
+    for (library, expected) in [(with_data, "others use its data, `table`"), (program, "it is a program")] {
+        let error = case.reduce(keys, &files(&library)).expect_err("is refused");
+        assert_eq!(error.to_string(), "reduce.stubs: cannot make a stub of /usr/lib/libsqueeze.so.1.2");
+        assert_eq!(std::error::Error::source(&error).map(ToString::to_string).as_deref(), Some(expected));
+    }
+}
+
+/// Byte code with a header of some flags, over a source of the time and size that files have here.
+fn byte_code(flags: u8, time_s: u32, size_bytes: u32) -> Vec<u8> {
+    let mut out = b"\xa7\r\r\n".to_vec();
+    out.extend([flags, 0, 0, 0]);
+    out.extend([time_s, size_bytes].into_iter().flat_map(u32::to_le_bytes));
+    out.extend(b"code");
+    out
+}
+
+#[test]
+fn sources_become_lines_where_byte_code_stands_for_them() {
+    let case = Case::new();
+    let source = b"print('text')\n".to_vec();
+    let size = source.len() as u32;
+    let script = b"#!/usr/bin/python3\n".to_vec();
+    let rows: [(&str, &[u8], Option<Vec<u8>>, bool); 9] = [
+        ("timed", &source, Some(byte_code(0, 1_700_000_000, size)), true),
+        ("older", &source, Some(byte_code(0, 1_600_000_000, size)), false),
+        ("longer", &source, Some(byte_code(0, 1_700_000_000, size + 1)), false),
+        ("unchecked", &source, Some(byte_code(1, 7, 7)), true),
+        ("checked", &source, Some(byte_code(3, 7, 7)), true),
+        ("cut", &source, Some(b"\xa7\r".to_vec()), false),
+        ("alone", &source, None, false),
+        ("script", &script, Some(byte_code(1, 7, 7)), false),
+        ("read", &source, Some(byte_code(1, 7, 7)), false),
+    ];
+    let paths: Vec<(String, String)> = rows
+        .iter()
+        .map(|(name, ..)| (format!("lib/{name}.py"), format!("lib/__pycache__/{name}.cpython-311.pyc")))
+        .collect();
+    let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+    for ((_, source, code, _), (path, code_path)) in rows.iter().zip(&paths) {
+        files.push((path, source.to_vec()));
+        files.extend(code.clone().map(|code| (&code_path[..], code)));
+    }
+    let mut used = UsedList::new();
+    let line = |kinds: &str| UsedLine {
+        kinds: kinds.parse().expect("is known"),
+        program: "/usr/bin/python3.11".to_owned(),
+        package: String::new(),
+        service: String::new(),
+        step: String::new(),
+    };
+    let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+    for read in ["lib/read.py", "lib/checked.py", "lib/__pycache__/checked.cpython-311.pyc"] {
+        used.insert(path(read), line("opened"));
+    }
+    let reduced = case.reduce_used("bytecode = true", &files, &used).expect("reduces");
+    for ((name, source, code, goes), (path, code_path)) in rows.iter().zip(&paths) {
+        let expected = if *goes { vec![b'\n'; source.len()] } else { source.to_vec() };
+        assert_eq!(case.bytes(&reduced, path), expected, "{name}");
+        let Some(mut code) = code.clone() else { continue };
+        if *name == "checked" {
+            code[4] = 1;
+        }
+        assert_eq!(case.bytes(&reduced, code_path), code, "{name}");
+    }
+    assert_eq!(reduced.files.len(), 4);
 }
