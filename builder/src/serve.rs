@@ -187,19 +187,22 @@ impl Server {
 
     /// Takes in the grains that are on disk now: others may have been made or removed.
     fn sync(&self) -> Result<(), GrainsError> {
+        // Held throughout, so that nobody else gives a grain another host meanwhile.
+        let mut lives = self.lives();
         for app in &self.apps {
             let mut there = self.grains.of_app(&app.app_id)?;
             let mut hosts = Vec::new();
             for kept in &mut there {
                 hosts.push(kept.host(&app.title)?);
             }
-            let mut lives = self.lives();
             lives.retain(|host, live| {
                 live.app.app_id != app.app_id || hosts.contains(host) || !live.is_stopped()
             });
             for (host, kept) in hosts.into_iter().zip(there) {
                 match lives.get(&host) {
-                    Some(live) => live.known_as(kept),
+                    Some(live) if live.kept().directory == kept.directory => live.known_as(kept),
+                    // A directory that somebody copied with its description: who came first has the host.
+                    Some(_) => {}
                     None => {
                         let live = Live::new(app.clone(), host.clone(), kept)?;
                         lives.insert(host, Arc::new(live));

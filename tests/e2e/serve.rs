@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     kitchen::{Kitchen, RECIPE},
-    support::{assert_says, text},
+    support::{Home, assert_says, text},
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.
@@ -126,9 +126,10 @@ impl Page {
     }
 
     /// Ends it by Ctrl-C, and sees that nothing is left.
-    fn close(self) {
+    fn close(self) -> Home {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
         self.kitchen.ended(self.child.wait_with_output().expect("ends"), 0);
+        self.kitchen.home
     }
 }
 
@@ -173,11 +174,21 @@ fn each_grain_has_data_and_an_origin_of_its_own() {
     let fields = [("Cookie", &*one.cookie), ("Sec-Fetch-Mode", "cors")];
     assert_eq!(ask(&one.host, "GET /var/note", &fields, "").status(), "503");
     assert_eq!(one.get("/var/note"), "first");
+    // The same grains on the command line; one that runs is not removed.
+    let home = &page.kitchen.home;
+    let listed: Value = serde_json::from_str(&home.done(&["grains", "list", "--json"]).stdout).expect("JSON");
+    assert_eq!(listed["grains"][0]["title"], "Green <b>");
+    assert_eq!(listed["grains"][1]["running"], true);
+    assert_says(&home.done(&["grains", "log", "document-1"]).stdout, &["tinyroot-init: ready"]);
+    assert_says(&home.fails(&["grains", "remove", "--yes", "document-2"]), &["is running already"]);
+    assert_says(&home.fails(&["grains", "remove", "document-2"]), &["add --yes"]);
     let removed = page.post(&format!("/grain/{}/remove", two.name()), "sure=yes");
     assert_eq!((removed.status(), removed.field("Location")), ("303", "/".to_owned()));
     let grains = page.state()["apps"][0]["grains"].clone();
     assert_eq!(grains.as_array().expect("a list").len(), 1, "{grains}");
-    page.close();
+    let home = page.close();
+    home.done(&["grains", "remove", "--yes", "document-1"]);
+    assert_eq!(home.done(&["grains", "list"]).stdout, "");
 }
 
 #[test]

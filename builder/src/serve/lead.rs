@@ -5,7 +5,7 @@
 //! take; behind an upgrade that the app agrees to, such as to a WebSocket, all bytes do.
 
 use std::{
-    io::{self, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Write as _},
     net::{Shutdown, TcpStream},
     sync::Arc,
 };
@@ -161,7 +161,7 @@ fn through_upgrade(
     let Some(head) = next_head(from_app) else { return Ok(Some(no_answer())) };
     client.write_all(&to_client(head.clone(), own).to_bytes())?;
     if head.status() != 101 {
-        io::copy(&mut from_app.take(u64::MAX), &mut client)?;
+        io::copy(from_app, &mut client)?;
         return Ok(None);
     }
     // What was read ahead goes first.
