@@ -35,9 +35,9 @@ impl Directory {
         sweep(parent, prefix);
         loop {
             let directory = Builder::new().prefix(prefix).tempdir_in(parent)?;
+            let _unfinished = Unfinished::new(directory.path());
             let Ok(lock) = File::open(directory.path()) else { continue };
             if is_held(&lock)? {
-                let _unfinished = Unfinished::new(directory.path());
                 return Ok(Directory { directory, _lock: lock, _unfinished });
             }
         }
@@ -56,10 +56,15 @@ impl Directory {
 pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinished)> {
     sweep(parent, prefix);
     loop {
-        let permissions = Permissions::from_mode(0o666);
-        let file = Builder::new().prefix(prefix).permissions(permissions).tempfile_in(parent)?;
-        if is_held(file.as_file())? {
-            let unfinished = Unfinished::new(file.path());
+        let mut unfinished = None;
+        let file = Builder::new().prefix(prefix).make_in(parent, |path| {
+            // Before it is there: who is told to stop in between removes it too.
+            unfinished = Some(Unfinished::new(path));
+            File::options().read(true).write(true).create_new(true).open(path)
+        })?;
+        if is_held(file.as_file())?
+            && let Some(unfinished) = unfinished
+        {
             return Ok((file, unfinished));
         }
     }

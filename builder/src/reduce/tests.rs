@@ -437,7 +437,9 @@ fn sources_become_lines_where_byte_code_stands_for_them() {
     let source = b"print('text')\n".to_vec();
     let size = source.len() as u32;
     let script = b"#!/usr/bin/python3\n".to_vec();
-    let rows: [(&str, &[u8], Option<Vec<u8>>, bool); 9] = [
+    // Name, source, byte code, whether the source goes.
+    type Row<'a> = (&'a str, &'a [u8], Option<Vec<u8>>, bool);
+    let rows: [Row<'_>; 9] = [
         ("timed", &source, Some(byte_code(0, 1_700_000_000, size)), true),
         ("older", &source, Some(byte_code(0, 1_600_000_000, size)), false),
         ("longer", &source, Some(byte_code(0, 1_700_000_000, size + 1)), false),

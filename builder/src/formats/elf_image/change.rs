@@ -169,7 +169,7 @@ impl Image {
         let mut last_of = vec![None; hash.buckets];
         // Symbols of a bucket stand side by side, as they did.
         for (index, value) in self.hashed(file, kept) {
-            filter[value as usize / 64 & (hash.filter_words - 1)] |=
+            filter[(value as usize / 64) & (hash.filter_words - 1)] |=
                 1 << (value % 64) | 1 << ((value >> hash.shift) % 64);
             let bucket = value as usize % hash.buckets;
             if buckets[bucket] == 0 {
