@@ -348,7 +348,7 @@ fn symbols_stay_that_somebody_may_ask_for() {
         soname: "app",
         needed: &["libmany.so.1"],
         imports: &["asked", "dlsym"],
-        relocated: &["asked"],
+        relocated: &["asked", "dlsym"],
         words: "a piece: %s_plugin_init.",
         ..Made::default()
     };
