@@ -29,7 +29,7 @@ use tinyroot::{
     assemble::assemble,
     configure::configure,
     download::{self, Downloader},
-    exercise,
+    exercise::{self, Authority, Visit},
     fetch::fetch,
     grain::{Base, Exercised, Grain, GrainOptions},
     lock::Lock,
@@ -163,7 +163,7 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let mut grain = Grain::start(Arc::new(base), options)?;
     let ready = began.elapsed();
     let began = Instant::now();
-    exercise::run(&recipe.exercise, &mut Exercised::new(&mut grain, None))?;
+    exercise::run(&Visit::of(&recipe, &Authority::of_run(&recipe)), &mut Exercised::new(&mut grain, None))?;
     let talked = began.elapsed();
     grain.stop()?;
     Ok((ready, talked))

@@ -1,41 +1,57 @@
 //! The conversation with an app: the recipe's steps, driven against a grain.
 //!
-//! Comes in: steps, and a [`Subject`] that connects to the app, restarts it and runs programs in
-//! it. Goes out: a [`Transcript`] of what was answered, or every step that was not answered as
+//! Comes in: a [`Visit`] (the steps, and the authority in the user's browser), and a [`Subject`] that connects to the app, restarts
+//! it and runs programs in it. Goes out: a [`Transcript`] of what was answered, or every step that was not answered as
 //! the recipe expects. Cookies and captured values last for the whole conversation, restarts
-//! included; redirects are not followed. Knows no sandbox and starts nothing itself.
+//! included. Redirects are followed to their end, and what a browser would load with a page is loaded. Knows no sandbox and
+//! starts nothing itself.
 
+mod authority;
+mod conversation;
 mod cookies;
+mod disguise;
+mod elsewhere;
 mod http;
+mod links;
+mod load;
+mod page;
+mod style;
 mod text;
 
+pub use authority::Authority;
 pub use http::{Answer, HttpError};
-pub(crate) use text::html_unescape;
+pub(crate) use links::pages_of;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error,
-    fmt, io,
-    net::TcpStream,
-    time::Duration,
-};
+use std::{error::Error, fmt, io, net::TcpStream, time::Duration};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use self::{
-    cookies::Cookies,
-    text::{excerpt, form_encode},
-};
-use crate::recipe::{Body, Request, Step};
+use self::{conversation::Conversation, text::excerpt};
+use crate::recipe::{Recipe, Step, Web};
 
 /// What restarts and runs answer with when they fail.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
+/// An exercise as one user takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit<'a> {
+    /// What the user does.
+    pub steps: &'a [Step],
+    /// What the recipe says of the app's web server.
+    pub web: Option<&'a Web>,
+    /// Where the user's browser finds the app.
+    pub authority: &'a Authority,
+}
+
+impl<'a> Visit<'a> {
+    /// Returns the exercise of a recipe.
+    pub fn of(recipe: &'a Recipe, authority: &'a Authority) -> Self {
+        Visit { steps: &recipe.exercise, web: recipe.web.as_ref(), authority }
+    }
+}
+
 /// The app under exercise.
 pub trait Subject {
-    /// Returns the port of the app's web server, as its pages and cookies know it.
-    fn port(&self) -> u16;
-
     /// Connects to the web port.
     ///
     /// # Errors
@@ -53,6 +69,11 @@ pub trait Subject {
     /// # Errors
     /// A program that cannot be started.
     fn run(&mut self, command: &[String]) -> Result<Ran, Cause>;
+
+    /// Returns the lines that the app has printed since this was asked last.
+    fn said(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Is told of each step before it is taken: its number, from 1, and its words as the recipe has
     /// them ("GET /page/{id}").
@@ -73,10 +94,47 @@ pub struct Ran {
 pub struct Transcript {
     /// The steps that were taken.
     pub steps: Vec<Record>,
+    /// What a browser asked for besides: ends of redirects, and what pages load. Each has the number of its step.
+    pub beside: Vec<Record>,
+    /// What a person should look at, though no expectation failed; one a step at most.
+    pub warnings: Vec<Warning>,
     /// Every value captured, in order; a name may be there several times.
     pub captured: Vec<(String, String)>,
     /// What was found after the last step, once the app had been stopped; of no step.
     pub left: Vec<Record>,
+    /// Where the user's browser found the app.
+    pub authority: Option<Authority>,
+}
+
+impl Transcript {
+    /// Replaces in a text of this transcript what another run has otherwise: captured values and the authority, by names.
+    pub fn folded(&self, text: &str) -> String {
+        let mut text = match &self.authority {
+            Some(authority) => authority.folded(text),
+            None => text.to_owned(),
+        };
+        for (name, value) in self.captured.iter().filter(|(_, value)| value.len() >= 4) {
+            text = text.replace(value.as_str(), &format!("{{{name}}}"));
+        }
+        text
+    }
+}
+
+/// What a person should look at: an error in disguise, a step that expects nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The number of its step, from 1.
+    pub step: usize,
+    /// The step's words, as the recipe has them.
+    pub what: String,
+    /// What was seen.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}, {}: {}", self.step, self.what, self.text)
+    }
 }
 
 /// One step of a [`Transcript`].
@@ -194,6 +252,9 @@ impl fmt::Display for Miss {
 /// Steps missed before an exercise is given up: what follows then tells nothing new.
 const MISSES_LIMIT: usize = 5;
 
+/// How long the last words of an app may be on their way.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// Takes all steps in order.
 ///
 /// A step that is not answered as expected does not end the conversation at once, so that all
@@ -201,9 +262,10 @@ const MISSES_LIMIT: usize = 5;
 ///
 /// # Errors
 /// [`ExerciseError::Missed`] if an expectation did not hold; the others if a step could not be taken.
-pub fn run(steps: &[Step], subject: &mut dyn Subject) -> Result<Transcript, ExerciseError> {
-    let mut talk = Conversation::new(steps, subject.port());
-    for (index, step) in steps.iter().enumerate() {
+pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, ExerciseError> {
+    let mut talk = Conversation::new(*visit);
+    subject.said();
+    for (index, step) in visit.steps.iter().enumerate() {
         let number = index + 1;
         subject.begin(number, &recipe_words(step));
         let what = words(step, |text| talk.fill_in(text, str::to_owned));
@@ -228,6 +290,10 @@ pub fn run(steps: &[Step], subject: &mut dyn Subject) -> Result<Transcript, Exer
                 (Outcome::Ran(ran), problems)
             }
         };
+        if number == visit.steps.len() {
+            std::thread::sleep(LAST_WORDS);
+        }
+        talk.end_step(number, step, &outcome, &subject.said());
         if !problems.is_empty() {
             let excerpt = excerpt(outcome.bytes());
             talk.misses.push(Miss { step: number, what: what.clone(), problems, excerpt });
@@ -254,210 +320,6 @@ impl Outcome {
     }
 }
 
-/// The state of a conversation.
-struct Conversation {
-    port: u16,
-    cookies: Cookies,
-    /// Names that any step captures; other braces are text.
-    names: BTreeSet<String>,
-    values: BTreeMap<String, String>,
-    transcript: Transcript,
-    misses: Vec<Miss>,
-    /// A capture failed, and later steps need it.
-    stuck: bool,
-}
-
-impl Conversation {
-    fn new(steps: &[Step], port: u16) -> Self {
-        let captures = steps.iter().filter_map(|step| match step {
-            Step::Request(Request { capture, .. }) | Step::Run { capture, .. } => {
-                Some(capture.keys().cloned())
-            }
-            _ => None,
-        });
-        let values = BTreeMap::from([
-            ("base".to_owned(), format!("http://127.0.0.1:{port}")),
-            ("port".to_owned(), port.to_string()),
-        ]);
-        Conversation {
-            port,
-            cookies: Cookies::default(),
-            names: captures.flatten().collect(),
-            values,
-            transcript: Transcript::default(),
-            misses: Vec::new(),
-            stuck: false,
-        }
-    }
-
-    /// Replaces each `{name}` by its value in the given form; unknown names stay as they are.
-    fn fill_in(&self, text: &str, form: impl Fn(&str) -> String) -> String {
-        text::fill_in(text, |name| self.values.get(name).map(|value| form(value)))
-    }
-
-    /// Returns the captured names that a request needs and that have no value.
-    fn lacking(&self, request: &Request) -> Vec<String> {
-        let mut texts = vec![request.path.as_str()];
-        texts.extend(request.header.values().map(String::as_str));
-        texts.extend(request.contains.iter().map(String::as_str));
-        match &request.body {
-            Body::Form(fields) => texts.extend(fields.iter().map(|(_, value)| value.as_str())),
-            Body::FormText(text) => texts.push(text),
-            Body::Bytes { bytes, .. } => texts.extend(std::str::from_utf8(bytes)),
-            Body::Empty => {}
-        }
-        let mut lacking = BTreeSet::new();
-        for text in texts {
-            text::fill_in(text, |name| {
-                if self.names.contains(name) && !self.values.contains_key(name) {
-                    lacking.insert(name.to_owned());
-                }
-                None
-            });
-        }
-        lacking.into_iter().collect()
-    }
-
-    fn request(
-        &mut self,
-        step: usize,
-        what: &str,
-        request: &Request,
-        subject: &mut dyn Subject,
-    ) -> Result<(Outcome, Vec<String>), ExerciseError> {
-        let lacking = self.lacking(request);
-        if !lacking.is_empty() {
-            self.stuck = true;
-            let problems = lacking.iter().map(|name| format!("needs `{name}`, which no step has captured"));
-            return Ok((Outcome::Done, problems.collect()));
-        }
-        let path = self.fill_in(&request.path, str::to_owned);
-        let (content_type, body) = self.body(&request.body);
-        let mut headers: Vec<(String, String)> = vec![
-            ("Host".into(), format!("127.0.0.1:{}", self.port)),
-            ("User-Agent".into(), http::USER_AGENT.into()),
-            ("Accept".into(), "*/*".into()),
-            ("Connection".into(), "close".into()),
-        ];
-        headers.extend(self.cookies.header(&path).map(|value| ("Cookie".into(), value)));
-        headers.extend(content_type.map(|value| ("Content-Type".into(), value)));
-        if !body.is_empty() || matches!(&request.method[..], "POST" | "PUT") {
-            headers.push(("Content-Length".into(), body.len().to_string()));
-        }
-        for (name, value) in &request.header {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            headers.push((name.clone(), self.fill_in(value, str::to_owned)));
-        }
-        let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
-        let mut stream = subject.connect().map_err(connect)?;
-        let answer = http::ask(&mut stream, &request.method, &path, &headers, &body)
-            .map_err(|source| ExerciseError::Answer { step, what: what.to_owned(), source })?;
-        for value in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
-            self.cookies.set(&value.1, &path);
-        }
-        let problems = self.judge(step, request, &answer)?;
-        Ok((Outcome::Answered(answer), problems))
-    }
-
-    fn body(&self, body: &Body) -> (Option<String>, Vec<u8>) {
-        const FORM: &str = "application/x-www-form-urlencoded";
-        match body {
-            Body::Empty => (None, Vec::new()),
-            Body::Form(fields) => {
-                let pairs = fields.iter().map(|(name, value)| {
-                    let value = self.fill_in(value, str::to_owned);
-                    format!("{}={}", form_encode(name), form_encode(&value))
-                });
-                (Some(FORM.into()), pairs.collect::<Vec<_>>().join("&").into_bytes())
-            }
-            Body::FormText(text) => {
-                let joined: String = text.trim().lines().collect();
-                (Some(FORM.into()), self.fill_in(&joined, form_encode).into_bytes())
-            }
-            Body::Bytes { content_type, bytes } => {
-                let filled = match std::str::from_utf8(bytes) {
-                    Ok(text) => self.fill_in(text, str::to_owned).into_bytes(),
-                    Err(_) => bytes.clone(),
-                };
-                (Some(content_type.clone()), filled)
-            }
-        }
-    }
-
-    /// Returns what is not as expected, and takes the captures.
-    fn judge(
-        &mut self,
-        step: usize,
-        request: &Request,
-        answer: &Answer,
-    ) -> Result<Vec<String>, ExerciseError> {
-        let mut problems = Vec::new();
-        let accepted = match request.status.as_slice() {
-            [] => answer.status < 500,
-            list => list.contains(&answer.status),
-        };
-        if !accepted {
-            problems.push(format!("expected status {}, found {}", statuses(&request.status), answer.status));
-            if let Some(location) = answer.header("location") {
-                problems.push(format!("it leads to {location}"));
-            }
-        }
-        let full = answer.full();
-        for text in &request.contains {
-            let text = self.fill_in(text, str::to_owned);
-            if !contains(&full, text.as_bytes()) {
-                problems.push(format!("expected text {text:?}, not found"));
-            }
-        }
-        self.capture(step, &request.capture, &full, html_unescape, &mut problems)?;
-        Ok(problems)
-    }
-
-    fn capture(
-        &mut self,
-        step: usize,
-        patterns: &BTreeMap<String, String>,
-        said: &[u8],
-        plain: impl Fn(&str) -> String,
-        problems: &mut Vec<String>,
-    ) -> Result<(), ExerciseError> {
-        for (name, pattern) in patterns {
-            let regex = compile(step, pattern)?;
-            let found = regex.captures(said).and_then(|groups| groups.get(1));
-            match found {
-                Some(group) => {
-                    let value = plain(&String::from_utf8_lossy(group.as_bytes()));
-                    self.transcript.captured.push((name.clone(), value.clone()));
-                    self.values.insert(name.clone(), value);
-                }
-                None => problems.push(format!("nothing to capture as `{name}` by {pattern}")),
-            }
-        }
-        Ok(())
-    }
-
-    fn judge_run(
-        &mut self,
-        step: usize,
-        ran: &Ran,
-        expected: &[String],
-        capture: &BTreeMap<String, String>,
-    ) -> Result<Vec<String>, ExerciseError> {
-        let mut problems = Vec::new();
-        if ran.status != 0 {
-            problems.push(format!("expected exit status 0, found {}", ran.status));
-        }
-        for text in expected {
-            let text = self.fill_in(text, str::to_owned);
-            if !contains(&ran.output, text.as_bytes()) {
-                problems.push(format!("expected text {text:?}, not found"));
-            }
-        }
-        self.capture(step, capture, &ran.output, str::to_owned, &mut problems)?;
-        Ok(problems)
-    }
-}
-
 /// Returns a step in the recipe's words, which no capture changes.
 pub(crate) fn recipe_words(step: &Step) -> String {
     words(step, str::to_owned)
@@ -477,17 +339,6 @@ fn words(step: &Step, form: impl Fn(&str) -> String) -> String {
 pub(crate) fn compile(step: usize, pattern: &str) -> Result<Regex, ExerciseError> {
     let built = RegexBuilder::new(pattern).dot_matches_new_line(true).build();
     built.map_err(|source| ExerciseError::Pattern { step, pattern: pattern.to_owned(), source })
-}
-
-fn statuses(accepted: &[u16]) -> String {
-    match accepted {
-        [] => "below 500".to_owned(),
-        list => list.iter().map(u16::to_string).collect::<Vec<_>>().join(" or "),
-    }
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    wanted.is_empty() || bytes.windows(wanted.len()).any(|part| part == wanted)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl GrainOptions {
     pub fn of(recipe: &Recipe, var: &Path) -> Self {
         GrainOptions {
             var: var.to_path_buf(),
-            port: recipe.web.map(|web| web.port),
+            port: recipe.web.as_ref().map(|web| web.port),
             proc: recipe.sandbox.proc,
             tmp_bytes: recipe.sandbox.tmp_bytes,
             env: services::environment(recipe),

@@ -22,7 +22,7 @@ use std::{
 
 use crate::{
     app::{furnished_path, stage_path},
-    exercise::{self, ExerciseError, Transcript},
+    exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log, mark_of},
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
@@ -38,22 +38,29 @@ pub struct Inputs<'a> {
     pub tree: Arc<Tree>,
     /// What is started, and how it is exercised.
     pub recipe: &'a Recipe,
+    /// Under which authorities it is exercised, one after the other; at least one.
+    pub authorities: Vec<Authority>,
     /// What the tree lacks of the whole root, by furnished paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
-    /// Returns a transcript of the whole root; where that is not at hand, nothing is compared. It is asked
-    /// a second time if the answers differ, so that what differs from run to run by itself can be told.
-    pub whole: Option<&'a dyn Fn() -> Result<Transcript, ProveError>>,
+    /// Returns a transcript of the whole root under an authority; where that is not at hand, nothing is compared. Runs under all
+    /// authorities show what differs from run to run by itself; if there is one alone and it differs, the whole root is run again.
+    pub whole: Option<&'a Ask<'a>>,
 }
+
+/// Runs the exercise on a root under an authority.
+pub type Ask<'a> = dyn Fn(&Authority) -> Result<Transcript, ProveError> + 'a;
 
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// What was asked of the pruned app, and answered.
+    /// What was asked of the pruned app, and answered, under the first authority.
     pub transcript: Transcript,
     /// Where its answers differ from those of the whole root.
     pub differences: Vec<Difference>,
     /// Pruned paths that were asked for; the app may do without them.
     pub misses: Vec<Miss>,
+    /// What a person should look at though all is as expected, of the whole root and of the pruned one, each once.
+    pub warnings: Vec<Warning>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
     /// What reductions took out of files, and the whole app read.
@@ -200,25 +207,38 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, store, progress };
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
-    let transcript = what.exercise(&base)?;
+    let mut runs = Vec::new();
+    for authority in &inputs.authorities {
+        runs.push(what.exercise(&base, authority)?);
+    }
     let misses = misses_of(&base);
     let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
-    let mut proof =
-        Proof { transcript, differences: Vec::new(), misses, compared: false, left_out: Vec::new(), blind };
+    let compared = inputs.whole.is_some();
+    let mut proof = Proof {
+        transcript: runs.first().cloned().unwrap_or_default(),
+        differences: Vec::new(),
+        misses,
+        warnings: Vec::new(),
+        compared,
+        left_out: Vec::new(),
+        blind,
+    };
+    let mut wholes = Vec::new();
     if let Some(whole) = inputs.whole {
         let steps = &inputs.recipe.exercise;
-        let first = whole()?;
-        proof.compared = true;
-        proof.differences = compare(steps, &[&first], &proof.transcript);
-        if !proof.differences.is_empty() {
-            let second = whole()?;
-            proof.differences = compare(steps, &[&first, &second], &proof.transcript);
+        for authority in &inputs.authorities {
+            wholes.push(whole(authority)?);
         }
-        // What is left behind depends on more than the steps: it counts if it is so twice.
-        if proof.differences.iter().any(|difference| difference.step == 0) {
-            let again = compare(steps, &[&first], &what.exercise(&base)?);
-            let is_so = |found: &Difference| again.iter().any(|other| other.what == found.what);
-            proof.differences.retain(|difference| difference.step != 0 || is_so(difference));
+        proof.differences = differences(steps, &wholes, &runs);
+        if !proof.differences.is_empty()
+            && let [authority] = &inputs.authorities[..]
+        {
+            wholes.push(whole(authority)?);
+            // What is left behind depends on more than the steps: it counts if it is so twice.
+            if proof.differences.iter().any(|difference| difference.step == 0) {
+                runs.push(what.exercise(&base, authority)?);
+            }
+            proof.differences = differences(steps, &wholes, &runs);
         }
         for difference in &mut proof.differences {
             difference.misses = match difference.step {
@@ -227,7 +247,48 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             };
         }
     }
+    proof.warnings = warnings(wholes.iter().chain(&runs));
     Ok(proof)
+}
+
+/// Returns the warnings of all runs, by step; of each step the first.
+fn warnings<'a>(runs: impl Iterator<Item = &'a Transcript>) -> Vec<Warning> {
+    let mut out: BTreeMap<usize, Warning> = BTreeMap::new();
+    for warning in runs.flat_map(|run| &run.warnings) {
+        out.entry(warning.step).or_insert_with(|| warning.clone());
+    }
+    out.into_values().collect()
+}
+
+/// Returns the differences of all runs of the pruned app, each once. That of one authority alone says so; what was left behind
+/// counts if it is so in each run.
+fn differences(steps: &[Step], wholes: &[Transcript], runs: &[Transcript]) -> Vec<Difference> {
+    let of_run = |(index, run): (usize, &Transcript)| {
+        // The whole root under the same authority first: the others tell what changes by itself.
+        let mut whole: Vec<&Transcript> = wholes.iter().collect();
+        whole.rotate_left(index % wholes.len().max(1));
+        compare(steps, &whole, run)
+    };
+    let found: Vec<Vec<Difference>> = runs.iter().enumerate().map(of_run).collect();
+    let is_in = |list: &[Difference], sought: &Difference| {
+        list.iter().any(|other| (other.step, &other.what) == (sought.step, &sought.what))
+    };
+    let mut out: Vec<Difference> = Vec::new();
+    for (list, run) in found.iter().zip(runs) {
+        for difference in list {
+            let everywhere = found.iter().all(|list| is_in(list, difference));
+            if is_in(&out, difference) || difference.step == 0 && !everywhere {
+                continue;
+            }
+            let mut difference = difference.clone();
+            if let (false, Some(authority)) = (everywhere, &run.authority) {
+                difference.clause += &format!(" (at {authority})");
+            }
+            out.push(difference);
+        }
+    }
+    out.sort_by_key(|difference| (difference.step == 0, difference.step));
+    out
 }
 
 /// Returns the misses of a step, or, as what is asked for is not asked for again, all up to it.
@@ -261,6 +322,7 @@ pub fn whole(
     tree: Arc<Tree>,
     closely: BTreeSet<TreePath>,
     recipe: &Recipe,
+    authority: &Authority,
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Whole, ProveError> {
@@ -268,7 +330,7 @@ pub fn whole(
     let what = Run { root: "whole", recipe, shipped: &shipped, store, progress };
     let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
     let base = Arc::new(base);
-    let transcript = what.exercise(&base)?;
+    let transcript = what.exercise(&base, authority)?;
     Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
 }
 
@@ -290,9 +352,9 @@ impl Run<'_> {
         ProveError::Grain { root: self.root, source, misses: misses.to_vec() }
     }
 
-    fn exercise(&self, base: &Arc<Base>) -> Result<Transcript, ProveError> {
+    fn exercise(&self, base: &Arc<Base>, authority: &Authority) -> Result<Transcript, ProveError> {
         let scratch = self.store.scratch("prove-").map_err(ProveError::Scratch)?;
-        let words = format!("exercising the {} app", self.root);
+        let words = format!("exercising the {} app at {authority}", self.root);
         let task = self.progress.task(&words, self.recipe.exercise.len() as u64, Unit::Items);
         let var = scratch.path().join("var");
         let mut options = GrainOptions::of(self.recipe, &var);
@@ -307,7 +369,8 @@ impl Run<'_> {
         let log = options.log.clone();
         let grain = Grain::start(base.clone(), options);
         let mut grain = grain.map_err(|source| self.fault(source, &misses_of(base)))?;
-        let outcome = exercise::run(&self.recipe.exercise, &mut Exercised::new(&mut grain, Some(&task)));
+        let outcome =
+            exercise::run(&Visit::of(self.recipe, authority), &mut Exercised::new(&mut grain, Some(&task)));
         let tail = log.tail();
         let stopped = grain.stop();
         let mut transcript = outcome.map_err(|source| {

@@ -194,10 +194,17 @@ pub enum Ready {
 }
 
 /// `[web]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
     /// The port on the grain's 127.0.0.1.
     pub port: u16,
+    /// Other hosts that pages may lead to: `links_to = ["www.example.org", "*.example.net", "localhost:9000"]`, or `["*"]` for pages
+    /// with links of their users. Default: none; then a link, a form or a redirect to another authority than that of the
+    /// app fails a step of the exercise. What a page *loads* from a listed host is a warning.
+    pub links_to: Vec<String>,
+    /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles, images, fonts, frames.
+    /// Default: true.
+    pub load: bool,
 }
 
 /// `[[exercise]]`.
@@ -223,23 +230,32 @@ pub enum Step {
     },
 }
 
-/// A request of the exercise. `{name}` in path, headers, form and body is a captured value.
+/// A request of the exercise. `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those
+/// of the URL in the user's browser.
+///
+/// A redirect is followed to its end, which must not be an error, and a page is loaded as browsers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// `GET`, `POST`, `PUT`, `DELETE`, `HEAD`, or another that HTTP knows, such as WebDAV's `PROPFIND`.
     pub method: String,
     /// Path and query, beginning with `/`.
     pub path: String,
-    /// Accepted statuses; empty accepts any below 500.
+    /// Accepted statuses of the first response; empty accepts any below 500.
     pub status: Vec<u16>,
-    /// Texts of which each must be in headers or body.
+    /// Texts of which each must be in headers or body, of the first response or of the page that its redirects end at.
     pub contains: Vec<String>,
+    /// Whether redirects are followed. Default: true. For one whose end is an error on purpose: `follow = false`.
+    pub follow: bool,
+    /// Whether what its page needs is loaded (`load = false`). Default: as `web.load`.
+    pub load: Option<bool>,
+    /// Whether it is only made to compare two roots; then nothing that is said fails or warns. No key of a recipe.
+    pub is_explored: bool,
     /// Headers to send.
     pub header: BTreeMap<String, String>,
     /// What is sent.
     pub body: Body,
     /// Values for later steps: name → regular expression whose group 1 is taken from headers and
-    /// body and HTML-unescaped.
+    /// body, as for `contains`, and HTML-unescaped.
     pub capture: BTreeMap<String, String>,
     /// Regular expressions whose matches are left out when two answers are compared.
     pub fold: Vec<String>,

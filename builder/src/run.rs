@@ -213,7 +213,7 @@ pub fn run(
 ) -> Result<Exit, RunError> {
     let RunOptions { directory, port, on_line, on_miss } = options;
     let lock = lock(&directory)?;
-    let listener = match app.recipe.web {
+    let listener = match &app.recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
         None => None,
     };
@@ -221,7 +221,7 @@ pub fn run(
     let Instance { mut grain, _lock } =
         start_locked(&app, store, options, lock, |running| heed(stopped, running))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
-    if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
+    if let (Some(listener), Some(web), Some(running)) = (listener, &app.recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, web.port, None);
         forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
     }

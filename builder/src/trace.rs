@@ -25,7 +25,7 @@ use std::{
 
 use crate::{
     app::{self, GRAIN_ID, VarPolicy},
-    exercise::{self, ExerciseError, Transcript},
+    exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
     progress::{Progress, Unit},
     proxy::ListenError,
@@ -236,7 +236,9 @@ pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let exercise = &inputs.recipe.exercise;
     let began = Instant::now();
     let task = progress.task("tracing the exercise", exercise.len() as u64, Unit::Items);
-    let outcome = exercise::run(exercise, &mut Exercised::new(&mut started.grain, Some(&task)));
+    let authority = Authority::of_run(inputs.recipe);
+    let visit = Visit::of(inputs.recipe, &authority);
+    let outcome = exercise::run(&visit, &mut Exercised::new(&mut started.grain, Some(&task)));
     let tail = || started.log.tail();
     let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: tail() })?;
     let talked_for = began.elapsed();

@@ -15,7 +15,7 @@ use std::{
 
 use tinyroot::{
     app::{self, VarPolicy},
-    exercise::{self, Outcome},
+    exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
     keys::Keyring,
@@ -283,8 +283,11 @@ fn an_exercise_runs_against_a_grain() {
     ));
     let mut grain =
         Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
-    let transcript =
-        exercise::run(&recipe.exercise, &mut Exercised::new(&mut grain, None)).expect("as expected");
+    let transcript = exercise::run(
+        &Visit::of(&recipe, &Authority::of_run(&recipe)),
+        &mut Exercised::new(&mut grain, None),
+    )
+    .expect("as expected");
     assert!(matches!(&transcript.steps[2].outcome, Outcome::Ran(ran) if ran.output == b"3"));
     if let Some(view) = grain.base().view() {
         let uses = view.uses();

@@ -36,7 +36,7 @@ const DEFAULT_ENV: [(&str, &str); 5] = [
 pub fn environment(recipe: &Recipe) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> =
         DEFAULT_ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    if let Some(web) = recipe.web {
+    if let Some(web) = &recipe.web {
         env.insert("PORT".to_owned(), web.port.to_string());
     }
     env.extend(recipe.env.clone());
@@ -46,7 +46,7 @@ pub fn environment(recipe: &Recipe) -> BTreeMap<String, String> {
 /// Returns the text for a recipe.
 pub fn encode(recipe: &Recipe) -> String {
     let mut out = String::from("tinyroot-services 1\n");
-    if let Some(web) = recipe.web {
+    if let Some(web) = &recipe.web {
         let _ = writeln!(out, "port {}", web.port);
     }
     write_env(&mut out, &environment(recipe));

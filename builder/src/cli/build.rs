@@ -14,7 +14,9 @@ use super::{
     Context, Failure,
     key::KeyFile,
     print,
-    proven::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_of},
+    proven::{
+        differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_at_end, warn_of,
+    },
     staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
@@ -267,6 +269,7 @@ fn conclude(
     } else if !context.global.quiet {
         print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
     }
+    warn_at_end(&summary.warnings, context);
     match recipe.budget.artifact_bytes {
         Some(budget) if summary.size_bytes > budget => {
             let size = super::size_text(summary.size_bytes);

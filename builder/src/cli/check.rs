@@ -10,11 +10,15 @@ use std::{
 
 use super::{
     Context, Failure, print,
-    proven::{differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_of},
+    proven::{
+        differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_at_end,
+        warn_of,
+    },
     staged::stage,
 };
 use crate::{
     artifact,
+    exercise::Authority,
     prove::{Bounds, Explored, Inputs, Proof, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
@@ -96,6 +100,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => json(&proof, explored.as_ref()),
         false => text(&proof, explored.as_ref()),
     })?;
+    let warnings: Vec<String> = proof.warnings.iter().map(ToString::to_string).collect();
+    warn_at_end(&warnings, context);
     match proof.differences.len() {
         0 => Ok(()),
         _ => Err(differs(&proof)),
@@ -106,7 +112,8 @@ fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Pro
     let opened = artifact::open(path, store, &context.progress)?;
     let recipe = enclosed_recipe(&opened.tree, store)?;
     let pruned = Arc::new(pruned_of(&opened.tree, store));
-    let inputs = Inputs { tree: Arc::new(opened.tree), recipe: &recipe, pruned, whole: None };
+    let authorities = Authority::all(&recipe);
+    let inputs = Inputs { tree: Arc::new(opened.tree), recipe: &recipe, authorities, pruned, whole: None };
     prove(&inputs, store, &context.progress).map_err(unproven)
 }
 
@@ -164,6 +171,7 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
         "compared": proof.compared,
         "misses": misses.collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
+        "warnings": proof.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "left_out": proof.left_out.iter().map(|lost| serde_json::json!({
             "path": format!("/{}", lost.path), "parts": lost.parts, "remedy": lost.remedy,
         })).collect::<Vec<_>>(),

@@ -1,6 +1,10 @@
 //! From a configured root to the pruned tree that grains boot, and its proof: what `build` and `check` share.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Context, Failure,
@@ -8,11 +12,12 @@ use super::{
 };
 use crate::{
     app::furnish_artifact,
+    exercise::Authority,
     prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
     prune::{Pruned, prune},
     reduce::{Reduced, can_tell, left_out, reduce},
     store::Store,
-    tree::Tree,
+    tree::{Tree, TreePath},
     used_list::UsedList,
     view,
 };
@@ -62,14 +67,17 @@ pub(super) fn prove_staged(
     let Staged { recipe, configured, .. } = staged;
     let lacking = lacking(staged, &reduced.pruned);
     let whole_root = Arc::new(furnish_staged(staged, &configured.tree, used, store));
-    let pages = RefCell::new(BTreeMap::new());
-    let whole = || {
+    let pages: RefCell<BTreeMap<TreePath, BTreeSet<u64>>> = RefCell::default();
+    let whole = |authority: &Authority| {
         let closely = reduced.files.keys().filter(|path| can_tell(path)).cloned().collect();
-        let whole = whole(whole_root.clone(), closely, recipe, store, &context.progress)?;
-        *pages.borrow_mut() = whole.pages;
+        let whole = whole(whole_root.clone(), closely, recipe, authority, store, &context.progress)?;
+        for (path, read) in whole.pages {
+            pages.borrow_mut().entry(path).or_default().extend(read);
+        }
         Ok(whole.transcript)
     };
-    let inputs = Inputs { tree: Arc::new(tree), recipe, pruned: lacking, whole: Some(&whole) };
+    let authorities = Authority::all(recipe);
+    let inputs = Inputs { tree: Arc::new(tree), recipe, authorities, pruned: lacking, whole: Some(&whole) };
     let mut proof = prove(&inputs, store, &context.progress)?;
     proof.left_out = left_out(&reduced.files, &pages.borrow(), recipe, store).map_err(ProveError::Reduced)?;
     Ok(proof)
@@ -88,6 +96,11 @@ pub(super) fn warn_of(proof: &Proof, context: &Context) {
         let text = format!("pruned paths that the app asks for cannot be seen here: {reason} ({remedy})");
         context.progress.warn(&text);
     }
+}
+
+/// Tells what a person should look at: last, so that it is not lost above a summary.
+pub(super) fn warn_at_end(warnings: &[String], context: &Context) {
+    warnings.iter().for_each(|warning| context.progress.warn(warning));
 }
 
 /// Returns the failure of a pruned app that answers otherwise than the whole root.

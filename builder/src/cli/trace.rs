@@ -118,6 +118,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         eprint!("{}", summary(&staged.recipe.app.name, &traced, &list));
         eprintln!("{}", outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list)));
     }
+    if let Talk::Exercise(transcript) = &traced.talk {
+        transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));
+    }
     match traced.talk {
         Talk::Browser { ended: Some(exit), .. } => {
             let text = format!("the app ended with {exit}, and nobody had asked it to");

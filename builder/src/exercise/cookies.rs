@@ -1,5 +1,7 @@
 //! Cookies, as far as one host needs them (RFC 6265): names, values, paths, ends.
 
+use super::elsewhere::cookie_is_for;
+
 /// The cookies of one conversation.
 #[derive(Debug, Default)]
 pub(super) struct Cookies {
@@ -14,8 +16,8 @@ struct Cookie {
 }
 
 impl Cookies {
-    /// Takes a `Set-Cookie` header of the answer to a request for `request_path`.
-    pub(super) fn set(&mut self, header: &str, request_path: &str) {
+    /// Takes a `Set-Cookie` header of a host's answer to a request for `request_path`; one of another domain is passed over.
+    pub(super) fn set(&mut self, header: &str, request_path: &str, host: &str) {
         let mut parts = header.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         let path = default_path(request_path);
@@ -26,6 +28,7 @@ impl Cookies {
             match key.trim().to_ascii_lowercase().as_str() {
                 "path" if value.trim().starts_with('/') => cookie.path = value.trim().into(),
                 "max-age" => max_age = value.trim().parse::<i64>().ok(),
+                "domain" if !cookie_is_for(value, host) => return,
                 "expires" => expires = has_passed(value.trim()),
                 _ => {}
             }
@@ -86,10 +89,12 @@ mod tests {
             (&["a=1; path=/admin"], "/administrator", None),
             (&["a=1"], "/app/other", Some("a=1")),
             (&["a=1"], "/", None),
+            (&["a=1; path=/; Domain=.g-1.localhost", "b=2; path=/; domain=localhost"], "/", Some("a=1; b=2")),
+            (&["a=1; path=/; domain=127.0.0.1", "b=2; path=/; domain=other.localhost"], "/", None),
             (&["nonsense"], "/app/", None),
         ] {
             let mut cookies = Cookies::default();
-            headers.iter().for_each(|header| cookies.set(header, "/app/login?next=/"));
+            headers.iter().for_each(|header| cookies.set(header, "/app/login?next=/", "g-1.localhost"));
             assert_eq!(cookies.header(path).as_deref(), expected, "{headers:?}");
         }
     }

@@ -67,6 +67,12 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Returns the media type, in lower case and without parameters; empty if it has none.
+    pub fn kind(&self) -> String {
+        let kind = self.header("content-type").unwrap_or_default();
+        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
     /// Returns headers and body as one text, as expectations and captures see them.
     pub fn full(&self) -> Vec<u8> {
         let mut full = Vec::with_capacity(self.body.len() + 512);

@@ -1,4 +1,7 @@
+mod user;
+
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener},
     sync::{Arc, Mutex},
@@ -6,14 +9,18 @@ use std::{
 };
 
 use super::*;
+use crate::recipe::{Body, Request};
 
 type Reply = dyn Fn(&str, &str) -> String + Send + Sync;
 
 /// A server on the loopback that answers each request (its first line, all of it) by a function.
 struct Server {
     port: u16,
+    at: Authority,
     begun: Vec<String>,
     restarts: usize,
+    /// What it prints before each time that it is asked what it has printed.
+    says: Vec<Vec<String>>,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -32,7 +39,8 @@ fn serve(reply: Box<Reply>) -> Server {
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    Server { port, begun: Vec::new(), restarts: 0, seen }
+    let at = Authority { host: "127.0.0.1".into(), port };
+    Server { port, at, begun: Vec::new(), restarts: 0, says: Vec::new(), seen }
 }
 
 fn read_request(stream: &TcpStream) -> String {
@@ -55,10 +63,6 @@ fn read_request(stream: &TcpStream) -> String {
 }
 
 impl Subject for Server {
-    fn port(&self) -> u16 {
-        self.port
-    }
-
     fn connect(&mut self) -> io::Result<TcpStream> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -72,9 +76,19 @@ impl Subject for Server {
         Ok(Ran { status: i32::from(command[0] == "false"), output: command.join("+").into_bytes() })
     }
 
+    fn said(&mut self) -> Vec<String> {
+        if self.says.is_empty() { Vec::new() } else { self.says.remove(0) }
+    }
+
     fn begin(&mut self, step: usize, what: &str) {
         self.begun.push(format!("{step} {what}"));
     }
+}
+
+/// Takes steps under the server's own address.
+fn exercise(steps: &[Step], server: &mut Server) -> Result<Transcript, ExerciseError> {
+    let authority = server.at.clone();
+    run(&Visit { steps, web: None, authority: &authority }, server)
 }
 
 fn get(path: &str) -> Request {
@@ -83,6 +97,9 @@ fn get(path: &str) -> Request {
         path: path.to_owned(),
         status: Vec::new(),
         contains: Vec::new(),
+        follow: true,
+        load: None,
+        is_explored: false,
         header: BTreeMap::new(),
         body: Body::Empty,
         capture: BTreeMap::new(),
@@ -103,6 +120,7 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
         "POST /login HTTP/1.1" if request.ends_with("tok=a%26b+c&user=alice") => {
             page("302 Found", "Set-Cookie: in=yes; path=/\r\nLocation: /home\r\n", "")
         }
+        "GET /home HTTP/1.1" => page("200 OK", "", "Hello"),
         "GET /home?t=a&b c HTTP/1.1" if request.contains("Cookie: id=7; in=yes\r\n") => {
             page("200 OK", "", "Hello alice")
         }
@@ -128,7 +146,7 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
         .into_iter()
         .chain([Step::Restart, Step::Request(home), run_step, Step::Sleep { millis: 1 }])
         .collect();
-    let transcript = run(&steps, &mut server).expect("all as expected");
+    let transcript = exercise(&steps, &mut server).expect("all as expected");
     assert_eq!(server.restarts, 1);
     assert_eq!(
         server.begun,
@@ -159,7 +177,7 @@ fn bodies_and_headers_are_sent_as_the_recipe_has_them() {
     let mut third = get("/form");
     third.method = "POST".into();
     third.body = Body::FormText("a={base}\n&b={id}\n".into());
-    run(&[first, second, third].map(Step::Request), &mut server).expect("all as expected");
+    exercise(&[first, second, third].map(Step::Request), &mut server).expect("all as expected");
     let seen = server.seen.lock().expect("no panic");
     assert!(seen[1].contains("\r\nX-Id: 5\r\n"), "{}", seen[1]);
     assert!(seen[1].contains("\r\nuser-agent: tea\r\n") && !seen[1].contains("User-Agent"), "{}", seen[1]);
@@ -180,7 +198,7 @@ fn each_step_that_is_not_as_expected_is_told() {
     broken.contains = vec!["Hello".into()];
     broken.capture.insert("n".into(), "n=(.)".into());
     let steps = [moved, broken, get("/needs/{n}"), get("/never")].map(Step::Request);
-    let error = run(&steps, &mut server).expect_err("is not as expected");
+    let error = exercise(&steps, &mut server).expect_err("is not as expected");
     assert_eq!(
         error.to_string(),
         "3 steps were not answered as expected\n  \
@@ -203,7 +221,7 @@ fn a_program_that_fails_is_told() {
     let mut server = serve(Box::new(|_, _| String::new()));
     let steps =
         [Step::Run { command: vec!["false".into()], contains: vec!["x".into()], capture: BTreeMap::new() }];
-    let error = run(&steps, &mut server).expect_err("fails");
+    let error = exercise(&steps, &mut server).expect_err("fails");
     assert_eq!(
         error.to_string(),
         "a step was not answered as expected\n  step 1, run false\n    \
@@ -214,7 +232,7 @@ fn a_program_that_fails_is_told() {
 #[test]
 fn an_app_that_hangs_up_ends_the_exercise() {
     let mut server = serve(Box::new(|_, _| String::new()));
-    let error = run(&[Step::Request(get("/"))], &mut server).expect_err("fails");
+    let error = exercise(&[Step::Request(get("/"))], &mut server).expect_err("fails");
     assert_eq!(error.to_string(), "step 1, GET /: cannot get a whole answer");
     assert_eq!(error.source().expect("has one").to_string(), "the connection was closed without an answer");
 }

@@ -14,6 +14,9 @@ const ROTATION_BYTES: u64 = 512 << 10;
 /// Lines kept in memory.
 const TAIL_LINES: usize = 20;
 
+/// Lines kept for who listens, between two times that they are fetched.
+const HEARD_LINES: usize = 2000;
+
 /// Longest line; a longer one is broken.
 const LINE_BYTES: u64 = 16 << 10;
 
@@ -34,6 +37,8 @@ pub struct Log {
 struct State {
     file: Option<LogFile>,
     tail: VecDeque<Vec<u8>>,
+    /// Since [`Log::heard`] was asked last; `None` until it is for the first time.
+    heard: Option<VecDeque<Vec<u8>>>,
     /// Lives begun, lives that got ready, lives whose output has ended.
     begun: u64,
     ready: u64,
@@ -72,6 +77,12 @@ impl Log {
     /// Returns the last lines, oldest first, as text.
     pub fn tail(&self) -> Vec<String> {
         self.lock().tail.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+
+    /// Returns the lines since this was asked last, oldest first; of very many the last ones. The first time there are none.
+    pub fn heard(&self) -> Vec<String> {
+        let heard = self.lock().heard.replace(VecDeque::new()).unwrap_or_default();
+        heard.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,6 +136,12 @@ impl Log {
             state.tail.pop_front();
         }
         state.tail.push_back(line.to_vec());
+        if let Some(heard) = &mut state.heard {
+            if heard.len() == HEARD_LINES {
+                heard.pop_front();
+            }
+            heard.push_back(line.to_vec());
+        }
         // At the end of the line: a service may have left its own line open.
         if line.ends_with(READY) {
             state.ready = state.begun;
@@ -174,6 +191,17 @@ mod tests {
         log.take_in(&b"tinyroot-init: service web ended with status 1\n"[..]);
         assert!(!log.wait_ready(life));
         assert_eq!(log.tail(), ["tinyroot-init: service web ended with status 1"]);
+    }
+
+    #[test]
+    fn who_listens_hears_each_line_once() {
+        let log = Log::in_memory();
+        log.begin();
+        log.take_in(&b"before\n"[..]);
+        assert!(log.heard().is_empty());
+        log.take_in(&b"one\ntwo\n"[..]);
+        assert_eq!(log.heard(), ["one", "two"]);
+        assert!(log.heard().is_empty());
     }
 
     #[test]

@@ -23,10 +23,6 @@ impl<'a> Exercised<'a> {
 }
 
 impl Subject for Exercised<'_> {
-    fn port(&self) -> u16 {
-        self.grain.options().port.unwrap_or_default()
-    }
-
     fn connect(&mut self) -> io::Result<TcpStream> {
         self.grain.connect()
     }
@@ -37,6 +33,10 @@ impl Subject for Exercised<'_> {
 
     fn run(&mut self, command: &[String]) -> Result<Ran, Cause> {
         Ok(self.grain.run(command)?)
+    }
+
+    fn said(&mut self) -> Vec<String> {
+        self.grain.options().log.heard()
     }
 
     fn begin(&mut self, step: usize, what: &str) {

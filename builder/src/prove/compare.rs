@@ -68,7 +68,12 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
         let of_whole: Vec<Said<'_>> = whole.iter().filter_map(|t| Some((t.left.get(index)?, *t))).collect();
         (record, of_whole, &[][..])
     });
-    for (record, of_whole, folds) in steps.chain(left) {
+    let beside = pruned.beside.iter().enumerate().map(|(index, record)| {
+        let of_whole: Vec<Said<'_>> =
+            whole.iter().filter_map(|t| Some((counterpart(t, pruned, index)?, *t))).collect();
+        (record, of_whole, record.step.checked_sub(1).and_then(|step| folds.get(step)).map_or(&[][..], |f| f))
+    });
+    for (record, of_whole, folds) in steps.chain(beside).chain(left) {
         let told = difference(&of_whole, (record, pruned), folds);
         out.extend(told.map(|(clause, lines)| Difference {
             step: record.step,
@@ -79,6 +84,15 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
         }));
     }
     out
+}
+
+/// Returns what another run asked for at the place of a request beside the steps: of all requests of the step whose words are the same
+/// once folded, the one of the same rank.
+fn counterpart<'a>(other: &'a Transcript, own: &Transcript, index: usize) -> Option<&'a Record> {
+    let key = |of: &Transcript, record: &Record| (record.step, fold_words(&of.folded(&record.what)));
+    let sought = key(own, own.beside.get(index)?);
+    let rank = own.beside.iter().take(index).filter(|record| key(own, record) == sought).count();
+    other.beside.iter().filter(|record| key(other, record) == sought).nth(rank)
 }
 
 fn folds_of(step: &Step) -> Vec<Regex> {
@@ -175,9 +189,7 @@ fn folded_lines((record, transcript): Said<'_>, folds: &[Regex]) -> BTreeSet<Str
     for fold in folds {
         text = fold.replace_all(&text, "\u{2026}").into_owned();
     }
-    for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
-        text = text.replace(value.as_str(), &format!("{{{name}}}"));
-    }
+    text = transcript.folded(&text);
     let lines = text.lines().map(fold_words).map(|line| line.trim().to_owned());
     lines.filter(|line| !line.is_empty()).map(|line| line.chars().take(200).collect()).collect()
 }
@@ -217,7 +229,7 @@ mod tests {
                 "tok".into(),
                 body.get(..4).map_or(String::new(), |b| String::from_utf8_lossy(b).into()),
             )],
-            left: Vec::new(),
+            ..Transcript::default()
         }
     }
 

@@ -16,7 +16,7 @@ use regex::Regex;
 
 use super::{Inputs, Proof, ProveError, prove, whole};
 use crate::{
-    exercise::{Outcome, Transcript, html_unescape},
+    exercise::{Authority, Outcome, Transcript, pages_of},
     progress::Progress,
     recipe::{Body, Recipe, Request, Step},
     store::Store,
@@ -68,8 +68,14 @@ pub fn explore(
     let [whole_tree, tree] = trees;
     let began = Instant::now();
     let mut longer = recipe.clone();
-    let mut links = Links::new(recipe, named);
-    let mut transcript = whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress)?.transcript;
+    // What two authorities have otherwise, the exercise has shown.
+    let authority = Authority::of_run(recipe);
+    let ask = |recipe: &Recipe| {
+        let whole = whole(whole_tree.clone(), BTreeSet::new(), recipe, &authority, store, progress);
+        whole.map(|whole| whole.transcript)
+    };
+    let mut links = Links::new(recipe, named, &authority);
+    let mut transcript = ask(&longer)?;
     for _ in 0..ROUNDS {
         links.take_in(&transcript);
         // A round takes all earlier steps again. What a step took so far tells how many more there is time for.
@@ -82,16 +88,15 @@ pub fn explore(
             break;
         }
         longer.exercise.extend(next.iter().map(|page| step(page)));
-        transcript = whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress)?.transcript;
+        transcript = ask(&longer)?;
     }
     let known = Cell::new(Some(transcript));
-    let again = || match known.take() {
+    let again = |_: &Authority| match known.take() {
         Some(transcript) => Ok(transcript),
-        None => {
-            whole(whole_tree.clone(), BTreeSet::new(), &longer, store, progress).map(|whole| whole.transcript)
-        }
+        None => ask(&longer),
     };
-    let inputs = Inputs { tree, recipe: &longer, pruned, whole: Some(&again) };
+    let authorities = vec![authority.clone()];
+    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, whole: Some(&again) };
     let proof = prove(&inputs, store, progress)?;
     Ok(Explored { proof, left: links.found.len(), pages: links.asked })
 }
@@ -102,6 +107,9 @@ fn step(page: &str) -> Step {
         path: page.to_owned(),
         status: ANY_STATUS.collect(),
         contains: Vec::new(),
+        follow: false,
+        load: Some(false),
+        is_explored: true,
         header: BTreeMap::new(),
         body: Body::Empty,
         capture: BTreeMap::new(),
@@ -111,7 +119,7 @@ fn step(page: &str) -> Step {
 
 /// Pages found and asked for.
 struct Links {
-    origin: String,
+    authority: Authority,
     known: BTreeSet<String>,
     /// Not asked for yet, in the order in which they were found.
     found: Vec<String>,
@@ -120,24 +128,18 @@ struct Links {
     shapes: BTreeMap<String, usize>,
 }
 
-/// Attributes that hold an address (HTML standard, "Attributes"), of links, what they embed, and forms.
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)\s(?:href|src|action)\s*=\s*(?:"([^"]*)"|'([^']*)')"#).expect("is a good pattern")
-});
-
 /// What ends a session, after which little is left to see.
 static ENDS_SESSION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)(log|sign)[-_]?(out|off)").expect("is a good pattern"));
 
 impl Links {
-    fn new(recipe: &Recipe, named: &[String]) -> Self {
+    fn new(recipe: &Recipe, named: &[String], authority: &Authority) -> Self {
         let asked = recipe.exercise.iter().filter_map(|step| match step {
             Step::Request(request) if request.method == "GET" => Some(request.path.clone()),
             _ => None,
         });
-        let port = recipe.web.map_or(0, |web| web.port);
         let mut links = Links {
-            origin: format!("http://127.0.0.1:{port}"),
+            authority: authority.clone(),
             known: asked.collect(),
             found: Vec::new(),
             asked: Vec::new(),
@@ -157,13 +159,8 @@ impl Links {
         for record in &transcript.steps {
             let Outcome::Answered(answer) = &record.outcome else { continue };
             let is_html = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
-            let Some(base) = record.what.strip_prefix("GET ").filter(|_| is_html) else { continue };
-            let body = String::from_utf8_lossy(&answer.body);
-            for groups in ADDRESS.captures_iter(&body) {
-                let Some(address) = groups.get(1).or(groups.get(2)) else { continue };
-                let Some(mut page) = page_of(&html_unescape(address.as_str()), base, &self.origin) else {
-                    continue;
-                };
+            let Some(path) = record.what.strip_prefix("GET ").filter(|_| is_html) else { continue };
+            for mut page in pages_of(&answer.body, path, &self.authority) {
                 for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
                     page = page.replace(value.as_str(), &format!("{{{name}}}"));
                 }
@@ -207,76 +204,10 @@ fn shape_of(page: &str) -> String {
     shape
 }
 
-/// Returns the path and query that an address on a page leads to; `None` where it leaves the app (URL standard, 4.4,
-/// as far as links inside one site need it).
-fn page_of(address: &str, base: &str, origin: &str) -> Option<String> {
-    let address = address.trim().split('#').next()?;
-    let address = match address.strip_prefix(origin) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with(['/', '?']) => rest,
-        Some(_) => return None,
-        None => address,
-    };
-    let scheme = address.find(':').filter(|colon| !address[..*colon].contains(['/', '?']));
-    if address.is_empty() || address.starts_with("//") || scheme.is_some() {
-        return None;
-    }
-    let base = base.split('?').next()?;
-    let (path, query) = match address.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (address, None),
-    };
-    let joined = match path {
-        "" => base.to_owned(),
-        path if path.starts_with('/') => path.to_owned(),
-        path => format!("{}/{path}", base.rsplit_once('/')?.0),
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in joined.split('/').skip(1) {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    let mut page = format!("/{}", parts.join("/"));
-    if let Some(query) = query {
-        page += &format!("?{query}");
-    }
-    let encode = |byte: u8| match byte {
-        b'!'..=b'~' if !b"\"<>\\^`".contains(&byte) => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    Some(page.bytes().map(encode).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exercise::{Answer, Record};
-
-    #[test]
-    fn addresses_lead_to_pages_of_the_app_alone() {
-        let page = |address| page_of(address, "/wiki/doku.php?id=start", "http://127.0.0.1:8000");
-        for (address, expected) in [
-            ("/a?b=c#d", Some("/a?b=c")),
-            ("?do=edit", Some("/wiki/doku.php?do=edit")),
-            ("lib/x.css", Some("/wiki/lib/x.css")),
-            ("../up/./x", Some("/up/x")),
-            ("../../../x", Some("/x")),
-            ("http://127.0.0.1:8000/y", Some("/y")),
-            ("http://127.0.0.1:8000", Some("/")),
-            ("http://127.0.0.1:80001/y", None),
-            ("https://example.org/", None),
-            ("//example.org/", None),
-            ("mailto:someone@example.org", None),
-            ("#top", None),
-            ("doku.php?id=a:b", Some("/wiki/doku.php?id=a:b")),
-            ("/ä b", Some("/%C3%A4%20b")),
-        ] {
-            assert_eq!(page(address).as_deref(), expected, "{address}");
-        }
-    }
 
     fn answer(what: &str, body: &str) -> Record {
         let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
@@ -291,12 +222,12 @@ mod tests {
                     [web]\nport = 8000\n[[exercise]]\nget = \"/\"\n";
         std::fs::write(directory.path().join("recipe.toml"), text).expect("is written");
         let recipe = crate::recipe::read(directory.path()).expect("is good");
-        let mut links = Links::new(&recipe, &["/named".to_owned()]);
+        let mut links = Links::new(&recipe, &["/named".to_owned()], &Authority::of_run(&recipe));
         let html = "<a href='/'>.</a> <a href=\"/p?rev=1&amp;tok=secret\">1</a> <a href='/p?rev=2&amp;tok=x9'>2</a>\
                     <img src='/i/a.png'><img src='/i/b.png'><a href='/?do=logout'>out</a>\
                     <form action='/save' method=post> data-href='/not'";
         let captured = vec![("t".to_owned(), "secret".to_owned())];
-        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured, left: Vec::new() });
+        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured, ..Transcript::default() });
         assert_eq!(links.next(4), ["/named", "/p?rev=1&tok={t}", "/i/a.png", "/save"]);
         assert_eq!(links.next(9), ["/p?rev=2&tok=x9", "/i/b.png"]);
         assert_eq!(links.asked.len(), 6);

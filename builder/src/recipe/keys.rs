@@ -122,6 +122,9 @@ struct ReadyKeys {
 #[serde(deny_unknown_fields)]
 struct WebKeys {
     port: Spanned<u16>,
+    #[serde(default)]
+    links_to: Vec<Spanned<String>>,
+    load: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +149,8 @@ struct StepKeys {
     #[serde(default)]
     capture: BTreeMap<String, String>,
     fold: Option<OneOrMany<String>>,
+    follow: Option<bool>,
+    load: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -360,7 +365,9 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         .web
         .map(|web| match *web.port.get_ref() {
             0 => Err(check.rule(web.port.span(), "web.port is 0 (must be 1 to 65535)")),
-            port => Ok(Web { port }),
+            port => {
+                Ok(Web { port, links_to: links_to(&check, web.links_to)?, load: web.load.unwrap_or(true) })
+            }
         })
         .transpose()?;
     let services = services(&check, keys.services, web.is_some())?;
@@ -631,6 +638,9 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
     }
     let capture = keys.capture;
     let fold = OneOrMany::list(keys.fold);
+    if let Some(name) = capture.keys().find(|name| ["base", "host", "port"].contains(&name.as_str())) {
+        return Err(check.rule(span, format!("capture.{name}: this name is that of the URL in the browser")));
+    }
     for pattern in capture.values().chain(&fold) {
         regex::Regex::new(pattern)
             .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is no regular expression")))?;
@@ -647,7 +657,38 @@ fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
     }
     let body = body(check, &span, keys.form, keys.body)?;
     let status = OneOrMany::list(keys.status);
-    Ok(Step::Request(Request { method, path, status, contains, header: keys.header, body, capture, fold }))
+    Ok(Step::Request(Request {
+        method,
+        path,
+        status,
+        contains,
+        follow: keys.follow.unwrap_or(true),
+        load: keys.load,
+        is_explored: false,
+        header: keys.header,
+        body,
+        capture,
+        fold,
+    }))
+}
+
+/// Hosts without a scheme: `example.org`, `example.org:8080`, `*.example.org`, `*`.
+fn links_to(check: &Checker, hosts: Vec<Spanned<String>>) -> Result<Vec<String>, RecipeError> {
+    let is_good = |host: &str| {
+        let name = host.strip_prefix("*.").unwrap_or(host);
+        let (name, port) = name.split_once(':').unwrap_or((name, "80"));
+        let is_name =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        host == "*" || is_name && port.parse::<u16>().is_ok()
+    };
+    let read = |host: Spanned<String>| match is_good(host.get_ref()) {
+        true => Ok(host.into_inner().to_ascii_lowercase()),
+        false => {
+            let rule = format!("web.links_to `{}` is no host (such as www.example.org)", host.get_ref());
+            Err(check.rule(host.span(), rule))
+        }
+    };
+    hosts.into_iter().map(read).collect()
 }
 
 /// Reads `METHOD PATH`.

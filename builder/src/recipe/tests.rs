@@ -113,6 +113,29 @@ keys = "files/a.conf"
 }
 
 #[test]
+fn steps_follow_and_load_unless_told_otherwise() {
+    let recipe = read_text(&format!(
+        "{HEAD}[web]\nport = 8000\nlinks_to = [\"Www.Example.org\", \"*.b.example:81\", \"*\"]\nload = false\n\
+         [[exercise]]\nget = \"/\"\n[[exercise]]\nget = \"/a\"\nfollow = false\nload = true\n"
+    ))
+    .expect("is good");
+    let web = recipe.web.expect("is there");
+    assert_eq!(
+        (web.load, web.links_to),
+        (false, ["www.example.org", "*.b.example:81", "*"].map(String::from).to_vec())
+    );
+    let asked: Vec<_> = recipe
+        .exercise
+        .iter()
+        .map(|step| match step {
+            Step::Request(request) => (request.follow, request.load),
+            other => panic!("{other:?} is no request"),
+        })
+        .collect();
+    assert_eq!(asked, [(true, None), (false, Some(true))]);
+}
+
+#[test]
 fn steps_ask_by_any_method() {
     let recipe = read_text(&format!(
         "{HEAD}[web]\nport = 8000\n[[exercise]]\nput = \"/a\"\n[[exercise]]\nrequest = \"PROPFIND /a?b c\"\n"
@@ -136,6 +159,14 @@ fn faults_name_line_column_and_rule() {
         ("packages = [1]\n", "6:13: invalid type: integer `1`, expected a string"),
         ("packages = [\"No\"]\n", "6:13: debian.packages `No` is no Debian package name"),
         ("[web]\nport = 0\n", "7:8: web.port is 0 (must be 1 to 65535)"),
+        (
+            "[web]\nport = 80\nlinks_to = [\"a.example\", \"https://b.example/\"]\n",
+            "8:26: web.links_to `https://b.example/` is no host (such as www.example.org)",
+        ),
+        (
+            "[[exercise]]\nget = \"/\"\ncapture.host = \"x\"\n",
+            "6:1: capture.host: this name is that of the URL in the browser",
+        ),
         (
             "[[file]]\npath = \"/a\"\nsource = \"../x\"\n",
             "8:10: file.source `../x` must be a path inside the recipe folder",

@@ -79,7 +79,7 @@ pub(super) fn lead(
 }
 
 fn connect(running: &Running, live: &Live) -> Option<TcpStream> {
-    let port = live.app.app.recipe.web?.port;
+    let port = live.app.app.recipe.web.as_ref()?.port;
     let stream = TcpStream::from(running.connect(&Address::Tcp(port)).ok()?);
     stream.set_nodelay(true).ok()?;
     Some(stream)

@@ -67,7 +67,7 @@ pub fn browse(
     progress: &Progress,
 ) -> Result<Trace, TraceError> {
     let recipe = inputs.recipe;
-    let web = recipe.web.ok_or(TraceError::NoWeb)?;
+    let web = recipe.web.as_ref().ok_or(TraceError::NoWeb)?;
     let app_port = proxy::listen(browsing.port, proxy::PORTS)?;
     let page_port = proxy::listen(None, proxy::PORTS)?;
     let url = |listener| proxy::url(listener).map_err(TraceError::Serve);

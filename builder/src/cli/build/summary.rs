@@ -36,6 +36,9 @@ pub(super) struct Summary {
     contents: Vec<Share>,
     blocks: Vec<Block>,
     stages: Vec<Stage>,
+    /// What the proof warns of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +116,7 @@ impl Summary {
             contents,
             blocks: artifact.blocks.iter().map(block).collect(),
             stages: staged.times.0.iter().map(stage).collect(),
+            warnings: built.proof.iter().flat_map(|proof| &proof.warnings).map(ToString::to_string).collect(),
         }
     }
 
@@ -212,6 +216,7 @@ mod tests {
             contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
             blocks: vec![Block { kind: "data".into(), size_bytes: 40, packed_bytes: 20 }],
             stages: vec![Stage { stage: "fetch".into(), seconds: 1.25 }],
+            warnings: vec!["step 1, GET /: an empty page".into()],
         }
     }
 

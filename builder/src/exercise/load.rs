@@ -1,0 +1,164 @@
+//! What a browser loads with a page: scripts, style sheets and what those name, images, icons, frames.
+//!
+//! Each address of the app is asked for once in a conversation, and never one of another authority. How many, how deep and how
+//! much is bounded.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use url::Url;
+
+use super::{
+    Answer, ExerciseError, HttpError, Outcome, Record, Subject,
+    conversation::{Content, Conversation, Grade, Sent, path_of, redirect},
+    elsewhere::base_of,
+    page::{Found, Page, Role, Want},
+};
+
+/// What one page may load: the largest block editors load some 150 files.
+const PER_PAGE: usize = 400;
+/// How deep styles and frames may name further ones.
+const DEPTH: usize = 4;
+/// Bytes that all pages of a conversation may load.
+const BYTES: usize = 256 << 20;
+/// Redirects that are followed of one address.
+const REDIRECTS: usize = 5;
+
+/// What was loaded so far.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    known: BTreeSet<String>,
+    bytes: usize,
+}
+
+/// An address that is to be loaded.
+struct Due {
+    url: Url,
+    want: Want,
+    depth: usize,
+    /// The page or style that names it.
+    referrer: Url,
+    /// Where it is named; nothing for what a browser asks for unnamed.
+    place: Option<String>,
+}
+
+impl Conversation<'_> {
+    /// Loads what a page needs, and tells what does not come as a browser needs it.
+    pub(super) fn load(
+        &mut self,
+        step: usize,
+        url: &Url,
+        page: &Page,
+        subject: &mut dyn Subject,
+        problems: &mut Vec<String>,
+    ) -> Result<(), ExerciseError> {
+        let mut due = VecDeque::new();
+        self.enlist(&page.found, &base_of(page, url), url, 1, &mut due);
+        let has_icon = page
+            .found
+            .iter()
+            .any(|found| found.element == "<link href>" && found.role == Role::Load(Want::Image));
+        if let Some(icon) = url.join("/favicon.ico").ok().filter(|_| !has_icon) {
+            // Browsers ask for it where no page names another.
+            due.push_back(Due {
+                url: icon,
+                want: Want::Image,
+                depth: DEPTH,
+                referrer: url.clone(),
+                place: None,
+            });
+        }
+        let mut count = 0;
+        while let Some(next) = due.pop_front() {
+            let mut key = next.url.clone();
+            key.set_fragment(None);
+            if !self.loaded.known.insert(key.to_string()) {
+                continue;
+            }
+            count += 1;
+            if count > PER_PAGE || self.loaded.bytes > BYTES {
+                let text = format!("the page loads more than {PER_PAGE} files or {} MB", BYTES >> 20);
+                self.warn(Grade::Load, format!("{text}: the rest was not loaded"));
+                break;
+            }
+            self.load_one(step, next, &mut due, subject, problems)?;
+        }
+        Ok(())
+    }
+
+    fn enlist(&self, found: &[Found], base: &Url, referrer: &Url, depth: usize, due: &mut VecDeque<Due>) {
+        for found in found.iter().filter(|found| !found.is_idle) {
+            let Role::Load(want) = found.role else { continue };
+            let Ok(url) = base.join(&found.address) else { continue };
+            if url.scheme() == "http" && self.is_here(&url) {
+                let place = format!("line {}, {}", found.line, found.element);
+                due.push_back(Due { url, want, depth, referrer: referrer.clone(), place: Some(place) });
+            }
+        }
+    }
+
+    fn load_one(
+        &mut self,
+        step: usize,
+        due: Due,
+        more: &mut VecDeque<Due>,
+        subject: &mut dyn Subject,
+        problems: &mut Vec<String>,
+    ) -> Result<(), ExerciseError> {
+        let mut url = due.url.clone();
+        let mut answer = None;
+        for _ in 0..=REDIRECTS {
+            let path = path_of(&url);
+            let what = format!("GET {path} (loaded by step {step})");
+            let headers = vec![("Referer".to_owned(), due.referrer.to_string())];
+            let sent = Sent { method: "GET".into(), path, headers, content_type: None, body: Vec::new() };
+            let found = match self.send(step, &what, &sent, subject) {
+                Ok(found) => found,
+                // A film may be longer than this client takes.
+                Err(ExerciseError::Answer { source: HttpError::Long(_), .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            self.loaded.bytes += found.body.len();
+            let next = redirect(&found, &url).filter(|next| self.is_here(next));
+            self.transcript.beside.push(Record { step, what, outcome: Outcome::Answered(found.clone()) });
+            answer = Some(found);
+            match next {
+                Some(next) => url = next,
+                None => break,
+            }
+        }
+        let Some(answer) = answer else { return Ok(()) };
+        let content = self.look_at(&answer, &url, problems);
+        self.judge_loaded(&answer, &due, &path_of(&due.url), problems);
+        if answer.status != 200 || due.depth >= DEPTH {
+            return Ok(());
+        }
+        match &content {
+            Content::Style(found) => self.enlist(found, &url, &url, due.depth + 1, more),
+            Content::Page(page) if due.want == Want::Frame => {
+                self.enlist(&page.found, &base_of(page, &url), &url, due.depth + 1, more);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn judge_loaded(&mut self, answer: &Answer, due: &Due, path: &str, problems: &mut Vec<String>) {
+        let Some(place) = &due.place else { return };
+        let is_html = answer.kind().contains("text/html");
+        let kind = answer.kind();
+        if answer.status >= 400 {
+            self.warn(Grade::Load, format!("{place}: {path} has status {}", answer.status));
+        } else if answer.status == 200 && is_html && matches!(due.want, Want::Script | Want::Style) {
+            let wanted = if due.want == Want::Script { "a script" } else { "a style sheet" };
+            problems.push(format!("{place}: {path} is a page (text/html), and should be {wanted}"));
+        } else if answer.status == 200 && is_html && due.want == Want::Image {
+            self.warn(Grade::Load, format!("{place}: {path} is a page (text/html), and should be an image"));
+        } else if answer.status == 200
+            && due.want == Want::Style
+            && !kind.is_empty()
+            && !kind.contains("text/css")
+        {
+            self.warn(Grade::Load, format!("{place}: browsers take {path} for no style sheet: it is {kind}"));
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! HTML as a browser reads it: the addresses on a page, what each is for, and the text that a reader sees.
+//!
+//! Comes in: the bytes of a response. Goes out: a [`Page`]. A tokeniser that follows the HTML standard does the reading; no tree is
+//! built, and no script is run.
+
+use html5gum::{DefaultEmitter, EndTag, Spanned, StartTag, Token, Tokenizer};
+
+use super::style;
+
+/// What a browser wants of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Want {
+    /// A script.
+    Script,
+    /// A style sheet.
+    Style,
+    /// An image or an icon.
+    Image,
+    /// A document in a frame.
+    Frame,
+    /// A font, a film, a manifest, or what a page loads ahead.
+    Other,
+}
+
+/// What an address is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// Loaded with the page.
+    Load(Want),
+    /// Contacted ahead (`dns-prefetch`, `preconnect`).
+    Contact,
+    /// Led to by a click.
+    Link,
+    /// Where a form is sent.
+    Form,
+    /// What all other addresses begin from.
+    Base,
+    /// Led to by itself (`<meta http-equiv=refresh>`).
+    Refresh,
+}
+
+/// An address on a page or in a style sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// As it stands there, entities decoded.
+    pub address: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The element and its attribute (`<script src>`), or `url()` of a style.
+    pub element: String,
+    /// Whether a browser with scripts passes it over (inside of `<template>`; `<noscript>` is text to it).
+    pub is_idle: bool,
+}
+
+/// A piece of text of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// Its first line, from 1.
+    pub line: usize,
+    /// Entities decoded.
+    pub text: String,
+    /// What it stands in.
+    pub kind: TextKind,
+}
+
+/// What a piece of text stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    /// Paragraphs and the like.
+    Plain,
+    /// `<title>`, `<h1>`, `<h2>`, `<h3>`.
+    Heading,
+    /// `<pre>`, `<code>`, `<textarea>` and the like, where pages quote.
+    Quoted,
+    /// `<script>`.
+    Script,
+    /// The value of an attribute that is none of the known addresses.
+    Attribute,
+}
+
+/// What is read of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Addresses, in their order.
+    pub found: Vec<Found>,
+    /// `<base href>`, the first.
+    pub base: Option<String>,
+    /// Texts, in their order.
+    pub texts: Vec<Text>,
+}
+
+/// Reads a page.
+pub(crate) fn read(html: &[u8]) -> Page {
+    let mut emitter = DefaultEmitter::<usize>::new_with_span();
+    // Scripts, styles and text areas hold text, whatever stands in them.
+    emitter.naively_switch_states(true);
+    let mut reader = Reader::new(html);
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+        match token {
+            Token::StartTag(tag) => reader.start(&tag),
+            Token::EndTag(tag) => reader.end(&tag),
+            Token::String(text) => reader.text(&text),
+            Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
+        }
+    }
+    reader.page
+}
+
+/// Elements that a browser with scripts does not show; all of `<noscript>` is one text then (HTML standard, "The noscript element").
+const IDLE: [&str; 2] = ["noscript", "template"];
+/// Elements in which pages quote programs and their output.
+const QUOTING: [&str; 6] = ["pre", "code", "samp", "kbd", "textarea", "xmp"];
+/// Elements that name a page or a part of it.
+const HEADINGS: [&str; 4] = ["title", "h1", "h2", "h3"];
+
+struct Reader {
+    page: Page,
+    /// Offsets at which lines begin, but the first.
+    lines: Vec<usize>,
+    /// How many of an element are open.
+    open: std::collections::BTreeMap<String, usize>,
+}
+
+impl Reader {
+    fn new(html: &[u8]) -> Self {
+        let lines = memchr::memchr_iter(b'\n', html).map(|at| at + 1).collect();
+        Reader { page: Page::default(), lines, open: Default::default() }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset) + 1
+    }
+
+    fn is_in(&self, elements: &[&str]) -> bool {
+        elements.iter().any(|name| self.open.get(*name).is_some_and(|count| *count > 0))
+    }
+
+    fn start(&mut self, tag: &StartTag<usize>) {
+        let name = String::from_utf8_lossy(&tag.name).into_owned();
+        let attribute = |key: &str| {
+            let value = tag.attributes.get(key.as_bytes())?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        for (key, value) in &tag.attributes {
+            let key = String::from_utf8_lossy(key).to_ascii_lowercase();
+            let text = String::from_utf8_lossy(value).into_owned();
+            let line = self.line(value.span.start);
+            match role_of(&name, &key, &attribute) {
+                Some(Use::One(role)) => self.add(&name, &key, role, line, text.trim().to_owned()),
+                Some(Use::Set(role)) => {
+                    candidates(&text).into_iter().for_each(|one| self.add(&name, &key, role, line, one));
+                }
+                Some(Use::Refresh) => {
+                    if let Some(address) = refreshed(&text) {
+                        self.add(&name, "refresh", Role::Refresh, line, address);
+                    }
+                }
+                None if key == "style" => self.style(&text, line, &format!("<{name} style>")),
+                None => self.page.texts.push(Text { line, text, kind: TextKind::Attribute }),
+            }
+        }
+        let watched = |list: &[&str]| list.contains(&&*name);
+        let is_void = tag.self_closing && !watched(&["script", "style", "title", "textarea"]);
+        if !is_void
+            && (watched(&IDLE) || watched(&QUOTING) || watched(&HEADINGS) || watched(&["script", "style"]))
+        {
+            *self.open.entry(name).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, tag: &EndTag<usize>) {
+        if let Some(count) = self.open.get_mut(&*String::from_utf8_lossy(&tag.name)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn text(&mut self, token: &Spanned<html5gum::HtmlString, usize>) {
+        let text = String::from_utf8_lossy(token).into_owned();
+        let line = self.line(token.span.start);
+        if self.is_in(&["style"]) {
+            return self.style(&text, line, "<style>");
+        }
+        if text.trim().is_empty() || self.is_in(&IDLE) {
+            return;
+        }
+        let kind = if self.is_in(&["script"]) {
+            TextKind::Script
+        } else if self.is_in(&QUOTING) {
+            TextKind::Quoted
+        } else if self.is_in(&HEADINGS) {
+            TextKind::Heading
+        } else {
+            TextKind::Plain
+        };
+        self.page.texts.push(Text { line, text, kind });
+    }
+
+    fn style(&mut self, text: &str, line: usize, element: &str) {
+        let is_idle = self.is_in(&IDLE);
+        self.page.found.extend(style::read(text).into_iter().map(|found| Found {
+            line: line + found.line - 1,
+            element: format!("{element} {}", found.element),
+            is_idle,
+            ..found
+        }));
+    }
+
+    fn add(&mut self, element: &str, key: &str, role: Role, line: usize, address: String) {
+        if address.is_empty() {
+            return;
+        }
+        if role == Role::Base && self.page.base.is_none() {
+            self.page.base = Some(address.clone());
+        }
+        let is_idle = self.is_in(&IDLE);
+        self.page.found.push(Found { address, role, line, element: format!("<{element} {key}>"), is_idle });
+    }
+}
+
+/// How the value of an attribute names addresses.
+enum Use {
+    One(Role),
+    /// `srcset`.
+    Set(Role),
+    /// `content` of a refresh.
+    Refresh,
+}
+
+/// Returns what an attribute's address is for (HTML standard, "Attributes"; SVG 2, "Linking").
+fn role_of(element: &str, key: &str, attribute: &dyn Fn(&str) -> Option<String>) -> Option<Use> {
+    use Use::{One, Refresh, Set};
+    let load = |want| Some(One(Role::Load(want)));
+    match (element, key) {
+        ("a" | "area", "href" | "xlink:href") => Some(One(Role::Link)),
+        ("base", "href") => Some(One(Role::Base)),
+        ("form", "action") | ("button" | "input", "formaction") => Some(One(Role::Form)),
+        ("script", "src") => load(Want::Script),
+        ("link", "href") => linked(&attribute("rel")?, attribute("as").as_deref()).map(One),
+        ("link", "imagesrcset") | ("img" | "source", "srcset") => Some(Set(Role::Load(Want::Image))),
+        ("img", "src") | ("video", "poster") | ("image" | "use" | "feimage", "href" | "xlink:href") => {
+            load(Want::Image)
+        }
+        ("input", "src") => load(Want::Image),
+        ("body" | "table" | "tr" | "td" | "th", "background") => load(Want::Image),
+        ("iframe" | "frame", "src") => load(Want::Frame),
+        ("video" | "audio" | "source" | "track" | "embed", "src") | ("object", "data") => load(Want::Other),
+        ("meta", "content") if attribute("http-equiv")?.eq_ignore_ascii_case("refresh") => Some(Refresh),
+        _ => None,
+    }
+}
+
+/// Returns what a browser does with `<link rel=… as=…>`; nothing where it takes the address for a name (`canonical`, `profile`).
+pub(super) fn linked(rel: &str, as_what: Option<&str>) -> Option<Role> {
+    let rel = rel.to_ascii_lowercase();
+    let has = |word: &str| rel.split_ascii_whitespace().any(|given| given == word);
+    let as_what = match as_what.map(str::to_ascii_lowercase).as_deref() {
+        Some("script") => Want::Script,
+        Some("style") => Want::Style,
+        Some("image") => Want::Image,
+        _ => Want::Other,
+    };
+    if has("stylesheet") {
+        Some(Role::Load(Want::Style))
+    } else if has("icon")
+        || has("apple-touch-icon")
+        || has("apple-touch-icon-precomposed")
+        || has("mask-icon")
+    {
+        Some(Role::Load(Want::Image))
+    } else if has("modulepreload") {
+        Some(Role::Load(Want::Script))
+    } else if has("preload") {
+        Some(Role::Load(as_what))
+    } else if has("manifest") {
+        Some(Role::Load(Want::Other))
+    } else if has("dns-prefetch") || has("preconnect") || has("prefetch") || has("prerender") {
+        Some(Role::Contact)
+    } else {
+        None
+    }
+}
+
+/// Returns the addresses of a `srcset`: each is followed by a width or density and a comma.
+fn candidates(srcset: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut rest = srcset;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
+        let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+        let (address, after) = rest.split_at(end);
+        if address.is_empty() {
+            return out;
+        }
+        out.push(address.trim_end_matches(',').to_owned());
+        rest = match address.ends_with(',') {
+            true => after,
+            false => after.split_once(',').map_or("", |(_, after)| after),
+        };
+    }
+}
+
+/// Returns the address of a refresh: `5; url=/next` (HTML standard, "shared declarative refresh steps").
+pub(super) fn refreshed(content: &str) -> Option<String> {
+    let (_, rest) = content.split_once([';', ','])?;
+    let rest = rest.trim_start();
+    let address = match rest.get(..3) {
+        Some(word) if word.eq_ignore_ascii_case("url") => rest[3..].trim_start().strip_prefix('=')?.trim(),
+        _ => rest.trim(),
+    };
+    let address = address.trim_matches(['"', '\'']);
+    (!address.is_empty()).then(|| address.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(html: &str) -> Vec<String> {
+        let show =
+            |found: &Found| format!("{} {} {:?} {}", found.line, found.element, found.role, found.address);
+        read(html.as_bytes()).found.iter().map(show).collect()
+    }
+
+    #[test]
+    fn addresses_are_found_with_what_they_are_for() {
+        let html = "<!doctype html><base href='/app/'>\n\
+            <link rel='shortcut icon' href=i.ico><link REL=stylesheet\n href=\"a.css?x=1&amp;y=2\">\n\
+            <link rel=canonical href=http://other.example/><link rel=dns-prefetch href=//s.example>\n\
+            <meta http-equiv=Refresh content=\"0; URL='next'\">\n\
+            <script src=x.js></script><script>if (a < b) '<img src=no.png>'</script>\n\
+            <!-- <img src=no.png> --><img src=a.png srcset='b.png 1x, c.png 2x,d.png'>\n\
+            <style>@import 'b.css';\nbody { background: url(bg.png) }</style>\n\
+            <form action=/save><button formaction=/x>\n<a href=' /there '>x</a><td style='background:url(t.png)'>\n\
+            <template><img src=idle.png></template><noscript><img src=no.png></noscript><textarea><img src=no.png></textarea>";
+        assert_eq!(
+            shown(html),
+            [
+                "1 <base href> Base /app/",
+                "2 <link href> Load(Image) i.ico",
+                "3 <link href> Load(Style) a.css?x=1&y=2",
+                "4 <link href> Contact //s.example",
+                "5 <meta refresh> Refresh next",
+                "6 <script src> Load(Script) x.js",
+                "7 <img src> Load(Image) a.png",
+                "7 <img srcset> Load(Image) b.png",
+                "7 <img srcset> Load(Image) c.png",
+                "7 <img srcset> Load(Image) d.png",
+                "8 <style> @import Load(Style) b.css",
+                "9 <style> url() Load(Other) bg.png",
+                "10 <form action> Form /save",
+                "10 <button formaction> Form /x",
+                "11 <a href> Link /there",
+                "11 <td style> url() Load(Other) t.png",
+                "12 <img src> Load(Image) idle.png",
+            ]
+        );
+        let page = read(html.as_bytes());
+        assert_eq!(page.base.as_deref(), Some("/app/"));
+        assert!(page.found.last().is_some_and(|found| found.is_idle));
+    }
+
+    #[test]
+    fn text_is_told_from_what_is_quoted() {
+        let page = read(b"<title>T &amp; x</title><p>Hello <b>you</b></p>\n<pre>trace</pre><p title=tip>end");
+        let texts: Vec<(usize, &str, TextKind)> =
+            page.texts.iter().map(|text| (text.line, text.text.as_str(), text.kind)).collect();
+        assert_eq!(
+            texts,
+            [
+                (1, "T & x", TextKind::Heading),
+                (1, "Hello ", TextKind::Plain),
+                (1, "you", TextKind::Plain),
+                (2, "trace", TextKind::Quoted),
+                (2, "tip", TextKind::Attribute),
+                (2, "end", TextKind::Plain),
+            ]
+        );
+    }
+
+    #[test]
+    fn odd_pages_are_read_to_their_end() {
+        for html in [
+            "<a href=",
+            "<",
+            "<a <b <c href='",
+            "</script>",
+            "<style>",
+            "<img srcset=', ,, '>",
+            "\u{0}<a\u{0}>",
+        ] {
+            read(html.as_bytes());
+        }
+        assert_eq!(refreshed("5"), None);
+        assert_eq!(refreshed("5; url=\"/x\"").as_deref(), Some("/x"));
+        assert_eq!(refreshed("0;/y").as_deref(), Some("/y"));
+        assert_eq!(refreshed("0;\u{e4}\u{e4}"), Some("\u{e4}\u{e4}".to_owned()));
+    }
+}
