@@ -10,14 +10,16 @@
 //! /tinyroot/init       first process, static
 //! /tinyroot/services   what it starts (format: [`services`])
 //! /tinyroot/var/**     skeleton of a grain's first /var
-//! /tinyroot/copied     which files of the skeleton are copied; all others become links into it
+//! /tinyroot/copied     which files of the skeleton are copied ([`State`]); all others become links into it
 //! /tinyroot/papers/**  not ours: `papers`
 //! ```
 
 pub mod services;
 mod skeleton;
+mod state;
 
-pub use skeleton::{VarPolicy, filled_var};
+pub use skeleton::{VarPolicy, filled_var, is_left_out};
+pub use state::{Fate, State};
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -25,8 +27,6 @@ use crate::{
     recipe::{LaidContent, Recipe},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
-    used_list::UsedList,
-    view::Kinds,
 };
 
 /// The first process of a grain, as it lies in artifacts: `builder/init`, compiled by `build.rs`.
@@ -128,27 +128,11 @@ fn leave_group(tree: &mut Tree, path: &TreePath) {
     }
 }
 
-/// Returns the tree that an artifact's grains boot: what a .deb ships below `/var` becomes a link, unless the
-/// trace saw it written.
+/// Returns the tree that an artifact's grains boot: of what packages ship below `/var`, code becomes links and state copies.
 ///
-/// `tree` is the stage's or what pruning left of it, `assembled` the stage's before any script ran.
-pub fn furnish_artifact(
-    tree: Tree,
-    recipe: &Recipe,
-    assembled: &Tree,
-    used: &UsedList,
-    store: &Store,
-    epoch_s: i64,
-) -> Tree {
-    let stage = tree.clone();
-    let content =
-        |tree: &Tree, path: &TreePath| tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
-    let shipped = |path: &TreePath| {
-        let now = content(&stage, path);
-        now.is_some() && now == content(assembled, path)
-    };
-    let written = |path: &TreePath| used.kinds(path.as_bytes()).contains(Kinds::WRITTEN);
-    furnish(tree, recipe, &VarPolicy::LinkShipped { shipped: &shipped, written: &written }, store, epoch_s)
+/// `tree` is the stage's or what pruning left of it.
+pub fn furnish_artifact(tree: Tree, recipe: &Recipe, state: &State<'_>, store: &Store, epoch_s: i64) -> Tree {
+    furnish(tree, recipe, &VarPolicy::ByFate(&|path| state.fate(path)), store, epoch_s)
 }
 
 /// Returns the tree that a grain boots.

@@ -20,6 +20,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use left::Shipped;
+
 use crate::{
     app::{furnished_path, stage_path},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
@@ -202,8 +204,11 @@ pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Opti
 /// differences from the whole root are part of the proof.
 pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Proof, ProveError> {
     // What the whole root ships is none of what the pruned app wrote either.
-    let shipped =
-        |path: &TreePath| inputs.tree.get(path.as_bytes()).is_some() || inputs.pruned.contains_key(path);
+    let shipped = |path: &TreePath| match inputs.tree.get(path.as_bytes()) {
+        Some(entry) => Shipped::Yes(entry),
+        None if inputs.pruned.contains_key(path) => Shipped::Pruned,
+        None => Shipped::No,
+    };
     let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, store, progress };
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
@@ -326,7 +331,7 @@ pub fn whole(
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Whole, ProveError> {
-    let shipped = |path: &TreePath| tree.get(path.as_bytes()).is_some();
+    let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
     let what = Run { root: "whole", recipe, shipped: &shipped, store, progress };
     let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
     let base = Arc::new(base);
@@ -341,8 +346,8 @@ const MAX_LINES: usize = 100_000;
 struct Run<'a> {
     root: &'static str,
     recipe: &'a Recipe,
-    /// Whether a furnished path comes with the root.
-    shipped: &'a dyn Fn(&TreePath) -> bool,
+    /// What the root has at a furnished path.
+    shipped: &'a dyn Fn(&TreePath) -> Shipped<'a>,
     store: &'a Arc<Store>,
     progress: &'a Progress,
 }
@@ -380,7 +385,8 @@ impl Run<'_> {
         stopped.map_err(|source| self.fault(source, &[]))?;
         drop(grain);
         let shipped = |name: &str| {
-            TreePath::new(name.as_bytes()).is_ok_and(|path| (self.shipped)(&furnished_path(&path)))
+            let path = TreePath::new(name.as_bytes());
+            path.map_or(Shipped::No, |path| (self.shipped)(&furnished_path(&path)))
         };
         let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
         transcript.left = left::records(&var, &shipped, &printed)

@@ -97,6 +97,8 @@ pub struct Policy {
     pub keep: Globs,
     /// Paths dropped though something did.
     pub drop: Globs,
+    /// Files below `/var` that each grain has copies of.
+    pub state: Globs,
     /// Locales whose translations stay ("de", "pt_BR").
     pub locales: Vec<String>,
     /// Whether scripts and styles go that have a minified form beside them.
@@ -159,6 +161,7 @@ impl Policy {
             keep_packages: recipe.prune.keep_package.iter().cloned().collect(),
             keep: globs(&recipe.prune.keep)?,
             drop: globs(&recipe.prune.drop)?,
+            state: globs(&recipe.app.state)?,
             locales: recipe.prune.locales.clone(),
             minified: recipe.prune.minified,
             companions: companions(recipe, unpacked),
@@ -242,6 +245,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     }
     for glob in inputs.policy.drop.unmatched(inputs.tree) {
         work.warnings.insert(format!("prune.drop: \"{glob}\" matches nothing"));
+    }
+    for glob in inputs.policy.state.unmatched(inputs.tree) {
+        work.warnings.insert(format!("app.state: \"{glob}\" matches nothing"));
     }
     for package in inputs.policy.app_packages.iter().chain(&inputs.policy.keep_packages) {
         if !facts.by_package.contains_key(&package[..]) {

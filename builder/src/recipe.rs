@@ -81,6 +81,10 @@ pub struct App {
     pub packages: Vec<String>,
     /// The app id whose key signs. Default: the key made for this name on this machine.
     pub id: Option<String>,
+    /// Globs below `/var` of files that each grain has copies of, to write to: `state = ["/var/lib/x/**"]`. What a package gives
+    /// to another user than root or lets a group write, conffiles, and what the trace saw written are copied without being
+    /// named. One without `*` takes a directory with all below it. Default: none.
+    pub state: Vec<String>,
 }
 
 /// `app.version`.

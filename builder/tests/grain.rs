@@ -14,7 +14,7 @@ use std::{
 };
 
 use tinyroot::{
-    app::{self, VarPolicy},
+    app::{self, Fate, VarPolicy},
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
@@ -116,11 +116,8 @@ impl Fixture {
         self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
         self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
         tree.add_parents(0);
-        let policy = VarPolicy::LinkShipped {
-            shipped: &|path| path.as_bytes().ends_with(b"code"),
-            written: &|_| false,
-        };
-        app::furnish(tree, recipe, &policy, &self.store, 1_700_000_000)
+        let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
+        app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
     }
 
     /// The artifact of a recipe, its papers enclosed.

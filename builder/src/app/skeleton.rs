@@ -15,22 +15,18 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-use super::{leave_group, services};
+use super::{Fate, leave_group, services};
 
 /// Where a furnished tree has the skeleton.
 const PLACE: &[u8] = b"tinyroot/var";
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
-    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written.
+    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the whole root that a proof
+    /// compares with.
     CopyAll,
-    /// Files that a .deb ships are links, unless the trace saw them written; all others are copied.
-    LinkShipped {
-        /// Whether a stage path is a plain file of a package (and not made by a script).
-        shipped: &'a dyn Fn(&TreePath) -> bool,
-        /// Whether the trace saw a stage path written.
-        written: &'a dyn Fn(&TreePath) -> bool,
-    },
+    /// Each by itself, by its path in the stage.
+    ByFate(&'a dyn Fn(&TreePath) -> Fate),
 }
 
 /// Subtrees of `/var` that only the package system and the host's own services use.
@@ -56,9 +52,14 @@ const LEFT_OUT: [&str; 16] = [
 /// Directories of `/var` that are kept without the files in them.
 const WITHOUT_FILES: [&str; 2] = ["var/cache", "var/log"];
 
-fn is_left_out(path: &TreePath, entry: &Entry) -> bool {
+/// Returns whether a stage path lies where only the package system and the host's own services use `/var`: no grain has it.
+pub fn is_left_out(path: &TreePath) -> bool {
+    LEFT_OUT.iter().any(|top| path.is_at_or_below(top.as_bytes()))
+}
+
+fn has_no_place(path: &TreePath, entry: &Entry) -> bool {
     let below = |list: &[&str]| list.iter().any(|top| path.is_at_or_below(top.as_bytes()));
-    below(&LEFT_OUT)
+    is_left_out(path)
         || (below(&WITHOUT_FILES) && !entry.kind.is_directory())
         || !matches!(entry.kind, Kind::Directory | Kind::File { .. } | Kind::Symlink { .. })
 }
@@ -69,7 +70,7 @@ fn is_left_out(path: &TreePath, entry: &Entry) -> bool {
 pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) -> Vec<u8> {
     let moved: Vec<(TreePath, Entry)> = tree
         .subtree(b"var")
-        .filter(|(path, entry)| !is_left_out(path, entry))
+        .filter(|(path, entry)| !has_no_place(path, entry))
         .map(|(path, entry)| (path.clone(), entry.clone()))
         .collect();
     let old: Vec<TreePath> = tree.subtree(b"var").map(|(path, _)| path.clone()).collect();
@@ -82,8 +83,8 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
         // A copy has no use for a hard link, and a link into the skeleton neither.
         if let Kind::File { hard_link, .. } = &mut entry.kind {
             *hard_link = None;
-            if let VarPolicy::LinkShipped { shipped, written } = policy
-                && (!shipped(&path) || written(&path))
+            if let VarPolicy::ByFate(fate) = policy
+                && fate(&path) != Fate::Link
                 && let Some(below) = path.as_bytes().strip_prefix(b"var/")
             {
                 let mut line = String::new();

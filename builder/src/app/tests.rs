@@ -90,11 +90,12 @@ fn the_stages_var_becomes_a_skeleton() {
         ],
         &store,
     );
-    let policy = VarPolicy::LinkShipped {
-        shipped: &|path| !path.as_bytes().ends_with(b"script"),
-        written: &|path| path.as_bytes().ends_with(b".db"),
+    let fate = |path: &TreePath| match path.as_bytes() {
+        path if path.ends_with(b"script") => Fate::Made,
+        path if path.ends_with(b".db") => Fate::State,
+        _ => Fate::Link,
     };
-    let root = furnish(stage.clone(), &recipe(), &policy, &store, 5);
+    let root = furnish(stage.clone(), &recipe(), &VarPolicy::ByFate(&fate), &store, 5);
     assert_eq!(
         paths_below(&root, "tinyroot/var"),
         [

@@ -135,7 +135,7 @@ fn build(
             break (reduced.pruned, tree, None);
         }
         let outcome =
-            times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, &used, store, context));
+            times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, store, context));
         if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
             continue;
         }

@@ -11,8 +11,8 @@ use std::{
 use super::{
     Context, Failure, print,
     proven::{
-        differs, furnish_staged, lacking, prove_staged, prune_staged, read_used, unproven, warn_at_end,
-        warn_of,
+        differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
+        warn_at_end, warn_of,
     },
     staged::stage,
 };
@@ -122,15 +122,15 @@ fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof
     let used = read_used(&staged)?;
     let reduced = prune_staged(&staged, &used, store)?;
     let tree = furnish_staged(&staged, &reduced.pruned.tree, &used, store);
-    prove_staged(&staged, tree, &reduced, &used, store, context).map_err(unproven)
+    prove_staged(&staged, tree, &reduced, store, context).map_err(unproven)
 }
 
 fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explored, Failure> {
     let staged = stage(&args.subject, context)?;
     let used = read_used(&staged)?;
     let pruned = prune_staged(&staged, &used, store)?.pruned;
-    let furnish = |tree| Arc::new(furnish_staged(&staged, tree, &used, store));
-    let trees = [furnish(&staged.configured.tree), furnish(&pruned.tree)];
+    let part = furnish_staged(&staged, &pruned.tree, &used, store);
+    let trees = [Arc::new(furnish_whole(&staged, store)), Arc::new(part)];
     let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
     let lacking = lacking(&staged, &pruned);
     explore(&staged.recipe, trees, lacking, &args.page, bounds, store, &context.progress).map_err(unproven)

@@ -11,7 +11,7 @@ use super::{
     staged::{Staged, hinted},
 };
 use crate::{
-    app::furnish_artifact,
+    app::{State, VarPolicy, furnish, furnish_artifact},
     exercise::Authority,
     prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
     prune::{Pruned, prune},
@@ -43,10 +43,18 @@ pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> R
     Ok(reduce(pruned, recipe, used, store)?)
 }
 
-/// Makes the tree that a grain boots of the whole root or of what pruning left.
+/// Makes the tree that a grain boots of what pruning left.
 pub(super) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
-    let Staged { recipe, assembled, configured, .. } = staged;
-    furnish_artifact(tree.clone(), recipe, &assembled.tree, used, store, configured.epoch_s)
+    let Staged { recipe, unpacked, assembled, configured, .. } = staged;
+    let state = State::new(recipe, &configured.tree, &assembled.tree, unpacked, used, store);
+    furnish_artifact(tree.clone(), recipe, &state, store, configured.epoch_s)
+}
+
+/// Makes the tree of the whole root that a pruned one is compared with. There every file of `/var` is a copy, so that a write
+/// that a link to the read-only root would stop shows as a difference.
+pub(super) fn furnish_whole(staged: &Staged, store: &Store) -> Tree {
+    let Staged { recipe, configured, .. } = staged;
+    furnish(configured.tree.clone(), recipe, &VarPolicy::CopyAll, store, configured.epoch_s)
 }
 
 /// Returns what a pruned tree lacks, by the paths of furnished ones.
@@ -60,13 +68,12 @@ pub(super) fn prove_staged(
     staged: &Staged,
     tree: Tree,
     reduced: &Reduced,
-    used: &UsedList,
     store: &Arc<Store>,
     context: &Context,
 ) -> Result<Proof, ProveError> {
-    let Staged { recipe, configured, .. } = staged;
+    let Staged { recipe, .. } = staged;
     let lacking = lacking(staged, &reduced.pruned);
-    let whole_root = Arc::new(furnish_staged(staged, &configured.tree, used, store));
+    let whole_root = Arc::new(furnish_whole(staged, store));
     let pages: RefCell<BTreeMap<TreePath, BTreeSet<u64>>> = RefCell::default();
     let whole = |authority: &Authority| {
         let closely = reduced.files.keys().filter(|path| can_tell(path)).cloned().collect();

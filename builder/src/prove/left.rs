@@ -1,23 +1,38 @@
-//! What an app leaves behind when it has been stopped: the files in its `/var`, and what it said about failures.
+//! What an app leaves behind when it has been stopped: the files in its `/var`, those shipped there that it changed, and what it
+//! said about failures.
 //!
 //! Both are compared as answers are, so names and lines are given as they are; what changes by itself is folded there.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
-use crate::exercise::{Outcome, Ran, Record};
+use crate::{
+    exercise::{Outcome, Ran, Record},
+    formats::digest::Digest,
+    tree::Entry,
+};
 
 /// Words of lines that tell of failures, in lower case.
 const FAILURES: [&str; 10] =
     ["cannot", "can't", "couldn't", "denied", "error", "fail", "fatal", "no such", "not found", "unable"];
 
-/// Returns the records of what was left: the files and links below `var` but for those that were shipped, each by its path
-/// in the stage root, and the lines of `printed` that tell of failures.
+/// What a root has at a path of the stage.
+pub(super) enum Shipped<'a> {
+    /// Nothing: the app made what is there.
+    No,
+    /// Something that the root itself lacks, since it was pruned.
+    Pruned,
+    /// This.
+    Yes(&'a Entry),
+}
+
+/// Returns the records of what was left: the files and links below `var`, each by its path in the stage root, without those that
+/// were shipped and are as they were, and the lines of `printed` that tell of failures.
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub(super) fn records(
+pub(super) fn records<'a>(
     var: &Path,
-    shipped: &dyn Fn(&str) -> bool,
+    shipped: &dyn Fn(&str) -> Shipped<'a>,
     printed: &[Vec<u8>],
 ) -> io::Result<Vec<Record>> {
     let mut names = Vec::new();
@@ -41,10 +56,10 @@ pub(super) fn records(
 }
 
 /// Lists what is below a directory; no link is followed.
-fn list(
+fn list<'a>(
     directory: &Path,
     inside: &str,
-    shipped: &dyn Fn(&str) -> bool,
+    shipped: &dyn Fn(&str) -> Shipped<'a>,
     names: &mut Vec<String>,
 ) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
@@ -52,14 +67,31 @@ fn list(
         let name = format!("{inside}/{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type()?;
         // Directories that nothing is in may be there or not: packages ship many.
-        match (kind.is_dir(), kind.is_symlink()) {
-            (true, _) => list(&entry.path(), &name, shipped, names)?,
-            _ if shipped(&name) => {}
-            (_, true) => names.push(format!("link /{name}")),
-            _ => names.push(format!("file /{name}")),
+        if kind.is_dir() {
+            list(&entry.path(), &name, shipped, names)?;
+            continue;
+        }
+        match (shipped(&name), kind.is_symlink()) {
+            (Shipped::No, true) => names.push(format!("link /{name}")),
+            (Shipped::No, false) => names.push(format!("file /{name}")),
+            (Shipped::Yes(shipped), false) if is_changed(&entry.path(), shipped)? => {
+                names.push(format!("changed file /{name}"));
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Returns whether a file is another one than was shipped. A copy that was not touched has its time; others are read.
+fn is_changed(path: &Path, shipped: &Entry) -> io::Result<bool> {
+    let Some((digest, size_bytes)) = shipped.kind.content() else { return Ok(false) };
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_file() || found.len() != size_bytes {
+        return Ok(true);
+    }
+    let untouched = (found.mtime(), found.mtime_nsec()) == (shipped.mtime_s, 0);
+    Ok(!untouched && Digest::of(&fs::read(path)?) != digest)
 }
 
 #[cfg(test)]
@@ -75,8 +107,17 @@ mod tests {
         std::os::unix::fs::symlink("/", var.join("away")).expect("links");
         let printed =
             [&b"ready"[..], b"[ERROR] no tea", b"it couldn't be poured", b"bye"].map(<[u8]>::to_vec);
-        fs::write(var.join("lib/tea/shipped"), "").expect("writes");
-        let told: Vec<(String, String)> = records(var, &|name| name == "var/lib/tea/shipped", &printed)
+        for (name, text) in [("shipped", "1"), ("touched", "1"), ("changed", "2"), ("longer", "11")] {
+            fs::write(var.join("lib/tea").join(name), text).expect("writes");
+        }
+        std::os::unix::fs::symlink("/tinyroot/var/lib/tea/code", var.join("lib/tea/code")).expect("links");
+        let entry = Entry::file(Digest::of(b"1"), 1, 0o644, 0);
+        let shipped = |name: &str| match name {
+            "var/lib/tea/leaf" | "var/away" => Shipped::No,
+            "var/lib/tea/shipped" => Shipped::Pruned,
+            _ => Shipped::Yes(&entry),
+        };
+        let told: Vec<(String, String)> = records(var, &shipped, &printed)
             .expect("lists")
             .into_iter()
             .map(|record| {
@@ -84,7 +125,8 @@ mod tests {
                 (record.what, String::from_utf8(ran.output).expect("text"))
             })
             .collect();
-        let files = "file /var/lib/tea/leaf\nlink /var/away";
+        let files = "changed file /var/lib/tea/changed\nchanged file /var/lib/tea/longer\n\
+                     file /var/lib/tea/leaf\nlink /var/away";
         let failures = "[ERROR] no tea\nit couldn't be poured";
         assert_eq!(
             told,

@@ -53,6 +53,8 @@ struct AppKeys {
     noun: Option<String>,
     packages: Spanned<Vec<String>>,
     id: Option<Spanned<String>>,
+    #[serde(default)]
+    state: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -454,6 +456,12 @@ fn app(check: &Checker, keys: AppKeys, npm: &[Npm]) -> Result<App, RecipeError> 
             }
         }
     };
+    let below_var = |glob: &str| glob.starts_with("/var/") && globset::Glob::new(glob).is_ok();
+    let state = keys.state.into_iter().map(|glob| match below_var(glob.get_ref()) {
+        true => Ok(glob.into_inner()),
+        false => Err(check.rule(glob.span(), "app.state: a glob begins with /var/ (see glob(7))")),
+    });
+    let state = state.collect::<Result<_, _>>()?;
     Ok(App {
         title: keys.title.unwrap_or_else(|| name.clone()),
         name,
@@ -462,6 +470,7 @@ fn app(check: &Checker, keys: AppKeys, npm: &[Npm]) -> Result<App, RecipeError> 
         noun: keys.noun.unwrap_or_else(|| "document".into()),
         packages,
         id: keys.id.map(Spanned::into_inner),
+        state,
     })
 }
 

@@ -66,6 +66,24 @@ artifact = "19 MB"
 }
 
 #[test]
+fn shipped_state_is_named_below_var() {
+    let text = |globs: &str| {
+        format!(
+            "[app]\nname = \"tea\"\npackages = [\"tea\"]\nstate = {globs}\n[debian]\nsuite = \"bookworm\"\n"
+        )
+    };
+    let recipe = read_text(&text("[\"/var/lib/tea/**\"]")).expect("is good");
+    assert_eq!(recipe.app.state, ["/var/lib/tea/**"]);
+    for bad in ["/etc/tea", "var/lib/tea", "/var/lib/[", "/various"] {
+        let error = read_text(&text(&format!("[\"{bad}\"]"))).expect_err(bad).to_string();
+        assert!(
+            error.ends_with("recipe.toml:4:10: app.state: a glob begins with /var/ (see glob(7))"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn archives_pins_and_recommends_are_read() {
     let recipe = read_text(&format!(
         r#"{HEAD}mirror = ["http://one.example/debian", "/srv/debian"]

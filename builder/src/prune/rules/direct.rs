@@ -1,15 +1,18 @@
 //! The rules that are asked about each path by itself.
 
 use super::{Answer, Case, Facts, below};
-use crate::tree::Kind;
+use crate::{app::is_left_out, tree::Kind};
 
 /// What the recipe's own globs say goes before all else.
 pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     if let Some(glob) = facts.policy.drop.find(case.path) {
         return Answer::Forbid(format!("prune.drop \"{glob}\""));
     }
-    match facts.policy.keep.find(case.path) {
-        Some(glob) => Answer::Keep(format!("prune.keep \"{glob}\"")),
+    if let Some(glob) = facts.policy.keep.find(case.path) {
+        return Answer::Keep(format!("prune.keep \"{glob}\""));
+    }
+    match facts.policy.state.find(case.path) {
+        Some(glob) => Answer::Keep(format!("app.state \"{glob}\"")),
         None => Answer::Pass,
     }
 }
@@ -257,13 +260,13 @@ pub(super) fn companion(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     Answer::Pass
 }
 
-/// Directories that a maintainer script made below `/var` belong to nobody in dpkg's eyes, yet a
-/// service may need its own; they weigh nothing.
+/// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they exist whether or not
+/// anything else of their packages is kept (PHP keeps sessions in one of php-common's).
 pub(super) fn var(case: &Case<'_>, _: &Facts<'_>) -> Answer {
-    let depth = case.bytes().iter().filter(|b| **b == b'/').count();
-    let own = case.package.is_none() && case.entry.kind.is_directory() && depth == 2;
-    if own && below(case.bytes(), &["var/lib", "var/log", "var/cache", "var/spool"]) {
-        return Answer::Keep("a directory that a maintainer script made".to_owned());
+    const PLACES: &[&str] = &["var/cache", "var/lib", "var/log", "var/mail", "var/spool"];
+    if !case.entry.kind.is_directory() || !below(case.bytes(), PLACES) || is_left_out(case.path) {
+        return Answer::Pass;
     }
-    Answer::Pass
+    let who = if case.package.is_some() { "a package ships" } else { "packages share or scripts made" };
+    Answer::Keep(format!("a directory of /var that {who}"))
 }

@@ -213,7 +213,6 @@ fn packages_in_use_keep_configuration_and_small_listed_directories() {
         .file("web", "etc/web/mime.types", b"m")
         .file("web", "etc/default/web", b"d")
         .own("web", "var/cache/web", Entry::directory(0))
-        .own("-", "var/lib/made", Entry::directory(0))
         .used("usr/sbin/web", "executed")
         .file("lib", "usr/lib/lib/plugins/a.conf", b"a")
         .used("usr/lib/lib/plugins", "listed")
@@ -222,10 +221,34 @@ fn packages_in_use_keep_configuration_and_small_listed_directories() {
     root.expect(&[
         ("etc/web/mime.types", "keep configuration: configuration of the package of /usr/sbin/web"),
         ("etc/default/web", "- unused: nothing asked for it"),
-        ("var/cache/web", "empty configuration: a directory of the package of /usr/sbin/web"),
-        ("var/lib/made", "empty var: a directory that a maintainer script made"),
+        ("var/cache/web", "empty var: a directory of /var that a package ships"),
         ("usr/lib/lib/plugins/a.conf", "keep listed: kept as it lists, with /usr/lib/lib/plugins"),
         ("usr/lib/lib/large/a.bin", "- unused: nothing asked for it"),
         ("usr/lib/lib/large", "empty traced: listed by php of web at get:/"),
+    ]);
+}
+
+#[test]
+fn directories_of_var_stay_though_their_packages_go() {
+    let mut root = Root::new();
+    root.policy.state = Globs::new(["/var/lib/lib/asked/*"]).expect("a good glob");
+    for at in ["var/lib/lib/sessions", "var/log/lib", "var/spool/lib/in", "var/lib/systemd/x", "var/opt/lib"]
+    {
+        root.own("lib", at, Entry::directory(0));
+    }
+    root.own("-", "var/lib/made/deep", Entry::directory(0))
+        .own("-", "var/mail", Entry::directory(0))
+        .file("lib", "var/lib/lib/sessions/x", b"x")
+        .file("lib", "var/lib/lib/asked/y", b"y");
+    root.expect(&[
+        ("var/lib/lib/sessions", "empty var: a directory of /var that a package ships"),
+        ("var/log/lib", "empty var: a directory of /var that a package ships"),
+        ("var/spool/lib/in", "empty var: a directory of /var that a package ships"),
+        ("var/lib/made/deep", "empty var: a directory of /var that packages share or scripts made"),
+        ("var/mail", "empty var: a directory of /var that packages share or scripts made"),
+        ("var/lib/systemd/x", "- unused: nothing asked for it"),
+        ("var/opt/lib", "- unused: nothing asked for it"),
+        ("var/lib/lib/sessions/x", "- unused: nothing asked for it"),
+        ("var/lib/lib/asked/y", "keep recipe: app.state \"/var/lib/lib/asked/*\""),
     ]);
 }

@@ -1,0 +1,141 @@
+//! Which files below the stage's `/var` are state, so that a grain gets copies of its own.
+//!
+//! Comes in: the stage's trees, its packages, the evidence and the recipe. Goes out: a [`Fate`] for each file. What a package
+//! gives to another user than root, or lets a group write, is data; so is a conffile, and all in a directory that is data. All
+//! else that a package ships is code.
+//!
+//! Owners that maintainer scripts give are known in some ways to be root-like and not in others, yet each way must give the
+//! same bytes. So the configured tree's owners are never looked at, only what is the same everywhere: owners and modes in the
+//! packages, modes of the configured tree, `/var/lib/dpkg/statoverride`, and the text of the scripts.
+
+mod scripts;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    prune::Globs,
+    recipe::Recipe,
+    store::Store,
+    tree::{Entry, Kind, Tree, TreePath},
+    unpack::Unpacked,
+    used_list::UsedList,
+    view::Kinds,
+};
+
+/// Who may write besides the owner: group and others.
+const WRITABLE: u32 = 0o022;
+
+/// What a grain's first `/var` has of a file of the stage's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A link to the file in the read-only root: code.
+    Link,
+    /// A copy that an upgrade leaves alone: a maintainer script made it, and may have made it together with others (a database).
+    Made,
+    /// A copy that an upgrade merges as dpkg does conffiles: a package or the recipe ships it.
+    State,
+}
+
+/// What tells state from code.
+pub struct State<'a> {
+    stage: &'a Tree,
+    assembled: &'a Tree,
+    used: &'a UsedList,
+    laid: BTreeSet<&'a TreePath>,
+    conffiles: BTreeSet<TreePath>,
+    /// What overrides and scripts give to another user than root.
+    given: Globs,
+    /// The recipe's `app.state`.
+    asked: Globs,
+}
+
+impl<'a> State<'a> {
+    /// Takes in what is known: `stage` is the configured tree with the recipe's files on it, `assembled` the one before any
+    /// script ran.
+    pub fn new(
+        recipe: &'a Recipe,
+        stage: &'a Tree,
+        assembled: &'a Tree,
+        unpacked: &Unpacked,
+        used: &'a UsedList,
+        store: &Store,
+    ) -> Self {
+        let mut conffiles = BTreeSet::new();
+        let mut given = overridden(stage, store);
+        for package in &unpacked.packages {
+            let text = |name: &str| {
+                let bytes = store.read(package.control_files.get(name)?).ok()?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            };
+            let list = text("conffiles").unwrap_or_default();
+            conffiles.extend(list.lines().filter_map(|line| TreePath::new(line.trim().as_bytes()).ok()));
+            for script in ["preinst", "postinst"] {
+                given.extend(text(script).iter().flat_map(|text| scripts::given(text)));
+            }
+        }
+        State {
+            stage,
+            assembled,
+            used,
+            laid: recipe.files.iter().map(|file| &file.path).collect(),
+            conffiles,
+            given: usable(given),
+            asked: usable(recipe.app.state.clone()),
+        }
+    }
+
+    /// Returns what becomes of a file, by its path in the stage.
+    pub fn fate(&self, path: &TreePath) -> Fate {
+        let content = |tree: &Tree| tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
+        let now = content(self.stage);
+        let is_shipped = now.is_some() && now == content(self.assembled);
+        if self.asked.find(path).is_some() || self.laid.contains(path) {
+            return Fate::State;
+        }
+        match is_shipped {
+            false => Fate::Made,
+            true if self.used.kinds(path.as_bytes()).contains(Kinds::WRITTEN) || self.is_data(path) => {
+                Fate::State
+            }
+            true => Fate::Link,
+        }
+    }
+
+    /// Returns whether a path or a directory above it is data.
+    fn is_data(&self, path: &TreePath) -> bool {
+        let above = path.ancestors().filter(|above| above.is_at_or_below(b"var"));
+        self.conffiles.contains(path) || [path.clone()].into_iter().chain(above).any(|at| self.is_given(&at))
+    }
+
+    fn is_given(&self, path: &TreePath) -> bool {
+        let shipped = self.assembled.get(path.as_bytes());
+        let writable =
+            |entry: &Entry| !matches!(entry.kind, Kind::Symlink { .. }) && entry.mode & WRITABLE != 0;
+        shipped.is_some_and(|entry| entry.uid != 0 || writable(entry))
+            || self.stage.get(path.as_bytes()).is_some_and(writable)
+            || self.given.find(path).is_some()
+    }
+}
+
+/// Returns the globs; those that are none say nothing. The recipe's own were checked when it was read.
+fn usable(globs: Vec<String>) -> Globs {
+    let good = globs.into_iter().filter(|glob| Globs::new([glob]).is_ok());
+    Globs::new(good.collect::<Vec<_>>()).unwrap_or_default()
+}
+
+/// Returns the paths that `dpkg-statoverride` gives to another user than root: lines of user, group, mode and path. (Modes show
+/// in the tree.)
+fn overridden(stage: &Tree, store: &Store) -> Vec<String> {
+    let content = stage.get(b"var/lib/dpkg/statoverride").and_then(|entry| entry.kind.content());
+    let bytes = content.and_then(|(digest, _)| store.read(&digest).ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let path = |line: &str| {
+        let mut words = line.splitn(4, ' ');
+        words.next().filter(|user| scripts::is_other(user))?;
+        words.nth(2).filter(|path| path.starts_with("/var/")).map(globset::escape)
+    };
+    text.lines().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests;
