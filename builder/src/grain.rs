@@ -37,8 +37,8 @@ use crate::{
 /// The first process, by its path inside.
 const INIT: &str = "/tinyroot/init";
 
-/// How long a grain may take to end by itself: a little more than its first process takes to give up on services.
-const GRACE: Duration = Duration::from_secs(25);
+/// How much longer than its first process takes to give up on services a grain may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a grain is besides its root.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct GrainOptions {
     pub proc: bool,
     /// Size of `/tmp`, `/run` and `/dev/shm` each.
     pub tmp_bytes: u64,
+    /// How long its first process may take to stop its services.
+    pub stop_limit: Duration,
     /// Environment of programs that are run beside its services.
     pub env: BTreeMap<String, String>,
     /// Where its output is kept.
@@ -65,6 +67,7 @@ impl GrainOptions {
             port: recipe.web.as_ref().map(|web| web.port),
             proc: recipe.sandbox.proc,
             tmp_bytes: recipe.sandbox.tmp_bytes,
+            stop_limit: Duration::from_secs(services::stop_limit_s(recipe)),
             env: services::environment(recipe),
             log: Arc::new(Log::in_memory()),
         }
@@ -317,7 +320,7 @@ impl Grain {
     fn end_life(&mut self) -> Exit {
         let Some(mut live) = self.live.take() else { return Exit::Code(0) };
         let _ = live.running.signal(libc::SIGTERM);
-        let exit = live.running.wait_timeout(GRACE);
+        let exit = live.running.wait_timeout(self.options.stop_limit + GRACE);
         live.running.kill();
         let exit = exit.unwrap_or_else(|| live.running.wait());
         live.join();

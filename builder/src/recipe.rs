@@ -12,6 +12,7 @@ mod keys;
 mod languages;
 mod npm;
 mod size;
+mod stop;
 
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
@@ -20,6 +21,7 @@ pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
 pub use size::{ParseSizeError, parse_size};
+pub use stop::SIGTERM;
 
 use std::{
     collections::BTreeMap,
@@ -180,6 +182,12 @@ pub struct Service {
     pub ready: Ready,
     /// How long readiness may take. Default: 60 s.
     pub timeout_s: u32,
+    /// The signal that asks its process group to end, by number (`stop_signal = "SIGINT"`). Default: SIGTERM. A shell's
+    /// `&` makes programs ignore SIGINT and SIGQUIT unless they handle them, as PostgreSQL does.
+    pub stop_signal: u8,
+    /// How long its process group may take to end before it is killed (`stop_timeout_s = 60`). Default: 10 s, and 20 s
+    /// for all services that have the default.
+    pub stop_timeout_s: Option<u32>,
 }
 
 /// `service.ready`.

@@ -13,6 +13,9 @@ use std::{
     time::Duration,
 };
 
+#[path = "grain/stop.rs"]
+mod stop;
+
 use tinyroot::{
     app::{self, Fate, VarPolicy},
     exercise::{self, Authority, Outcome, Visit},
@@ -22,7 +25,7 @@ use tinyroot::{
     pack,
     progress::Progress,
     prove::{Bounds, explore},
-    recipe::{self, Recipe},
+    recipe::{self, LaidContent, Recipe},
     sandbox::{Exit, set_program},
     store::Store,
     tree::{Entry, Tree, TreePath},
@@ -113,6 +116,11 @@ impl Fixture {
             self.add(&mut tree, file.to_str().expect("text"), &bytes, 0o755);
         }
         self.add(&mut tree, "app/server.pl", SERVER.as_bytes(), 0o644);
+        for file in &recipe.files {
+            if let LaidContent::File { mode, bytes } = &file.content {
+                self.add(&mut tree, file.path.to_string().trim_start_matches('/'), bytes, *mode);
+            }
+        }
         self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
         self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
         tree.add_parents(0);
@@ -159,7 +167,13 @@ impl Fixture {
 const SERVICES: &str = r#"
 [[service]]
 name = "first"
-command = ["/bin/sh", "-c", "trap 'echo first: bye; exit 0' TERM; echo first: up; : > /run/first; while :; do sleep 0.05; done"]
+command = ["/usr/bin/perl", "-e", '''
+$| = 1;
+$SIG{TERM} = sub { print "first: bye\n"; exit 0 };
+print "first: up\n";
+open(F, ">", "/run/first"); close F;
+sleep 1 while 1;
+''']
 ready = { file = "/run/first" }
 [[service]]
 name = "web"

@@ -33,6 +33,10 @@ pub struct Program {
     pub env: &'static [*const u8],
     pub ready: Ready,
     pub timeout_ms: i64,
+    /// What asks it to end.
+    pub stop_signal: i32,
+    /// How long it may take to end then, where the recipe says so.
+    pub stop_ms: Option<i64>,
 }
 
 pub enum Ready {
@@ -63,9 +67,6 @@ pub fn read(
                 count += 1;
             }
         }
-    }
-    if let Some(fd) = ready_fd {
-        sys::close_on_exec(fd);
     }
     Ok((config, &kept[..count], ready_fd))
 }
@@ -146,6 +147,13 @@ fn parse(arena: &mut Arena, bytes: &'static [u8]) -> Result<Config, &'static str
             (b"timeout", Some(seconds), Some(program)) => {
                 program.timeout_ms = number(seconds).ok_or("a wrong timeout in")? * 1000;
             }
+            (b"stop-timeout", Some(seconds), Some(program)) => {
+                program.stop_ms = Some(number(seconds).ok_or("a wrong stop-timeout in")? * 1000);
+            }
+            (b"stop-signal", Some(signal), Some(program)) => {
+                let signal = number(signal).filter(|signal| (1..=31).contains(signal));
+                program.stop_signal = signal.ok_or("a wrong stop-signal in")? as i32;
+            }
             (b"ready", Some(kind), Some(program)) => {
                 let what = *given.get(1).ok_or("a wrong `ready` in")?;
                 program.ready = match kind {
@@ -172,7 +180,15 @@ fn parse(arena: &mut Arena, bytes: &'static [u8]) -> Result<Config, &'static str
 
 impl Program {
     fn new(name: &'static [u8]) -> Self {
-        Program { name, command: &[], env: &[], ready: Ready::Started, timeout_ms: 60_000 }
+        Program {
+            name,
+            command: &[],
+            env: &[],
+            ready: Ready::Started,
+            timeout_ms: 60_000,
+            stop_signal: sys::SIGTERM,
+            stop_ms: None,
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Reads `/tinyroot/services`, fills a new `/var` from the skeleton `/tinyroot/var`, runs setup
 //! once per grain, starts the services in order, each when the one before is ready, reaps what
-//! ends, passes a request to stop on to the services, and ends when a service ends. Its own words
-//! go to stderr as `tinyroot-init: …`; what services print is left alone.
+//! ends, passes a request to stop on to the services, and ends when a service ends. Services have
+//! no descriptor of its own but 0, 1 and 2. Its own words go to stderr as `tinyroot-init: …`; what
+//! services print is left alone.
 //!
 //! Uses no libc and no allocator: its bytes, which go into artifacts, depend on the toolchain
 //! alone, and it starts in well under a millisecond.
@@ -102,6 +103,8 @@ fn run(environment: &[*const u8]) -> i32 {
         }
     };
     sys::umask(0o022);
+    // Such as the socket that Sandstorm gives a grain's first process alone.
+    sys::close_on_exec_from(3);
     let mut supervisor = supervise::Supervisor::new(&config, environment, ready_fd);
     for directory in config.directories {
         fill::make_directories(text(*directory));

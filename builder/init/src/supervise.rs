@@ -14,7 +14,8 @@ use crate::{
 /// Signals that are waited for rather than delivered.
 const AWAITED: [i32; 4] = [sys::SIGCHLD, sys::SIGTERM, sys::SIGINT, sys::SIGHUP];
 
-/// How long one service may take to end after SIGTERM, and all of them together.
+/// How long one service may take to end once it is asked to, and all of them together; what the recipe gives a service is
+/// added to the latter. The builder waits a little longer (`app::services`, `stop_limit_s`).
 const GRACE_MS: i64 = 10_000;
 const GRACE_ALL_MS: i64 = 20_000;
 
@@ -22,9 +23,10 @@ const GRACE_ALL_MS: i64 = 20_000;
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     NotStarted,
+    /// By its pid, which is that of its session and process group, too.
     Running(i32),
-    /// Ended with this raw wait status.
-    Ended(i32),
+    /// Ended with this raw wait status; others of its group may go on.
+    Ended { pid: i32, status: i32 },
 }
 
 pub struct Supervisor<'a> {
@@ -54,10 +56,10 @@ impl<'a> Supervisor<'a> {
         let end = sys::now_ms() + program.timeout_ms;
         loop {
             self.take_signals(20);
-            if let State::Ended(0) = self.setup {
+            if let State::Ended { status: 0, .. } = self.setup {
                 return Ok(());
             }
-            let status = if let State::Ended(status) = self.setup {
+            let status = if let State::Ended { status, .. } = self.setup {
                 tell_end(program, status);
                 exit_status(status).max(1)
             } else if self.asked_to_stop {
@@ -102,7 +104,7 @@ impl<'a> Supervisor<'a> {
     /// Returns the status to end with if a service has ended or we are asked to stop.
     fn go_on(&self) -> Result<(), i32> {
         for (state, program) in self.services.iter().zip(self.config.services.iter().flatten()) {
-            if let State::Ended(status) = state {
+            if let State::Ended { status, .. } = state {
                 tell_end(program, *status);
                 return Err(exit_status(*status));
             }
@@ -172,7 +174,7 @@ impl<'a> Supervisor<'a> {
         while let Some((pid, status)) = sys::reap() {
             for state in self.services.iter_mut().chain([&mut self.setup]) {
                 if *state == State::Running(pid) {
-                    *state = State::Ended(status);
+                    *state = State::Ended { pid, status };
                 }
             }
         }
@@ -180,26 +182,43 @@ impl<'a> Supervisor<'a> {
 
     /// Stops all services, last first, and returns the status.
     fn stop(&mut self, status: i32) -> i32 {
-        let end = sys::now_ms() + GRACE_ALL_MS;
-        for at in (0..MAX_SERVICES).rev() {
-            let State::Running(pid) = self.services[at] else { continue };
-            self.asked_to_stop = false;
-            sys::kill(pid, sys::SIGTERM);
-            let end = end.min(sys::now_ms() + GRACE_MS);
-            while let State::Running(_) = self.services[at] {
-                // Asked once more: no more patience.
-                if sys::now_ms() >= end || self.asked_to_stop {
-                    if let Some(program) = &self.config.services[at] {
-                        log::line(&[b"service ", program.name, b" does not end by itself: killed"]);
-                    }
-                    break;
-                }
-                self.take_signals(20);
+        let config = self.config;
+        let given: i64 = config.services.iter().flatten().filter_map(|program| program.stop_ms).sum();
+        let end_of_all = sys::now_ms() + GRACE_ALL_MS + given;
+        for (at, program) in config.services.iter().enumerate().rev() {
+            let (State::Running(pid) | State::Ended { pid, .. }) = self.services[at] else { continue };
+            let Some(program) = program else { continue };
+            let end = end_of_all.min(sys::now_ms() + program.stop_ms.unwrap_or(GRACE_MS));
+            // Its group, not it alone: a shell ends at once and leaves the database that it started behind.
+            if !self.end(-pid, program.stop_signal, end) {
+                log::line(&[b"service ", program.name, b" does not end by itself: killed"]);
             }
-            sys::kill(-pid, sys::SIGKILL);
         }
-        self.kill_all(0);
+        // What left its group, as a database that `pg_ctl` starts.
+        if sys::pid() == 1 && !self.end(-1, sys::SIGTERM, sys::now_ms() + GRACE_MS) {
+            log::line(&[b"what services left behind does not end by itself: killed"]);
+        }
+        self.take_signals(0);
         status
+    }
+
+    /// Asks processes, as `kill(2)` numbers them, to end, and kills them when they have not in time. Returns whether they
+    /// ended by themselves.
+    fn end(&mut self, processes: i32, signal: i32, end_ms: i64) -> bool {
+        self.asked_to_stop = false;
+        sys::kill(processes, signal);
+        loop {
+            self.take_signals(0);
+            if !sys::reaches(processes) {
+                return true;
+            }
+            // Asked once more: no more patience.
+            if sys::now_ms() >= end_ms || self.asked_to_stop {
+                sys::kill(processes, sys::SIGKILL);
+                return false;
+            }
+            self.take_signals(20);
+        }
     }
 
     /// Kills what is left: as first process everything, else one process group.

@@ -9,6 +9,7 @@ use core::{arch::asm, ffi::CStr};
 pub type Errno = i32;
 
 pub const ENOENT: Errno = 2;
+pub const ESRCH: Errno = 3;
 pub const EINTR: Errno = 4;
 pub const EAGAIN: Errno = 11;
 pub const EEXIST: Errno = 17;
@@ -75,6 +76,7 @@ mod number {
     pub const PPOLL: usize = 271;
     pub const UTIMENSAT: usize = 280;
     pub const DUP3: usize = 292;
+    pub const CLOSE_RANGE: usize = 436;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -112,6 +114,7 @@ mod number {
     pub const PPOLL: usize = 73;
     pub const UTIMENSAT: usize = 88;
     pub const DUP3: usize = 24;
+    pub const CLOSE_RANGE: usize = 436;
 }
 
 /// Makes a system call.
@@ -305,6 +308,11 @@ pub fn kill(pid: i32, signal: i32) {
     let _ = call!(KILL, pid as isize, signal);
 }
 
+/// Returns whether `kill(2)` with this number would reach a process; one that has ended and is not reaped counts.
+pub fn reaches(pid: i32) -> bool {
+    call!(KILL, pid as isize, 0) != Err(ESRCH)
+}
+
 /// Blocks a set of signals, so that [`wait_signal`] gets them; an empty set blocks none.
 pub fn block(signals: &[i32]) {
     let set: u64 = signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
@@ -335,9 +343,15 @@ pub fn dup(from: Fd, to: Fd) {
     }
 }
 
-/// Keeps a descriptor from programs started later.
-pub fn close_on_exec(fd: Fd) {
-    let _ = call!(FCNTL, fd, 2, 1);
+/// Keeps all descriptors from this one on from programs started later.
+pub fn close_on_exec_from(first: Fd) {
+    const CLOSE_RANGE_CLOEXEC: usize = 4;
+    // What a filter or a kernel before 5.11 lacks is done one by one, as far as a grain's hard limit goes.
+    if call!(CLOSE_RANGE, first, u32::MAX, CLOSE_RANGE_CLOEXEC).is_err() {
+        for fd in first..4096 {
+            let _ = call!(FCNTL, fd, 2, 1);
+        }
+    }
 }
 
 /// Opens a stream socket that does not block, of `AF_UNIX` (1) or `AF_INET` (2).

@@ -2,7 +2,7 @@
 //!
 //! Lines of words, one space between words, each line ended by a newline. In a word, a byte that
 //! is not printable ASCII, a space or a backslash stands as `\xHH`; an empty word is `\e`. Unknown
-//! first words are refused, so a new meaning needs a new number in the first line.
+//! first words are refused: a first process reads only what was written with it, in one artifact.
 //!
 //! ```text
 //! tinyroot-services 1
@@ -17,11 +17,13 @@
 //! command /usr/sbin/php-fpm8.2 -F
 //! ready socket /run/php.sock                or: port N, http PATH, file PATH; left out: at once
 //! timeout 60
+//! stop-signal 2                             number; left out: 15
+//! stop-timeout 60                           seconds; left out: 10, and 20 for all services without
 //! ```
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use crate::recipe::{LaidContent, LaidFile, Ready, Recipe};
+use crate::recipe::{LaidContent, LaidFile, Ready, Recipe, SIGTERM};
 
 /// Environment that every grain has unless its recipe says otherwise.
 const DEFAULT_ENV: [(&str, &str); 5] = [
@@ -71,8 +73,20 @@ pub fn encode(recipe: &Recipe) -> String {
             Ready::File(path) => write_words(&mut out, "ready file", [path]),
         }
         let _ = writeln!(out, "timeout {}", service.timeout_s);
+        if service.stop_signal != SIGTERM {
+            let _ = writeln!(out, "stop-signal {}", service.stop_signal);
+        }
+        if let Some(seconds) = service.stop_timeout_s {
+            let _ = writeln!(out, "stop-timeout {seconds}");
+        }
     }
     out
+}
+
+/// Returns how many seconds the first process may take to stop all services: 20 for all that have no `stop_timeout_s`, 10
+/// for what they left behind, and what the others name.
+pub fn stop_limit_s(recipe: &Recipe) -> u64 {
+    30 + recipe.services.iter().filter_map(|service| service.stop_timeout_s).map(u64::from).sum::<u64>()
 }
 
 /// Returns the `[[file]]` directories below `/run` and `/tmp`, which are new at each start of a grain.

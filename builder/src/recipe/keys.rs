@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::{
     App, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError,
     Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, npm,
-    parse_size,
+    parse_size, stop,
 };
 use crate::tree::TreePath;
 
@@ -109,6 +109,8 @@ struct ServiceKeys {
     env: BTreeMap<String, String>,
     ready: Option<Spanned<ReadyKeys>>,
     timeout_s: Option<u32>,
+    stop_signal: Option<Spanned<String>>,
+    stop_timeout_s: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -609,7 +611,10 @@ fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Se
             }
         };
         let command = check.command(keys.command, "service.command")?;
-        out.push(Service { name, command, env: keys.env, ready, timeout_s });
+        let stop_signal = stop::signal(check, keys.stop_signal)?;
+        let stop_timeout_s = stop::timeout(check, keys.stop_timeout_s)?;
+        let env = keys.env;
+        out.push(Service { name, command, env, ready, timeout_s, stop_signal, stop_timeout_s });
     }
     Ok(out)
 }

@@ -23,6 +23,8 @@ command = ["/bin/sh", "/app/setup.sh"]
 name = "web"
 command = ["/usr/sbin/nginx"]
 ready = {{ http = "/" }}
+stop_signal = "SIGINT"
+stop_timeout_s = 60
 [web]
 port = 8000
 [[exercise]]
@@ -52,6 +54,7 @@ artifact = "19 MB"
     assert_eq!(recipe.app.version, Version::Deb("wiki".into()));
     assert_eq!(recipe.files[0].content, LaidContent::File { mode: 0o644, bytes: b"a\n".to_vec() });
     assert_eq!(recipe.services[0].ready, Ready::Http("/".into()));
+    assert_eq!((recipe.services[0].stop_signal, recipe.services[0].stop_timeout_s), (2, Some(60)));
     assert_eq!(recipe.exercise.len(), 3);
     assert_eq!(recipe.exercise[2], Step::Restart);
     let Step::Request(post) = &recipe.exercise[1] else { panic!("a request") };
@@ -230,6 +233,15 @@ fn faults_name_line_column_and_rule() {
         (
             "[reduce]\njava = { modules = [\"java-sql\"] }\n",
             "7:21: reduce.java.modules `java-sql` is no name of a module",
+        ),
+        (
+            "[[service]]\nname = \"a\"\ncommand = [\"/a\"]\nstop_signal = \"INT\"\n",
+            "9:15: service.stop_signal `INT` is none of SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, \
+             SIGWINCH",
+        ),
+        (
+            "[[service]]\nname = \"a\"\ncommand = [\"/a\"]\nstop_timeout_s = 0\n",
+            "9:18: service.stop_timeout_s is 0 (must be 1 to 3600)",
         ),
         ("architecture = \"i386\"\n", "6:16: debian.architecture `i386` is not known (amd64 or arm64)"),
     ] {

@@ -1,0 +1,97 @@
+//! How the first process stops services, and what it gives them.
+
+use std::{fs, os::unix::fs::chown, sync::Arc};
+
+use tinyroot::{
+    grain::{Grain, GrainOptions, Log},
+    render::{self, RenderOptions},
+    sandbox::{Bind, Exit, Root, Sandbox, grain_host_id},
+};
+
+use super::Fixture;
+
+/// A program that, like a database, takes a while to end well, and says on which signal it did.
+const DATABASE: &str = r#"
+$| = 1;
+sub bye { my $name = shift; select(undef, undef, undef, 0.3); print "$name: closed\n"; exit 0 }
+$SIG{TERM} = sub { bye("database") };
+$SIG{INT} = sub { bye("interrupted database") };
+if (@ARGV) { setpgrp(0, 0) }
+open(F, ">", "/run/up"); close F;
+sleep 1 while 1;
+"#;
+
+/// Starts a grain of these services, stops it, and returns what it wrote.
+fn life(fixture: &Fixture, services: &str) -> String {
+    let tail =
+        format!("[[file]]\npath = \"/app/database.pl\"\ncontent = '''{DATABASE}'''\n{services}");
+    let recipe = fixture.recipe(&tail);
+    let mut options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let log = tempfile::NamedTempFile::new_in(fixture.directory.path()).expect("a file").into_temp_path();
+    options.log = Arc::new(Log::to_file(&log).expect("opens"));
+    let mut grain = Grain::start(fixture.base(&recipe), options).expect("starts");
+    assert_eq!(grain.stop().expect("stops"), Exit::Code(0));
+    fs::read_to_string(&log).expect("reads")
+}
+
+fn service(command: &str, more: &str) -> String {
+    format!(
+        "[[service]]\nname = \"db\"\ncommand = [\"/bin/sh\", \"-c\", \"{command}\"]\n\
+         ready = {{ file = \"/run/up\" }}\n{more}"
+    )
+}
+
+#[test]
+fn what_a_shell_started_for_a_service_ends_by_itself() {
+    let Some(fixture) = Fixture::new() else { return };
+    // The shell ends at once by SIGTERM; what it waits for does not.
+    let log = life(&fixture, &service("/usr/bin/perl /app/database.pl; exit 1", ""));
+    assert_eq!(log, "tinyroot-init: ready\ndatabase: closed\n");
+}
+
+#[test]
+fn what_left_a_services_group_ends_by_itself() {
+    let Some(fixture) = Fixture::new() else { return };
+    // As `pg_ctl` starts its server.
+    let log = life(&fixture, &service("/usr/bin/perl /app/database.pl apart & exec /bin/sleep 1000", ""));
+    assert_eq!(log, "tinyroot-init: ready\ndatabase: closed\n");
+}
+
+#[test]
+fn a_service_names_its_stop_signal_and_its_grace() {
+    let Some(fixture) = Fixture::new() else { return };
+    let log = life(
+        &fixture,
+        &service("exec /usr/bin/perl /app/database.pl", "stop_signal = \"SIGINT\"\nstop_timeout_s = 30\n"),
+    );
+    assert_eq!(log, "tinyroot-init: ready\ninterrupted database: closed\n");
+    let deaf = service(
+        "trap '' TERM; : > /run/up; while :; do /bin/sleep 0.1; done",
+        "stop_timeout_s = 1\n",
+    );
+    let log = life(&fixture, &deaf);
+    assert_eq!(log, "tinyroot-init: ready\ntinyroot-init: service db does not end by itself: killed\n");
+}
+
+#[test]
+fn services_have_no_descriptor_of_whoever_started_the_first_process() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(
+        "[[service]]\nname = \"web\"\ncommand = [\"/usr/bin/perl\", \"-e\", \
+         'print join(\" \", grep { open(my $f, \"<&=\", $_) } 0..200), \"\\n\"']\n",
+    );
+    let root = fixture.var("root");
+    render::render(&fixture.tree(&recipe), &fixture.store, &root, RenderOptions::default()).expect("renders");
+    let script = "exec 3< /etc/passwd 9< /etc/group; exec /tinyroot/init";
+    let mut sandbox =
+        Sandbox::grain(Root::Directory { path: root, writable: false }, ["/bin/sh", "-c", script]);
+    let (uid, gid) = grain_host_id();
+    fs::create_dir(fixture.var("var")).expect("makes");
+    chown(fixture.var("var"), Some(uid), Some(gid)).expect("gives away");
+    sandbox.binds.push(Bind::writable(fixture.var("var"), "/var"));
+    let running = sandbox.start().expect("starts");
+    let mut output = String::new();
+    let mut pipe = running.take_output().expect("nobody took it");
+    std::io::Read::read_to_string(&mut pipe, &mut output).expect("reads");
+    assert!(output.starts_with("0 1 2\n") || output.contains("\n0 1 2\n"), "{output}");
+}
