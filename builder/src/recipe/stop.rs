@@ -31,7 +31,10 @@ pub(super) fn signal(check: &Checker<'_>, name: Option<Spanned<String>>) -> Resu
     })
 }
 
-pub(super) fn timeout(check: &Checker<'_>, seconds: Option<Spanned<u32>>) -> Result<Option<u32>, RecipeError> {
+pub(super) fn timeout(
+    check: &Checker<'_>,
+    seconds: Option<Spanned<u32>>,
+) -> Result<Option<u32>, RecipeError> {
     match seconds {
         Some(seconds) if !(1..=MOST_S).contains(seconds.get_ref()) => {
             let rule = format!("service.stop_timeout_s is {} (must be 1 to {MOST_S})", seconds.get_ref());

@@ -23,8 +23,7 @@ sleep 1 while 1;
 
 /// Starts a grain of these services, stops it, and returns what it wrote.
 fn life(fixture: &Fixture, services: &str) -> String {
-    let tail =
-        format!("[[file]]\npath = \"/app/database.pl\"\ncontent = '''{DATABASE}'''\n{services}");
+    let tail = format!("[[file]]\npath = \"/app/database.pl\"\ncontent = '''{DATABASE}'''\n{services}");
     let recipe = fixture.recipe(&tail);
     let mut options = GrainOptions::of(&recipe, &fixture.var("var"));
     let log = tempfile::NamedTempFile::new_in(fixture.directory.path()).expect("a file").into_temp_path();
@@ -65,10 +64,7 @@ fn a_service_names_its_stop_signal_and_its_grace() {
         &service("exec /usr/bin/perl /app/database.pl", "stop_signal = \"SIGINT\"\nstop_timeout_s = 30\n"),
     );
     assert_eq!(log, "tinyroot-init: ready\ninterrupted database: closed\n");
-    let deaf = service(
-        "trap '' TERM; : > /run/up; while :; do /bin/sleep 0.1; done",
-        "stop_timeout_s = 1\n",
-    );
+    let deaf = service("trap '' TERM; : > /run/up; while :; do /bin/sleep 0.1; done", "stop_timeout_s = 1\n");
     let log = life(&fixture, &deaf);
     assert_eq!(log, "tinyroot-init: ready\ntinyroot-init: service db does not end by itself: killed\n");
 }
