@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 pub mod key;
 mod lock;
+mod missed;
 mod proven;
 mod report;
 mod resolve;

@@ -21,6 +21,7 @@ mod text;
 pub use authority::Authority;
 pub use http::{Answer, HttpError};
 pub(crate) use links::pages_of;
+pub(crate) use text::html_unescape;
 
 use std::{error::Error, fmt, io, net::TcpStream, time::Duration};
 

@@ -7,23 +7,27 @@
 
 mod compare;
 mod explore;
+mod learn;
 mod left;
+mod miss;
 mod misses;
+mod named;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
+pub use miss::{Cause, Miss};
 pub use misses::{MissReport, ReportError, Reported, read_report};
+pub use named::{Reader, named, tells_of_missing};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use left::Shipped;
 
 use crate::{
-    app::{furnished_path, stage_path},
+    app::furnished_path,
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log, mark_of},
     progress::{Progress, Unit},
@@ -31,7 +35,7 @@ use crate::{
     reduce::{LeftOut, ReduceError},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
-    view::{self, Pruned},
+    view::Pruned,
 };
 
 /// What is proven.
@@ -59,62 +63,18 @@ pub struct Proof {
     pub transcript: Transcript,
     /// Where its answers differ from those of the whole root.
     pub differences: Vec<Difference>,
-    /// Pruned paths that were asked for; the app may do without them.
+    /// Pruned paths that were asked for, or that the app's output names; the app may do without them.
     pub misses: Vec<Miss>,
     /// What a person should look at though all is as expected, of the whole root and of the pruned one, each once.
     pub warnings: Vec<Warning>,
+    /// Directories that were listed without their pruned names: a name that is not listed may never have been asked for.
+    pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
     /// What reductions took out of files, and the whole app read.
     pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, and what would show them.
     pub blind: Option<(String, String)>,
-}
-
-/// A pruned path that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Miss {
-    /// The path in the stage root.
-    pub path: TreePath,
-    /// The Debian package that it belongs to.
-    pub package: Option<String>,
-    /// Who asked for it first.
-    pub program: String,
-    /// At which step of the exercise; empty where there is none.
-    pub step: String,
-}
-
-impl Miss {
-    /// Returns a view's miss in the words of the stage.
-    pub fn of(miss: &view::Miss) -> Self {
-        Miss {
-            path: TreePath::new(&stage_path(miss.path.as_bytes())).unwrap_or_else(|_| miss.path.clone()),
-            package: miss.package.clone(),
-            program: miss.program.to_string(),
-            step: miss.step.to_string(),
-        }
-    }
-
-    /// Returns the glob for the recipe's `prune.keep` that matches the path alone.
-    pub fn keep_glob(&self) -> String {
-        format!("/{}", globset::escape(&self.path.to_string()))
-    }
-
-    /// Returns the line for the recipe's `[prune]` that would keep the path.
-    pub fn keep_line(&self) -> String {
-        format!("keep = [\"{}\"]", self.keep_glob())
-    }
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", self.path)?;
-        if let Some(package) = &self.package {
-            write!(f, " of {package}")?;
-        }
-        write!(f, ", asked for by {}", self.program)?;
-        if self.step.is_empty() { Ok(()) } else { write!(f, " at {}", self.step) }
-    }
 }
 
 /// Why there is no proof.
@@ -164,7 +124,7 @@ fn misses_text(misses: &[Miss]) -> String {
     }
     let mut text = String::from("; pruned paths that were asked for:");
     for miss in misses {
-        text += &format!("\n  {miss}\n    add {}", miss.keep_line());
+        text += &format!("\n  {}", miss.with_remedy("    "));
     }
     text
 }
@@ -181,11 +141,12 @@ impl ProveError {
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            ProveError::Grain { source, misses, .. } if misses.is_empty() => source.hint(),
-            ProveError::Grain { .. } => Some("add the lines to [prune] of the recipe, or trace again"),
-            ProveError::Exercise { misses, .. } if !misses.is_empty() => {
+            ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. }
+                if misses.iter().any(|miss| !miss.is_listing()) =>
+            {
                 Some("add the lines to [prune] of the recipe, or trace again")
             }
+            ProveError::Grain { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -209,20 +170,27 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         None if inputs.pruned.contains_key(path) => Shipped::Pruned,
         None => Shipped::No,
     };
-    let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, store, progress };
+    let lost = Some((inputs.pruned.clone(), inputs.tree.clone()));
+    let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, lost, store, progress };
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
+    let mut misses = Vec::new();
     let mut runs = Vec::new();
     for authority in &inputs.authorities {
-        runs.push(what.exercise(&base, authority)?);
+        let taken = what.exercise(&base, authority);
+        let Taken { transcript, misses: more } =
+            taken.map_err(|error| learn::after_failure(error, &what, authority, inputs))?;
+        runs.push(transcript);
+        misses.extend(more);
     }
-    let misses = misses_of(&base);
+    let (listed, misses) = once_each(misses).into_iter().partition(Miss::is_listing);
     let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
     let compared = inputs.whole.is_some();
     let mut proof = Proof {
         transcript: runs.first().cloned().unwrap_or_default(),
         differences: Vec::new(),
         misses,
+        listed,
         warnings: Vec::new(),
         compared,
         left_out: Vec::new(),
@@ -241,15 +209,21 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             wholes.push(whole(authority)?);
             // What is left behind depends on more than the steps: it counts if it is so twice.
             if proof.differences.iter().any(|difference| difference.step == 0) {
-                runs.push(what.exercise(&base, authority)?);
+                runs.push(what.exercise(&base, authority)?.transcript);
             }
             proof.differences = differences(steps, &wholes, &runs);
+        }
+        if !proof.differences.is_empty() {
+            learn::after_difference(&mut proof, &what, inputs);
         }
         for difference in &mut proof.differences {
             difference.misses = match difference.step {
                 0 => proof.misses.clone(),
                 step => misses_at(&proof.misses, steps, step),
             };
+            if difference.misses.is_empty() {
+                difference.misses = proof.listed.clone();
+            }
         }
     }
     proof.warnings = warnings(wholes.iter().chain(&runs));
@@ -332,10 +306,10 @@ pub fn whole(
     progress: &Progress,
 ) -> Result<Whole, ProveError> {
     let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
-    let what = Run { root: "whole", recipe, shipped: &shipped, store, progress };
+    let what = Run { root: "whole", recipe, shipped: &shipped, lost: None, store, progress };
     let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
     let base = Arc::new(base);
-    let transcript = what.exercise(&base, authority)?;
+    let transcript = what.exercise(&base, authority)?.transcript;
     Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
 }
 
@@ -348,8 +322,17 @@ struct Run<'a> {
     recipe: &'a Recipe,
     /// What the root has at a furnished path.
     shipped: &'a dyn Fn(&TreePath) -> Shipped<'a>,
+    /// What was pruned, and from which tree: what the app prints is searched for it.
+    lost: Option<(Arc<Pruned>, Arc<Tree>)>,
     store: &'a Arc<Store>,
     progress: &'a Progress,
+}
+
+/// What came of a run.
+struct Taken {
+    transcript: Transcript,
+    /// What it lacked: see [`Run::lacked`].
+    misses: Vec<Miss>,
 }
 
 impl Run<'_> {
@@ -357,7 +340,16 @@ impl Run<'_> {
         ProveError::Grain { root: self.root, source, misses: misses.to_vec() }
     }
 
-    fn exercise(&self, base: &Arc<Base>, authority: &Authority) -> Result<Transcript, ProveError> {
+    /// Returns what the app asked for so far and what its output names.
+    fn lacked(&self, base: &Base, transcript: Option<&Transcript>, printed: &[Vec<u8>]) -> Vec<Miss> {
+        let mut misses = misses_of(base);
+        if let Some((pruned, tree)) = &self.lost {
+            misses.extend(learn::said(&self.recipe.exercise, transcript, printed, pruned, tree));
+        }
+        once_each(misses)
+    }
+
+    fn exercise(&self, base: &Arc<Base>, authority: &Authority) -> Result<Taken, ProveError> {
         let scratch = self.store.scratch("prove-").map_err(ProveError::Scratch)?;
         let words = format!("exercising the {} app at {authority}", self.root);
         let task = self.progress.task(&words, self.recipe.exercise.len() as u64, Unit::Items);
@@ -373,13 +365,18 @@ impl Run<'_> {
         })));
         let log = options.log.clone();
         let grain = Grain::start(base.clone(), options);
-        let mut grain = grain.map_err(|source| self.fault(source, &misses_of(base)))?;
+        let lines = || printed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut grain = grain.map_err(|source| self.fault(source, &self.lacked(base, None, &lines())))?;
         let outcome =
             exercise::run(&Visit::of(self.recipe, authority), &mut Exercised::new(&mut grain, Some(&task)));
         let tail = log.tail();
         let stopped = grain.stop();
         let mut transcript = outcome.map_err(|source| {
-            let misses = misses_of(base);
+            let transcript = match &source {
+                ExerciseError::Missed { transcript, .. } => Some(&**transcript),
+                _ => None,
+            };
+            let misses = self.lacked(base, transcript, &lines());
             ProveError::Exercise { root: self.root, source: Box::new(source), misses, tail }
         })?;
         stopped.map_err(|source| self.fault(source, &[]))?;
@@ -388,11 +385,20 @@ impl Run<'_> {
             let path = TreePath::new(name.as_bytes());
             path.map_or(Shipped::No, |path| (self.shipped)(&furnished_path(&path)))
         };
-        let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = lines();
         transcript.left = left::records(&var, &shipped, &printed)
             .map_err(|source| ProveError::Left { root: self.root, source })?;
-        Ok(transcript)
+        let misses = self.lacked(base, Some(&transcript), &printed);
+        Ok(Taken { transcript, misses })
     }
+}
+
+/// Returns misses, each path once; listings come last.
+fn once_each(mut misses: Vec<Miss>) -> Vec<Miss> {
+    misses.sort_by_key(Miss::is_listing);
+    let mut known = BTreeSet::new();
+    misses.retain(|miss| known.insert(miss.path.clone()));
+    misses
 }
 
 /// Returns the misses of a view so far, each path once, in path order.
@@ -420,6 +426,7 @@ mod tests {
             package: None,
             program: "/usr/bin/x".to_owned(),
             step: step.to_owned(),
+            cause: Cause::Asked,
         };
         let misses = [miss("early", "start"), miss("a", "run:/a"), miss("b", "run:/b"), miss("c", "run:/c")];
         let at = |number, misses: &[Miss]| -> Vec<String> {
@@ -428,12 +435,5 @@ mod tests {
         assert_eq!(at(2, &misses), ["b"]);
         assert_eq!(at(2, &[misses[0].clone(), misses[1].clone(), misses[3].clone()]), ["early", "a"]);
         assert_eq!(at(1, &[]), [""; 0]);
-    }
-
-    #[test]
-    fn a_glob_matches_its_path_alone() {
-        let path = TreePath::new(b"usr/share/a[1]*.php").expect("a good path");
-        let miss = Miss { path, package: None, program: String::new(), step: String::new() };
-        assert_eq!(miss.keep_line(), "keep = [\"/usr/share/a[[]1[]][*].php\"]");
     }
 }

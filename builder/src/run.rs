@@ -9,20 +9,24 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     artifact::Opened,
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     papers,
+    prove::{Miss, Reader},
     proxy::{self, ListenError},
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
-    view::{OnMiss, Pruned},
+    view::{self, Pruned},
 };
+
+/// Is told each [`Miss`] as it happens, from a thread that serves the grain: it must be quick.
+pub type OnMiss = Arc<dyn Fn(&Miss) + Send + Sync>;
 
 /// Which grain of which artifact is run, and how it is heard of.
 pub struct RunOptions {
@@ -32,7 +36,8 @@ pub struct RunOptions {
     pub port: Option<u16>,
     /// Is told each line that the services print.
     pub on_line: OnLine,
-    /// Is told each path that the app asks for and that was pruned.
+    /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
+    /// without its pruned names.
     pub on_miss: OnMiss,
 }
 
@@ -134,6 +139,9 @@ pub struct App {
     pub recipe: Recipe,
     /// What it lacks of the whole root, by furnished paths.
     pub pruned: Arc<Pruned>,
+    /// Whether listings show pruned names ([`view::Options::show_pruned`]), so that programs which look for names in listings
+    /// miss them. It changes what the app sees.
+    pub show_pruned: bool,
 }
 
 impl App {
@@ -144,7 +152,7 @@ impl App {
     pub fn of_artifact(opened: Opened, store: &Store) -> Result<Self, RunError> {
         let recipe = enclosed_recipe(&opened.tree, store)?;
         let pruned = Arc::new(pruned_of(&opened.tree, store));
-        Ok(App { tree: Arc::new(opened.tree), recipe, pruned })
+        Ok(App { tree: Arc::new(opened.tree), recipe, pruned, show_pruned: false })
     }
 }
 
@@ -154,7 +162,8 @@ pub struct StartOptions {
     pub directory: PathBuf,
     /// Is told each line that the services print.
     pub on_line: OnLine,
-    /// Is told each path that the app asks for and that was pruned.
+    /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
+    /// without its pruned names.
     pub on_miss: OnMiss,
 }
 
@@ -188,15 +197,31 @@ fn start_locked(
     on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
 ) -> Result<Instance, RunError> {
     let StartOptions { directory, on_line, on_miss } = options;
-    let base = Base::new(app.tree.clone(), store, false, Some(app.pruned.clone()), Some(on_miss));
+    let asked = on_miss.clone();
+    let asked: view::OnMiss = Box::new(move |miss| asked(&Miss::of(miss)));
+    let (tree, pruned) = (app.tree.clone(), app.pruned.clone());
+    let base = match app.show_pruned {
+        true => Base::showing(tree, store, pruned, Some(asked)),
+        false => Base::new(tree, store, false, Some(pruned), Some(asked)),
+    };
     let base = base.map_err(RunError::Grain)?;
     let log_path = directory.join("log");
     let log = Log::to_file(&log_path);
     let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
     let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
-    grain_options.log = Arc::new(log.telling(on_line));
+    grain_options.log = Arc::new(log.telling(reading(app, on_line, on_miss)));
     let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::Grain)?;
     Ok(Instance { grain, _lock: lock })
+}
+
+/// Returns what passes each line on, and reads it for names of what was pruned.
+fn reading(app: &App, on_line: OnLine, on_miss: OnMiss) -> OnLine {
+    let reader = Mutex::new(Reader::new(app.pruned.clone(), app.tree.clone()));
+    Box::new(move |line| {
+        on_line(line);
+        let misses = reader.lock().unwrap_or_else(PoisonError::into_inner).read(line);
+        misses.iter().for_each(|miss| on_miss(miss));
+    })
 }
 
 /// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: the first time it is asked to

@@ -8,6 +8,7 @@
 pub mod callers;
 mod evidence;
 pub mod fuse;
+mod gone;
 mod wire;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
 };
 use callers::{ByProc, Programs};
 use evidence::Recorder;
+use gone::Gone;
 
 /// A page, as the kernel reads files that are mapped.
 pub const PAGE_BYTES: u64 = 4096;
@@ -42,6 +44,9 @@ pub struct Options {
     pub pruned: Option<Arc<Pruned>>,
     /// Is told each miss.
     pub on_miss: Option<OnMiss>,
+    /// Whether listings show pruned names, so that programs that look for a name in a listing look it up and miss it. It
+    /// changes what programs see: one that opens all that a directory lists fails at such a name.
+    pub show_pruned: bool,
     /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
     pub closely: BTreeSet<TreePath>,
     /// Tells programs from threads.
@@ -53,7 +58,8 @@ impl Default for Options {
     fn default() -> Self {
         let programs = Box::new(ByProc::default());
         let closely = BTreeSet::new();
-        Options { owner: (0, 0), record: true, pruned: None, on_miss: None, closely, programs }
+        let (pruned, on_miss, show_pruned) = (None, None, false);
+        Options { owner: (0, 0), record: true, pruned, on_miss, show_pruned, closely, programs }
     }
 }
 
@@ -64,6 +70,9 @@ pub struct NodeId(u32);
 impl NodeId {
     /// The root directory.
     pub const ROOT: NodeId = NodeId(0);
+
+    /// What a listing shows for a pruned name: there is no such node.
+    const GONE: NodeId = NodeId(u32::MAX);
 
     /// Returns the node's number as a kernel counts: from 1, the root's.
     pub fn number(self) -> u64 {
@@ -201,6 +210,8 @@ pub struct View {
     /// The pages read of files that are looked at closely.
     pages: BTreeMap<NodeId, Mutex<BTreeSet<u64>>>,
     size_bytes: u64,
+    gone: Gone,
+    show_pruned: bool,
     recorder: Recorder,
 }
 
@@ -217,11 +228,13 @@ impl View {
             }
         }
         let (names, nodes) = index(&whole);
-        let Options { owner, record, pruned, on_miss, closely, programs } = options;
+        let Options { owner, record, pruned, on_miss, show_pruned, closely, programs } = options;
+        let gone = pruned.as_deref().map(|pruned| Gone::new(pruned, &names)).unwrap_or_default();
         let closely = names.iter().filter(|name| closely.contains(&name.path));
         let pages = closely.map(|name| (name.node, Mutex::default())).collect();
         let recorder = Recorder::new(names.len(), record, pruned, on_miss, programs);
-        View { store, owner, names, nodes, pages, size_bytes: whole.size_bytes(), recorder }
+        let size_bytes = whole.size_bytes();
+        View { store, owner, names, nodes, pages, size_bytes, gone, show_pruned, recorder }
     }
 
     /// Starts to note uses. What was asked before is not kept by the kernel and will be asked again.
@@ -396,7 +409,8 @@ impl View {
         }
     }
 
-    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name. Notes that it was listed.
+    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name; pruned ones come last, if they are
+    /// shown. Notes that it was listed.
     ///
     /// # Errors
     /// [`Refusal::NotADirectory`].
@@ -410,13 +424,20 @@ impl View {
             return Err(Refusal::NotADirectory);
         };
         self.recorder.note(id.0, Kinds::LISTED, thread);
+        let gone = self.gone.names(id);
+        if !gone.is_empty() {
+            self.recorder.note_lacking(&self.names[id.0 as usize].path, gone.len(), thread);
+        }
+        let shown = if self.show_pruned { gone } else { &[] };
         let dots =
             [(&b"."[..], id, NodeType::Directory), (&b".."[..], *parent, NodeType::Directory)].into_iter();
+        let pruned = shown.get(skip.saturating_sub(2 + names.len())..).unwrap_or_default().iter();
+        let pruned = pruned.map(|(name, node_type)| (&name[..], NodeId::GONE, *node_type));
         let rest = names.get(skip.saturating_sub(2)..).unwrap_or_default().iter().map(|index| {
             let name = &self.names[*index as usize];
             (name.path.file_name(), name.node, self.nodes[&name.node.0].attributes.node_type)
         });
-        Ok(dots.skip(skip).chain(rest))
+        Ok(dots.skip(skip).chain(rest).chain(pruned))
     }
 }
 

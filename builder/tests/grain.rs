@@ -24,7 +24,7 @@ use tinyroot::{
     keys::Keyring,
     pack,
     progress::Progress,
-    prove::{Bounds, explore},
+    prove::{Bounds, Inputs, explore, prove},
     recipe::{self, LaidContent, Recipe},
     sandbox::{Exit, set_program},
     store::Store,
@@ -323,6 +323,12 @@ fn ask(child: &mut Child, path: &str) -> String {
     answer
 }
 
+/// Returns the files below a directory.
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("lists").map(|entry| entry.expect("lists").path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
 fn interrupt(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("is there");
@@ -386,6 +392,79 @@ fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
     }
     let used = fs::read_to_string(folder.join("used.list")).expect("reads");
     assert!(used.ends_with("/app/gone stat /usr/bin/perl tea - run\n"), "{used}");
+}
+
+#[test]
+fn a_listing_without_its_pruned_names_is_reported_and_shown_on_request() {
+    let Some(fixture) = Fixture::new() else { return };
+    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+        tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+        return;
+    }
+    let recipe = fixture.recipe(SERVICES);
+    let artifact = fixture.artifact(&recipe);
+    let artifact = artifact.to_str().expect("text");
+    for (name, options, expected) in
+        [("plain", &[][..], "server.pl"), ("shown", &["--show-pruned"][..], "gone server.pl")]
+    {
+        let arguments = [&["run", artifact, "--grain", name][..], options].concat();
+        let mut child = fixture.tinyroot(&arguments).spawn().expect("starts");
+        let answer = ask(&mut child, "/app");
+        assert!(answer.ends_with(&format!(" {expected}")), "{answer}");
+        interrupt(&child);
+        let output = child.wait_with_output().expect("ends");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!told.contains("what the app missed"), "a listing alone is no miss: {told}");
+    }
+    let misses = walk(&fixture.var("data")).into_iter().filter(|path| path.ends_with("misses"));
+    for path in misses.collect::<Vec<_>>() {
+        let text = fs::read_to_string(&path).expect("reads");
+        assert!(text.contains("\n/app - /usr/bin/perl ") && text.ends_with(" listed:1\n"), "{text}");
+    }
+}
+
+#[test]
+fn what_an_apps_output_names_is_reported() {
+    let Some(fixture) = Fixture::new() else { return };
+    let service =
+        SERVICES.replace("echo first: up;", "echo \\\"[Errno 2] No such file or directory: '/app/gone'\\\";");
+    let artifact = fixture.artifact(&fixture.recipe(&service));
+    let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
+    ask(&mut child, "/tmp");
+    interrupt(&child);
+    let output = child.wait_with_output().expect("ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = "pruned: /app/gone of tea, named in the app's output: [Errno 2] No such file or directory: '/app/gone'; \
+                    to have it, add keep = [\"/app/gone\"]";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
+    let Some(fixture) = Fixture::new() else { return };
+    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+        tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+        return;
+    }
+    // Opens a plugin only if the listing has it, as importers do.
+    let server = SERVER.replace("my $body =", "opendir(D, '/app/plugins'); my %has = map { $_ => 1 } readdir(D); \
+        open(P, '<', '/app/plugins/late') if $has{late}; my $late = <P>; close P; $text = \"late $late\"; my $body =");
+    let recipe = fixture.recipe(&format!("{SERVICES}[[exercise]]\nget = \"/\"\ncontains = \"late leaf\"\n"));
+    let mut tree = fixture.tree(&recipe);
+    fixture.add(&mut tree, "app/server.pl", server.as_bytes(), 0o644);
+    fixture.add(&mut tree, "app/plugins/early", b"bud", 0o644);
+    tree.add_parents(0);
+    let late = TreePath::new(b"app/plugins/late").expect("a good path");
+    let pruned = Arc::new(BTreeMap::from([(late, Some("tea".to_owned()))]));
+    let authorities = vec![Authority::of_run(&recipe)];
+    let inputs = Inputs { tree: Arc::new(tree), recipe: &recipe, authorities, pruned, whole: None };
+    let error = prove(&inputs, &fixture.store, &Progress::silent()).expect_err("the exercise fails");
+    let told: Vec<String> = error.misses().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told[0],
+        "/app/plugins/late of tea, asked for by /usr/bin/perl where listings show it at start"
+    );
+    assert!(told.iter().any(|text| text.starts_with("listed /app/plugins, 1 names pruned")), "{told:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     artifact,
     exercise::Authority,
-    prove::{Bounds, Explored, Inputs, Proof, explore, prove},
+    prove::{Bounds, Cause, Explored, Inputs, Proof, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
 };
@@ -56,6 +56,10 @@ pub struct Args {
     /// Write what was missed to this file, for `tinyroot trace RECIPE --merge=FILE`
     #[arg(long, value_name = "FILE", requires = "watch")]
     misses: Option<PathBuf>,
+    /// Show pruned names where the app lists directories, so that what it would pick from a listing is missed and named; the app
+    /// then sees names that it cannot open
+    #[arg(long, requires = "watch")]
+    show_pruned: bool,
     /// Print the URL and leave the browser alone
     #[arg(long, requires = "watch")]
     no_browser: bool,
@@ -138,6 +142,9 @@ fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explor
 
 fn text(proof: &Proof, explored: Option<&Explored>) -> String {
     let mut text = String::new();
+    for miss in proof.listed.iter().filter(|_| !proof.differences.is_empty()) {
+        text += &format!("{miss}\n");
+    }
     for miss in &proof.misses {
         text += &format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line());
     }
@@ -158,6 +165,7 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
         serde_json::json!({
             "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
             "step": miss.step, "keep": miss.keep_line(),
+            "said": match &miss.cause { Cause::Said(line) => Some(line), _ => None },
         })
     });
     let differences = proof.differences.iter().map(|difference| {
@@ -170,6 +178,11 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
         "steps": proof.transcript.steps.len(),
         "compared": proof.compared,
         "misses": misses.collect::<Vec<_>>(),
+        "listed": proof.listed.iter().map(|miss| serde_json::json!({
+            "path": format!("/{}", miss.path),
+            "pruned_names": match miss.cause { Cause::Listed(names) => names, _ => 0 },
+            "program": miss.program, "step": miss.step,
+        })).collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
         "warnings": proof.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "left_out": proof.left_out.iter().map(|lost| serde_json::json!({

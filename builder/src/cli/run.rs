@@ -1,19 +1,11 @@
 //! `tinyroot run`: one grain of an artifact, in the foreground.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, print, staged::hinted},
+    cli::{Context, Failure, grains::library, missed::Missed, print, staged::hinted},
     grains,
-    prove::{Miss, MissReport},
     run::{self, App, RunError, RunOptions},
     sys::signals::Stops,
 };
@@ -33,6 +25,10 @@ pub struct Args {
     /// Port on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// Show pruned names where the app lists directories, so that what it would pick from a listing is missed and named; the app
+    /// then sees names that it cannot open
+    #[arg(long)]
+    show_pruned: bool,
 }
 
 /// Returns the failure of an app that does not run.
@@ -54,27 +50,21 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let directory = library()?.place(&opened.app_id, &args.grain);
     let progress = context.progress.clone();
     let path = directory.join("misses");
-    let told = path.clone();
-    let report = Mutex::new(MissReport::new(path.clone()));
-    let missed = Arc::new(AtomicBool::new(false));
-    let has_missed = missed.clone();
+    let missed = Missed::new(Some(&path), &progress);
+    let (of_misses, of_lines) = (missed.clone(), missed.clone());
     let options = RunOptions {
         directory,
         port: args.port,
-        on_line: Box::new(|line| {
+        on_line: Box::new(move |line| {
             let mut stderr = std::io::stderr().lock();
             let _ = stderr.write_all(&[line, b"\n"].concat());
+            drop(stderr);
+            of_lines.take_line(line);
         }),
-        on_miss: Box::new(move |found| {
-            let miss = Miss::of(found);
-            has_missed.store(true, Ordering::Relaxed);
-            let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = report.add(&miss, found.time) {
-                progress.warn(&format!("cannot write to {}: {error}", path.display()));
-            }
-            // A grain in use is at no step.
-            let miss = Miss { step: String::new(), ..miss };
-            progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
+        on_miss: Arc::new(move |miss| {
+            of_misses.take(miss, |miss| {
+                progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
+            });
         }),
     };
     let on_ready = |url: Option<&str>, base: &crate::grain::Base| {
@@ -88,11 +78,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         stops.wait();
     };
     let app = App::of_artifact(opened, &store).map_err(failed)?;
+    let app = App { show_pruned: args.show_pruned, ..app };
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
-    if missed.load(Ordering::Relaxed) {
+    if missed.count() > 0 {
         let text = format!(
             "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",
-            told.display()
+            path.display()
         );
         context.progress.warn(&text);
     }

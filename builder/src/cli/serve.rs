@@ -34,6 +34,10 @@ pub struct Args {
     /// Stop a grain of which nothing was asked for so long
     #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = minutes)]
     idle: Duration,
+    /// Show pruned names where apps list directories, so that what they would pick from a listing is missed and named; the apps
+    /// then see names that they cannot open
+    #[arg(long)]
+    show_pruned: bool,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -97,7 +101,8 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));
         }
-        let app = Served::new(opened, &store).map_err(failed)?;
+        let mut app = Served::new(opened, &store).map_err(failed)?;
+        app.app.show_pruned = args.show_pruned;
         if app.app.recipe.web.is_none() {
             let text = format!("{} has no web port, so no page can lead to it", path.display());
             return Err(Failure::new(text).hint("`tinyroot run` runs it"));

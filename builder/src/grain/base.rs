@@ -49,6 +49,20 @@ impl Base {
         Base::by(tree, store, view::Options { record, pruned, on_miss, ..view::Options::default() })
     }
 
+    /// Makes a base as [`Base::new`] does whose listings show pruned names ([`view::Options::show_pruned`]).
+    ///
+    /// # Errors
+    /// A tree that cannot be rendered.
+    pub fn showing(
+        tree: Arc<Tree>,
+        store: &Arc<Store>,
+        pruned: Arc<Pruned>,
+        on_miss: Option<OnMiss>,
+    ) -> Result<Self, GrainError> {
+        let options = view::Options { record: false, show_pruned: true, ..view::Options::default() };
+        Base::by(tree, store, view::Options { pruned: Some(pruned), on_miss, ..options })
+    }
+
     /// Makes a view where this host allows one, else a directory; of these files, the view notes each page that is read.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ impl fmt::Display for Difference {
         }
         self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
         let told = self.misses.iter().take(MISSES_SHOWN);
-        told.clone().try_for_each(|miss| write!(f, "\n  pruned: {miss}\n    add {}", miss.keep_line()))?;
+        told.clone().try_for_each(|miss| write!(f, "\n  pruned: {}", miss.with_remedy("    ")))?;
         match self.misses.len() - told.len() {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more pruned paths"),

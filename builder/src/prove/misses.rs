@@ -2,9 +2,15 @@
 //!
 //! ```text
 //! # comment
-//! PATH PACKAGE PROGRAM TIME
+//! PATH PACKAGE PROGRAM TIME [HOW]
 //! /usr/share/php-geshi/geshi/java.php php-geshi /usr/sbin/php-fpm8.2 2026-11-26T12:14:04Z
+//! /usr/lib/python3.11 - /usr/bin/python3.11 2026-11-26T12:14:05Z listed:412
+//! /usr/lib/python3.11/decimal.py libpython3.11-stdlib - 2026-11-26T12:14:06Z said
 //! ```
+//!
+//! HOW is left out where the path was looked up. `said`: the app's output says that it is not there. `shown`: it was looked up
+//! where listings show pruned names. `listed:N`: the path is a directory that is there; it was listed, and N of its names were
+//! pruned. A reader passes over such a line when it looks for what to keep.
 //!
 //! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the
 //! grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was
@@ -18,12 +24,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::Miss;
+use super::{Cause, Miss};
 use crate::tree::{TreePath, escape, unescape};
 
 const HEADER: &str = "\
 # What the app asked for and does not have because it was pruned, by tinyroot run.
-# PATH PACKAGE PROGRAM TIME
+# PATH PACKAGE PROGRAM TIME [HOW]
 ";
 
 /// A report that cannot be used.
@@ -105,19 +111,38 @@ fn line(miss: &Miss, time: SystemTime) -> String {
     let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let package = escape(miss.package.as_deref().unwrap_or_default().as_bytes());
     // A program's path is escaped already.
-    format!("/{} {} {} {time}\n", miss.path, word(&package), word(&miss.program))
+    let how = match &miss.cause {
+        Cause::Asked => String::new(),
+        Cause::Said(_) => " said".to_owned(),
+        Cause::Shown => " shown".to_owned(),
+        Cause::Listed(names) => format!(" listed:{names}"),
+    };
+    format!("/{} {} {} {time}{how}\n", miss.path, word(&package), word(&miss.program))
 }
 
 fn parse_line(line: &str) -> Option<Reported> {
     let words: Vec<&str> = line.split(' ').collect();
-    let [path, package, program, time] = words[..] else { return None };
+    let (path, package, program, time, cause) = match words[..] {
+        [path, package, program, time] => (path, package, program, time, Cause::Asked),
+        [path, package, program, time, how] => (path, package, program, time, parse_how(how)?),
+        _ => return None,
+    };
     let time = time.parse().ok()?;
     let path = TreePath::new(&unescape(path.strip_prefix('/')?)?).ok()?;
     unescape(program)?;
     let known = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
     let package = String::from_utf8(unescape(package)?).ok().filter(|package| package != "-");
-    let miss = Miss { path, package, program: known(program), step: String::new() };
+    let miss = Miss { path, package, program: known(program), step: String::new(), cause };
     Some(Reported { miss, time })
+}
+
+fn parse_how(word: &str) -> Option<Cause> {
+    match word.split_once(':') {
+        None if word == "said" => Some(Cause::Said(String::new())),
+        None if word == "shown" => Some(Cause::Shown),
+        Some(("listed", names)) => names.parse().ok().map(Cause::Listed),
+        _ => None,
+    }
 }
 
 /// Reads a report.
@@ -145,7 +170,7 @@ mod tests {
     fn miss(path: &[u8], package: Option<&str>, program: &str) -> Miss {
         let path = TreePath::new(path).expect("a good path");
         let package = package.map(str::to_owned);
-        Miss { path, package, program: program.to_owned(), step: String::new() }
+        Miss { path, package, program: program.to_owned(), step: String::new(), cause: Cause::Asked }
     }
 
     #[test]
@@ -169,6 +194,29 @@ mod tests {
     }
 
     #[test]
+    fn a_report_keeps_how_each_miss_is_known() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("misses");
+        let rows = [
+            (Cause::Said("No module named 'decimal'".to_owned()), Cause::Said(String::new()), " said"),
+            (Cause::Shown, Cause::Shown, " shown"),
+            (Cause::Listed(412), Cause::Listed(412), " listed:412"),
+        ];
+        for (cause, read_back, word) in rows {
+            let _ = fs::remove_file(&path);
+            let miss = Miss { cause, ..miss(b"usr/lib/python3.11", None, "") };
+            MissReport::new(path.clone()).add(&miss, UNIX_EPOCH).expect("writes");
+            let text = fs::read_to_string(&path).expect("reads");
+            assert!(
+                text.ends_with(&format!("/usr/lib/python3.11 - - 1970-01-01T00:00:00Z{word}\n")),
+                "{text}"
+            );
+            let read = read_report(&path).expect("reads");
+            assert_eq!(read[0].miss, Miss { cause: read_back, ..miss });
+        }
+    }
+
+    #[test]
     fn nothing_is_written_where_nothing_is_missed() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("misses");
@@ -185,6 +233,8 @@ mod tests {
             "a - - 2023-11-14T22:13:20Z",
             "/a - 2023-11-14T22:13:20Z",
             "/a/../b \\x - -",
+            "/a - - 2023-11-14T22:13:20Z listed:many",
+            "/a - - 2023-11-14T22:13:20Z asked",
         ] {
             fs::write(&path, format!("# head\n{bad}\n")).expect("writes");
             let text = read_report(&path).expect_err("is refused").to_string();

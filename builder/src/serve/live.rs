@@ -8,17 +8,16 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::Served;
 use crate::{
     grains::{GrainsError, Kept, random_text},
-    prove::{Miss, MissReport},
-    run::{self, Instance, StartOptions},
+    prove::MissReport,
+    run::{self, Instance, OnMiss, StartOptions},
     sandbox::Running,
     store::Store,
-    view::OnMiss,
 };
 
 /// What a grain does.
@@ -211,9 +210,9 @@ impl Live {
 /// Returns what writes the report of misses.
 fn reporting(path: PathBuf) -> OnMiss {
     let report = Mutex::new(MissReport::new(path));
-    Box::new(move |found| {
+    Arc::new(move |miss| {
         // A full disk must not stop the app; the page shows what is there.
-        let _ = locked(&report).add(&Miss::of(found), found.time);
+        let _ = locked(&report).add(miss, SystemTime::now());
     })
 }
 

@@ -56,7 +56,8 @@ fn rows(server: &Server, app: &Served) -> String {
     for live in lives {
         let kept = live.kept();
         let (state, _) = state_of(&live);
-        let missed = read_report(&live.misses_path()).map_or(0, |misses| misses.len());
+        let missed = read_report(&live.misses_path()).unwrap_or_default();
+        let missed = missed.iter().filter(|reported| !reported.miss.is_listing()).count();
         let missed = if missed == 0 { String::new() } else { format!("{missed} missed") };
         let stop = if live.is_stopped() { String::new() } else { button(&live, "stop", "Stop", BACK) };
         rows += &format!(
@@ -135,6 +136,20 @@ fn misses(server: &Server, live: &Live) -> String {
         Err(_) if !path.exists() => return out + "<p>Nothing that was pruned, so far.</p>",
         Err(error) => return out + &format!("<p class=\"why\">{}</p>", escaped(&error.to_string())),
     };
+    let (listed, reported): (Vec<_>, Vec<_>) =
+        reported.into_iter().partition(|reported| reported.miss.is_listing());
+    let listed: Vec<String> =
+        listed.iter().map(|reported| format!("<li>{}", escaped(&reported.miss.to_string()))).collect();
+    if !listed.is_empty() {
+        let listed = listed.join("\n");
+        out += &format!(
+            "<details><summary>Directories that it listed without their pruned names: what is not listed may never be asked \
+             for</summary>\n<ul>{listed}</ul></details>\n"
+        );
+    }
+    if reported.is_empty() {
+        return out + "<p>Nothing that was pruned, so far.</p>";
+    }
     let used = used_list(live);
     let mut left = 0;
     let mut rows = String::new();
@@ -203,7 +218,8 @@ pub(super) fn state(server: &Server) -> Value {
             let kept = live.kept();
             let (state, why) = state_of(&live);
             let misses = read_report(&live.misses_path()).unwrap_or_default();
-            let misses = misses.iter().map(|Reported { miss, time }| {
+            let misses = misses.iter().filter(|reported| !reported.miss.is_listing());
+            let misses = misses.map(|Reported { miss, time }| {
                 json!({
                     "path": format!("/{}", miss.path),
                     "package": miss.package,

@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// Adds what a grain's app missed to a used.list that is there: found by stat, as more is not known of what is not there.
+/// A directory that was listed is no miss of its own, and adds nothing.
 /// What the list has already stays as it is; if it has all, it is not written.
 ///
 /// # Errors
@@ -16,7 +17,7 @@ use crate::{
 pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Changes, UsedListError> {
     let old = UsedList::read(path)?;
     let mut list = old.clone();
-    for Miss { path, package, program, .. } in misses {
+    for Miss { path, package, program, .. } in misses.into_iter().filter(|miss| !miss.is_listing()) {
         let (package, service) = (package.unwrap_or_default(), String::new());
         list.insert(path, UsedLine { kinds: Kinds::STAT, program, package, service, step: "run".to_owned() });
     }

@@ -129,7 +129,7 @@ pub struct Use {
     pub step: Arc<str>,
 }
 
-/// A path that was asked for and is not there because it was pruned.
+/// A path that was asked for and is not there because it was pruned, or a directory that was listed without its pruned names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Miss {
     /// The path.
@@ -142,6 +142,8 @@ pub struct Miss {
     pub step: Arc<str>,
     /// When.
     pub time: SystemTime,
+    /// For a directory that is there and was listed: how many names in it were pruned.
+    pub listed: Option<usize>,
 }
 
 /// What was pruned: each path that the whole root has and the view's tree does not, with the
@@ -150,6 +152,9 @@ pub type Pruned = BTreeMap<TreePath, Option<String>>;
 
 /// Is told each [`Miss`] as it happens, from a thread that serves requests: it must be quick.
 pub type OnMiss = Box<dyn Fn(&Miss) + Send + Sync>;
+
+/// A grain's first process: it copies the skeleton of `/var`, whatever is in it.
+const INIT: &str = "/tinyroot/init";
 
 /// Who used a path first, in the strongest way seen so far.
 struct Origin {
@@ -281,15 +286,37 @@ impl Recorder {
                 program: program.path.clone(),
                 step: step.clone(),
                 time: SystemTime::now(),
+                listed: None,
             };
-            if let Some(tell) = &self.on_miss {
-                tell(&miss);
-            }
-            ledger.misses.push(miss);
+            self.miss(&mut ledger, miss);
         }
         if recording {
             ledger.absent.entry(path).or_insert((program, step));
         }
+    }
+
+    /// Notes that a directory was listed from which names were pruned: a program that does not find a name in a listing
+    /// has no reason to look it up.
+    pub(super) fn note_lacking(&self, path: &TreePath, pruned_names: usize, thread: u32) {
+        let program = self.programs.program(thread);
+        if program.ours || &*program.path == INIT {
+            return;
+        }
+        let step = self.step();
+        let mut ledger = self.ledger();
+        if !ledger.missed.insert(path.clone()) {
+            return;
+        }
+        let (path, program, time) = (path.clone(), program.path, SystemTime::now());
+        let miss = Miss { path, package: None, program, step, time, listed: Some(pruned_names) };
+        self.miss(&mut ledger, miss);
+    }
+
+    fn miss(&self, ledger: &mut Ledger, miss: Miss) {
+        if let Some(tell) = &self.on_miss {
+            tell(&miss);
+        }
+        ledger.misses.push(miss);
     }
 
     pub(super) fn misses(&self, since: usize) -> Vec<Miss> {

@@ -56,12 +56,17 @@ pub(super) fn small_root(directory: &std::path::Path) -> (Arc<Tree>, Arc<Store>)
 }
 
 fn view(directory: &std::path::Path, pruned: &[(&str, &str)]) -> View {
+    view_with(directory, pruned, false)
+}
+
+fn view_with(directory: &std::path::Path, pruned: &[(&str, &str)], show_pruned: bool) -> View {
     let (tree, store) = small_root(directory);
     let pruned = pruned.iter().map(|(at, package)| (path(at), Some((*package).to_owned())));
     let options = Options {
         owner: (1000, 1000),
         pruned: Some(Arc::new(pruned.collect())),
         programs: Box::new(Named::default()),
+        show_pruned,
         ..Options::default()
     };
     View::new(tree, store, options)
@@ -239,4 +244,49 @@ fn a_tree_without_parents_is_shown_whole() {
     assert!(matches!(view.attributes(NodeId(77)), Err(Refusal::NoNode)));
     let empty = View::new(Arc::default(), store, Options::default());
     assert_eq!(empty.list(1, NodeId::ROOT, 0).expect("a directory").count(), 2);
+}
+
+#[test]
+fn a_listing_without_its_pruned_names_is_told_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pruned = [
+        ("usr/share/a/gone.py", "p"),
+        ("usr/share/a/sub/x", "p"),
+        ("usr/share/a/sub", "p"),
+        ("etc/x/y", "p"),
+    ];
+    for show in [false, true] {
+        let view = view_with(&directory.path().join(show.to_string()), &pruned, show);
+        let id = walk(&view, 1, "usr/share/a").expect("is there");
+        let names = |skip| -> Vec<(String, NodeType)> {
+            let listed = view.list(1, id, skip).expect("lists");
+            listed.map(|(name, _, kind)| (String::from_utf8_lossy(name).into_owned(), kind)).collect()
+        };
+        let all = names(0);
+        let shown: Vec<&str> = all.iter().map(|(name, _)| &name[..]).collect();
+        let mut expected = vec![".", "..", "data"];
+        if show {
+            expected.extend(["gone.py", "sub"]);
+            assert_eq!((all[3].1, all[4].1), (NodeType::File, NodeType::Directory));
+        }
+        assert_eq!(shown, expected);
+        for skip in 0..=all.len() + 1 {
+            assert_eq!(names(skip), all.get(skip..).unwrap_or_default(), "from {skip}");
+        }
+        // A shown name is not there, and asking for it is a miss.
+        assert_eq!(view.lookup(2, id, b"gone.py").expect("a directory"), None);
+        view.list(2, walk(&view, 1, "usr/bin").expect("is there"), 0).expect("lists").for_each(drop);
+        let told: Vec<(String, Option<usize>)> =
+            view.misses(0).into_iter().map(|miss| (miss.path.to_string(), miss.listed)).collect();
+        assert_eq!(told, [("usr/share/a".to_owned(), Some(2)), ("usr/share/a/gone.py".to_owned(), None)]);
+    }
+}
+
+#[test]
+fn our_own_listings_are_no_ones_question() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let view = view(directory.path(), &[("usr/share/a/gone", "p")]);
+    let id = walk(&view, 9, "usr/share/a").expect("is there");
+    view.list(9, id, 0).expect("lists").for_each(drop);
+    assert!(view.misses(0).is_empty());
 }

@@ -28,10 +28,12 @@ pub(super) fn fix(
     Ok(true)
 }
 
-/// Returns what was asked for where it mattered.
+/// Returns what was asked for, or named, where it mattered.
 fn lacked(outcome: &Result<Proof, ProveError>) -> Vec<&Miss> {
-    match outcome {
+    let mut misses: Vec<&Miss> = match outcome {
         Ok(proof) => proof.differences.iter().flat_map(|difference| &difference.misses).collect(),
         Err(error) => error.misses().iter().collect(),
-    }
+    };
+    misses.retain(|miss| !miss.is_listing());
+    misses
 }

@@ -1,23 +1,20 @@
 //! `tinyroot check --watch`: the pruned app for a person's browser, each miss told as it happens.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-    mpsc,
-};
+use std::sync::{Arc, mpsc};
 
 use super::Args;
 use crate::{
     artifact,
     cli::{
-        Context, Failure, browser, print,
+        Context, Failure, browser,
+        missed::Missed,
+        print,
         proven::{furnish_staged, lacking, prune_staged, read_used},
         run::failed,
         staged::stage,
     },
     grain::Base,
     interrupt::Instead,
-    prove::{Miss, MissReport},
     run::{self, App, RunOptions},
     store::Store,
 };
@@ -40,27 +37,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     let scratch = store.scratch("watch-")?;
-    let misses = Arc::new(AtomicUsize::new(0));
-    let count = misses.clone();
-    let report = Mutex::new(args.misses.clone().map(MissReport::new));
+    let missed = Missed::new(args.misses.as_deref(), &context.progress);
+    let (of_misses, of_lines) = (missed.clone(), missed.clone());
     let progress = context.progress.clone();
     let options = RunOptions {
         directory: scratch.path().join("grain"),
         port: args.port,
         on_line: Box::new({
             let progress = progress.clone();
-            move |line| progress.detail(&String::from_utf8_lossy(line))
-        }),
-        on_miss: Box::new(move |found| {
-            let miss = Miss { step: String::new(), ..Miss::of(found) };
-            count.fetch_add(1, Ordering::Relaxed);
-            if let Some(report) = &mut *report.lock().unwrap_or_else(PoisonError::into_inner)
-                && let Err(error) = report.add(&miss, found.time)
-            {
-                progress.warn(&format!("cannot write what was missed: {error}"));
+            move |line| {
+                progress.detail(&String::from_utf8_lossy(line));
+                of_lines.take_line(line);
             }
-            // A reader that has gone away does not stop the app.
-            let _ = print(&format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()));
+        }),
+        on_miss: Arc::new(move |miss| {
+            of_misses.take(miss, |miss| {
+                // A reader that has gone away does not stop the app.
+                let _ = print(&format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()));
+            });
         }),
     };
     let on_ready = |url: Option<&str>, base: &Base| {
@@ -73,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
-    let count = misses.load(Ordering::Relaxed);
+    let count = missed.count();
     if !context.global.quiet {
         eprintln!("{count} pruned paths asked for");
         if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
@@ -89,12 +83,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failure> {
     if !args.is_recipe() {
         let opened = artifact::open(&args.subject, store, &context.progress)?;
-        return App::of_artifact(opened, store).map_err(failed);
+        let app = App::of_artifact(opened, store).map_err(failed)?;
+        return Ok(App { show_pruned: args.show_pruned, ..app });
     }
     let staged = stage(&args.subject, context)?;
     let used = read_used(&staged)?;
     let pruned = prune_staged(&staged, &used, store)?.pruned;
     let tree = Arc::new(furnish_staged(&staged, &pruned.tree, &used, store));
     let pruned = lacking(&staged, &pruned);
-    Ok(App { tree, recipe: staged.recipe, pruned })
+    Ok(App { tree, recipe: staged.recipe, pruned, show_pruned: args.show_pruned })
 }

@@ -1,0 +1,139 @@
+//! A pruned path that the app lacked, and how that is known.
+
+use std::fmt;
+
+use crate::{app::stage_path, tree::TreePath, view};
+
+/// A pruned path that was asked for or named, or a directory that was listed without its pruned names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The path in the stage root.
+    pub path: TreePath,
+    /// The Debian package that it belongs to.
+    pub package: Option<String>,
+    /// The program that asked for it first; empty where that is not known.
+    pub program: String,
+    /// At which step of the exercise; empty where there is none.
+    pub step: String,
+    /// How it is known.
+    pub cause: Cause,
+}
+
+/// How a miss is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// The path was looked up.
+    #[default]
+    Asked,
+    /// The path was looked up when listings showed pruned names, and not before.
+    Shown,
+    /// The app's output says that it is not there: that line. Empty where it was not kept.
+    Said(String),
+    /// The path is a directory that is there. It was listed, and so many of its names were pruned: what is not listed is often
+    /// never looked up.
+    Listed(usize),
+}
+
+impl Miss {
+    /// Returns a miss at a path of a furnished tree: asked for, nothing known of by whom.
+    pub(super) fn at(furnished: &TreePath, package: Option<String>) -> Self {
+        let path = TreePath::new(&stage_path(furnished.as_bytes())).unwrap_or_else(|_| furnished.clone());
+        Miss { path, package, program: String::new(), step: String::new(), cause: Cause::Asked }
+    }
+
+    /// Returns a view's miss in the words of the stage.
+    pub fn of(miss: &view::Miss) -> Self {
+        Miss {
+            program: miss.program.to_string(),
+            step: miss.step.to_string(),
+            cause: miss.listed.map_or(Cause::Asked, Cause::Listed),
+            ..Miss::at(&miss.path, miss.package.clone())
+        }
+    }
+
+    /// Returns true for a directory that was listed. It is there: nothing has to be kept for it.
+    pub fn is_listing(&self) -> bool {
+        matches!(self.cause, Cause::Listed(_))
+    }
+
+    /// Returns the glob for the recipe's `prune.keep` that matches the path alone.
+    pub fn keep_glob(&self) -> String {
+        format!("/{}", globset::escape(&self.path.to_string()))
+    }
+
+    /// Returns the line for the recipe's `[prune]` that would keep the path.
+    pub fn keep_line(&self) -> String {
+        format!("keep = [\"{}\"]", self.keep_glob())
+    }
+
+    /// Returns the miss as text and, on a line of its own that begins with `indent`, what to add to the recipe.
+    pub fn with_remedy(&self, indent: &str) -> String {
+        if self.is_listing() {
+            return self.to_string();
+        }
+        format!("{self}\n{indent}add {}", self.keep_line())
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Cause::Listed(names) = self.cause {
+            write!(f, "listed /{}, {names} names pruned", self.path)?;
+            if !self.program.is_empty() {
+                write!(f, ", by {}", self.program)?;
+            }
+        } else {
+            write!(f, "/{}", self.path)?;
+            if let Some(package) = &self.package {
+                write!(f, " of {package}")?;
+            }
+        }
+        match &self.cause {
+            Cause::Asked => write!(f, ", asked for by {}", self.program)?,
+            Cause::Shown => write!(f, ", asked for by {} where listings show it", self.program)?,
+            Cause::Said(line) if line.is_empty() => f.write_str(", named in the app's output")?,
+            Cause::Said(line) => {
+                let line: String = line.chars().filter(|letter| !letter.is_control()).take(300).collect();
+                write!(f, ", named in the app's output: {line}")?;
+            }
+            Cause::Listed(_) => {}
+        }
+        if self.step.is_empty() { Ok(()) } else { write!(f, " at {}", self.step) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_matches_its_path_alone() {
+        let path = TreePath::new(b"usr/share/a[1]*.php").expect("a good path");
+        assert_eq!(Miss::at(&path, None).keep_line(), "keep = [\"/usr/share/a[[]1[]][*].php\"]");
+    }
+
+    #[test]
+    fn a_miss_says_how_it_is_known() {
+        let path = TreePath::new(b"usr/lib/python3.11/decimal.py").expect("a good path");
+        let miss = Miss::at(&path, Some("libpython3.11-stdlib".to_owned()));
+        let rows = [
+            (
+                Cause::Asked,
+                "/usr/lib/python3.11/decimal.py of libpython3.11-stdlib, asked for by /usr/bin/x at start",
+            ),
+            (
+                Cause::Said("No module named 'decimal'".to_owned()),
+                "/usr/lib/python3.11/decimal.py of libpython3.11-stdlib, named in the app's output: No module named 'decimal' at \
+                 start",
+            ),
+            (
+                Cause::Listed(412),
+                "listed /usr/lib/python3.11/decimal.py, 412 names pruned, by /usr/bin/x at start",
+            ),
+        ];
+        for (cause, expected) in rows {
+            let (program, step) = ("/usr/bin/x".to_owned(), "start".to_owned());
+            assert_eq!(Miss { cause, program, step, ..miss.clone() }.to_string(), expected);
+        }
+    }
+}
