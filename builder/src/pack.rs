@@ -6,6 +6,7 @@
 //! What the format cannot hold is left out with a word (devices, named pipes) or by rule (owners, mode bits but the
 //! executable one, extended attributes); what no installer would take is refused before it is signed.
 
+mod blocks;
 mod plan;
 mod spk;
 

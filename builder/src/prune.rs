@@ -14,6 +14,7 @@ mod evidence;
 mod globs;
 mod list;
 mod rules;
+mod surplus;
 
 pub use evidence::{Evidence, Used, evidence_of};
 pub use globs::{Globs, InvalidGlob};
@@ -24,10 +25,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     assemble::Owners,
     formats::relation,
-    recipe::Recipe,
+    recipe::{AppPrune, Recipe},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
-    unpack::Unpacked,
+    unpack::{Unpacked, UnpackedPackage},
     used_list::UsedList,
 };
 use rules::{Answer, Case, Facts, Needs};
@@ -103,9 +104,13 @@ pub struct Policy {
     pub locales: Vec<String>,
     /// Whether scripts and styles go that have a minified form beside them.
     pub minified: bool,
-    /// Packages that the app's own depend on directly: code of theirs in the app's language, which
-    /// the app loads by name when it comes to it, stays too.
-    pub companions: BTreeSet<String>,
+    /// Whether the app's packages are kept by folders, as far as something of a folder was used.
+    pub folders: bool,
+    /// What each package depends on, by the names of packages that are there. Libraries in the app's language that it
+    /// depends on stay: the app loads them by name when it comes to it.
+    pub depends: BTreeMap<String, BTreeSet<String>>,
+    /// What the code of such libraries may weigh.
+    pub companion_bytes: u64,
     /// Paths that the recipe lays over the root.
     pub laid: BTreeSet<TreePath>,
     /// Programs that the recipe starts, with what starts them.
@@ -133,6 +138,8 @@ pub struct Plan {
     pub decisions: BTreeMap<TreePath, Decision>,
     /// The package of each path that has one.
     pub packages: BTreeMap<TreePath, String>,
+    /// How many libraries in the app's language stay for its sake, and how many bytes of code they have.
+    pub companions: (usize, u64),
     /// What a person should hear: globs that match nothing, needs that a drop took away. Sorted.
     pub warnings: Vec<String>,
 }
@@ -164,26 +171,24 @@ impl Policy {
             state: globs(&recipe.app.state)?,
             locales: recipe.prune.locales.clone(),
             minified: recipe.prune.minified,
-            companions: companions(recipe, unpacked),
+            folders: recipe.app.prune == AppPrune::Folders,
+            depends: depends(recipe, unpacked),
+            companion_bytes: recipe.prune.companion_bytes,
             laid: recipe.files.iter().map(|file| file.path.clone()).collect(),
             commands,
         })
     }
 }
 
-/// Returns the installed packages that the app's packages name in Depends.
-fn companions(recipe: &Recipe, unpacked: &Unpacked) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    for package in recipe.app.packages.iter().filter_map(|name| unpacked.get(name)) {
+/// Returns which installed packages each installed package names in Depends.
+fn depends(recipe: &Recipe, unpacked: &Unpacked) -> BTreeMap<String, BTreeSet<String>> {
+    let of = |package: &UnpackedPackage| {
         let depends = package.control.get("Depends").unwrap_or_default();
         let groups = relation::parse(depends, &recipe.debian.architecture).unwrap_or_default();
-        for relation in groups.iter().flat_map(|group| &group.alternatives) {
-            if unpacked.get(relation.name).is_some() {
-                out.insert(relation.name.to_owned());
-            }
-        }
-    }
-    out
+        let names = groups.iter().flat_map(|group| &group.alternatives).map(|relation| relation.name);
+        names.filter(|name| unpacked.get(name).is_some()).map(str::to_owned).collect()
+    };
+    unpacked.packages.iter().map(|package| (package.locked.name.clone(), of(package))).collect()
 }
 
 impl Plan {
@@ -202,6 +207,19 @@ impl Plan {
             }
             out.push((path.clone(), decision));
             at = decision.because.as_ref();
+        }
+        out
+    }
+
+    /// Returns what was left out of packages that are kept whole, in bytes before compression, by the reason.
+    pub fn surplus(&self, tree: &Tree) -> BTreeMap<&str, u64> {
+        let mut out = BTreeMap::new();
+        for (path, decision) in &self.decisions {
+            if decision.verdict == Verdict::Drop && decision.rule == rules::INSIDE {
+                let content = tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
+                *out.entry(&decision.reason[..]).or_default() +=
+                    content.map_or(0, |(_, size_bytes)| size_bytes);
+            }
         }
         out
     }
@@ -229,7 +247,7 @@ pub struct Pruned {
 /// # Errors
 /// [`PruneError::Contents`] where a file that must be looked into is not in the store.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
-    let facts = Facts::new(inputs);
+    let facts = Facts::new(inputs)?;
     let mut work = Work { plan: Plan::default(), final_drops: BTreeSet::new(), warnings: BTreeSet::new() };
     for (path, entry) in inputs.tree.iter() {
         let case = facts.case(path, entry);
@@ -253,6 +271,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
         if !facts.by_package.contains_key(&package[..]) {
             work.warnings.insert(format!("package {package} is to be kept whole but owns nothing here"));
         }
+    }
+    work.plan.companions = (facts.companions.count(), facts.companions.kept_bytes);
+    for (package, bytes) in &facts.companions.left_out {
+        work.warnings.insert(format!(
+            "{package} is a library in the app's language and is over the budget of prune.companions with its {bytes} \
+             bytes; to have it whole: [prune] keep_package = [\"{package}\"]"
+        ));
     }
     work.warnings.extend(facts.take_notes());
     work.plan.warnings = work.warnings.into_iter().collect();

@@ -87,6 +87,21 @@ pub struct App {
     /// to another user than root or lets a group write, conffiles, and what the trace saw written are copied without being
     /// named. One without `*` takes a directory with all below it. Default: none.
     pub state: Vec<String>,
+    /// How much of these packages stays: `"whole"` or `"folders"`. Default: whole.
+    pub prune: AppPrune,
+}
+
+/// `app.prune`: in which pieces the app's packages are kept. Documentation and languages not asked for go in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AppPrune {
+    /// `"whole"`: all of them. What an exercise does not show is still the app.
+    #[default]
+    Whole,
+    /// `"folders"`: those folders of which a trace saw anything used, for apps of hundreds of megabytes. A folder is a
+    /// directory two levels below the app's own, with all that is in it: of `/usr/share/wiki`, such as
+    /// `/usr/share/wiki/extensions/Gallery`. Files that lie higher are a folder with the files beside them. What
+    /// lies elsewhere (`/etc`, `/usr/bin`, `/var`) stays whole.
+    Folders,
 }
 
 /// `app.version`.
@@ -300,10 +315,14 @@ pub struct Prune {
     pub drop: Vec<String>,
     /// Packages kept whole: Debian's, or `npm:NAME`.
     pub keep_package: Vec<String>,
-    /// Locales whose files stay in packages that are kept whole ("de", "pt_BR").
+    /// Locales whose files stay in packages that are kept whole ("de", "pt_BR"); `"*"` for all. English stays where it is
+    /// one of an app's own languages (`i18n/en.json`), as does what a trace saw used. Default: none.
     pub locales: Vec<String>,
     /// Whether scripts and styles go that have a minified form beside them and that nothing asked for.
     pub minified: bool,
+    /// `companions`: what the code of libraries may weigh that is in the app's own language and stays because the app
+    /// depends on it, however deep. The nearest go first; `"0 B"` for none. Default: 12 MB.
+    pub companion_bytes: u64,
 }
 
 /// `[reduce]`: files that are made smaller inside. Default: none.

@@ -66,10 +66,10 @@ impl Filter {
     /// Tables of numbers. On ICU's data, 31 MB, this takes 7.38 MB, liblzma's default 7.44, and `lp` and `pb` of 2 take 7.43.
     pub const DATA: Filter =
         Filter { x86: false, literal_context_bits: 3, literal_position_bits: 1, position_bits: 1 };
-    /// Programs and libraries of another machine than x86.
+    /// Programs and libraries, as they are.
     pub const PROGRAM: Filter =
         Filter { x86: false, literal_context_bits: 3, literal_position_bits: 0, position_bits: 2 };
-    /// Programs and libraries of x86.
+    /// Programs and libraries of x86, with the places that they jump to made absolute.
     pub const X86: Filter = Filter { x86: true, ..Filter::PROGRAM };
 
     /// Returns the filter's name, part of the key under which blocks are kept.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     artifact,
-    formats::{key_file::Key, manifest::Manifest},
+    formats::{key_file::Key, manifest::Manifest, xz},
     progress::Progress,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
@@ -137,6 +137,35 @@ fn the_same_tree_gives_the_same_bytes() {
     assert_eq!(changed.blocks.iter().map(|b| b.kept).collect::<Vec<_>>(), [false, true, true]);
     // The digest itself, so that a change of bytes that no one meant is seen.
     assert_eq!(first.digest.to_string(), "3a2d13d3c70aa136410521314afce6331c32f0232787ff2fca28f0c8e931f894");
+}
+
+/// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they are not.
+#[test]
+fn the_smaller_of_a_block_with_and_without_its_filter_is_taken() {
+    let mut program = b"\x7fELF\x02\x01".to_vec();
+    program.resize(18, 0);
+    program.extend([62, 0]);
+    program.resize(64, 0);
+    for place in noise(3, 90_000).chunks(3) {
+        program.extend([0xe8, place[0], place[1], place[2], 0]);
+    }
+    let other = [&program[..], b"other"].concat();
+    let both = [&program[..], &other].concat();
+    let size = |filter| {
+        let block = xz::encode_block(&both[..], both.len() as u64, filter).expect("encodes");
+        block.bytes.len() as u64
+    };
+    let (with, without) = (size(&xz::Filter::X86), size(&xz::Filter::PROGRAM));
+    assert!(without + 10_000 < with, "{without} and {with}");
+    let mut fixture = Fixture::new();
+    fixture.file("bin/one", 0o755, &program);
+    fixture.file("bin/two", 0o755, &other);
+    let packed = fixture.pack().expect("packs");
+    let block = packed.blocks.last().expect("has one");
+    assert_eq!(block.kind, "x86 programs");
+    assert!(block.packed_bytes.abs_diff(without) < 100, "{} is not {without}", block.packed_bytes);
+    let again = fixture.pack().expect("packs");
+    assert_eq!((again.digest, again.blocks.last().map(|b| b.kept)), (packed.digest, Some(true)));
 }
 
 #[test]

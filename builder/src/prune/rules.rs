@@ -4,6 +4,7 @@
 //! about each path that is kept: what else does it need? Both judge by what the tree, the
 //! evidence and the recipe say, never by the name of an app.
 
+mod companions;
 mod direct;
 mod environment;
 mod java;
@@ -11,6 +12,7 @@ mod languages;
 mod links;
 mod loader;
 mod sets;
+mod whole;
 
 use std::{
     cell::RefCell,
@@ -18,7 +20,13 @@ use std::{
     rc::Rc,
 };
 
-use super::{Decision, Evidence, Inputs, Policy, PruneError, Used, elf::Elf};
+use super::{
+    Decision, Evidence, Inputs, Policy, PruneError, Used,
+    elf::Elf,
+    surplus::{Folders, Surplus},
+};
+use companions::Companions;
+
 use crate::{
     formats::digest::Digest,
     store::{Blob, Store},
@@ -29,7 +37,10 @@ use crate::{
 pub(super) const RECIPE: &str = "recipe";
 
 /// The rules whose drops prune.list names by directory.
-pub(super) const IN_BULK: &[&str] = &["database", "surplus"];
+pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
+
+/// The name of the rule for what is surplus inside packages that are kept whole.
+pub(super) const INSIDE: &str = "inside";
 
 /// What a rule says about a path.
 pub(super) enum Answer {
@@ -54,8 +65,10 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("basics", direct::basics),
     ("surplus", direct::documentation),
     ("minified", direct::minified),
-    ("app", direct::app),
-    ("companion", direct::companion),
+    (INSIDE, whole::surplus),
+    ("folder", whole::folder),
+    ("app", whole::app),
+    ("companion", companions::companion),
     ("var", direct::var),
 ];
 
@@ -169,17 +182,23 @@ pub(super) struct Facts<'a> {
     /// For a directory, the one package that all owned files below it are of.
     sole_owner: HashMap<&'a [u8], Option<&'a str>>,
     packages: HashMap<&'a [u8], &'a str>,
-    /// Endings of code of the app that the trace saw opened.
-    app_code: BTreeSet<&'static [u8]>,
-    /// How much code of each ending a package has.
-    code_bytes: HashMap<(&'a str, &'static [u8]), u64>,
+    /// What is surplus inside packages that are kept whole.
+    pub surplus: Surplus,
+    /// The folders of the app, where it is kept by these.
+    pub folders: Folders,
+    /// Libraries in the app's language.
+    pub companions: Companions<'a>,
     store: &'a Store,
     elves: RefCell<HashMap<Digest, Option<Rc<Elf>>>>,
     notes: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Facts<'a> {
-    pub fn new(inputs: &Inputs<'a>) -> Self {
+    /// Gathers them.
+    ///
+    /// # Errors
+    /// [`PruneError::Contents`].
+    pub fn new(inputs: &Inputs<'a>) -> Result<Self, PruneError> {
         let mut facts = Facts {
             tree: inputs.tree,
             evidence: inputs.evidence,
@@ -189,8 +208,9 @@ impl<'a> Facts<'a> {
             by_package: BTreeMap::new(),
             sole_owner: HashMap::new(),
             packages: HashMap::new(),
-            app_code: BTreeSet::new(),
-            code_bytes: HashMap::new(),
+            surplus: Surplus::default(),
+            folders: Folders::default(),
+            companions: Companions::default(),
             store: inputs.store,
             elves: RefCell::default(),
             notes: RefCell::default(),
@@ -214,7 +234,6 @@ impl<'a> Facts<'a> {
             if entry.kind.is_directory() {
                 continue;
             }
-            facts.count_code(path, entry, package);
             let mut above = path.parent_bytes();
             while let Some(directory) = above.filter(|d| !d.is_empty()) {
                 let sole = facts.sole_owner.entry(directory).or_insert(Some(package));
@@ -224,24 +243,18 @@ impl<'a> Facts<'a> {
                 above = parent(directory);
             }
         }
-        facts
+        facts.surplus = Surplus::of(&facts)?;
+        facts.folders = Folders::of(&facts);
+        facts.companions = Companions::of(&facts);
+        Ok(facts)
     }
 
-    fn count_code(&mut self, path: &'a TreePath, entry: &Entry, package: &'a str) {
-        let Some(ending) = direct::code_ending(path.as_bytes()) else { return };
-        let size_bytes = entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
-        *self.code_bytes.entry((package, ending)).or_default() += size_bytes;
-        let opened = self.evidence.get(path.as_bytes()).is_some_and(Used::contents);
-        if opened && self.policy.app_packages.contains(package) {
-            self.app_code.insert(ending);
-        }
-    }
-
-    /// Returns true if a package has code of an ending that the app was seen to run, and little
-    /// enough to be kept for the app's sake.
-    pub fn is_companion_code(&self, package: &str, ending: &'static [u8]) -> bool {
-        let size_bytes = self.code_bytes.get(&(package, ending)).copied().unwrap_or_default();
-        self.app_code.contains(ending) && size_bytes <= direct::COMPANION_BYTES
+    /// Returns true if the package of a path, or the one that it was made for, is kept whole.
+    pub fn is_whole(&self, path: &[u8]) -> bool {
+        let package = self.package_or_maker(path);
+        package.is_some_and(|package| {
+            self.policy.app_packages.contains(package) || self.policy.keep_packages.contains(package)
+        })
     }
 
     /// Returns the package of a path; of a directory only if all below it is of one.
@@ -263,7 +276,7 @@ impl<'a> Facts<'a> {
 
     /// Returns the package that a path was surely made by or for: its owner, or, for what a
     /// maintainer script made, the one package that all else in the nearest owned directory is of.
-    pub fn package_or_maker(&self, path: &'a [u8]) -> Option<&'a str> {
+    pub fn package_or_maker(&self, path: &[u8]) -> Option<&'a str> {
         if let Some(package) = self.packages.get(path) {
             return Some(package);
         }

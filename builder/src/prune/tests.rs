@@ -1,3 +1,4 @@
+mod surplus;
 mod surroundings;
 
 use std::collections::BTreeMap;

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError,
-    Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error, languages, npm,
-    parse_size, stop,
+    App, AppPrune, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe,
+    RecipeError, Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error,
+    languages, npm, parse_size, stop,
 };
 use crate::tree::TreePath;
 
@@ -55,6 +55,7 @@ struct AppKeys {
     id: Option<Spanned<String>>,
     #[serde(default)]
     state: Vec<Spanned<String>>,
+    prune: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -198,6 +199,7 @@ struct PruneKeys {
     keep_package: Vec<Spanned<String>>,
     locales: Vec<String>,
     minified: bool,
+    companions: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -244,6 +246,9 @@ const READY_TIMEOUT_S: u32 = 60;
 const SETUP_TIMEOUT_S: u32 = 120;
 /// The default of `sandbox.tmp`. Sandstorm's 16 MiB are what its users complain of.
 const TMP_BYTES: u64 = 64_000_000;
+
+/// The default of `prune.companions`: some 3 MB compressed.
+const COMPANION_BYTES: u64 = 12_000_000;
 
 /// Turns spans into file, line and column, and reads files of the recipe folder.
 pub(super) struct Checker<'a> {
@@ -395,6 +400,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             .collect::<Result<_, _>>()?,
         locales: keys.prune.locales,
         minified: keys.prune.minified,
+        companion_bytes: check.size(keys.prune.companions, "prune.companions")?.unwrap_or(COMPANION_BYTES),
     };
     let reduce = Reduce {
         icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()?,
@@ -473,6 +479,14 @@ fn app(check: &Checker, keys: AppKeys, npm: &[Npm]) -> Result<App, RecipeError> 
         packages,
         id: keys.id.map(Spanned::into_inner),
         state,
+        prune: match keys.prune {
+            None => AppPrune::Whole,
+            Some(word) => match &word.get_ref()[..] {
+                "whole" => AppPrune::Whole,
+                "folders" => AppPrune::Folders,
+                _ => return Err(check.rule(word.span(), "app.prune is `whole` or `folders`")),
+            },
+        },
     })
 }
 

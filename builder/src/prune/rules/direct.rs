@@ -150,6 +150,7 @@ pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
         "usr/share/doc",
         "usr/share/doc-base",
         "usr/share/gtk-doc",
+        "usr/share/help",
         "usr/share/info",
         "usr/share/lintian",
         "usr/share/man",
@@ -213,51 +214,14 @@ pub(super) fn locale_of(path: &[u8]) -> Option<&[u8]> {
 }
 
 /// Returns true if one of the wanted locales is this one or is a dialect of it: "de_AT" asks for
-/// "de" as well, "de" does not ask for "de_AT".
+/// "de" as well, "de" does not ask for "de_AT". "*" asks for all.
 pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
     wanted.iter().any(|wanted| {
         let wanted = wanted.as_bytes();
-        wanted == locale || wanted.strip_prefix(locale).is_some_and(|rest| b"_@.".contains(&rest[0]))
+        wanted == b"*"
+            || wanted == locale
+            || wanted.strip_prefix(locale).is_some_and(|rest| b"_@.".contains(&rest[0]))
     })
-}
-
-/// The app's own packages stay whole: what one exercise does not show is still the app. So does
-/// what their maintainer scripts made in directories of their own.
-pub(super) fn app(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
-    let Some(package) = facts.package_or_maker(case.bytes()) else { return Answer::Pass };
-    if facts.policy.app_packages.contains(package) {
-        let own = if case.package.is_some() { "part of" } else { "made for" };
-        return Answer::Keep(format!("{own} {package}, the app, which is kept whole"));
-    }
-    if facts.policy.keep_packages.contains(package) {
-        return Answer::Keep(format!("prune.keep_package \"{package}\""));
-    }
-    Answer::Pass
-}
-
-/// How much code of its language a package may have to be kept for the app's sake: some libraries
-/// of an app, not a language's own.
-pub(super) const COMPANION_BYTES: u64 = 1_500_000;
-
-/// Returns the ending of a path that interpreters load by name.
-pub(super) fn code_ending(path: &[u8]) -> Option<&'static [u8]> {
-    // JavaScript is as a rule for browsers; only below these directories is it for Node.
-    let node = below(path, &["usr/share/nodejs", "usr/lib/nodejs"]);
-    let endings: &[&[u8]] =
-        if node { &[b".js", b".json"] } else { &[b".php", b".inc", b".py", b".pm", b".pl", b".rb"] };
-    endings.iter().find(|ending| path.ends_with(ending)).copied()
-}
-
-/// Libraries of the app, in its own language: they are loaded by name when a page comes to it, and
-/// pages that no exercise opened should find them.
-pub(super) fn companion(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
-    let (Some(package), Some(ending)) = (case.package, code_ending(case.bytes())) else {
-        return Answer::Pass;
-    };
-    if facts.policy.companions.contains(package) && facts.is_companion_code(package, ending) {
-        return Answer::Keep(format!("code of {package}, a library that the app depends on"));
-    }
-    Answer::Pass
 }
 
 /// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they exist whether or not

@@ -153,25 +153,6 @@ fn java_has_its_basic_parts_when_it_runs() {
 }
 
 #[test]
-fn libraries_in_the_apps_language_stay_if_they_are_small() {
-    let mut root = Root::new();
-    root.used("usr/share/wiki/index.php", "opened");
-    root.policy.companions = ["php-feed", "php-huge", "debconf"].map(str::to_owned).into();
-    root.file("php-feed", "usr/share/php/feed.php", b"<?php")
-        .file("php-feed", "usr/share/php/feed.png", b"png")
-        .file("php-huge", "usr/share/php/huge.php", &vec![b' '; 1_500_001])
-        .file("php-far", "usr/share/php/far.php", b"<?php far")
-        .file("debconf", "usr/share/perl5/Debconf.pm", b"1;");
-    root.expect(&[
-        ("usr/share/php/feed.php", "keep companion: code of php-feed, a library that the app depends on"),
-        ("usr/share/php/feed.png", "- unused: nothing asked for it"),
-        ("usr/share/php/huge.php", "- unused: nothing asked for it"),
-        ("usr/share/php/far.php", "- unused: nothing asked for it"),
-        ("usr/share/perl5/Debconf.pm", "- unused: nothing asked for it"),
-    ]);
-}
-
-#[test]
 fn sets_are_kept_whole_when_used_and_only_then() {
     let zones = |root: &mut Root| {
         root.link("-", "etc/localtime", "/usr/share/zoneinfo/Etc/UTC")

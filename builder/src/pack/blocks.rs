@@ -1,0 +1,232 @@
+//! The blocks of an artifact: read, found among those that were kept, or compressed side by side.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+    num::NonZeroUsize,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use sha2::{Digest as _, Sha512};
+
+use super::{PackError, plan::PlannedBlock};
+use crate::{
+    formats::{
+        capnp::Piece,
+        digest::{Digest, Hasher},
+        spk::WrittenArchive,
+        xz::{self, Block, Filter},
+    },
+    progress::Task,
+    store::Store,
+    tree::Tree,
+};
+
+/// Encoders need some ten times their dictionary; more of them at once would ask for gigabytes.
+const MAX_WORKERS: usize = 4;
+
+/// Blocks below this are made faster than they are looked up.
+const LEAST_KEPT_BYTES: u64 = 1 << 18;
+
+const BUNDLE: &str = "xz-block";
+
+/// The stream that is compressed, by its pieces.
+pub(super) struct Contents<'a> {
+    pub store: &'a Store,
+    pub archive: &'a WrittenArchive,
+}
+
+impl<'a> Contents<'a> {
+    fn piece(&self, piece: &'a Piece) -> Result<Box<dyn Read + 'a>, PackError> {
+        Ok(match piece {
+            Piece::Bytes(bytes) => Box::new(&bytes[..]),
+            Piece::Content { id, .. } => Box::new(self.store.blob(&self.archive.contents[*id])?.reader()),
+        })
+    }
+
+    fn copy(&self, pieces: &'a [Piece], mut to: impl Write) -> Result<(), PackError> {
+        for piece in pieces {
+            let copied = io::copy(&mut self.piece(piece)?, &mut to);
+            copied.map_err(|source| PackError::Contents { what: "the package".into(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Returns the SHA-512 of all of it.
+    pub fn sha512(&self) -> Result<[u8; 64], PackError> {
+        let mut hasher = Sha512::new();
+        self.copy(&self.archive.message.pieces, &mut hasher)?;
+        Ok(hasher.finalize().into())
+    }
+
+    fn digest(&self, block: &PlannedBlock) -> Result<Digest, PackError> {
+        let mut hasher = Hasher::new(io::sink());
+        self.copy(&self.archive.message.pieces[block.pieces.clone()], &mut hasher)?;
+        Ok(hasher.finish().0)
+    }
+
+    fn reader(&'a self, block: &PlannedBlock) -> Result<impl Read + 'a, PackError> {
+        let pieces = &self.archive.message.pieces[block.pieces.clone()];
+        let readers = pieces.iter().map(|piece| self.piece(piece)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Chain(readers.into_iter()))
+    }
+}
+
+/// Reads one reader after the other.
+struct Chain<'a>(std::vec::IntoIter<Box<dyn Read + 'a>>);
+
+impl Read for Chain<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(reader) = self.0.as_mut_slice().first_mut() {
+            let got = reader.read(buffer)?;
+            if got > 0 || buffer.is_empty() {
+                return Ok(got);
+            }
+            self.0.next();
+        }
+        Ok(0)
+    }
+}
+
+/// A block, and whether it was kept.
+pub(super) type Encoded = (Block, bool);
+
+/// A block to be made, by what it is kept under.
+struct Wanted<'a> {
+    block: &'a PlannedBlock,
+    digest: Digest,
+    key: String,
+}
+
+/// Takes the blocks that were kept, and makes the others with each of their filters, side by side.
+pub(super) fn encode(
+    contents: &Contents<'_>,
+    planned: &[PlannedBlock],
+    task: &Task,
+) -> Result<Vec<Encoded>, PackError> {
+    let found = in_parallel(planned, |block| block.plain_bytes, |block| find(contents, block, task))?;
+    let missing = found.iter().filter_map(|found| found.as_ref().err());
+    let tries: Vec<(&Wanted<'_>, &Filter)> =
+        missing.flat_map(|wanted| wanted.block.class.filters().iter().map(move |f| (wanted, f))).collect();
+    let size = |(wanted, _): &(&Wanted<'_>, &Filter)| wanted.block.plain_bytes;
+    let made = in_parallel(&tries, size, |(wanted, filter)| encode_with(contents, wanted, filter, task))?;
+    let mut made = made.into_iter();
+    let blocks = found.into_iter().map(|found| {
+        let wanted = match found {
+            Ok(kept) => return Ok((kept, true)),
+            Err(wanted) => wanted,
+        };
+        let tried = made.by_ref().take(wanted.block.class.filters().len());
+        let smallest = tried.min_by_key(|block| block.bytes.len()).expect("each class has a filter");
+        keep(contents.store, &wanted, &smallest)?;
+        Ok((smallest, false))
+    });
+    blocks.collect()
+}
+
+/// Does the same for all items side by side, the largest first; returns the results in the items' order.
+fn in_parallel<'i, I: Sync, T: Send>(
+    items: &'i [I],
+    size: impl Fn(&'i I) -> u64,
+    work: impl Fn(&'i I) -> Result<T, PackError> + Sync,
+) -> Result<Vec<T>, PackError> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(size(&items[index])));
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<Result<T, PackError>>>> = Mutex::new(items.iter().map(|_| None).collect());
+    let worker = || {
+        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = work(&items[index]);
+            if result.is_err() {
+                next.store(order.len(), Ordering::Relaxed);
+            }
+            done.lock().expect("no panic holds the lock")[index] = Some(result);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(MAX_WORKERS).min(items.len()) {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    // After a fault, items that were not begun are missing; the fault itself is among the rest.
+    done.into_inner().expect("no panic holds the lock").into_iter().flatten().collect()
+}
+
+/// Returns the block that was kept, or what is wanted.
+fn find<'a>(
+    contents: &Contents<'_>,
+    block: &'a PlannedBlock,
+    task: &Task,
+) -> Result<Result<Block, Wanted<'a>>, PackError> {
+    let digest = contents.digest(block)?;
+    let filters: Vec<String> = block.class.filters().iter().map(Filter::name).collect();
+    let key = format!("{digest}-{}-{}", filters.join("-or-"), xz::ENCODER);
+    if let Some((_, pack)) = contents.store.load_bundle(BUNDLE, &key)
+        && let Ok(bytes) = std::fs::read(&pack)
+        && let Ok(kept) = Block::from_bytes(bytes)
+        && kept.plain_bytes == block.plain_bytes
+    {
+        task.add(work_of(block));
+        return Ok(Ok(kept));
+    }
+    Ok(Err(Wanted { block, digest, key }))
+}
+
+/// Returns how much is read for a block: its contents once for each filter.
+pub(super) fn work_of(block: &PlannedBlock) -> u64 {
+    block.plain_bytes * block.class.filters().len() as u64
+}
+
+fn encode_with(
+    contents: &Contents<'_>,
+    wanted: &Wanted<'_>,
+    filter: &Filter,
+    task: &Task,
+) -> Result<Block, PackError> {
+    let block = wanted.block;
+    let what = || format!("the block of {}", block.class.name());
+    let failed = |source| PackError::Contents { what: what(), source };
+    let hasher = RefCell::new(Hasher::new(io::sink()));
+    let plain = Counted { inner: contents.reader(block)?, task, hasher: &hasher };
+    let encoded = xz::encode_block(plain, block.plain_bytes, filter).map_err(failed)?;
+    if hasher.into_inner().finish().0 != wanted.digest {
+        return Err(failed(io::Error::other("they changed while they were packed")));
+    }
+    Ok(encoded)
+}
+
+/// Keeps a block for the next build.
+fn keep(store: &Store, wanted: &Wanted<'_>, block: &Block) -> Result<(), PackError> {
+    if block.plain_bytes < LEAST_KEPT_BYTES {
+        return Ok(());
+    }
+    let mut bundle = store.begin_bundle(BUNDLE, &wanted.key)?;
+    bundle.write_all(&block.bytes).map_err(|source| PackError::Io {
+        operation: "write to",
+        path: store.tmp(),
+        source,
+    })?;
+    bundle.finish(&Tree::new())?;
+    Ok(())
+}
+
+/// Counts and digests what is read.
+struct Counted<'a, R> {
+    inner: R,
+    task: &'a Task,
+    hasher: &'a RefCell<Hasher<io::Sink>>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.hasher.borrow_mut().write_all(&buffer[..got])?;
+        self.task.add(got as u64);
+        Ok(got)
+    }
+}
