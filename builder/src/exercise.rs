@@ -312,7 +312,7 @@ pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, E
 
 impl Outcome {
     /// Returns what was answered or printed.
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Outcome::Answered(answer) => &answer.body,
             Outcome::Ran(ran) => &ran.output,

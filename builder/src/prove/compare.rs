@@ -2,13 +2,18 @@
 //!
 //! Statuses and content types are compared as they are. Of texts, matches of the recipe's `fold`
 //! patterns, captured values, and words with a digit in them (times, counters, tokens) are folded
-//! first; then they are compared line by line. Lines in which two runs of the whole root differ
-//! count for nothing. Other bodies must be equal, or, as archives with times in them, nearly of a length.
+//! first; then they are compared line by line. Where runs of the whole root differ, the pruned app may
+//! differ at the same place ([`texts`]). Other bodies must be equal where several runs of the whole root are, else, as archives
+//! with times in them, nearly of a length.
 
-use std::{collections::BTreeSet, fmt};
+mod pattern;
+mod texts;
+
+use std::fmt;
 
 use regex::Regex;
 
+use self::{pattern::fold_digits, texts::Text};
 use super::Miss;
 use crate::{
     exercise::{Answer, Outcome, Record, Transcript},
@@ -89,7 +94,7 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
 /// Returns what another run asked for at the place of a request beside the steps: of all requests of the step whose words are the same
 /// once folded, the one of the same rank.
 fn counterpart<'a>(other: &'a Transcript, own: &Transcript, index: usize) -> Option<&'a Record> {
-    let key = |of: &Transcript, record: &Record| (record.step, fold_words(&of.folded(&record.what)));
+    let key = |of: &Transcript, record: &Record| (record.step, fold_digits(&of.folded(&record.what)));
     let sought = key(own, own.beside.get(index)?);
     let rank = own.beside.iter().take(index).filter(|record| key(own, record) == sought).count();
     other.beside.iter().filter(|record| key(other, record) == sought).nth(rank)
@@ -111,36 +116,36 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
     let (first, _) = whole.first()?;
     match (&first.outcome, &pruned.0.outcome) {
         (Outcome::Answered(expected), Outcome::Answered(found)) => {
-            // What the whole root itself answers now so, now so, says nothing.
-            if whole.iter().any(|(record, _)| !is_like(expected, record)) {
-                return None;
-            }
-            if expected.status != found.status {
-                return Some((format!("status {} is {}", expected.status, found.status), Vec::new()));
-            }
-            let (a, b) = (kind_of(expected), kind_of(found));
-            if a != b {
+            // Where the whole root responds now so, now so, any of that will do, and nothing else.
+            let alike: Vec<Said<'_>> =
+                whole.iter().copied().filter(|(record, _)| is_like(found, record)).collect();
+            if alike.is_empty() {
+                if expected.status != found.status {
+                    return Some((format!("status {} is {}", expected.status, found.status), Vec::new()));
+                }
+                let (a, b) = (kind_of(expected), kind_of(found));
                 return Some((format!("content type `{a}` is `{b}`"), Vec::new()));
             }
-            if expected.body == found.body {
-                return None;
-            }
-            if is_text(&a, &expected.body) && is_text(&b, &found.body) {
-                return texts_differ(whole, pruned, folds);
-            }
-            let lengths = (expected.body.len(), found.body.len());
-            let near = lengths.0.abs_diff(lengths.1) <= LENGTH_SLACK_BYTES + lengths.0 / 50;
-            (!near).then(|| (format!("a body of {} bytes has {}", lengths.0, lengths.1), Vec::new()))
+            bodies_differ(&alike, pruned, found, folds)
         }
-        (Outcome::Ran(expected), Outcome::Ran(found)) if expected.status != found.status => {
-            Some((format!("exit status {} is {}", expected.status, found.status), Vec::new()))
+        (Outcome::Ran(expected), Outcome::Ran(found)) => {
+            let alike: Vec<Said<'_>> = whole
+                .iter()
+                .copied()
+                .filter(
+                    |(record, _)| matches!(&record.outcome, Outcome::Ran(ran) if ran.status == found.status),
+                )
+                .collect();
+            if alike.is_empty() {
+                return Some((format!("exit status {} is {}", expected.status, found.status), Vec::new()));
+            }
+            texts_differ(&alike, pruned, folds)
         }
-        (Outcome::Ran(_), Outcome::Ran(_)) => texts_differ(whole, pruned, folds),
         _ => None,
     }
 }
 
-/// Returns true if another run answered with the same status and kind.
+/// Returns true if another run responded with the same status and kind.
 fn is_like(answer: &Answer, other: &Record) -> bool {
     match &other.outcome {
         Outcome::Answered(other) => other.status == answer.status && kind_of(other) == kind_of(answer),
@@ -158,57 +163,62 @@ fn is_text(kind: &str, body: &[u8]) -> bool {
     (named || kind.is_empty()) && std::str::from_utf8(body).is_ok()
 }
 
-fn texts_differ(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(String, Vec<String>)> {
-    let found = folded_lines(pruned, folds);
-    let runs: Vec<BTreeSet<String>> = whole.iter().map(|said| folded_lines(*said, folds)).collect();
-    let stable: BTreeSet<&String> =
-        runs.first()?.iter().filter(|line| runs.iter().all(|run| run.contains(*line))).collect();
-    let unstable = runs.iter().any(|run| run.len() != stable.len());
-    let lacking: Vec<&String> = stable.into_iter().filter(|line| !found.contains(*line)).collect();
-    // Where the whole root's own runs differ, a new line may be one more of that kind.
-    let known = |line: &String| unstable || runs.iter().any(|run| run.contains(line));
-    let new: Vec<&String> = found.iter().filter(|line| !known(line)).collect();
-    if lacking.is_empty() && new.is_empty() {
+fn bodies_differ(
+    whole: &[Said<'_>],
+    pruned: Said<'_>,
+    found: &Answer,
+    folds: &[Regex],
+) -> Option<(String, Vec<String>)> {
+    let kind = kind_of(found);
+    let bodies: Vec<&[u8]> = whole.iter().map(|(record, _)| record.outcome.bytes()).collect();
+    if is_text(&kind, &found.body) && bodies.iter().all(|body| is_text(&kind, body)) {
+        return texts_differ(whole, pruned, folds);
+    }
+    if bodies.contains(&&found.body[..]) {
         return None;
     }
-    let shown = |sign: char, lines: &[&String]| -> Vec<String> {
-        lines.iter().take(LINES_SHOWN).map(|line| format!("{sign} {line}")).collect()
-    };
-    let lines = [shown('-', &lacking), shown('+', &new)].concat();
-    Some((format!("its text differs ({} lines gone, {} new)", lacking.len(), new.len()), lines))
+    let first = bodies.first()?;
+    // Several runs gave the same bytes: nothing in them changes by itself.
+    if bodies.len() > 1 && bodies.iter().all(|body| body == first) {
+        let text = format!("the bytes of its body differ ({} are {})", first.len(), found.body.len());
+        return Some((text, Vec::new()));
+    }
+    let near = |body: &&[u8]| body.len().abs_diff(found.body.len()) <= LENGTH_SLACK_BYTES + body.len() / 50;
+    let differs = !bodies.iter().any(near);
+    differs.then(|| (format!("a body of {} bytes has {}", first.len(), found.body.len()), Vec::new()))
 }
 
-/// Returns the lines of an answer or output, folded, as a set: order and repetition change by themselves.
-fn folded_lines((record, transcript): Said<'_>, folds: &[Regex]) -> BTreeSet<String> {
-    let bytes = match &record.outcome {
-        Outcome::Answered(answer) => &answer.body,
-        Outcome::Ran(ran) => &ran.output,
-        Outcome::Done => return BTreeSet::new(),
+fn texts_differ(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(String, Vec<String>)> {
+    let found = text_of(pruned, folds);
+    let texts: Vec<Text> = whole.iter().map(|said| text_of(*said, folds)).collect();
+    if texts.contains(&found) {
+        return None;
+    }
+    let changes = texts::changes(&texts, &found);
+    if changes.is_empty() {
+        return None;
+    }
+    let shown = |sign: char, lines: &[String]| -> Vec<String> {
+        lines.iter().take(LINES_SHOWN).map(|line| format!("{sign} {line}")).collect()
     };
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    let lines = [shown('-', &changes.lacking), shown('+', &changes.new)].concat();
+    let (lacking, new) = (changes.lacking.len(), changes.new.len());
+    Some((format!("its text differs ({lacking} lines gone, {new} new)"), lines))
+}
+
+/// Returns the text of a response or of an output, with what the recipe folds and what was captured replaced. Where a response
+/// leads to is a line of it.
+fn text_of((record, transcript): Said<'_>, folds: &[Regex]) -> Text {
+    let mut text = String::from_utf8_lossy(record.outcome.bytes()).into_owned();
+    if let Outcome::Answered(answer) = &record.outcome
+        && let Some(location) = answer.header("location")
+    {
+        text = format!("Location: {location}\n{text}");
+    }
     for fold in folds {
         text = fold.replace_all(&text, "\u{2026}").into_owned();
     }
-    text = transcript.folded(&text);
-    let lines = text.lines().map(fold_words).map(|line| line.trim().to_owned());
-    lines.filter(|line| !line.is_empty()).map(|line| line.chars().take(200).collect()).collect()
-}
-
-/// Replaces each word with a digit in it by `#`.
-fn fold_words(line: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric();
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while !rest.is_empty() {
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        out += if word.bytes().any(|b| b.is_ascii_digit()) { "#" } else { word };
-        let end = after.find(is_word).unwrap_or(after.len());
-        let (between, after) = after.split_at(end);
-        out += between;
-        rest = after;
-    }
-    out
+    Text::new(&transcript.folded(&text))
 }
 
 #[cfg(test)]
@@ -276,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_in_which_the_whole_root_differs_from_itself_count_for_nothing() {
+    fn words_in_which_the_whole_root_differs_from_itself_count_for_nothing() {
         let (one, two) = (said("tok_ red"), said("tok_ blue"));
         assert_eq!(shown(&[&one, &two], &said("tok_ green")), "");
         let (one, two) = (said("tok_\nstays\nred"), said("tok_\nstays\nblue"));
@@ -290,8 +300,8 @@ mod tests {
     fn statuses_that_change_by_themselves_count_for_nothing() {
         let status = |status| answered(status, Vec::new(), b"");
         let (one, two, pruned) = (status(200), status(412), status(500));
-        assert_eq!(shown(&[&one, &two], &pruned), "");
-        assert_eq!(shown(&[&one, &one], &pruned), "step 1, GET /: status 200 is 500");
+        assert_eq!(shown(&[&one, &two], &two), "");
+        assert_eq!(shown(&[&one, &two], &pruned), "step 1, GET /: status 200 is 500");
     }
 
     #[test]
@@ -315,5 +325,21 @@ mod tests {
         ] {
             assert_eq!(shown(&[&whole], &pruned), expected);
         }
+        let image = |byte: u8| plain(200, "image/png", &[byte; 5000]);
+        assert_eq!(shown(&[&image(1), &image(2)], &image(3)), "");
+        assert_eq!(
+            shown(&[&image(1), &image(1)], &image(3)),
+            "step 1, GET /: the bytes of its body differ (5000 are 5000)"
+        );
+    }
+
+    #[test]
+    fn where_a_response_leads_to_is_compared() {
+        let to = |place: &str| answered(302, vec![("Location".into(), place.into())], b"tok_");
+        assert_eq!(shown(&[&to("/start?t=8f3a")], &to("/start?t=77aa")), "");
+        assert_eq!(
+            shown(&[&to("/start")], &to("/login")),
+            "step 1, GET /: its text differs (1 lines gone, 1 new)\n  - Location: /start\n  + Location: /login"
+        );
     }
 }

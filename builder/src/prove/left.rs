@@ -25,6 +25,12 @@ pub(super) enum Shipped<'a> {
     Yes(&'a Entry),
 }
 
+/// Returns true if a line tells of a failure.
+pub(super) fn tells_failure(line: &str) -> bool {
+    let line = line.to_lowercase();
+    FAILURES.iter().any(|word| line.contains(word))
+}
+
 /// Returns the records of what was left: the files and links below `var`, each by its path in the stage root, without those that
 /// were shipped and are as they were, and the lines of `printed` that tell of failures.
 ///
@@ -38,14 +44,10 @@ pub(super) fn records<'a>(
     let mut names = Vec::new();
     list(var, "var", shipped, &mut names)?;
     names.sort();
-    let tells = |line: &&String| {
-        let line = line.to_lowercase();
-        FAILURES.iter().any(|word| line.contains(word))
-    };
     let lines: Vec<String> = printed
         .iter()
         .map(|line| String::from_utf8_lossy(line).into_owned())
-        .filter(|line| tells(&line))
+        .filter(|line| tells_failure(line))
         .collect();
     let record = |what: &str, lines: Vec<String>| Record {
         step: 0,
