@@ -15,6 +15,8 @@ use std::{
 
 #[path = "grain/stop.rs"]
 mod stop;
+#[path = "grain/upgrade.rs"]
+mod upgrade;
 
 use tinyroot::{
     app::{self, Fate, VarPolicy},
@@ -100,6 +102,22 @@ impl Fixture {
 
     /// A root of the host's perl and shell with what they load, the server, and a `/var`.
     fn tree(&self, recipe: &Recipe) -> Tree {
+        let mut tree = self.programs();
+        self.add(&mut tree, "app/server.pl", SERVER.as_bytes(), 0o644);
+        for file in &recipe.files {
+            if let LaidContent::File { mode, bytes } = &file.content {
+                self.add(&mut tree, file.path.to_string().trim_start_matches('/'), bytes, *mode);
+            }
+        }
+        self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
+        self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
+        tree.add_parents(0);
+        let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
+        app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
+    }
+
+    /// The host's perl and shell with what they load.
+    fn programs(&self) -> Tree {
         let mut tree = Tree::new();
         let mut files = BTreeSet::new();
         for program in ["/usr/bin/perl", "/bin/sh", "/bin/sleep", "/bin/cat"] {
@@ -115,17 +133,7 @@ impl Fixture {
             let bytes = fs::read(&file).expect("reads");
             self.add(&mut tree, file.to_str().expect("text"), &bytes, 0o755);
         }
-        self.add(&mut tree, "app/server.pl", SERVER.as_bytes(), 0o644);
-        for file in &recipe.files {
-            if let LaidContent::File { mode, bytes } = &file.content {
-                self.add(&mut tree, file.path.to_string().trim_start_matches('/'), bytes, *mode);
-            }
-        }
-        self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
-        self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
-        tree.add_parents(0);
-        let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
-        app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
+        tree
     }
 
     /// The artifact of a recipe, its papers enclosed.

@@ -8,7 +8,9 @@
 //! | – and `/var` has something | data brought by someone else | kept; what is missing is filled in, setup run |
 //! | `begun` | a kill came in between | all else in `/var` is removed, then as for a new grain |
 //! | `filled DIGEST` | whoever made the grain filled it from the skeleton of that digest | it is written as `begun`, then setup run |
-//! | `ready DIGEST` | set up, with the skeleton of that digest | nothing; another digest: new directories and links are added, links into the skeleton that lead nowhere removed |
+//! | `ready DIGEST` | set up, with the skeleton of that digest | nothing; another digest: an upgrade ([`upgrade`](crate::upgrade)) |
+//!
+//! `/var/.tinyroot.copied` is `/tinyroot/copied` as it was then: what a later version is merged with.
 
 use core::ffi::CStr;
 
@@ -18,11 +20,15 @@ use crate::{
     log::{self, Fault},
     path::Path,
     sys::{self, Errno},
+    upgrade,
 };
 
 const MARK: &CStr = c"/var/.tinyroot";
 const NEW_MARK: &CStr = c"/var/.tinyroot.new";
-const SKELETON: &[u8] = b"/tinyroot/var";
+const COPIED: &CStr = c"/tinyroot/copied";
+const REMEMBERED: &CStr = c"/var/.tinyroot.copied";
+/// Where the skeleton lies.
+pub const SKELETON: &[u8] = b"/tinyroot/var";
 
 /// Where a grain stands.
 pub struct State {
@@ -38,34 +44,42 @@ impl State {
 }
 
 /// What is made of the skeleton's files.
-struct Filler {
-    /// Sorted, escaped paths of files to copy.
-    copied: &'static [u8],
-    /// Every file is copied.
-    copy_all: bool,
-    /// `/var` is an older artifact's: no file is copied, stale links go.
-    upgrade: bool,
-    from: Path,
-    to: Path,
+pub struct Filler {
+    /// Which files are copied.
+    pub copied: List,
+    /// What an earlier start of this grain copied; `None` on its first start.
+    pub before: Option<List>,
+    /// Where one is in the skeleton.
+    pub from: Path,
+    /// Where that is in `/var`.
+    pub to: Path,
 }
+
+/// The lines of a `/tinyroot/copied` after its first: each a path, escaped, and a word, in the order of the paths.
+#[derive(Clone, Copy)]
+pub struct List(pub &'static [u8]);
 
 /// Brings `/var` to the state that setup or services expect.
 pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
-    let list = slurp(arena, c"/tinyroot/copied")?;
+    let list = slurp(arena, COPIED)?;
     let wrong = Fault {
         what: "a first line that this program does not know in",
         subject: b"/tinyroot/copied",
         errno: 0,
     };
-    let end = list.iter().position(|byte| *byte == b'\n').ok_or(Fault { errno: 0, ..wrong })?;
-    let digest = list[..end].strip_prefix(b"tinyroot-copied 1 ").ok_or(wrong)?;
-    let copied = &list[end + 1..];
+    let (digest, copied) = List::parse(list).ok_or(wrong)?;
 
     let mark = if sys::exists(MARK) { slurp(arena, MARK)? } else { b"" };
     if let Some(old) = mark.strip_prefix(b"ready ") {
         if old.strip_suffix(b"\n") != Some(digest) {
-            log::line(&[b"/var is of another version: new directories and links are added"]);
-            Filler::new(copied, true).fill()?;
+            log::line(&[b"/var is of another version: merged with this one"]);
+            // A grain that an older tinyroot made has no list.
+            let before = if sys::exists(REMEMBERED) { slurp(arena, REMEMBERED)? } else { b"" };
+            let before = List::parse(before).map_or(List(b""), |(_, before)| before);
+            let mut filler = Filler::new(copied, Some(before));
+            filler.fill()?;
+            upgrade::remove_dropped(&mut filler)?;
+            remember(list)?;
             write_mark(&[b"ready ", digest])?;
         }
         make_fixed()?;
@@ -88,7 +102,8 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
     } else {
         log::line(&[b"/var holds data but no mark of ours: kept, and set up"]);
     }
-    Filler::new(copied, false).fill()?;
+    remember(list)?;
+    Filler::new(copied, None).fill()?;
     make_fixed()?;
     Ok(State { is_new: true, digest })
 }
@@ -103,18 +118,26 @@ fn begin() -> Result<(), Errno> {
     sys::write_all(file.0, b"begun\n")
 }
 
-/// Writes the mark beside and renames it, so that there is never half a one.
 fn write_mark(words: &[&[u8]]) -> Result<(), Fault> {
+    write(MARK, &[words, &[b"\n"]])
+}
+
+/// Keeps the list of what is copied for the next upgrade.
+fn remember(list: &[u8]) -> Result<(), Fault> {
+    write(REMEMBERED, &[&[list]])
+}
+
+/// Writes a file beside and renames it, so that there is never half a one.
+fn write(path: &'static CStr, parts: &[&[&[u8]]]) -> Result<(), Fault> {
     let written = (|| {
         let file = sys::open(NEW_MARK, sys::O_WRONLY | sys::O_CREAT | sys::O_TRUNC, 0o600)?;
-        for word in words {
-            sys::write_all(file.0, word)?;
+        for part in parts.iter().copied().flatten() {
+            sys::write_all(file.0, part)?;
         }
-        sys::write_all(file.0, b"\n")?;
         sys::fsync(file.0)?;
-        sys::rename(NEW_MARK, MARK)
+        sys::rename(NEW_MARK, path)
     })();
-    written.map_err(|errno| Fault { what: "cannot write", subject: MARK.to_bytes(), errno })
+    written.map_err(|errno| Fault { what: "cannot write", subject: path.to_bytes(), errno })
 }
 
 /// Makes what Debian's base-files has in every `/var`, and programs have compiled in.
@@ -129,7 +152,7 @@ fn make_fixed() -> Result<(), Fault> {
 }
 
 /// Takes "there is something already" for success.
-fn present(result: Result<(), Errno>) -> Result<(), Errno> {
+pub fn present(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(sys::EEXIST) => Ok(()),
         other => other,
@@ -152,10 +175,37 @@ pub fn make_directories(path: &[u8]) {
     }
 }
 
+impl List {
+    /// Returns the digest of the first line, and the list.
+    fn parse(text: &'static [u8]) -> Option<(&'static [u8], Self)> {
+        let end = text.iter().position(|byte| *byte == b'\n')?;
+        Some((text[..end].strip_prefix(b"tinyroot-copied 2 ")?, List(&text[end + 1..])))
+    }
+
+    /// Returns the word of a path below `/var`; `None` if it is not in the list.
+    pub fn word(self, path: &[u8]) -> Option<&'static [u8]> {
+        if self.0 == b"*\n" {
+            return Some(b"-");
+        }
+        let mut escaped = [0_u8; 4 * 4096];
+        let mut length = 0;
+        for byte in path {
+            let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+            let form = match byte {
+                b'!'..=b'~' if *byte != b'\\' => [*byte, 0, 0, 0],
+                _ => [b'\\', b'x', digit(byte >> 4), digit(byte & 15)],
+            };
+            let count = if form[1] == 0 { 1 } else { 4 };
+            escaped[length..length + count].copy_from_slice(&form[..count]);
+            length += count;
+        }
+        find(self.0, &escaped[..length])
+    }
+}
+
 impl Filler {
-    fn new(copied: &'static [u8], upgrade: bool) -> Self {
-        let copy_all = copied.starts_with(b"*\n");
-        Filler { copied, copy_all, upgrade, from: Path::new(SKELETON), to: Path::new(b"/var") }
+    fn new(copied: List, before: Option<List>) -> Self {
+        Filler { copied, before, from: Path::new(SKELETON), to: Path::new(b"/var") }
     }
 
     fn fill(&mut self) -> Result<(), Fault> {
@@ -178,7 +228,7 @@ impl Filler {
             }
             result
         })?;
-        if self.upgrade { self.drop_stale_links() } else { Ok(()) }
+        if self.before.is_some() { self.drop_stale_links() } else { Ok(()) }
     }
 
     fn entry(&mut self, kind: EntryKind, depth: usize) -> Result<(), Errno> {
@@ -186,6 +236,10 @@ impl Filler {
         match kind.of(&self.from) {
             EntryKind::Directory if depth < MAX_DEPTH => {
                 present(sys::mkdir(self.to.c_str(), 0o755))?;
+                if sys::open(self.to.c_str(), sys::O_RDONLY | sys::O_DIRECTORY, 0).is_err() {
+                    log::line(&[self.to.as_bytes(), b" is no directory here: kept as it is"]);
+                    return Ok(());
+                }
                 self.directory(depth + 1)
             }
             EntryKind::Link => {
@@ -193,39 +247,25 @@ impl Filler {
                 let target = CStr::from_bytes_until_nul(&target[..=length]).unwrap_or(c"");
                 present(sys::symlink(target, self.to.c_str()))
             }
-            EntryKind::File if !self.copy_all && !self.is_copied() => {
-                present(sys::symlink(self.from.c_str(), self.to.c_str()))
+            EntryKind::File => {
+                let word = self.copied.word(&self.from.as_bytes()[SKELETON.len() + 1..]);
+                match (self.before, word) {
+                    (Some(before), word) => upgrade::file(self, before, word),
+                    (None, Some(_)) => present(self.copy(&self.to)),
+                    (None, None) => present(sys::symlink(self.from.c_str(), self.to.c_str())),
+                }
             }
-            EntryKind::File if !self.upgrade => present(self.copy()),
             _ => Ok(()),
         }
     }
 
-    /// Returns whether the list has the present path.
-    fn is_copied(&self) -> bool {
-        let path = &self.from.as_bytes()[SKELETON.len() + 1..];
-        let mut escaped = [0_u8; 4 * 4096];
-        let mut length = 0;
-        for byte in path {
-            let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-            let form = match byte {
-                b'!'..=b'~' if *byte != b'\\' => [*byte, 0, 0, 0],
-                _ => [b'\\', b'x', digit(byte >> 4), digit(byte & 15)],
-            };
-            let count = if form[1] == 0 { 1 } else { 4 };
-            escaped[length..length + count].copy_from_slice(&form[..count]);
-            length += count;
-        }
-        contains_line(self.copied, &escaped[..length])
-    }
-
     /// Copies a file with its permissions and time. The access time is set to the same, so that
     /// with the usual `relatime` a first read shows.
-    fn copy(&self) -> Result<(), Errno> {
+    pub fn copy(&self, place: &Path) -> Result<(), Errno> {
         let from = sys::open(self.from.c_str(), sys::O_RDONLY, 0)?;
         let (mode, mtime_s) = sys::mode_and_mtime(from.0)?;
         let flags = sys::O_WRONLY | sys::O_CREAT | sys::O_EXCL;
-        let to = sys::open(self.to.c_str(), flags, (mode & 0o777) | 0o600)?;
+        let to = sys::open(place.c_str(), flags, (mode & 0o777) | 0o600)?;
         let mut buffer = [0_u8; 16384];
         loop {
             match sys::read(from.0, &mut buffer) {
@@ -236,7 +276,7 @@ impl Filler {
             }
         }
         // A file system without times is no reason to fail.
-        let _ = sys::set_times(self.to.c_str(), mtime_s);
+        let _ = sys::set_times(place.c_str(), mtime_s);
         Ok(())
     }
 
@@ -245,11 +285,7 @@ impl Filler {
         let to = sys::open(self.to.c_str(), sys::O_RDONLY | sys::O_DIRECTORY, 0)?;
         each_entry(to.0, |name, _| {
             let Some(length) = self.to.push(name) else { return Ok(()) };
-            let mut target = [0_u8; 4096];
-            let stale = sys::read_link(self.to.c_str(), &mut target).is_some_and(|target| {
-                target.strip_prefix(SKELETON).is_some_and(|rest| rest.starts_with(b"/"))
-            });
-            if stale && !sys::exists(self.to.c_str()) {
+            if upgrade::leads_into_skeleton(&self.to) && !sys::exists(self.to.c_str()) {
                 sys::remove(self.to.c_str(), false)?;
             }
             self.to.cut(length);
@@ -261,19 +297,21 @@ impl Filler {
 /// Deeper trees than this no package has.
 const MAX_DEPTH: usize = 200;
 
-/// Finds a whole line in sorted lines.
-fn contains_line(mut lines: &[u8], wanted: &[u8]) -> bool {
+/// Finds the line that begins with a word, in sorted lines of two, and returns the other word.
+fn find<'a>(mut lines: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     while !lines.is_empty() {
         let middle = lines.len() / 2;
         let start = lines[..middle].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let length = lines[start..].iter().position(|byte| *byte == b'\n').unwrap_or(lines.len() - start);
-        match lines[start..start + length].cmp(wanted) {
-            core::cmp::Ordering::Equal => return true,
+        let line = &lines[start..start + length];
+        let end = line.iter().position(|byte| *byte == b' ').unwrap_or(length);
+        match line[..end].cmp(wanted) {
+            core::cmp::Ordering::Equal => return line.get(end + 1..),
             core::cmp::Ordering::Less => lines = lines.get(start + length + 1..).unwrap_or_default(),
             core::cmp::Ordering::Greater => lines = &lines[..start],
         }
     }
-    false
+    None
 }
 
 #[derive(Clone, Copy)]

@@ -24,8 +24,10 @@ mod log;
 mod mem;
 mod path;
 mod ready;
+mod sha256;
 mod supervise;
 mod sys;
+mod upgrade;
 
 use core::{arch::global_asm, ffi::CStr};
 

@@ -42,6 +42,18 @@ impl Path {
         Some(before)
     }
 
+    /// Appends to the last component; `None` if it does not fit.
+    pub fn append(&mut self, suffix: &[u8]) -> Option<()> {
+        let end = self.length + suffix.len();
+        if end >= LIMIT {
+            return None;
+        }
+        self.bytes[self.length..end].copy_from_slice(suffix);
+        self.bytes[end] = 0;
+        self.length = end;
+        Some(())
+    }
+
     /// Goes back to an earlier length.
     pub fn cut(&mut self, length: usize) {
         self.length = length.min(self.length);

@@ -13,6 +13,8 @@ pub const ESRCH: Errno = 3;
 pub const EINTR: Errno = 4;
 pub const EAGAIN: Errno = 11;
 pub const EEXIST: Errno = 17;
+pub const EISDIR: Errno = 21;
+pub const ENAMETOOLONG: Errno = 36;
 pub const EINPROGRESS: Errno = 115;
 
 pub const SIGHUP: i32 = 1;
@@ -27,6 +29,7 @@ pub const O_WRONLY: usize = 1;
 pub const O_CREAT: usize = 0o100;
 pub const O_EXCL: usize = 0o200;
 pub const O_TRUNC: usize = 0o1000;
+pub const O_NONBLOCK: usize = 0o4000;
 pub const O_CLOEXEC: usize = 0o2_000_000;
 #[cfg(target_arch = "x86_64")]
 pub const O_DIRECTORY: usize = 0o200_000;

@@ -4,10 +4,14 @@
 //! others links into the skeleton, so that code shipped below `/var` stays read-only.
 //!
 //! ```text
-//! tinyroot-copied 1 DIGEST      over the skeleton: another one brings new links into old grains
-//! *                             every file is copied; or, one a line, sorted, escaped as in `services`:
-//! lib/app/config.db             a file that is copied, by its path below /var
+//! tinyroot-copied 2 DIGEST      over the skeleton and the lines: another one is an upgrade of a grain
+//! *                             every file is copied; or, one a line, sorted, each path escaped as in `services`:
+//! lib/app/count SHA256          a file that is copied, by its path below /var; an upgrade merges it as dpkg does conffiles
+//! lib/app/config.db -           a file that is copied once, and that an upgrade leaves alone
 //! ```
+//!
+//! A grain remembers these lines, so that an upgrade can tell what the grain changed from what the package changed (`builder/init`,
+//! `upgrade`). Version 1 had paths alone.
 
 use crate::{
     formats::digest::Digest,
@@ -83,14 +87,9 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
         // A copy has no use for a hard link, and a link into the skeleton neither.
         if let Kind::File { hard_link, .. } = &mut entry.kind {
             *hard_link = None;
-            if let VarPolicy::ByFate(fate) = policy
-                && fate(&path) != Fate::Link
-                && let Some(below) = path.as_bytes().strip_prefix(b"var/")
-            {
-                let mut line = String::new();
-                services::escape(&mut line, below);
-                list.push(line);
-            }
+        }
+        if let (VarPolicy::ByFate(fate), Some((digest, _))) = (policy, entry.kind.content()) {
+            list.extend(line(&path, fate(&path), &digest));
         }
         let place = [b"tinyroot/".as_slice(), path.as_bytes()].concat();
         // Longer than a path may be: no program could have opened the copy.
@@ -105,14 +104,22 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
     if matches!(policy, VarPolicy::CopyAll) {
         list = vec![String::from("*")];
     }
-    // The first process looks for escaped lines by halves.
+    // The first process looks for escaped paths by halves. No byte of one sorts before the space after it.
     list.sort_unstable();
-    let mut text = format!("tinyroot-copied 1 {}\n", digest(tree));
-    for line in list {
-        text += &line;
-        text.push('\n');
+    let lines: String = list.into_iter().map(|line| line + "\n").collect();
+    format!("tinyroot-copied 2 {}\n{lines}", digest(tree, &lines)).into_bytes()
+}
+
+/// Returns the line of a file; `None` for code.
+fn line(path: &TreePath, fate: Fate, digest: &Digest) -> Option<String> {
+    let below = path.as_bytes().strip_prefix(b"var/")?;
+    let mut line = String::new();
+    services::escape(&mut line, below);
+    match fate {
+        Fate::Link => None,
+        Fate::Made => Some(line + " -"),
+        Fate::State => Some(format!("{line} {digest}")),
     }
-    text.into_bytes()
 }
 
 /// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree whose
@@ -126,7 +133,7 @@ pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
             var.insert(below, entry.clone());
         }
     }
-    let mark = format!("filled {}\n", digest(furnished));
+    let mark = format!("filled {}\n", digest(furnished, "*\n"));
     let size_bytes = mark.len() as u64;
     let place = TreePath::new(b".tinyroot").expect("a path written here is good");
     var.insert(place, Entry::file(store.put(mark), size_bytes, 0o600, 0));
@@ -136,9 +143,9 @@ pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
     var
 }
 
-/// Returns a digest over the skeleton's paths, contents and link targets.
-fn digest(tree: &Tree) -> Digest {
-    let mut text = Vec::new();
+/// Returns a digest over the skeleton's paths, contents and link targets, and over the lines about them.
+fn digest(tree: &Tree, lines: &str) -> Digest {
+    let mut text = lines.as_bytes().to_vec();
     for (path, entry) in tree.subtree(PLACE) {
         text.extend_from_slice(path.as_bytes());
         match &entry.kind {
