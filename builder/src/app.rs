@@ -204,8 +204,30 @@ fn lay_names(tree: &mut Tree, store: &Store, epoch_s: i64) {
             tree.insert(path(at), Entry::file(digest, text.len() as u64, 0o644, epoch_s));
         }
     }
+    name_localhost(tree, store);
     add_line(tree, store, "etc/passwd", &format!("app:x:{GRAIN_ID}:{GRAIN_ID}:app:/var:/bin/sh\n"));
     add_line(tree, store, "etc/group", &format!("app:x:{GRAIN_ID}:\n"));
+}
+
+/// Appends the grain's own host name to a list of hosts that a script or the recipe made without it.
+fn name_localhost(tree: &mut Tree, store: &Store) {
+    let Some(entry) = tree.get_mut(b"etc/hosts") else { return };
+    let Some(mut bytes) = entry.kind.content().and_then(|(digest, _)| store.read(&digest).ok()) else {
+        return;
+    };
+    let names = |line: &[u8]| {
+        let line = line.split(|b| *b == b'#').next().unwrap_or_default();
+        line.split(|b| b.is_ascii_whitespace()).skip(1).any(|name| name == b"localhost")
+    };
+    if bytes.split(|b| *b == b'\n').any(names) {
+        return;
+    }
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(b"127.0.0.1 localhost\n");
+    let size_bytes = bytes.len() as u64;
+    entry.kind = Kind::File { digest: store.put(bytes), size_bytes, hard_link: None };
 }
 
 /// Appends the grain's line to a file of passwd's kind unless its id is there already.

@@ -30,7 +30,7 @@ use crate::{
     app::services,
     exercise::Ran,
     recipe::Recipe,
-    sandbox::{Address, Bind, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
+    sandbox::{Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
     view::fuse::{Server, ViewError, serve},
 };
 
@@ -49,6 +49,8 @@ pub struct GrainOptions {
     pub port: Option<u16>,
     /// Whether it has `/proc`.
     pub proc: bool,
+    /// Whether it has pseudo terminals.
+    pub terminals: bool,
     /// Size of `/tmp`, `/run` and `/dev/shm` each.
     pub tmp_bytes: u64,
     /// How long its first process may take to stop its services.
@@ -66,6 +68,7 @@ impl GrainOptions {
             var: var.to_path_buf(),
             port: recipe.web.as_ref().map(|web| web.port),
             proc: recipe.sandbox.proc,
+            terminals: recipe.sandbox.terminals,
             tmp_bytes: recipe.sandbox.tmp_bytes,
             stop_limit: Duration::from_secs(services::stop_limit_s(recipe)),
             env: services::environment(recipe),
@@ -201,6 +204,9 @@ impl Grain {
         let size = self.options.tmp_bytes;
         sandbox.tmpfs = ["/tmp", "/run", "/dev/shm"].map(|at| Tmpfs::new(at, 0o1777, size)).to_vec();
         sandbox.proc = self.options.proc;
+        if self.options.terminals {
+            sandbox.devices = Devices::Terminals;
+        }
         if !self.options.proc && Path::new("/proc/cpuinfo").exists() {
             sandbox.binds.push(Bind::read_only("/proc/cpuinfo", "/proc/cpuinfo"));
         }

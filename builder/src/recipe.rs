@@ -370,6 +370,8 @@ pub enum Icu {
 pub struct SandboxKeys {
     /// Whether `/proc` is mounted in grains. Default: false.
     pub proc: bool,
+    /// Whether grains have pseudo terminals of their own (`openpty(3)`): `/dev/pts`, `/dev/ptmx`, `/dev/tty`. Default: false.
+    pub terminals: bool,
     /// Size of `/tmp`, `/run` and `/dev/shm` each. Default: 64 MB.
     pub tmp_bytes: u64,
 }

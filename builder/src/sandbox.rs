@@ -98,6 +98,8 @@ impl Sandbox {
     /// uid 1000, the grain's filter. The grain's `/var` is a [`Bind`] to add.
     pub fn grain(root: Root, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let mut sandbox = Sandbox::new(root, Ids::Grain, command);
+        // The one name that every root resolves, so that programs that look their own host up find it.
+        sandbox.hostname = "localhost".into();
         sandbox.devices = Devices::Minimal;
         sandbox.tmpfs = vec![
             Tmpfs::new("/tmp", 0o1777, 256 << 20),
@@ -215,7 +217,7 @@ impl Tmpfs {
 pub enum Devices {
     /// Nothing is mounted.
     None,
-    /// `null zero full random urandom`, and with `/proc` the links `fd stdin stdout stderr`.
+    /// `null zero full random urandom`, and in grains, and wherever `/proc` is, the links `fd stdin stdout stderr`.
     Minimal,
     /// Also `tty`, and pseudo terminals of its own.
     Terminals,

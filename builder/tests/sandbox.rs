@@ -106,7 +106,7 @@ fn a_grain_is_one_unprivileged_user_on_a_read_only_root() {
     sandbox.proc = true;
     let output = output(&sandbox);
     let text = output.replace('\n', "|");
-    assert!(text.starts_with("1000|1000|0022|/|sandbox|"), "{output}");
+    assert!(text.starts_with("1000|1000|0022|/|localhost|"), "{output}");
     assert!(text.contains("|PATH PWD |") || text.contains("|PATH |"), "{output}");
     assert!(text.contains("touch: cannot touch '/x': Read-only file system|"), "{output}");
     assert!(text.contains("touch: cannot touch '/usr/x': Read-only file system|t|"), "{output}");
@@ -227,6 +227,39 @@ fn a_grain_with_proc_can_open_its_output_anew() {
     let mut sandbox = grain(&root, "echo by name > /dev/stderr");
     sandbox.proc = true;
     assert_eq!(output(&sandbox), "by name\n");
+}
+
+#[test]
+fn a_grain_without_proc_has_its_descriptors_by_name_and_little_more() {
+    let root = root();
+    let script = "echo by name > /dev/stderr; echo read | cat /dev/stdin; bash -c 'cat <(echo piped)'; ls /proc | wc -l; \
+                  ls -A /dev/.proc | grep -v '^[0-9]*$' | tr '\\n' ' '; (echo 1 > /dev/.proc/self/oom_score_adj) 2>&1 | \
+                  grep -o Read-only; ls -d /dev/.proc/[0-9]* | wc -l";
+    let text = output(&grain(&root, script));
+    let (listed, processes) = text.trim_end().rsplit_once('\n').expect("has lines");
+    assert_eq!(listed, "by name\nread\npiped\n0\nself thread-self Read-only");
+    // The shell, `ls` and `wc`.
+    assert!(processes.parse::<u32>().expect("a number") <= 4, "{text}");
+}
+
+#[test]
+fn a_grains_own_host_name_resolves() {
+    let root = root();
+    fs::write(root.path().join("etc/hosts"), "127.0.0.1 localhost\n").expect("writes");
+    fs::write(root.path().join("etc/nsswitch.conf"), "hosts: files\n").expect("writes");
+    let script = "perl -MSys::Hostname -e 'print join(\".\", unpack(\"C4\", gethostbyname(hostname()) // \"\")), \"\\n\"'";
+    assert_eq!(output(&grain(&root, script)), "127.0.0.1\n");
+}
+
+#[test]
+fn a_grain_with_terminals_opens_some_of_its_own() {
+    let root = root();
+    let script = "script -qec 'tty; stty -a > /dev/null && echo a terminal' /dev/null | tr -d '\\r'";
+    let mut sandbox = grain(&root, script);
+    sandbox.devices = Devices::Terminals;
+    assert_eq!(output(&sandbox), "/dev/pts/0\na terminal\n");
+    let plain = output(&grain(&root, &format!("{script} 2>&1")));
+    assert!(!plain.contains("/dev/pts/0"), "{plain}");
 }
 
 #[test]

@@ -277,3 +277,21 @@ fn the_first_process_computes_sha_256() {
         assert_eq!(String::from_utf8_lossy(&digest.finish()), Digest::of(&bytes).to_string(), "{length}");
     }
 }
+
+#[test]
+fn the_grains_own_host_name_is_in_every_list_of_hosts() {
+    let (_cache, store) = store();
+    for (text, expected) in [
+        (None, "127.0.0.1 localhost\n::1 localhost\n"),
+        (Some("10.0.0.1 db # not localhost"), "10.0.0.1 db # not localhost\n127.0.0.1 localhost\n"),
+        (Some("::1\tip6 localhost\n"), "::1\tip6 localhost\n"),
+    ] {
+        let mut stage = tree(&["usr/bin/tea"], &store);
+        if let Some(text) = text {
+            let entry = Entry::file(store.put(text), text.len() as u64, 0o644, 0);
+            stage.insert(path("etc/hosts"), entry);
+        }
+        let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+        assert_eq!(text_of(&root, &store, "etc/hosts"), expected);
+    }
+}

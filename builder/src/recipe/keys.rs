@@ -231,6 +231,7 @@ struct IcuKeys {
 #[serde(deny_unknown_fields, default)]
 struct SandboxTable {
     proc: bool,
+    terminals: bool,
     tmp: Option<Spanned<String>>,
 }
 
@@ -411,6 +412,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
     };
     let sandbox = SandboxKeys {
         proc: keys.sandbox.proc,
+        terminals: keys.sandbox.terminals,
         tmp_bytes: check.size(keys.sandbox.tmp, "sandbox.tmp")?.unwrap_or(TMP_BYTES),
     };
     let budget = Budget { artifact_bytes: check.size(keys.budget.artifact, "budget.artifact")? };

@@ -45,6 +45,8 @@ icu = {{ languages = ["en", "de"] }}
 java = {{ modules = ["java.sql"] }}
 symbols = true
 stubs = ["libgcrypt.so.20"]
+[sandbox]
+terminals = true
 [budget]
 artifact = "19 MB"
 "#
@@ -65,6 +67,7 @@ artifact = "19 MB"
     assert_eq!(recipe.reduce.java, Some(Java { modules: vec!["java.sql".to_owned()] }));
     assert!(recipe.reduce.symbols && !recipe.reduce.bytecode);
     assert_eq!(recipe.reduce.stubs, ["libgcrypt.so.20"]);
+    assert!(recipe.sandbox.terminals && !recipe.sandbox.proc);
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
 }
 

@@ -27,7 +27,7 @@ use rustix::{
     thread::CapabilitySet,
 };
 
-use super::{
+use super::{Devices, 
     Address, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot, filter,
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
@@ -307,6 +307,9 @@ impl Monitor<'_> {
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
             .and_then(|()| match root {
                 Some(root) if self.sandbox.proc => root::mount_proc(root, proc_of_host),
+                Some(root) if self.sandbox.ids == Ids::Grain && self.sandbox.devices != Devices::None => {
+                    root::mount_descriptors(root)
+                }
                 _ => Ok(()),
             });
         let message = match ready {
@@ -372,7 +375,8 @@ impl Monitor<'_> {
         if confined.is_some() {
             sys::process::keep_signals_inside();
         }
-        let terminal = streams.iter().any(rustix::termios::isatty);
+        let terminal =
+            self.sandbox.devices == Devices::Terminals || streams.iter().any(rustix::termios::isatty);
         for program in confined.into_iter().chain(faked).chain(filter.programs(terminal)) {
             install(&program)?;
         }

@@ -14,6 +14,10 @@ use crate::sys::{
     path::{make_directory, make_file, make_link, open_in_root, open_root},
 };
 
+/// Where, below `/dev`, `/dev/fd` leads in a grain without `/proc`.
+const DESCRIPTORS: &str = ".proc";
+const DESCRIPTORS_OF_SELF: &str = ".proc/self/fd";
+
 /// A failed step of the set-up.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -122,17 +126,23 @@ impl Parts {
             let target = step(open_in_root(&dev, Path::new(name)), doing)?;
             step(attach(node, &target, &path.join(name)), doing)?;
         }
-        if sandbox.proc {
-            for (name, place) in
-                [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
-            {
+        let descriptors = match sandbox.ids {
+            _ if sandbox.proc => Some("/proc/self/fd"),
+            Ids::Grain => {
+                step(make_directory(&dev, DESCRIPTORS, 0o555), doing)?;
+                Some(DESCRIPTORS_OF_SELF)
+            }
+            Ids::RootLike(_) => None,
+        };
+        if let Some(place) = descriptors {
+            for (name, place) in [("fd", place), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
                 step(make_link(&dev, name, place), doing)?;
             }
         }
         if kind == Devices::Terminals {
             let doing = || "mount /dev/pts".to_owned();
             let mut options = vec![("newinstance", None), ("ptmxmode", Some("0666")), ("mode", Some("0620"))];
-            if sandbox.ids != Ids::RootLike(Way::Single) {
+            if !matches!(sandbox.ids, Ids::RootLike(Way::Single) | Ids::Grain) {
                 // The group `tty` of Debian.
                 options.push(("gid", Some("5")));
             }
@@ -153,6 +163,22 @@ pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), Fault> {
     let mount = step(proc(of_host), doing)?;
     let target = step(mount_point(root, Path::new("/proc"), true), doing)?;
     step(attach(&mount, &target, Path::new("/proc")), doing)
+}
+
+/// Mounts what `/dev/fd` needs in a grain without `/proc`: the kernel has no other way to open one's own descriptors by name.
+///
+/// Of a whole `/proc` it is the part about the grain's own processes (`subset=pid`, proc(5)), read-only: nothing of the
+/// kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the host. It does tell a process
+/// its own control group and, in `mountinfo`, where on the host its `/var` lies. It is not at `/proc`, so that programs take
+/// the ways that they take without one. Where the kernel refuses it (before 5.8, and in containers whose own `/proc` is
+/// partly covered), the links lead nowhere.
+pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), Fault> {
+    let options = [("source", Some("proc")), ("subset", Some("pid"))];
+    let Ok(mount) = new_file_system("proc", &options, Restrictions::READ_ONLY_DATA) else { return Ok(()) };
+    let doing = || "mount the descriptors below /dev".to_owned();
+    let path = Path::new("/dev").join(DESCRIPTORS);
+    let target = step(open_in_root(root, &path), doing)?;
+    step(attach(&mount, &target, &path), doing)
 }
 
 /// Returns a `/proc`, mounted nowhere yet. The kernel gives no new one where the host's is partly covered, as in containers.
