@@ -30,7 +30,9 @@ use crate::{
     app::services,
     exercise::Ran,
     recipe::Recipe,
-    sandbox::{Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id},
+    sandbox::{
+        Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id,
+    },
     view::fuse::{Server, ViewError, serve},
 };
 

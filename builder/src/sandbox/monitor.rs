@@ -27,8 +27,8 @@ use rustix::{
     thread::CapabilitySet,
 };
 
-use super::{Devices, 
-    Address, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot, filter,
+use super::{
+    Address, Devices, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot, filter,
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Fault, Parts, step},
