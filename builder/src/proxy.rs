@@ -1,18 +1,24 @@
-//! A port of the host's loopback that leads into a grain: bytes are copied both ways as they are, so that whatever
-//! the app speaks goes through, WebSockets too. Whoever wants to know what is asked for is told the requests among them.
+//! A port of the host's loopback that leads into a grain. Of requests and responses the heads are looked at, so that redirects
+//! and cookies fit the authority requested ([`Authorities`]); bodies, and whatever is no HTTP/1, go through as they are,
+//! WebSockets too.
 
-mod requests;
+mod exchange;
+
+pub(crate) use exchange::{Exchange, Rewrite};
 
 use std::{
-    io::{self, Read},
+    io::{self, BufReader, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     ops::Range,
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::sandbox::{Address, Running};
-use requests::Requests;
+use crate::{
+    recipe::Web,
+    sandbox::{Address, Running},
+    web::{Answer, Authorities, Body, Head, policy, read_head_into},
+};
 
 /// Where an app may be found when no other port is asked for: the first that is free.
 pub const PORTS: Range<u16> = 8000..8100;
@@ -87,25 +93,60 @@ impl Drop for Place {
     }
 }
 
-/// Starts to lead connections to a port of a grain, in threads that end with this process.
+/// Starts to lead connections to the web port of a grain, in threads that end with this process.
 ///
 /// # Errors
 /// A thread that cannot be started.
 pub fn forward(
     listener: TcpListener,
     running: Arc<Running>,
-    port: u16,
+    web: Web,
     on_request: Option<OnRequest>,
 ) -> io::Result<()> {
     let running = Arc::downgrade(&running);
     accept(listener, move |client| {
         let Some(running) = running.upgrade() else { return };
-        let connected = running.connect(&Address::Tcp(port));
-        drop(running);
-        if let Ok(server) = connected {
-            let _ = both_ways(&client, &TcpStream::from(server), on_request.as_ref());
-        }
+        let connect = || running.connect(&Address::Tcp(web.port)).map(TcpStream::from);
+        // A client that goes away harms nobody but itself.
+        let _ = lead(&client, connect, &web, on_request.as_ref());
     })
+}
+
+/// Leads one connection to an app. What is no request of HTTP/1 that can be read in one way only goes through as it is.
+fn lead(
+    mut client: &TcpStream,
+    connect: impl FnOnce() -> io::Result<TcpStream>,
+    web: &Web,
+    on_request: Option<&OnRequest>,
+) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let (mut reader, mut bytes) = (BufReader::new(client), Vec::new());
+    let is_whole = read_head_into(&mut reader, &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let head = Head::of_request(&bytes).filter(|_| is_whole);
+    let request = head.and_then(|head| Body::of_request(&head).map(|body| (head, body)));
+    if let (Some((head, _)), Some(tell)) = (&request, on_request) {
+        tell(head.method(), head.target());
+    }
+    let Ok(app) = connect() else {
+        let refusal = Answer::refusal("502 Bad Gateway", "the app takes no connection");
+        return refusal.send(&mut client, &policy("'none'"), bytes.starts_with(b"HEAD "));
+    };
+    app.set_nodelay(true)?;
+    let Some((head, body)) = request else {
+        (&app).write_all(&bytes)?;
+        (&app).write_all(reader.buffer())?;
+        return both_ways(client, &app);
+    };
+    let rewrite = Authorities::of_request(&head, web.host.as_deref(), web.port);
+    let is_head = head.method() == "HEAD";
+    let exchange = Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: false };
+    match exchange.run(head, body)? {
+        Some(answer) => answer.send(&mut client, &policy("'none'"), is_head),
+        None => Ok(()),
+    }
 }
 
 /// Starts to give connections to `serve`, each in a thread of its own.
@@ -135,26 +176,18 @@ pub fn accept(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + '
 }
 
 /// Copies both ways until both sides have ended.
-pub(crate) fn both_ways(
-    client: &TcpStream,
-    server: &TcpStream,
-    on_request: Option<&OnRequest>,
-) -> io::Result<()> {
-    let _ = client.set_nodelay(true);
-    let _ = server.set_nodelay(true);
+pub(crate) fn both_ways(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
     std::thread::scope(|scope| {
-        std::thread::Builder::new().name("proxy-upload".into()).spawn_scoped(scope, || match on_request {
-            Some(tell) => copy(Told { from: client, requests: Requests::default(), tell }, client, server),
-            None => copy(client, client, server),
-        })?;
-        copy(server, server, client);
+        let upload = std::thread::Builder::new().name("proxy-upload".into());
+        upload.spawn_scoped(scope, || copy(client, server))?;
+        copy(server, client);
         Ok(())
     })
 }
 
-/// Copies one way, what `reader` reads of `from`. At its end the other side is told; a broken way ends both.
-fn copy(mut reader: impl Read, from: &TcpStream, mut to: &TcpStream) {
-    let how = match io::copy(&mut reader, &mut to) {
+/// Copies one way. At its end the other side is told; a broken way ends both.
+fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+    let how = match io::copy(&mut from, &mut to) {
         Ok(_) => Shutdown::Write,
         Err(_) => {
             let _ = from.shutdown(Shutdown::Both);
@@ -164,24 +197,9 @@ fn copy(mut reader: impl Read, from: &TcpStream, mut to: &TcpStream) {
     let _ = to.shutdown(how);
 }
 
-/// What a client sends, each request told of before its last byte is given on.
-struct Told<'a> {
-    from: &'a TcpStream,
-    requests: Requests,
-    tell: &'a OnRequest,
-}
-
-impl Read for Told<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.requests.take_in(&buffer[..count], |method, target| (self.tell)(method, target));
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::Read as _;
 
     use super::*;
 
@@ -191,28 +209,96 @@ mod tests {
         (one, listener.accept().expect("accepts").0)
     }
 
-    #[test]
-    fn bytes_go_both_ways_after_one_side_has_said_all() {
+    fn web(host: Option<&str>) -> Web {
+        Web { port: 8000, host: host.map(str::to_owned), links_to: Vec::new(), load: true }
+    }
+
+    /// What the app is sent and what the client is, where the client closes its half behind its request.
+    fn exchanged(host: Option<&str>, sent: &str, response: &str) -> (String, String, Vec<String>) {
         let (mut browser, client) = pair();
         let (server, mut app) = pair();
+        let web = web(host);
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = told.clone();
         let on_request: OnRequest = Arc::new(move |method, target| {
             tell.lock().expect("no panic").push(format!("{method} {target}"));
         });
-        let copying = std::thread::spawn(move || both_ways(&client, &server, Some(&on_request)));
-        browser.write_all(b"GET /tea HTTP/1.1\r\n\r\nGET").expect("writes");
+        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &web, Some(&on_request)));
+        browser.write_all(sent.as_bytes()).expect("writes");
         browser.shutdown(Shutdown::Write).expect("shuts");
-        let mut text = String::new();
-        app.read_to_string(&mut text).expect("reads");
-        assert_eq!(text, "GET /tea HTTP/1.1\r\n\r\nGET");
-        assert_eq!(*told.lock().expect("no panic"), ["GET /tea"]);
-        app.write_all(b"answer").expect("writes");
+        let (mut to_app, mut to_browser) = (String::new(), String::new());
+        app.read_to_string(&mut to_app).expect("reads");
+        app.write_all(response.as_bytes()).expect("writes");
         drop(app);
-        text.clear();
-        browser.read_to_string(&mut text).expect("reads");
-        assert_eq!(text, "answer");
-        copying.join().expect("ends").expect("copies");
+        browser.read_to_string(&mut to_browser).expect("reads");
+        leading.join().expect("ends").expect("leads");
+        (to_app, to_browser, told.lock().expect("no panic").clone())
+    }
+
+    #[test]
+    fn a_request_is_led_to_the_app_and_its_response_back() {
+        let sent = "POST /tea HTTP/1.1\r\nHost: localhost:8123\r\nContent-Length: 3\r\n\r\npot";
+        let response = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:8000/cup\r\n\r\nanswer";
+        let (to_app, to_browser, told) = exchanged(None, sent, response);
+        assert_eq!(
+            to_app,
+            "POST /tea HTTP/1.1\r\nHost: localhost:8123\r\nContent-Length: 3\r\nConnection: close\r\n\r\npot"
+        );
+        assert_eq!(
+            to_browser,
+            "HTTP/1.1 302 Found\r\nLocation: http://localhost:8123/cup\r\nConnection: close\r\n\r\nanswer"
+        );
+        assert_eq!(told, ["POST /tea"]);
+    }
+
+    #[test]
+    fn an_app_that_knows_one_host_is_led_to_by_it() {
+        let response = "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Domain=wiki.example\r\n\r\n";
+        let (to_app, to_browser, _) =
+            exchanged(Some("wiki.example"), "GET / HTTP/1.1\r\nHost: 127.0.0.1:8123\r\n\r\n", response);
+        assert_eq!(to_app, "GET / HTTP/1.1\r\nHost: wiki.example:8000\r\nConnection: close\r\n\r\n");
+        assert_eq!(to_browser, "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_no_request_of_http_1_goes_through_as_it_is() {
+        let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+        for sent in [
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "hello\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            &long,
+        ] {
+            let (to_app, to_browser, told) = exchanged(Some("localhost"), sent, "HELLO\n");
+            assert_eq!(
+                (to_app.as_str(), to_browser.as_str(), told.len()),
+                (sent, "HELLO\n", 0),
+                "{sent:.60}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_upgrade_that_the_app_agrees_to_carries_all_bytes() {
+        let (mut browser, client) = pair();
+        let (server, mut app) = pair();
+        let web = web(None);
+        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &web, None));
+        let upgrade = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let sent = format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}early");
+        browser.write_all(sent.as_bytes()).expect("writes");
+        let agreed = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        app.write_all(format!("{agreed}frame").as_bytes()).expect("writes");
+        app.shutdown(Shutdown::Write).expect("shuts");
+        let (mut to_app, mut to_browser) = (String::new(), String::new());
+        browser.read_to_string(&mut to_browser).expect("reads");
+        browser.write_all(b" late").expect("writes");
+        drop(browser);
+        app.read_to_string(&mut to_app).expect("reads");
+        leading.join().expect("ends").expect("leads");
+        let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        assert_eq!(to_app, format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}early late"));
+        assert_eq!(to_browser, format!("{agreed}frame"));
     }
 
     #[test]

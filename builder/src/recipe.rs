@@ -232,6 +232,10 @@ pub struct Web {
     /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles, images, fonts, frames.
     /// Default: true.
     pub load: bool,
+    /// The host that the app is given with each request instead of the one requested (`host = "localhost"`), for apps that accept
+    /// only hosts that they know. `run` and `serve` then change Host, Origin and Referer; in the app's responses, redirects and
+    /// cookies lead back to the host requested. Default: the app sees the host requested.
+    pub host: Option<String>,
 }
 
 /// `[[exercise]]`.

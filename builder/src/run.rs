@@ -1,8 +1,7 @@
 //! Runs an app as a grain on this machine: in the foreground ([`run`]), or for whoever leads to it ([`start`]).
 //!
 //! Comes in: an artifact's tree, or one that could become an artifact, and the directory of one grain. Goes out: the app's exit, after
-//! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port, byte
-//! for byte. One grain runs once at a time. Nothing here reaches another machine.
+//! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port. One grain runs once at a time. Nothing here reaches another machine.
 
 use std::{
     collections::BTreeMap,
@@ -246,8 +245,8 @@ pub fn run(
     let Instance { mut grain, _lock } =
         start_locked(&app, store, options, lock, |running| heed(stopped, running))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
-    if let (Some(listener), Some(web), Some(running)) = (listener, &app.recipe.web, grain.running()) {
-        let forwarding = proxy::forward(listener, running, web.port, None);
+    if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
+        let forwarding = proxy::forward(listener, running, web, None);
         forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
     }
     on_ready(url.as_deref(), grain.base());

@@ -248,7 +248,7 @@ impl Server {
                     None => Answer::refusal("404 Not Found", "there is no such grain"),
                     Some((_, Entry::Answer(answer))) => answer,
                     Some((live, Entry::Granted)) => {
-                        match lead::lead(self, live, stream, &mut reader, head, body)? {
+                        match lead::lead(self, live, stream, reader, head, body)? {
                             Some(answer) => answer,
                             None => return Ok(()),
                         }

@@ -5,9 +5,11 @@
 
 mod answer;
 mod body;
+mod host;
 
 pub use answer::{Answer, TEXT, policy};
 pub use body::Body;
+pub use host::Authorities;
 
 use std::io::{self, BufRead, Read as _};
 
@@ -32,17 +34,25 @@ pub struct Head {
 /// As reading.
 pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
+    Ok(read_head_into(reader, &mut head)?.then_some(head))
+}
+
+/// Reads a head as [`read_head`] does, and returns whether it is whole. What was read is in `head` in any case.
+///
+/// # Errors
+/// As reading.
+pub(crate) fn read_head_into(reader: &mut impl BufRead, head: &mut Vec<u8>) -> io::Result<bool> {
     let mut reader = reader.take(HEAD_LIMIT);
     loop {
-        if reader.read_until(b'\n', &mut head)? == 0 {
-            return Ok(None);
+        if reader.read_until(b'\n', head)? == 0 {
+            return Ok(false);
         }
-        if head == b"\r\n" || head == b"\n" {
+        if head.as_slice() == b"\r\n" || head.as_slice() == b"\n" {
             // Empty lines before a request are passed over (RFC 9112, 2.2).
             head.clear();
         }
         if head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n") {
-            return Ok(Some(head));
+            return Ok(true);
         }
     }
 }

@@ -130,6 +130,7 @@ struct WebKeys {
     #[serde(default)]
     links_to: Vec<Spanned<String>>,
     load: Option<bool>,
+    host: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -371,15 +372,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             Ok(Setup { command: check.command(setup.command, "setup.command")?, env: setup.env, timeout_s })
         })
         .transpose()?;
-    let web = keys
-        .web
-        .map(|web| match *web.port.get_ref() {
-            0 => Err(check.rule(web.port.span(), "web.port is 0 (must be 1 to 65535)")),
-            port => {
-                Ok(Web { port, links_to: links_to(&check, web.links_to)?, load: web.load.unwrap_or(true) })
-            }
-        })
-        .transpose()?;
+    let web = keys.web.map(|keys| web(&check, keys)).transpose()?;
     let services = services(&check, keys.services, web.is_some())?;
     let exercise = keys.exercise.into_iter().map(|s| step(&check, s)).collect::<Result<Vec<_>, _>>()?;
     let globs = |list: Vec<Spanned<String>>, key: &str| -> Result<Vec<String>, RecipeError> {
@@ -596,6 +589,30 @@ fn java(check: &Checker, keys: JavaKeys) -> Result<Java, RecipeError> {
             .rule(name.span(), format!("reduce.java.modules `{}` is no name of a module", name.get_ref()))),
     });
     Ok(Java { modules: checked.collect::<Result<_, _>>()? })
+}
+
+fn web(check: &Checker, keys: WebKeys) -> Result<Web, RecipeError> {
+    let port = match *keys.port.get_ref() {
+        0 => return Err(check.rule(keys.port.span(), "web.port is 0 (must be 1 to 65535)")),
+        port => port,
+    };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let host = keys.host.map(|host| match host.get_ref().split('.').all(is_label) {
+        true => Ok(host.into_inner()),
+        false => {
+            let rule =
+                format!("web.host `{}` must be a name such as localhost, without a port", host.get_ref());
+            Err(check.rule(host.span(), rule))
+        }
+    });
+    Ok(Web {
+        port,
+        host: host.transpose()?,
+        links_to: links_to(check, keys.links_to)?,
+        load: keys.load.unwrap_or(true),
+    })
 }
 
 fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Service>, RecipeError> {

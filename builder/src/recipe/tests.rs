@@ -27,6 +27,7 @@ stop_signal = "SIGINT"
 stop_timeout_s = 60
 [web]
 port = 8000
+host = "localhost"
 [[exercise]]
 get = "/login"
 status = [200, 302]
@@ -57,6 +58,8 @@ artifact = "19 MB"
     assert_eq!(recipe.files[0].content, LaidContent::File { mode: 0o644, bytes: b"a\n".to_vec() });
     assert_eq!(recipe.services[0].ready, Ready::Http("/".into()));
     assert_eq!((recipe.services[0].stop_signal, recipe.services[0].stop_timeout_s), (2, Some(60)));
+    let web = recipe.web.expect("has one");
+    assert_eq!((web.port, web.host.as_deref()), (8000, Some("localhost")));
     assert_eq!(recipe.exercise.len(), 3);
     assert_eq!(recipe.exercise[2], Step::Restart);
     let Step::Request(post) = &recipe.exercise[1] else { panic!("a request") };
@@ -186,6 +189,10 @@ fn faults_name_line_column_and_rule() {
         (
             "[web]\nport = 80\nlinks_to = [\"a.example\", \"https://b.example/\"]\n",
             "8:26: web.links_to `https://b.example/` is no host (such as www.example.org)",
+        ),
+        (
+            "[web]\nport = 80\nhost = \"localhost:80\"\n",
+            "8:8: web.host `localhost:80` must be a name such as localhost, without a port",
         ),
         (
             "[[exercise]]\nget = \"/\"\ncapture.host = \"x\"\n",

@@ -67,7 +67,7 @@ pub fn browse(
     progress: &Progress,
 ) -> Result<Trace, TraceError> {
     let recipe = inputs.recipe;
-    let web = recipe.web.as_ref().ok_or(TraceError::NoWeb)?;
+    let web = recipe.web.clone().ok_or(TraceError::NoWeb)?;
     let app_port = proxy::listen(browsing.port, proxy::PORTS)?;
     let page_port = proxy::listen(None, proxy::PORTS)?;
     let url = |listener| proxy::url(listener).map_err(TraceError::Serve);
@@ -92,7 +92,7 @@ pub fn browse(
     let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
     let requests = Arc::new(AtomicUsize::new(0));
     let on_request = marking(&started.view, &task, &requests);
-    proxy::forward(app_port, running, web.port, Some(on_request)).map_err(TraceError::Serve)?;
+    proxy::forward(app_port, running, web, Some(on_request)).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {
         let (sender_of_answer, answer) = mpsc::channel();

@@ -20,7 +20,8 @@ fn site(responses: Vec<(&'static str, String)>) -> Server {
 }
 
 fn web(links_to: &[&str]) -> Web {
-    Web { port: 8000, links_to: links_to.iter().map(|host| (*host).to_owned()).collect(), load: true }
+    let links_to = links_to.iter().map(|host| (*host).to_owned()).collect();
+    Web { port: 8000, host: None, links_to, load: true }
 }
 
 /// Takes steps as a user of `serve` would; returns the transcript, or the words of the failure.
