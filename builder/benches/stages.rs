@@ -81,12 +81,12 @@ fn bench(recipe: &Recipe, cache: &Path, cold: &Path) -> Outcome<()> {
     let downloader = Downloader::new(download::Options::default());
     let archive = open(recipe, &full, &downloader)?;
     let lock = lock(recipe, &archive)?;
-    let mirrors = Mirrors::for_lock(&lock, &options(recipe))?;
+    let mirrors = Mirrors::for_lock(&lock, &options(recipe), &[])?;
     let fetched = fetch(&lock, &mirrors, &full, &downloader, &Progress::silent())?;
 
     let store = Store::open(cold)?;
     for deb in &fetched.debs {
-        let to = store.deb_path(&deb.package.digest);
+        let to = store.deb_path(&deb.package.checksum);
         if !to.exists() {
             fs::create_dir_all(to.parent().ok_or("a .deb lies in a directory")?)?;
             fs::hard_link(&deb.path, &to).or_else(|_| fs::copy(&deb.path, &to).map(drop))?;
@@ -132,7 +132,7 @@ fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Ti
     })?;
     let resolution = times.measure("resolve", || resolve(&universe, &request(recipe)))?;
     let lock = made_lock(recipe, &archive, &resolution);
-    let mirrors = Mirrors::for_lock(&lock, &options(recipe))?;
+    let mirrors = Mirrors::for_lock(&lock, &options(recipe), &[])?;
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, store, downloader, &silent))?;
     let unpacked = times.measure("unpack", || unpack(&fetched, store, &silent))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
@@ -251,14 +251,14 @@ fn lay_out(fetched: &Fetched, suite: &str, directory: &Path) -> Outcome<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
     let mut index = String::new();
     for deb in &fetched.debs {
-        let name = format!("{}.deb", deb.package.digest);
+        let name = format!("{}.deb", deb.digest);
         fs::copy(&deb.path, directory.join(&name))?;
         fs::set_permissions(directory.join(&name), fs::Permissions::from_mode(0o644))?;
         let control = Command::new("dpkg-deb").arg("--field").arg(&deb.path).output()?;
         index += String::from_utf8(control.stdout)?.trim_end();
         index += &format!(
             "\nFilename: ./{name}\nSize: {}\nSHA256: {}\n\n",
-            deb.package.size_bytes, deb.package.digest
+            deb.package.size_bytes, deb.digest
         );
     }
     // mmdebstrap looks for Essential packages in the suite alone.

@@ -142,7 +142,7 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let silent = Progress::silent();
     let recipe = recipe::read(folder)?;
     let lock = Lock::read(&recipe.lock_path())?;
-    let mirrors = Mirrors::for_lock(&lock, &archive::Options::default())?;
+    let mirrors = Mirrors::for_lock(&lock, &archive::Options::default(), &[])?;
     let downloader = Downloader::new(download::Options::default());
     let fetched = fetch(&lock, &mirrors, &store, &downloader, &silent)?;
     let unpacked = unpack(&fetched, &store, &silent)?;

@@ -11,6 +11,7 @@ mod index;
 mod kept_index;
 mod kept_release;
 mod keyring;
+mod listed;
 mod release;
 mod sources;
 
@@ -18,7 +19,10 @@ use std::{fs, path::PathBuf, thread};
 
 use crate::{
     download::{Answer, DownloadError, Downloader, url_below},
-    formats::digest::Digest,
+    formats::{
+        digest::Digest,
+        suite::{self, is_exact},
+    },
     progress::{Progress, Unit},
     resolve::Source,
     store::Store,
@@ -26,7 +30,8 @@ use crate::{
 
 use kept_release::Dated;
 use keyring::Signed;
-use release::{ListedIndex, Release};
+use listed::ListedIndex;
+use release::Asked;
 
 pub use error::ArchiveError;
 pub use kept_index::Text;
@@ -40,11 +45,11 @@ const MAX_RELEASE_BYTES: u64 = 16 << 20;
 /// Which part of an archive is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The suite, by codename (`bookworm`).
+    /// The suite, by codename (`bookworm`), or the exact path of a directory (`./`); see [`suite::canonical`].
     pub suite: String,
     /// What is read beside it: `updates` stands for `bookworm-updates`.
     pub pockets: Vec<String>,
-    /// Components (`main`).
+    /// Components (`main`); an exact path has none.
     pub components: Vec<String>,
     /// The Debian architecture (`amd64`).
     pub architecture: String,
@@ -55,27 +60,36 @@ impl Selection {
     /// do not have.
     pub fn new(suite: &str, architecture: &str) -> Self {
         let rolling = ["sid", "unstable", "experimental"].contains(&suite);
-        let pockets = if rolling { &[][..] } else { &["updates", "security"] };
+        let pockets = if rolling || is_exact(suite) { &[][..] } else { &["updates", "security"] };
+        let components = if is_exact(suite) { &[][..] } else { &["main"] };
+        let owned = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
         Selection {
             suite: suite.into(),
-            pockets: pockets.iter().map(|&pocket| pocket.into()).collect(),
-            components: vec!["main".into()],
+            pockets: owned(pockets),
+            components: owned(components),
             architecture: architecture.into(),
         }
     }
 
     /// Checks that every name can be a part of a path.
     fn check(&self) -> Result<(), ArchiveError> {
-        let one = |name: &String| {
-            let good = |b: u8| b.is_ascii_alphanumeric() || b"-+._~".contains(&b);
-            !name.is_empty() && !name.starts_with('.') && name.bytes().all(good)
-        };
+        let wrong = |name: &String| ArchiveError::Name { name: name.clone() };
+        suite::check(&self.suite).map_err(|_| wrong(&self.suite))?;
+        for name in [&self.architecture].into_iter().chain(&self.pockets) {
+            if name.contains('/') || suite::check_parts(name).is_err() {
+                return Err(wrong(name));
+            }
+        }
         // A component may have several parts ("updates/main").
-        let parts = self.components.iter().flat_map(|name| name.split('/')).map(str::to_owned);
-        let names = [&self.suite, &self.architecture].into_iter().chain(&self.pockets).cloned();
-        match names.chain(parts).find(|name| !one(name)) {
-            Some(name) => Err(ArchiveError::Name { name }),
-            None => Ok(()),
+        let mut components = self.components.iter();
+        components.find(|name| suite::check_parts(name).is_err()).map_or(Ok(()), |name| Err(wrong(name)))
+    }
+
+    /// Returns the components that are asked for: of an exact path the one without a name.
+    fn components(&self) -> Vec<&str> {
+        match is_exact(&self.suite) {
+            true => vec![""],
+            false => self.components.iter().map(String::as_str).collect(),
         }
     }
 
@@ -141,7 +155,7 @@ impl Options {
 pub struct Index {
     /// Its suite, pocket included (`bookworm-security`), after the archive's name where that has one.
     pub suite: String,
-    /// Its component.
+    /// Its component; empty for an exact path.
     pub component: String,
     /// The architecture in its path: the one asked for, or `all` where an archive keeps that apart.
     pub architecture: String,
@@ -204,7 +218,8 @@ pub fn open(
     drop(task);
     let mut listed: Vec<(&Dated, &ListedIndex)> = Vec::new();
     for release in &releases {
-        for component in &selection.components {
+        opening.tell_oddities(release);
+        for component in selection.components() {
             let found = release.release.indexes(component, &selection.architecture);
             if found.is_empty() {
                 opening.without_index(selection, &release.suite, component)?;
@@ -216,8 +231,11 @@ pub fn open(
     let index = |((release, listed), text): (&(&Dated, &ListedIndex), Text)| Index {
         suite: options.label(&release.suite),
         component: listed.component.clone(),
-        architecture: listed.architecture.clone(),
-        digest: listed.plain.digest,
+        architecture: match listed.architecture.as_str() {
+            "" => selection.architecture.clone(),
+            own => own.into(),
+        },
+        digest: text.digest(),
         time_s: release.release.date_s,
         not_automatic: release.release.not_automatic,
         but_automatic_upgrades: release.release.but_automatic_upgrades,
@@ -225,9 +243,11 @@ pub fn open(
         text,
     };
     let indexes: Vec<Index> = listed.iter().zip(texts).map(index).collect();
+    indexes.iter().for_each(|index| opening.tell_left_out(index));
     // Only now, so that whoever works offline later finds every index of what is kept.
     for release in releases.iter().filter(|release| release.is_new) {
-        store.write_file(&opening.kept_path(&release.suite), &release.to_bytes(&opening.keyring))?;
+        let path = opening.kept_path(&release.suite, opening.base(release));
+        store.write_file(&path, &release.to_bytes(&opening.keyring))?;
     }
     let time_s = releases.iter().map(|release| release.release.date_s).max().unwrap_or_default();
     Ok(Archive { selection: selection.clone(), indexes, time_s })
@@ -263,10 +283,23 @@ struct Opening<'a> {
     mirrors: Mirrors,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
+    fn asked<'s>(&self, suite: &'s str) -> Asked<'s> {
+        Asked { suite, leniently: self.options.name.is_some() || is_exact(suite) }
+    }
+
+    /// Returns the base that a Release file is from.
+    fn base(&self, release: &Dated) -> &str {
+        let bases = self.mirrors.of(&release.suite);
+        let url = &release.validators.url;
+        bases.iter().find(|base| url.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with('/'))).map_or("", String::as_str)
+    }
+
     /// Returns where the Release file of a suite is kept: apart for each set of keys, since an archive
-    /// that other keys vouch for is another archive; and for each past state that is wanted.
-    fn kept_path(&self, suite: &str) -> PathBuf {
+    /// that other keys vouch for is another archive; and for each past state that is wanted. The mirrors of Debian have
+    /// one archive, wherever it lies on them. A name that a recipe gives says less: it may stand for one directory of
+    /// a server here and for another one there, so the path counts as well.
+    fn kept_path(&self, suite: &str, base: &str) -> PathBuf {
         let mut directory = self.keyring.name();
         let past = self.options.snapshots.as_ref().and_then(|service| service.wanted_s);
         for part in
@@ -274,29 +307,42 @@ impl Opening<'_> {
         {
             directory = format!("{directory}-{part}");
         }
-        self.store.root().join("indexes").join(directory).join(suite)
+        let mut path = self.store.root().join("indexes").join(directory);
+        if self.options.name.is_some() {
+            path.push(file_name(sources::path_of(base)));
+        }
+        path.join(file_name(suite))
     }
 
-    /// Returns the Release file that is kept, if there is one and it is still to be trusted.
+    /// Returns the newest Release file that is kept, if there is one and it is still to be trusted.
     fn kept(&self, suite: &str) -> Option<Dated> {
-        let kept = fs::read(self.kept_path(suite)).ok()?;
-        Dated::from_bytes(&kept, suite, &self.keyring, self.options.moment_s())
+        let mut paths: Vec<PathBuf> =
+            self.mirrors.of(suite).iter().map(|base| self.kept_path(suite, base)).collect();
+        if self.options.name.is_none() {
+            paths = vec![self.kept_path(suite, "")];
+        }
+        let read = |path: PathBuf| {
+            let kept = fs::read(path).ok()?;
+            Dated::from_bytes(&kept, self.asked(suite), &self.keyring, self.options.moment_s())
+        };
+        paths.into_iter().filter_map(read).max_by_key(|kept| kept.release.date_s)
     }
 
     /// Returns the present Release file of a suite.
     fn release(&self, suite: &str) -> Result<Dated, ArchiveError> {
         let kept = self.kept(suite);
-        let path = format!("dists/{suite}/InRelease");
+        let directory = suite::directory(suite);
+        let path = format!("{directory}InRelease");
         let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
         let urls = |name: &str| -> Vec<String> {
-            let path = format!("dists/{suite}/{name}");
+            let path = format!("{directory}{name}");
             self.mirrors.of(suite).iter().filter_map(|base| url_below(base, &path)).collect()
         };
         let signed_inside = urls("InRelease");
         if offline && !signed_inside.iter().any(|url| url.starts_with("file:")) {
             let kept = kept.ok_or_else(|| ArchiveError::NotKept { suite: suite.into() })?;
             kept.release
-                .check(suite, now_s, true)
+                .check(&self.asked(suite), now_s, true)
                 .map_err(|source| ArchiveError::Kept { suite: suite.into(), source })?;
             return Ok(kept);
         }
@@ -324,7 +370,7 @@ impl Opening<'_> {
         urls: &[String],
         kept: Option<&Dated>,
     ) -> Result<Option<Dated>, DownloadError> {
-        let path = format!("dists/{suite}/Release");
+        let path = format!("{}Release", suite::directory(suite));
         let known = kept.map(|kept| &kept.validators);
         self.downloader.fetch_small(&path, urls, MAX_RELEASE_BYTES, known, |answer| {
             let signature = match &answer {
@@ -357,20 +403,21 @@ impl Opening<'_> {
         kept: Option<&Dated>,
     ) -> Result<Option<Dated>, Box<dyn std::error::Error + Send + Sync>> {
         let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
+        let asked = self.asked(suite);
         let Answer::Body { bytes, validators } = answer else {
             let kept = kept.ok_or(UNASKED)?;
-            kept.release.check(suite, now_s, offline)?;
+            kept.release.check(&asked, now_s, offline)?;
             return Ok(None);
         };
         let message = Message { bytes, signature };
         // Some servers send again what did not change.
         if let Some(kept) = kept.filter(|kept| kept.message == message && kept.validators == validators) {
-            kept.release.check(suite, now_s, offline)?;
+            kept.release.check(&asked, now_s, offline)?;
             return Ok(None);
         }
         let signed = message.verify(&self.keyring, now_s)?;
-        let release = Release::parse(&signed.text)?;
-        release.check(suite, now_s, offline)?;
+        let release = asked.parse(&signed)?;
+        release.check(&asked, now_s, offline)?;
         if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {
             let (found, known) = (moment(release.date_s), moment(known.release.date_s));
             return Err(ReleaseError::Replayed { found, known }.into());
@@ -380,7 +427,33 @@ impl Opening<'_> {
             moment(release.date_s),
             signed.signers.join(", ")
         ));
-        Ok(Some(Dated { suite: suite.into(), release, signed, message, validators, is_new: true }))
+        let (suite, leniently) = (suite.into(), asked.leniently);
+        Ok(Some(Dated { suite, release, signed, message, validators, leniently, is_new: true }))
+    }
+
+    /// Warns of what an archive of others says of itself that is not as it should be.
+    fn tell_oddities(&self, release: &Dated) {
+        if release.leniently {
+            for oddity in release.release.oddities(&release.suite) {
+                let suite = self.options.label(&release.suite);
+                self.progress.warn(&format!("the Release file of {suite} is odd: {oddity}"));
+            }
+        }
+    }
+
+    /// Warns of stanzas that cannot be used, with the first few.
+    fn tell_left_out(&self, index: &Index) {
+        let Some(table) = index.text.table().filter(|table| table.count_left_out() > 0) else { return };
+        let count = table.count_left_out();
+        let (what, are) = if count == 1 { ("stanza", "is") } else { ("stanzas", "are") };
+        let left_out = table.left_out(&index.text, self.architecture).take(LEFT_OUT_SHOWN);
+        let shown: String =
+            left_out.map(|left| format!("\n  {}: {}", left.package(), left.reason)).collect();
+        let more = match count.saturating_sub(LEFT_OUT_SHOWN) {
+            0 => String::new(),
+            more => format!("\n  and {more} more"),
+        };
+        self.progress.warn(&format!("{count} {what} of {} {are} left out{shown}{more}", index.suite));
     }
 
     /// A pocket need not have every component; the suite itself must.
@@ -395,6 +468,19 @@ impl Opening<'_> {
         }
         self.progress.warn(&format!("{suite} has no component {component} for {architecture}"));
         Ok(())
+    }
+}
+
+/// How many stanzas that cannot be used are named.
+const LEFT_OUT_SHOWN: usize = 3;
+
+/// Returns a text with slashes as a name in a directory.
+fn file_name(text: &str) -> String {
+    let name = text.replace('%', "%25").replace('/', "%2f");
+    match name.len() {
+        // Longer ones may not fit.
+        200.. => Digest::of(name.as_bytes()).to_string(),
+        _ => name,
     }
 }
 

@@ -193,7 +193,7 @@ fn key(unpacked: &Unpacked, epoch_s: i64, has_owners: bool, lacking: &[Lacking])
         text += &format!("without {what}\n");
     }
     for package in &unpacked.packages {
-        text += &format!("{}\n", package.locked.digest);
+        text += &format!("{}\n", package.locked.checksum.hex());
     }
     Digest::of(text.as_bytes()).to_string()
 }

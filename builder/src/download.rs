@@ -122,9 +122,15 @@ pub enum Answer {
 }
 
 /// Returns the URL of a path below a base, or `None` for a path that leads elsewhere.
+///
+/// It is escaped as apt escapes it: `+`, `~`, blanks and `%` too, and with small hex digits. `%2b` for `+` matters to
+/// servers that read a plus as a blank, as S3 does. (apt's `pkgAcquire::URIEncode`.)
 pub fn url_below(base: &str, path: &str) -> Option<String> {
-    let wrong = |part: &str| part.is_empty() || part == "." || part == "..";
-    if path.split('/').any(wrong) || path.contains(['\0', '\n', '\\']) {
+    let wrong = |part: &str| part == "." || part == "..";
+    if path.is_empty() || path.starts_with('/') || path.split('/').any(wrong) {
+        return None;
+    }
+    if path.contains(['\0', '\n', '\\']) {
         return None;
     }
     let mut out = format!("{base}/");
@@ -133,10 +139,10 @@ pub fn url_below(base: &str, path: &str) -> Option<String> {
     }
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' => {
-                out.push(char::from(byte));
-            }
-            _ => write!(out, "%{byte:02X}").expect("a string takes it"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
+            // What a path may hold by RFC 3986, section 3.3.
+            _ if b"-._/!$&'()*,;=:@".contains(&byte) => out.push(char::from(byte)),
+            _ => write!(out, "%{byte:02x}").expect("a string takes it"),
         }
     }
     Some(out)

@@ -4,11 +4,21 @@
 //! the lock when it came. No index is looked at and no version chosen. What the store has already
 //! is not fetched again; whoever unpacks it digests it once more.
 
-use std::{error::Error as _, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    error::Error as _,
+    fmt::Write as _,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     archive::Mirrors,
     download::{DownloadError, Downloader, Fault, Length, Wanted, url_below},
+    formats::{
+        checksum::Checksum,
+        digest::{Digest, Hasher},
+    },
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::Store,
@@ -21,6 +31,8 @@ pub struct FetchedDeb {
     pub package: LockedPackage,
     /// Where it is.
     pub path: PathBuf,
+    /// Its SHA-256: the locked one, or that of the file which was found to have the locked SHA-512.
+    pub digest: Digest,
 }
 
 /// Every .deb of a lock, in the order of the lock.
@@ -118,12 +130,11 @@ pub fn fetch(
     let mut missing: Vec<(&LockedPackage, (Wanted, PathBuf))> = Vec::new();
     let mut debs = Vec::new();
     for package in &lock.packages {
-        let path = store.deb_path(&package.digest);
+        let path = store.deb_path(&package.checksum);
         let there = fs::metadata(&path).is_ok_and(|found| found.len() == package.size_bytes);
-        if !there {
+        if !there || digest(package, &path).is_none() {
             missing.push((package, (wanted(package, mirrors), path.clone())));
         }
-        debs.push(FetchedDeb { package: package.clone(), path });
     }
     let fetched_bytes = missing.iter().map(|(package, _)| package.size_bytes).sum();
     if !missing.is_empty() {
@@ -135,7 +146,32 @@ pub fn fetch(
             return Err(FetchError { faults, of: lock.packages.len() });
         }
     }
+    for package in &lock.packages {
+        let path = store.deb_path(&package.checksum);
+        let digest = digest(package, &path).ok_or_else(|| damaged(lock, package, &path))?;
+        debs.push(FetchedDeb { package: package.clone(), path, digest });
+    }
     Ok(Fetched { debs, fetched_bytes })
+}
+
+/// Returns the SHA-256 of a .deb. One that is locked by SHA-512 is read for it, and is checked once more; `None`: it
+/// has another SHA-512, or cannot be read.
+fn digest(package: &LockedPackage, path: &Path) -> Option<Digest> {
+    if let Checksum::Sha256(digest) = package.checksum {
+        return Some(digest);
+    }
+    let mut hasher = Hasher::new(package.checksum.begin());
+    io::copy(&mut File::open(path).ok()?, &mut hasher).ok()?;
+    let (digest, _, state) = hasher.finish();
+    (state.finish() == package.checksum).then_some(digest)
+}
+
+/// Makes the error for a .deb that was in the store a moment ago, whole.
+fn damaged(lock: &Lock, package: &LockedPackage, path: &Path) -> FetchError {
+    let source = io::Error::other("what was just written reads otherwise");
+    let what = format!("{} {}", package.name, package.version);
+    let error = DownloadError::Write { what, path: path.into(), source };
+    FetchError { faults: vec![(package.clone(), error)], of: lock.packages.len() }
 }
 
 fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
@@ -144,7 +180,7 @@ fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
         what: format!("{} {}", package.name, package.version),
         urls: bases.filter_map(|base| url_below(base, &package.path)).collect(),
         length: Length::Exactly(package.size_bytes),
-        checksum: package.digest.into(),
+        checksum: package.checksum,
     }
 }
 

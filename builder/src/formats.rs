@@ -22,6 +22,7 @@ pub mod packages;
 mod properties;
 pub mod relation;
 pub mod spk;
+pub mod suite;
 pub mod tar_in;
 pub mod version;
 pub mod xz;

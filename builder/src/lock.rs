@@ -17,7 +17,7 @@ pub use changes::{Change, Changes};
 
 use crate::{
     beside,
-    formats::digest::Digest,
+    formats::{checksum::Checksum, digest::Digest},
     resolve::{Request, Resolution, Resolved},
 };
 
@@ -69,8 +69,8 @@ pub struct LockedPackage {
     pub path: String,
     /// Length of the .deb.
     pub size_bytes: u64,
-    /// SHA-256 of the .deb.
-    pub digest: Digest,
+    /// SHA-256 of the .deb; its SHA-512 where the archive has no other.
+    pub checksum: Checksum,
     /// The first requirement that brought it.
     pub because: String,
 }
@@ -138,7 +138,7 @@ impl Lock {
             suite: p.suite.clone(),
             path: p.path.clone(),
             size_bytes: p.size_bytes,
-            digest: p.digest,
+            checksum: p.checksum,
             because: p.because.clone(),
         };
         Lock {

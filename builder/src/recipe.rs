@@ -118,7 +118,7 @@ pub enum Version {
 /// `[debian]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Debian {
-    /// The suite, by codename ("bookworm").
+    /// The suite, by codename ("bookworm"), or the exact path of a directory below the mirror ("./").
     pub suite: String,
     /// Pockets beside the suite. Default: `["updates", "security"]`.
     pub pockets: Vec<String>,

@@ -28,7 +28,7 @@ mod solver;
 mod tests;
 pub mod universe;
 
-use crate::formats::{deb822::Fault, digest::Digest};
+use crate::formats::{checksum::Checksum, deb822::Fault};
 use because::Bringer;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
@@ -102,9 +102,9 @@ pub struct Resolved {
     pub path: String,
     /// Length of the .deb.
     pub size_bytes: u64,
-    /// SHA-256 of the .deb.
-    #[serde(rename = "sha256")]
-    pub digest: Digest,
+    /// SHA-256 of the .deb; its SHA-512 where the index has no other.
+    #[serde(flatten)]
+    pub checksum: Checksum,
     /// KiB, as the package tells it.
     pub installed_size_kib: u64,
     /// Whether it is marked `Essential: yes`.
@@ -127,7 +127,7 @@ pub enum ResolveError {
         source: Fault,
     },
     /// A name that no package has.
-    #[error("there is no package {name}{}", nearest_text(nearest, providers))]
+    #[error("there is no package {name}{}", nearest_text(nearest, providers, left_out))]
     Unknown {
         /// As asked for.
         name: String,
@@ -135,6 +135,8 @@ pub enum ResolveError {
         nearest: Vec<String>,
         /// Packages that provide it.
         providers: Vec<String>,
+        /// Why stanzas about it cannot be used, a clause each.
+        left_out: Vec<String>,
     },
     /// The smallest set cannot be told, though there are sets.
     #[error("cannot prove which set of packages is the smallest")]
@@ -147,7 +149,10 @@ pub enum ResolveError {
     },
 }
 
-fn nearest_text(nearest: &[String], providers: &[String]) -> String {
+fn nearest_text(nearest: &[String], providers: &[String], left_out: &[String]) -> String {
+    if !left_out.is_empty() {
+        return format!(" that can be used\n  {}", left_out.join("\n  "));
+    }
     match (providers.is_empty(), nearest.is_empty()) {
         (false, _) => format!(": it is virtual, provided by {}", providers.join(", ")),
         (true, false) => format!(": the nearest names are {}", nearest.join(", ")),
@@ -218,12 +223,13 @@ fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
     if let [only] = providers[..] {
         return Ok(only);
     }
-    let nearest = match providers.is_empty() {
+    let left_out = universe.left_out(name);
+    let nearest = match providers.is_empty() && left_out.is_empty() {
         true => names::nearest(name, universe.ids().map(|id| universe.name(id))),
         false => Vec::new(),
     };
     let providers = providers.into_iter().map(|id| universe.package(id).name.into()).collect();
-    Err(ResolveError::Unknown { name: name.into(), nearest, providers })
+    Err(ResolveError::Unknown { name: name.into(), nearest, providers, left_out })
 }
 
 fn resolved(universe: &Universe<'_>, id: Id, bringer: Bringer) -> Result<Resolved, ResolveError> {
@@ -234,9 +240,9 @@ fn resolved(universe: &Universe<'_>, id: Id, bringer: Bringer) -> Result<Resolve
         version: package.version.into(),
         architecture: package.architecture.into(),
         suite: universe.suite(id).into(),
-        path: file.path.into(),
+        path: file.path.into_owned(),
         size_bytes: file.size_bytes,
-        digest: file.digest,
+        checksum: file.checksum,
         installed_size_kib: package.installed_size_kib,
         essential: package.essential,
         because: bringer.text,

@@ -241,8 +241,8 @@ impl Store {
     }
 
     /// Returns the place of a downloaded .deb, which may not be there yet.
-    pub fn deb_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("debs").join(format!("{digest}.deb"))
+    pub fn deb_path(&self, checksum: &Checksum) -> PathBuf {
+        self.root.join("debs").join(format!("{}.deb", checksum.hex()))
     }
 
     /// Returns the place of a downloaded tarball of an npm package, which may not be there yet.

@@ -182,7 +182,7 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
 }
 
 fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, UnpackFault> {
-    let key = deb.package.digest.to_string();
+    let key = deb.digest.to_string();
     let (tree, path) = match store.load_bundle(BUNDLE, &key) {
         Some(bundle) => bundle,
         None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
@@ -232,7 +232,7 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
     let read = |source| UnpackFault::Read { path: deb.path.clone(), source };
     let file = File::open(&deb.path).map_err(read)?;
     let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
-    let mut bundle = store.begin_bundle(BUNDLE, &deb.package.digest.to_string())?;
+    let mut bundle = store.begin_bundle(BUNDLE, &deb.digest.to_string())?;
     let head = [&deb::MAGIC[..], &deb::header("debian-binary", 4), b"2.0\n"].concat();
     bundle.write_all(&head).map_err(UnpackFault::Write)?;
 
@@ -250,7 +250,7 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
     let mut tree = copy_part(&mut source, Part::Data, &mut bundle, limit, |_, _| {})?;
 
     let (found, _, _) = source.finish()?.hasher.finish();
-    if found != deb.package.digest {
+    if found != deb.digest {
         return Err(UnpackFault::Digest { path: deb.path.clone(), found, removed: false });
     }
     if tree.subtree(CONTROL).next().is_some() {
@@ -274,8 +274,8 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
 /// one when it came into the store, so the disk has changed it, and no run could get past it.
 fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> UnpackFault {
     match File::open(&deb.path).and_then(Digest::of_reader) {
-        Ok((found, _)) if found != deb.package.digest => {
-            let own = deb.path == store.deb_path(&deb.package.digest);
+        Ok((found, _)) if found != deb.digest => {
+            let own = deb.path == store.deb_path(&deb.package.checksum);
             let removed = own && fs::remove_file(&deb.path).is_ok();
             UnpackFault::Digest { path: deb.path.clone(), found, removed }
         }

@@ -5,7 +5,7 @@ use std::{error::Error, io, path::PathBuf};
 use super::{KeyringError, ReleaseError};
 use crate::{
     download::{DownloadError, Fault},
-    formats::digest::Digest,
+    formats::checksum::Checksum,
     store::StoreError,
 };
 
@@ -72,15 +72,15 @@ pub enum ArchiveError {
     },
     /// An index that holds another text than its Release file says.
     #[error(
-        "cannot use {what}: its text is not the listed one\n  expected sha256 {expected}\n  found    sha256 {found}"
+        "cannot use {what}: its text is not the listed one\n  expected {expected}\n  found    {found}"
     )]
     WrongText {
         /// Its path in the archive.
         what: String,
         /// As listed.
-        expected: Digest,
+        expected: Box<Checksum>,
         /// Of what came out, cut where it became too long.
-        found: Digest,
+        found: Box<Checksum>,
     },
     /// The cache.
     #[error(transparent)]

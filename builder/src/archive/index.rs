@@ -11,13 +11,15 @@ use std::{
 use super::{
     ArchiveError, Dated, Opening,
     kept_index::{self, Text},
-    release::{Form, ListedIndex},
+    listed::{Form, ListedIndex},
 };
 use crate::{
     download::{Length, Wanted, url_below},
     formats::{
+        checksum::{self, Checksum},
         digest::{Digest, Hasher},
         packages::{Reducer, table::Table},
+        suite,
     },
     progress::{Task, Unit},
     store::StoreError,
@@ -25,6 +27,9 @@ use crate::{
 
 /// What decompressing may use; Debian's indexes are packed with a dictionary of 8 MiB.
 const XZ_MEMORY_BYTES: u64 = 128 << 20;
+
+/// The longest text that is read where the Release file lists none; Debian's longest index has 60 MB.
+const MOST_UNLISTED_BYTES: u64 = 1 << 30;
 
 /// The largest window of zstd that is taken, as a power of two: the same 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
@@ -57,44 +62,52 @@ impl Opening<'_> {
 
     /// Returns where a text is kept: with a table for one architecture, of which an index of `all` can have several.
     fn text_path(&self, index: &ListedIndex) -> PathBuf {
-        let name = format!("{}-{}", index.plain.digest, self.architecture);
-        self.store.root().join("indexes/packages").join(name)
+        let known_by = index.plain.as_ref().unwrap_or(&index.fetched).checksum;
+        let name = format!("{}-{}", known_by.hex(), self.architecture);
+        self.store.root().join("indexes/texts").join(name)
     }
 
     /// Returns a text that is in the store and whole.
     fn kept_text(&self, index: &ListedIndex) -> Option<Text> {
-        if index.plain.size_bytes == 0 {
+        if index.plain.as_ref().is_some_and(|plain| plain.size_bytes == 0) {
             return Some(Text::default());
         }
         kept_index::read(&self.text_path(index)).ok().flatten()
     }
 
     fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
-        let directory = format!("dists/{}", release.suite);
+        let directory = suite::directory(&release.suite);
         let names = index.fetched.by_hash.iter().chain([&index.fetched.path]);
-        let paths: Vec<String> = names.map(|name| format!("{directory}/{name}")).collect();
-        let what = format!("{directory}/{}", index.fetched.path);
+        let paths: Vec<String> = names.map(|name| format!("{directory}{name}")).collect();
+        let what = format!("{directory}{}", index.fetched.path);
         let bases = self.mirrors.of(&release.suite).iter();
         let wanted = Wanted {
             what: what.clone(),
             urls: bases.flat_map(|base| paths.iter().filter_map(|path| url_below(base, path))).collect(),
             length: Length::Exactly(index.fetched.size_bytes),
-            checksum: index.fetched.digest.into(),
+            checksum: index.fetched.checksum,
         };
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;
         let source = |source| ArchiveError::Decompress { what: what.clone(), source };
-        let limit = index.plain.size_bytes + 1;
-        let read = file.reopen().and_then(|file| read_reduced(index.form, file, limit));
-        let (found, size_bytes, reducer) = read.map_err(source)?;
-        let expected = index.plain.digest;
-        if size_bytes != index.plain.size_bytes || found != expected {
-            return Err(ArchiveError::WrongText { what, expected, found });
+        let limit = index.plain.as_ref().map_or(MOST_UNLISTED_BYTES, |plain| plain.size_bytes) + 1;
+        let wanted = index.plain.as_ref().map(|plain| plain.checksum);
+        let read = file.reopen().and_then(|file| read_reduced(index.form, file, limit, wanted));
+        let Whole { digest, checksum: found, size_bytes, reducer } = read.map_err(source)?;
+        match &index.plain {
+            Some(plain) if size_bytes != plain.size_bytes || found != plain.checksum => {
+                let expected = Box::new(plain.checksum);
+                return Err(ArchiveError::WrongText { what, expected, found: Box::new(found) });
+            }
+            None if size_bytes == limit => {
+                return Err(source(io::Error::other(format!("it is longer than {MOST_UNLISTED_BYTES} bytes"))));
+            }
+            _ => {}
         }
         let text = reducer.finish();
-        // A text that is not sound is told of where it is used, with its suite.
+        // A text that is too long is told of where it is used, with its suite.
         let table = Table::make(&text, self.architecture).ok();
         let path = self.text_path(index);
-        self.store.write_file(&path, &kept_index::to_bytes(&text, table.as_ref()))?;
+        self.store.write_file(&path, &kept_index::to_bytes(&text, &digest, table.as_ref()))?;
         let changed = || io::Error::other("what was just written reads otherwise");
         let kept = kept_index::read(&path).and_then(|text| text.ok_or_else(changed));
         kept.map_err(|source| StoreError::Io { operation: "read", path, source }.into())
@@ -106,11 +119,44 @@ const PIECE_BYTES: u64 = 256 << 10;
 /// How many such pieces may wait.
 const WAITING: usize = 8;
 
-/// Decompresses a text on one thread, and digests and reduces it on another, up to a limit. Returns digest
-/// and length of the whole.
-fn read_reduced(form: Form, file: fs::File, limit: u64) -> io::Result<(Digest, u64, Reducer)> {
+/// What is known of a text that was read.
+struct Whole {
+    digest: Digest,
+    /// Its digest of the kind that its Release file lists, or its SHA-256.
+    checksum: Checksum,
+    size_bytes: u64,
+    reducer: Reducer,
+}
+
+/// A reducer, and a digest of what goes into it, beside SHA-256.
+struct Digested {
+    reducer: Reducer,
+    beside: Option<checksum::State>,
+}
+
+impl io::Write for Digested {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(state) = &mut self.beside {
+            state.update(bytes);
+        }
+        self.reducer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Decompresses a text on one thread, and digests and reduces it on another, up to a limit.
+fn read_reduced(
+    form: Form,
+    file: fs::File,
+    limit: u64,
+    wanted: Option<Checksum>,
+) -> io::Result<Whole> {
     let mut reader = decoder(form, file)?.take(limit);
-    let mut hasher = Hasher::new(Reducer::default());
+    let beside = wanted.filter(|wanted| matches!(wanted, Checksum::Sha512(_))).map(|wanted| wanted.begin());
+    let mut hasher = Hasher::new(Digested { reducer: Reducer::default(), beside });
     thread::scope(|scope| {
         let (sender, pieces) = mpsc::sync_channel::<io::Result<Vec<u8>>>(WAITING);
         scope.spawn(move || {
@@ -127,7 +173,9 @@ fn read_reduced(form: Form, file: fs::File, limit: u64) -> io::Result<(Digest, u
         for piece in pieces {
             hasher.write_all(&piece?)?;
         }
-        Ok(hasher.finish())
+        let (digest, size_bytes, Digested { reducer, beside }) = hasher.finish();
+        let checksum = beside.map_or(digest.into(), checksum::State::finish);
+        Ok(Whole { digest, checksum, size_bytes, reducer })
     })
 }
 
@@ -139,6 +187,7 @@ fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read + Send>> {
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             Box::new(decoder)
         }
+        Form::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(io::BufReader::new(file))),
         Form::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
         Form::Xz => {
             let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, xz2::stream::CONCATENATED)?;

@@ -1,16 +1,19 @@
 //! Packages indexes in the store: the text with its table, as one file that is mapped, not read.
 //!
 //! ```text
-//! PACKAGES 1 TEXT-BYTES TABLE-BYTES CRC CRC CRC CRC
+//! PACKAGES 2 TEXT-BYTES TABLE-BYTES SHA256 CRC CRC CRC CRC
 //! (the text)(the table)
 //! ```
 //!
-//! Whether the text is what the archive signed was seen to when it was fetched; the sums, each of a quarter of what
+//! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what the archive signed was seen to when it was fetched; the sums, each of a quarter of what
 //! follows the first line, tell a file that a disk has damaged since.
 
 use std::{fmt, fs::File, io, ops::Deref, path::Path, sync::Arc, thread};
 
-use crate::{formats::packages::table::Table, sys::map};
+use crate::{
+    formats::{digest::Digest, packages::table::Table},
+    sys::map,
+};
 
 /// The stanzas of one index, and where each is.
 #[derive(Clone, Default)]
@@ -22,11 +25,17 @@ pub struct Text {
 struct Kept {
     file: map::Mapped,
     text: std::ops::Range<usize>,
+    digest: Digest,
     table: Option<Table>,
 }
 
 impl Text {
-    /// Returns the text's table for the architecture that it was asked for with; `None` where a stanza is not sound.
+    /// Returns the SHA-256 of the whole index, before it was reduced.
+    pub fn digest(&self) -> Digest {
+        self.kept.as_ref().map_or_else(|| Digest::of(b""), |kept| kept.digest)
+    }
+
+    /// Returns the text's table for the architecture that it was asked for with; `None` where it is too long.
     pub fn table(&self) -> Option<&Table> {
         self.kept.as_ref()?.table.as_ref()
     }
@@ -56,11 +65,11 @@ impl fmt::Debug for Text {
 const PIECES: usize = 4;
 
 /// Returns the bytes of the file.
-pub(super) fn to_bytes(text: &[u8], table: Option<&Table>) -> Vec<u8> {
+pub(super) fn to_bytes(text: &[u8], digest: &Digest, table: Option<&Table>) -> Vec<u8> {
     let table = table.map(Table::to_bytes).unwrap_or_default();
     let head = |sums: &[u32]| {
         let sums: String = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
-        format!("PACKAGES 1 {} {}{sums}\n", text.len(), table.len()).into_bytes()
+        format!("PACKAGES 2 {} {} {digest}{sums}\n", text.len(), table.len()).into_bytes()
     };
     let start = head(&[0; PIECES]).len();
     let mut out = Vec::with_capacity(start + text.len() + table.len());
@@ -75,7 +84,7 @@ pub(super) fn to_bytes(text: &[u8], table: Option<&Table>) -> Vec<u8> {
 /// Maps a kept index; `None` if it is not what was written.
 pub(super) fn read(path: &Path) -> io::Result<Option<Text>> {
     let file = map::map(&File::open(path)?)?;
-    let Some((text, table)) = layout(&file) else { return Ok(None) };
+    let Some(Layout { text, table, digest }) = layout(&file) else { return Ok(None) };
     let (table_bytes, text_bytes) = (&file[table], &file[text.clone()]);
     let table = match table_bytes.is_empty() {
         true => None,
@@ -84,22 +93,31 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Text>> {
             None => return Ok(None),
         },
     };
-    Ok(Some(Text { kept: Some(Arc::new(Kept { file, text, table })) }))
+    Ok(Some(Text { kept: Some(Arc::new(Kept { file, text, digest, table })) }))
+}
+
+/// Where text and table are in a file.
+struct Layout {
+    text: std::ops::Range<usize>,
+    table: std::ops::Range<usize>,
+    digest: Digest,
 }
 
 /// Returns where text and table are in a file that is whole.
-fn layout(file: &[u8]) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
+fn layout(file: &[u8]) -> Option<Layout> {
     let start = memchr::memchr(b'\n', file)? + 1;
     let head = std::str::from_utf8(&file[..start - 1]).ok()?;
-    let mut words = head.strip_prefix("PACKAGES 1 ")?.split(' ');
+    let mut words = head.strip_prefix("PACKAGES 2 ")?.split(' ');
     let mut length = || words.next()?.parse::<usize>().ok();
     let (text, table) = (length()?, length()?);
+    let digest = words.next()?.parse().ok()?;
     let body = &file[start..];
     if text.checked_add(table)? != body.len() {
         return None;
     }
     let kept: Vec<u32> = words.map(|word| u32::from_str_radix(word, 16).ok()).collect::<Option<_>>()?;
-    (kept == sums(body)).then_some((start..start + text, start + text..file.len()))
+    let layout = Layout { text: start..start + text, table: start + text..file.len(), digest };
+    (kept == sums(body)).then_some(layout)
 }
 
 /// Returns the sum of each quarter, of which the last are empty where there is next to nothing.

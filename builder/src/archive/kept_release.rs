@@ -5,6 +5,7 @@
 //! etag ETAG
 //! modified TIME
 //! verified KEYS UNTIL BYTES SHA256 SIGNER,SIGNER
+//! made TIME                  (of the signature; only of archives beside Debian's)
 //! signature BYTES            (only where the signature came apart)
 //!
 //! (the signature)(the file as it came)(the text that is signed)
@@ -18,7 +19,7 @@ use std::fmt::Write as _;
 use super::{
     Message,
     keyring::{Keyring, Signed},
-    release::Release,
+    release::{Asked, Release},
 };
 use crate::{download::Validators, formats::digest::Digest};
 
@@ -29,6 +30,8 @@ pub(super) struct Dated {
     pub(super) signed: Signed,
     pub(super) message: Message,
     pub(super) validators: Validators,
+    /// Whether it is of an archive beside Debian's.
+    pub(super) leniently: bool,
     /// Not in the store yet.
     pub(super) is_new: bool,
 }
@@ -38,10 +41,13 @@ impl Dated {
     pub(super) fn to_bytes(&self, keyring: &Keyring) -> Vec<u8> {
         let Validators { url, etag, modified } = &self.validators;
         let Message { bytes, signature } = &self.message;
-        let Signed { text, signers, until_s } = &self.signed;
+        let Signed { text, signers, made_s, until_s } = &self.signed;
         let mut head = format!("url {url}\netag {etag}\nmodified {modified}\n");
         let (keys, digest) = (keyring.digest(), Digest::of(text.as_bytes()));
         let _ = writeln!(head, "verified {keys} {until_s} {} {digest} {}", text.len(), signers.join(","));
+        if self.leniently {
+            let _ = writeln!(head, "made {made_s}");
+        }
         if let Some(signature) = signature {
             let _ = writeln!(head, "signature {}", signature.len());
         }
@@ -51,10 +57,10 @@ impl Dated {
     }
 
     /// Reads what was kept, if it is still to be trusted at a time.
-    pub(super) fn from_bytes(kept: &[u8], suite: &str, keyring: &Keyring, now_s: i64) -> Option<Self> {
+    pub(super) fn from_bytes(kept: &[u8], asked: Asked<'_>, keyring: &Keyring, now_s: i64) -> Option<Self> {
         let end = memchr::memmem::find(kept, b"\n\n")?;
-        let mut lines = std::str::from_utf8(&kept[..end]).ok()?.lines();
-        let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let lines = std::str::from_utf8(&kept[..end]).ok()?.lines();
+        let value = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let validators = Validators {
             url: value("url")?.into(),
             etag: value("etag")?.into(),
@@ -63,22 +69,25 @@ impl Dated {
         let verified: Vec<&str> = value("verified")?.split(' ').collect();
         let &[keys, until_s, text_bytes, digest, signers] = &verified[..] else { return None };
         let (until_s, text_bytes): (i64, usize) = (until_s.parse().ok()?, text_bytes.parse().ok()?);
+        let made_s: Option<i64> = value("made").and_then(|time| time.parse().ok());
         let apart: Option<usize> = value("signature").and_then(|length| length.parse().ok());
         let rest = &kept[end + 2..];
         let (signature, rest) = rest.split_at_checked(apart.unwrap_or(0))?;
         let (bytes, text) = rest.split_at_checked(rest.len().checked_sub(text_bytes)?)?;
         let message = Message { bytes: bytes.to_vec(), signature: apart.map(|_| signature.to_vec()) };
-        let known = keys == keyring.digest().to_string() && until_s > now_s;
+        let known = keys == keyring.digest().to_string() && until_s > now_s && made_s.is_some() == asked.leniently;
         let signed = match known && Digest::of(text).to_string() == digest {
             true => Signed {
                 text: String::from_utf8(text.to_vec()).ok()?,
                 signers: signers.split(',').map(str::to_owned).collect(),
+                made_s: made_s.unwrap_or(i64::MIN),
                 until_s,
             },
             false => message.verify(keyring, now_s).ok()?,
         };
-        let release = Release::parse(&signed.text).ok()?;
-        Some(Dated { suite: suite.into(), release, signed, message, validators, is_new: false })
+        let release = asked.parse(&signed).ok()?;
+        let (suite, leniently) = (asked.suite.into(), asked.leniently);
+        Some(Dated { suite, release, signed, message, validators, leniently, is_new: false })
     }
 }
 
@@ -102,12 +111,21 @@ mod tests {
         let message = Message { bytes: key.sign(text, KEY_TIME_S + 10).into_bytes(), signature: None };
         let signed = message.verify(&keyring, KEY_TIME_S + 20).expect("good");
         assert_eq!(signed.until_s, KEY_TIME_S + 900);
-        let release = Release::parse(&signed.text).expect("sound");
+        let asked = Asked { suite: "made", leniently: false };
+        let release = asked.parse(&signed).expect("sound");
         let validators = Validators { url: "u".into(), ..Validators::default() };
-        let dated = Dated { suite: "made".into(), release, signed, message, validators, is_new: true };
+        let dated = Dated {
+            suite: "made".into(),
+            release,
+            signed,
+            message,
+            validators,
+            leniently: false,
+            is_new: true,
+        };
         let kept = dated.to_bytes(&keyring);
         let again = |kept: &[u8], keyring: &Keyring, now_s| {
-            Dated::from_bytes(kept, "made", keyring, now_s)
+            Dated::from_bytes(kept, asked, keyring, now_s)
                 .map(|dated| (dated.signed.text, dated.signed.signers))
         };
         let whole = again(&kept, &keyring, KEY_TIME_S + 899).expect("still in force");

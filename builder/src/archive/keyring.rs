@@ -77,6 +77,8 @@ pub(super) struct Signed {
     pub(super) text: String,
     /// Fingerprints of the certificates whose signatures are good.
     pub(super) signers: Vec<String>,
+    /// When the newest of these signatures was made, in seconds since 1970.
+    pub(super) made_s: i64,
     /// From when on it has to be verified anew, as a key or signature expires then; [`i64::MAX`]: never.
     pub(super) until_s: i64,
 }
@@ -156,8 +158,8 @@ impl Keyring {
         let (message, _) = CleartextSignedMessage::from_armor(message)
             .map_err(|_| not_signed("it is damaged, or something follows its signature"))?;
         let text = message.signed_text();
-        let (signers, until_s) = self.signers(message.signatures().iter(), text.as_bytes(), now_s)?;
-        Ok(Signed { text: text.replace("\r\n", "\n"), signers, until_s })
+        let signed = self.signed(message.signatures().iter(), text.as_bytes(), now_s)?;
+        Ok(Signed { text: text.replace("\r\n", "\n"), ..signed })
     }
 
     /// Returns a text whose signature is a file of its own, armored or not.
@@ -178,30 +180,33 @@ impl Keyring {
                 .and_then(|signatures| signatures.collect::<Result<Vec<_>, _>>()),
         };
         let signatures = read.map_err(|_| not_signed("the signature beside it cannot be read"))?;
-        let (signers, until_s) =
-            self.signers(signatures.iter().map(|apart| &apart.signature), text, now_s)?;
-        let text = String::from_utf8(text.to_vec()).map_err(|_| not_signed("it is not UTF-8"))?;
-        Ok(Signed { text, signers, until_s })
+        let signed = self.signed(signatures.iter().map(|apart| &apart.signature), text, now_s)?;
+        let text = std::str::from_utf8(text).map_err(|_| not_signed("it is not UTF-8"))?;
+        Ok(Signed { text: text.replace("\r\n", "\n"), ..signed })
     }
 
-    /// Returns who signed a text, at least one, and until when all of that holds.
-    fn signers<'s>(
+    /// Returns who signed a text, at least one, and when; the text itself is for the caller to put in.
+    fn signed<'s>(
         &self,
         signatures: impl Iterator<Item = &'s Signature>,
         text: &[u8],
         now_s: i64,
-    ) -> Result<(Vec<String>, i64), KeyringError> {
-        let (mut signers, mut reasons, mut until_s) = (Vec::new(), Vec::new(), i64::MAX);
+    ) -> Result<Signed, KeyringError> {
+        let (mut signers, mut reasons, mut until_s, mut made_s) = (Vec::new(), Vec::new(), i64::MAX, i64::MIN);
         for signature in signatures {
             match self.judge(signature, text, now_s) {
                 Ok((signer, end_s)) => {
                     signers.push(signer);
                     until_s = until_s.min(end_s);
+                    made_s = made_s.max(signature.created().map_or(0, |made| i64::from(made.as_secs())));
                 }
                 Err(reason) => reasons.push(format!("{}: {reason}", issuer(signature))),
             }
         }
-        if signers.is_empty() { Err(KeyringError::Untrusted { reasons }) } else { Ok((signers, until_s)) }
+        match signers.is_empty() {
+            true => Err(KeyringError::Untrusted { reasons }),
+            false => Ok(Signed { text: String::new(), signers, made_s, until_s }),
+        }
     }
 
     /// Returns the certificate behind a good signature and when one of the two expires, or what is wrong.

@@ -1,20 +1,22 @@
 //! What a Release file says, after its signature was found good.
 //!
-//! Nothing is verified here: the text comes from `keyring`. `debian-packaging` reads the fields and the list of files, after
-//! `Fields` has made sure of what it lets pass: each line of the list must be well formed, a path stay below its suite, a
-//! field not stand there twice, since others may go by the one that we do not. Only Packages indexes are gone by, of which
-//! the archive asks for some by their exact paths. (Format: Debian's wiki, DebianRepository/Format.)
+//! Nothing is verified here: the text comes from `keyring`. `debian-packaging` reads the fields, after `Fields` has made sure
+//! of what it lets pass: a field must not stand there twice, since others may go by the one that we do not. The list of files
+//! is read in `listed`. (Format: Debian's wiki, DebianRepository/Format.)
+//!
+//! Debian's own archive names its suite and its time as they should be. Archives of others often do not; apt takes those
+//! with a warning, and so do we where such an archive has keys of its own.
 
-use debian_packaging::{
-    error::DebianError,
-    io::ContentDigest,
-    repository::release::{ChecksumType, ReleaseFile, ReleaseFileEntry},
+use debian_packaging::{error::DebianError, repository::release::ReleaseFile};
+
+use super::{
+    day,
+    keyring::{CLOCK_LEEWAY_S, Signed},
+    listed::{ListedIndex, check_list, list_indexes},
 };
-
-use super::{day, keyring::CLOCK_LEEWAY_S};
 use crate::formats::{
     deb822::{Fault, Field, Item, Reader},
-    digest::Digest,
+    suite::is_exact,
 };
 
 /// A Release file that one should not go by, though its signature is good.
@@ -57,38 +59,6 @@ pub enum ReleaseError {
     },
 }
 
-/// How an index file is compressed, the smallest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
-    Xz,
-    Zstd,
-    Gzip,
-    Plain,
-}
-
-/// A file of the archive, known by length and digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ListedFile {
-    /// Below the suite's directory.
-    pub(super) path: String,
-    /// The same file by its digest; what stays right while an archive is being changed.
-    pub(super) by_hash: Option<String>,
-    pub(super) size_bytes: u64,
-    pub(super) digest: Digest,
-}
-
-/// A Packages index as the Release file lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ListedIndex {
-    pub(super) component: String,
-    pub(super) architecture: String,
-    /// The form to fetch: the smallest that is there.
-    pub(super) form: Form,
-    pub(super) fetched: ListedFile,
-    /// The uncompressed text. Archives list it even where they do not have it as a file.
-    pub(super) plain: ListedFile,
-}
-
 /// A Release file, read.
 #[derive(Clone, Debug)]
 pub(super) struct Release {
@@ -101,36 +71,73 @@ pub(super) struct Release {
     /// Whether packages for all architectures are in an index of their own only. Debian lists one as well,
     /// but it repeats what the others have (and its security archive does not even serve it).
     all_is_apart: bool,
+    /// Whether such an index repeats what the others have.
+    all_is_repeated: bool,
+    /// What is odd about its time, a clause each.
+    odd_times: Vec<String>,
 }
 
 impl Release {
-    /// Reads a verified text.
-    pub(super) fn parse(text: &str) -> Result<Self, ReleaseError> {
+    /// Reads a verified text. With the time of its signature, times may be written otherwise than they should be,
+    /// and where Date says nothing that time counts.
+    pub(super) fn parse(text: &str, signed_s: Option<i64>) -> Result<Self, ReleaseError> {
         let wrong = |fault: Fault| ReleaseError::Parse(fault.to_string());
         let unread = |e: DebianError| ReleaseError::Parse(e.to_string());
         let fields = Fields::read(text).map_err(wrong)?;
-        fields.check_list().map_err(wrong)?;
+        for kind in ["SHA256", "SHA512"] {
+            fields.get(kind).map_or(Ok(()), check_list).map_err(wrong)?;
+        }
         let file = ReleaseFile::from_reader(text.as_bytes()).map_err(unread)?;
         let no_time = |name: &str| wrong(Fault::new(fields.line(name), format!("{name} is no time")));
-        let date = file.date().ok_or_else(|| ReleaseError::Parse("it has no Date".into()))?;
-        let until = file.valid_until().transpose().map_err(|_| no_time("Valid-Until"))?;
+        let mut odd_times = Vec::new();
+        let mut own = |name: &str| {
+            let time_s = signed_s.and(fields.get(name)).and_then(|field| own_form(field.value));
+            odd_times.extend(time_s.map(|_| format!("its {name} is not of the form that RFC 2822 has")));
+            time_s
+        };
+        let date_s = match file.date() {
+            Some(Ok(date)) => Some(date.timestamp()),
+            _ => own("Date"),
+        };
+        let valid_until_s = match file.valid_until() {
+            Some(Ok(until)) => Some(until.timestamp()),
+            Some(Err(_)) => Some(own("Valid-Until").ok_or_else(|| no_time("Valid-Until"))?),
+            None => None,
+        };
+        let date_s = match (date_s, signed_s) {
+            (Some(date_s), _) => date_s,
+            (None, Some(signed_s)) => {
+                let what = if fields.get("Date").is_some() { "its Date is no time" } else { "it has no Date" };
+                odd_times.push(format!("{what}, so that of its signature counts, {}", day(signed_s)));
+                signed_s
+            }
+            (None, None) if fields.get("Date").is_some() => return Err(no_time("Date")),
+            (None, None) => return Err(ReleaseError::Parse("it has no Date".into())),
+        };
+        let all_is_repeated = fields.says("No-Support-for-Architecture-all", "Packages");
         Ok(Release {
-            date_s: date.map_err(|_| no_time("Date"))?.timestamp(),
-            valid_until_s: until.map(|until| until.timestamp()),
+            date_s,
+            valid_until_s,
             not_automatic: file.not_automatic().unwrap_or(false),
             but_automatic_upgrades: file.but_automatic_upgrades().unwrap_or(false),
             names: [file.codename(), file.suite()].into_iter().flatten().map(str::to_owned).collect(),
-            indexes: list_indexes(&file).map_err(unread)?,
-            all_is_apart: fields.says("Architectures", "all")
-                && !fields.says("No-Support-for-Architecture-all", "Packages"),
+            indexes: list_indexes(
+                fields.get("SHA256"),
+                fields.get("SHA512"),
+                file.acquire_by_hash().unwrap_or(false),
+            ),
+            all_is_apart: fields.says("Architectures", "all") && !all_is_repeated,
+            all_is_repeated,
+            odd_times,
         })
     }
 
-    /// Checks that it is the suite asked for and of the present. Offline, an old one has to do.
-    pub(super) fn check(&self, asked: &str, now_s: i64, offline: bool) -> Result<(), ReleaseError> {
-        if !self.names.iter().any(|name| name == asked) {
+    /// Checks that it is the suite asked for and of the present. Offline, an old one has to do; what an archive of
+    /// others calls itself need not be what it is asked for by.
+    pub(super) fn check(&self, asked: &Asked<'_>, now_s: i64, offline: bool) -> Result<(), ReleaseError> {
+        if !asked.leniently && !self.names.iter().any(|name| name == asked.suite) {
             let found = self.names.first().cloned().unwrap_or_default();
-            return Err(ReleaseError::WrongSuite { asked: asked.into(), found });
+            return Err(ReleaseError::WrongSuite { asked: asked.suite.into(), found });
         }
         let today = day(now_s);
         if self.date_s > now_s + CLOCK_LEEWAY_S {
@@ -144,16 +151,50 @@ impl Release {
         }
     }
 
+    /// Returns what is odd about it and was let pass, a clause each. An exact path is no name of a suite, so there
+    /// is nothing that the names should be; of a name of several parts, the last may be missing, as apt has it.
+    pub(super) fn oddities(&self, suite: &str) -> Vec<String> {
+        let mut out = self.odd_times.clone();
+        let shorter = suite.rsplit_once('/').map_or(suite, |(shorter, _)| shorter);
+        let expected = |name: &String| name == suite || name == shorter;
+        match &self.names[..] {
+            _ if is_exact(suite) => {}
+            [] => out.push("it has neither Suite nor Codename".into()),
+            names if names.iter().any(expected) => {}
+            names => out.push(format!("it calls itself {} and not {suite}", names.join(" and "))),
+        }
+        out
+    }
+
     /// Returns the indexes of a component for an architecture: with that of `all` where the archive
-    /// keeps it apart. Empty if there is none.
+    /// keeps it apart, or has no other. Empty if there is none. The component of an exact path is empty, and its one
+    /// index is for all architectures.
     pub(super) fn indexes(&self, component: &str, architecture: &str) -> Vec<&ListedIndex> {
+        let of_component = || self.indexes.iter().filter(|index| index.component == component);
+        if component.is_empty() {
+            return of_component().collect();
+        }
+        let native = of_component().any(|index| index.architecture == architecture);
+        let all = if native { self.all_is_apart } else { !self.all_is_repeated };
         let wanted = |index: &&ListedIndex| {
-            let all = index.architecture == "all" && self.all_is_apart;
-            index.component == component && (index.architecture == architecture || all)
+            index.architecture == architecture || all && index.architecture == "all"
         };
-        let found: Vec<&ListedIndex> = self.indexes.iter().filter(wanted).collect();
-        let native = found.iter().any(|index| index.architecture == architecture);
-        if native { found } else { Vec::new() }
+        of_component().filter(wanted).collect()
+    }
+}
+
+/// Which suite is asked for, and of whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) suite: &'a str,
+    /// Whether the archive is not Debian's, so that what it says of itself may be odd.
+    pub(super) leniently: bool,
+}
+
+impl Asked<'_> {
+    /// Reads a verified Release file.
+    pub(super) fn parse(&self, signed: &Signed) -> Result<Release, ReleaseError> {
+        Release::parse(&signed.text, self.leniently.then_some(signed.made_s))
     }
 }
 
@@ -196,98 +237,50 @@ impl<'a> Fields<'a> {
     fn line(&self, name: &str) -> usize {
         self.get(name).map_or(1, |field| field.line)
     }
-
-    /// Checks each line of the list of files.
-    fn check_list(&self) -> Result<(), Fault> {
-        let Some(list) = self.get("SHA256") else { return Ok(()) };
-        for (number, line) in
-            (list.line..).zip(list.value.split('\n')).filter(|(_, line)| !line.trim().is_empty())
-        {
-            check_listed(line).map_err(|reason| Fault::new(number, reason))?;
-        }
-        Ok(())
-    }
 }
 
-/// The longest index that is believed: what one adds up to cannot overflow.
-const MOST_BYTES: u64 = 1 << 40;
-
-/// Checks a line of the list: digest, length, path.
-fn check_listed(line: &str) -> Result<(), String> {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [digest, size, path] = words[..] else { return Err("is not a digest, a length and a path".into()) };
-    digest.parse::<Digest>().map_err(|_| "has no SHA-256 digest")?;
-    let size_bytes: u64 = size.parse().map_err(|_| "has no length")?;
-    if packages_index(path).is_none() {
-        return Ok(());
+/// Reads a time in one of the forms that programs write which do not know RFC 2822: that of `date`, that of ISO 8601,
+/// that of RFC 2822 without a zone. All are taken for UTC, or say that they are.
+fn own_form(text: &str) -> Option<i64> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_second());
     }
-    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(format!("the path {path} does not stay below its suite"));
-    }
-    if size_bytes > MOST_BYTES {
-        return Err(format!("{path} cannot be of {size_bytes} bytes"));
-    }
-    Ok(())
+    let zones = ["UTC", "GMT", "Z", "+0000"];
+    let words: Vec<&str> = text.split_whitespace().filter(|word| !zones.contains(word)).collect();
+    let text = words.join(" ");
+    let forms = [
+        "%a %b %d %H:%M:%S %Y",
+        "%a, %d %b %Y %H:%M:%S",
+        "%a %d %b %Y %H:%M:%S",
+        "%d %b %Y %H:%M:%S",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S",
+    ];
+    let time = |form: &&str| jiff::fmt::strtime::parse(form, &text).ok()?.to_datetime().ok();
+    let time = forms.iter().find_map(time)?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_second())
 }
 
-/// Returns all Packages indexes for programs, in the order of components and architectures in the
-/// file's list.
-fn list_indexes(file: &ReleaseFile<'_>) -> Result<Vec<ListedIndex>, DebianError> {
-    let by_hash = file.acquire_by_hash().unwrap_or(false);
-    let mut out: Vec<ListedIndex> = Vec::new();
-    let mut plain: Vec<ListedFile> = Vec::new();
-    for entry in file.iter_index_files(ChecksumType::Sha256).into_iter().flatten() {
-        let entry = entry?;
-        let Some((component, architecture, form)) = packages_index(entry.path) else { continue };
-        let Some(listed) = listed_file(&entry, by_hash) else { continue };
-        if form == Form::Plain {
-            plain.push(listed.clone());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_the_forms_that_people_write() {
+        for text in [
+            "Fri Jun 19 02:33:59 UTC 2026",
+            "Fri Jun  19 02:33:59 2026",
+            "Fri, 19 Jun 2026 02:33:59",
+            "Fri 19 Jun 2026 02:33:59 GMT",
+            "2026-06-19T02:33:59Z",
+            "2026-06-19T04:33:59+02:00",
+            "2026-06-19 02:33:59 +0000",
+            "2026-06-19 02:33:59",
+        ] {
+            assert_eq!(own_form(text), Some(1_781_836_439), "{text}");
         }
-        let same =
-            |known: &&mut ListedIndex| known.component == component && known.architecture == architecture;
-        match out.iter_mut().find(same) {
-            Some(known) if form < known.form => (known.form, known.fetched) = (form, listed),
-            Some(_) => {}
-            None => out.push(ListedIndex {
-                component: component.into(),
-                architecture: architecture.into(),
-                form,
-                plain: listed.clone(),
-                fetched: listed,
-            }),
+        for text in ["", "yesterday", "2026", "Fri Jun 19 02:33:59 CEST 2026"] {
+            assert_eq!(own_form(text), None, "{text}");
         }
     }
-    // One whose text is not listed could not be checked once it is decompressed.
-    out.retain_mut(|index| {
-        let path = format!("{}/binary-{}/Packages", index.component, index.architecture);
-        let found = plain.iter().find(|file| file.path == path);
-        found.inspect(|file| index.plain = (*file).clone()).is_some()
-    });
-    Ok(out)
-}
-
-/// Returns component, architecture and form of a path such as `main/binary-amd64/Packages.xz`; `None`
-/// for all others, those for Debian's installer among them.
-fn packages_index(path: &str) -> Option<(&str, &str, Form)> {
-    let (directory, name) = path.rsplit_once('/')?;
-    let (component, architecture) = directory.rsplit_once('/')?;
-    let form = match name {
-        "Packages" => Form::Plain,
-        "Packages.xz" => Form::Xz,
-        "Packages.zst" => Form::Zstd,
-        "Packages.gz" => Form::Gzip,
-        _ => return None,
-    };
-    let installer = component.split('/').any(|part| part == "debian-installer");
-    Some((component, architecture.strip_prefix("binary-")?, form)).filter(|_| !installer)
-}
-
-fn listed_file(entry: &ReleaseFileEntry<'_>, by_hash: bool) -> Option<ListedFile> {
-    let ContentDigest::Sha256(bytes) = &entry.digest else { return None };
-    Some(ListedFile {
-        path: entry.path.to_owned(),
-        by_hash: by_hash.then(|| entry.by_hash_path()),
-        size_bytes: entry.size,
-        digest: Digest(bytes.as_slice().try_into().ok()?),
-    })
 }

@@ -36,6 +36,8 @@ const SNAPSHOT_LAG_S: i64 = 86_400;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mirrors {
     suites: BTreeMap<String, Vec<String>>,
+    /// The same of archives beside Debian's, by the archive's name and the suite.
+    others: BTreeMap<(String, String), Vec<String>>,
     /// Where files are looked for that have left the mirrors: past states of a suite's archive.
     past: BTreeMap<String, Vec<String>>,
 }
@@ -51,15 +53,12 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Returns the base of a suite's archive at a time; `None` for an archive beside Debian's.
-    fn base(&self, suite: &str, time_s: i64) -> Result<Option<String>, ArchiveError> {
-        if suite.contains('/') {
-            return Ok(None);
-        }
+    /// Returns the base of a suite's archive at a time.
+    fn base(&self, suite: &str, time_s: i64) -> Result<String, ArchiveError> {
         let time =
             jiff::Timestamp::from_second(time_s).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string();
         let archive = if is_security(suite) { "debian-security" } else { "debian" };
-        base_of(&self.template.replace("{archive}", archive).replace("{time}", &time)).map(Some)
+        base_of(&self.template.replace("{archive}", archive).replace("{time}", &time))
     }
 }
 
@@ -75,7 +74,7 @@ impl Mirrors {
         {
             let mut mirrors = Mirrors::default();
             for suite in suites {
-                mirrors.suites.insert(suite.clone(), service.base(suite, time_s)?.into_iter().collect());
+                mirrors.suites.insert(suite.clone(), vec![service.base(suite, time_s)?]);
             }
             return Ok(mirrors);
         }
@@ -90,37 +89,39 @@ impl Mirrors {
     }
 
     /// Finds the mirrors of every suite of Debian's archive that a lock names, and where they are to be had
-    /// as they were when it was made, if a service has them.
+    /// as they were when it was made, if a service has them. Suites of the archives beside it, which are named, are
+    /// left for [`Mirrors::add`].
     ///
     /// # Errors
     /// As [`Mirrors::find`].
-    pub fn for_lock(lock: &Lock, options: &Options) -> Result<Self, ArchiveError> {
+    pub fn for_lock(lock: &Lock, options: &Options, beside: &[&str]) -> Result<Self, ArchiveError> {
         let of_packages = lock.packages.iter().map(|package| &package.suite);
         let suites: BTreeSet<&String> = lock.indexes.iter().map(|i| &i.suite).chain(of_packages).collect();
-        let suites: Vec<String> = suites.into_iter().filter(|suite| !suite.contains('/')).cloned().collect();
+        let own = |suite: &&String| suite.split_once('/').is_none_or(|(name, _)| !beside.contains(&name));
+        let suites: Vec<String> = suites.into_iter().filter(own).cloned().collect();
         let mut mirrors = Mirrors::find(&suites, options)?;
         let Some(service) = &options.snapshots else { return Ok(mirrors) };
         for suite in &suites {
             let mut bases: Vec<String> = Vec::new();
             for time_s in [lock.time_s, lock.time_s.saturating_add(SNAPSHOT_LAG_S)] {
-                bases.extend(service.base(suite, time_s)?);
+                bases.push(service.base(suite, time_s)?);
             }
             mirrors.past.insert(suite.clone(), bases);
         }
         Ok(mirrors)
     }
 
-    /// Adds the mirrors of an archive beside Debian's, for one of its suites by its full name.
+    /// Adds the mirrors of an archive beside Debian's, for one of its suites.
     ///
     /// # Errors
     /// [`ArchiveError::MirrorUrl`].
-    pub fn add(&mut self, suite: &str, given: &[String]) -> Result<(), ArchiveError> {
+    pub fn add(&mut self, archive: &str, suite: &str, given: &[String]) -> Result<(), ArchiveError> {
         let bases = given.iter().map(|given| base_of(given)).collect::<Result<Vec<_>, _>>()?;
-        self.suites.insert(suite.into(), bases);
+        self.others.insert((archive.into(), suite.into()), bases);
         Ok(())
     }
 
-    /// Returns the bases of one suite, best first.
+    /// Returns the bases of one suite of Debian's archive, or of the one that the options name; best first.
     pub fn of(&self, suite: &str) -> &[String] {
         self.suites.get(suite).map_or(&[], Vec::as_slice)
     }
@@ -128,17 +129,34 @@ impl Mirrors {
     /// Returns every base that may have a file of a suite's pool: those of the suite, those of the other
     /// suites of its archive, and past states of it. No archive is asked for files of another.
     pub fn beginning_with(&self, suite: &str) -> Vec<&str> {
-        let archive = |suite: &str| suite.split_once('/').map(|(name, _)| name.to_owned());
-        let others = self.suites.iter().filter(|(other, _)| archive(other) == archive(suite));
-        let past = self.past.get(suite).into_iter().flatten();
+        let mut bases: Vec<&String> = Vec::new();
+        let beside = suite.split_once('/').map(|(archive, own)| (archive.to_owned(), own.to_owned()));
+        match beside.and_then(|key| self.others.get_key_value(&key)) {
+            Some(((archive, _), own)) => {
+                bases.extend(own);
+                let others = self.others.iter().filter(|((name, _), _)| name == archive);
+                bases.extend(others.flat_map(|(_, bases)| bases));
+            }
+            None => {
+                bases.extend(self.of(suite).iter().chain(self.suites.values().flatten()));
+                bases.extend(self.past.get(suite).into_iter().flatten());
+            }
+        }
         let mut out: Vec<&str> = Vec::new();
-        for base in self.of(suite).iter().chain(others.flat_map(|(_, bases)| bases)).chain(past) {
+        for base in bases {
             if !out.contains(&base.as_str()) {
                 out.push(base);
             }
         }
         out
     }
+}
+
+/// Returns the path of a base, as `/debian` of `http://mirror.example/debian`; `/` where it has none.
+pub(super) fn path_of(base: &str) -> &str {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let rest = rest.strip_prefix("file:").unwrap_or(rest);
+    rest.find('/').map_or("/", |slash| &rest[slash..])
 }
 
 fn is_security(suite: &str) -> bool {

@@ -143,7 +143,7 @@ fn an_unchanged_archive_costs_one_request_a_suite() {
     assert!(requests[0].conditional && requests[0].path == "dists/bookworm/InRelease");
 
     // A damaged copy of an index is not used but fetched again.
-    let kept = fixture.cache.path().join(format!("indexes/packages/{digest}-amd64"));
+    let kept = fixture.cache.path().join(format!("indexes/texts/{digest}-amd64"));
     let whole = fs::read(&kept).expect("reads");
     let mut flipped = whole.clone();
     *flipped.last_mut().expect("is not empty") ^= 1;
@@ -418,9 +418,13 @@ fn a_component_must_be_in_the_suite_but_not_in_its_pockets() {
     );
     let arm = Selection { architecture: "arm64".into(), ..only("bookworm") };
     assert_eq!(error(arm), "bookworm has no component 'main' for arm64");
-    let up = "'..' cannot be the name of a suite, component or architecture";
-    assert_eq!(error(only("..")), up);
-    assert_eq!(error(Selection { components: vec!["main/../x".into()], ..only("bookworm") }), up);
+    for name in ["..", "main/../x", "/etc/", ""] {
+        let expected = format!("'{name}' cannot be the name of a suite, component or architecture");
+        assert_eq!(error(only(name)), expected);
+        if name != "/etc/" {
+            assert_eq!(error(Selection { components: vec![name.into()], ..only("bookworm") }), expected);
+        }
+    }
     let missing = fixture.open_with(&only("sid"), false).expect_err("missing");
     assert_eq!(missing.to_string().lines().next(), Some("cannot fetch dists/sid/InRelease: it is not there"));
     assert!(missing.hint().expect("a hint").starts_with("check the name of the suite"));

@@ -22,12 +22,12 @@ pub(super) fn unpacked(debs: &[Deb]) -> Unpacked {
             suite: "bookworm".into(),
             path: deb.file_name(),
             size_bytes: bytes.len() as u64,
-            digest: Digest::of(&bytes),
+            checksum: Digest::of(&bytes).into(),
             because: "asked for".into(),
         };
         let path = directory.path().join(deb.file_name());
-        std::fs::write(&path, bytes).expect("writes");
-        fetched.debs.push(FetchedDeb { package, path });
+        std::fs::write(&path, &bytes).expect("writes");
+        fetched.debs.push(FetchedDeb { package, path, digest: Digest::of(&bytes) });
     }
     unpack(&fetched, &store, &Progress::silent()).expect("unpacks")
 }

@@ -123,9 +123,10 @@ fn open_one(
 
 /// Returns where the .debs of a recipe's lock can be had.
 pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result<Mirrors, ArchiveError> {
-    let mut mirrors = Mirrors::for_lock(lock, &options_of(context, debian))?;
+    let beside: Vec<&str> = debian.archives.iter().map(|extra| extra.name.as_str()).collect();
+    let mut mirrors = Mirrors::for_lock(lock, &options_of(context, debian), &beside)?;
     for extra in &debian.archives {
-        mirrors.add(&format!("{}/{}", extra.name, extra.suite), &extra.mirrors)?;
+        mirrors.add(&extra.name, &extra.suite, &extra.mirrors)?;
     }
     Ok(mirrors)
 }

@@ -316,13 +316,15 @@ fn a_small_file_is_fetched_again_only_if_it_changed() {
 #[test]
 fn urls_stay_below_their_base_and_hide_passwords() {
     for (base, path, url) in [
-        ("http://m/debian", "pool/a/a_1.0+b~c.deb", Some("http://m/debian/pool/a/a_1.0+b~c.deb")),
-        ("http://m", "pool/a b%?#", Some("http://m/pool/a%20b%25%3F%23")),
+        ("http://m/debian", "pool/a/a_1.0+b~c.deb", Some("http://m/debian/pool/a/a_1.0%2bb%7ec.deb")),
+        ("http://m", "pool/a b%?#", Some("http://m/pool/a%20b%25%3f%23")),
         ("file:/srv", "pool/a b", Some("file:/srv/pool/a b")),
         ("http://m", "../a", None),
         ("http://m", "a/../../b", None),
         ("http://m", "/a", None),
-        ("http://m", "a//b", None),
+        ("http://m", "a//b", Some("http://m/a//b")),
+        ("http://m", "a_1:2@3=4(5).deb", Some("http://m/a_1:2@3=4(5).deb")),
+        ("http://m", "gr\u{f6}\u{df}e", Some("http://m/gr%c3%b6%c3%9fe")),
         ("http://m", "./a", None),
         ("http://m", "", None),
         ("http://m", "a\nb", None),

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     archive,
     download::{self},
-    formats::digest::Digest,
+    formats::{checksum::Checksum, digest::Digest},
     resolve::{Request, Resolution},
     testing::{self, MadeArchive, Server, deb},
 };
@@ -34,7 +34,7 @@ fn fixture() -> Fixture {
             suite: suite.into(),
             path: made.path("main", &deb),
             size_bytes: bytes.len() as u64,
-            digest: Digest::of(&bytes),
+            checksum: Digest::of(&bytes).into(),
             because: String::new(),
         });
     }
@@ -51,7 +51,7 @@ impl Fixture {
             sources: "/nonexistent".into(),
             ..archive::Options::default()
         };
-        let mirrors = Mirrors::for_lock(&self.lock, &options).expect("mirrors");
+        let mirrors = Mirrors::for_lock(&self.lock, &options, &[]).expect("mirrors");
         let store = Store::open(self.cache.path()).expect("opens");
         let downloader = Downloader::new(download::Options {
             rounds: 1,
@@ -85,7 +85,7 @@ fn every_package_is_fetched_once() {
     assert_eq!(first.fetched_bytes, sizes);
     for deb in &first.debs {
         let digest = Digest::of(&fs::read(&deb.path).expect("is there"));
-        assert_eq!(digest, deb.package.digest);
+        assert_eq!((digest, Checksum::from(digest)), (deb.digest, deb.package.checksum));
     }
     assert_eq!(fixture.server.requests().len(), 3);
     assert_eq!(fixture.fetch().expect("fetches").fetched_bytes, 0);
@@ -95,7 +95,7 @@ fn every_package_is_fetched_once() {
     // What a kill or a full disk of the past left short is not taken for the package.
     fs::write(&first.debs[1].path, "short").expect("writes");
     assert_eq!(fixture.fetch().expect("fetches").fetched_bytes, first.debs[1].package.size_bytes);
-    assert_eq!(Digest::of(&fs::read(&first.debs[1].path).expect("reads")), first.debs[1].package.digest);
+    assert_eq!(Digest::of(&fs::read(&first.debs[1].path).expect("reads")), first.debs[1].digest);
 }
 
 #[test]
@@ -140,13 +140,13 @@ fn a_package_with_other_bytes_is_refused() {
         format!(
             "cannot fetch one 1:2.0-1: its digest is not the expected one\n  expected sha256 {}\n  \
              found    sha256 {}\n  at URL/{}",
-            one.digest,
+            one.checksum.hex(),
             Digest::of(&forged),
             one.path
         )
     );
     assert!(hint.starts_with("the mirror has other bytes under this name"), "{hint}");
-    assert!(!Store::open(fixture.cache.path()).expect("opens").deb_path(&one.digest).exists());
+    assert!(!Store::open(fixture.cache.path()).expect("opens").deb_path(&one.checksum).exists());
     fixture.server.heal();
     fixture.fetch().expect("fetches once the mirror is well again");
 }
@@ -184,7 +184,7 @@ fn without_mirror_or_network_it_says_so() {
 fn a_path_of_a_lock_cannot_leave_the_mirror() {
     let mut fixture = fixture();
     fixture.lock.packages.truncate(1);
-    for path in ["../../etc/passwd", "/etc/passwd", "pool/../../x.deb", "pool//x.deb", ""] {
+    for path in ["../../etc/passwd", "/etc/passwd", "pool/../../x.deb", "pool/./x.deb", ""] {
         fixture.lock.packages[0].path = path.into();
         let (text, _) = fixture.refusal();
         assert_eq!(text, "cannot fetch one 1:2.0-1: there is no place to fetch it from", "{path}");
@@ -209,7 +209,7 @@ fn what_left_the_mirrors_comes_from_a_past_state() {
         }),
         ..archive::Options::default()
     };
-    let mirrors = Mirrors::for_lock(&fixture.lock, &options).expect("mirrors");
+    let mirrors = Mirrors::for_lock(&fixture.lock, &options, &[]).expect("mirrors");
     let store = Store::open(fixture.cache.path()).expect("opens");
     let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
     fetch(&fixture.lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
@@ -236,12 +236,12 @@ fn no_archive_is_asked_for_files_of_another() {
         suite: "other/stable".into(),
         path: made.path("main", &theirs),
         size_bytes: bytes.len() as u64,
-        digest: Digest::of(&bytes),
+        checksum: Digest::of(&bytes).into(),
         ..lock.packages[0].clone()
     });
     let options = archive::Options { mirrors: vec![fixture.server.url()], ..archive::Options::default() };
-    let mut mirrors = Mirrors::for_lock(&lock, &options).expect("mirrors");
-    mirrors.add("other/stable", &[other.path().display().to_string()]).expect("a directory will do");
+    let mut mirrors = Mirrors::for_lock(&lock, &options, &["other"]).expect("mirrors");
+    mirrors.add("other", "stable", &[other.path().display().to_string()]).expect("a directory will do");
     let store = Store::open(fixture.cache.path()).expect("opens");
     let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
     fetch(&lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");

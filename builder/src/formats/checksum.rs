@@ -3,7 +3,11 @@
 //! npm writes Subresource Integrity (W3C): words of `ALGORITHM-BASE64[?OPTIONS]`, of which the strongest algorithm
 //! counts. SHA-1, which registries of old gave alone, proves nothing and is refused.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    io,
+    str::FromStr,
+};
 
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -28,6 +32,11 @@ pub enum InvalidIntegrity {
     #[error("is damaged")]
     Damaged,
 }
+
+/// A text that is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 or SHA-512 digest in lower-case hex")]
+pub struct InvalidHex;
 
 impl Checksum {
     /// Reads an integrity value; of several digests of the strongest kind, the first.
@@ -83,6 +92,33 @@ impl Checksum {
     }
 }
 
+impl FromStr for Checksum {
+    type Err = InvalidHex;
+
+    /// Reads lower-case hex; the length tells which of the two it is.
+    fn from_str(text: &str) -> Result<Self, InvalidHex> {
+        let half = |text: &str| text.parse::<Digest>().map_err(|_| InvalidHex);
+        match text.len() {
+            64 => half(text).map(Checksum::Sha256),
+            128 => {
+                let (first, second) = text.split_at_checked(64).ok_or(InvalidHex)?;
+                let mut out = [0; 64];
+                out[..32].copy_from_slice(&half(first)?.0);
+                out[32..].copy_from_slice(&half(second)?.0);
+                Ok(Checksum::Sha512(out))
+            }
+            _ => Err(InvalidHex),
+        }
+    }
+}
+
+impl serde::Serialize for Checksum {
+    /// As a map of the algorithm to lower-case hex.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.algorithm(), self.hex())])
+    }
+}
+
 impl From<Digest> for Checksum {
     fn from(digest: Digest) -> Self {
         Checksum::Sha256(digest)
@@ -125,6 +161,17 @@ impl State {
             State::Sha256(state) => Checksum::Sha256(Digest(state.finalize().into())),
             State::Sha512(state) => Checksum::Sha512(state.finalize().into()),
         }
+    }
+}
+
+impl io::Write for State {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -178,5 +225,13 @@ mod tests {
         }
         assert!(sha256.to_string().starts_with("sha256 ba7816bf"));
         assert!(sha512.to_string().starts_with("sha512 ddaf35a1"));
+        for checksum in [sha256, sha512] {
+            let hex = checksum.hex();
+            assert_eq!(hex.parse(), Ok(checksum));
+            for bad in [&hex[1..], &hex.to_uppercase(), &hex.replacen('d', "g", 1), &format!("{hex}0")] {
+                assert_eq!(bad.parse::<Checksum>(), Err(InvalidHex), "{bad}");
+            }
+        }
+        assert_eq!("ä".repeat(64).parse::<Checksum>(), Err(InvalidHex));
     }
 }

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Source: deb822(5), Debian Policy 5.1. Choices where these leave room: a line that begins with
-//! `#` is a comment everywhere; a line of only blanks and tabs ends a stanza, as apt has it; NUL
-//! is refused; nothing is copied, so a value holds its continuation lines as they stand, with
-//! their newlines and first blanks; carriage returns are not stripped.
+//! `#` is a comment everywhere; a line of only blanks and tabs ends a stanza, as apt has it; a carriage
+//! return at the end of a line counts as a blank, as apt has it too; NUL is refused; nothing is copied, so a
+//! value holds its continuation lines as they stand, with their newlines and first blanks.
 
 use memchr::{memchr, memchr2};
 
@@ -85,7 +85,8 @@ impl<'a> Reader<'a> {
         self.line
     }
 
-    /// Returns the next field or end of a stanza; `None` at the end of the text.
+    /// Returns the next field or end of a stanza; `None` at the end of the text. After an error the next line is
+    /// read, in the same stanza.
     ///
     /// # Errors
     /// A line that is neither field, continuation, comment nor blank; a NUL.
@@ -96,13 +97,13 @@ impl<'a> Reader<'a> {
             let end = line_end(bytes, start);
             match first {
                 b'#' => self.skip_line(end),
-                b'\n' | b' ' | b'\t' if bytes[start..end].iter().all(|b| matches!(b, b' ' | b'\t')) => {
+                b'\n' | b' ' | b'\t' | b'\r' if is_blank(&bytes[start..end]) => {
                     self.skip_line(end);
                     if std::mem::take(&mut self.in_stanza) {
                         return Ok(Some(Item::End));
                     }
                 }
-                b' ' | b'\t' => return Err(Fault::new(self.line, "continues no field")),
+                b' ' | b'\t' => return Err(self.pass_over(end, "continues no field")),
                 _ => return self.field(start, end).map(|field| Some(Item::Field(field))),
             }
         }
@@ -114,36 +115,49 @@ impl<'a> Reader<'a> {
         self.line += 1;
     }
 
+    /// Passes over a line that is no good and returns its fault.
+    fn pass_over(&mut self, end: usize, reason: &str) -> Fault {
+        let fault = Fault::new(self.line, reason);
+        self.skip_line(end);
+        self.in_stanza = true;
+        fault
+    }
+
     /// Reads a field that begins at `start` and whose first line ends before `end`.
     fn field(&mut self, start: usize, mut end: usize) -> Result<Field<'a>, Fault> {
         let bytes = self.text.as_bytes();
         let line = self.line;
         let colon = match memchr2(b':', 0, &bytes[start..end]) {
             Some(at) if bytes[start + at] == b':' => start + at,
-            Some(_) => return Err(Fault::new(line, "holds a NUL")),
-            None => return Err(Fault::new(line, "is no field: it has no colon")),
+            Some(_) => return Err(self.pass_over(end, "holds a NUL")),
+            None => return Err(self.pass_over(end, "is no field: it has no colon")),
         };
         let name = &self.text[start..colon];
         if !is_field_name(name) {
-            return Err(Fault::new(line, "is no field: its name is not one word"));
+            return Err(self.pass_over(end, "is no field: its name is not one word"));
         }
         self.skip_line(end);
         while let Some(b' ' | b'\t') = bytes.get(self.position) {
             let next_end = line_end(bytes, self.position);
-            if bytes[self.position..next_end].iter().all(|b| matches!(b, b' ' | b'\t')) {
+            if is_blank(&bytes[self.position..next_end]) {
                 break;
             }
             end = next_end;
             self.skip_line(end);
         }
+        self.in_stanza = true;
         if memchr(0, &bytes[colon + 1..end]).is_some() {
             return Err(Fault::new(line, format!("{name} holds a NUL")));
         }
-        self.in_stanza = true;
-        let value =
-            self.text[colon + 1..end].trim_start_matches([' ', '\t']).trim_end_matches([' ', '\t', '\n']);
+        let value = self.text[colon + 1..end].trim_start_matches([' ', '\t']);
+        let value = value.trim_end_matches([' ', '\t', '\n', '\r']);
         Ok(Field { name, value, line })
     }
+}
+
+/// Tells whether a line has nothing in it that is seen.
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
 }
 
 /// Returns where the line that holds `start` ends: at its newline or the end of the text.
@@ -182,6 +196,7 @@ mod tests {
             ("A:\n x\n\ty\nB: z\n \nC: w", &["1 A=\\n x\\n\\ty", "4 B=z", "end", "6 C=w", "end"]),
             ("# note\nA: b: c\n# note\nD:\n", &["2 A=b: c", "4 D=", "end"]),
             ("A:  b \n", &["1 A=b", "end"]),
+            ("A: b\r\nB:\r\n c\r\n\r\nD: e\r\n", &["1 A=b", "2 B=\\r\\n c", "end", "5 D=e", "end"]),
         ];
         for (text, expected) in rows {
             assert_eq!(items(text).expect(text), *expected, "{text:?}");
@@ -202,5 +217,21 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(items(text).expect_err(text).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn goes_on_behind_a_fault() {
+        let text = "A: b\nnonsense\n c d\nE: f\0\nG: h\n\n x\n\nI: j\n";
+        let mut reader = Reader::new(text);
+        let mut out = Vec::new();
+        loop {
+            out.push(match reader.next_item() {
+                Ok(None) => break,
+                Ok(Some(Item::Field(field))) => format!("{}={}", field.name, field.value),
+                Ok(Some(Item::End)) => "end".into(),
+                Err(fault) => fault.line.to_string(),
+            });
+        }
+        assert_eq!(out, ["A=b", "2", "3", "4", "G=h", "end", "7", "end", "I=j", "end"]);
     }
 }

@@ -4,19 +4,27 @@
 //! asks for them, so an index of 60 000 stanzas is read in some hundredths of a second.
 //!
 //! Source: deb822(5), Debian's repository format. Choices: `Package`, `Version` and `Architecture` must be there
-//! and sound; the fields that say where the .deb lies are looked at only where it is wanted
-//! ([`Package::file`]); a field that is read here must not come twice; unknown fields are passed over.
+//! and sound; a field that is read here must not come twice; unknown fields are passed over. A stanza that cannot be
+//! used is handed on with its fault, and the next one is read: home-made indexes have good and bad ones side by side.
 
+mod left_out;
+pub mod path;
+mod reduce;
 pub mod table;
 
-use std::io;
+use std::borrow::Cow;
 
 use crate::formats::{
+    checksum::Checksum,
     deb822::{Fault, Field, Item, Reader},
-    digest::Digest,
     relation::{self, Group, InvalidRelation, is_name},
     version,
 };
+
+pub use left_out::LeftOut;
+#[cfg(test)]
+pub use reduce::reduce;
+pub use reduce::Reducer;
 
 /// Values of `Multi-Arch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +83,8 @@ pub struct Package<'a> {
     pub size: &'a str,
     /// `SHA256`, unchecked.
     pub sha256: &'a str,
+    /// `SHA512`, unchecked.
+    pub sha512: &'a str,
     /// KiB, rounded up; 0 where it is not said.
     pub installed_size_kib: u64,
     /// Line of the index where the stanza begins, counted from 1.
@@ -82,14 +92,14 @@ pub struct Package<'a> {
 }
 
 /// Where a package's .deb lies, checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DebFile<'a> {
-    /// Relative to the archive's root; see [`check_path`].
-    pub path: &'a str,
+    /// Relative to the archive's root, in its plain form; see [`path::plain`].
+    pub path: Cow<'a, str>,
     /// Its length.
     pub size_bytes: u64,
-    /// Its SHA-256.
-    pub digest: Digest,
+    /// Its SHA-256; its SHA-512 where the index has no other.
+    pub checksum: Checksum,
 }
 
 impl<'a> Package<'a> {
@@ -99,10 +109,28 @@ impl<'a> Package<'a> {
     /// A field that is not there or not sound, with the line of the stanza.
     pub fn file(&self) -> Result<DebFile<'a>, Fault> {
         let fault = |reason: String| Fault::new(self.line, reason);
-        check_path(self.path).map_err(|reason| fault(format!("Filename {:?} {reason}", self.path)))?;
-        let size_bytes = self.size.parse().map_err(|_| fault("Size is not a number".into()))?;
-        let digest = self.sha256.parse().map_err(|_| fault("SHA256 is not a SHA-256 digest".into()))?;
-        Ok(DebFile { path: self.path, size_bytes, digest })
+        if self.path.is_empty() {
+            return Err(fault("it has no Filename".into()));
+        }
+        let path = path::plain(self.path)
+            .map_err(|reason| fault(format!("its Filename `{}` {reason}", shown(self.path))))?;
+        if self.size.is_empty() {
+            return Err(fault("it has no Size".into()));
+        }
+        let size_bytes = self.size.parse().map_err(|_| fault("its Size is not a number".into()))?;
+        let (field, hex) = match self.sha256 {
+            "" => ("SHA512", self.sha512),
+            sha256 => ("SHA256", sha256),
+        };
+        if hex.is_empty() {
+            return Err(fault("it has neither SHA256 nor SHA512".into()));
+        }
+        match hex.parse::<Checksum>() {
+            Ok(checksum) if checksum.algorithm().eq_ignore_ascii_case(field) => {
+                Ok(DebFile { path, size_bytes, checksum })
+            }
+            _ => Err(fault(format!("its {field} is not such a digest"))),
+        }
     }
 
     /// Returns the name of the source package.
@@ -126,149 +154,50 @@ impl<'a> Package<'a> {
     }
 }
 
-/// Checks that a path stays below an archive's root: relative, no `.` or `..`, no scheme, plain characters.
-///
-/// # Errors
-/// One lower-case clause that says what is wrong.
-pub fn check_path(path: &str) -> Result<(), &'static str> {
-    if path.is_empty() {
-        Err("is empty")
-    } else if path.starts_with('/') {
-        Err("is absolute")
-    } else if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-        Err("leaves its place or is not plain")
-    } else if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-._~%".contains(&b)) {
-        // A colon of an epoch is written %3a; with it all schemes are turned away, too.
-        Err("holds a character that no path of an archive has")
-    } else {
-        Ok(())
-    }
-}
-
-/// The fields that [`read`] looks at.
-const FIELDS: [&[u8]; 22] = [
-    b"architecture",
-    b"breaks",
-    b"conflicts",
-    b"depends",
-    b"essential",
-    b"filename",
-    b"important",
-    b"installed-size",
-    b"multi-arch",
-    b"package",
-    b"pre-depends",
-    b"priority",
-    b"protected",
-    b"provides",
-    b"recommends",
-    b"replaces",
-    b"section",
-    b"sha256",
-    b"size",
-    b"source",
-    b"suggests",
-    b"version",
-];
-
-/// Takes an index in pieces, and leaves out the fields that [`read`] passes over, which are two fifths of
-/// Debian's. All else stays as it is, faults among it.
-#[derive(Debug)]
-pub struct Reducer {
-    out: Vec<u8>,
-    /// A line of which the end is still to come.
-    begun: Vec<u8>,
-    /// Whether the field is one that stays.
-    kept: bool,
-}
-
-impl Default for Reducer {
-    fn default() -> Self {
-        Reducer { out: Vec::new(), begun: Vec::new(), kept: true }
-    }
-}
-
-impl Reducer {
-    /// Returns what stays.
-    pub fn finish(mut self) -> Vec<u8> {
-        let last = std::mem::take(&mut self.begun);
-        self.line(&last);
-        self.out
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        if !matches!(line.first(), Some(b' ' | b'\t')) {
-            self.kept = match memchr::memchr(b':', line) {
-                Some(colon) => {
-                    let name = &line[..colon];
-                    let odd = !name.iter().all(u8::is_ascii_graphic) || name.is_empty();
-                    odd || FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
-                }
-                None => true,
-            };
-        }
-        if self.kept {
-            self.out.extend_from_slice(line);
-        }
-    }
-}
-
-impl io::Write for Reducer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(end + 1);
-            if self.begun.is_empty() {
-                self.line(line);
-            } else {
-                self.begun.extend_from_slice(line);
-                let whole = std::mem::take(&mut self.begun);
-                self.line(&whole);
-            }
-            rest = after;
-        }
-        self.begun.extend_from_slice(rest);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Returns a whole index without the fields that [`read`] passes over.
-#[cfg(test)]
-pub fn reduce(text: &[u8]) -> Vec<u8> {
-    let mut reducer = Reducer::default();
-    // In pieces of odd lengths, as they may come.
-    text.chunks(7).for_each(|piece| io::Write::write_all(&mut reducer, piece).expect("memory takes it"));
-    reducer.finish()
-}
-
-/// Reads an index and hands on each package, with its stanza, in the order of the text.
-///
-/// # Errors
-/// The first stanza that is not sound, with its line.
-pub fn read<'a>(text: &'a str, mut each: impl FnMut(Package<'a>, &'a str)) -> Result<(), Fault> {
+/// Reads an index and hands on each package, with what is wrong with its stanza, if anything is, and the stanza, in
+/// the order of the text. Of a stanza with a fault, what could be read is there.
+pub fn read<'a>(text: &'a str, mut each: impl FnMut(Package<'a>, Option<Fault>, &'a str)) {
     let mut reader = Reader::new(text);
-    let mut package = Package::default();
-    let mut start = 0;
-    while let Some(item) = reader.next_item()? {
-        match item {
-            Item::Field(field) => {
-                if package.line == 0 {
+    let (mut package, mut fault, mut start) = (Package::default(), None, None);
+    loop {
+        let before = reader.position();
+        match reader.next_item() {
+            Ok(None) => return,
+            Ok(Some(Item::Field(field))) => {
+                if start.is_none() {
+                    start = Some(field.name.as_ptr().addr() - text.as_ptr().addr());
                     package.line = field.line;
-                    start = field.name.as_ptr().addr() - text.as_ptr().addr();
                 }
-                set(&mut package, &field)?;
+                if let Err(found) = set(&mut package, &field) {
+                    fault.get_or_insert(found);
+                }
             }
-            Item::End => {
-                check(&package)?;
-                each(std::mem::take(&mut package), &text[start..reader.position()]);
+            Ok(Some(Item::End)) => {
+                let stanza = &text[start.take().unwrap_or(before)..reader.position()];
+                let fault = fault.take().or_else(|| check(&package).err());
+                each(std::mem::take(&mut package), fault, stanza);
+            }
+            Err(found) => {
+                if start.is_none() {
+                    start = Some(before);
+                    package.line = found.line;
+                }
+                fault.get_or_insert(Fault::new(found.line, format!("a line of it {}", found.reason)));
             }
         }
     }
-    Ok(())
+}
+
+/// The longest piece of a text that an error shows.
+const MOST_SHOWN: usize = 60;
+
+/// Returns a piece of a text from outside as it may be shown.
+fn shown(text: &str) -> String {
+    let mut out: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST_SHOWN).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 fn set<'a>(package: &mut Package<'a>, field: &Field<'a>) -> Result<(), Fault> {
@@ -278,6 +207,7 @@ fn set<'a>(package: &mut Package<'a>, field: &Field<'a>) -> Result<(), Fault> {
     let slot = match name.len() {
         4 if is("Size") => &mut package.size,
         6 if is("SHA256") => &mut package.sha256,
+        6 if is("SHA512") => &mut package.sha512,
         6 if is("Source") => &mut package.source,
         6 if is("Breaks") => &mut package.breaks,
         7 if is(TEXTS[0]) => &mut package.name,
@@ -310,13 +240,13 @@ fn set<'a>(package: &mut Package<'a>, field: &Field<'a>) -> Result<(), Fault> {
         12 if is("Architecture") => &mut package.architecture,
         14 if is("Installed-Size") => {
             package.installed_size_kib =
-                field.value.parse().map_err(|_| Fault::new(field.line, "Installed-Size is not a number"))?;
+                field.value.parse().map_err(|_| Fault::new(field.line, "its Installed-Size is not a number"))?;
             return Ok(());
         }
         _ => return Ok(()),
     };
     if !slot.is_empty() {
-        return Err(Fault::new(field.line, format!("{} comes twice in one stanza", field.name)));
+        return Err(Fault::new(field.line, format!("its {} comes twice", field.name)));
     }
     *slot = field.value;
     Ok(())
@@ -339,50 +269,33 @@ fn multi_arch(field: &Field<'_>) -> Result<MultiArch, Fault> {
         "same" => Ok(MultiArch::Same),
         "foreign" => Ok(MultiArch::Foreign),
         "allowed" => Ok(MultiArch::Allowed),
-        _ => Err(Fault::new(field.line, "Multi-Arch is not one of no, same, foreign, allowed")),
+        _ => Err(Fault::new(field.line, "its Multi-Arch is not one of no, same, foreign, allowed")),
     }
 }
 
 fn check(package: &Package<'_>) -> Result<(), Fault> {
     let fault = |reason: String| Err(Fault::new(package.line, reason));
-    if package.name.is_empty() {
-        return fault("a stanza has no Package".into());
+    for (field, value) in [("Package", package.name), ("Version", package.version)] {
+        if value.is_empty() {
+            return fault(format!("it has no {field}"));
+        }
     }
     if !is_name(package.name) {
-        return fault(format!("Package {:?} is not a name", package.name));
+        return fault(format!("its Package `{}` is not a name", shown(package.name)));
     }
     if let Err(reason) = version::check(package.version) {
-        return fault(format!("Version {:?} of {} is none: {reason}", package.version, package.name));
+        return fault(format!("its Version `{}` is not a version: {reason}", shown(package.version)));
     }
-    if !is_name(package.architecture) {
-        return fault(format!("{} has no sound Architecture", package.name));
+    match package.architecture {
+        "" => fault("it has no Architecture".into()),
+        other if !is_name(other) => fault(format!("its Architecture `{}` is not a name", shown(other))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_read_goes() {
-        let text = "Package: a\nMaintainer: b\n c\nversion: 1\nDescription: d\n e\n .\nArchitecture: all\n\
-                    Depends: x,\n y\nMD5sum: 0\nTag: t\n\nPackage: b\nVersion: 2\nArchitecture: amd64\n";
-        let reduced = reduce(text.as_bytes());
-        let expected = "Package: a\nversion: 1\nArchitecture: all\nDepends: x,\n y\n\n\
-                        Package: b\nVersion: 2\nArchitecture: amd64\n";
-        assert_eq!(std::str::from_utf8(&reduced), Ok(expected));
-        let fields = |text: &str| {
-            let mut out = Vec::new();
-            read(text, |package, _| out.push(format!("{:?}", Package { line: 0, ..package })))
-                .expect("sound");
-            out
-        };
-        assert_eq!(fields(text), fields(expected));
-        for odd in ["no colon\n", "two words: x\n", ": x\n", " first\n", "# note\n"] {
-            assert_eq!(reduce(odd.as_bytes()), odd.as_bytes());
-        }
-    }
 
     const HELLO: &str = "\
 Package: hello
@@ -402,10 +315,11 @@ Size: 53080
 SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
 ";
 
+    /// Returns the packages, or the first fault.
     fn all(text: &str) -> Result<Vec<Package<'_>>, Fault> {
         let mut out = Vec::new();
-        read(text, |package, _| out.push(package))?;
-        Ok(out)
+        read(text, |package, fault, _| out.push(fault.map_or(Ok(package), Err)));
+        out.into_iter().collect()
     }
 
     #[test]
@@ -418,31 +332,46 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
         assert_eq!((hello.multi_arch, hello.priority), (MultiArch::Foreign, Priority::Optional));
         assert_eq!((other.name, other.line), ("other", 17));
         let file = other.file().expect("sound");
-        assert_eq!((file.path, file.size_bytes), ("pool/main/h/other/other_2.10-3_amd64.deb", 53_080));
+        assert_eq!((&*file.path, file.size_bytes), ("pool/main/h/other/other_2.10-3_amd64.deb", 53_080));
         let needs = hello.needs("amd64").expect("sound");
         let shown: Vec<_> = needs.iter().map(|(field, group)| format!("{field}: {}", group.text)).collect();
         assert_eq!(shown, ["Pre-Depends: dpkg (>= 1.17)", "Depends: libc6 (>= 2.34)"]);
     }
 
     #[test]
-    fn refuses_unsound_stanzas() {
+    fn says_what_is_wrong_with_a_stanza_and_reads_the_next() {
         let rows = [
             (
                 "Version: 2.10-3",
                 "Version: two",
-                "line 1: Version \"two\" of hello is none: it does not begin with a digit",
+                "line 1: its Version `two` is not a version: it does not begin with a digit",
             ),
-            ("Package: hello\n", "", "line 1: a stanza has no Package"),
-            ("Package: hello", "Package: ../hello", "line 1: Package \"../hello\" is not a name"),
-            ("Architecture: amd64\n", "", "line 1: hello has no sound Architecture"),
-            ("Installed-Size: 277", "Installed-Size: many", "line 3: Installed-Size is not a number"),
-            ("Essential: yes", "Version: 3", "line 8: Version comes twice in one stanza"),
-            ("foreign", "strange", "line 7: Multi-Arch is not one of no, same, foreign, allowed"),
+            ("Version: 2.10-3\n", "", "line 1: it has no Version"),
+            ("Package: hello\n", "", "line 1: it has no Package"),
+            ("Package: hello", "Package: ../hello", "line 1: its Package `../hello` is not a name"),
+            ("Package: hello", "Package: a\u{1b}[2J", "line 1: its Package `a\\u{1b}[2J` is not a name"),
+            ("Architecture: amd64\n", "", "line 1: it has no Architecture"),
+            ("Architecture: amd64", "Architecture: any all", "line 1: its Architecture `any all` is not a name"),
+            ("Installed-Size: 277", "Installed-Size: many", "line 3: its Installed-Size is not a number"),
+            ("Essential: yes", "Version: 3", "line 8: its Version comes twice"),
+            ("foreign", "strange", "line 7: its Multi-Arch is not one of no, same, foreign, allowed"),
+            ("Tag: a", "no colon", "line 9: a line of it is no field: it has no colon"),
         ];
         for (from, to, expected) in rows {
-            let text = HELLO.replace(from, to);
-            assert_eq!(all(&text).expect_err(to).to_string(), expected);
+            let text = format!("{}\n{HELLO}", HELLO.replacen(from, to, 1));
+            let mut out = Vec::new();
+            read(&text, |package, fault, stanza| out.push((package.name, fault.map(|f| f.to_string()), stanza)));
+            let [(_, Some(found), _), (name, None, stanza)] = &out[..] else { panic!("{to}: {out:?}") };
+            assert_eq!((found.as_str(), *name, *stanza), (expected, "hello", HELLO));
         }
+    }
+
+    #[test]
+    fn line_ends_of_another_system_are_as_good() {
+        let text = format!("{HELLO}\n{}", HELLO.replace("hello", "other")).replace('\n', "\r\n");
+        let packages = all(&text).expect("sound");
+        assert_eq!((packages.len(), packages[1].name, packages[1].version), (2, "other", "2.10-3"));
+        assert_eq!(packages[0].file().expect("sound").path, "pool/main/h/hello/hello_2.10-3_amd64.deb");
     }
 
     #[test]
@@ -451,21 +380,30 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
             (
                 "pool/main/h",
                 "../main/h",
-                "line 1: Filename \"../main/h/hello/hello_2.10-3_amd64.deb\" leaves its place or is not plain",
+                "line 1: its Filename `../main/h/hello/hello_2.10-3_amd64.deb` leaves its place",
             ),
-            ("pool/", "/pool/", "line 1: Filename \"/pool/main/h/hello/hello_2.10-3_amd64.deb\" is absolute"),
-            (
-                "pool/main/h",
-                "http:x",
-                "line 1: Filename \"http:x/hello/hello_2.10-3_amd64.deb\" holds a character that no path of an archive has",
-            ),
-            ("53080", "-1", "line 1: Size is not a number"),
-            ("1b0c4e", "1B0C4E", "line 1: SHA256 is not a SHA-256 digest"),
+            ("pool/", "/pool/", "line 1: its Filename `/pool/main/h/hello/hello_2.10-3_amd64.deb` is absolute"),
+            ("Filename: pool/main/h/hello/hello_2.10-3_amd64.deb\n", "", "line 1: it has no Filename"),
+            ("53080", "-1", "line 1: its Size is not a number"),
+            ("Size: 53080\n", "", "line 1: it has no Size"),
+            ("1b0c4e", "1B0C4E", "line 1: its SHA256 is not such a digest"),
+            ("SHA256", "SHA512", "line 1: its SHA512 is not such a digest"),
+            ("SHA256", "MD5sum", "line 1: it has neither SHA256 nor SHA512"),
         ];
         for (from, to, expected) in rows {
             let text = HELLO.replace(from, to);
             let packages = all(&text).expect("the stanza is sound");
             assert_eq!(packages[0].file().expect_err(to).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn sha512_counts_where_it_is_alone() {
+        let hex = "ab".repeat(64);
+        let both = format!("{HELLO}SHA512: {hex}\n");
+        assert_eq!(all(&both).expect("sound")[0].file().expect("sound").checksum.algorithm(), "sha256");
+        let alone = HELLO.replace("SHA256: ", "MD5sum: ") + &format!("SHA512: {hex}\n");
+        let file = all(&alone).expect("sound")[0].file().expect("sound");
+        assert_eq!(file.checksum, Checksum::Sha512([0xab; 64]));
     }
 }

@@ -65,15 +65,31 @@ pub fn parse<'a>(field: &'a str, architecture: &str) -> Result<Vec<Group<'a>>, I
     for text in field.split(',') {
         let text = text.trim_ascii();
         let mut alternatives = Vec::new();
-        for alternative in text.split('|').map(str::trim_ascii).filter(|a| !a.is_empty()) {
-            let invalid = || InvalidRelation(alternative.chars().take(200).collect());
-            alternatives.extend(relation(alternative, architecture).ok_or_else(invalid)?);
+        for alternative in alternatives_of(text) {
+            alternatives.extend(relation(alternative, architecture).ok_or_else(|| invalid(alternative))?);
         }
         if !alternatives.is_empty() {
             groups.push(Group { text, alternatives });
         }
     }
     Ok(groups)
+}
+
+/// Checks that [`parse`] can read a field, without keeping anything.
+///
+/// # Errors
+/// The first alternative that cannot be read.
+pub fn check(field: &str, architecture: &str) -> Result<(), InvalidRelation> {
+    let mut all = field.split(',').flat_map(alternatives_of);
+    all.try_for_each(|one| relation(one, architecture).map(drop).ok_or_else(|| invalid(one)))
+}
+
+fn alternatives_of(group: &str) -> impl Iterator<Item = &str> {
+    group.split('|').map(str::trim_ascii).filter(|alternative| !alternative.is_empty())
+}
+
+fn invalid(alternative: &str) -> InvalidRelation {
+    InvalidRelation(alternative.chars().take(200).collect())
 }
 
 /// Reads one alternative. `None`: it cannot be read; `Some(None)`: it is for others.
@@ -175,6 +191,7 @@ mod tests {
         ];
         for (field, expected) in rows {
             assert_eq!(shown(field).expect(field), expected, "{field:?}");
+            assert_eq!(check(field, "amd64"), Ok(()), "{field:?}");
         }
         assert_eq!(parse(" a  |b ", "amd64").expect("good")[0].text, "a  |b");
     }
@@ -195,6 +212,7 @@ mod tests {
             "../x",
         ] {
             let error = parse(bad, "amd64").expect_err(bad);
+            assert_eq!(check(&format!("x, {bad}"), "amd64"), Err(error.clone()));
             assert_eq!(error.to_string(), format!("{bad:?} is no relation between packages"));
         }
     }

@@ -113,7 +113,7 @@ mod tests {
             suite: (*suite).into(),
             path: format!("pool/{name}_{version}_all.deb"),
             size_bytes: 1,
-            digest: Digest::of(b""),
+            checksum: Digest::of(b"").into(),
             because: "requested".into(),
         };
         Lock {

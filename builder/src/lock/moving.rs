@@ -23,6 +23,7 @@ impl Lock {
     pub fn moving_only(&self, name: &str, old: &Lock, universe: &Universe<'_>) -> Result<Lock, ResolveError> {
         if self.get(name).is_none() {
             return Err(ResolveError::Unknown {
+                left_out: Vec::new(),
                 name: name.into(),
                 nearest: Vec::new(),
                 providers: Vec::new(),

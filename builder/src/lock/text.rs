@@ -31,7 +31,8 @@
 //! ```
 //!
 //! `time` is the newest `Date` of the suites' Release files. `path` is relative to the root of the
-//! archive that holds `suite`. Unknown keys are refused, so what a later version adds needs a new number.
+//! archive that holds `suite`. A package has `sha512` in place of `sha256` where its archive lists no other. An index at
+//! an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are refused, so what a later version adds needs a new number.
 
 use std::{fmt::Write as _, ops::Range};
 
@@ -39,7 +40,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    formats::{digest::Digest, packages::check_path, relation::is_name, version},
+    formats::{checksum::Checksum, digest::Digest, packages::path, relation::is_name, suite, version},
     lock::{Lock, LockedIndex, LockedPackage},
     resolve::Request,
 };
@@ -98,7 +99,7 @@ impl Lock {
             let _ = writeln!(out, "suite = {}", quote(&package.suite));
             let _ = writeln!(out, "path = {}", quote(&package.path));
             let _ = writeln!(out, "size_bytes = {}", package.size_bytes);
-            let _ = writeln!(out, "sha256 = \"{}\"", package.digest);
+            let _ = writeln!(out, "{} = \"{}\"", package.checksum.algorithm(), package.checksum.hex());
             let _ = writeln!(out, "because = {}", quote(&package.because));
         }
         out
@@ -183,7 +184,8 @@ struct RawPackage {
     suite: Spanned<String>,
     path: Spanned<String>,
     size_bytes: u64,
-    sha256: Digest,
+    sha256: Option<Digest>,
+    sha512: Option<Spanned<String>>,
     because: String,
 }
 
@@ -198,11 +200,22 @@ fn name(text: Spanned<String>, what: &str) -> Result<String, Fault> {
     Err((text.span().start, format!("{:?} is no {what}", text.get_ref())))
 }
 
-/// Takes the name of a suite or component, which may have parts apart by slashes.
-fn parts(text: Spanned<String>, what: &str) -> Result<String, Fault> {
-    match check_path(text.get_ref()) {
+/// Takes the name of a suite, behind the name of its archive where that is not Debian's.
+fn suite(text: Spanned<String>) -> Result<String, Fault> {
+    let whole = text.get_ref();
+    let own = whole.split_once('/').filter(|(archive, _)| is_name(archive));
+    let own = own.map_or(Err(""), |(_, own)| suite::check(own));
+    match own.or_else(|_| suite::check(whole)) {
         Ok(()) => Ok(text.into_inner()),
-        Err(reason) => Err((text.span().start, format!("the {what} {:?} {reason}", text.get_ref()))),
+        Err(reason) => Err((text.span().start, format!("the suite {whole:?} {reason}"))),
+    }
+}
+
+/// Takes the name of a component, which may have parts apart by slashes.
+fn component(text: Spanned<String>) -> Result<String, Fault> {
+    match suite::check_parts(text.get_ref()) {
+        Ok(()) => Ok(text.into_inner()),
+        Err(reason) => Err((text.span().start, format!("the component {:?} {reason}", text.get_ref()))),
     }
 }
 
@@ -215,8 +228,11 @@ impl RawLock {
         let mut indexes = Vec::new();
         for index in self.index {
             indexes.push(LockedIndex {
-                suite: parts(index.suite, "suite")?,
-                component: parts(index.component, "component")?,
+                component: match index.component.get_ref().is_empty() && index.suite.get_ref().ends_with('/') {
+                    true => String::new(),
+                    false => component(index.component)?,
+                },
+                suite: suite(index.suite)?,
                 architecture: name(index.architecture, "architecture")?,
                 digest: index.sha256,
             });
@@ -232,7 +248,7 @@ impl RawLock {
             return Err((pair[1].0, format!("{} is locked twice", pair[1].1.name)));
         }
         Ok(Lock {
-            suite: parts(self.suite, "suite")?,
+            suite: suite(self.suite)?,
             architecture,
             time_s: time.as_second(),
             request: self.request,
@@ -244,6 +260,7 @@ impl RawLock {
 
 impl RawPackage {
     fn check(self, architecture: &str) -> Result<LockedPackage, Fault> {
+        let at = self.name.span().start;
         let name = name(self.name, "name of a package")?;
         if let Err(reason) = version::check(self.version.get_ref()) {
             let reason = format!("{:?} is no version: {reason}", self.version.get_ref());
@@ -253,17 +270,25 @@ impl RawPackage {
             let reason = format!("{name} is for {}, not for {architecture}", self.architecture.get_ref());
             return Err((self.architecture.span().start, reason));
         }
-        if let Err(reason) = check_path(self.path.get_ref()) {
+        if let Err(reason) = path::check(self.path.get_ref()) {
             return Err((self.path.span().start, format!("the path {:?} {reason}", self.path.get_ref())));
         }
+        let checksum = match (self.sha256, self.sha512) {
+            (Some(digest), None) => digest.into(),
+            (None, Some(hex)) => match hex.get_ref().parse() {
+                Ok(checksum @ Checksum::Sha512(_)) => checksum,
+                _ => return Err((hex.span().start, "not a SHA-512 digest in lower-case hex".into())),
+            },
+            _ => return Err((at, format!("{name} has not one digest, sha256 or sha512"))),
+        };
         Ok(LockedPackage {
             name,
             version: self.version.into_inner(),
             architecture: self.architecture.into_inner(),
-            suite: parts(self.suite, "suite")?,
+            suite: suite(self.suite)?,
             path: self.path.into_inner(),
             size_bytes: self.size_bytes,
-            digest: self.sha256,
+            checksum,
             because: self.because,
         })
     }
@@ -281,7 +306,7 @@ mod tests {
             suite: "bookworm-security".into(),
             path: format!("pool/main/{name}/{name}_2.0-1+deb12u1_amd64.deb"),
             size_bytes: 53_080,
-            digest: Digest::of(name.as_bytes()),
+            checksum: Digest::of(name.as_bytes()).into(),
             because: "Depends: \"odd\" (>= 1) of b".into(),
         }
     }
@@ -377,6 +402,30 @@ because = 'Depends: \"odd\" (>= 1) of b'
     }
 
     #[test]
+    fn a_flat_archive_and_a_sha512_come_back_as_well() {
+        let mut lock = lock();
+        lock.indexes[1].suite = "other/./".into();
+        lock.indexes[1].component = String::new();
+        lock.packages[1].suite = "other/./".into();
+        lock.packages[1].path = "b_1:2~3@4=5 (6).deb".into();
+        lock.packages[1].checksum = Checksum::Sha512([0xab; 64]);
+        let text = lock.to_text();
+        let sha512 = "ab".repeat(64);
+        assert!(text.contains(&format!("size_bytes = 53080\nsha512 = \"{sha512}\"\nbecause")), "{text}");
+        assert_eq!(Lock::parse(text.as_bytes()), Ok(lock));
+        let line = text.lines().position(|line| line.starts_with("sha512")).expect("is there") + 1;
+        let name = text.lines().position(|line| line == "name = \"b\"").expect("is there") + 1;
+        let sha256 = Digest::of(b"");
+        for (from, to, expected) in [
+            (&*sha512, &sha512[2..], (line, "not a SHA-512 digest in lower-case hex".to_owned())),
+            (&*sha512, &sha512[64..], (line, "not a SHA-512 digest in lower-case hex".to_owned())),
+            ("sha512 =", &*format!("sha256 = \"{sha256}\"\nsha512 ="), (name, "b has not one digest, sha256 or sha512".to_owned())),
+        ] {
+            assert_eq!(Lock::parse(text.replace(from, to).as_bytes()), Err(expected));
+        }
+    }
+
+    #[test]
     fn comes_back_as_written() {
         let lock = lock();
         assert_eq!(Lock::parse(lock.to_text().as_bytes()), Ok(lock));
@@ -399,13 +448,13 @@ because = 'Depends: \"odd\" (>= 1) of b'
                 "pool/main/a/",
                 "../a/",
                 31,
-                "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place or is not plain",
+                "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place",
             ),
             (
                 "pool/main/a/",
-                "http://x/",
+                "./",
                 31,
-                "the path \"http://x/a_2.0-1+deb12u1_amd64.deb\" leaves its place or is not plain",
+                "the path \"./a_2.0-1+deb12u1_amd64.deb\" is not in its plain form",
             ),
             ("name = \"b\"", "name = \"a\"", 37, "a is locked twice"),
             ("name = \"a\"", "name = \"../a\"", 27, "\"../a\" is no name of a package"),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Inputs, npm_purl, purl};
-use crate::formats::digest::Digest;
+use crate::formats::{digest::Digest, suite::is_exact};
 
 /// Returns provenance.json. Its subject is the text form of the tree without papers.
 pub(super) fn statement(
@@ -20,14 +20,17 @@ pub(super) fn statement(
         .map(|(name, bytes)| json!({ "name": name, "digest": sha256(&Digest::of(bytes)) }))
         .collect();
     let indexes = inputs.lock.indexes.iter().map(|index| {
-        let name = format!("{}/{}/binary-{}/Packages", index.suite, index.component, index.architecture);
+        let name = match is_exact(&index.suite) {
+            true => format!("{}Packages", index.suite),
+            false => format!("{}/{}/binary-{}/Packages", index.suite, index.component, index.architecture),
+        };
         json!({ "name": name, "digest": sha256(&index.digest) })
     });
     let packages = inputs.lock.packages.iter().map(|package| {
         json!({
             "name": format!("{}_{}_{}.deb", package.name, package.version, package.architecture),
             "uri": purl(&package.name, &package.version, &package.architecture, &inputs.lock.suite),
-            "digest": sha256(&package.digest),
+            "digest": &package.checksum,
         })
     });
     let npm = inputs.recipe.npm_packages().map(|package| {

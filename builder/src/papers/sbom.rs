@@ -81,27 +81,31 @@ fn component(inputs: &Inputs<'_>, package: &UnpackedPackage) -> Value {
         "supplier": { "name": package.control.get("Maintainer").unwrap_or("unknown") },
         "name": &locked.name,
         "version": &locked.version,
-        "hashes": [ { "alg": "SHA-256", "content": locked.digest.to_string() } ],
+        "hashes": [ hash(&locked.checksum) ],
         "purl": &purl,
         "properties": properties,
     })
+}
+
+fn hash(checksum: &Checksum) -> Value {
+    let algorithm = match checksum {
+        Checksum::Sha256(_) => "SHA-256",
+        Checksum::Sha512(_) => "SHA-512",
+    };
+    json!({ "alg": algorithm, "content": checksum.hex() })
 }
 
 /// Two copies of one package, in different places, are two components.
 fn npm_component(kept: &KeptNpm<'_>) -> Value {
     let (path, locked) = (&kept.package.path, &kept.package.locked);
     let purl = npm_purl(&locked.name, &locked.version);
-    let algorithm = match locked.checksum {
-        Checksum::Sha256(_) => "SHA-256",
-        Checksum::Sha512(_) => "SHA-512",
-    };
     let licences = locked.licence.iter().map(|licence| json!({ "license": { "name": licence } }));
     json!({
         "type": "library",
         "bom-ref": format!("{purl}#/{path}"),
         "name": &locked.name,
         "version": &locked.version,
-        "hashes": [ { "alg": algorithm, "content": locked.checksum.hex() } ],
+        "hashes": [ hash(&locked.checksum) ],
         "licenses": licences.collect::<Vec<_>>(),
         "purl": purl,
         "properties": [

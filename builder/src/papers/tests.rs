@@ -27,7 +27,7 @@ fn package(store: &Store, control: &str, md5sums: &str) -> UnpackedPackage {
             suite: "bookworm".to_owned(),
             path: format!("pool/{name}.deb"),
             size_bytes: 1,
-            digest: Digest::of(name.as_bytes()),
+            checksum: Digest::of(name.as_bytes()).into(),
             because: "asked for".to_owned(),
         },
         control,

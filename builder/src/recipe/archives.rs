@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{RecipeError, keys::Checker};
-use crate::{resolve::Pin, tree::TreePath};
+use crate::{formats::suite::is_exact, resolve::Pin, tree::TreePath};
 
 /// `[[debian.archive]]`, read: an archive beside Debian's, with keys of its own.
 ///
@@ -23,9 +23,10 @@ pub struct ExtraArchive {
     pub name: String,
     /// Base URLs, tried in turn.
     pub mirrors: Vec<String>,
-    /// The suite, as its Release file calls it.
+    /// The suite, as sources.list(5) has it: a name, which may have slashes (`bookworm/mongodb-org/7.0`), or the exact
+    /// path of a directory below the mirror, which ends with a slash (`./`, `stable/`).
     pub suite: String,
-    /// Components. Default: `["main"]`.
+    /// Components. Default: `["main"]`; an exact path has none.
     pub components: Vec<String>,
     /// The file with the only keys that vouch for it; they vouch for no other archive.
     pub keys: PathBuf,
@@ -54,7 +55,7 @@ pub(super) struct ArchiveKeys {
     name: Spanned<String>,
     mirror: Spanned<OneOrMany>,
     suite: Spanned<String>,
-    components: Option<Vec<String>>,
+    components: Option<Spanned<Vec<String>>>,
     keys: Spanned<String>,
 }
 
@@ -140,11 +141,29 @@ pub(super) fn archives(
             name,
             mirrors,
             suite: check.suite(&keys.suite, "debian.archive.suite")?,
-            components: keys.components.unwrap_or_else(|| vec!["main".into()]),
+            components: components(check, keys.components, &keys.suite, "debian.archive.components")?,
             keys: check.directory.join(inside.as_path()),
         });
     }
     Ok(out)
+}
+
+/// Checks the components of a suite, of which an exact path has none.
+pub(super) fn components(
+    check: &Checker<'_>,
+    components: Option<Spanned<Vec<String>>>,
+    suite: &Spanned<String>,
+    key: &str,
+) -> Result<Vec<String>, RecipeError> {
+    match (is_exact(suite.get_ref()), components) {
+        (true, Some(components)) if !components.get_ref().is_empty() => {
+            let rule = format!("{key}: `{}` is an exact path, which has none", suite.get_ref());
+            Err(check.rule(components.span(), rule))
+        }
+        (true, _) => Ok(Vec::new()),
+        (false, Some(components)) => Ok(components.into_inner()),
+        (false, None) => Ok(vec!["main".into()]),
+    }
 }
 
 /// Checks a time as snapshot services write it.

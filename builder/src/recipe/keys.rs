@@ -14,7 +14,10 @@ use super::{
     RecipeError, Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error,
     languages, npm, parse_size, stop,
 };
-use crate::tree::TreePath;
+use crate::{
+    formats::suite::{self, is_exact},
+    tree::TreePath,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +66,7 @@ struct AppKeys {
 struct DebianKeys {
     suite: Spanned<String>,
     pockets: Option<Vec<String>>,
-    components: Option<Vec<String>>,
+    components: Option<Spanned<Vec<String>>>,
     architecture: Option<Spanned<String>>,
     #[serde(default)]
     packages: Vec<Spanned<String>>,
@@ -324,11 +327,9 @@ impl Checker<'_> {
 
     /// A suite's name becomes part of a URL and of a path in the cache.
     pub(super) fn suite(&self, suite: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
-        let name = suite.get_ref();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
-            return Err(self.rule(suite.span(), format!("{key} `{name}` is no suite name")));
-        }
-        Ok(name.clone())
+        let given = suite.get_ref();
+        suite::canonical(given)
+            .map_err(|reason| self.rule(suite.span(), format!("{key} `{given}` is no suite: it {reason}")))
     }
 
     fn command(&self, command: Spanned<Vec<String>>, key: &str) -> Result<Vec<String>, RecipeError> {
@@ -503,10 +504,25 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
     let names = |list: &[Spanned<String>], key: &str| -> Result<Vec<String>, RecipeError> {
         list.iter().map(|name| check.package(name, key)).collect()
     };
+    let archives = archives::archives(check, keys.archives)?;
+    let first = suite.split_once('/').map(|(first, _)| first);
+    if let Some(archive) = archives.iter().find(|archive| Some(archive.name.as_str()) == first) {
+        let rule = format!("debian.suite `{suite}` begins with the name of an archive, `{}`", archive.name);
+        return Err(check.rule(keys.suite.span(), rule));
+    }
+    let components = archives::components(check, keys.components, &keys.suite, "debian.components")?;
+    let pockets = keys.pockets.unwrap_or_else(|| match is_exact(&suite) {
+        true => Vec::new(),
+        false => vec!["updates".into(), "security".into()],
+    });
+    if is_exact(&suite) && !pockets.is_empty() {
+        let rule = format!("debian.pockets: `{suite}` is an exact path, which has none (write `pockets = []`)");
+        return Err(check.rule(keys.suite.span(), rule));
+    }
     Ok(Debian {
         suite,
-        pockets: keys.pockets.unwrap_or_else(|| vec!["updates".into(), "security".into()]),
-        components: keys.components.unwrap_or_else(|| vec!["main".into()]),
+        pockets,
+        components,
         architecture,
         packages: names(&keys.packages, "debian.packages")?,
         exclude: names(&keys.exclude, "debian.exclude")?,
@@ -514,7 +530,7 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
         recommends_of,
         pins: archives::pins(check, keys.pins)?,
         mirrors: keys.mirror.map(archives::OneOrMany::list).unwrap_or_default(),
-        archives: archives::archives(check, keys.archives)?,
+        archives,
         snapshot: archives::snapshot(check, keys.snapshot)?,
         snapshot_service: keys.snapshot_service,
     })

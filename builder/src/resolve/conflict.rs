@@ -169,7 +169,12 @@ impl Tree<'_, '_, '_> {
             }
         }
         if there.is_empty() {
-            "there is no such package".into()
+            let names = parsed.iter().flat_map(|group| &group.alternatives).map(|relation| relation.name);
+            let left_out: Vec<String> = names.flat_map(|name| universe.left_out(name)).collect();
+            match left_out.is_empty() {
+                true => "there is no such package".into(),
+                false => left_out.join("; "),
+            }
         } else {
             format!("there is only {}", there.join("; "))
         }

@@ -310,29 +310,37 @@ fn recommends_may_be_those_of_some_packages() {
 }
 
 #[test]
-fn faults_of_an_index_have_index_and_line() {
-    let error = |text: &str| {
-        let universe = Universe::new("amd64", &[Source::new("bookworm", text.as_bytes())]);
-        let error = universe.and_then(|universe| resolve(&universe, &asked_for("a"))).expect_err("damaged");
-        format!("{error}: {}", std::error::Error::source(&error).expect("has a cause"))
+fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
+    let good = index("b 1\na 1 ; Depends: b\nc 1");
+    let answered = |text: &str, words: &str| {
+        let universe = Universe::new("amd64", &[Source::new("other/stable", text.as_bytes())]).expect("reads");
+        resolve(&universe, &asked_for(words)).map_or_else(|error| error.to_string(), |found| names(&found))
     };
-    let good = index("b 1\na 1 ; Depends: b");
+    let no_a = "there is no package a that can be used\n  a 1 of other/stable is left out: ";
+    let no_b = "no set of packages meets the request\n  a 1 (requested)\n    Depends: b\n      ";
     let rows = [
         (
             "Version: 1\nArch",
-            "Version: -\nArch",
-            "line 1: Version \"-\" of b is none: it does not begin with a digit",
+            "Version: testing\nArch",
+            format!(
+                "{no_b}b testing of other/stable is left out: its Version `testing` is not a version: it does not \
+                 begin with a digit"
+            ),
         ),
-        ("Depends: b", "Depends: b b", "line 8: a: Depends: \"b b\" is no relation between packages"),
-        ("Depends: b", "b", "line 14: is no field: it has no colon"),
-        ("pool/a.deb", "../a.deb", "line 8: Filename \"../a.deb\" leaves its place or is not plain"),
+        ("Depends: b", "Depends: b b", format!("{no_a}`b b` in its Depends is no relation between packages")),
+        ("Depends: b", "b", format!("{no_a}a line of it is no field: it has no colon")),
+        ("pool/a.deb", "../a.deb", format!("{no_a}its Filename `../a.deb` leaves its place")),
+        ("SHA256", "MD5sum", format!("{no_b}b 1 of other/stable is left out: it has neither SHA256 nor SHA512")),
     ];
     for (from, to, expected) in rows {
-        assert_eq!(
-            error(&good.replacen(from, to, 1)),
-            format!("cannot read the index of bookworm: {expected}")
-        );
+        let text = good.replacen(from, to, 1);
+        assert_eq!(answered(&text, "a"), expected);
+        // Whoever wants nothing of it gets along.
+        assert_eq!(answered(&text, "c"), "c");
     }
+    // Another version that is good will do.
+    let text = format!("{}{good}", index("a 2 ; Depends: ${x}"));
+    assert_eq!(answered(&text, "a"), "a b");
 }
 
 #[test]

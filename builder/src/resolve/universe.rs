@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::OnceCell};
 use crate::{
     formats::{
         deb822::Fault,
-        packages::{Package, table::Table},
+        packages::{LeftOut, Package, table::Table},
         version,
     },
     resolve::{
@@ -50,6 +50,9 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How many stanzas about one package are explained at most.
+const MOST_LEFT_OUT: usize = 5;
+
 /// A stanza, by its place in the universe. Stanzas are numbered in the order of the indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub(crate) u32);
@@ -81,10 +84,11 @@ struct Part<'a> {
 }
 
 impl<'a> Universe<'a> {
-    /// Reads indexes for an architecture. Packages for others but `all` are passed over.
+    /// Reads indexes for an architecture. Packages for others but `all` are passed over, and stanzas that cannot be
+    /// used are left out.
     ///
     /// # Errors
-    /// [`ResolveError::Stanza`] for the first stanza that is not sound.
+    /// [`ResolveError::Stanza`] for an index that is too long.
     pub fn new(architecture: &str, sources: &[Source<'a>]) -> Result<Self, ResolveError> {
         Universe::pinned(architecture, sources, &[])
     }
@@ -155,6 +159,18 @@ impl<'a> Universe<'a> {
             }
         }
         best.map(|(_, id)| id)
+    }
+
+    /// Returns why stanzas about a package cannot be used, a clause each, in the order of the indexes, a few at most.
+    pub(crate) fn left_out(&self, name: &str) -> Vec<String> {
+        let all = self.parts.iter().flat_map(|part| {
+            let left_out = part.table.left_out(part.source.text, &self.architecture);
+            left_out.map(move |left| (part.source.suite, left))
+        });
+        let about = all.filter(|(_, left)| left.name == name);
+        let clause =
+            |(suite, left): (&str, LeftOut)| format!("{} of {suite} is left out: {}", left.package(), left.reason);
+        about.take(MOST_LEFT_OUT).map(clause).collect()
     }
 
     /// Returns how a stanza about a package ranks.

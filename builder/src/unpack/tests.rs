@@ -18,7 +18,7 @@ impl Place {
     fn fetched(&self, name: &str, bytes: &[u8]) -> FetchedDeb {
         let path = self.directory.path().join(format!("{name}.deb"));
         fs::write(&path, bytes).expect("writes");
-        FetchedDeb { package: locked(name, bytes), path }
+        FetchedDeb { package: locked(name, bytes), path, digest: Digest::of(bytes) }
     }
 
     fn unpack(&self, debs: &[(&str, Vec<u8>)]) -> Result<Unpacked, String> {
@@ -42,7 +42,7 @@ fn locked(name: &str, bytes: &[u8]) -> LockedPackage {
         suite: "bookworm".into(),
         path: format!("pool/{name}.deb"),
         size_bytes: bytes.len() as u64,
-        digest: Digest::of(bytes),
+        checksum: Digest::of(bytes).into(),
         because: "asked for".into(),
     }
 }
@@ -121,7 +121,7 @@ fn a_second_time_nothing_is_decompressed() {
     // Would be noticed if it were read.
     fs::write(&path, "gone").expect("writes");
     let store = Store::open(place.store.root()).expect("opens");
-    let debs = vec![FetchedDeb { package: first.packages[0].locked.clone(), path }];
+    let debs = vec![FetchedDeb { digest: Digest::of(&hello().build()), package: first.packages[0].locked.clone(), path }];
     let second =
         unpack(&Fetched { debs, ..Fetched::default() }, &store, &Progress::silent()).expect("unpacks");
     assert_eq!(second.packages[0].tree, first.packages[0].tree);
@@ -255,9 +255,9 @@ fn what_the_disk_has_changed_is_fetched_again() {
     let place = Place::new();
     let bytes = hello().build();
     let package = locked("hello", &bytes);
-    let path = place.store.deb_path(&package.digest);
+    let path = place.store.deb_path(&package.checksum);
     fs::write(&path, &bytes[..bytes.len() - 1]).expect("writes");
-    let debs = vec![FetchedDeb { package, path: path.clone() }];
+    let debs = vec![FetchedDeb { package, path: path.clone(), digest: Digest::of(&bytes) }];
     let fetched = Fetched { debs, ..Fetched::default() };
     let error = unpack(&fetched, &place.store, &Progress::silent()).expect_err("is refused");
     let expected = format!(

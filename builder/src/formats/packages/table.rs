@@ -2,16 +2,18 @@
 //! that the few stanzas that a request touches are read alone out of 60 000.
 //!
 //! It is made for one architecture; stanzas for others but `all` are not in it. All stanzas are read and
-//! checked while it is made, so whoever has a table of a text need not expect faults in it.
+//! checked while it is made; those that cannot be used are noted apart, and all others are sound.
 //!
-//! Its bytes are ours alone, for a cache: little-endian words of 32 bits, first how many stanzas, names provided and
-//! Essential packages there are, then these. They are checked for their bounds; that they belong to the
+//! Its bytes are ours alone, for a cache: little-endian words of 32 bits, first how many stanzas, stanzas left out, names
+//! provided and Essential packages there are, then these. They are checked for their bounds; that they belong to the
 //! text is for the cache to know.
 
 use crate::formats::{
     deb822::Fault,
-    packages::{self, Package},
-    relation, version,
+    packages::{
+        self, LeftOut, Package,
+        left_out::{Provided as Provides, stanzas, usable},
+    },
 };
 
 /// A table of contents; stanzas are numbered in the order of the text.
@@ -23,6 +25,8 @@ pub struct Table {
     /// Sorted by the hash of the name, then by stanza.
     provided: Vec<Provided>,
     essential: Vec<u32>,
+    /// Stanzas that cannot be used, in the order of the text.
+    left_out: Vec<Stanza>,
 }
 
 /// Where a stanza and the name in it are.
@@ -55,7 +59,7 @@ impl Span {
     const NONE: Span = Span { start: 0, length: 0 };
 
     /// Returns where a piece of a text stands in it.
-    fn of(piece: &str, text: &[u8]) -> Span {
+    fn of(piece: &[u8], text: &[u8]) -> Span {
         let start = piece.as_ptr().addr() - text.as_ptr().addr();
         Span { start: word(start), length: word(piece.len()) }
     }
@@ -78,7 +82,7 @@ impl Table {
     /// Reads a whole text.
     ///
     /// # Errors
-    /// The first stanza that is not sound, with its line.
+    /// A text that is too long.
     pub fn make(text: &[u8], architecture: &str) -> Result<Self, Fault> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Fault::new(1, "the index is longer than 4 GiB"));
@@ -89,8 +93,9 @@ impl Table {
             for found in piece.found {
                 table.add(found, lines_before, text);
             }
-            if let Some(fault) = piece.fault {
-                return Err(Fault { line: fault.line + lines_before, ..fault });
+            for (stanza, line) in piece.left_out {
+                let Span { start, length } = Span::of(stanza, text);
+                table.left_out.push(Stanza { start, length, name: Span::NONE, line: word(line + lines_before) });
             }
             lines_before += piece.lines;
         }
@@ -101,7 +106,7 @@ impl Table {
 
     fn add(&mut self, found: Found<'_>, lines_before: usize, text: &[u8]) {
         let number = word(self.stanzas.len());
-        let name = Span::of(found.name, text);
+        let name = Span::of(found.name.as_bytes(), text);
         self.by_name.push((hash(found.name), number));
         if found.essential {
             self.essential.push(number);
@@ -109,11 +114,11 @@ impl Table {
         self.provided.extend(found.provides.into_iter().map(|(virtual_name, version)| Provided {
             hash: hash(virtual_name),
             stanza: number,
-            name: Span::of(virtual_name, text),
-            version: version.map_or(Span::NONE, |version| Span::of(version, text)),
+            name: Span::of(virtual_name.as_bytes(), text),
+            version: version.map_or(Span::NONE, |version| Span::of(version.as_bytes(), text)),
         }));
         self.stanzas.push(Stanza {
-            start: Span::of(found.stanza, text).start,
+            start: Span::of(found.stanza.as_bytes(), text).start,
             length: word(found.stanza.len()),
             name,
             line: word(found.line + lines_before),
@@ -139,8 +144,8 @@ impl Table {
     pub fn package<'a>(&self, stanza: u32, text: &'a [u8]) -> Package<'a> {
         let Stanza { start, length, line, .. } = self.stanzas[stanza as usize];
         let mut out = Package::default();
-        // It was read when the table was made.
-        let _ = packages::read(Span { start, length }.slice(text), |package, _| out = package);
+        // It was found good when the table was made.
+        packages::read(Span { start, length }.slice(text), |package, _, _| out = package);
         out.line = line as usize;
         out
     }
@@ -168,6 +173,21 @@ impl Table {
         })
     }
 
+    /// Returns how many stanzas for the architecture cannot be used.
+    pub fn count_left_out(&self) -> usize {
+        self.left_out.len()
+    }
+
+    /// Returns the stanzas that cannot be used, in their order, with the reason of each; for the architecture that
+    /// the table was made for.
+    pub fn left_out<'t>(&'t self, text: &'t [u8], architecture: &'t str) -> impl Iterator<Item = LeftOut> + 't {
+        let bytes = |stanza: &Stanza| {
+            let start = stanza.start as usize;
+            text.get(start..start + stanza.length as usize).unwrap_or_default()
+        };
+        self.left_out.iter().map(move |stanza| LeftOut::of(bytes(stanza), architecture))
+    }
+
     /// Returns the stanzas of packages marked `Essential: yes`, in their order.
     pub fn essential(&self) -> &[u32] {
         &self.essential
@@ -175,10 +195,10 @@ impl Table {
 
     /// Returns the bytes to keep.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let counts = [self.stanzas.len(), self.provided.len(), self.essential.len()];
+        let counts = [self.stanzas.len(), self.left_out.len(), self.provided.len(), self.essential.len()];
         let names = self.by_name.iter().flat_map(|(hash, stanza)| [*hash, *stanza]);
-        let stanzas =
-            self.stanzas.iter().flat_map(|s| [s.start, s.length, s.name.start, s.name.length, s.line]);
+        let all = self.stanzas.iter().chain(&self.left_out);
+        let stanzas = all.flat_map(|s| [s.start, s.length, s.name.start, s.name.length, s.line]);
         let provided = self
             .provided
             .iter()
@@ -190,21 +210,18 @@ impl Table {
     /// Reads what [`Table::to_bytes`] returned for a text; `None` if that cannot be.
     pub fn from_bytes(bytes: &[u8], text: &[u8]) -> Option<Self> {
         let (words, []) = bytes.as_chunks::<4>() else { return None };
-        let ([stanzas, provided, essential], mut words) = take(words)?;
+        let ([stanzas, left_out, provided, essential], mut words) = take(words)?;
         let mut table = Table::default();
         for _ in 0..stanzas {
             let (found, rest) = take(words)?;
             table.by_name.push(found.into());
             words = rest;
         }
-        for _ in 0..stanzas {
+        for number in 0..u64::from(stanzas) + u64::from(left_out) {
             let ([start, length, name, name_length, line], rest) = take(words)?;
-            table.stanzas.push(Stanza {
-                start,
-                length,
-                name: Span { start: name, length: name_length },
-                line,
-            });
+            let name = Span { start: name, length: name_length };
+            let list = if number < u64::from(stanzas) { &mut table.stanzas } else { &mut table.left_out };
+            list.push(Stanza { start, length, name, line });
             words = rest;
         }
         for _ in 0..provided {
@@ -224,7 +241,7 @@ impl Table {
             |stanza: &Stanza| u64::from(stanza.start) + u64::from(stanza.length) <= text.len() as u64;
         (table.essential.len() == essential as usize
             && numbers.all(|stanza| *stanza < stanzas)
-            && table.stanzas.iter().all(within))
+            && table.stanzas.iter().chain(&table.left_out).all(within))
         .then_some(table)
     }
 }
@@ -251,14 +268,14 @@ struct Found<'a> {
     name: &'a str,
     line: usize,
     essential: bool,
-    provides: Vec<(&'a str, Option<&'a str>)>,
+    provides: Provides<'a>,
 }
 
 /// What a piece of a text holds.
 struct Piece<'a> {
     found: Vec<Found<'a>>,
-    /// What is wrong with the stanza that follows these.
-    fault: Option<Fault>,
+    /// Stanzas that cannot be used, each with its line.
+    left_out: Vec<(&'a [u8], usize)>,
     /// How many lines the piece has.
     lines: usize,
 }
@@ -286,47 +303,54 @@ fn read_pieces<'a>(text: &'a [u8], architecture: &str) -> Vec<Piece<'a>> {
 }
 
 fn read_piece<'a>(text: &'a [u8], architecture: &str) -> Piece<'a> {
-    let (sound, not_text) = match std::str::from_utf8(text) {
-        Ok(text) => (text, None),
-        Err(error) => {
-            let (good, _) = text.split_at(error.valid_up_to());
-            let line = memchr::memchr_iter(b'\n', good).count() + 1;
-            ("", Some(Fault::new(line, "is not UTF-8")))
+    let found = Vec::with_capacity(text.len() / 400);
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    let mut piece = Piece { found, left_out: Vec::new(), lines };
+    if let Ok(text) = std::str::from_utf8(text) {
+        piece.read(text, 0, architecture);
+        return piece;
+    }
+    for (lines_before, stanza) in stanzas(text) {
+        match std::str::from_utf8(stanza) {
+            Ok(text) => piece.read(text, lines_before, architecture),
+            Err(_) => {
+                let mut ours = true;
+                packages::read(&String::from_utf8_lossy(stanza), |package, _, _| {
+                    ours = is_ours(package.architecture, architecture);
+                });
+                if ours {
+                    piece.left_out.push((stanza, lines_before + 1));
+                }
+            }
         }
-    };
-    let mut found = Vec::with_capacity(text.len() / 400);
-    let mut unsound = None;
-    let read = packages::read(sound, |package, stanza| {
-        if unsound.is_none() && (package.architecture == architecture || package.architecture == "all") {
-            match provides(&package, architecture) {
-                Ok(provides) => found.push(Found {
+    }
+    piece
+}
+
+/// Tells whether a stanza counts for an architecture; one that says none has its fault there.
+fn is_ours(of_stanza: &str, architecture: &str) -> bool {
+    of_stanza == architecture || of_stanza == "all" || of_stanza.is_empty()
+}
+
+impl<'a> Piece<'a> {
+    fn read(&mut self, text: &'a str, lines_before: usize, architecture: &str) {
+        packages::read(text, |package, fault, stanza| {
+            if !is_ours(package.architecture, architecture) {
+                return;
+            }
+            let line = package.line + lines_before;
+            match fault.map_or_else(|| usable(&package, architecture), Err) {
+                Ok(provides) => self.found.push(Found {
                     stanza,
                     name: package.name,
-                    line: package.line,
+                    line,
                     essential: package.essential,
                     provides,
                 }),
-                Err(fault) => unsound = Some(fault),
+                Err(_) => self.left_out.push((stanza.as_bytes(), line)),
             }
-        }
-    });
-    let lines = memchr::memchr_iter(b'\n', text).count();
-    Piece { found, fault: not_text.or(unsound).or(read.err()), lines }
-}
-
-/// Returns what a package provides, and in which versions.
-fn provides<'a>(package: &Package<'a>, architecture: &str) -> Result<Vec<(&'a str, Option<&'a str>)>, Fault> {
-    if package.provides.is_empty() {
-        return Ok(Vec::new());
+        });
     }
-    let groups = relation::parse(package.provides, architecture)
-        .map_err(|invalid| Fault::new(package.line, format!("{}: Provides: {invalid}", package.name)))?;
-    let relations = groups.iter().flat_map(|group| &group.alternatives);
-    let version = |relation: &relation::Relation<'a>| match relation.versions {
-        Some((version::Operator::Equal, version)) => Some(version),
-        _ => None,
-    };
-    Ok(relations.map(|relation| (relation.name, version(relation))).collect())
 }
 
 #[cfg(test)]
@@ -334,12 +358,15 @@ mod tests {
     use super::*;
 
     fn text() -> String {
-        let stanza = |name: &str, rest: &str| format!("Package: {name}\nVersion: 1\n{rest}\n\n");
+        let digest = "0".repeat(64);
+        let stanza = |name: &str, rest: &str| {
+            format!("Package: {name}\nVersion: 1\nFilename: {name}.deb\nSHA256: {digest}\nSize: 7\n{rest}\n\n")
+        };
         [
             stanza("a", "Architecture: amd64\nProvides: virtual (= 2), other\nEssential: yes"),
             stanza("b", "Architecture: arm64"),
             stanza("c", "Architecture: all\nProvides: virtual\nDepends: a,\n b"),
-            stanza("a", "Architecture: amd64\nSize: 7"),
+            stanza("a", "Architecture: amd64\nSection: x"),
         ]
         .concat()
     }
@@ -359,25 +386,70 @@ mod tests {
         assert_eq!((providing("other"), providing("a")), (vec![(0, None)], vec![]));
         assert_eq!(kept.essential(), [0]);
         let (c, last) = (kept.package(1, text), kept.package(2, text));
-        assert_eq!((c.name, c.depends, c.line), ("c", "a,\n b", 11));
-        assert_eq!((last.name, last.size, last.line, kept.name(2, text)), ("a", "7", 18, "a"));
+        assert_eq!((c.name, c.depends, c.line), ("c", "a,\n b", 17));
+        assert_eq!((last.name, last.section, last.line, kept.name(2, text)), ("a", "x", 27, "a"));
+    }
+
+    /// Returns how many stanzas there are, and those left out.
+    fn made(text: &[u8]) -> (usize, Vec<String>) {
+        let made = Table::make(text, "amd64").expect("is short");
+        let kept = Table::from_bytes(&made.to_bytes(), text).expect("its own bytes");
+        assert_eq!((&kept, kept.count_left_out()), (&made, made.left_out(text, "amd64").count()));
+        (kept.len(), kept.left_out(text, "amd64").map(|left| left.to_string()).collect())
     }
 
     #[test]
-    fn faults_name_their_line() {
-        let unsound = text().replace("Provides: virtual\n", "Provides: virtual (>\n");
-        let fault = Table::make(unsound.as_bytes(), "amd64").expect_err("is unsound").to_string();
-        assert!(fault.starts_with("line 11: c: Provides: "), "{fault}");
-        // In a later piece lines go on counting.
-        let many = text().repeat(20_000);
+    fn a_stanza_that_cannot_be_used_is_left_out_alone() {
+        let good = text();
+        let rows = [
+            ("Version: 1", "Version: testing", "a testing is left out: its Version `testing` is not a version: it does not begin with a digit"),
+            ("Version: 1", "Version: 1\nVersion: 2", "a 1 is left out: its Version comes twice"),
+            ("Package: a\n", "", "a stanza without a name is left out: it has no Package"),
+            ("Architecture: amd64\n", "", "a 1 is left out: it has no Architecture"),
+            ("Filename: a.deb\n", "", "a 1 is left out: it has no Filename"),
+            ("a.deb", "../a.deb", "a 1 is left out: its Filename `../a.deb` leaves its place"),
+            ("Size: 7", "Size: big", "a 1 is left out: its Size is not a number"),
+            ("SHA256", "MD5sum", "a 1 is left out: it has neither SHA256 nor SHA512"),
+            ("other\n", "other (>\n", "a 1 is left out: `other (>` in its Provides is no relation between packages"),
+            ("Size: 7", "Size: 7\nDepends: ${x}", "a 1 is left out: `${x}` in its Depends is no relation between packages"),
+            ("Size: 7", "Size: 7\n<html>", "a 1 is left out: a line of it is no field: it has no colon"),
+        ];
+        for (from, to, expected) in rows {
+            let text = good.replacen(from, to, 1);
+            assert_ne!(text, good, "{from}");
+            assert_eq!(made(text.as_bytes()), (2, vec![expected.to_owned()]));
+            // The bad one may be last, too.
+            let text = format!("{}{text}", good.replace("Package: a", "Package: x"));
+            assert_eq!(made(text.as_bytes()), (5, vec![expected.to_owned()]));
+        }
+        // A stanza for another architecture concerns nobody here, whatever is in it.
+        let other = good.replace("arm64", "arm64\nVersion: testing");
+        assert_eq!(made(other.as_bytes()), (3, Vec::new()));
+    }
+
+    #[test]
+    fn a_stanza_of_other_bytes_is_left_out_alone() {
+        let text = text().replace("Package: c\n", "Package: c\nSource: caf?\n");
+        let bytes: Vec<u8> = text.bytes().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
+        let left_out = vec!["c 1 is left out: it is not UTF-8".to_owned()];
+        assert_eq!(made(&bytes), (2, left_out.clone()));
+        let windows: Vec<u8> = bytes.iter().flat_map(|b| if *b == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(b) }).copied().collect();
+        assert_eq!(made(&windows), (2, left_out));
+        let table = Table::make(&windows, "amd64").expect("is short");
+        assert_eq!(table.about("a", &windows).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(table.package(1, &windows).line, 28);
+    }
+
+    #[test]
+    fn lines_are_counted_through_all_pieces() {
+        let many = text().repeat(8_000);
         assert!(many.len() > WORTH_A_THREAD_BYTES);
-        assert_eq!(Table::make(many.as_bytes(), "amd64").expect("sound").len(), 60_000);
-        let broken = format!("{many}Package: x\n");
-        let line = many.lines().count() + 1;
-        let fault = Table::make(broken.as_bytes(), "amd64").expect_err("has no version").to_string();
-        assert!(fault.starts_with(&format!("line {line}: Version")), "{fault}");
-        let fault = Table::make(&[broken.as_bytes(), &[0xff]].concat(), "amd64").expect_err("is no text");
-        assert_eq!(fault.to_string(), format!("line {}: is not UTF-8", line + 1));
+        let table = Table::make(many.as_bytes(), "amd64").expect("is short");
+        assert_eq!((table.len(), table.count_left_out()), (24_000, 0));
+        let line = many[..many.rfind("Package: ").expect("is there")].lines().count() + 1;
+        assert_eq!(table.package(23_999, many.as_bytes()).line, line);
+        let broken = format!("{many}Package: x\nArchitecture: all\n");
+        assert_eq!(made(broken.as_bytes()), (24_000, vec!["x is left out: it has no Version".to_owned()]));
     }
 
     #[test]
