@@ -256,10 +256,8 @@ fn lay_out(fetched: &Fetched, suite: &str, directory: &Path) -> Outcome<()> {
         fs::set_permissions(directory.join(&name), fs::Permissions::from_mode(0o644))?;
         let control = Command::new("dpkg-deb").arg("--field").arg(&deb.path).output()?;
         index += String::from_utf8(control.stdout)?.trim_end();
-        index += &format!(
-            "\nFilename: ./{name}\nSize: {}\nSHA256: {}\n\n",
-            deb.package.size_bytes, deb.digest
-        );
+        index +=
+            &format!("\nFilename: ./{name}\nSize: {}\nSHA256: {}\n\n", deb.package.size_bytes, deb.digest);
     }
     // mmdebstrap looks for Essential packages in the suite alone.
     let release = format!(

@@ -292,7 +292,10 @@ impl<'a> Opening<'a> {
     fn base(&self, release: &Dated) -> &str {
         let bases = self.mirrors.of(&release.suite);
         let url = &release.validators.url;
-        bases.iter().find(|base| url.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with('/'))).map_or("", String::as_str)
+        bases
+            .iter()
+            .find(|base| url.strip_prefix(base.as_str()).is_some_and(|rest| rest.starts_with('/')))
+            .map_or("", String::as_str)
     }
 
     /// Returns where the Release file of a suite is kept: apart for each set of keys, since an archive
@@ -447,8 +450,7 @@ impl<'a> Opening<'a> {
         let count = table.count_left_out();
         let (what, are) = if count == 1 { ("stanza", "is") } else { ("stanzas", "are") };
         let left_out = table.left_out(&index.text, self.architecture).take(LEFT_OUT_SHOWN);
-        let shown: String =
-            left_out.map(|left| format!("\n  {}: {}", left.package(), left.reason)).collect();
+        let shown: String = left_out.map(|left| format!("\n  {}: {}", left.package(), left.reason)).collect();
         let more = match count.saturating_sub(LEFT_OUT_SHOWN) {
             0 => String::new(),
             more => format!("\n  and {more} more"),

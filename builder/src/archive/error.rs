@@ -71,9 +71,7 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// An index that holds another text than its Release file says.
-    #[error(
-        "cannot use {what}: its text is not the listed one\n  expected {expected}\n  found    {found}"
-    )]
+    #[error("cannot use {what}: its text is not the listed one\n  expected {expected}\n  found    {found}")]
     WrongText {
         /// Its path in the archive.
         what: String,

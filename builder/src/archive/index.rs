@@ -99,7 +99,9 @@ impl Opening<'_> {
                 return Err(ArchiveError::WrongText { what, expected, found: Box::new(found) });
             }
             None if size_bytes == limit => {
-                return Err(source(io::Error::other(format!("it is longer than {MOST_UNLISTED_BYTES} bytes"))));
+                return Err(source(io::Error::other(format!(
+                    "it is longer than {MOST_UNLISTED_BYTES} bytes"
+                ))));
             }
             _ => {}
         }
@@ -148,12 +150,7 @@ impl io::Write for Digested {
 }
 
 /// Decompresses a text on one thread, and digests and reduces it on another, up to a limit.
-fn read_reduced(
-    form: Form,
-    file: fs::File,
-    limit: u64,
-    wanted: Option<Checksum>,
-) -> io::Result<Whole> {
+fn read_reduced(form: Form, file: fs::File, limit: u64, wanted: Option<Checksum>) -> io::Result<Whole> {
     let mut reader = decoder(form, file)?.take(limit);
     let beside = wanted.filter(|wanted| matches!(wanted, Checksum::Sha512(_))).map(|wanted| wanted.begin());
     let mut hasher = Hasher::new(Digested { reducer: Reducer::default(), beside });

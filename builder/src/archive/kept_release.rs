@@ -75,7 +75,8 @@ impl Dated {
         let (signature, rest) = rest.split_at_checked(apart.unwrap_or(0))?;
         let (bytes, text) = rest.split_at_checked(rest.len().checked_sub(text_bytes)?)?;
         let message = Message { bytes: bytes.to_vec(), signature: apart.map(|_| signature.to_vec()) };
-        let known = keys == keyring.digest().to_string() && until_s > now_s && made_s.is_some() == asked.leniently;
+        let known =
+            keys == keyring.digest().to_string() && until_s > now_s && made_s.is_some() == asked.leniently;
         let signed = match known && Digest::of(text).to_string() == digest {
             true => Signed {
                 text: String::from_utf8(text.to_vec()).ok()?,

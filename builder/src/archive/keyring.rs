@@ -192,7 +192,8 @@ impl Keyring {
         text: &[u8],
         now_s: i64,
     ) -> Result<Signed, KeyringError> {
-        let (mut signers, mut reasons, mut until_s, mut made_s) = (Vec::new(), Vec::new(), i64::MAX, i64::MIN);
+        let (mut signers, mut reasons, mut until_s, mut made_s) =
+            (Vec::new(), Vec::new(), i64::MAX, i64::MIN);
         for signature in signatures {
             match self.judge(signature, text, now_s) {
                 Ok((signer, end_s)) => {

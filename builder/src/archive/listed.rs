@@ -119,7 +119,8 @@ fn indexes_of(list: &Field<'_>, by_hash: bool) -> Vec<ListedIndex> {
 /// Returns component, architecture and form of a path such as `main/binary-amd64/Packages.xz`, or of an index beside
 /// its Release file, without the two first; `None` for all others, those for Debian's installer among them.
 fn packages_index(path: &str) -> Option<(&str, &str, Form)> {
-    let (directory, name) = path.rsplit_once('/').map_or((None, path), |(directory, name)| (Some(directory), name));
+    let (directory, name) =
+        path.rsplit_once('/').map_or((None, path), |(directory, name)| (Some(directory), name));
     let form = match name {
         "Packages" => Form::Plain,
         "Packages.xz" => Form::Xz,

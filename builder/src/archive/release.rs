@@ -107,7 +107,8 @@ impl Release {
         let date_s = match (date_s, signed_s) {
             (Some(date_s), _) => date_s,
             (None, Some(signed_s)) => {
-                let what = if fields.get("Date").is_some() { "its Date is no time" } else { "it has no Date" };
+                let what =
+                    if fields.get("Date").is_some() { "its Date is no time" } else { "it has no Date" };
                 odd_times.push(format!("{what}, so that of its signature counts, {}", day(signed_s)));
                 signed_s
             }
@@ -176,9 +177,8 @@ impl Release {
         }
         let native = of_component().any(|index| index.architecture == architecture);
         let all = if native { self.all_is_apart } else { !self.all_is_repeated };
-        let wanted = |index: &&ListedIndex| {
-            index.architecture == architecture || all && index.architecture == "all"
-        };
+        let wanted =
+            |index: &&ListedIndex| index.architecture == architecture || all && index.architecture == "all";
         of_component().filter(wanted).collect()
     }
 }

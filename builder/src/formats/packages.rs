@@ -22,9 +22,9 @@ use crate::formats::{
 };
 
 pub use left_out::LeftOut;
+pub use reduce::Reducer;
 #[cfg(test)]
 pub use reduce::reduce;
-pub use reduce::Reducer;
 
 /// Values of `Multi-Arch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,8 +239,10 @@ fn set<'a>(package: &mut Package<'a>, field: &Field<'a>) -> Result<(), Fault> {
         11 if is("Pre-Depends") => &mut package.pre_depends,
         12 if is("Architecture") => &mut package.architecture,
         14 if is("Installed-Size") => {
-            package.installed_size_kib =
-                field.value.parse().map_err(|_| Fault::new(field.line, "its Installed-Size is not a number"))?;
+            package.installed_size_kib = field
+                .value
+                .parse()
+                .map_err(|_| Fault::new(field.line, "its Installed-Size is not a number"))?;
             return Ok(());
         }
         _ => return Ok(()),
@@ -351,7 +353,11 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
             ("Package: hello", "Package: ../hello", "line 1: its Package `../hello` is not a name"),
             ("Package: hello", "Package: a\u{1b}[2J", "line 1: its Package `a\\u{1b}[2J` is not a name"),
             ("Architecture: amd64\n", "", "line 1: it has no Architecture"),
-            ("Architecture: amd64", "Architecture: any all", "line 1: its Architecture `any all` is not a name"),
+            (
+                "Architecture: amd64",
+                "Architecture: any all",
+                "line 1: its Architecture `any all` is not a name",
+            ),
             ("Installed-Size: 277", "Installed-Size: many", "line 3: its Installed-Size is not a number"),
             ("Essential: yes", "Version: 3", "line 8: its Version comes twice"),
             ("foreign", "strange", "line 7: its Multi-Arch is not one of no, same, foreign, allowed"),
@@ -360,7 +366,9 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
         for (from, to, expected) in rows {
             let text = format!("{}\n{HELLO}", HELLO.replacen(from, to, 1));
             let mut out = Vec::new();
-            read(&text, |package, fault, stanza| out.push((package.name, fault.map(|f| f.to_string()), stanza)));
+            read(&text, |package, fault, stanza| {
+                out.push((package.name, fault.map(|f| f.to_string()), stanza))
+            });
             let [(_, Some(found), _), (name, None, stanza)] = &out[..] else { panic!("{to}: {out:?}") };
             assert_eq!((found.as_str(), *name, *stanza), (expected, "hello", HELLO));
         }
@@ -382,7 +390,11 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
                 "../main/h",
                 "line 1: its Filename `../main/h/hello/hello_2.10-3_amd64.deb` leaves its place",
             ),
-            ("pool/", "/pool/", "line 1: its Filename `/pool/main/h/hello/hello_2.10-3_amd64.deb` is absolute"),
+            (
+                "pool/",
+                "/pool/",
+                "line 1: its Filename `/pool/main/h/hello/hello_2.10-3_amd64.deb` is absolute",
+            ),
             ("Filename: pool/main/h/hello/hello_2.10-3_amd64.deb\n", "", "line 1: it has no Filename"),
             ("53080", "-1", "line 1: its Size is not a number"),
             ("Size: 53080\n", "", "line 1: it has no Size"),

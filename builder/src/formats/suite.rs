@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn what_is_no_suite_is_refused() {
-        for bad in ["", ".", "..", "../", "a/../b", "/a/", "a//b", "a/./b", ".hidden", "a b", "a/\n", "%2e%2e/", "a\\b/"] {
+        for bad in [
+            "", ".", "..", "../", "a/../b", "/a/", "a//b", "a/./b", ".hidden", "a b", "a/\n", "%2e%2e/",
+            "a\\b/",
+        ] {
             assert!(canonical(bad).is_err(), "{bad:?}");
         }
     }

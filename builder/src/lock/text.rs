@@ -228,7 +228,8 @@ impl RawLock {
         let mut indexes = Vec::new();
         for index in self.index {
             indexes.push(LockedIndex {
-                component: match index.component.get_ref().is_empty() && index.suite.get_ref().ends_with('/') {
+                component: match index.component.get_ref().is_empty() && index.suite.get_ref().ends_with('/')
+                {
                     true => String::new(),
                     false => component(index.component)?,
                 },
@@ -419,7 +420,11 @@ because = 'Depends: \"odd\" (>= 1) of b'
         for (from, to, expected) in [
             (&*sha512, &sha512[2..], (line, "not a SHA-512 digest in lower-case hex".to_owned())),
             (&*sha512, &sha512[64..], (line, "not a SHA-512 digest in lower-case hex".to_owned())),
-            ("sha512 =", &*format!("sha256 = \"{sha256}\"\nsha512 ="), (name, "b has not one digest, sha256 or sha512".to_owned())),
+            (
+                "sha512 =",
+                &*format!("sha256 = \"{sha256}\"\nsha512 ="),
+                (name, "b has not one digest, sha256 or sha512".to_owned()),
+            ),
         ] {
             assert_eq!(Lock::parse(text.replace(from, to).as_bytes()), Err(expected));
         }
@@ -444,18 +449,8 @@ because = 'Depends: \"odd\" (>= 1) of b'
                 31,
                 "the path \"/pool/main/a/a_2.0-1+deb12u1_amd64.deb\" is absolute",
             ),
-            (
-                "pool/main/a/",
-                "../a/",
-                31,
-                "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place",
-            ),
-            (
-                "pool/main/a/",
-                "./",
-                31,
-                "the path \"./a_2.0-1+deb12u1_amd64.deb\" is not in its plain form",
-            ),
+            ("pool/main/a/", "../a/", 31, "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place"),
+            ("pool/main/a/", "./", 31, "the path \"./a_2.0-1+deb12u1_amd64.deb\" is not in its plain form"),
             ("name = \"b\"", "name = \"a\"", 37, "a is locked twice"),
             ("name = \"a\"", "name = \"../a\"", 27, "\"../a\" is no name of a package"),
             (

@@ -516,7 +516,8 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
         false => vec!["updates".into(), "security".into()],
     });
     if is_exact(&suite) && !pockets.is_empty() {
-        let rule = format!("debian.pockets: `{suite}` is an exact path, which has none (write `pockets = []`)");
+        let rule =
+            format!("debian.pockets: `{suite}` is an exact path, which has none (write `pockets = []`)");
         return Err(check.rule(keys.suite.span(), rule));
     }
     Ok(Debian {

@@ -313,7 +313,8 @@ fn recommends_may_be_those_of_some_packages() {
 fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
     let good = index("b 1\na 1 ; Depends: b\nc 1");
     let answered = |text: &str, words: &str| {
-        let universe = Universe::new("amd64", &[Source::new("other/stable", text.as_bytes())]).expect("reads");
+        let universe =
+            Universe::new("amd64", &[Source::new("other/stable", text.as_bytes())]).expect("reads");
         resolve(&universe, &asked_for(words)).map_or_else(|error| error.to_string(), |found| names(&found))
     };
     let no_a = "there is no package a that can be used\n  a 1 of other/stable is left out: ";
@@ -330,7 +331,11 @@ fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
         ("Depends: b", "Depends: b b", format!("{no_a}`b b` in its Depends is no relation between packages")),
         ("Depends: b", "b", format!("{no_a}a line of it is no field: it has no colon")),
         ("pool/a.deb", "../a.deb", format!("{no_a}its Filename `../a.deb` leaves its place")),
-        ("SHA256", "MD5sum", format!("{no_b}b 1 of other/stable is left out: it has neither SHA256 nor SHA512")),
+        (
+            "SHA256",
+            "MD5sum",
+            format!("{no_b}b 1 of other/stable is left out: it has neither SHA256 nor SHA512"),
+        ),
     ];
     for (from, to, expected) in rows {
         let text = good.replacen(from, to, 1);

@@ -168,8 +168,9 @@ impl<'a> Universe<'a> {
             left_out.map(move |left| (part.source.suite, left))
         });
         let about = all.filter(|(_, left)| left.name == name);
-        let clause =
-            |(suite, left): (&str, LeftOut)| format!("{} of {suite} is left out: {}", left.package(), left.reason);
+        let clause = |(suite, left): (&str, LeftOut)| {
+            format!("{} of {suite} is left out: {}", left.package(), left.reason)
+        };
         about.take(MOST_LEFT_OUT).map(clause).collect()
     }
 

@@ -121,7 +121,11 @@ fn a_second_time_nothing_is_decompressed() {
     // Would be noticed if it were read.
     fs::write(&path, "gone").expect("writes");
     let store = Store::open(place.store.root()).expect("opens");
-    let debs = vec![FetchedDeb { digest: Digest::of(&hello().build()), package: first.packages[0].locked.clone(), path }];
+    let debs = vec![FetchedDeb {
+        digest: Digest::of(&hello().build()),
+        package: first.packages[0].locked.clone(),
+        path,
+    }];
     let second =
         unpack(&Fetched { debs, ..Fetched::default() }, &store, &Progress::silent()).expect("unpacks");
     assert_eq!(second.packages[0].tree, first.packages[0].tree);

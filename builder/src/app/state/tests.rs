@@ -36,12 +36,12 @@ fn unpacked(made: &Deb, directory: &std::path::Path, store: &Store) -> Unpacked 
         suite: "bookworm".into(),
         path: made.file_name(),
         size_bytes: bytes.len() as u64,
-        digest: Digest::of(&bytes),
+        checksum: Digest::of(&bytes).into(),
         because: "asked for".into(),
     };
     let path = directory.join(made.file_name());
-    std::fs::write(&path, bytes).expect("writes");
-    let fetched = Fetched { debs: vec![FetchedDeb { package, path }], ..Fetched::default() };
+    std::fs::write(&path, &bytes).expect("writes");
+    let fetched = Fetched { debs: vec![FetchedDeb { package, path, digest: Digest::of(&bytes) }], ..Fetched::default() };
     unpack(&fetched, store, &Progress::silent()).expect("unpacks")
 }
 

@@ -23,7 +23,8 @@ impl LeftOut {
     /// Says of a stanza of the table for an architecture why it is left out.
     pub(super) fn of(stanza: &[u8], architecture: &str) -> Self {
         let text = String::from_utf8_lossy(stanza);
-        let mut out = LeftOut { name: String::new(), version: String::new(), reason: "it is not UTF-8".into() };
+        let mut out =
+            LeftOut { name: String::new(), version: String::new(), reason: "it is not UTF-8".into() };
         read(&text, |package, fault, _| {
             out.name = shown(package.name);
             out.version = shown(package.version);

@@ -95,7 +95,12 @@ impl Table {
             }
             for (stanza, line) in piece.left_out {
                 let Span { start, length } = Span::of(stanza, text);
-                table.left_out.push(Stanza { start, length, name: Span::NONE, line: word(line + lines_before) });
+                table.left_out.push(Stanza {
+                    start,
+                    length,
+                    name: Span::NONE,
+                    line: word(line + lines_before),
+                });
             }
             lines_before += piece.lines;
         }
@@ -180,7 +185,11 @@ impl Table {
 
     /// Returns the stanzas that cannot be used, in their order, with the reason of each; for the architecture that
     /// the table was made for.
-    pub fn left_out<'t>(&'t self, text: &'t [u8], architecture: &'t str) -> impl Iterator<Item = LeftOut> + 't {
+    pub fn left_out<'t>(
+        &'t self,
+        text: &'t [u8],
+        architecture: &'t str,
+    ) -> impl Iterator<Item = LeftOut> + 't {
         let bytes = |stanza: &Stanza| {
             let start = stanza.start as usize;
             text.get(start..start + stanza.length as usize).unwrap_or_default()
@@ -360,7 +369,9 @@ mod tests {
     fn text() -> String {
         let digest = "0".repeat(64);
         let stanza = |name: &str, rest: &str| {
-            format!("Package: {name}\nVersion: 1\nFilename: {name}.deb\nSHA256: {digest}\nSize: 7\n{rest}\n\n")
+            format!(
+                "Package: {name}\nVersion: 1\nFilename: {name}.deb\nSHA256: {digest}\nSize: 7\n{rest}\n\n"
+            )
         };
         [
             stanza("a", "Architecture: amd64\nProvides: virtual (= 2), other\nEssential: yes"),
@@ -402,7 +413,11 @@ mod tests {
     fn a_stanza_that_cannot_be_used_is_left_out_alone() {
         let good = text();
         let rows = [
-            ("Version: 1", "Version: testing", "a testing is left out: its Version `testing` is not a version: it does not begin with a digit"),
+            (
+                "Version: 1",
+                "Version: testing",
+                "a testing is left out: its Version `testing` is not a version: it does not begin with a digit",
+            ),
             ("Version: 1", "Version: 1\nVersion: 2", "a 1 is left out: its Version comes twice"),
             ("Package: a\n", "", "a stanza without a name is left out: it has no Package"),
             ("Architecture: amd64\n", "", "a 1 is left out: it has no Architecture"),
@@ -410,8 +425,16 @@ mod tests {
             ("a.deb", "../a.deb", "a 1 is left out: its Filename `../a.deb` leaves its place"),
             ("Size: 7", "Size: big", "a 1 is left out: its Size is not a number"),
             ("SHA256", "MD5sum", "a 1 is left out: it has neither SHA256 nor SHA512"),
-            ("other\n", "other (>\n", "a 1 is left out: `other (>` in its Provides is no relation between packages"),
-            ("Size: 7", "Size: 7\nDepends: ${x}", "a 1 is left out: `${x}` in its Depends is no relation between packages"),
+            (
+                "other\n",
+                "other (>\n",
+                "a 1 is left out: `other (>` in its Provides is no relation between packages",
+            ),
+            (
+                "Size: 7",
+                "Size: 7\nDepends: ${x}",
+                "a 1 is left out: `${x}` in its Depends is no relation between packages",
+            ),
             ("Size: 7", "Size: 7\n<html>", "a 1 is left out: a line of it is no field: it has no colon"),
         ];
         for (from, to, expected) in rows {
@@ -433,7 +456,11 @@ mod tests {
         let bytes: Vec<u8> = text.bytes().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
         let left_out = vec!["c 1 is left out: it is not UTF-8".to_owned()];
         assert_eq!(made(&bytes), (2, left_out.clone()));
-        let windows: Vec<u8> = bytes.iter().flat_map(|b| if *b == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(b) }).copied().collect();
+        let windows: Vec<u8> = bytes
+            .iter()
+            .flat_map(|b| if *b == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(b) })
+            .copied()
+            .collect();
         assert_eq!(made(&windows), (2, left_out));
         let table = Table::make(&windows, "amd64").expect("is short");
         assert_eq!(table.about("a", &windows).collect::<Vec<_>>(), [0, 1]);
