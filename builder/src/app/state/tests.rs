@@ -41,7 +41,10 @@ fn unpacked(made: &Deb, directory: &std::path::Path, store: &Store) -> Unpacked 
     };
     let path = directory.join(made.file_name());
     std::fs::write(&path, &bytes).expect("writes");
-    let fetched = Fetched { debs: vec![FetchedDeb { package, path, digest: Digest::of(&bytes) }], ..Fetched::default() };
+    let fetched = Fetched {
+        debs: vec![FetchedDeb { package, path, digest: Digest::of(&bytes) }],
+        ..Fetched::default()
+    };
     unpack(&fetched, store, &Progress::silent()).expect("unpacks")
 }
 
