@@ -329,7 +329,7 @@ pub struct Prune {
     pub companion_bytes: u64,
 }
 
-/// `[reduce]`: files that are made smaller inside. Default: none.
+/// `[reduce]`: files that are made smaller inside. Default: by `symbols` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reduce {
     /// `icu`: the data in libicudata, for roots whose apps speak few languages. Default: all.
@@ -337,8 +337,10 @@ pub struct Reduce {
     /// `java`: the modules of Java itself in the JRE's `lib/modules`. Default: all.
     pub java: Option<Java>,
     /// `symbols`: whether programs and linked libraries lose the dynamic symbols that no file of the root can ask for, and
-    /// the sections that only tools read. For roots that load no code but their own. Default: false.
-    pub symbols: bool,
+    /// the sections that only tools read. Say false where an app loads code that comes to it later, such as plug-ins in
+    /// `/var`. Default: they lose them, unless the root holds a compiler or linker, or a file that cannot be read as
+    /// ELF (a warning then).
+    pub symbols: Option<bool>,
     /// `stubs`: libraries, by the names that others need them by (`["libgcrypt.so.20"]`), that are linked and
     /// never called. They keep their symbols alone; calling one ends the process. Default: none.
     pub stubs: Vec<String>,

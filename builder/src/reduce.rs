@@ -185,8 +185,20 @@ pub fn reduce(
     if recipe.reduce.bytecode {
         bytecode::reduce(pruned, used, store, files)?;
     }
-    if recipe.reduce.symbols {
-        symbols::reduce(pruned, store, files)?;
+    match recipe.reduce.symbols {
+        Some(true) => symbols::reduce(pruned, store, files)?,
+        None if !symbols::may_be_linked_to(&pruned.tree) => {
+            let mut smaller = (pruned.clone(), files.clone());
+            match symbols::reduce(&mut smaller.0, store, &mut smaller.1) {
+                Ok(()) => (*pruned, *files) = smaller,
+                Err(error @ (ReduceError::Names { .. } | ReduceError::Symbols { .. })) => {
+                    let text = format!("all symbols stay: {}", with_sources(&error));
+                    warnings.push(text);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        _ => {}
     }
     Ok(reduced)
 }
@@ -246,6 +258,14 @@ pub fn left_out(
         }
     }
     Ok(found)
+}
+
+/// Returns an error with what it comes from, as one clause.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", with_sources(source)),
+        None => error.to_string(),
+    }
 }
 
 /// Notes what was done to a file, after what was done to it before.

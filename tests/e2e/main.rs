@@ -12,6 +12,7 @@ mod killed;
 mod kitchen;
 mod npm;
 mod serve;
+mod small;
 mod stopped;
 #[path = "../support.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! `tinyroot lock`: resolve a recipe and pin every .deb.
 
 mod minimize;
+mod siblings;
 
 use std::path::PathBuf;
 
@@ -57,6 +58,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let resolution = archives::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
+    }
+    if let Some(warning) = siblings::warning(&recipe, &universe, &resolution) {
+        context.progress.warn(&warning);
     }
     let mut new = lock(&recipe, &archive, &request, &resolution);
     if let Some(name) = args.update.as_deref().filter(|name| !name.is_empty()) {

@@ -211,7 +211,7 @@ struct PruneKeys {
 struct ReduceKeys {
     icu: Option<Spanned<IcuKeys>>,
     java: Option<JavaKeys>,
-    symbols: bool,
+    symbols: Option<bool>,
     stubs: Vec<Spanned<String>>,
     bytecode: bool,
 }

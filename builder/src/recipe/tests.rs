@@ -68,7 +68,7 @@ artifact = "19 MB"
     let languages = ["en", "de"].map(str::to_owned).to_vec();
     assert_eq!(recipe.reduce.icu, Some(Icu::Kept { languages, converters: true }));
     assert_eq!(recipe.reduce.java, Some(Java { modules: vec!["java.sql".to_owned()] }));
-    assert!(recipe.reduce.symbols && !recipe.reduce.bytecode);
+    assert!(recipe.reduce.symbols == Some(true) && !recipe.reduce.bytecode);
     assert_eq!(recipe.reduce.stubs, ["libgcrypt.so.20"]);
     assert!(recipe.sandbox.terminals && !recipe.sandbox.proc);
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));

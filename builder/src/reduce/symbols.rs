@@ -5,12 +5,16 @@
 //! relocations name its symbols too, since another file's symbol might stand before its own; where none has the
 //! name they are bound for good, and else the symbol stays. A file that loses little
 //! stays as its package has it.
+//!
+//! What a root does not hold cannot be looked at. Code that comes to it later might ask for more: what a compiler in it
+//! makes, or what people put into `/var`. So a root with a compiler or linker is left alone unless the recipe asks for it,
+//! and recipes of apps that load programs from `/var` say `symbols = false`.
 
 use super::{ReduceError, Reductions, names::Names, note};
 use crate::{
     prune::Pruned,
     store::Store,
-    tree::{Kind, TreePath},
+    tree::{Kind, Tree, TreePath},
 };
 
 /// With less than this to gain, a file is not changed.
@@ -18,6 +22,22 @@ const LEAST_BYTES: usize = 4096;
 
 /// A symbol itself, in the tables of symbols, versions and hashes.
 const SYMBOL_BYTES: usize = 24 + 2 + 4;
+
+/// What makes code that is linked to what is there.
+const LINKERS: [&[u8]; 12] = [
+    b"as", b"c++", b"cc", b"cc1", b"clang", b"gcc", b"gold", b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"tcc",
+];
+
+/// Returns true if a root holds a compiler or linker.
+pub(super) fn may_be_linked_to(tree: &Tree) -> bool {
+    tree.iter().any(|(path, entry)| {
+        let name = path.file_name();
+        // `x86_64-linux-gnu-gcc-12` is one, too.
+        let versioned = name.rsplit(|byte| *byte == b'-').find(|part| !part.iter().all(u8::is_ascii_digit));
+        let is_one = LINKERS.contains(&name) || versioned.is_some_and(|part| LINKERS.contains(&part));
+        is_one && entry.mode & 0o111 != 0 && matches!(entry.kind, Kind::File { .. })
+    })
+}
 
 pub(super) fn reduce(pruned: &mut Pruned, store: &Store, files: &mut Reductions) -> Result<(), ReduceError> {
     let names = Names::of(&pruned.tree, store)?;

@@ -83,7 +83,9 @@ impl Case {
         let recipe = recipe::read(self.directory.path()).expect("a good recipe");
         let mut tree = Tree::new();
         for (path, bytes) in files {
-            let entry = Entry::file(self.store.put(bytes.clone()), bytes.len() as u64, 0o644, 1_700_000_000);
+            let is_program = path.contains("bin/") || path.ends_with("/cc1");
+            let mode = if is_program { 0o755 } else { 0o644 };
+            let entry = Entry::file(self.store.put(bytes.clone()), bytes.len() as u64, mode, 1_700_000_000);
             tree.insert(TreePath::new(path.as_bytes()).expect("a good path"), entry);
         }
         reduce(Pruned { tree, plan: Plan::default() }, &recipe, used, &self.store)
@@ -361,9 +363,9 @@ fn symbols_stay_that_somebody_may_ask_for() {
         ("usr/lib/plug.so", plugin.bytes()),
         ("usr/share/app.py", b"library['said_by_script']()".to_vec()),
     ];
-    let before = case.reduce("", &files).expect("has nothing to do");
+    let before = case.reduce("symbols = false", &files).expect("has nothing to do");
     assert!(before.files.is_empty());
-    let reduced = case.reduce("symbols = true", &files).expect("reduces");
+    let reduced = case.reduce("", &files).expect("reduces");
     let texts: Vec<(String, &str)> =
         reduced.files.iter().map(|(path, reduction)| (path.to_string(), &reduction.text[..])).collect();
     let text = "5 of 205 symbols, no sections";
@@ -388,6 +390,38 @@ fn files_whose_names_cannot_be_told_stop_the_build() {
     let expected =
         "cannot tell the symbols of /usr/lib/liba.so.1, which reduce.symbols and reduce.stubs need";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn symbols_stay_unasked_where_code_may_come_or_cannot_be_told() {
+    let case = Case::new();
+    let program = Made { program: true, soname: "app", needed: &["libmany.so.1"], ..Made::default() };
+    let mut files = vec![
+        ("usr/bin/app", program.bytes()),
+        ("usr/lib/libmany.so.1", many(&names())),
+        ("usr/bin/gcc", vec![]),
+    ];
+    let compiler =
+        ["usr/bin/x86_64-linux-gnu-gcc-12", "usr/lib/gcc/x86_64-linux-gnu/12/cc1", "usr/bin/ld.bfd"];
+    for path in compiler {
+        files[2].0 = path;
+        assert!(case.reduce("", &files).expect("does nothing").files.is_empty(), "{path}");
+        assert_eq!(case.reduce("symbols = true", &files).expect("reduces").files.len(), 1, "{path}");
+    }
+    files[2].0 = "usr/bin/gcc-is-none";
+    assert_eq!(case.reduce("", &files).expect("reduces").files.len(), 1);
+    let mut other = Made { soname: "liba.so.1", ..Made::default() }.bytes();
+    other[18] = 3;
+    files[2] = ("usr/lib/liba.so.1", other);
+    let left = case.reduce("", &files).expect("leaves all");
+    assert!(left.files.is_empty());
+    assert_eq!(
+        left.warnings,
+        [
+            "all symbols stay: cannot tell the symbols of /usr/lib/liba.so.1, which reduce.symbols and reduce.stubs need: \
+          it is for another machine than amd64 or arm64"
+        ]
+    );
 }
 
 #[test]

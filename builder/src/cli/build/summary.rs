@@ -32,6 +32,9 @@ pub(super) struct Summary {
     paths_staged: usize,
     paths_kept: usize,
     proof: Option<Proven>,
+    /// What was left out of packages that are kept whole, by the reason.
+    left_out: Vec<LeftOut>,
+    companions: Companions,
     /// The largest first.
     contents: Vec<Share>,
     blocks: Vec<Block>,
@@ -45,6 +48,21 @@ pub(super) struct Summary {
 struct Proven {
     steps: usize,
     misses: usize,
+}
+
+/// What was left out of packages that are kept whole, before compression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct LeftOut {
+    reason: String,
+    size_bytes: u64,
+}
+
+/// Libraries in the app's language that stay for its sake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Companions {
+    packages: usize,
+    code_bytes: u64,
+    budget_bytes: u64,
 }
 
 /// What a package takes, before compression.
@@ -113,6 +131,12 @@ impl Summary {
             paths_staged: staged.configured.tree.iter().count(),
             paths_kept: built.pruned.tree.iter().count(),
             proof: built.proof.as_ref().map(proven),
+            left_out: left_out(built),
+            companions: Companions {
+                packages: built.pruned.plan.companions.0,
+                code_bytes: built.pruned.plan.companions.1,
+                budget_bytes: staged.recipe.prune.companion_bytes,
+            },
             contents,
             blocks: artifact.blocks.iter().map(block).collect(),
             stages: staged.times.0.iter().map(stage).collect(),
@@ -177,6 +201,22 @@ impl Summary {
             ),
         );
         let share = |share: &Share| format!("{} {}", share.package, size_text(share.size_bytes));
+        if !self.left_out.is_empty() {
+            let row_of = |left: &LeftOut| format!("{} {}", size_text(left.size_bytes), left.reason);
+            let all = self.left_out.iter().map(row_of).collect::<Vec<_>>().join(", ");
+            row("left out", format!("{all} (of packages kept whole, before compression)"));
+        }
+        if self.companions.packages > 0 {
+            let Companions { packages, code_bytes, budget_bytes } = self.companions;
+            row(
+                "libraries",
+                format!(
+                    "{packages} in the app's language kept for its sake, {} of {} of code",
+                    size_text(code_bytes),
+                    size_text(budget_bytes)
+                ),
+            );
+        }
         row("largest", self.contents.iter().take(SHOWN).map(share).collect::<Vec<_>>().join(", "));
         let block = |block: &Block| format!("{} {}", block.kind, size_text(block.packed_bytes));
         row("packed", self.blocks.iter().map(block).collect::<Vec<_>>().join(", "));
@@ -193,6 +233,17 @@ impl Summary {
         row("time", self.stages.iter().map(stage).collect::<Vec<_>>().join(", "));
         out
     }
+}
+
+fn left_out(built: &Built) -> Vec<LeftOut> {
+    let surplus = built.pruned.plan.surplus(&built.staged.configured.tree);
+    let mut all: Vec<LeftOut> = surplus
+        .into_iter()
+        .filter(|(_, size_bytes)| *size_bytes > 0)
+        .map(|(reason, size_bytes)| LeftOut { reason: reason.to_owned(), size_bytes })
+        .collect();
+    all.sort_by_key(|left| Reverse(left.size_bytes));
+    all
 }
 
 #[cfg(test)]
@@ -213,6 +264,8 @@ mod tests {
             paths_staged: 12_000,
             paths_kept: 3_000,
             proof: Some(Proven { steps: 31, misses: 2 }),
+            left_out: vec![LeftOut { reason: "a translation not asked for".into(), size_bytes: 4_500_000 }],
+            companions: Companions { packages: 3, code_bytes: 1_200_000, budget_bytes: 12_000_000 },
             contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
             blocks: vec![Block { kind: "data".into(), size_bytes: 40, packed_bytes: 20 }],
             stages: vec![Stage { stage: "fetch".into(), seconds: 1.25 }],
@@ -227,6 +280,8 @@ mod tests {
             "wrote r/app.spk: 17.2 MB\n",
             "  packages  60 of 120 Debian packages have files in it\n",
             "  paths     3000 of 12000 kept, 60.1 MB before compression\n",
+            "  left out  4.5 MB a translation not asked for (of packages kept whole, before compression)\n",
+            "  libraries 3 in the app's language kept for its sake, 1.2 MB of 12.0 MB of code\n",
             "  largest   libicu72 31.0 MB\n",
             "  packed    data 20 B\n",
             "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
