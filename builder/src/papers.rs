@@ -19,9 +19,12 @@
 //! ```
 
 mod licences;
+mod proof;
 mod provenance;
 mod sbom;
 mod status;
+
+pub use proof::{ProofPaper, Standing, add_proof, digest_of, proof, standing};
 
 use std::collections::BTreeMap;
 
@@ -176,43 +179,6 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     }
     tree.add_parents(inputs.epoch_s);
     Ok(())
-}
-
-/// What was done before packing to show that the app still works.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ProofPaper {
-    /// Whether the app was taken through its exercise at all.
-    pub exercised: bool,
-    /// The steps that were answered as the recipe expects, in their order and in its words.
-    pub steps: Vec<String>,
-    /// Whether the answers were compared with those of the whole root.
-    pub compared: bool,
-    /// SHA-256 of the text form of the tree that was exercised: the artifact's without this paper.
-    pub tree: Digest,
-}
-
-/// Adds what was proven to a tree that has all other papers. The same exercise gives the same paper on every machine.
-///
-/// # Errors
-/// As [`add`].
-pub fn add_proof(
-    tree: &mut Tree,
-    paper: &ProofPaper,
-    epoch_s: i64,
-    store: &Store,
-) -> Result<(), PapersError> {
-    let path = TreePath::new(format!("{DIRECTORY}/proof.json").as_bytes());
-    let path = path.map_err(|source| PapersError::Name { source })?;
-    let mut bytes = serde_json::to_vec_pretty(paper).expect("a paper is printable");
-    bytes.push(b'\n');
-    let size_bytes = bytes.len() as u64;
-    tree.insert(path, Entry::file(store.put(bytes), size_bytes, 0o644, epoch_s));
-    Ok(())
-}
-
-/// Returns what was proven of a tree; `None` if it does not say.
-pub fn proof(tree: &Tree, store: &Store) -> Option<ProofPaper> {
-    serde_json::from_slice(&enclosed(tree, store, "proof.json")?).ok()
 }
 
 /// Returns the prune.list that a tree encloses; `None` if it has none that can be read.

@@ -5,6 +5,7 @@
 //! the whole root, and every pruned path that was asked for. The app runs in the sandbox that
 //! `run` uses, on an empty `/var`. Nothing here decides what to prune.
 
+mod again;
 mod compare;
 mod explore;
 mod learn;
@@ -24,6 +25,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use again::{Sides, hold, twice};
 use left::Shipped;
 
 use crate::{
@@ -49,7 +51,7 @@ pub struct Inputs<'a> {
     /// What the tree lacks of the whole root, by furnished paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
     /// Returns a transcript of the whole root under an authority; where that is not at hand, nothing is compared. Runs under all
-    /// authorities show what differs from run to run by itself; if there is one alone and it differs, the whole root is run again.
+    /// authorities show what differs from run to run by itself; if the pruned root differs, both are run again.
     pub whole: Option<&'a Ask<'a>>,
 }
 
@@ -175,19 +177,19 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
     let mut misses = Vec::new();
-    let mut runs = Vec::new();
+    let mut sides = Sides::default();
     for authority in &inputs.authorities {
-        let taken = what.exercise(&base, authority);
+        let taken = twice(progress, || what.exercise(&base, authority));
         let Taken { transcript, misses: more } =
             taken.map_err(|error| learn::after_failure(error, &what, authority, inputs))?;
-        runs.push(transcript);
+        sides.runs.push(transcript);
         misses.extend(more);
     }
     let (listed, misses) = once_each(misses).into_iter().partition(Miss::is_listing);
     let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
     let compared = inputs.whole.is_some();
     let mut proof = Proof {
-        transcript: runs.first().cloned().unwrap_or_default(),
+        transcript: sides.runs.first().cloned().unwrap_or_default(),
         differences: Vec::new(),
         misses,
         listed,
@@ -196,23 +198,16 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         left_out: Vec::new(),
         blind,
     };
-    let mut wholes = Vec::new();
     if let Some(whole) = inputs.whole {
         let steps = &inputs.recipe.exercise;
         for authority in &inputs.authorities {
-            wholes.push(whole(authority)?);
+            sides.wholes.push(twice(progress, || whole(authority))?);
         }
-        proof.differences = differences(steps, &wholes, &runs);
-        if !proof.differences.is_empty()
-            && let [authority] = &inputs.authorities[..]
-        {
-            wholes.push(whole(authority)?);
-            // What is left behind depends on more than the steps: it counts if it is so twice.
-            if proof.differences.iter().any(|difference| difference.step == 0) {
-                runs.push(what.exercise(&base, authority)?.transcript);
-            }
-            proof.differences = differences(steps, &wholes, &runs);
-        }
+        proof.differences = hold(steps, &mut sides, |authority, sides| {
+            sides.runs.push(twice(progress, || what.exercise(&base, authority))?.transcript);
+            sides.wholes.push(twice(progress, || whole(authority))?);
+            Ok(())
+        })?;
         if !proof.differences.is_empty() {
             learn::after_difference(&mut proof, &what, inputs);
         }
@@ -226,7 +221,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             }
         }
     }
-    proof.warnings = warnings(wholes.iter().chain(&runs));
+    proof.warnings = warnings(sides.wholes.iter().chain(&sides.runs));
     Ok(proof)
 }
 
@@ -237,37 +232,6 @@ fn warnings<'a>(runs: impl Iterator<Item = &'a Transcript>) -> Vec<Warning> {
         out.entry(warning.step).or_insert_with(|| warning.clone());
     }
     out.into_values().collect()
-}
-
-/// Returns the differences of all runs of the pruned app, each once. That of one authority alone says so; what was left behind
-/// counts if it is so in each run.
-fn differences(steps: &[Step], wholes: &[Transcript], runs: &[Transcript]) -> Vec<Difference> {
-    let of_run = |(index, run): (usize, &Transcript)| {
-        // The whole root under the same authority first: the others tell what changes by itself.
-        let mut whole: Vec<&Transcript> = wholes.iter().collect();
-        whole.rotate_left(index % wholes.len().max(1));
-        compare(steps, &whole, run)
-    };
-    let found: Vec<Vec<Difference>> = runs.iter().enumerate().map(of_run).collect();
-    let is_in = |list: &[Difference], sought: &Difference| {
-        list.iter().any(|other| (other.step, &other.what) == (sought.step, &sought.what))
-    };
-    let mut out: Vec<Difference> = Vec::new();
-    for (list, run) in found.iter().zip(runs) {
-        for difference in list {
-            let everywhere = found.iter().all(|list| is_in(list, difference));
-            if is_in(&out, difference) || difference.step == 0 && !everywhere {
-                continue;
-            }
-            let mut difference = difference.clone();
-            if let (false, Some(authority)) = (everywhere, &run.authority) {
-                difference.clause += &format!(" (at {authority})");
-            }
-            out.push(difference);
-        }
-    }
-    out.sort_by_key(|difference| (difference.step == 0, difference.step));
-    out
 }
 
 /// Returns the misses of a step, or, as what is asked for is not asked for again, all up to it.

@@ -145,7 +145,8 @@ fn build(
         exercised: proof.is_some(),
         steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(recipe_words)).collect(),
         compared: proof.as_ref().is_some_and(|proof| proof.compared),
-        tree: Digest::of(tree.to_text().as_bytes()),
+        tree: papers::digest_of(&tree),
+        app_id: Some(key.app_id()),
     };
     papers::add_proof(&mut tree, &paper, staged.configured.epoch_s, store)?;
     let artifact =

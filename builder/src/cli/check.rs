@@ -1,12 +1,9 @@
 //! `tinyroot check`: the pruned app through its exercise.
 
+mod times;
 mod watch;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     Context, Failure, print,
@@ -14,12 +11,13 @@ use super::{
         differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
         warn_at_end, warn_of,
     },
+    run::failed,
     staged::stage,
 };
 use crate::{
     artifact,
     exercise::Authority,
-    prove::{Bounds, Cause, Explored, Inputs, Proof, explore, prove},
+    prove::{Bounds, Cause, Explored, Inputs, Proof, ProveError, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
 };
@@ -36,6 +34,7 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     tinyroot check recipes/dokuwiki                   prove that the pruned app answers as the whole one\n  \
     tinyroot check recipes/dokuwiki --explore         ask for pages past the exercise as well\n  \
+    tinyroot check recipes/dokuwiki --times 20        see whether the proof is the same each time\n  \
     tinyroot check dokuwiki.spk --watch               use the app, and see what it misses")]
 pub struct Args {
     /// An .spk file that tinyroot made, or a recipe folder
@@ -66,6 +65,9 @@ pub struct Args {
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N", requires = "watch")]
     port: Option<u16>,
+    /// Repeat the proof so often, and tell how many passed; fails if one did not
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["explore", "watch"])]
+    times: Option<u32>,
     /// How long to look for pages
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "explore")]
     time: u64,
@@ -91,13 +93,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::new(format!("`{page}` is no page"))
             .hint("a page begins with / (\"/feed.php?type=atom\")"));
     }
-    let (proof, explored) = match (is_recipe, args.explore) {
-        (true, true) => {
+    if let Some(times) = args.times {
+        return times::run(args, times, &store, context);
+    }
+    let (proof, explored) = match args.explore {
+        true => {
             let explored = explored(args, &store, context)?;
             (explored.proof.clone(), Some(explored))
         }
-        (true, false) => (of_recipe(&args.subject, &store, context)?, None),
-        (false, _) => (of_artifact(&args.subject, &store, context)?, None),
+        false => (prover(args, &store, context)?().map_err(unproven)?, None),
     };
     warn_of(&proof, context);
     print(&match context.global.json {
@@ -112,21 +116,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn of_artifact(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
-    let opened = artifact::open(path, store, &context.progress)?;
-    let recipe = enclosed_recipe(&opened.tree, store)?;
-    let pruned = Arc::new(pruned_of(&opened.tree, store));
-    let authorities = Authority::all(&recipe);
-    let inputs = Inputs { tree: Arc::new(opened.tree), recipe: &recipe, authorities, pruned, whole: None };
-    prove(&inputs, store, &context.progress).map_err(unproven)
-}
+/// Proves the same app each time that it is called.
+type Prover<'a> = Box<dyn Fn() -> Result<Proof, ProveError> + 'a>;
 
-fn of_recipe(path: &Path, store: &Arc<Store>, context: &Context) -> Result<Proof, Failure> {
-    let staged = stage(path, context)?;
-    let used = read_used(&staged)?;
-    let reduced = prune_staged(&staged, &used, store)?;
-    let tree = furnish_staged(&staged, &reduced.pruned.tree, &used, store);
-    prove_staged(&staged, tree, &reduced, store, context).map_err(unproven)
+fn prover<'a>(args: &Args, store: &'a Arc<Store>, context: &'a Context) -> Result<Prover<'a>, Failure> {
+    if args.is_recipe() {
+        let staged = stage(&args.subject, context)?;
+        let used = read_used(&staged)?;
+        let reduced = prune_staged(&staged, &used, store)?;
+        let tree = furnish_staged(&staged, &reduced.pruned.tree, &used, store);
+        return Ok(Box::new(move || prove_staged(&staged, tree.clone(), &reduced, store, context)));
+    }
+    let opened = artifact::open(&args.subject, store, &context.progress)?;
+    let recipe = enclosed_recipe(&opened.tree, store).map_err(failed)?;
+    let pruned = Arc::new(pruned_of(&opened.tree, store));
+    let tree = Arc::new(opened.tree);
+    Ok(Box::new(move || {
+        let (tree, pruned, authorities) = (tree.clone(), pruned.clone(), Authority::all(&recipe));
+        let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, whole: None };
+        prove(&inputs, store, &context.progress)
+    }))
 }
 
 fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explored, Failure> {

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     artifact::{self, Opened, Papers, sizes_by},
+    cli::verify::Proof,
     cli::{Context, Failure, print, size_text, verify},
-    papers::{self, ProofPaper},
     tree::{Kind, TreePath},
 };
 
@@ -30,7 +30,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = verify::with_file(&args.artifact, context, artifact::open)?;
     let store = context.store()?;
     let papers = Papers::read(&opened.tree, &store);
-    let proof = papers::proof(&opened.tree, &store);
+    let proof = verify::proof_of(&opened, &store);
     if context.global.json {
         print(&format!(
             "{}\n",
@@ -66,7 +66,7 @@ fn by_directory(opened: &Opened, depth: usize) -> Sizes {
     largest_first(sizes_by(&opened.tree, directory))
 }
 
-fn document(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: &Args) -> serde_json::Value {
+fn document(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> serde_json::Value {
     let mut document = verify::summary(opened);
     let package = |(name, (size_bytes, files)): (String, (u64, u64))| json!({"version": papers.version(&name), "name": name, "size_bytes": size_bytes, "files": files});
     let directory =
@@ -74,7 +74,7 @@ fn document(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: 
     document["packages"] = by_package(opened, papers).into_iter().map(package).collect();
     document["directories"] = by_directory(opened, args.depth).into_iter().map(directory).collect();
     let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
-    document["proof"] = json!(proof);
+    document["proof"] = json!(proof.map(Proof::document));
     document["reduced"] = papers.reduced().map(reduced).collect();
     if args.files {
         let file = |(path, entry): (&TreePath, &crate::tree::Entry)| {
@@ -99,18 +99,13 @@ fn document(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: 
     document
 }
 
-fn overview(opened: &Opened, papers: &Papers, proof: Option<&ProofPaper>, args: &Args) -> String {
+fn overview(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> String {
     let manifest = &opened.manifest;
     let mut out = format!("{} {}\n", manifest.title, manifest.marketing_version);
     let _ = writeln!(out, "app id   {}", opened.app_id);
     let contents = size_text(opened.tree.size_bytes());
     let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));
-    let proof = proof.map(|proof| match (proof.exercised, proof.compared) {
-        (true, true) => format!("{} steps answered as by the whole root", proof.steps.len()),
-        (true, false) => format!("{} steps answered as the recipe expects", proof.steps.len()),
-        (false, _) => "none".to_owned(),
-    });
-    let _ = writeln!(out, "proof    {}", proof.as_deref().unwrap_or("unknown"));
+    let _ = writeln!(out, "proof    {}", proof.map_or_else(|| "unknown".to_owned(), Proof::text));
     for (title, sizes) in
         [("by package", by_package(opened, papers)), ("by directory", by_directory(opened, args.depth))]
     {

@@ -7,6 +7,8 @@ use serde_json::json;
 use crate::{
     artifact::{self, Opened},
     cli::{Context, Failure, size_text},
+    papers::{self, ProofPaper, Standing},
+    store::Store,
 };
 
 /// Check a package: signature, structure, all that an install needs
@@ -22,8 +24,11 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = with_file(&args.artifact, context, artifact::verify)?;
+    let proof = proof_of(&opened, &*context.store()?);
     if context.global.json {
-        println!("{}", serde_json::to_string_pretty(&summary(&opened))?);
+        let mut document = summary(&opened);
+        document["proof"] = json!(proof.as_ref().map(Proof::document));
+        println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());
     }
     let manifest = &opened.manifest;
@@ -33,6 +38,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     println!("sha256      {}", opened.digest);
     let (packed, plain) = (size_text(opened.size_bytes), size_text(opened.archive_bytes));
     println!("size        {packed}, {plain} unpacked, {} files and directories", opened.items.len());
+    println!("proof       {}", proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text));
+    if let Some(text) = proof.as_ref().and_then(Proof::fault) {
+        context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
+    }
     if manifest.metadata.author_signed {
         context.progress.warn("the package carries a proof of authorship, which is not checked here");
     }
@@ -40,6 +49,50 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.progress.warn("the manifest has no continue command, so no grain of it can be opened again");
     }
     Ok(())
+}
+
+/// What a package says of its proof, and whether that is its own.
+pub(super) struct Proof {
+    paper: ProofPaper,
+    standing: Standing,
+}
+
+/// Reads what a package says of its proof; `None` if it says nothing.
+pub(super) fn proof_of(opened: &Opened, store: &Store) -> Option<Proof> {
+    let paper = papers::proof(&opened.tree, store)?;
+    let standing = papers::standing(&paper, &opened.tree, &opened.app_id);
+    Some(Proof { paper, standing })
+}
+
+impl Proof {
+    /// Returns why the proof is not one of the package; `None` if it is, or if there was no exercise.
+    fn fault(&self) -> Option<String> {
+        self.standing.text().filter(|_| self.paper.exercised)
+    }
+
+    /// Returns what was proven of the package. What was proven of other contents is not repeated.
+    pub fn text(&self) -> String {
+        if !self.paper.exercised {
+            return "none".to_owned();
+        }
+        let steps = self.paper.steps.len();
+        let proven = match self.paper.compared {
+            true => format!("{steps} steps answered as by the whole root"),
+            false => format!("{steps} steps answered as the recipe expects"),
+        };
+        match self.standing.text() {
+            None => proven,
+            Some(fault) if self.standing.is_of_tree() => format!("{proven}, {fault}"),
+            Some(fault) => format!("none of this package; {fault}"),
+        }
+    }
+
+    /// Returns the paper as JSON, with `standing`: `own`, `other_key`, `other_tree`, `other_tree_and_key` or `unknown`.
+    pub fn document(&self) -> serde_json::Value {
+        let mut document = json!(self.paper);
+        document["standing"] = self.standing.word().into();
+        document
+    }
 }
 
 /// Returns what tools show of a package, as JSON.

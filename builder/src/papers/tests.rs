@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, fs};
 use serde_json::Value;
 
 use super::*;
+use crate::formats::app_id::AppId;
 use crate::{
     formats::{checksum::Checksum, control::Control, package_lock::LockedNpm},
     lock::{LockedIndex, LockedPackage},
@@ -245,11 +246,42 @@ fn what_was_proven_is_enclosed() {
         exercised: true,
         steps: vec!["GET /".into(), "restart".into()],
         compared: true,
-        tree: Digest::of(tree.to_text().as_bytes()),
+        tree: digest_of(&tree),
+        app_id: Some(AppId([1; 32])),
     };
     add_proof(&mut tree, &paper, 800, &made.store).expect("adds");
     assert!(read(&made, &tree, "tinyroot/papers/proof.json").contains("\"GET /\",\n    \"restart\"\n"));
     assert_eq!(proof(&tree, &made.store), Some(paper));
+}
+
+#[test]
+fn a_proof_is_that_of_its_tree_and_key_alone() {
+    let made = made();
+    let (own, other) = (AppId([1; 32]), AppId([2; 32]));
+    let mut tree = papers(&made);
+    let paper = ProofPaper {
+        exercised: true,
+        steps: Vec::new(),
+        compared: true,
+        tree: digest_of(&tree),
+        app_id: Some(own),
+    };
+    add_proof(&mut tree, &paper, 800, &made.store).expect("adds");
+    tree.insert(path("sandstorm-manifest"), Entry::file(Digest::of(b"m"), 1, 0o644, 0));
+    assert_eq!(standing(&paper, &tree, &own), Standing::Own);
+    assert_eq!(standing(&paper, &tree, &other), Standing::OtherKey(own));
+    for (name, entry) in [
+        ("added", Entry::file(Digest::of(b"a"), 1, 0o644, 0)),
+        ("usr/bin/wiki", Entry::file(Digest::of(b"b"), 4, 0o755, 0)),
+        ("usr/bin/wiki", Entry::symlink("sh", 0)),
+    ] {
+        let mut changed = tree.clone();
+        changed.insert(path(name), entry);
+        assert_eq!(standing(&paper, &changed, &own), Standing::OtherTree, "{name}");
+        assert_eq!(standing(&paper, &changed, &other), Standing::OtherTreeAndKey(own), "{name}");
+    }
+    let without = ProofPaper { app_id: None, ..paper };
+    assert_eq!(standing(&without, &tree, &own), Standing::Unknown);
 }
 
 #[test]
