@@ -149,7 +149,7 @@ impl<'a> Conversation<'a> {
             return Ok((Outcome::Answered(first), Vec::new()));
         }
         let mut problems = Vec::new();
-        let content = self.look_at(&first, &url, &mut problems);
+        let content = self.look_at(&first, &url, None, &mut problems);
         let end = match request.follow && accepts(request, &first) {
             true => self.follow(step, what, &sent, (&first, &url), subject, &mut problems)?,
             false => None,
@@ -247,8 +247,14 @@ impl<'a> Conversation<'a> {
         self.border().is_here(url)
     }
 
-    /// Reads a response, and tells what of it leads elsewhere.
-    pub(super) fn look_at(&mut self, answer: &Answer, url: &Url, problems: &mut Vec<String>) -> Content {
+    /// Reads a response, and tells what of it leads elsewhere; `of` names one that is not the step's own.
+    pub(super) fn look_at(
+        &mut self,
+        answer: &Answer,
+        url: &Url,
+        of: Option<&str>,
+        problems: &mut Vec<String>,
+    ) -> Content {
         let border = self.border();
         let mut findings = border.headers(answer, url);
         let is = |words: &[&str]| words.iter().any(|word| answer.kind().contains(word));
@@ -269,7 +275,10 @@ impl<'a> Conversation<'a> {
             }
             Content::Other
         };
-        for finding in findings {
+        for mut finding in findings {
+            if let Some(of) = of {
+                finding.text = format!("{of}, {}", finding.text);
+            }
             self.tell(finding, problems);
         }
         for (_, value) in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
@@ -336,7 +345,7 @@ impl<'a> Conversation<'a> {
             }
             let answer = self.send(step, what, &sent, subject)?;
             let what = format!("{} {} (redirected from step {step})", sent.method, sent.path);
-            let content = self.look_at(&answer, &next, problems);
+            let content = self.look_at(&answer, &next, Some(&sent.path), problems);
             self.transcript.beside.push(Record { step, what, outcome: Outcome::Answered(answer.clone()) });
             end = Some(End { answer, url: next, content });
         }

@@ -52,7 +52,7 @@ impl Conversation<'_> {
         problems: &mut Vec<String>,
     ) -> Result<(), ExerciseError> {
         let mut due = VecDeque::new();
-        self.enlist(&page.found, &base_of(page, url), url, 1, &mut due);
+        self.enlist(&page.found, &base_of(page, url), (url, None), 1, &mut due);
         let has_icon = page
             .found
             .iter()
@@ -85,12 +85,20 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn enlist(&self, found: &[Found], base: &Url, referrer: &Url, depth: usize, due: &mut VecDeque<Due>) {
+    fn enlist(
+        &self,
+        found: &[Found],
+        base: &Url,
+        (referrer, of): (&Url, Option<&str>),
+        depth: usize,
+        due: &mut VecDeque<Due>,
+    ) {
         for found in found.iter().filter(|found| !found.is_idle) {
             let Role::Load(want) = found.role else { continue };
             let Ok(url) = base.join(&found.address) else { continue };
             if url.scheme() == "http" && self.is_here(&url) {
-                let place = format!("line {}, {}", found.line, found.element);
+                let of = of.map_or(String::new(), |of| format!("{of}, "));
+                let place = format!("{of}line {}, {}", found.line, found.element);
                 due.push_back(Due { url, want, depth, referrer: referrer.clone(), place: Some(place) });
             }
         }
@@ -127,15 +135,16 @@ impl Conversation<'_> {
             }
         }
         let Some(answer) = answer else { return Ok(()) };
-        let content = self.look_at(&answer, &url, problems);
+        let path = path_of(&url);
+        let content = self.look_at(&answer, &url, Some(&path), problems);
         self.judge_loaded(&answer, &due, &path_of(&due.url), problems);
         if answer.status != 200 || due.depth >= DEPTH {
             return Ok(());
         }
         match &content {
-            Content::Style(found) => self.enlist(found, &url, &url, due.depth + 1, more),
+            Content::Style(found) => self.enlist(found, &url, (&url, Some(&path)), due.depth + 1, more),
             Content::Page(page) if due.want == Want::Frame => {
-                self.enlist(&page.found, &base_of(page, &url), &url, due.depth + 1, more);
+                self.enlist(&page.found, &base_of(page, &url), (&url, Some(&path)), due.depth + 1, more);
             }
             _ => {}
         }

@@ -239,6 +239,23 @@ fn what_does_not_come_as_a_browser_needs_it_is_told() {
         "line 1, <script src>: /x.js is a page (text/html), and should be a script\n\
          line 2, <link href>: /x.css is a page (text/html), and should be a style sheet"
     );
+    let mut server = site(vec![
+        ("/", html("<link rel=stylesheet href=/a.css>")),
+        (
+            "/a.css",
+            of_kind("text/css", "\na { background: url(none.png) } b { background: url(//i.example/b) }"),
+        ),
+    ]);
+    assert_eq!(
+        visit(&[expecting("/", "link")], &web(&[]), &mut server).expect_err("leads elsewhere"),
+        "/a.css, line 2, url(): //i.example/b leads to another authority than g-0a.localhost:6080"
+    );
+    let transcript =
+        visit(&[expecting("/", "link")], &web(&["i.example"]), &mut server).expect("as expected");
+    assert_eq!(
+        transcript.warnings[0].to_string(),
+        "step 1, GET /: /a.css, line 2, url(): /none.png has status 404 (and 1 more)"
+    );
     let mut server = site(vec![("/", html("<img src=/none.png>"))]);
     let transcript = visit(&[expecting("/", "img")], &web(&[]), &mut server).expect("as expected");
     assert_eq!(
