@@ -11,12 +11,13 @@
 //! It never changes an assembled path's time without need: what scripts or dpkg touched gets the newest time that is in
 //! the packages, so no clock shows.
 
+mod answers;
 mod clean;
 mod follow;
 mod key_store;
 mod script;
 
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use crate::{
     assemble::{self, AssembleError, Assembled, Owners},
@@ -24,6 +25,7 @@ use crate::{
     layer::{self, Layer},
     lock::Lock,
     progress::{Progress, Unit},
+    recipe::Answer,
     render::{self, RenderError, RenderOptions},
     sandbox::{
         Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way,
@@ -35,7 +37,7 @@ use crate::{
 };
 
 /// What changes when this stage comes to other results from the same packages: part of the layer's key.
-const FORMAT: &str = "configured layer 6";
+const FORMAT: &str = "configured layer 7";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
@@ -82,6 +84,14 @@ pub enum ConfigureError {
         /// How that showed.
         source: SandboxError,
     },
+    /// An answer of the recipe that no package takes.
+    #[error("cannot answer debian.debconf `{question}`: {reason}")]
+    Answer {
+        /// The question.
+        question: String,
+        /// Why not.
+        reason: String,
+    },
     /// The Essential packages do not fit together.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -118,6 +128,10 @@ impl ConfigureError {
                 "do it on a machine of that architecture, or let this one run its programs with \
                  qemu-user-static and binfmt-support; locking works here as it is",
             ),
+            ConfigureError::Lacks("debconf") => Some("[debian.debconf] wants a package that asks by debconf"),
+            ConfigureError::Answer { reason, .. } if reason.contains("password") => {
+                Some("take it out, and make a password per grain in [setup]")
+            }
             ConfigureError::Lacks(_) => Some("let the recipe install the Essential packages as well"),
             _ => None,
         }
@@ -128,7 +142,7 @@ impl ConfigureError {
 pub type Visit<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
 
 /// Returns the configured root of packages: from the store if it is there, else by running their scripts, in the most
-/// faithful way that the host allows (`TINYROOT_WAY` names another).
+/// faithful way that the host allows (`TINYROOT_WAY` names another). `answers` are the recipe's to debconf.
 ///
 /// # Errors
 /// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. With `visit` that is told to it first.
@@ -136,6 +150,7 @@ pub fn configure(
     unpacked: &Unpacked,
     assembled: &Assembled,
     lock: &Lock,
+    answers: &BTreeMap<String, Answer>,
     store: &Store,
     progress: &Progress,
     visit: Option<&Visit<'_>>,
@@ -145,24 +160,26 @@ pub fn configure(
         let (layer, _) = store.load_bundle("layer", key)?;
         Some(Layer::from_tree(layer).apply(&assembled.tree))
     };
+    let answers = answers::lines(answers, unpacked, store)?;
     let way = best_way();
     // A host that can run no script at all takes what another has put into the store.
     let kinds = match &way {
         Ok(way) => vec![way.has_owners()],
         Err(_) => vec![true, false],
     };
-    let whole = kinds.iter().find_map(|has_owners| stored(&key(unpacked, epoch_s, *has_owners, &[])));
+    let whole = kinds.iter().find_map(|has_owners| stored(&key(unpacked, &answers, epoch_s, *has_owners, &[])));
     let (tree, cached) = match whole {
         Some(tree) => (tree, true),
         None => {
             let way = way?;
             let lacking = does_without(way)?;
-            let key = key(unpacked, epoch_s, way.has_owners(), &lacking);
+            let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
             match stored(&key) {
                 Some(tree) => (tree, true),
                 None => {
                     let mut bundle = store.begin_bundle("layer", &key)?;
-                    let run = Run { unpacked, assembled, store, progress, epoch_s, way, lacking, visit };
+                    let answers = &answers;
+                    let run = Run { unpacked, assembled, answers, store, progress, epoch_s, way, lacking, visit };
                     let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
                     bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
                     (tree, false)
@@ -186,11 +203,14 @@ fn newest_time_s(unpacked: &Unpacked) -> i64 {
 /// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have no `/proc` may
 /// have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where they have it; the other
 /// direction does no harm.
-fn key(unpacked: &Unpacked, epoch_s: i64, has_owners: bool, lacking: &[Lacking]) -> String {
+fn key(unpacked: &Unpacked, answers: &[String], epoch_s: i64, has_owners: bool, lacking: &[Lacking]) -> String {
     let owners = if has_owners { "owners known" } else { "owners unknown" };
     let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
     for Lacking { what, .. } in lacking {
         text += &format!("without {what}\n");
+    }
+    for answer in answers {
+        text += &format!("answer {answer}\n");
     }
     for package in &unpacked.packages {
         text += &format!("{}\n", package.locked.checksum.hex());
@@ -202,6 +222,7 @@ fn key(unpacked: &Unpacked, epoch_s: i64, has_owners: bool, lacking: &[Lacking])
 struct Run<'a> {
     unpacked: &'a Unpacked,
     assembled: &'a Assembled,
+    answers: &'a [String],
     store: &'a Store,
     progress: &'a Progress,
     epoch_s: i64,
@@ -244,10 +265,11 @@ impl Run<'_> {
             .iter()
             .map(|step| script::Step {
                 unpack: paths(&step.unpack),
+                unpacked: step.unpack.iter().map(|index| self.name(*index)).collect(),
                 configure: step.configure.iter().map(|index| self.name(*index)).collect(),
             })
             .collect();
-        let text = script::configure(&paths(&essential), &steps, &base);
+        let text = script::configure(&paths(&essential), &steps, &base, self.answers);
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 

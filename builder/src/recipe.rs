@@ -4,6 +4,7 @@
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with
 //! file, line and column, and the nearest key. Nothing here reaches a network or starts a program.
 
+mod answers;
 mod archives;
 mod draft;
 mod edit;
@@ -14,6 +15,7 @@ mod npm;
 mod size;
 mod stop;
 
+pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
 pub use edit::{add_keep, exclude};
@@ -139,6 +141,9 @@ pub struct Debian {
     pub pins: Vec<Pin>,
     /// Base URLs of mirrors, tried in turn (`mirror`: one or a list). Default: see `tinyroot --help`.
     pub mirrors: Vec<String>,
+    /// Answers to questions of debconf, put when packages are configured (`[debian.debconf]`,
+    /// `"tea/colour" = "green"`). Never passwords: those are made per grain in `[setup]`.
+    pub debconf: BTreeMap<String, Answer>,
     /// Archives beside Debian's (`[[debian.archive]]`).
     pub archives: Vec<ExtraArchive>,
     /// The state of Debian's archive to lock, instead of the present one: `20261101T000000Z`.

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod base;
+mod configuring;
 mod dependencies;
 mod failed_script;
 mod full_disk;

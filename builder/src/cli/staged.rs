@@ -106,8 +106,9 @@ pub(super) fn plain_root(
     })?;
     let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
-    let configured =
-        times.measure("configure", || configure(&unpacked, &assembled, &lock, &store, progress, visit));
+    let answers = &recipe.debian.debconf;
+    let configured = times
+        .measure("configure", || configure(&unpacked, &assembled, &lock, answers, &store, progress, visit));
     let configured = configured.map_err(|error| {
         let look = (error.is_of_script() && visit.is_none()).then(|| {
             let recipe = recipe.directory.display();

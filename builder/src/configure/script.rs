@@ -40,15 +40,17 @@ pub(super) fn add_database(tree: &mut Tree, store: &Store, architecture: &str, m
     tree.add_parents(mtime_s);
 }
 
-/// Packages that are unpacked in one call, by path, and those that are configured then, by name.
+/// Packages that are unpacked in one call, by path and by name, and those that are configured then, by name.
 pub(super) struct Step {
     pub unpack: Vec<String>,
+    pub unpacked: Vec<String>,
     pub configure: Vec<String>,
 }
 
 /// Returns the script that installs everything: the Essential packages in one call, then, with services forbidden, the
-/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured).
-pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree) -> String {
+/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured). `answers` are lines for
+/// debconf-set-selections(1), given once debconf is configured.
+pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answers: &[String]) -> String {
     let mut text = String::from("set -e\numask 022\n");
     // Rendered files belong to whoever rendered them. A new owner clears setuid and setgid, so modes come after.
     for (path, entry) in base.iter() {
@@ -64,13 +66,32 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree) -> St
     text += START;
     let _ = writeln!(text, "run --force-depends --install {}", essential.join(" "));
     text += FORBID_SERVICES;
-    for Step { unpack, configure } in steps {
+    text += NAME_LOCALHOST;
+    // Those that are configured by themselves, ahead of the packages that they would otherwise be configured with.
+    let mut ahead = vec![("netbase", FORGET_LOCALHOST.to_owned(), String::new())];
+    if !answers.is_empty() {
+        ahead.push(("debconf", String::new(), give_answers(answers)));
+    }
+    ahead.retain(|(name, ..)| steps.iter().flat_map(|step| &step.unpacked).any(|package| package == name));
+    for (index, Step { unpack, configure, .. }) in steps.iter().enumerate() {
         if !unpack.is_empty() {
             let _ = writeln!(text, "run --force-depends --unpack {}", unpack.join(" "));
         }
+        let is_last = index + 1 == steps.len();
+        let mut configure: Vec<&String> = configure.iter().collect();
+        ahead.retain(|(name, before, after)| {
+            let now = is_last || configure.iter().any(|package| *package == name);
+            if now {
+                configure.retain(|package| *package != name);
+                let _ = writeln!(text, "{before}run --force-depends --no-triggers --configure {name}\n{after}");
+            }
+            !now
+        });
         if !configure.is_empty() {
             // Triggers can wait for the end, when all that they look at is there.
-            let _ = writeln!(text, "run --force-depends --no-triggers --configure {}", configure.join(" "));
+            text += "run --force-depends --no-triggers --configure";
+            configure.iter().for_each(|name| text += &format!(" {name}"));
+            text.push('\n');
         }
     }
     text += FINISH;
@@ -116,7 +137,35 @@ printf '#!/bin/sh\\nexit 0\\n' > /usr/sbin/start-stop-daemon
 chmod 755 /usr/sbin/start-stop-daemon
 ";
 
+/// `localhost` has an address while scripts run, as on every machine. Where nothing else makes the file it goes again, so
+/// that the root is as without it.
+const NAME_LOCALHOST: &str = "hosts='127.0.0.1 localhost
+::1 localhost
+'
+if [ -e /etc/hosts ] || [ ! -d /etc ]; then hosts=; else printf %s \"$hosts\" > /etc/hosts; fi
+";
+
+/// netbase makes the file itself unless it is there.
+const FORGET_LOCALHOST: &str = "if [ \"$hosts\" ]; then rm -f /etc/hosts; hosts=; fi
+";
+
+/// Returns the lines of the shell that hand answers to debconf.
+fn give_answers(answers: &[String]) -> String {
+    let words: Vec<String> =
+        answers.iter().map(|line| format!("'{}'", line.replace('\'', r"'\''"))).collect();
+    format!("printf '%s\\n' {} | debconf-set-selections", words.join(" "))
+}
+
+/// Ends the work.
 const FINISH: &str = "run --configure -a
+if [ \"$hosts\" ] && [ -f /etc/hosts ]; then
+    text=$(cat /etc/hosts; echo .)
+    case ${text#\"$hosts\"} in
+    .) rm /etc/hosts ;;
+    \"$text\") ;;
+    *) text=${text#\"$hosts\"}; printf %s \"${text%.}\" > /etc/hosts ;;
+    esac
+fi
 mv /usr/sbin/start-stop-daemon.REAL /usr/sbin/start-stop-daemon
 rm /usr/sbin/policy-rc.d
 ";
@@ -140,12 +189,30 @@ mod tests {
         mail.gid = 8;
         base.insert(TreePath::new(b"var/it's").expect("good"), mail);
         base.insert(TreePath::new(b"var/x").expect("good"), Entry::directory(0));
-        let text = configure(&["/tmp/packs/a".into()], &[], &base);
+        let text = configure(&["/tmp/packs/a".into()], &[], &base, &[]);
         let begin = "set -e\numask 022\nchown -h 0:8 '/var/it'\\''s'\nchmod 2775 '/var/it'\\''s'\nrun() {\n";
         assert!(text.starts_with(begin), "{text}");
         assert!(text.contains("run --force-depends --install /tmp/packs/a\n"), "{text}");
         assert!(!text.contains("--unpack"), "{text}");
         assert!(text.contains("dpkg --status-fd 3 ") && text.contains(" 3>&1\n"), "{text}");
         assert!(text.ends_with("rm /usr/sbin/policy-rc.d\n"), "{text}");
+    }
+
+    #[test]
+    fn answers_are_given_when_debconf_is_configured() {
+        let step = |unpacked: &[&str], configure: &[&str]| Step {
+            unpack: unpacked.iter().map(|name| format!("/tmp/packs/{name}")).collect(),
+            unpacked: unpacked.iter().map(|name| (*name).to_owned()).collect(),
+            configure: configure.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let steps = [step(&["debconf", "netbase"], &["debconf"]), step(&["tea"], &[])];
+        let text = configure(&[], &steps, &Tree::new(), &["tea tea/cup string it's".into()]);
+        let expected = "run --force-depends --unpack /tmp/packs/debconf /tmp/packs/netbase\n\
+                        run --force-depends --no-triggers --configure debconf\n\
+                        printf '%s\\n' 'tea tea/cup string it'\\''s' | debconf-set-selections\n\
+                        run --force-depends --unpack /tmp/packs/tea\n\
+                        if [ \"$hosts\" ]; then rm -f /etc/hosts; hosts=; fi\n\
+                        run --force-depends --no-triggers --configure netbase\n\nrun --configure -a\n";
+        assert!(text.contains(expected), "{text}");
     }
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::{
     App, AppPrune, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe,
-    RecipeError, Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, archives, error,
+    RecipeError, Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, answers, archives, error,
     languages, npm, parse_size, stop,
 };
 use crate::{
@@ -75,6 +75,8 @@ struct DebianKeys {
     recommends: Option<Spanned<archives::RecommendsKeys>>,
     #[serde(default)]
     pins: Vec<archives::PinKeys>,
+    #[serde(default)]
+    debconf: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     foreign: Option<Spanned<Vec<String>>>,
     mirror: Option<archives::OneOrMany>,
     #[serde(default, rename = "archive")]
@@ -530,6 +532,7 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
         recommends,
         recommends_of,
         pins: archives::pins(check, keys.pins)?,
+        debconf: answers::answers(check, keys.debconf)?,
         mirrors: keys.mirror.map(archives::OneOrMany::list).unwrap_or_default(),
         archives,
         snapshot: archives::snapshot(check, keys.snapshot)?,

@@ -253,6 +253,17 @@ fn faults_name_line_column_and_rule() {
             "[[service]]\nname = \"a\"\ncommand = [\"/a\"]\nstop_timeout_s = 0\n",
             "9:18: service.stop_timeout_s is 0 (must be 1 to 3600)",
         ),
+        (
+            "[debian.debconf]\n\"tea/admin-pass\" = \"x\"\n",
+            "7:1: debian.debconf `tea/admin-pass` asks for a secret, which all who have the package would know: make it per \
+             grain in [setup]",
+        ),
+        ("[debian.debconf]\ntea = \"x\"\n", "7:1: debian.debconf `tea` is no question (such as `tea/colour`)"),
+        (
+            "[debian.debconf]\n\"tea/cup\" = 1.5\n",
+            "7:13: debian.debconf `tea/cup` must be text, true, false, a number or a list of text",
+        ),
+        ("[debian.debconf]\n\"tea/cup\" = \"a\\nb\"\n", "7:13: debian.debconf `tea/cup` must be of one line"),
         ("architecture = \"i386\"\n", "6:16: debian.architecture `i386` is not known (amd64 or arm64)"),
     ] {
         let fault = read_text(&format!("{HEAD}{tail}")).expect_err(tail).to_string();
