@@ -136,8 +136,9 @@ fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Ti
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, store, downloader, &silent))?;
     let unpacked = times.measure("unpack", || unpack(&fetched, store, &silent))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
-    let configured =
-        times.measure("configure", || configure(&unpacked, &assembled, &lock, &recipe.debian.debconf, store, &silent, None))?;
+    let configured = times.measure("configure", || {
+        configure(&unpacked, &assembled, &lock, &recipe.debian.debconf, store, &silent, None)
+    })?;
     let sink = std::io::sink();
     times.measure("write as tar", || write_tar(&configured.tree, store, sink, TarOptions::default()))?;
     Ok(times)

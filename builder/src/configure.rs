@@ -167,7 +167,8 @@ pub fn configure(
         Ok(way) => vec![way.has_owners()],
         Err(_) => vec![true, false],
     };
-    let whole = kinds.iter().find_map(|has_owners| stored(&key(unpacked, &answers, epoch_s, *has_owners, &[])));
+    let whole =
+        kinds.iter().find_map(|has_owners| stored(&key(unpacked, &answers, epoch_s, *has_owners, &[])));
     let (tree, cached) = match whole {
         Some(tree) => (tree, true),
         None => {
@@ -179,7 +180,8 @@ pub fn configure(
                 None => {
                     let mut bundle = store.begin_bundle("layer", &key)?;
                     let answers = &answers;
-                    let run = Run { unpacked, assembled, answers, store, progress, epoch_s, way, lacking, visit };
+                    let run =
+                        Run { unpacked, assembled, answers, store, progress, epoch_s, way, lacking, visit };
                     let tree = run.tree(&mut bundle).map_err(|error| run.foreign(error))?;
                     bundle.finish(&layer::between(&assembled.tree, &tree).to_tree())?;
                     (tree, false)
@@ -203,7 +205,13 @@ fn newest_time_s(unpacked: &Unpacked) -> i64 {
 /// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have no `/proc` may
 /// have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where they have it; the other
 /// direction does no harm.
-fn key(unpacked: &Unpacked, answers: &[String], epoch_s: i64, has_owners: bool, lacking: &[Lacking]) -> String {
+fn key(
+    unpacked: &Unpacked,
+    answers: &[String],
+    epoch_s: i64,
+    has_owners: bool,
+    lacking: &[Lacking],
+) -> String {
     let owners = if has_owners { "owners known" } else { "owners unknown" };
     let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
     for Lacking { what, .. } in lacking {

@@ -34,7 +34,8 @@ fn stage(world: &World) -> PathBuf {
 }
 
 /// Writes the address of `localhost` to a file.
-const LOOK_UP: &str = "perl -MSocket -e 'my $a = gethostbyname(\"localhost\") or die; print inet_ntoa($a)' > /etc/address\n";
+const LOOK_UP: &str =
+    "perl -MSocket -e 'my $a = gethostbyname(\"localhost\") or die; print inet_ntoa($a)' > /etc/address\n";
 
 #[test]
 fn localhost_has_an_address_while_scripts_run_and_leaves_no_file() {
@@ -56,7 +57,8 @@ fn what_scripts_add_to_the_hosts_stays() {
 #[test]
 fn netbase_makes_its_own_hosts() {
     let own = "#!/bin/sh\n[ -e /etc/hosts ] || echo '127.0.0.1 localhost of netbase' > /etc/hosts\n";
-    let tea = deb("tea").field("Depends", "netbase").script("postinst", &format!("#!/bin/sh\nset -e\n{LOOK_UP}"));
+    let tea =
+        deb("tea").field("Depends", "netbase").script("postinst", &format!("#!/bin/sh\nset -e\n{LOOK_UP}"));
     let Some(world) = world(vec![tea, deb("netbase").script("postinst", own)], "") else { return };
     let root = stage(&world);
     assert_eq!(
@@ -99,10 +101,16 @@ fn answers_reach_debconf_before_the_package_that_asks_is_configured() {
 fn answers_that_no_package_takes_are_refused() {
     let Some(world) = world(asking(), "") else { return };
     for (answer, expected) in [
-        ("\"tea/color\" = \"black\"", "`tea/color`: no package of the root has it; did you mean `tea/colour`?"),
+        (
+            "\"tea/color\" = \"black\"",
+            "`tea/color`: no package of the root has it; did you mean `tea/colour`?",
+        ),
         ("\"tea/colour\" = \"red\"", "`tea/colour`: tea wants one of green, black"),
         ("\"tea/milk\" = \"yes\"", "`tea/milk`: tea wants true or false"),
-        ("\"tea/key\" = \"x\"", "`tea/key`: tea asks for a password, which all who have the artifact would know"),
+        (
+            "\"tea/key\" = \"x\"",
+            "`tea/key`: tea asks for a password, which all who have the artifact would know",
+        ),
     ] {
         let tail = format!("[debian.debconf]\n{answer}\n");
         let recipe = write_recipe(&world.home, r#"["tea"]"#, &tail);

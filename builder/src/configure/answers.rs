@@ -32,7 +32,8 @@ pub(super) fn lines(
         return Err(ConfigureError::Lacks("debconf"));
     }
     let questions = questions(unpacked, store)?;
-    let refused = |question: &String, reason: String| ConfigureError::Answer { question: question.clone(), reason };
+    let refused =
+        |question: &String, reason: String| ConfigureError::Answer { question: question.clone(), reason };
     let line = |(name, answer): (&String, &Answer)| {
         let Some(question) = questions.get(name) else {
             let near = nearest(name, questions.keys().map(String::as_str));
@@ -55,7 +56,8 @@ pub(super) fn lines(
                 })
             }
             ("password", _) => {
-                let reason = format!("{package} asks for a password, which all who have the artifact would know");
+                let reason =
+                    format!("{package} asks for a password, which all who have the artifact would know");
                 return Err(refused(name, reason));
             }
             (other, _) => return Err(refused(name, format!("of the type {other}, it wants no answer"))),

@@ -83,7 +83,8 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answe
             let now = is_last || configure.iter().any(|package| *package == name);
             if now {
                 configure.retain(|package| *package != name);
-                let _ = writeln!(text, "{before}run --force-depends --no-triggers --configure {name}\n{after}");
+                let _ =
+                    writeln!(text, "{before}run --force-depends --no-triggers --configure {name}\n{after}");
             }
             !now
         });

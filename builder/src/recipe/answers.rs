@@ -47,7 +47,8 @@ pub(super) fn answers(
             let rule = format!("debian.debconf `{question}` is no question (such as `tea/colour`)");
             return Err(check.rule(name.span(), rule));
         }
-        let words = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|word| SECRET.contains(&word));
+        let words =
+            |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|word| SECRET.contains(&word));
         if words(&question.to_ascii_lowercase()) {
             let rule = format!(
                 "debian.debconf `{question}` asks for a secret, which all who have the package would know: \
@@ -56,7 +57,8 @@ pub(super) fn answers(
             return Err(check.rule(name.span(), rule));
         }
         let answer = answer(value.get_ref()).ok_or_else(|| {
-            let rule = format!("debian.debconf `{question}` must be text, true, false, a number or a list of text");
+            let rule =
+                format!("debian.debconf `{question}` must be text, true, false, a number or a list of text");
             check.rule(value.span(), rule)
         })?;
         if answer.to_string().contains(|c: char| c.is_control()) {

@@ -258,7 +258,10 @@ fn faults_name_line_column_and_rule() {
             "7:1: debian.debconf `tea/admin-pass` asks for a secret, which all who have the package would know: make it per \
              grain in [setup]",
         ),
-        ("[debian.debconf]\ntea = \"x\"\n", "7:1: debian.debconf `tea` is no question (such as `tea/colour`)"),
+        (
+            "[debian.debconf]\ntea = \"x\"\n",
+            "7:1: debian.debconf `tea` is no question (such as `tea/colour`)",
+        ),
         (
             "[debian.debconf]\n\"tea/cup\" = 1.5\n",
             "7:13: debian.debconf `tea/cup` must be text, true, false, a number or a list of text",
