@@ -79,6 +79,8 @@ fn list<'a>(
             (Shipped::Yes(shipped), false) if is_changed(&entry.path(), shipped)? => {
                 names.push(format!("changed file /{name}"));
             }
+            // Made where the whole root has one that the app changes, such as the files of a database that setup makes anew.
+            (Shipped::Pruned, false) => names.push(format!("changed file /{name}")),
             _ => {}
         }
     }
@@ -128,6 +130,7 @@ mod tests {
             })
             .collect();
         let files = "changed file /var/lib/tea/changed\nchanged file /var/lib/tea/longer\n\
+                     changed file /var/lib/tea/shipped\n\
                      file /var/lib/tea/leaf\nlink /var/away";
         let failures = "[ERROR] no tea\nit couldn't be poured";
         assert_eq!(

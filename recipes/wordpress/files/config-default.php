@@ -8,6 +8,7 @@ define('WP_HOME', 'http://' . $_SERVER['HTTP_HOST']);
 define('WP_SITEURL', WP_HOME);
 define('WP_CONTENT_DIR', '/var/lib/wordpress/wp-content');
 define('WP_CONTENT_URL', WP_HOME . '/wp-content');
+define('WPMU_PLUGIN_DIR', '/app/plugins');
 // A grain reaches no network: without these, pages of the dashboard wait for names that nobody resolves.
 define('WP_HTTP_BLOCK_EXTERNAL', true);
 define('DISABLE_WP_CRON', true);
