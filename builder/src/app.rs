@@ -14,10 +14,12 @@
 //! /tinyroot/papers/**  not ours: `papers`
 //! ```
 
+mod linked;
 pub mod services;
 mod skeleton;
 mod state;
 
+pub use linked::Linked;
 pub use skeleton::{VarPolicy, filled_var, is_left_out};
 pub use state::{Fate, State};
 

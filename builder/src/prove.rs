@@ -50,6 +50,8 @@ pub struct Inputs<'a> {
     pub authorities: Vec<Authority>,
     /// What the tree lacks of the whole root, by furnished paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
+    /// Returns the Debian package of a path of the stage, for what was to be written.
+    pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
     /// Returns a transcript of the whole root under an authority; where that is not at hand, nothing is compared. Runs under all
     /// authorities show what differs from run to run by itself; if the pruned root differs, both are run again.
     pub whole: Option<&'a Ask<'a>>,
@@ -69,6 +71,8 @@ pub struct Proof {
     pub misses: Vec<Miss>,
     /// What a person should look at though all is as expected, of the whole root and of the pruned one, each once.
     pub warnings: Vec<Warning>,
+    /// What is shipped below `/var` and was to be written, but is a link into the read-only root.
+    pub written: Vec<Miss>,
     /// Directories that were listed without their pruned names: a name that is not listed may never have been asked for.
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
@@ -77,6 +81,14 @@ pub struct Proof {
     pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, and what would show them.
     pub blind: Option<(String, String)>,
+}
+
+impl Proof {
+    /// Returns what a person should look at though all is as expected: writes to what is shipped read-only, then the warnings.
+    pub fn to_look_at(&self) -> Vec<String> {
+        let written = self.written.iter().map(Miss::warning);
+        written.chain(self.warnings.iter().map(ToString::to_string)).collect()
+    }
 }
 
 /// Why there is no proof.
@@ -124,7 +136,7 @@ fn misses_text(misses: &[Miss]) -> String {
     if misses.is_empty() {
         return String::new();
     }
-    let mut text = String::from("; pruned paths that were asked for:");
+    let mut text = String::from("; what the app asked for and lacks:");
     for miss in misses {
         text += &format!("\n  {}", miss.with_remedy("    "));
     }
@@ -146,7 +158,7 @@ impl ProveError {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. }
                 if misses.iter().any(|miss| !miss.is_listing()) =>
             {
-                Some("add the lines to [prune] of the recipe, or trace again")
+                Some("add the lines to the recipe ([prune], [app]), or trace again")
             }
             ProveError::Grain { source, .. } => source.hint(),
             _ => None,
@@ -173,7 +185,15 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         None => Shipped::No,
     };
     let lost = Some((inputs.pruned.clone(), inputs.tree.clone()));
-    let what = Run { root: "pruned", recipe: inputs.recipe, shipped: &shipped, lost, store, progress };
+    let what = Run {
+        root: "pruned",
+        recipe: inputs.recipe,
+        shipped: &shipped,
+        lost,
+        owner: inputs.owner,
+        store,
+        progress,
+    };
     let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
     let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
     let mut misses = Vec::new();
@@ -185,13 +205,15 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         sides.runs.push(transcript);
         misses.extend(more);
     }
-    let (listed, misses) = once_each(misses).into_iter().partition(Miss::is_listing);
+    let (listed, misses): (Vec<_>, Vec<_>) = once_each(misses).into_iter().partition(Miss::is_listing);
+    let (written, misses) = misses.into_iter().partition(Miss::is_write);
     let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
     let compared = inputs.whole.is_some();
     let mut proof = Proof {
         transcript: sides.runs.first().cloned().unwrap_or_default(),
         differences: Vec::new(),
         misses,
+        written,
         listed,
         warnings: Vec::new(),
         compared,
@@ -212,9 +234,10 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             learn::after_difference(&mut proof, &what, inputs);
         }
         for difference in &mut proof.differences {
+            let lacked = [&proof.written[..], &proof.misses].concat();
             difference.misses = match difference.step {
-                0 => proof.misses.clone(),
-                step => misses_at(&proof.misses, steps, step),
+                0 => lacked,
+                step => misses_at(&lacked, steps, step),
             };
             if difference.misses.is_empty() {
                 difference.misses = proof.listed.clone();
@@ -270,7 +293,8 @@ pub fn whole(
     progress: &Progress,
 ) -> Result<Whole, ProveError> {
     let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
-    let what = Run { root: "whole", recipe, shipped: &shipped, lost: None, store, progress };
+    let what =
+        Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
     let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
     let base = Arc::new(base);
     let transcript = what.exercise(&base, authority)?.transcript;
@@ -288,6 +312,8 @@ struct Run<'a> {
     shipped: &'a dyn Fn(&TreePath) -> Shipped<'a>,
     /// What was pruned, and from which tree: what the app prints is searched for it.
     lost: Option<(Arc<Pruned>, Arc<Tree>)>,
+    /// The package of a path of the stage.
+    owner: &'a dyn Fn(&[u8]) -> Option<String>,
     store: &'a Arc<Store>,
     progress: &'a Progress,
 }
@@ -307,6 +333,9 @@ impl Run<'_> {
     /// Returns what the app asked for so far and what its output names.
     fn lacked(&self, base: &Base, transcript: Option<&Transcript>, printed: &[Vec<u8>]) -> Vec<Miss> {
         let mut misses = misses_of(base);
+        for miss in misses.iter_mut().filter(|miss| miss.is_write()) {
+            miss.package = (self.owner)(miss.path.as_bytes());
+        }
         if let Some((pruned, tree)) = &self.lost {
             misses.extend(learn::said(&self.recipe.exercise, transcript, printed, pruned, tree));
         }
@@ -361,16 +390,16 @@ impl Run<'_> {
 fn once_each(mut misses: Vec<Miss>) -> Vec<Miss> {
     misses.sort_by_key(Miss::is_listing);
     let mut known = BTreeSet::new();
-    misses.retain(|miss| known.insert(miss.path.clone()));
+    misses.retain(|miss| known.insert((miss.path.clone(), miss.is_write())));
     misses
 }
 
 /// Returns the misses of a view so far, each path once, in path order.
 fn misses_of(base: &Base) -> Vec<Miss> {
     let Some(view) = base.view() else { return Vec::new() };
-    let misses: BTreeMap<TreePath, Miss> =
-        view.misses(0).iter().map(Miss::of).map(|miss| (miss.path.clone(), miss)).collect();
-    misses.into_values().collect()
+    let misses = view.misses(0);
+    let misses = misses.iter().map(Miss::of).map(|miss| ((miss.path.clone(), miss.is_write()), miss));
+    misses.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 #[cfg(test)]

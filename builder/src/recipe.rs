@@ -87,7 +87,8 @@ pub struct App {
     pub id: Option<String>,
     /// Globs below `/var` of files that each grain has copies of, to write to: `state = ["/var/lib/x/**"]`. What a package gives
     /// to another user than root or lets a group write, conffiles, and what the trace saw written are copied without being
-    /// named. One without `*` takes a directory with all below it. Default: none.
+    /// named. One without `*` takes a directory with all below it; one that is the path of a link out of `/var` puts a copy of what
+    /// the link leads to in its place. Default: none.
     pub state: Vec<String>,
     /// How much of these packages stays: `"whole"` or `"folders"`. Default: whole.
     pub prune: AppPrune,

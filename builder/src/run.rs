@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     papers,
     prove::{Miss, Reader},
     proxy::{self, ListenError},
+    prune::PruneList,
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
     store::{Store, StoreError},
@@ -197,7 +198,16 @@ fn start_locked(
 ) -> Result<Instance, RunError> {
     let StartOptions { directory, on_line, on_miss } = options;
     let asked = on_miss.clone();
-    let asked: view::OnMiss = Box::new(move |miss| asked(&Miss::of(miss)));
+    let (of_tree, of_store, list) = (app.tree.clone(), store.clone(), OnceLock::new());
+    let asked: view::OnMiss = Box::new(move |miss| {
+        let mut miss = Miss::of(miss);
+        if miss.is_write() {
+            let list: &PruneList =
+                list.get_or_init(|| papers::prune_list(&of_tree, &of_store).unwrap_or_default());
+            miss.package = list.paths.get(&miss.path).and_then(|listed| listed.package.clone());
+        }
+        asked(&miss);
+    });
     let (tree, pruned) = (app.tree.clone(), app.pruned.clone());
     let base = match app.show_pruned {
         true => Base::showing(tree, store, pruned, Some(asked)),

@@ -17,9 +17,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use rustix::io::Errno;
+use rustix::{fs::Access, io::Errno};
 
-pub use evidence::{Kinds, Miss, OnMiss, Pruned, UnknownKind, Use};
+pub use evidence::{Kinds, Miss, Missed, OnMiss, Pruned, UnknownKind, Use};
 
 use crate::{
     formats::digest::Digest,
@@ -32,6 +32,9 @@ use gone::Gone;
 
 /// A page, as the kernel reads files that are mapped.
 pub const PAGE_BYTES: u64 = 4096;
+
+/// Names those paths whose refused changes are told of.
+pub type Reported = Box<dyn Fn(&TreePath) -> Option<TreePath> + Send + Sync>;
 
 /// What a view shows beside its tree, and what it notes.
 pub struct Options {
@@ -47,6 +50,9 @@ pub struct Options {
     /// Whether listings show pruned names, so that programs that look for a name in a listing look it up and miss it. It
     /// changes what programs see: one that opens all that a directory lists fails at such a name.
     pub show_pruned: bool,
+    /// Returns what a path is called of which the report shall tell when an app tries to change it and may not; `None` for all
+    /// that is of no interest.
+    pub reported: Reported,
     /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
     pub closely: BTreeSet<TreePath>,
     /// Tells programs from threads.
@@ -59,7 +65,8 @@ impl Default for Options {
         let programs = Box::new(ByProc::default());
         let closely = BTreeSet::new();
         let (pruned, on_miss, show_pruned) = (None, None, false);
-        Options { owner: (0, 0), record: true, pruned, on_miss, show_pruned, closely, programs }
+        let reported: Reported = Box::new(|_| None);
+        Options { owner: (0, 0), record: true, pruned, on_miss, show_pruned, reported, closely, programs }
     }
 }
 
@@ -134,6 +141,9 @@ pub enum Refusal {
     /// Something without contents or target was asked for them.
     #[error("a node of the wrong type")]
     WrongType,
+    /// What nobody may execute was to be.
+    #[error("not executable")]
+    NotExecutable,
     /// A change was tried.
     #[error("the root is read-only")]
     ReadOnly,
@@ -153,6 +163,7 @@ impl Refusal {
             Refusal::NotADirectory => Errno::NOTDIR,
             Refusal::IsADirectory => Errno::ISDIR,
             Refusal::WrongType => Errno::INVAL,
+            Refusal::NotExecutable => Errno::ACCESS,
             Refusal::ReadOnly => Errno::ROFS,
             Refusal::Contents(_) | Refusal::Read(_) => Errno::IO,
         }
@@ -212,6 +223,7 @@ pub struct View {
     size_bytes: u64,
     gone: Gone,
     show_pruned: bool,
+    reported: Reported,
     recorder: Recorder,
 }
 
@@ -228,13 +240,13 @@ impl View {
             }
         }
         let (names, nodes) = index(&whole);
-        let Options { owner, record, pruned, on_miss, show_pruned, closely, programs } = options;
+        let Options { owner, record, pruned, on_miss, show_pruned, reported, closely, programs } = options;
         let gone = pruned.as_deref().map(|pruned| Gone::new(pruned, &names)).unwrap_or_default();
         let closely = names.iter().filter(|name| closely.contains(&name.path));
         let pages = closely.map(|name| (name.node, Mutex::default())).collect();
         let recorder = Recorder::new(names.len(), record, pruned, on_miss, programs);
         let size_bytes = whole.size_bytes();
-        View { store, owner, names, nodes, pages, size_bytes, gone, show_pruned, recorder }
+        View { store, owner, names, nodes, pages, size_bytes, gone, show_pruned, reported, recorder }
     }
 
     /// Starts to note uses. What was asked before is not kept by the kernel and will be asked again.
@@ -362,7 +374,7 @@ impl View {
     pub fn open(&self, thread: u32, id: NodeId, mode: OpenMode) -> Result<(), Refusal> {
         match &self.node(id)?.body {
             Body::File { .. } if mode.writing => {
-                self.recorder.note(id.0, Kinds::WRITTEN, thread);
+                self.refuse_change(thread, id, None);
                 Err(Refusal::ReadOnly)
             }
             Body::File { .. } => {
@@ -372,6 +384,34 @@ impl View {
             }
             Body::Directory { .. } => Err(Refusal::IsADirectory),
             _ => Err(Refusal::WrongType),
+        }
+    }
+
+    /// Returns whether a node may be used so (`access(2)`). Modes are shown such that the owner may do what anybody may.
+    ///
+    /// # Errors
+    /// [`Refusal::ReadOnly`] for writing, [`Refusal::NotExecutable`].
+    pub fn access(&self, thread: u32, id: NodeId, wanted: Access) -> Result<(), Refusal> {
+        let Node { attributes, body } = self.node(id)?;
+        if wanted.contains(Access::WRITE_OK) && !matches!(body, Body::Other) {
+            self.refuse_change(thread, id, None);
+            return Err(Refusal::ReadOnly);
+        }
+        match wanted.contains(Access::EXEC_OK) && attributes.mode & 0o111 == 0 {
+            true => Err(Refusal::NotExecutable),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes that a change was refused: of a node, or of a name in a directory. A name that is not there stands for the directory.
+    pub fn refuse_change(&self, thread: u32, id: NodeId, name: Option<&[u8]>) {
+        let Ok(Node { body, .. }) = self.node(id) else { return };
+        let index = match (body, name) {
+            (Body::Directory { names, .. }, Some(name)) => self.find(names, name).unwrap_or(id.0),
+            _ => id.0,
+        };
+        if let Some(path) = (self.reported)(&self.names[index as usize].path) {
+            self.recorder.note_refused(path, thread);
         }
     }
 

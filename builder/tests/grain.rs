@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+#[path = "grain/state.rs"]
+mod state;
 #[path = "grain/stop.rs"]
 mod stop;
 #[path = "grain/upgrade.rs"]
@@ -434,8 +436,7 @@ fn a_listing_without_its_pruned_names_is_reported_and_shown_on_request() {
 #[test]
 fn what_an_apps_output_names_is_reported() {
     let Some(fixture) = Fixture::new() else { return };
-    let service =
-        SERVICES.replace("echo first: up;", "echo \\\"[Errno 2] No such file or directory: '/app/gone'\\\";");
+    let service = SERVICES.replace("first: up", "[Errno 2] No such file or directory: '/app/gone'");
     let artifact = fixture.artifact(&fixture.recipe(&service));
     let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
     ask(&mut child, "/tmp");
@@ -465,7 +466,9 @@ fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
     let late = TreePath::new(b"app/plugins/late").expect("a good path");
     let pruned = Arc::new(BTreeMap::from([(late, Some("tea".to_owned()))]));
     let authorities = vec![Authority::of_run(&recipe)];
-    let inputs = Inputs { tree: Arc::new(tree), recipe: &recipe, authorities, pruned, whole: None };
+    let owner = |_: &[u8]| None;
+    let inputs =
+        Inputs { tree: Arc::new(tree), recipe: &recipe, authorities, pruned, owner: &owner, whole: None };
     let error = prove(&inputs, &fixture.store, &Progress::silent()).expect_err("the exercise fails");
     let told: Vec<String> = error.misses().iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -13,13 +13,15 @@
 //! A grain remembers these lines, so that an upgrade can tell what the grain changed from what the package changed (`builder/init`,
 //! `upgrade`). Version 1 had paths alone.
 
+use std::collections::BTreeSet;
+
 use crate::{
     formats::digest::Digest,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-use super::{Fate, leave_group, services};
+use super::{Fate, leave_group, linked::target_in, services};
 
 /// Where a furnished tree has the skeleton.
 const PLACE: &[u8] = b"tinyroot/var";
@@ -75,11 +77,11 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
     let moved: Vec<(TreePath, Entry)> = tree
         .subtree(b"var")
         .filter(|(path, entry)| !has_no_place(path, entry))
-        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .flat_map(|(path, entry)| with_linked(tree, path, entry, policy))
         .collect();
-    let old: Vec<TreePath> = tree.subtree(b"var").map(|(path, _)| path.clone()).collect();
-    for path in old {
-        leave_group(tree, &path);
+    let before: BTreeSet<TreePath> = tree.subtree(b"var").map(|(path, _)| path.clone()).collect();
+    for path in &before {
+        leave_group(tree, path);
         tree.remove(path.as_bytes());
     }
     let mut list: Vec<String> = Vec::new();
@@ -89,7 +91,10 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
             *hard_link = None;
         }
         if let (VarPolicy::ByFate(fate), Some((digest, _))) = (policy, entry.kind.content()) {
-            list.extend(line(&path, fate(&path), &digest));
+            // What came in place of a link is as that is.
+            let is_linked = !before.contains(&path);
+            let fate = if is_linked { Fate::State } else { fate(&path) };
+            list.extend(line(&path, fate, &digest));
         }
         let place = [b"tinyroot/".as_slice(), path.as_bytes()].concat();
         // Longer than a path may be: no program could have opened the copy.
@@ -108,6 +113,26 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
     list.sort_unstable();
     let lines: String = list.into_iter().map(|line| line + "\n").collect();
     format!("tinyroot-copied 2 {}\n{lines}", digest(tree, &lines)).into_bytes()
+}
+
+/// Returns what takes a path's place in the skeleton: itself, or, of a link that is state, a copy of what it leads to in the root.
+fn with_linked(
+    tree: &Tree,
+    path: &TreePath,
+    entry: &Entry,
+    policy: &VarPolicy<'_>,
+) -> Vec<(TreePath, Entry)> {
+    let itself = || vec![(path.clone(), entry.clone())];
+    let (Kind::Symlink { target }, VarPolicy::ByFate(fate)) = (&entry.kind, policy) else { return itself() };
+    if fate(path) != Fate::State {
+        return itself();
+    }
+    let Some(end) = target_in(tree, path, target) else { return itself() };
+    let inside = |at: &TreePath| {
+        let below = at.as_bytes().get(end.as_bytes().len()..).unwrap_or_default();
+        TreePath::new(&[path.as_bytes(), below].concat()).ok()
+    };
+    tree.subtree(end.as_bytes()).filter_map(|(at, entry)| Some((inside(at)?, entry.clone()))).collect()
 }
 
 /// Returns the line of a file; `None` for code.

@@ -47,6 +47,8 @@ pub struct State<'a> {
     given: Globs,
     /// The recipe's `app.state`.
     asked: Globs,
+    /// The same, as they are written.
+    named: BTreeSet<String>,
 }
 
 impl<'a> State<'a> {
@@ -81,23 +83,28 @@ impl<'a> State<'a> {
             conffiles,
             given: usable(given),
             asked: usable(recipe.app.state.clone()),
+            named: recipe.app.state.iter().map(|glob| glob.trim_matches('/').to_owned()).collect(),
         }
     }
 
-    /// Returns what becomes of a file, by its path in the stage.
+    /// Returns what becomes of a file, by its path in the stage. A link of the stage's is state if a copy is to be in its place.
     pub fn fate(&self, path: &TreePath) -> Fate {
         let content = |tree: &Tree| tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
         let now = content(self.stage);
-        let is_shipped = now.is_some() && now == content(self.assembled);
-        if self.asked.find(path).is_some() || self.laid.contains(path) {
+        let is_shipped = now == content(self.assembled);
+        let is_written = |at: &TreePath| self.used.kinds(at.as_bytes()).contains(Kinds::WRITTEN);
+        let is_file = now.is_some();
+        // A link is copied if it is named itself: `**` is about what lies below /var, not about what that leads to.
+        let is_asked =
+            if is_file { self.asked.find(path).is_some() } else { self.named.contains(&path.to_string()) };
+        if is_asked || is_file && self.laid.contains(path) {
             return Fate::State;
         }
-        match is_shipped {
-            false => Fate::Made,
-            true if self.used.kinds(path.as_bytes()).contains(Kinds::WRITTEN) || self.is_data(path) => {
-                Fate::State
-            }
-            true => Fate::Link,
+        match (is_shipped, now) {
+            (false, _) => Fate::Made,
+            (true, _) if is_written(path) || path.ancestors().any(|at| is_written(&at)) => Fate::State,
+            (true, Some(_)) if self.is_data(path) => Fate::State,
+            (true, _) => Fate::Link,
         }
     }
 

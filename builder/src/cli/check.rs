@@ -17,6 +17,7 @@ use super::{
 use crate::{
     artifact,
     exercise::Authority,
+    papers,
     prove::{Bounds, Cause, Explored, Inputs, Proof, ProveError, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
@@ -108,8 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => json(&proof, explored.as_ref()),
         false => text(&proof, explored.as_ref()),
     })?;
-    let warnings: Vec<String> = proof.warnings.iter().map(ToString::to_string).collect();
-    warn_at_end(&warnings, context);
+    warn_at_end(&proof.to_look_at(), context);
     match proof.differences.len() {
         0 => Ok(()),
         _ => Err(differs(&proof)),
@@ -130,10 +130,12 @@ fn prover<'a>(args: &Args, store: &'a Arc<Store>, context: &'a Context) -> Resul
     let opened = artifact::open(&args.subject, store, &context.progress)?;
     let recipe = enclosed_recipe(&opened.tree, store).map_err(failed)?;
     let pruned = Arc::new(pruned_of(&opened.tree, store));
+    let list = papers::prune_list(&opened.tree, store).unwrap_or_default();
     let tree = Arc::new(opened.tree);
     Ok(Box::new(move || {
+        let owner = |path: &[u8]| list.paths.get(path).and_then(|listed| listed.package.clone());
         let (tree, pruned, authorities) = (tree.clone(), pruned.clone(), Authority::all(&recipe));
-        let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, whole: None };
+        let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, owner: &owner, whole: None };
         prove(&inputs, store, &context.progress)
     }))
 }
@@ -191,6 +193,10 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
             "path": format!("/{}", miss.path),
             "pruned_names": match miss.cause { Cause::Listed(names) => names, _ => 0 },
             "program": miss.program, "step": miss.step,
+        })).collect::<Vec<_>>(),
+        "written": proof.written.iter().map(|miss| serde_json::json!({
+            "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
+            "step": miss.step, "remedy": miss.remedy(),
         })).collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
         "warnings": proof.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),

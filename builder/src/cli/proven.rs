@@ -84,7 +84,15 @@ pub(super) fn prove_staged(
         Ok(whole.transcript)
     };
     let authorities = Authority::all(recipe);
-    let inputs = Inputs { tree: Arc::new(tree), recipe, authorities, pruned: lacking, whole: Some(&whole) };
+    let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
+    let inputs = Inputs {
+        tree: Arc::new(tree),
+        recipe,
+        authorities,
+        pruned: lacking,
+        owner: &owner,
+        whole: Some(&whole),
+    };
     let mut proof = prove(&inputs, store, &context.progress)?;
     proof.left_out = left_out(&reduced.files, &pages.borrow(), recipe, store).map_err(ProveError::Reduced)?;
     Ok(proof)
@@ -100,7 +108,9 @@ pub(super) fn unproven(error: ProveError) -> Failure {
 pub(super) fn warn_of(proof: &Proof, context: &Context) {
     proof.left_out.iter().for_each(|lost| context.progress.warn(&lost.to_string()));
     if let Some((reason, remedy)) = &proof.blind {
-        let text = format!("pruned paths that the app asks for cannot be seen here: {reason} ({remedy})");
+        let text = format!(
+            "pruned paths that the app asks for, and shipped state that it writes to, cannot be seen here: {reason} ({remedy})"
+        );
         context.progress.warn(&text);
     }
 }

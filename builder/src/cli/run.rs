@@ -63,7 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }),
         on_miss: Arc::new(move |miss| {
             of_misses.take(miss, |miss| {
-                progress.warn(&format!("pruned: {miss}; to have it, add {}", miss.keep_line()));
+                progress.warn(&miss.warning());
             });
         }),
     };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    app::GRAIN_ID,
+    app::{GRAIN_ID, Linked},
     render::{RenderOptions, render},
     sandbox::{Ability, Root, host},
     store::Store,
@@ -80,7 +80,9 @@ impl Base {
         static FUSE: OnceLock<Ability> = OnceLock::new();
         match FUSE.get_or_init(|| host().fuse).clone() {
             Ability::Available => {
-                let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), ..options };
+                let linked = Linked::of(&tree);
+                let reported: view::Reported = Box::new(move |path| linked.find(path));
+                let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), reported, ..options };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
             Ability::Missing { reason, remedy } => Base::rendered(&tree, store, Some((reason, remedy))),

@@ -52,7 +52,9 @@ impl fmt::Display for Difference {
         }
         self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
         let told = self.misses.iter().take(MISSES_SHOWN);
-        told.clone().try_for_each(|miss| write!(f, "\n  pruned: {}", miss.with_remedy("    ")))?;
+        told.clone().try_for_each(|miss| {
+            write!(f, "\n  {}{}", if miss.is_write() { "" } else { "pruned: " }, miss.with_remedy("    "))
+        })?;
         match self.misses.len() - told.len() {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more pruned paths"),

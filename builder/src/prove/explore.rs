@@ -96,7 +96,8 @@ pub fn explore(
         None => ask(&longer),
     };
     let authorities = vec![authority.clone()];
-    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, whole: Some(&again) };
+    let owner = |_: &[u8]| None;
+    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, owner: &owner, whole: Some(&again) };
     let proof = prove(&inputs, store, progress)?;
     Ok(Explored { proof, left: links.found.len(), pages: links.asked })
 }

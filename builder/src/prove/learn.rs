@@ -93,7 +93,9 @@ fn where_shown(
     // How the exercise ends does not matter: at a name that fails an app may stop anywhere.
     let _ = what.exercise(&base, authority);
     let known: BTreeSet<&TreePath> = known.iter().map(|miss| &miss.path).collect();
-    let asked = misses_of(&base).into_iter().filter(|miss| !miss.is_listing() && !known.contains(&miss.path));
+    let asked = misses_of(&base)
+        .into_iter()
+        .filter(|miss| !miss.is_listing() && !miss.is_write() && !known.contains(&miss.path));
     not_walked(asked.map(|miss| Miss { cause: Cause::Shown, ..miss }).collect(), listed)
 }
 

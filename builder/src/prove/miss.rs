@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{app::stage_path, tree::TreePath, view};
+use crate::{
+    app::stage_path,
+    tree::TreePath,
+    view::{self, Missed},
+};
 
 /// A pruned path that was asked for or named, or a directory that was listed without its pruned names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub enum Cause {
     /// The path is a directory that is there. It was listed, and so many of its names were pruned: what is not listed is often
     /// never looked up.
     Listed(usize),
+    /// The path is below `/var`, was to be written, and is not the grain's own: a link into the read-only root.
+    Written,
 }
 
 impl Miss {
@@ -46,7 +52,11 @@ impl Miss {
         Miss {
             program: miss.program.to_string(),
             step: miss.step.to_string(),
-            cause: miss.listed.map_or(Cause::Asked, Cause::Listed),
+            cause: match miss.how {
+                Missed::Absent => Cause::Asked,
+                Missed::Listed(names) => Cause::Listed(names),
+                Missed::Refused => Cause::Written,
+            },
             ..Miss::at(&miss.path, miss.package.clone())
         }
     }
@@ -54,6 +64,19 @@ impl Miss {
     /// Returns true for a directory that was listed. It is there: nothing has to be kept for it.
     pub fn is_listing(&self) -> bool {
         matches!(self.cause, Cause::Listed(_))
+    }
+
+    /// Returns true for shipped state that was to be written. It is there, read-only.
+    pub fn is_write(&self) -> bool {
+        matches!(self.cause, Cause::Written)
+    }
+
+    /// Returns what to add to the recipe.
+    pub fn remedy(&self) -> String {
+        match self.cause {
+            Cause::Written => format!("[app] state = [\"{}\"]", self.keep_glob()),
+            _ => self.keep_line(),
+        }
     }
 
     /// Returns the glob for the recipe's `prune.keep` that matches the path alone.
@@ -66,12 +89,20 @@ impl Miss {
         format!("keep = [\"{}\"]", self.keep_glob())
     }
 
+    /// Returns the miss and what to add to the recipe as one line for a person.
+    pub fn warning(&self) -> String {
+        match self.cause {
+            Cause::Written => format!("{self}; add `{}`", self.remedy()),
+            _ => format!("pruned: {self}; to have it, add {}", self.remedy()),
+        }
+    }
+
     /// Returns the miss as text and, on a line of its own that begins with `indent`, what to add to the recipe.
     pub fn with_remedy(&self, indent: &str) -> String {
         if self.is_listing() {
             return self.to_string();
         }
-        format!("{self}\n{indent}add {}", self.keep_line())
+        format!("{self}\n{indent}add {}", self.remedy())
     }
 }
 
@@ -95,6 +126,12 @@ impl fmt::Display for Miss {
             Cause::Said(line) => {
                 let line: String = line.chars().filter(|letter| !letter.is_control()).take(300).collect();
                 write!(f, ", named in the app's output: {line}")?;
+            }
+            Cause::Written => {
+                f.write_str(": written, but shipped read-only")?;
+                if !self.program.is_empty() {
+                    write!(f, ", by {}", self.program)?;
+                }
             }
             Cause::Listed(_) => {}
         }
@@ -125,6 +162,10 @@ mod tests {
                 Cause::Said("No module named 'decimal'".to_owned()),
                 "/usr/lib/python3.11/decimal.py of libpython3.11-stdlib, named in the app's output: No module named 'decimal' at \
                  start",
+            ),
+            (
+                Cause::Written,
+                "/usr/lib/python3.11/decimal.py of libpython3.11-stdlib: written, but shipped read-only, by /usr/bin/x at start",
             ),
             (
                 Cause::Listed(412),

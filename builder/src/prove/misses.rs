@@ -10,7 +10,8 @@
 //!
 //! HOW is left out where the path was looked up. `said`: the app's output says that it is not there. `shown`: it was looked up
 //! where listings show pruned names. `listed:N`: the path is a directory that is there; it was listed, and N of its names were
-//! pruned. A reader passes over such a line when it looks for what to keep.
+//! pruned. A reader passes over such a line when it looks for what to keep. `written`: the path is there, was to be written, and is
+//! shipped read-only.
 //!
 //! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the
 //! grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was
@@ -116,6 +117,7 @@ fn line(miss: &Miss, time: SystemTime) -> String {
         Cause::Said(_) => " said".to_owned(),
         Cause::Shown => " shown".to_owned(),
         Cause::Listed(names) => format!(" listed:{names}"),
+        Cause::Written => " written".to_owned(),
     };
     format!("/{} {} {} {time}{how}\n", miss.path, word(&package), word(&miss.program))
 }
@@ -140,6 +142,7 @@ fn parse_how(word: &str) -> Option<Cause> {
     match word.split_once(':') {
         None if word == "said" => Some(Cause::Said(String::new())),
         None if word == "shown" => Some(Cause::Shown),
+        None if word == "written" => Some(Cause::Written),
         Some(("listed", names)) => names.parse().ok().map(Cause::Listed),
         _ => None,
     }
@@ -200,6 +203,7 @@ mod tests {
         let rows = [
             (Cause::Said("No module named 'decimal'".to_owned()), Cause::Said(String::new()), " said"),
             (Cause::Shown, Cause::Shown, " shown"),
+            (Cause::Written, Cause::Written, " written"),
             (Cause::Listed(412), Cause::Listed(412), " listed:412"),
         ];
         for (cause, read_back, word) in rows {

@@ -226,14 +226,13 @@ pub(super) fn view() -> Result<(OwnedFd, OwnedFd), Fault> {
         ("rootmode", Some("40000")),
         ("user_id", Some(&*uid)),
         ("group_id", Some(&*gid)),
-        ("default_permissions", None),
         // The program has another uid than the monitor.
         ("allow_other", None),
-        // Of the file system, not only of its mount: else the kernel asks for attributes anew after each read,
-        // whose time of access might have changed.
-        ("ro", None),
     ];
-    let mount = step(new_file_system("fuse", &options, Restrictions::READ_ONLY), doing)?;
+    // Neither file system nor mount is read-only for the kernel, which would then refuse each change by itself: the view refuses
+    // them, with the same error, and learns of them. For the same reason the kernel is not to check modes
+    // (`default_permissions`): it would take what the owner may write for writable, and answer access(2) so.
+    let mount = step(new_file_system("fuse", &options, Restrictions::NO_DEVICES), doing)?;
     Ok((mount, fuse))
 }
 

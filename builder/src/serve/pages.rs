@@ -14,6 +14,7 @@ use crate::{
     prove::{Reported, read_report},
     recipe,
     used_list::UsedList,
+    view::Kinds,
     web::escaped,
 };
 
@@ -155,8 +156,10 @@ fn misses(server: &Server, live: &Live) -> String {
     let mut rows = String::new();
     for Reported { miss, time } in reported {
         let shown = escaped(&format!("/{}", miss.path));
-        let taken = used.as_ref().is_some_and(|used| used.contains(miss.path.as_bytes()));
+        let kinds = used.as_ref().map(|used| used.kinds(miss.path.as_bytes())).unwrap_or_default();
+        let taken = if miss.is_write() { kinds.contains(Kinds::WRITTEN) } else { !kinds.is_empty() };
         let field = format!("<input type=\"hidden\" name=\"path\" value=\"{shown}\">");
+        let shown = if miss.is_write() { shown + " (written, but shipped read-only)" } else { shown };
         let click = match (&live.app.recipe, taken) {
             (None, _) => String::new(),
             (_, true) => "in used.list".to_owned(),
@@ -225,6 +228,7 @@ pub(super) fn state(server: &Server) -> Value {
                     "package": miss.package,
                     "program": miss.program,
                     "time": time.to_string(),
+                    "written": miss.is_write(),
                 })
             });
             json!({

@@ -129,7 +129,8 @@ pub struct Use {
     pub step: Arc<str>,
 }
 
-/// A path that was asked for and is not there because it was pruned, or a directory that was listed without its pruned names.
+/// A path that was asked for and is not there because it was pruned, a directory that was listed without its pruned names, or a path
+/// that may not be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Miss {
     /// The path.
@@ -142,8 +143,19 @@ pub struct Miss {
     pub step: Arc<str>,
     /// When.
     pub time: SystemTime,
-    /// For a directory that is there and was listed: how many names in it were pruned.
-    pub listed: Option<usize>,
+    /// How.
+    pub how: Missed,
+}
+
+/// How a path was missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// It was looked up and is not there.
+    Absent,
+    /// The directory was listed; so many names in it were pruned.
+    Listed(usize),
+    /// It is there, was to be changed, and may not be.
+    Refused,
 }
 
 /// What was pruned: each path that the whole root has and the view's tree does not, with the
@@ -286,7 +298,7 @@ impl Recorder {
                 program: program.path.clone(),
                 step: step.clone(),
                 time: SystemTime::now(),
-                listed: None,
+                how: Missed::Absent,
             };
             self.miss(&mut ledger, miss);
         }
@@ -295,9 +307,19 @@ impl Recorder {
         }
     }
 
+    /// Notes that a change was refused.
+    pub(super) fn note_refused(&self, path: TreePath, thread: u32) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.note_miss(path, Missed::Refused, thread);
+    }
+
     /// Notes that a directory was listed from which names were pruned: a program that does not find a name in a listing
     /// has no reason to look it up.
     pub(super) fn note_lacking(&self, path: &TreePath, pruned_names: usize, thread: u32) {
+        self.note_miss(path.clone(), Missed::Listed(pruned_names), thread);
+    }
+
+    fn note_miss(&self, path: TreePath, how: Missed, thread: u32) {
         let program = self.programs.program(thread);
         if program.ours || &*program.path == INIT {
             return;
@@ -307,8 +329,8 @@ impl Recorder {
         if !ledger.missed.insert(path.clone()) {
             return;
         }
-        let (path, program, time) = (path.clone(), program.path, SystemTime::now());
-        let miss = Miss { path, package: None, program, step, time, listed: Some(pruned_names) };
+        let (program, time) = (program.path, SystemTime::now());
+        let miss = Miss { path, package: None, program, step, time, how };
         self.miss(&mut ledger, miss);
     }
 

@@ -3,8 +3,9 @@
 //!
 //! The mount is made by the sandbox, in its own namespaces; this end only answers, so it needs no
 //! privilege. It never touches a path (one at or below the mount would wait for itself). Mount it
-//! `default_permissions,allow_other`, read-only; the mounter should stay in the outer process
-//! namespace, since callers are numbered in the mounter's.
+//! `allow_other`, and neither read-only nor `default_permissions`: the view itself refuses changes, as on a read-only file
+//! system, so that it sees them. The mounter should stay in the outer process namespace, since callers are numbered in the
+//! mounter's.
 //!
 //! The protocol is spoken here and not by a crate: a session of `fuser` can be ended only by
 //! unmounting, waits without limit for the kernel's first word, and to serve by two threads opens
@@ -22,7 +23,7 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     event::{EventfdFlags, epoll, eventfd},
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    fs::{Access, OFlags, fcntl_getfl, fcntl_setfl},
     io::Errno,
 };
 
@@ -293,6 +294,10 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
             reply.statfs(nodes, size_bytes);
         }
         wire::RELEASE | wire::RELEASEDIR | wire::DESTROY => {}
+        wire::ACCESS => {
+            let wanted = Access::from_bits_truncate(request.u32(0).ok_or_else(cut)?);
+            view.access(thread, node()?, wanted)?;
+        }
         wire::SETATTR
         | wire::SYMLINK..=wire::LINK
         | wire::WRITE
@@ -301,8 +306,11 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
         | wire::CREATE
         | wire::FALLOCATE
         | wire::RENAME2
-        | wire::TMPFILE => return Err(Refusal::ReadOnly.into()),
-        // The kernel remembers each of these and asks no more (xattrs, access, flush, lseek, poll, statx).
+        | wire::TMPFILE => {
+            view.refuse_change(thread, node()?, request.name_in_directory());
+            return Err(Refusal::ReadOnly.into());
+        }
+        // The kernel remembers each of these and asks no more (xattrs, flush, lseek, poll, statx).
         _ => return Err(Errno::NOSYS.into()),
     }
     Ok(())

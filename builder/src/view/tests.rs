@@ -165,7 +165,7 @@ fn keeps_kinds_of_evidence_apart() {
             "usr/lib/tool executed,opened /one start",
             "usr/share listed,traversed /two get:/",
             "usr/share/a traversed /one get:/",
-            "usr/share/a/data written /one get:/",
+            "usr/share/a/data stat /one get:/",
             "usr/share/empty stat /two get:/",
             "usr/share/none absent /two get:/",
         ]
@@ -276,9 +276,15 @@ fn a_listing_without_its_pruned_names_is_told_once() {
         // A shown name is not there, and asking for it is a miss.
         assert_eq!(view.lookup(2, id, b"gone.py").expect("a directory"), None);
         view.list(2, walk(&view, 1, "usr/bin").expect("is there"), 0).expect("lists").for_each(drop);
-        let told: Vec<(String, Option<usize>)> =
-            view.misses(0).into_iter().map(|miss| (miss.path.to_string(), miss.listed)).collect();
-        assert_eq!(told, [("usr/share/a".to_owned(), Some(2)), ("usr/share/a/gone.py".to_owned(), None)]);
+        let told: Vec<(String, Missed)> =
+            view.misses(0).into_iter().map(|miss| (miss.path.to_string(), miss.how)).collect();
+        assert_eq!(
+            told,
+            [
+                ("usr/share/a".to_owned(), Missed::Listed(2)),
+                ("usr/share/a/gone.py".to_owned(), Missed::Absent)
+            ]
+        );
     }
 }
 

@@ -14,6 +14,11 @@ pub(super) const GETATTR: u32 = 3;
 pub(super) const SETATTR: u32 = 4;
 pub(super) const READLINK: u32 = 5;
 pub(super) const SYMLINK: u32 = 6;
+const MKNOD: u32 = 8;
+const MKDIR: u32 = 9;
+const UNLINK: u32 = 10;
+const RMDIR: u32 = 11;
+const RENAME: u32 = 12;
 pub(super) const LINK: u32 = 13;
 pub(super) const OPEN: u32 = 14;
 pub(super) const READ: u32 = 15;
@@ -26,6 +31,7 @@ pub(super) const INIT: u32 = 26;
 pub(super) const OPENDIR: u32 = 27;
 pub(super) const READDIR: u32 = 28;
 pub(super) const RELEASEDIR: u32 = 29;
+pub(super) const ACCESS: u32 = 34;
 pub(super) const CREATE: u32 = 35;
 pub(super) const INTERRUPT: u32 = 36;
 pub(super) const DESTROY: u32 = 38;
@@ -126,6 +132,18 @@ impl<'a> Request<'a> {
     /// Returns the name that the body is.
     pub(super) fn name(&self) -> Option<&'a [u8]> {
         self.body.split(|b| *b == 0).next()
+    }
+
+    /// Returns the name, in the directory that the request is about, that would change; `None` where the node itself would.
+    pub(super) fn name_in_directory(&self) -> Option<&'a [u8]> {
+        // Before it stands a structure of the length that `linux/fuse.h` gives it.
+        let before = match self.opcode {
+            SYMLINK | UNLINK | RMDIR => 0,
+            MKDIR | RENAME | LINK => 8,
+            MKNOD | RENAME2 | CREATE => 16,
+            _ => return None,
+        };
+        self.body.get(before..)?.split(|b| *b == 0).next()
     }
 }
 

@@ -34,6 +34,6 @@ fn lacked(outcome: &Result<Proof, ProveError>) -> Vec<&Miss> {
         Ok(proof) => proof.differences.iter().flat_map(|difference| &difference.misses).collect(),
         Err(error) => error.misses().iter().collect(),
     };
-    misses.retain(|miss| !miss.is_listing());
+    misses.retain(|miss| !miss.is_listing() && !miss.is_write());
     misses
 }

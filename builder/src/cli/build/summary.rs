@@ -140,7 +140,7 @@ impl Summary {
             contents,
             blocks: artifact.blocks.iter().map(block).collect(),
             stages: staged.times.0.iter().map(stage).collect(),
-            warnings: built.proof.iter().flat_map(|proof| &proof.warnings).map(ToString::to_string).collect(),
+            warnings: built.proof.iter().flat_map(crate::prove::Proof::to_look_at).collect(),
         }
     }
 

@@ -53,7 +53,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         on_miss: Arc::new(move |miss| {
             of_misses.take(miss, |miss| {
                 // A reader that has gone away does not stop the app.
-                let _ = print(&format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()));
+                let _ = print(&match miss.is_write() {
+                    true => format!("{}\n", miss.with_remedy("  ")),
+                    false => format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()),
+                });
             });
         }),
     };

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
-    view::{Kinds, Options, Pruned, tests::small_root},
+    view::{Kinds, Missed, Options, Pruned, tests::small_root},
 };
 
 struct Mounted {
@@ -46,12 +46,9 @@ fn mounted(make: impl FnOnce(&Path) -> (Arc<Tree>, Arc<Store>), options: Options
     let at = directory.path().join("root");
     fs::create_dir(&at).expect("creates");
     let (tree, store) = make(&directory.path().join("store"));
-    let data = format!(
-        "fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other",
-        fuse.as_raw_fd()
-    );
+    let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other", fuse.as_raw_fd());
     let data = CString::new(data).expect("no NUL");
-    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tinyroot", &at, "fuse.tinyroot", flags, data.as_c_str()).expect("root may mount");
     let view = Arc::new(View::new(tree, store, options));
     let server = Some(serve(fuse, view.clone()).expect("serves"));
@@ -146,6 +143,42 @@ fn a_mounted_view_shows_what_the_tree_says() {
     assert_eq!((meta.uid(), meta.gid(), meta.blocks()), (7, 8, 1));
     let written = fs::write(mounted.at.join("usr/new"), "").expect_err("is read-only");
     assert_eq!(written.raw_os_error(), Some(Errno::ROFS.raw_os_error()));
+    mounted.end().expect("no fault");
+}
+
+#[test]
+fn each_change_is_refused_as_on_a_read_only_file_system_and_told() {
+    let reported: crate::view::Reported =
+        Box::new(|path| path.is_at_or_below(b"usr/share").then(|| path.clone()));
+    let Some(mounted) = mounted(small_root, Options { reported, record: false, ..Options::default() }) else {
+        return;
+    };
+    let script = r#"
+        use Fcntl; use POSIX ();
+        my ($root) = @ARGV; my $a = "$root/usr/share/a"; my $file = "$a/data"; my $n = 0;
+        for my $change (
+            sub { open(F, '>', $file) }, sub { open(F, '>>', $file) }, sub { sysopen(F, $file, O_RDWR) },
+            sub { open(F, '>', "$a/new") }, sub { unlink $file }, sub { rename $file, "$a/other" },
+            sub { mkdir "$a/new" }, sub { rmdir $a }, sub { symlink 'x', "$a/new" }, sub { link $file, "$a/new" },
+            sub { chmod 0600, $file }, sub { utime 1, 1, $file }, sub { truncate $file, 0 },
+            sub { POSIX::mkfifo("$a/new", 0600) }, sub { POSIX::access($file, POSIX::W_OK()) },
+            sub { open(F, '>', "$root/usr/bin/tool") },
+        ) { $! = 0; print $n++, ' ', ($change->() ? 'done' : $! + 0), "\n" }
+        print POSIX::access($file, POSIX::R_OK()) ? 'readable' : 'no', ' ';
+        print POSIX::access($file, POSIX::X_OK()) ? 'executable' : 'no', ' ';
+        print POSIX::access("$root/usr/bin/tool", POSIX::X_OK()) ? 'executable' : 'no', ' ';
+        print chdir($a) ? 'entered' : 'no';
+    "#;
+    let perl = Command::new("/usr/bin/perl").args(["-e", script]).arg(&mounted.at).output();
+    let Ok(perl) = perl else { return skip("this host has no /usr/bin/perl").unwrap_or_default() };
+    let told = String::from_utf8_lossy(&perl.stdout).into_owned();
+    let refused: String =
+        (0..16).map(|change| format!("{change} {}\n", Errno::ROFS.raw_os_error())).collect();
+    assert_eq!(told, format!("{refused}readable no executable entered"), "{:?}", perl.stderr);
+    let misses = mounted.view.misses(0);
+    let shown: Vec<_> = misses.iter().map(|miss| (miss.path.to_string(), miss.how)).collect();
+    let refused = |path: &str| (path.to_owned(), Missed::Refused);
+    assert_eq!(shown, [refused("usr/share/a/data"), refused("usr/share/a")]);
     mounted.end().expect("no fault");
 }
 

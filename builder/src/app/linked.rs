@@ -1,0 +1,95 @@
+//! What of a furnished root an app reaches by links in a grain's `/var`.
+//!
+//! Such a link looks as if it were the grain's own, so that a write to what it leads to is worth a word; a write elsewhere in the
+//! root never succeeded on any machine's read-only `/usr` either.
+
+use std::collections::BTreeMap;
+
+use super::stage_path;
+use crate::tree::{Kind, Tree, TreePath};
+
+/// Where the skeleton lies.
+const SKELETON: &[u8] = b"tinyroot/var";
+
+/// The places in the root that links of the skeleton lead to, with the stage paths of those links.
+pub struct Linked(BTreeMap<TreePath, TreePath>);
+
+impl Linked {
+    /// Looks through a furnished tree.
+    pub fn of(tree: &Tree) -> Self {
+        let links = tree.subtree(SKELETON).filter_map(|(path, entry)| {
+            let Kind::Symlink { target } = &entry.kind else { return None };
+            let link = TreePath::new(&stage_path(path.as_bytes())).ok()?;
+            Some((target_in(tree, &link, target)?, link))
+        });
+        Linked(links.collect())
+    }
+
+    /// Returns the stage path below `/var` by which an app comes to a path of the furnished tree: that of a file or directory of the
+    /// skeleton, or of the link that leads to it or above it.
+    pub fn find(&self, path: &TreePath) -> Option<TreePath> {
+        if path.is_at_or_below(SKELETON) {
+            return TreePath::new(&stage_path(path.as_bytes())).ok();
+        }
+        let above = std::iter::once(path.clone()).chain(path.ancestors());
+        above.filter_map(|at| self.0.get(&at)).next().cloned()
+    }
+}
+
+/// Returns where in the root a link below `/var` leads; `None` if to `/var` itself, another mount of a grain, or nowhere.
+pub(super) fn target_in(tree: &Tree, link: &TreePath, target: &[u8]) -> Option<TreePath> {
+    let mut parts: Vec<&[u8]> = match target.starts_with(b"/") {
+        true => Vec::new(),
+        false => link.parent_bytes().unwrap_or_default().split(|b| *b == b'/').collect(),
+    };
+    // Below /var there are directories only on the way to a link, so that `..` is the name before it.
+    for part in target.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".") {
+        match part {
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let end = tree.resolve(&parts.join(&b"/"[..]), |_| {})?;
+    let mounts = ["dev", "proc", "run", "sys", "tmp", "var"];
+    let is_own = end.as_bytes().is_empty() || mounts.iter().any(|top| end.is_at_or_below(top.as_bytes()));
+    (!is_own).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{formats::digest::Digest, tree::Entry};
+
+    #[test]
+    fn paths_behind_links_of_var_are_found() {
+        let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+        let mut tree = Tree::new();
+        for at in ["tinyroot/var/lib/tea/count", "usr/share/tea/data/x", "usr/share/tea/one", "usr/lib/y"] {
+            tree.insert(path(at), Entry::file(Digest::of(b"x"), 1, 0o644, 0));
+        }
+        for (at, target) in [
+            ("tinyroot/var/lib/tea/data", "/share/tea/data"),
+            ("tinyroot/var/lib/tea/one", "../../../usr/share/tea/./one"),
+            ("tinyroot/var/lib/tea/own", "/var/lib/tea"),
+            ("tinyroot/var/lib/tea/away", "/nowhere"),
+            ("share", "usr/share"),
+        ] {
+            tree.insert(path(at), Entry::symlink(target, 0));
+        }
+        tree.add_parents(0);
+        tree.insert(path("var"), Entry::directory(0));
+        let linked = Linked::of(&tree);
+        for (at, expected) in [
+            ("tinyroot/var/lib/tea/count", Some("var/lib/tea/count")),
+            ("tinyroot/var/lib/tea", Some("var/lib/tea")),
+            ("usr/share/tea/data", Some("var/lib/tea/data")),
+            ("usr/share/tea/data/x", Some("var/lib/tea/data")),
+            ("usr/share/tea/one", Some("var/lib/tea/one")),
+            ("usr/share/tea", None),
+            ("usr/lib/y", None),
+            ("tinyroot/init", None),
+        ] {
+            assert_eq!(linked.find(&path(at)), expected.map(path), "{at}");
+        }
+    }
+}
