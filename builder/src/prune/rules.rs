@@ -11,6 +11,7 @@ mod java;
 mod languages;
 mod links;
 mod loader;
+mod secrets;
 mod sets;
 mod whole;
 
@@ -26,6 +27,7 @@ use super::{
     surplus::{Folders, Surplus},
 };
 use companions::Companions;
+use secrets::Secrets;
 
 use crate::{
     formats::digest::Digest,
@@ -58,6 +60,7 @@ type Rule = fn(&Case<'_>, &Facts<'_>) -> Answer;
 
 /// The verdict functions, in the order in which they are asked.
 pub(super) const RULES: &[(&str, Rule)] = &[
+    ("secret", secrets::secret),
     (RECIPE, direct::recipe),
     ("database", direct::database),
     ("laid", direct::laid),
@@ -184,6 +187,8 @@ pub(super) struct Facts<'a> {
     packages: HashMap<&'a [u8], &'a str>,
     /// What is surplus inside packages that are kept whole.
     pub surplus: Surplus,
+    /// What maintainer scripts made and no artifact should hold.
+    pub secrets: Secrets,
     /// The folders of the app, where it is kept by these.
     pub folders: Folders,
     /// Libraries in the app's language.
@@ -209,6 +214,7 @@ impl<'a> Facts<'a> {
             sole_owner: HashMap::new(),
             packages: HashMap::new(),
             surplus: Surplus::default(),
+            secrets: Secrets::default(),
             folders: Folders::default(),
             companions: Companions::default(),
             store: inputs.store,
@@ -243,6 +249,7 @@ impl<'a> Facts<'a> {
                 above = parent(directory);
             }
         }
+        facts.secrets = Secrets::of(&facts, inputs)?;
         facts.surplus = Surplus::of(&facts)?;
         facts.folders = Folders::of(&facts);
         facts.companions = Companions::of(&facts);
