@@ -57,12 +57,18 @@ impl Secrets {
     pub fn of(facts: &Facts<'_>, inputs: &Inputs<'_>) -> Result<Self, PruneError> {
         let owned = |path: &TreePath| (inputs.owner)(path.as_bytes()).is_some() || facts.laid.contains(path);
         let content = |entry: &Entry| entry.kind.content().map(|(digest, _)| digest);
-        let public: HashSet<Digest> =
-            facts.tree.iter().filter(|(path, _)| owned(path)).filter_map(|(_, entry)| content(entry)).collect();
+        let public: HashSet<Digest> = facts
+            .tree
+            .iter()
+            .filter(|(path, _)| owned(path))
+            .filter_map(|(_, entry)| content(entry))
+            .collect();
         let made: Vec<Case<'_>> = facts
             .tree
             .iter()
-            .filter(|(path, entry)| !owned(path) && content(entry).is_none_or(|digest| !public.contains(&digest)))
+            .filter(|(path, entry)| {
+                !owned(path) && content(entry).is_none_or(|digest| !public.contains(&digest))
+            })
             .map(|(path, entry)| facts.case(path, entry))
             .collect();
         let mut secrets = BTreeMap::new();
@@ -157,7 +163,8 @@ fn has_password_hash(line: &[u8]) -> bool {
     let mut fields = line.split(|byte| *byte == b':');
     let (Some(name), Some(hash)) = (fields.next(), fields.next()) else { return false };
     let kinds: [&[u8]; 12] = [
-        b"$1$", b"$2a$", b"$2b$", b"$2y$", b"$5$", b"$6$", b"$7$", b"$y$", b"$gy$", b"$apr1$", b"{SHA}", b"{SSHA}",
+        b"$1$", b"$2a$", b"$2b$", b"$2y$", b"$5$", b"$6$", b"$7$", b"$y$", b"$gy$", b"$apr1$", b"{SHA}",
+        b"{SSHA}",
     ];
     let is_name = !name.is_empty() && !name.iter().any(u8::is_ascii_whitespace);
     is_name && kinds.iter().any(|kind| hash.starts_with(kind))

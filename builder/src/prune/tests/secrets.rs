@@ -52,7 +52,11 @@ fn what_packages_ship_is_no_secret() {
         .file("-", "etc/shadow", b"root:*:1::::::\nwww-data:!:1::::::\n")
         .file("-", "etc/machine-id", b"")
         .file("wiki", "usr/share/wiki/secret_keys.py", b"K = '-----BEGIN PRIVATE KEY-----'\n")
-        .file("-", "usr/share/wiki/__pycache__/secret_keys.cpython-311.pyc", b"\n-----BEGIN PRIVATE KEY-----\n");
+        .file(
+            "-",
+            "usr/share/wiki/__pycache__/secret_keys.cpython-311.pyc",
+            b"\n-----BEGIN PRIVATE KEY-----\n",
+        );
     let rules: BTreeSet<&str> = root.plan().decisions.values().map(|decision| decision.rule).collect();
     assert!(!rules.contains("secret"), "{rules:?}");
 }
