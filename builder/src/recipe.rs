@@ -18,9 +18,10 @@ mod stop;
 pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
-pub use edit::{add_keep, exclude};
+pub use edit::{add_keep, exclude, with_reduction};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
+pub use languages::is_icu_language;
 pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
 pub use size::{ParseSizeError, parse_size};
 pub use stop::SIGTERM;
@@ -490,6 +491,14 @@ pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
     let text =
         String::from_utf8(error::read(&file)?).map_err(|_| RecipeError::NotText { path: file.clone() })?;
     keys::parse(&directory, &file, text)
+}
+
+/// Reads the text of a recipe.toml as if it lay in a recipe folder.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(directory: &Path, text: String) -> Result<Recipe, RecipeError> {
+    keys::parse(directory, &directory.join("recipe.toml"), text)
 }
 
 #[cfg(test)]

@@ -9,12 +9,14 @@ mod bytecode;
 mod icu;
 mod java;
 mod names;
+mod propose;
 mod stubs;
 mod symbols;
 
 pub use crate::formats::elf_image::Fault as ImageFault;
 pub use icu::Fault as IcuFault;
 pub use java::Fault as JavaFault;
+pub use propose::{Change, Proposal, propose};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -111,6 +111,11 @@ fn tea() -> Deb {
 impl Kitchen {
     /// Returns `None`, and says why, where the host lacks what this needs.
     pub fn new() -> Option<Self> {
+        Kitchen::with(|tea| tea)
+    }
+
+    /// As [`Kitchen::new`], with more in the package.
+    pub fn with(more: impl FnOnce(Deb) -> Deb) -> Option<Self> {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         if let Ability::Missing { reason, remedy } = host().fuse {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
@@ -121,7 +126,7 @@ impl Kitchen {
             return None;
         }
         let home = Home::new();
-        let made = MadeArchive::new("bookworm").add(tea()).write_with_pockets(&home.path("archive"));
+        let made = MadeArchive::new("bookworm").add(more(tea())).write_with_pockets(&home.path("archive"));
         let server = Server::start(&home.path("archive"));
         let recipe = home.path("recipe");
         fs::create_dir(&recipe).expect("makes");

@@ -1,8 +1,15 @@
 //! What makes packages small without being asked, and what is proposed.
 
+use std::fs;
+
 use tinyroot::testing::deb;
 
-use super::{World, support::assert_says, support::text};
+use super::{
+    World,
+    kitchen::{Kitchen, RECIPE},
+    noise,
+    support::{assert_says, end, text},
+};
 
 #[test]
 fn lock_names_what_is_of_the_apps_own_source() {
@@ -20,4 +27,63 @@ fn lock_names_what_is_of_the_apps_own_source() {
     super::write_recipe(&world.home, r#"["tea", "tea-data"]"#, "");
     let said = world.done(&["lock", text(&world.recipe)]);
     assert!(!said.contains("own source"), "{said}");
+}
+
+/// A source of Python with its byte code, which is not to be checked.
+fn module() -> (Vec<u8>, Vec<u8>) {
+    let digits: Vec<String> = noise(60_000).iter().map(|byte| format!("{byte:02x}")).collect();
+    let source = format!("SECRET = '{}'\n", digits.concat());
+    let header = [&b"\xa7\x0d\x0d\x0a"[..], &1_u32.to_le_bytes(), &[0; 8]].concat();
+    (source.into_bytes(), [&header[..], b"code"].concat())
+}
+
+#[test]
+fn build_proposes_reductions_and_adds_those_that_prove() {
+    let (source, code) = module();
+    let Some(kitchen) = Kitchen::with(|tea| {
+        tea.file("usr/share/tea/leaf.py", 0o644, source).file(
+            "usr/share/tea/__pycache__/leaf.cpython-311.pyc",
+            0o644,
+            code,
+        )
+    }) else {
+        return;
+    };
+    let recipe = kitchen.recipe.join("recipe.toml");
+    let line = "`[reduce] bytecode = true` saves ";
+    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
+    assert_says(
+        &built.stdout,
+        &[line, ": leaf.py takes ", "its tracebacks would show no lines of code", "--reduce"],
+    );
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let again = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let told: serde_json::Value = serde_json::from_str(&again.stdout).expect("is JSON");
+    assert_eq!(
+        (&told["up_to_date"], &told["proposals"][0]["line"]),
+        (&true.into(), &"bytecode = true".into())
+    );
+    let saves = told["proposals"][0]["saves_bytes"].as_u64().expect("a number");
+    assert!((50_000..70_000).contains(&saves), "{saves}");
+
+    // Somebody reads the source, though no trace says so.
+    let reads = format!("{RECIPE}[[exercise]]\nget = \"/usr/share/tea/leaf.py\"\ncontains = \"SECRET\"\n");
+    fs::write(&recipe, &reads).expect("writes");
+    let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));
+    assert_eq!(tried.code, Some(0), "{}", tried.stderr);
+    assert_says(&tried.stderr, &["[reduce] bytecode = true is not added: "]);
+    assert_eq!(fs::read_to_string(&recipe).expect("reads"), reads);
+
+    fs::write(&recipe, RECIPE).expect("writes");
+    let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));
+    assert_eq!(tried.code, Some(0), "{}", tried.stderr);
+    assert_says(&tried.stderr, &["recipe.toml: added [reduce] bytecode = true, which saves "]);
+    assert!(!tried.stdout.contains(line), "{}", tried.stdout);
+    let reduced = fs::read_to_string(&recipe).expect("reads");
+    assert_eq!(reduced, format!("{RECIPE}\n[reduce]\nbytecode = true\n"));
+    let last = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let last: serde_json::Value = serde_json::from_str(&last.stdout).expect("is JSON");
+    assert_eq!(last["up_to_date"], true);
+    let size = |told: &serde_json::Value| told["size_bytes"].as_u64().expect("a number");
+    assert!(size(&last) + saves / 2 < size(&told), "{last} and {told}");
 }

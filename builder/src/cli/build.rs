@@ -1,6 +1,7 @@
 //! `tinyroot build`: from a recipe folder to one signed package.
 
 mod fix;
+mod reductions;
 mod summary;
 
 use std::{
@@ -35,7 +36,7 @@ use crate::{
     prove::{Proof, ProveError},
     prune::Pruned,
     recipe::{self, Recipe, Version},
-    reduce::Reduced,
+    reduce::{Proposal, Reduced, propose},
     store::Store,
     tree::Tree,
 };
@@ -69,6 +70,10 @@ pub struct Args {
     /// round again until it does or nothing new is learnt
     #[arg(long, conflicts_with = "no_proof")]
     fix: bool,
+    /// Try each reduction that a build proposes, one after the other, and write those into the recipe with which the app
+    /// still does what the whole one does
+    #[arg(long, conflicts_with = "no_proof")]
+    reduce: bool,
 }
 
 /// Kind of the notes that the store keeps about builds.
@@ -85,6 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let inputs = inputs_digest(&recipe, &key, args.no_proof)?.to_string();
     if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
         && is_file_with(&output, &summary.sha256)
+        && !(args.reduce && summary.has_proposals())
     {
         return conclude(&summary, &output, true, &recipe, context);
     }
@@ -104,6 +110,15 @@ struct Built {
     tree: Tree,
     proof: Option<Proof>,
     artifact: Artifact,
+    /// What could be reduced as well.
+    proposals: Vec<Proposal>,
+}
+
+/// What a recipe makes of its root.
+struct Round {
+    reduced: Reduced,
+    tree: Tree,
+    proof: Option<Proof>,
 }
 
 fn build(
@@ -117,7 +132,7 @@ fn build(
 ) -> Result<Built, Failure> {
     let mut times = std::mem::take(&mut staged.times);
     let used = read_used(&staged)?;
-    let (pruned, mut tree, proof) = loop {
+    let mut round = loop {
         let (reduced, tree) = times.measure("prune", || {
             let _task = context.progress.task("pruning", 0, Unit::Items);
             let reduced = prune_staged(&staged, &used, store)?;
@@ -132,15 +147,25 @@ fn build(
             .chain(&reduced.warnings)
             .for_each(|warning| context.progress.warn(warning));
         if args.no_proof {
-            break (reduced.pruned, tree, None);
+            break Round { reduced, tree, proof: None };
         }
         let outcome =
             times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, store, context));
         if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
             continue;
         }
-        break (reduced.pruned, tree, Some(proven(outcome, context)?));
+        break Round { proof: Some(proven(outcome, context)?), reduced, tree };
     };
+    let mut proposals = times.measure("propose", || {
+        let _task = context.progress.task("measuring what could be smaller", 0, Unit::Items);
+        propose(&round.reduced.pruned, &staged.recipe, &used, store)
+    });
+    if args.reduce {
+        round = times.measure("reduce", || {
+            reductions::try_all(&mut staged, round, &mut proposals, &used, store, context)
+        })?;
+    }
+    let Round { reduced: Reduced { pruned, .. }, mut tree, proof } = round;
     let paper = ProofPaper {
         exercised: proof.is_some(),
         steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(recipe_words)).collect(),
@@ -152,7 +177,7 @@ fn build(
     let artifact =
         times.measure("pack", || pack::pack(&tree, store, manifest, key, output, &context.progress))?;
     staged.times = times;
-    Ok(Built { staged, pruned, tree, proof, artifact })
+    Ok(Built { staged, pruned, tree, proof, artifact, proposals })
 }
 
 /// Returns the proof, if it is one.

@@ -48,6 +48,30 @@ fn with_keep(text: &str, globs: &BTreeSet<String>) -> Option<(String, usize)> {
     Some((document.to_string(), new.len()))
 }
 
+/// Returns the text of a recipe with a line of `[reduce]`, such as `icu = { empty = true }`, in place of the one that has
+/// its key; `None` if there is no place for it.
+///
+/// Comments, order and spelling of all else stay.
+pub fn with_reduction(text: &str, line: &str) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let line: DocumentMut = line.parse().ok()?;
+    let reduce = document.entry("reduce").or_insert_with(|| Item::Table(Table::new())).as_table_like_mut()?;
+    for (key, new) in line.iter() {
+        match reduce.get_mut(key).and_then(Item::as_value_mut) {
+            // What stands before and behind it on its line is the author's.
+            Some(value) => {
+                let decor = value.decor().clone();
+                *value = new.as_value()?.clone();
+                *value.decor_mut() = decor;
+            }
+            None => {
+                reduce.insert(key, new.clone());
+            }
+        }
+    }
+    Some(document.to_string())
+}
+
 /// Returns the text of a recipe with more names in `debian.exclude`; `None` if it is no recipe.
 ///
 /// Comments, order and spelling stay. Names that are there already are not added again.
@@ -93,6 +117,18 @@ mod tests {
         assert_eq!(text, "[app]\nname = \"wiki\"\n\n[prune]\nkeep = [\n    \"/b\",\n]\n");
         assert_eq!(count, 1);
         assert_eq!(added("prune = 1\n", &["/b"]), None);
+    }
+
+    #[test]
+    fn a_reduction_is_set_and_all_else_stays() {
+        let before = "# A wiki.\n[app]\nname = \"wiki\"\n\n# Small.\n[reduce]\nstubs = [\"a\"] # never called\n\n[budget]\nartifact = '1 MB'\n";
+        let once = with_reduction(before, "icu = { empty = true }").expect("has a place");
+        assert_eq!(once, before.replace("called\n", "called\nicu = { empty = true }\n"));
+        let twice = with_reduction(&once, "stubs = [\"a\", \"b\"]").expect("has a place");
+        assert_eq!(twice, once.replace("[\"a\"]", "[\"a\", \"b\"]"));
+        let none = with_reduction("[app]\nname = \"wiki\"\n", "bytecode = true").expect("has a place");
+        assert_eq!(none, "[app]\nname = \"wiki\"\n\n[reduce]\nbytecode = true\n");
+        assert_eq!(with_reduction("reduce = 1\n", "bytecode = true"), None);
     }
 
     #[test]

@@ -12,6 +12,11 @@ const LANGUAGES: &str = "\
     tg th ti tk tl tn to tok tr tt twq tzm ug uk ur uz vai vec vi vmw vun wae wo xh xnr xog yav yi yo yrl \
     yue za zgh zh zu";
 
+/// Returns true for a language that ICU has data for.
+pub fn is_icu_language(name: &str) -> bool {
+    LANGUAGES.split(' ').any(|language| language == name)
+}
+
 /// Returns what is wrong with the name of a language, as a clause without the name; `None` if nothing is.
 pub(super) fn fault_of(name: &str) -> Option<String> {
     let known = || LANGUAGES.split(' ');

@@ -48,6 +48,12 @@ pub(super) fn is_modules(path: &TreePath) -> bool {
     end == (Some(b"modules"), Some(b"lib")) && path.as_bytes().starts_with(b"usr/lib/jvm/")
 }
 
+/// Returns the names of a file's modules; `None` if it is none with modules.
+pub(super) fn module_names(file: &[u8]) -> Option<BTreeSet<String>> {
+    let names = Image::read(file).ok()?.modules(file);
+    Some(names.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
 /// Reduces the file in place; returns what is left, as a clause.
 pub(super) fn reduce(file: &mut [u8], keys: &Java) -> Result<String, Fault> {
     let image = Image::read(file)?;

@@ -127,6 +127,11 @@ impl Names {
             || self.is_of_pieces(name)
     }
 
+    /// Returns true if a file has a symbol's name as a word, or pieces of it: it may ask for it while it runs.
+    pub fn may_be_looked_up(&self, name: &[u8]) -> bool {
+        self.words.contains(name) || self.is_of_pieces(name)
+    }
+
     fn is_of_pieces(&self, name: &[u8]) -> bool {
         let mut ends = name.iter().enumerate().filter(|(_, byte)| **byte == b'_').map(|(at, _)| at);
         ends.any(|at| self.pieces.contains(&name[at..]) || self.pieces.contains(&name[..=at]))

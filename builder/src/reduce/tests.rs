@@ -517,3 +517,97 @@ fn sources_become_lines_where_byte_code_stands_for_them() {
     }
     assert_eq!(reduced.files.len(), 4);
 }
+
+fn proposals(case: &Case, keys: &str, files: &[(&str, Vec<u8>)]) -> Vec<(String, String)> {
+    let reduced = case.reduce(keys, files).expect("reduces");
+    let recipe = recipe::read(case.directory.path()).expect("a good recipe");
+    let proposals = propose(&reduced.pruned, &recipe, &UsedList::new(), &case.store);
+    let told = |proposal: Proposal| {
+        assert!(
+            proposal.saves_bytes <= proposal.takes_bytes && proposal.saves_bytes >= 50_000,
+            "{proposal:?}"
+        );
+        (proposal.change.line(&recipe), format!("{}: {}", proposal.files, proposal.why))
+    };
+    proposals.into_iter().map(told).collect()
+}
+
+/// Bytes that no compression makes small.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn reductions_are_proposed_where_they_apply_and_save_enough() {
+    let case = Case::new();
+    let data = noise(100_000);
+    let items: Vec<(&str, &[u8])> =
+        ITEMS.iter().map(|(name, own)| (*name, if *name == "de.res" { &data[..] } else { own })).collect();
+    let icu = library("icudt72_dat", &made("icudt72l", &items));
+    let uses = |soname| Made { soname, needed: &["libicuuc.so.72"], ..Made::default() }.bytes();
+    let mut files = vec![(LIBRARY, icu), ("usr/lib/libxml2.so.2", uses("libxml2.so.2"))];
+    let empty =
+        ("icu = { empty = true }".to_owned(), "libicudata.so.72.1: only libxml2.so.2 uses it".to_owned());
+    assert_eq!(proposals(&case, "", &files), [empty]);
+    files.push(("usr/lib/php/intl.so", uses("intl.so")));
+    let english = (
+        "icu = { languages = [\"en\"] }".to_owned(),
+        "libicudata.so.72.1: intl.so, libxml2.so.2 would speak en".to_owned(),
+    );
+    assert_eq!(proposals(&case, "", &files), [english]);
+    assert_eq!(proposals(&case, "icu = { languages = [\"en\"] }", &files), []);
+    files[0].1 = library("icudt72_dat", &made("icudt72l", &ITEMS));
+    assert_eq!(proposals(&case, "", &files), [], "too little to gain");
+}
+
+#[test]
+fn libraries_that_nothing_calls_are_proposed_as_stubs() {
+    let case = Case::new();
+    let words = noise(150_000).iter().map(|byte| char::from(b'A' + byte % 50)).collect::<String>();
+    let large = |soname, exports| Made { soname, exports, words: &words, ..Made::default() };
+    let (lzma, unused) = ([("lzma_decode", FUNCTION)], [("solve", FUNCTION)]);
+    let (lzma, unused) = (large("liblzma.so.5", &lzma), large("libunused.so.1", &unused));
+    let systemd = Made {
+        soname: "libsystemd.so.0",
+        needed: &["liblzma.so.5"],
+        imports: &["lzma_decode"],
+        exports: &[("sd_notify", FUNCTION), ("sd_journal_print", FUNCTION)],
+        ..Made::default()
+    };
+    let server = |imports: &'static [&'static str]| {
+        let needed = &["libsystemd.so.0", "libunused.so.1"];
+        Made { program: true, soname: "server", needed, imports, relocated: imports, ..Made::default() }
+            .bytes()
+    };
+    let mut files = vec![
+        ("usr/sbin/server", server(&["sd_notify"])),
+        ("usr/lib/liblzma.so.5", lzma.bytes()),
+        ("usr/lib/libunused.so.1", unused.bytes()),
+        ("usr/lib/libsystemd.so.0", systemd.bytes()),
+    ];
+    let none = ("stubs = [\"libunused.so.1\"]", "libunused.so.1: no file asks for any of their symbols");
+    let journal = (
+        "stubs = [\"liblzma.so.5\"]",
+        "liblzma.so.5: only libsystemd needs them, to read journals, and it is only told that a service is ready",
+    );
+    let lines = |rows: &[(&str, &str)]| -> Vec<(String, String)> {
+        rows.iter().map(|(line, why)| ((*line).to_owned(), (*why).to_owned())).collect()
+    };
+    let mut found = proposals(&case, "", &files);
+    found.sort();
+    assert_eq!(found, lines(&[journal, none]));
+    let both = ("stubs = [\"liblzma.so.5\", \"libunused.so.1\"]", none.1);
+    assert_eq!(proposals(&case, journal.0, &files), lines(&[both]), "with what the recipe has already");
+    files[0].1 = server(&["sd_notify", "sd_journal_print"]);
+    assert_eq!(proposals(&case, "", &files), lines(&[none]), "it writes to a journal");
+    files.push((
+        "usr/lib/other.so",
+        Made { soname: "other.so", imports: &["solve"], relocated: &["solve"], ..Made::default() }.bytes(),
+    ));
+    assert_eq!(proposals(&case, "", &files), []);
+}

@@ -35,6 +35,8 @@ pub(super) struct Summary {
     /// What was left out of packages that are kept whole, by the reason.
     left_out: Vec<LeftOut>,
     companions: Companions,
+    /// What could be reduced as well; what saves most first.
+    proposals: Vec<Proposed>,
     /// The largest first.
     contents: Vec<Share>,
     blocks: Vec<Block>,
@@ -55,6 +57,16 @@ struct Proven {
 struct LeftOut {
     reason: String,
     size_bytes: u64,
+}
+
+/// A line of `[reduce]` that the recipe could have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Proposed {
+    line: String,
+    files: String,
+    why: String,
+    takes_bytes: u64,
+    saves_bytes: u64,
 }
 
 /// Libraries in the app's language that stay for its sake.
@@ -110,6 +122,13 @@ impl Summary {
             steps: proof.transcript.steps.len(),
             misses: proof.misses.len(),
         };
+        let proposed = |proposal: &crate::reduce::Proposal| Proposed {
+            line: proposal.change.line(&staged.recipe),
+            files: proposal.files.clone(),
+            why: proposal.why.clone(),
+            takes_bytes: proposal.takes_bytes,
+            saves_bytes: proposal.saves_bytes,
+        };
         let kept = built.pruned.plan.packages_kept(&staged.configured.tree);
         let (npm, debian): (Vec<String>, Vec<String>) =
             kept.into_iter().partition(|package| package.starts_with(NPM_PREFIX));
@@ -132,6 +151,7 @@ impl Summary {
             paths_kept: built.pruned.tree.iter().count(),
             proof: built.proof.as_ref().map(proven),
             left_out: left_out(built),
+            proposals: built.proposals.iter().map(proposed).collect(),
             companions: Companions {
                 packages: built.pruned.plan.companions.0,
                 code_bytes: built.pruned.plan.companions.1,
@@ -152,6 +172,11 @@ impl Summary {
     /// Reads the kept form; `None` if it is not one of this version.
     pub fn from_note(note: &[u8]) -> Option<Self> {
         serde_json::from_slice(note).ok()
+    }
+
+    /// Returns true if anything could be reduced as well.
+    pub fn has_proposals(&self) -> bool {
+        !self.proposals.is_empty()
     }
 
     /// Returns one JSON document.
@@ -231,6 +256,14 @@ impl Summary {
         );
         let stage = |stage: &Stage| format!("{} {:.1} s", stage.stage, stage.seconds);
         row("time", self.stages.iter().map(stage).collect::<Vec<_>>().join(", "));
+        for Proposed { line, files, why, takes_bytes, saves_bytes } in &self.proposals {
+            let (takes, saves) = (size_text(*takes_bytes), size_text(*saves_bytes));
+            let text = format!("`[reduce] {line}` saves {saves}: {files} takes {takes} compressed; {why}");
+            row("smaller", text);
+        }
+        if self.has_proposals() {
+            row("", "`tinyroot build --reduce` tries each and keeps what proves".to_owned());
+        }
         out
     }
 }
@@ -264,6 +297,13 @@ mod tests {
             paths_staged: 12_000,
             paths_kept: 3_000,
             proof: Some(Proven { steps: 31, misses: 2 }),
+            proposals: vec![Proposed {
+                line: "icu = { empty = true }".into(),
+                files: "libicudata.so.72.1".into(),
+                why: "only libxml2.so.2 uses it".into(),
+                takes_bytes: 7_400_000,
+                saves_bytes: 6_900_000,
+            }],
             left_out: vec![LeftOut { reason: "a translation not asked for".into(), size_bytes: 4_500_000 }],
             companions: Companions { packages: 3, code_bytes: 1_200_000, budget_bytes: 12_000_000 },
             contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
@@ -286,6 +326,8 @@ mod tests {
             "  packed    data 20 B\n",
             "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
             "  time      fetch 1.2 s\n",
+            "  smaller   `[reduce] icu = { empty = true }` saves 6.9 MB: libicudata.so.72.1 takes 7.4 MB compressed; only \
+             libxml2.so.2 uses it\n            `tinyroot build --reduce` tries each and keeps what proves\n",
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
