@@ -8,6 +8,7 @@
 //! `file:` URLs are read likewise, and are all that works offline.
 
 mod error;
+mod proxies;
 mod transfer;
 
 use std::{
@@ -28,6 +29,7 @@ use crate::formats::checksum::{self, Checksum};
 use transfer::{Body, Reply};
 
 pub use error::{DownloadError, Fault};
+pub use proxies::Proxies;
 
 /// Below this a transfer is given up in the long run: a mirror that drips is no better than one
 /// that stalls.
@@ -48,8 +50,8 @@ pub struct Options {
     pub threads: usize,
     /// Reach no network; `file:` URLs still work.
     pub offline: bool,
-    /// Go through the proxy that the environment names (`http_proxy` and its kin).
-    pub proxies: bool,
+    /// The proxies to go through.
+    pub proxies: Proxies,
 }
 
 impl Default for Options {
@@ -61,7 +63,7 @@ impl Default for Options {
             backoff: Duration::from_millis(500),
             threads: 6,
             offline: false,
-            proxies: true,
+            proxies: Proxies::default(),
         }
     }
 }

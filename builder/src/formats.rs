@@ -4,6 +4,7 @@
 //! hostile until it has been checked.
 
 pub mod app_id;
+pub mod apt_conf;
 pub mod capnp;
 pub mod checksum;
 pub mod control;

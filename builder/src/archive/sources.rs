@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{ArchiveError, Options};
-use crate::lock::Lock;
+use crate::{formats::apt_conf, lock::Lock};
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -226,6 +226,7 @@ fn read_sources(directory: &Path) -> Vec<Source> {
         .into_iter()
         .flatten()
         .flatten()
+        .filter(|e| e.file_name().to_str().is_some_and(|name| apt_conf::is_read(name, &["list", "sources"])))
         .map(|e| e.path())
         .collect();
     more.sort();
@@ -310,7 +311,7 @@ fn source_of(fields: &BTreeMap<String, String>) -> Option<Source> {
             .map(|value| value.split_whitespace().map(str::to_owned).collect())
             .unwrap_or_default()
     };
-    let off = fields.get("enabled").is_some_and(|v| ["no", "false", "0", "off"].contains(&v.as_str()));
+    let off = fields.get("enabled").is_some_and(|word| apt_conf::truth(word) == Some(false));
     if off || !words("types").iter().any(|kind| kind == "deb") {
         return None;
     }

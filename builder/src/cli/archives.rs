@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     archive::{self, Archive, ArchiveError, Mirrors, Selection, Snapshots},
     cli::{Context, Failure},
-    download::{self, Downloader},
+    download::{self, Downloader, Proxies},
     lock::Lock,
     npm,
     recipe::Debian,
@@ -33,9 +33,17 @@ fn options_of(context: &Context, debian: &Debian) -> archive::Options {
     options
 }
 
-/// Returns a downloader.
+/// Returns a downloader for mirrors, which are reached as apt reaches them.
 pub(super) fn downloader(context: &Context) -> Downloader {
-    Downloader::new(download::Options { offline: context.global.offline, ..download::Options::default() })
+    let proxies = Proxies::as_apt(&archive::Options::default().sources);
+    let offline = context.global.offline;
+    Downloader::new(download::Options { offline, proxies, ..download::Options::default() })
+}
+
+/// Returns a downloader for registries, of which apt knows nothing.
+pub(super) fn registry_downloader(context: &Context) -> Downloader {
+    let (offline, proxies) = (context.global.offline, Proxies::of_environment());
+    Downloader::new(download::Options { offline, proxies, ..download::Options::default() })
 }
 
 /// Returns the npm registry for recipes that name none.

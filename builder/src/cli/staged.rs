@@ -75,7 +75,7 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
         return Ok((Vec::new(), times));
     }
     read_lock(recipe)?;
-    let (registry, downloader) = (archives::npm_registry(context), archives::downloader(context));
+    let (registry, downloader) = (archives::npm_registry(context), archives::registry_downloader(context));
     let store = context.store()?;
     let unpack = |set| npm::unpack(set, registry.as_deref(), &store, &downloader, &context.progress);
     let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());

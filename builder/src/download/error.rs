@@ -53,6 +53,9 @@ pub enum Fault {
     /// A file of a `file:` URL.
     #[error("cannot read it: {0}")]
     Read(io::Error),
+    /// A proxy that cannot be used.
+    #[error("the proxy that apt's configuration or the environment names is no http or https URL")]
+    Proxy,
     /// What is neither http, https nor file, or leads out of its mirror.
     #[error("it is no usable URL")]
     Url,

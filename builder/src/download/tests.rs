@@ -20,7 +20,7 @@ struct Fixture {
 
 fn patient() -> Options {
     let backoff = Duration::from_millis(1);
-    Options { rounds: 2, backoff, threads: 3, proxies: false, ..Options::default() }
+    Options { rounds: 2, backoff, threads: 3, ..Options::default() }
 }
 
 fn fixture(options: Options) -> Fixture {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use reqwest::{
-    StatusCode,
+    Proxy, StatusCode, Url,
     blocking::{Client, Response},
     header::{self, HeaderName},
     redirect,
@@ -52,6 +52,7 @@ impl Downloader {
         let mut url = url.to_owned();
         for _ in 0..MAX_REDIRECTS {
             let client = self.client(&url)?;
+            self.check_proxy(&url)?;
             let mut request = client.get(&url);
             if from > 0 {
                 request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -96,11 +97,23 @@ impl Downloader {
         if !secure {
             builder = builder.tls_certs_only([]);
         }
-        if !self.options.proxies {
-            builder = builder.no_proxy();
-        }
+        // One that is set replaces what the library finds in the environment itself.
+        let proxies = self.options.proxies.clone();
+        builder = builder
+            .proxy(Proxy::custom(move |url| proxies.of(url.scheme(), url.host_str().unwrap_or_default())));
         let client = builder.build().map_err(|e| Fault::Connect(root_cause(&e)))?;
         Ok(cell.get_or_init(|| client))
+    }
+
+    /// Turns away proxies of a kind that is not known here, which the library would go past.
+    fn check_proxy(&self, url: &str) -> Result<(), Fault> {
+        let parsed = Url::parse(url).map_err(|_| Fault::Url)?;
+        let proxy = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default());
+        match proxy.map(|proxy| Url::parse(&proxy)) {
+            None => Ok(()),
+            Some(Ok(proxy)) if ["http", "https"].contains(&proxy.scheme()) && proxy.has_host() => Ok(()),
+            Some(_) => Err(Fault::Proxy),
+        }
     }
 
     fn send_fault(&self, error: &reqwest::Error) -> Fault {

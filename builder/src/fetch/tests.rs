@@ -56,7 +56,6 @@ impl Fixture {
         let downloader = Downloader::new(download::Options {
             rounds: 1,
             backoff: Duration::from_millis(1),
-            proxies: false,
             offline,
             ..download::Options::default()
         });
@@ -211,7 +210,7 @@ fn what_left_the_mirrors_comes_from_a_past_state() {
     };
     let mirrors = Mirrors::for_lock(&fixture.lock, &options, &[]).expect("mirrors");
     let store = Store::open(fixture.cache.path()).expect("opens");
-    let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+    let downloader = Downloader::new(download::Options::default());
     fetch(&fixture.lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
     let asked: Vec<String> = fixture.server.requests().into_iter().map(|r| r.path).collect();
     let of_two: Vec<&String> = asked.iter().filter(|path| path.contains("/two_")).collect();
@@ -243,7 +242,7 @@ fn no_archive_is_asked_for_files_of_another() {
     let mut mirrors = Mirrors::for_lock(&lock, &options, &["other"]).expect("mirrors");
     mirrors.add("other", "stable", &[other.path().display().to_string()]).expect("a directory will do");
     let store = Store::open(fixture.cache.path()).expect("opens");
-    let downloader = Downloader::new(download::Options { proxies: false, ..download::Options::default() });
+    let downloader = Downloader::new(download::Options::default());
     fetch(&lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
     assert!(!fixture.server.requests().iter().any(|request| request.path.contains("theirs")));
 }

@@ -54,7 +54,6 @@ impl Fixture {
         let options = download::Options {
             rounds: 2,
             backoff: Duration::from_millis(1),
-            proxies: false,
             offline,
             ..download::Options::default()
         };

@@ -98,8 +98,16 @@ fn strange_sources_are_passed_over() {
         ("sources.list", "deb cdrom:[Debian 12] bookworm main\ndeb https://third/party nodistro main\n"),
         (
             "sources.list.d/off.sources",
-            "Types: deb\nEnabled: no\nURIs: http://off/debian\nSuites: bookworm\n",
+            "Types: deb\nEnabled: no\nURIs: http://off/debian\nSuites: bookworm\n\n\
+             Types: deb\nENABLED: Off\nURIs: http://off/debian\nSuites: bookworm\n\n\
+             Types: deb\nEnabled: Disable \nURIs: http://off/debian\nSuites: bookworm\n\n\
+             # Types: deb\n#URIs: http://off/debian\n#Suites: bookworm\n",
         ),
+        ("sources.list.d/.hidden.list", "deb http://off/debian bookworm main\n"),
+        ("sources.list.d/de bian.list", "deb http://off/debian bookworm main\n"),
+        ("sources.list.d/debian.list~", "deb http://off/debian bookworm main\n"),
+        ("sources.list.d/debian", "deb http://off/debian bookworm main\n"),
+        ("sources.list.d/commented.list", "#deb http://off/debian bookworm main\n  # deb http://off/debian bookworm main\n"),
         ("sources.list.d/src.sources", "Types: deb-src\nURIs: http://src/debian\nSuites: bookworm\n"),
         ("sources.list.d/old.list.disabled", "deb http://old/debian bookworm main\n"),
         ("sources.list.d/broken.sources", " a\n\n:\nURIs\n"),
