@@ -95,13 +95,10 @@ impl Release {
             odd_times.extend(time_s.map(|_| format!("its {name} is not of the form that RFC 2822 has")));
             time_s
         };
-        let date_s = match file.date() {
-            Some(Ok(date)) => Some(date.timestamp()),
-            _ => own("Date"),
-        };
-        let valid_until_s = match file.valid_until() {
-            Some(Ok(until)) => Some(until.timestamp()),
-            Some(Err(_)) => Some(own("Valid-Until").ok_or_else(|| no_time("Valid-Until"))?),
+        let mut time = |name: &str| fields.get(name).and_then(|field| rfc_2822(field.value)).or_else(|| own(name));
+        let date_s = time("Date");
+        let valid_until_s = match fields.get("Valid-Until") {
+            Some(_) => Some(time("Valid-Until").ok_or_else(|| no_time("Valid-Until"))?),
             None => None,
         };
         let date_s = match (date_s, signed_s) {
@@ -239,6 +236,13 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads a time as Release files should have it. Debian writes the zone `UTC`, which RFC 2822 does not know.
+fn rfc_2822(text: &str) -> Option<i64> {
+    let text = text.strip_suffix("UTC").map_or(text.to_owned(), |rest| format!("{rest}GMT"));
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    Some(parser.parse_timestamp(&text).ok()?.as_second())
+}
+
 /// Reads a time in one of the forms that programs write which do not know RFC 2822: that of `date`, that of ISO 8601,
 /// that of RFC 2822 without a zone. All are taken for UTC, or say that they are.
 fn own_form(text: &str) -> Option<i64> {
@@ -280,7 +284,14 @@ mod tests {
             assert_eq!(own_form(text), Some(1_781_836_439), "{text}");
         }
         for text in ["", "yesterday", "2026", "Fri Jun 19 02:33:59 CEST 2026"] {
-            assert_eq!(own_form(text), None, "{text}");
+            assert_eq!((own_form(text), rfc_2822(text)), (None, None), "{text}");
+        }
+        for text in [
+            "Fri, 19 Jun 2026 02:33:59 UTC",
+            "Thu, 19 Jun 2026 02:33:59 GMT",
+            "Fri,  19 Jun 2026 04:33:59 +0200",
+        ] {
+            assert_eq!(rfc_2822(text), Some(1_781_836_439), "{text}");
         }
     }
 }

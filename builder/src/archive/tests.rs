@@ -553,3 +553,5 @@ fn a_past_state_is_read_as_of_its_own_time() {
     let error = open(&at(ARCHIVE_TIME_S + 2 * DAY_S)).expect_err("there is none").to_string();
     assert!(error.contains("/debian/20240103T000000Z/dists/bookworm/InRelease"), "{error}");
 }
+
+mod kinds;

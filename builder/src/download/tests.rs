@@ -334,3 +334,34 @@ fn urls_stay_below_their_base_and_hide_passwords() {
     assert_eq!(without_password("http://me:secret@m/debian/x@y"), "http://m/debian/x@y");
     assert_eq!(without_password("file:/srv/x"), "file:/srv/x");
 }
+
+#[test]
+fn a_proxy_is_asked_in_the_mirrors_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let conf = directory.path().join("apt.conf");
+    let through = |text: &str| {
+        fs::write(&conf, text).expect("writes");
+        fixture(Options { proxies: Proxies::as_apt(directory.path()), rounds: 1, ..patient() })
+    };
+    let mut made = through("");
+    let conf_of = |made: &Fixture| {
+        format!(
+            "Acquire::http::Proxy \"{}\"; Acquire::http::Proxy::127.0.0.1 \"DIRECT\";",
+            made.server.url()
+        )
+    };
+    let other = through(&conf_of(&made));
+    made.downloader = other.downloader;
+    assert_eq!(made.fetch(&wanted(&["http://mirror.invalid"])).as_deref(), Ok(CONTENTS));
+    let requests = made.server.requests();
+    assert_eq!((requests[0].host.as_str(), requests[0].path.as_str()), ("mirror.invalid", "file"));
+    assert_eq!(made.fetch(&wanted(&[&made.server.url()])).as_deref(), Ok(CONTENTS));
+    assert_eq!(made.server.requests()[0].host, "");
+    // One of another kind is not gone past.
+    for proxy in ["socks5h://127.0.0.1:9", "http://"] {
+        let odd = through(&format!("Acquire::http::Proxy \"{proxy}\";"));
+        let error = odd.fetch(&wanted(&[&odd.server.url()])).expect_err(proxy);
+        assert!(error.contains("the proxy that apt's configuration or the environment names"), "{error}");
+        assert_eq!(odd.server.requests(), []);
+    }
+}

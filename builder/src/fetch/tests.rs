@@ -246,3 +246,56 @@ fn no_archive_is_asked_for_files_of_another() {
     fetch(&lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
     assert!(!fixture.server.requests().iter().any(|request| request.path.contains("theirs")));
 }
+
+#[test]
+fn files_of_odd_names_are_asked_for_as_apt_asks() {
+    let served = tempfile::tempdir().expect("a directory");
+    let cache = tempfile::tempdir().expect("a directory");
+    let server = Server::start(served.path());
+    server.read_plus_as_blank();
+    let names = [
+        ("a_1:2.0+git~x.deb", "a_1:2.0%2bgit%7ex.deb"),
+        ("pool/b@c=d (e) f%3a.deb", "pool/b@c=d%20(e)%20f%253a.deb"),
+    ];
+    let mut lock = Lock::new("bookworm", "amd64", 0, &Request::default(), Vec::new(), &Resolution::default());
+    for (number, (path, _)) in names.iter().enumerate() {
+        let bytes = format!("contents of {path}").into_bytes();
+        fs::create_dir_all(served.path().join("pool")).expect("makes");
+        fs::write(served.path().join(path), &bytes).expect("writes");
+        // The second is known by its SHA-512 alone.
+        let checksum = match number {
+            0 => Digest::of(&bytes).into(),
+            _ => Checksum::Sha512([0; 64]).of_same_kind(&bytes),
+        };
+        lock.packages.push(LockedPackage {
+            name: format!("p{number}"),
+            version: "1".into(),
+            architecture: "all".into(),
+            suite: "other/./".into(),
+            path: (*path).into(),
+            size_bytes: bytes.len() as u64,
+            checksum,
+            because: String::new(),
+        });
+    }
+    let options = archive::Options { sources: "/nonexistent".into(), ..archive::Options::default() };
+    let mut mirrors = Mirrors::for_lock(&lock, &options, &["other"]).expect("mirrors");
+    mirrors.add("other", "./", &[server.url()]).expect("a URL will do");
+    let store = Store::open(cache.path()).expect("opens");
+    let downloader = Downloader::new(download::Options::default());
+    let again = || fetch(&lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
+    let fetched = again();
+    let mut asked: Vec<String> = server.requests().into_iter().map(|request| request.escaped).collect();
+    asked.sort();
+    assert_eq!(asked, names.map(|(_, escaped)| escaped));
+    for (deb, (path, _)) in fetched.debs.iter().zip(names) {
+        assert_eq!(deb.digest, Digest::of(format!("contents of {path}").as_bytes()));
+    }
+    assert_eq!(again().fetched_bytes, 0);
+    // One that the disk has changed is fetched anew, known by SHA-512 or not.
+    let path = &fetched.debs[1].path;
+    let changed = fs::read(path).expect("reads").to_ascii_uppercase();
+    fs::write(path, changed).expect("writes");
+    assert_eq!(again().debs[1].digest, fetched.debs[1].digest);
+    assert_eq!(server.requests().len(), 1);
+}

@@ -72,7 +72,7 @@ fn statement(scopes: &[String], words: &[Word], out: &mut Vec<Setting>) {
     match (first.text.as_str(), rest) {
         ("#clear", names) => out.extend(names.iter().map(|name| Setting::Clear(lower(name)))),
         ("#include", files) => out.extend(files.iter().map(|file| Setting::Include(file.text.clone()))),
-        (_, []) if first.quoted => {
+        (_, []) if first.quoted && !scopes.is_empty() => {
             let name = format!("{}::", scopes.join("::"));
             out.push(Setting::Value { name, value: first.text.clone() });
         }

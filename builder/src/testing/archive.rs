@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{Compression, Deb, Key, deb::compress};
-use crate::formats::digest::Digest;
+use crate::formats::{
+    checksum::Checksum,
+    digest::Digest,
+    suite::{self, directory, is_exact},
+};
 
 /// When made archives are made unless they say so: the beginning of 2024.
 pub const ARCHIVE_TIME_S: i64 = 1_704_067_200;
@@ -28,6 +32,10 @@ pub struct MadeArchive {
     by_hash: bool,
     signed_apart: bool,
     compressions: Vec<Compression>,
+    stanzas: String,
+    in_index: Vec<(Vec<u8>, Vec<u8>)>,
+    sha512: bool,
+    plain_is_listed: bool,
 }
 
 /// What was written.
@@ -40,7 +48,8 @@ pub struct Made {
 }
 
 impl MadeArchive {
-    /// Begins a suite without packages, for amd64, with the component `main`, signed by `Key::new(1)`.
+    /// Begins a suite without packages, for amd64, with the component `main`, signed by `Key::new(1)`. One that is an exact
+    /// path (`./`) is flat: its index and its packages lie beside its Release file, which names no suite.
     pub fn new(suite: &str) -> Self {
         MadeArchive {
             suite: suite.into(),
@@ -56,6 +65,10 @@ impl MadeArchive {
             by_hash: true,
             signed_apart: false,
             compressions: vec![Compression::Xz],
+            stanzas: String::new(),
+            in_index: Vec::new(),
+            sha512: false,
+            plain_is_listed: true,
         }
     }
 
@@ -134,9 +147,43 @@ impl MadeArchive {
         self
     }
 
+    /// Adds stanzas to the index of `main`, each ended by a blank line; of packages that are not there.
+    pub fn stanzas(mut self, stanzas: &str) -> Self {
+        self.stanzas += stanzas;
+        self
+    }
+
+    /// Puts bytes in place of others in the indexes.
+    pub fn in_index(mut self, of: impl Into<Vec<u8>>, with: impl Into<Vec<u8>>) -> Self {
+        self.in_index.push((of.into(), with.into()));
+        self
+    }
+
+    /// Has SHA-512 in place of SHA-256 everywhere.
+    pub fn sha512(mut self) -> Self {
+        self.sha512 = true;
+        self
+    }
+
+    /// Lists compressed indexes only.
+    pub fn without_plain_listed(mut self) -> Self {
+        self.plain_is_listed = false;
+        self
+    }
+
+    fn digest(&self, bytes: &[u8]) -> (&'static str, String) {
+        match self.sha512 {
+            true => ("SHA512", Checksum::Sha512([0; 64]).of_same_kind(bytes).hex()),
+            false => ("SHA256", Digest::of(bytes).to_string()),
+        }
+    }
+
     /// Returns the path of a package in the pool: below `pool/updates/` in a security suite, as
     /// Debian has it.
     pub fn path(&self, component: &str, deb: &Deb) -> String {
+        if is_exact(&self.suite) {
+            return format!("./{}{}", directory(&self.suite), deb.file_name());
+        }
         let name = deb.get("Package");
         let updates = if self.suite.ends_with("-security") { "updates/" } else { "" };
         format!("pool/{updates}{component}/{}/{name}/{}", &name[..1], deb.file_name())
@@ -144,13 +191,30 @@ impl MadeArchive {
 
     /// Returns the stanzas of a component, as its Packages index has them.
     pub fn packages(&self, component: &str) -> String {
-        let mut out = String::new();
+        let mut out = if component == "main" { self.stanzas.clone() } else { String::new() };
         for (_, deb) in self.debs.iter().filter(|(of, _)| of == component) {
             let bytes = deb.build();
-            let (path, digest) = (self.path(component, deb), Digest::of(&bytes));
+            let (path, (kind, digest)) = (self.path(component, deb), self.digest(&bytes));
             let stanza = deb.stanza();
-            write!(out, "{stanza}Filename: {path}\nSize: {}\nSHA256: {digest}\n\n", bytes.len())
+            write!(out, "{stanza}Filename: {path}\nSize: {}\n{kind}: {digest}\n\n", bytes.len())
                 .expect("a string takes it");
+        }
+        out
+    }
+
+    /// Returns the index of a component as it is written.
+    pub fn index(&self, component: &str) -> Vec<u8> {
+        let mut out = self.packages(component).into_bytes();
+        for (of, with) in &self.in_index {
+            let mut changed = Vec::new();
+            let mut rest = &out[..];
+            while let Some(at) = memchr::memmem::find(rest, of) {
+                changed.extend_from_slice(&rest[..at]);
+                changed.extend_from_slice(with);
+                rest = &rest[at + of.len()..];
+            }
+            changed.extend_from_slice(rest);
+            out = changed;
         }
         out
     }
@@ -160,24 +224,29 @@ impl MadeArchive {
         for (component, deb) in &self.debs {
             put(&directory.join(self.path(component, deb)), &deb.build());
         }
-        let dist = directory.join("dists").join(&self.suite);
+        let dist = directory.join(suite::directory(&self.suite));
         let mut listed = String::new();
         for component in &self.components {
-            let text = self.packages(component);
-            let below = format!("{component}/binary-{}", self.architecture);
+            let text = self.index(component);
+            let below = match is_exact(&self.suite) {
+                true => String::new(),
+                false => format!("{component}/binary-{}/", self.architecture),
+            };
             let mut list = |name: &str, bytes: &[u8], present: bool| {
-                let digest = Digest::of(bytes);
-                writeln!(listed, " {digest} {} {below}/{name}", bytes.len()).expect("a string takes it");
+                let (kind, digest) = self.digest(bytes);
+                writeln!(listed, " {digest} {} {below}{name}", bytes.len()).expect("a string takes it");
                 if present {
                     put(&dist.join(&below).join(name), bytes);
                     if self.by_hash {
-                        put(&dist.join(&below).join(format!("by-hash/SHA256/{digest}")), bytes);
+                        put(&dist.join(&below).join(format!("by-hash/{kind}/{digest}")), bytes);
                     }
                 }
             };
-            list("Packages", text.as_bytes(), self.compressions.contains(&Compression::None));
+            if self.plain_is_listed {
+                list("Packages", &text, self.compressions.contains(&Compression::None));
+            }
             for compression in self.compressions.iter().filter(|&&c| c != Compression::None) {
-                let (extension, bytes) = compress(*compression, text.as_bytes());
+                let (extension, bytes) = compress(*compression, &text);
                 list(&format!("Packages{extension}"), &bytes, true);
             }
         }
@@ -206,22 +275,25 @@ impl MadeArchive {
     }
 
     fn release(&self, listed: &str) -> String {
-        let mut text = format!(
-            "Origin: Made\nLabel: Made\nSuite: {0}\nCodename: {0}\nDate: {1}\n",
-            self.codename,
-            rfc_time(self.date_s)
-        );
+        let names = match is_exact(&self.suite) {
+            true => String::new(),
+            false => format!("Origin: Made\nLabel: Made\nSuite: {0}\nCodename: {0}\n", self.codename),
+        };
+        let mut text = format!("{names}Date: {}\n", rfc_time(self.date_s));
         if let Some(until_s) = self.valid_until_s {
             text += &format!("Valid-Until: {}\n", rfc_time(until_s));
         }
         if self.by_hash {
             text += "Acquire-By-Hash: yes\n";
         }
-        text += &format!("Architectures: {}\nComponents: {}\n", self.architecture, self.components.join(" "));
+        if !is_exact(&self.suite) {
+            text += &format!("Architectures: {}\nComponents: {}\n", self.architecture, self.components.join(" "));
+        }
         for (name, value) in &self.fields {
             text += &format!("{name}: {value}\n");
         }
-        text += "Description: made for a test\nSHA256:\n";
+        let kind = if self.sha512 { "SHA512" } else { "SHA256" };
+        text += &format!("Description: made for a test\n{kind}:\n");
         text += listed;
         self.replacements.iter().fold(text, |text, (of, with)| text.replace(of, with))
     }

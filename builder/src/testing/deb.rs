@@ -14,6 +14,8 @@ pub enum Compression {
     None,
     /// `.gz`.
     Gzip,
+    /// `.bz2`, of old archives.
+    Bzip2,
     /// `.xz`, Debian's habit and the default here.
     Xz,
     /// `.zst`, Ubuntu's habit.
@@ -304,6 +306,11 @@ pub(super) fn compress(compression: Compression, bytes: &[u8]) -> (&'static str,
             let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             out.write_all(bytes).expect(taken);
             (".gz", out.finish().expect(taken))
+        }
+        Compression::Bzip2 => {
+            let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            out.write_all(bytes).expect(taken);
+            (".bz2", out.finish().expect(taken))
         }
         Compression::Xz => {
             let mut out = xz2::write::XzEncoder::new(Vec::new(), 0);

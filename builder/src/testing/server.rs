@@ -42,6 +42,10 @@ pub enum Fault {
 pub struct Request {
     /// The path below the server's URL, without a leading slash, decoded.
     pub path: String,
+    /// The same as it came, without a leading slash.
+    pub escaped: String,
+    /// The host that it is meant for, where this server is asked as a proxy; or nothing.
+    pub host: String,
     /// The Range header, or nothing.
     pub range: String,
     /// Whether it asked for a changed version only.
@@ -55,6 +59,7 @@ struct State {
     faults: Mutex<HashMap<String, (Fault, usize)>>,
     requests: Mutex<Vec<Request>>,
     stop: AtomicBool,
+    plus_is_blank: AtomicBool,
 }
 
 /// A server, until it is dropped.
@@ -75,6 +80,7 @@ impl Server {
             faults: Mutex::default(),
             requests: Mutex::default(),
             stop: AtomicBool::new(false),
+            plus_is_blank: AtomicBool::new(false),
         });
         let shared = state.clone();
         let thread = thread::spawn(move || {
@@ -103,6 +109,11 @@ impl Server {
     /// Answers the next so many requests for a path wrongly.
     pub fn fault_times(&self, path: &str, fault: Fault, times: usize) {
         self.state.faults.lock().expect("no panic holds the lock").insert(path.into(), (fault, times));
+    }
+
+    /// Reads `+` in a path as a blank from now on, as S3 does.
+    pub fn read_plus_as_blank(&self) {
+        self.state.plus_is_blank.store(true, Ordering::Relaxed);
     }
 
     /// Answers everything rightly again.
@@ -143,7 +154,16 @@ impl State {
     fn answer(&self, stream: &TcpStream) -> io::Result<()> {
         let mut lines = BufReader::new(stream).lines();
         let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-        let path = decode(first.split(' ').nth(1).unwrap_or_default().trim_start_matches('/'));
+        let target = first.split(' ').nth(1).unwrap_or_default();
+        let (host, target) = match target.strip_prefix("http://") {
+            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+            None => ("", target),
+        };
+        let escaped = target.trim_start_matches('/');
+        let path = match self.plus_is_blank.load(Ordering::Relaxed) {
+            true => decode(&escaped.replace('+', " ")),
+            false => decode(escaped),
+        };
         let mut headers = HashMap::new();
         for line in lines {
             let line = line?;
@@ -154,6 +174,8 @@ impl State {
         let range = headers.get("range").cloned().unwrap_or_default();
         self.requests.lock().expect("no panic holds the lock").push(Request {
             path: path.clone(),
+            escaped: escaped.into(),
+            host: host.into(),
             range: range.clone(),
             conditional: !known.is_empty(),
         });
