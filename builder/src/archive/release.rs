@@ -95,7 +95,8 @@ impl Release {
             odd_times.extend(time_s.map(|_| format!("its {name} is not of the form that RFC 2822 has")));
             time_s
         };
-        let mut time = |name: &str| fields.get(name).and_then(|field| rfc_2822(field.value)).or_else(|| own(name));
+        let mut time =
+            |name: &str| fields.get(name).and_then(|field| rfc_2822(field.value)).or_else(|| own(name));
         let date_s = time("Date");
         let valid_until_s = match fields.get("Valid-Until") {
             Some(_) => Some(time("Valid-Until").ok_or_else(|| no_time("Valid-Until"))?),

@@ -515,8 +515,7 @@ fn an_archive_beside_debians_has_keys_of_its_own() {
         let keyring = another.served.path().join("keyring.asc");
         let options = Options { keyring: Some(keyring), ..one.options.clone() };
         let store = Store::open(one.cache.path()).expect("opens");
-        let downloader =
-            Downloader::new(download::Options::default());
+        let downloader = Downloader::new(download::Options::default());
         let error = open(&only("bookworm"), &options, &store, &downloader, &Progress::silent());
         let error = error.expect_err("a refusal").to_string();
         assert!(error.contains("the key is not in the keyring"), "{error}");
@@ -544,8 +543,7 @@ fn a_past_state_is_read_as_of_its_own_time() {
     };
     let open = |options: &Options| {
         let store = Store::open(fixture.cache.path()).expect("opens");
-        let downloader =
-            Downloader::new(download::Options::default());
+        let downloader = Downloader::new(download::Options::default());
         open(&only("bookworm"), options, &store, &downloader, &Progress::silent())
     };
     let opened = open(&at(ARCHIVE_TIME_S + DAY_S)).expect("was valid then");

@@ -49,7 +49,9 @@ impl Proxies {
         let mut files: Vec<PathBuf> = env::var_os("APT_CONFIG").map(PathBuf::from).into_iter().collect();
         let parts = fs::read_dir(directory.join("apt.conf.d")).into_iter().flatten().flatten();
         let mut parts: Vec<PathBuf> = parts
-            .filter(|entry| entry.file_name().to_str().is_some_and(|name| apt_conf::is_read(name, &["", "conf"])))
+            .filter(|entry| {
+                entry.file_name().to_str().is_some_and(|name| apt_conf::is_read(name, &["", "conf"]))
+            })
             .map(|entry| entry.path())
             .collect();
         parts.sort();
@@ -91,7 +93,8 @@ impl Proxies {
             let names = schemes.iter().map(|scheme| format!("{scheme}_proxy")).chain(["all_proxy".into()]);
             names.into_iter().find_map(|name| variable(&name))
         };
-        let proxy = setting(&format!("proxy::{host}")).or_else(|| setting("proxy")).or_else(from_variables)?;
+        let proxy =
+            setting(&format!("proxy::{host}")).or_else(|| setting("proxy")).or_else(from_variables)?;
         let direct = ["direct", "false"].iter().any(|word| proxy.eq_ignore_ascii_case(word));
         if direct || variable("no_proxy").is_some_and(|list| lists(list, &host)) {
             return None;
@@ -114,7 +117,9 @@ fn is_within(address: IpAddr, network: &str) -> bool {
     let Some((base, length)) = network.split_once('/') else { return false };
     let (Ok(base), Ok(length)) = (base.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
     let (base, address, bits) = match (base, address) {
-        (IpAddr::V4(base), IpAddr::V4(address)) => (u128::from(base.to_bits()), u128::from(address.to_bits()), 32),
+        (IpAddr::V4(base), IpAddr::V4(address)) => {
+            (u128::from(base.to_bits()), u128::from(address.to_bits()), 32)
+        }
         (IpAddr::V6(base), IpAddr::V6(address)) => (base.to_bits(), address.to_bits(), 128),
         _ => return false,
     };
@@ -131,7 +136,8 @@ mod tests {
         for (name, text) in files {
             let path = directory.path().join(name);
             fs::create_dir_all(path.parent().expect("below")).expect("makes");
-            fs::write(&path, text.replace("DIRECTORY", &directory.path().display().to_string())).expect("writes");
+            fs::write(&path, text.replace("DIRECTORY", &directory.path().display().to_string()))
+                .expect("writes");
             paths.push(path);
         }
         let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

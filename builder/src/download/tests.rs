@@ -345,10 +345,7 @@ fn a_proxy_is_asked_in_the_mirrors_place() {
     };
     let mut made = through("");
     let conf_of = |made: &Fixture| {
-        format!(
-            "Acquire::http::Proxy \"{}\"; Acquire::http::Proxy::127.0.0.1 \"DIRECT\";",
-            made.server.url()
-        )
+        format!("Acquire::http::Proxy \"{}\"; Acquire::http::Proxy::127.0.0.1 \"DIRECT\";", made.server.url())
     };
     let other = through(&conf_of(&made));
     made.downloader = other.downloader;

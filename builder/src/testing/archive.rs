@@ -287,7 +287,8 @@ impl MadeArchive {
             text += "Acquire-By-Hash: yes\n";
         }
         if !is_exact(&self.suite) {
-            text += &format!("Architectures: {}\nComponents: {}\n", self.architecture, self.components.join(" "));
+            text +=
+                &format!("Architectures: {}\nComponents: {}\n", self.architecture, self.components.join(" "));
         }
         for (name, value) in &self.fields {
             text += &format!("{name}: {value}\n");

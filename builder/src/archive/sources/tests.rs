@@ -107,7 +107,10 @@ fn strange_sources_are_passed_over() {
         ("sources.list.d/de bian.list", "deb http://off/debian bookworm main\n"),
         ("sources.list.d/debian.list~", "deb http://off/debian bookworm main\n"),
         ("sources.list.d/debian", "deb http://off/debian bookworm main\n"),
-        ("sources.list.d/commented.list", "#deb http://off/debian bookworm main\n  # deb http://off/debian bookworm main\n"),
+        (
+            "sources.list.d/commented.list",
+            "#deb http://off/debian bookworm main\n  # deb http://off/debian bookworm main\n",
+        ),
         ("sources.list.d/src.sources", "Types: deb-src\nURIs: http://src/debian\nSuites: bookworm\n"),
         ("sources.list.d/old.list.disabled", "deb http://old/debian bookworm main\n"),
         ("sources.list.d/broken.sources", " a\n\n:\nURIs\n"),

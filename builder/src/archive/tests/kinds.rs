@@ -34,7 +34,7 @@ fn a_suite_may_be_an_exact_path_or_have_slashes() {
         ),
     ] {
         let made = MadeArchive::new(suite).without_by_hash().add(deb("hello"));
-        let fixture = other(&[made.clone()]);
+        let fixture = other(std::slice::from_ref(&made));
         let archive = fixture.opened(suite);
         assert_eq!(fixture.requested(), [release, index]);
         assert_eq!(archive.indexes[0].suite, format!("other/{suite}"));
@@ -72,7 +72,7 @@ fn an_index_may_be_in_another_form_alone() {
         (made().architecture("all"), "dists/bookworm/main/binary-all/Packages.xz".to_owned()),
     ] {
         let archive = archive.without_by_hash();
-        let fixture = fixture(&[archive.clone()]);
+        let fixture = fixture(std::slice::from_ref(&archive));
         let index = &fixture.open().expect("opens").indexes[0];
         assert_eq!(index.text[..], reduced(&archive.packages("main")));
         assert_eq!(index.digest, Digest::of(archive.packages("main").as_bytes()));
@@ -88,14 +88,18 @@ fn an_index_may_be_in_another_form_alone() {
     let by_hash = fixture(&[made().sha512()]);
     by_hash.open().expect("opens");
     assert!(by_hash.requested()[1].starts_with(&format!("{whole}/by-hash/SHA512/")));
-    let repeated = fixture(&[made().architecture("all").field("No-Support-for-Architecture-all", "Packages")]);
+    let repeated =
+        fixture(&[made().architecture("all").field("No-Support-for-Architecture-all", "Packages")]);
     assert_eq!(repeated.error(), "bookworm has no component 'main' for amd64");
 }
 
 #[test]
 fn stanzas_that_cannot_be_used_are_left_out_with_a_warning() {
     let stanza = |name: &str, rest: &str| {
-        format!("Package: {name}\n{rest}Architecture: all\nFilename: a.deb\nSize: 1\nSHA256: {}\n\n", "0".repeat(64))
+        format!(
+            "Package: {name}\n{rest}Architecture: all\nFilename: a.deb\nSize: 1\nSHA256: {}\n\n",
+            "0".repeat(64)
+        )
     };
     let bad = stanza("one", "Version: testing\n") + &stanza("two", "Version: 1\nVersion: 2\n");
     let more = stanza("three", "") + &stanza("four", "Version: 4\nDepends: (\n") + "<html>\n\n";
