@@ -15,7 +15,7 @@ mod listed;
 mod release;
 mod sources;
 
-use std::{fs, path::PathBuf, thread};
+use std::{fs, path::PathBuf};
 
 use crate::{
     download::{Answer, DownloadError, Downloader, url_below},
@@ -26,6 +26,7 @@ use crate::{
     progress::{Progress, Unit},
     resolve::Source,
     store::Store,
+    threads,
 };
 
 use kept_release::Dated;
@@ -208,13 +209,10 @@ pub fn open(
     let architecture = &*selection.architecture;
     let opening = Opening { options, architecture, store, downloader, progress, keyring, mirrors };
     let task = progress.task("asking for the state of the archive", suites.len() as u64, Unit::Items);
-    let releases = thread::scope(|scope| {
-        let threads: Vec<_> = suites
-            .iter()
-            .map(|suite| scope.spawn(|| opening.release(suite).inspect(|_| task.add(1))))
-            .collect();
-        threads.into_iter().map(|t| t.join().expect("no panic in a thread")).collect::<Result<Vec<_>, _>>()
-    })?;
+    let releases = threads::map(threads::for_downloads(suites.len()), &suites, |suite| {
+        opening.release(suite).inspect(|_| task.add(1))
+    });
+    let releases = releases.into_iter().collect::<Result<Vec<_>, _>>()?;
     drop(task);
     let mut listed: Vec<(&Dated, &ListedIndex)> = Vec::new();
     for release in &releases {

@@ -105,7 +105,16 @@ impl std::str::FromStr for Limit {
         if let Some(percent) = text.strip_suffix('%') {
             return number(percent).map(Limit::Percent);
         }
-        let units = [("MiB", 1 << 20), ("KiB", 1 << 10), ("MB", 1_000_000), ("kB", 1000), ("B", 1), ("", 1)];
+        let units = [
+            ("MiB", 1 << 20),
+            ("KiB", 1 << 10),
+            ("MB", 1_000_000),
+            ("kB", 1000),
+            ("M", 1_000_000),
+            ("k", 1000),
+            ("B", 1),
+            ("", 1),
+        ];
         let unit = units.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, *factor)));
         let (value, factor) = unit.unwrap_or((text, 1));
         Ok(Limit::Bytes((number(value)? * f64::from(factor)).round() as u64))
@@ -113,12 +122,25 @@ impl std::str::FromStr for Limit {
 }
 
 impl Limit {
-    /// Returns true if growth from one size to another is over the limit.
-    pub fn is_exceeded(&self, before_bytes: u64, after_bytes: u64) -> bool {
-        let more = after_bytes.saturating_sub(before_bytes);
+    /// Returns how many bytes a package of this size may grow by.
+    pub fn bytes_of(&self, before_bytes: u64) -> u64 {
         match *self {
-            Limit::Bytes(bytes) => more > bytes,
-            Limit::Percent(percent) => more as f64 * 100.0 > percent * before_bytes as f64,
+            Limit::Bytes(bytes) => bytes,
+            Limit::Percent(percent) => (percent * before_bytes as f64 / 100.0).floor() as u64,
+        }
+    }
+
+    /// Returns by how many bytes growth from one size to another is over the limit; 0 if it is not.
+    pub fn exceeded_by(&self, before_bytes: u64, after_bytes: u64) -> u64 {
+        after_bytes.saturating_sub(before_bytes).saturating_sub(self.bytes_of(before_bytes))
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Limit::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Limit::Percent(percent) => write!(f, "{percent} %"),
         }
     }
 }
@@ -263,11 +285,12 @@ mod tests {
 
     #[test]
     fn limits() {
-        let rows: [(&str, Option<Limit>); 9] = [
+        let rows: [(&str, Option<Limit>); 10] = [
             ("200", Some(Limit::Bytes(200))),
             ("1.5 MB", Some(Limit::Bytes(1_500_000))),
             ("2KiB", Some(Limit::Bytes(2048))),
             ("3 kB", Some(Limit::Bytes(3000))),
+            ("200k", Some(Limit::Bytes(200_000))),
             ("5%", Some(Limit::Percent(5.0))),
             ("", None),
             ("-1", None),
@@ -277,11 +300,15 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(text.parse::<Limit>().ok(), expected, "{text}");
         }
-        assert!(!Limit::Bytes(5).is_exceeded(10, 15));
-        assert!(Limit::Bytes(5).is_exceeded(10, 16));
-        assert!(!Limit::Bytes(0).is_exceeded(10, 9));
-        assert!(!Limit::Percent(10.0).is_exceeded(100, 110));
-        assert!(Limit::Percent(10.0).is_exceeded(100, 111));
-        assert!(Limit::Percent(10.0).is_exceeded(0, 1));
+        for (limit, before, after, over) in [
+            (Limit::Bytes(5), 10, 15, 0),
+            (Limit::Bytes(5), 10, 17, 2),
+            (Limit::Bytes(0), 10, 9, 0),
+            (Limit::Percent(10.0), 100, 110, 0),
+            (Limit::Percent(10.0), 100, 111, 1),
+            (Limit::Percent(10.0), 0, 1, 1),
+        ] {
+            assert_eq!(limit.exceeded_by(before, after), over, "{limit} from {before} to {after}");
+        }
     }
 }

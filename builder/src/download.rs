@@ -24,7 +24,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::formats::checksum::{self, Checksum};
+use crate::{
+    formats::checksum::{self, Checksum},
+    threads,
+};
 
 use transfer::{Body, Reply};
 
@@ -347,11 +350,8 @@ impl Downloader {
                 }
             }
         };
-        thread::scope(|scope| {
-            for _ in 0..self.options.threads.clamp(1, wanted.len().max(1)) {
-                scope.spawn(work);
-            }
-        });
+        let count = self.options.threads.clamp(1, wanted.len().max(1));
+        threads::on_each(threads::for_downloads(count), work);
         let mut errors = errors.into_inner().expect("no panic holds the lock");
         errors.sort_by_key(|(index, _)| *index);
         errors

@@ -22,6 +22,7 @@ use crate::{
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::Store,
+    threads,
 };
 
 /// A .deb in the store.
@@ -90,6 +91,10 @@ impl FetchError {
         }
         let any =
             |wanted: &dyn Fn(&DownloadError) -> bool| self.faults.iter().any(|(_, error)| wanted(error));
+        let no_threads = |e: &DownloadError| matches!(e, DownloadError::Places { faults, .. } if faults.iter().any(|(_, fault)| matches!(fault, Fault::Threads(_))));
+        if any(&no_threads) {
+            return Some(threads::HINT.into());
+        }
         let nowhere =
             |e: &DownloadError| matches!(e, DownloadError::Places { faults, .. } if faults.is_empty());
         if any(&nowhere) {

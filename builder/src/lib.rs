@@ -38,6 +38,7 @@ pub mod store;
 pub mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod threads;
 pub mod trace;
 pub mod tree;
 pub mod unpack;

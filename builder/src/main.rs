@@ -9,6 +9,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == sandbox::CHILD_ARGUMENT) {
         sandbox::child_main();
     }
+    // Before anything starts a thread. `TINYROOT_CACHE= tinyroot …` means the default, as with most programs.
+    tinyroot::sys::process::forget_empty_variables("TINYROOT_");
     tinyroot::sys::process::raise_open_files();
     tinyroot::cli::main()
 }

@@ -32,6 +32,7 @@ use rustix::fs::{
 
 use crate::{
     store::{Store, StoreError},
+    threads,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
@@ -337,12 +338,7 @@ pub(crate) fn for_each_parallel<T: Sync, E: Send>(
         }
     };
     let cores = thread::available_parallelism().map_or(1, usize::from).min(items.len()).min(16);
-    thread::scope(|scope| {
-        for _ in 1..cores {
-            scope.spawn(run);
-        }
-        run();
-    });
+    threads::on_each(cores, run);
     let fault = fault.into_inner().expect("no panic holds the lock");
     fault.map_or(Ok(()), |(_, error)| Err(error))
 }

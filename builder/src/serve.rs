@@ -172,7 +172,9 @@ impl Server {
         let lives: Vec<_> = self.lives().values().cloned().collect();
         std::thread::scope(|scope| {
             for live in &lives {
-                scope.spawn(|| live.end(None));
+                if std::thread::Builder::new().spawn_scoped(scope, || live.end(None)).is_err() {
+                    live.end(None);
+                }
             }
         });
     }

@@ -1,6 +1,6 @@
 //! What the program says of itself.
 
-use super::support::{Home, assert_says};
+use super::support::{Home, assert_says, end};
 
 #[test]
 fn help_names_every_command_and_each_has_its_own() {
@@ -34,4 +34,17 @@ fn the_readme_names_every_command() {
     for name in commands.map_while(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
         assert!(readme.contains(&format!("tinyroot {name}")), "README.md does not name `tinyroot {name}`");
     }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let home = Home::new();
+    let mut command = home.command();
+    for name in ["CACHE", "MIRROR", "KEYRING", "SNAPSHOT_SERVICE", "NPM_REGISTRY", "WAY"] {
+        command.env(format!("TINYROOT_{name}"), "");
+    }
+    let ended = end(command.args(["verify", "missing.spk"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_says(&ended.stderr, &["error: cannot open missing.spk"]);
+    assert!(home.path(".cache/tinyroot").is_dir(), "the cache is where it is by default");
 }

@@ -89,6 +89,12 @@ impl ArchiveError {
     /// Returns what one can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            ArchiveError::NoMirror { suite, .. } if is_pocket(suite) => {
+                return Some(format!(
+                    "name one with --mirror URL or the environment variable TINYROOT_MIRROR; or leave {suite} out with \
+                     `pockets` of [debian] (`pockets = []` takes the suite alone)"
+                ));
+            }
             ArchiveError::NoMirror { .. } => {
                 "name one with --mirror URL or the environment variable TINYROOT_MIRROR"
             }
@@ -103,9 +109,15 @@ impl ArchiveError {
     }
 }
 
+/// Returns true for the suites that are added to a recipe's own.
+fn is_pocket(suite: &str) -> bool {
+    ["-security", "-updates"].iter().any(|ending| suite.ends_with(ending))
+}
+
 fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
     let error = match fault {
         Fault::Refused(error) => error,
+        Fault::Threads(_) => return Some(crate::threads::HINT),
         Fault::Connect(_) if url.starts_with("https:") => {
             return Some(
                 "an http mirror will do as well, since all that comes is checked by signature or digest; \

@@ -23,6 +23,7 @@ use crate::{
     },
     progress::{Task, Unit},
     store::StoreError,
+    threads,
 };
 
 /// What decompressing may use; Debian's indexes are packed with a dictionary of 8 MiB.
@@ -46,12 +47,10 @@ impl Opening<'_> {
         let total = missing().map(|(_, index)| index.fetched.size_bytes).sum();
         if total > 0 {
             let task = self.progress.task("fetching package indexes", total, Unit::Bytes);
-            let fetched: Result<Vec<Text>, ArchiveError> = thread::scope(|scope| {
-                let fetch =
-                    |(release, index): &(&Dated, &ListedIndex)| self.fetch_text(release, index, &task);
-                let threads: Vec<_> = missing().map(|one| scope.spawn(move || fetch(one))).collect();
-                threads.into_iter().map(|t| t.join().expect("no panic in a thread")).collect()
-            });
+            let wanted: Vec<_> = missing().collect();
+            let fetch = |one: &&(&Dated, &ListedIndex)| self.fetch_text(one.0, one.1, &task);
+            let fetched: Result<Vec<Text>, ArchiveError> =
+                threads::map(threads::for_downloads(wanted.len()), &wanted, fetch).into_iter().collect();
             let mut fetched = fetched?.into_iter();
             for text in texts.iter_mut().filter(|text| text.is_none()) {
                 *text = fetched.next();
@@ -156,7 +155,8 @@ fn read_reduced(form: Form, file: fs::File, limit: u64, wanted: Option<Checksum>
     let mut hasher = Hasher::new(Digested { reducer: Reducer::default(), beside });
     thread::scope(|scope| {
         let (sender, pieces) = mpsc::sync_channel::<io::Result<Vec<u8>>>(WAITING);
-        scope.spawn(move || {
+        let decompress = thread::Builder::new().name("decompress".into());
+        decompress.spawn_scoped(scope, move || {
             loop {
                 let mut piece = Vec::new();
                 let read = reader.by_ref().take(PIECE_BYTES).read_to_end(&mut piece);
@@ -166,7 +166,7 @@ fn read_reduced(form: Form, file: fs::File, limit: u64, wanted: Option<Checksum>
                     return;
                 }
             }
-        });
+        })?;
         for piece in pieces {
             hasher.write_all(&piece?)?;
         }

@@ -8,11 +8,12 @@
 //! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what the archive signed was seen to when it was fetched; the sums, each of a quarter of what
 //! follows the first line, tell a file that a disk has damaged since.
 
-use std::{fmt, fs::File, io, ops::Deref, path::Path, sync::Arc, thread};
+use std::{fmt, fs::File, io, ops::Deref, path::Path, sync::Arc};
 
 use crate::{
     formats::{digest::Digest, packages::table::Table},
     sys::map,
+    threads,
 };
 
 /// The stanzas of one index, and where each is.
@@ -123,11 +124,10 @@ fn layout(file: &[u8]) -> Option<Layout> {
 /// Returns the sum of each quarter, of which the last are empty where there is next to nothing.
 fn sums(body: &[u8]) -> [u32; PIECES] {
     let size = body.len().div_ceil(PIECES);
-    thread::scope(|scope| {
-        let piece = |n: usize| &body[(n * size).min(body.len())..((n + 1) * size).min(body.len())];
-        let threads: [_; PIECES] = std::array::from_fn(|n| scope.spawn(move || sum(piece(n))));
-        threads.map(|thread| thread.join().expect("no panic in a thread"))
-    })
+    let piece = |n: usize| &body[(n * size).min(body.len())..((n + 1) * size).min(body.len())];
+    let pieces: [&[u8]; PIECES] = std::array::from_fn(piece);
+    let sums = threads::map(PIECES, &pieces, |piece| sum(piece));
+    std::array::from_fn(|n| sums.get(n).copied().unwrap_or_default())
 }
 
 fn sum(piece: &[u8]) -> u32 {

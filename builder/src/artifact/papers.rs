@@ -11,6 +11,9 @@ use crate::{
 /// The reasons why each path is in, which name its package too.
 const PRUNE_LIST: &[u8] = b"tinyroot/papers/prune.list";
 
+/// The first process of artifacts that tinyroot makes.
+const INIT: &[u8] = b"tinyroot/init";
+
 /// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
 const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
 
@@ -26,12 +29,14 @@ pub struct Papers {
     owners: BTreeMap<Vec<u8>, String>,
     versions: BTreeMap<String, String>,
     reduced: BTreeMap<TreePath, String>,
+    /// Our first process is in it: what lies beside it is ours.
+    is_ours: bool,
 }
 
 impl Papers {
     /// Reads the prune list and dpkg's file lists and status out of a tree. What cannot be read is left out.
     pub fn read(tree: &Tree, store: &Store) -> Self {
-        let mut papers = Papers::default();
+        let mut papers = Papers { is_ours: tree.get(INIT).is_some(), ..Papers::default() };
         let read = |path: &[u8]| {
             let (digest, _) = tree.get(path)?.kind.content()?;
             store.read(&digest).ok()
@@ -113,11 +118,8 @@ impl Papers {
         if let Some(owner) = self.owner(path.as_bytes()) {
             return owner.to_owned();
         }
-        let place = if path.is_at_or_below(b"tinyroot") || path.as_bytes() == b"sandstorm-manifest" {
-            "(tinyroot)"
-        } else {
-            "(no package)"
-        };
+        let is_below = path.is_at_or_below(b"tinyroot") || path.as_bytes() == b"sandstorm-manifest";
+        let place = if self.is_ours && is_below { "(tinyroot)" } else { "(no package)" };
         place.to_owned()
     }
 }

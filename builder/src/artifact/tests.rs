@@ -504,4 +504,11 @@ fn papers_name_owners() {
     assert_eq!((sums["libc6"], sums["php"], sums["app"]), ((4, 1), (2, 1), (5, 1)));
     assert_eq!(sums["(no package)"], (47, 2));
     assert_eq!(Papers::read(&Tree::new(), &store.store), Papers::default());
+
+    let path = |name: &str| TreePath::new(name.as_bytes()).expect("good");
+    let (manifest, paper) = (path("sandstorm-manifest"), path("tinyroot/papers/bom.json"));
+    assert_eq!([papers.heading(&manifest), papers.heading(&paper)], ["(no package)", "(no package)"]);
+    tree.insert(path("tinyroot/init"), Entry::file(Digest::of(b""), 0, 0o755, 0));
+    let papers = Papers::read(&tree, &store.store);
+    assert_eq!([papers.heading(&manifest), papers.heading(&paper)], ["(tinyroot)", "(tinyroot)"]);
 }

@@ -60,17 +60,41 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let mut document = serde_json::to_value(&result)?;
             document["artifact_before_bytes"] = files.before_bytes.into();
             document["artifact_after_bytes"] = files.after_bytes.into();
+            if let Some(limit) = args.fail_over {
+                document["limit_bytes"] = limit.bytes_of(files.before_bytes).into();
+                document["over_limit_bytes"] =
+                    limit.exceeded_by(files.before_bytes, files.after_bytes).into();
+            }
             print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
         }
         Format::Text => print(&text(&result, files))?,
         Format::Markdown => print(&markdown(&result, files))?,
     }
     match args.fail_over {
-        Some(limit) if limit.is_exceeded(files.before_bytes, files.after_bytes) => {
-            let (from, to) = (size_text(files.before_bytes), size_text(files.after_bytes));
-            Err(Failure::exceeded(format!("the package grew from {from} to {to}")))
-        }
-        _ => Ok(()),
+        Some(limit) => within(limit, files),
+        None => Ok(()),
+    }
+}
+
+fn within(limit: Limit, files: Files) -> Result<(), Failure> {
+    let Files { before_bytes, after_bytes } = files;
+    let over = limit.exceeded_by(before_bytes, after_bytes);
+    if over == 0 {
+        return Ok(());
+    }
+    let (from, to) = size_texts(before_bytes, after_bytes);
+    let grown = after_bytes.saturating_sub(before_bytes);
+    Err(Failure::exceeded(format!(
+        "the package grew by {grown} bytes, from {from} to {to}: {over} bytes over the limit of {limit}"
+    )))
+}
+
+/// Returns two sizes as texts; in bytes where they would read the same and are not.
+fn size_texts(before: u64, after: u64) -> (String, String) {
+    let texts = (size_text(before), size_text(after));
+    match before != after && texts.0 == texts.1 {
+        true => (format!("{before} bytes"), format!("{after} bytes")),
+        false => texts,
     }
 }
 
@@ -91,7 +115,7 @@ fn word(change: Change) -> &'static str {
 fn text(diff: &SizeDiff, files: Files) -> String {
     let mut out = String::new();
     let mut total = |what: &str, before, after| {
-        let (from, to) = (size_text(before), size_text(after));
+        let (from, to) = size_texts(before, after);
         let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed(before, after));
     };
     total("package file", files.before_bytes, files.after_bytes);
@@ -121,7 +145,8 @@ fn markdown(diff: &SizeDiff, files: Files) -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let mut row = |what: &str, before, after| {
         let change = signed(before, after);
-        let _ = writeln!(out, "| {what} | {} | {} | {change} |", size_text(before), size_text(after));
+        let (from, to) = size_texts(before, after);
+        let _ = writeln!(out, "| {what} | {from} | {to} | {change} |");
     };
     row("**package file**", files.before_bytes, files.after_bytes);
     row("**contents**", diff.before_bytes, diff.after_bytes);
@@ -138,4 +163,24 @@ fn markdown(diff: &SizeDiff, files: Files) -> String {
         out.push_str("\n</details>\n");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_exceeded_is_told_in_bytes() {
+        let told = |limit: &str, before_bytes, after_bytes| {
+            let limit = limit.parse().expect("is a limit");
+            within(limit, Files { before_bytes, after_bytes }).err().map(|failure| failure.to_string())
+        };
+        assert_eq!(told("0", 1_300_000, 1_300_000), None);
+        let text = "limit exceeded: the package grew by 7 bytes, from 1300000 bytes to 1300007 bytes: \
+                    7 bytes over the limit of 0 bytes";
+        assert_eq!(told("0", 1_300_000, 1_300_007).as_deref(), Some(text));
+        let text = "limit exceeded: the package grew by 200000 bytes, from 1.0 MB to 1.2 MB: \
+                    150000 bytes over the limit of 5 %";
+        assert_eq!(told("5%", 1_000_000, 1_200_000).as_deref(), Some(text));
+    }
 }

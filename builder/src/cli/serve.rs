@@ -79,14 +79,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn close(server: Arc<Server>, stops: Stops) -> bool {
     let (sender, ended) = std::sync::mpsc::channel();
     let impatient = sender.clone();
-    std::thread::spawn(move || {
-        server.close();
-        let _ = sender.send(true);
-    });
-    std::thread::spawn(move || {
+    // Where no thread is to be had, one does without a second request to stop.
+    let _ = std::thread::Builder::new().spawn(move || {
         stops.wait();
         let _ = impatient.send(false);
     });
+    let closing = server.clone();
+    let closer = std::thread::Builder::new().spawn(move || {
+        closing.close();
+        let _ = sender.send(true);
+    });
+    if closer.is_err() {
+        server.close();
+        return true;
+    }
     ended.recv().unwrap_or(false)
 }
 

@@ -50,6 +50,9 @@ pub enum Fault {
     /// It came, but whoever asked for it does not accept it.
     #[error("{0}")]
     Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// Too few threads can be started.
+    #[error("cannot start the threads that a download needs: the system gives {0} of {needed}", needed = crate::threads::FOR_HTTP)]
+    Threads(usize),
     /// A file of a `file:` URL.
     #[error("cannot read it: {0}")]
     Read(io::Error),

@@ -16,6 +16,7 @@ use reqwest::{
 };
 
 use super::{Downloader, Fault, Validators};
+use crate::threads;
 
 /// More than any mirror network needs.
 const MAX_REDIRECTS: usize = 10;
@@ -87,6 +88,10 @@ impl Downloader {
         let cell = if secure { &self.secure } else { &self.plain };
         if let Some(client) = cell.get() {
             return Ok(client);
+        }
+        let threads = threads::available(threads::FOR_HTTP);
+        if threads < threads::FOR_HTTP {
+            return Err(Fault::Threads(threads));
         }
         install_cryptography();
         let mut builder = Client::builder()

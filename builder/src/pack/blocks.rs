@@ -22,6 +22,7 @@ use crate::{
     },
     progress::Task,
     store::Store,
+    threads,
     tree::Tree,
 };
 
@@ -147,12 +148,7 @@ fn in_parallel<'i, I: Sync, T: Send>(
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    std::thread::scope(|scope| {
-        for _ in 1..cores.min(MAX_WORKERS).min(items.len()) {
-            scope.spawn(worker);
-        }
-        worker();
-    });
+    threads::on_each(cores.min(MAX_WORKERS).min(items.len()), worker);
     // After a fault, items that were not begun are missing; the fault itself is among the rest.
     done.into_inner().expect("no panic holds the lock").into_iter().flatten().collect()
 }

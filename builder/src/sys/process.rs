@@ -323,6 +323,20 @@ pub fn limit(resource: Resource, soft: u64, hard: u64) -> Result<()> {
     traced(rustix::process::setrlimit(resource, new), || format!("setrlimit({resource:?}, {soft}, {hard})"))
 }
 
+/// Takes environment variables whose names begin with a prefix and that are empty out of the environment: they count as unset.
+///
+/// To be called before any thread is started.
+pub fn forget_empty_variables(prefix: &str) {
+    let is_empty = |(name, value): &(OsString, OsString)| {
+        value.is_empty() && name.as_encoded_bytes().starts_with(prefix.as_bytes())
+    };
+    let names: Vec<OsString> = std::env::vars_os().filter(is_empty).map(|(name, _)| name).collect();
+    for name in names {
+        // SAFETY: no other thread reads or writes the environment, as there is none yet.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Allows this process as many open files as its hard limit does: the store holds one for each
 /// package in use, and roots of more packages than the usual soft limit (1024) are not rare. Where
 /// it cannot be raised, large roots will say so when they need it.

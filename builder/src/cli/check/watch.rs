@@ -1,6 +1,9 @@
 //! `tinyroot check --watch`: the pruned app for a person's browser, each miss told as it happens.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    io::Write as _,
+    sync::{Arc, mpsc},
+};
 
 use super::Args;
 use crate::{
@@ -39,14 +42,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let scratch = store.scratch("watch-")?;
     let missed = Missed::new(args.misses.as_deref(), &context.progress);
     let (of_misses, of_lines) = (missed.clone(), missed.clone());
-    let progress = context.progress.clone();
     let options = RunOptions {
         directory: scratch.path().join("grain"),
         port: args.port,
         on_line: Box::new({
-            let progress = progress.clone();
+            let quiet = context.global.quiet;
             move |line| {
-                progress.detail(&String::from_utf8_lossy(line));
+                if !quiet {
+                    // As `run` does: the app's log is half of what a person looks for.
+                    let _ = std::io::stderr().lock().write_all(&[line, b"\n"].concat());
+                }
                 of_lines.take_line(line);
             }
         }),

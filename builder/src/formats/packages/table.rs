@@ -15,6 +15,7 @@ use crate::formats::{
         left_out::{Provided as Provides, stanzas, usable},
     },
 };
+use crate::threads;
 
 /// A table of contents; stanzas are numbered in the order of the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -304,11 +305,7 @@ fn read_pieces<'a>(text: &'a [u8], architecture: &str) -> Vec<Piece<'a>> {
     if let [only] = pieces[..] {
         return vec![read_piece(only, architecture)];
     }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            pieces.iter().map(|piece| scope.spawn(|| read_piece(piece, architecture))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic in a thread")).collect()
-    })
+    threads::map(pieces.len(), &pieces, |piece| read_piece(piece, architecture))
 }
 
 fn read_piece<'a>(text: &'a [u8], architecture: &str) -> Piece<'a> {

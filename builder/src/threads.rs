@@ -1,0 +1,92 @@
+//! Work side by side, with as many threads as can be had.
+//!
+//! The calling thread takes part, so all work is done even where no thread can be started (`ulimit -u`, `ulimit -v`, a container's
+//! limit of processes). Results do not depend on how many there are.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, Builder},
+};
+
+/// What to do about a thread that cannot be started.
+pub const HINT: &str = "the limit of processes (`ulimit -u`, or a container's) or of memory (`ulimit -v`) is reached: raise it, \
+                        or end other programs";
+
+/// Runs the same work on up to so many threads at once, the calling one included.
+pub fn on_each(count: usize, work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        for _ in 1..count {
+            if Builder::new().spawn_scoped(scope, &work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}
+
+/// Does work for each item on up to so many threads; returns the results in the items' order.
+pub fn map<'a, I: Sync, T: Send>(count: usize, items: &'a [I], work: impl Fn(&'a I) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<T>>> = Mutex::new(items.iter().map(|_| None).collect());
+    on_each(count.min(items.len()), || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return };
+            let result = work(item);
+            done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
+        }
+    });
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.into_iter().flatten().collect()
+}
+
+/// How many threads the HTTP library needs besides those that call it: its own, and those that look names up. It panics without.
+pub const FOR_HTTP: usize = 3;
+
+/// Returns how many of so many threads can be had at once now, besides the calling one.
+pub fn available(count: usize) -> usize {
+    let (sender, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    thread::scope(|scope| {
+        // They stay until all are there: then the sender is gone.
+        let stay = || {
+            let _ = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        };
+        let had = (0..count).take_while(|_| Builder::new().spawn_scoped(scope, stay).is_ok()).count();
+        drop(sender);
+        had
+    })
+}
+
+/// Returns on how many threads, the calling one included, files can be fetched side by side.
+pub fn for_downloads(wanted: usize) -> usize {
+    (available(wanted + FOR_HTTP) + 1).saturating_sub(FOR_HTTP).clamp(1, wanted.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_however_many_threads_there_are() {
+        let items: Vec<usize> = (0..100).collect();
+        for count in [0, 1, 3, 200] {
+            assert_eq!(
+                map(count, &items, |item| item * 2),
+                items.iter().map(|item| item * 2).collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(map(4, &[] as &[usize], |item| *item), [0; 0]);
+    }
+
+    #[test]
+    fn threads_that_were_tried_end() {
+        for count in [0, 1, 5] {
+            assert_eq!(available(count), count);
+        }
+        assert_eq!([0, 1, 6].map(for_downloads), [1, 1, 6]);
+    }
+}
