@@ -8,10 +8,12 @@
 
 mod base;
 mod log;
+mod remedy;
 mod subject;
 
 pub use base::Base;
 pub use log::{Log, OnLine};
+pub use remedy::{Remedy, Waits};
 pub use subject::Exercised;
 pub(crate) use subject::mark_of;
 
@@ -33,6 +35,7 @@ use crate::{
     sandbox::{
         Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id,
     },
+    threads,
     view::fuse::{Server, ViewError, serve},
 };
 
@@ -57,6 +60,8 @@ pub struct GrainOptions {
     pub tmp_bytes: u64,
     /// How long its first process may take to stop its services.
     pub stop_limit: Duration,
+    /// What its first process waits for.
+    pub waits: Waits,
     /// Environment of programs that are run beside its services.
     pub env: BTreeMap<String, String>,
     /// Where its output is kept.
@@ -73,6 +78,7 @@ impl GrainOptions {
             terminals: recipe.sandbox.terminals,
             tmp_bytes: recipe.sandbox.tmp_bytes,
             stop_limit: Duration::from_secs(services::stop_limit_s(recipe)),
+            waits: Waits::of(recipe),
             env: services::environment(recipe),
             log: Arc::new(Log::in_memory()),
         }
@@ -113,7 +119,7 @@ pub enum GrainError {
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// It ended before all its services were ready.
-    #[error("the grain ended with {exit} before it was ready{}", tail_text(.tail))]
+    #[error("the grain ended with {exit} before it was ready{}{}", tail_text(.tail), fact_text(.remedy.as_deref()))]
     Ended {
         /// How.
         exit: Exit,
@@ -121,6 +127,8 @@ pub enum GrainError {
         tail: Vec<String>,
         /// Whether it had `/proc`.
         proc: bool,
+        /// What is known of the reason.
+        remedy: Option<Box<Remedy>>,
     },
 }
 
@@ -141,9 +149,15 @@ impl GrainError {
                     "programs that have libraries beside them, as Java does, find them by /proc: add [sandbox] proc = true",
                 )
             }
+            GrainError::Ended { remedy: Some(remedy), .. } => Some(&remedy.hint),
+            GrainError::Thread(_) => Some(threads::HINT),
             _ => None,
         }
     }
+}
+
+fn fact_text(remedy: Option<&Remedy>) -> String {
+    remedy.map(|remedy| format!("\n  {}", remedy.fact)).unwrap_or_default()
 }
 
 fn tail_text(tail: &[String]) -> String {
@@ -253,13 +267,23 @@ impl Grain {
 
     /// Waits until the first process says that all is ready, or has ended.
     fn await_ready(&mut self, started: u64) -> Result<(), GrainError> {
-        if self.options.log.wait_ready(started) {
+        let running = self.running();
+        let mut listening = Vec::new();
+        let look = || {
+            // At the end there is nothing left to look at: what was seen last counts.
+            let seen = running.as_ref().map(|running| running.listening()).unwrap_or_default();
+            if !seen.is_empty() {
+                listening = seen;
+            }
+        };
+        if self.options.log.wait_ready(started, look) {
             return Ok(());
         }
         let exit = self.wait();
         let tail = self.options.log.tail();
         self.live = None;
-        Err(GrainError::Ended { exit, tail, proc: self.options.proc })
+        let remedy = self.options.waits.remedy(&tail, &listening).map(Box::new);
+        Err(GrainError::Ended { exit, tail, proc: self.options.proc, remedy })
     }
 
     /// Connects to the web port.
@@ -390,8 +414,12 @@ mod tests {
 
     #[test]
     fn a_library_that_is_not_found_hints_at_proc() {
-        let ended =
-            |line: &str, proc| GrainError::Ended { exit: Exit::Code(127), tail: vec![line.to_owned()], proc };
+        let ended = |line: &str, proc| GrainError::Ended {
+            exit: Exit::Code(127),
+            tail: vec![line.to_owned()],
+            proc,
+            remedy: None,
+        };
         let line = "java: error while loading shared libraries: libjli.so: cannot open shared object file";
         assert!(ended(line, false).hint().is_some_and(|hint| hint.contains("proc = true")));
         assert_eq!(ended(line, true).hint(), None);

@@ -19,6 +19,7 @@ mod abilities;
 mod chroot;
 mod filter;
 mod ids;
+mod listening;
 mod monitor;
 mod protocol;
 mod remove;
@@ -34,6 +35,7 @@ use std::{
 
 pub use abilities::{Ability, HostAbilities, Lacking, does_without, host};
 pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root};
+pub use listening::Listening;
 pub use monitor::child_main;
 pub use remove::remove_tree;
 pub use running::{Execution, Running};

@@ -296,6 +296,37 @@ fn a_service_that_cannot_start_is_named() {
 }
 
 #[test]
+fn a_service_that_is_not_ready_is_told_with_its_limit_and_what_listens() {
+    let Some(fixture) = Fixture::new() else { return };
+    let services = SERVICES.replace("ready = { http = \"/\" }", "ready = { port = 9999 }\ntimeout_s = 2");
+    assert_ne!(services, SERVICES);
+    let recipe = fixture.recipe(&services);
+    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
+    let text = error.to_string();
+    for part in [
+        "service web was not ready within 2 s (`service.timeout_s`)",
+        "a connection to port 9999",
+        "port 8000",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(error.hint().is_some_and(|hint| hint.contains("`ready`")), "{:?}", error.hint());
+}
+
+#[test]
+fn a_service_that_goes_to_the_background_is_told_so() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(
+        "[[service]]\nname = \"web\"\ncommand = [\"/bin/sh\", \"-c\", \"sleep 9 &\"]\nready = { port = 8000 }\n",
+    );
+    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
+    assert!(error.to_string().contains("it probably went to the background"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("--foreground")), "{:?}", error.hint());
+}
+
+#[test]
 fn an_exercise_runs_against_a_grain() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(&format!(

@@ -6,6 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Size at which a log file is set aside as `.1`: Sandstorm's.
@@ -19,6 +20,9 @@ const HEARD_LINES: usize = 2000;
 
 /// Longest line; a longer one is broken.
 const LINE_BYTES: u64 = 16 << 10;
+
+/// How often a wait is interrupted to look around.
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// What the first process prints when all services are ready.
 const READY: &[u8] = b"tinyroot-init: ready";
@@ -97,14 +101,21 @@ impl Log {
         state.begun
     }
 
-    /// Waits until a life is ready (true) or its output has ended.
-    pub(super) fn wait_ready(&self, life: u64) -> bool {
+    /// Waits until a life is ready (true) or its output has ended; calls `meanwhile` now and then.
+    pub(super) fn wait_ready(&self, life: u64, mut meanwhile: impl FnMut()) -> bool {
         let mut state = self.lock();
         loop {
             if state.ready >= life || state.ended >= life {
                 return state.ready >= life;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) =
+                self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if timeout.timed_out() {
+                drop(state);
+                meanwhile();
+                state = self.lock();
+            }
         }
     }
 
@@ -186,10 +197,10 @@ mod tests {
         let log = Log::in_memory();
         let life = log.begin();
         log.take_in(&b"starting\ntinyroot-init: ready\n"[..]);
-        assert!(log.wait_ready(life));
+        assert!(log.wait_ready(life, || ()));
         let life = log.begin();
         log.take_in(&b"tinyroot-init: service web ended with status 1\n"[..]);
-        assert!(!log.wait_ready(life));
+        assert!(!log.wait_ready(life, || ()));
         assert_eq!(log.tail(), ["tinyroot-init: service web ended with status 1"]);
     }
 
@@ -209,7 +220,7 @@ mod tests {
         let log = Log::in_memory();
         let life = log.begin();
         log.take_in(&b"progress: 50 %tinyroot-init: ready\n"[..]);
-        assert!(log.wait_ready(life));
+        assert!(log.wait_ready(life, || ()));
     }
 
     #[test]

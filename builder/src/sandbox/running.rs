@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    Address, Exit, Program, SandboxError,
+    Address, Exit, Listening, Program, SandboxError, listening,
     protocol::{Order, Report, receive, send},
     start::Monitor,
 };
@@ -236,6 +236,12 @@ impl Running {
         let mut output = Vec::new();
         io::Read::read_to_end(&mut reader, &mut output)?;
         Ok((execution.wait(), output))
+    }
+
+    /// Returns what listens inside: TCP ports and Unix sockets, sorted; nothing where the sandbox has no network of its own.
+    pub fn listening(&self) -> Vec<Listening> {
+        let pid = self.process.lock().unwrap_or_else(PoisonError::into_inner).id();
+        listening::of_process(pid)
     }
 
     /// Kills all that runs inside and waits until nothing is left.
