@@ -240,7 +240,7 @@ pub struct Web {
     /// Default: true.
     pub load: bool,
     /// The host that the app is given with each request instead of the one requested (`host = "localhost"`), for apps that accept
-    /// only hosts that they know. `run` and `serve` then change Host, Origin and Referer; in the app's responses, redirects and
+    /// only hosts that they know. `run`, `serve` and the exercise then change Host, Origin and Referer; in the app's responses, redirects and
     /// cookies lead back to the host requested. Default: the app sees the host requested.
     pub host: Option<String>,
 }

@@ -15,7 +15,10 @@ use super::{
     recipe_words, style,
     text::{self, form_encode, html_unescape},
 };
-use crate::recipe::{Body, Request, Step};
+use crate::{
+    recipe::{Body, Request, Step},
+    web::Authorities,
+};
 
 /// Redirects that are followed of one request: as many as browsers follow.
 const REDIRECTS: usize = 20;
@@ -225,14 +228,27 @@ impl<'a> Conversation<'a> {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.clone(), value.clone()));
         }
+        let front = self.front();
+        if let Some(front) = &front {
+            changed(&mut headers, |name, value| front.request_value(name, value));
+        }
         let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
         let mut stream = subject.connect().map_err(connect)?;
-        let answer = http::ask(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
+        let mut answer = http::ask(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
             .map_err(|source| ExerciseError::Answer { step, what: what.to_owned(), source })?;
+        if let Some(front) = &front {
+            changed(&mut answer.headers, |name, value| front.response_value(name, value));
+        }
         for value in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             self.cookies.set(&value.1, &sent.path, &self.visit.authority.host);
         }
         Ok(answer)
+    }
+
+    /// Returns what `run` and `serve` change between a browser and the app.
+    fn front(&self) -> Option<Authorities> {
+        let web = self.visit.web?;
+        Some(Authorities::new(&self.visit.authority.to_string(), web.host.as_deref(), web.port))
     }
 
     fn border(&self) -> Border<'a> {
@@ -471,6 +487,15 @@ impl<'a> Conversation<'a> {
             text += &format!(" (and {more} more)");
         }
         self.transcript.warnings.push(Warning { step: number, what: recipe_words(step), text });
+    }
+}
+
+/// Changes the values of headers for which there is another.
+fn changed(headers: &mut [(String, String)], other: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) {
+    for (name, value) in headers {
+        if let Some(changed) = other(name, value.as_bytes()) {
+            *value = String::from_utf8_lossy(&changed).into_owned();
+        }
     }
 }
 

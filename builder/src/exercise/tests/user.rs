@@ -71,8 +71,8 @@ fn a_redirect_that_loses_the_port_fails_its_step() {
             "header location: https://g-0a.localhost:6080/ leads to another authority than g-0a.localhost:6080",
         ),
         (
-            "Refresh: 0; url=http://localhost:8000/\r\n",
-            "header Refresh: http://localhost:8000/ leads to another authority than g-0a.localhost:6080",
+            "Refresh: 0; url=http://localhost:9000/\r\n",
+            "header Refresh: http://localhost:9000/ leads to another authority than g-0a.localhost:6080",
         ),
         (
             "Link: <http://cdn.example/x.css>; rel=stylesheet\r\n",
@@ -304,6 +304,25 @@ fn redirects_are_followed_to_their_end() {
     assert!(fails("/wrong", &mut server).starts_with("header Location: http://g-0a.localhost/home leads to"));
     let unfollowed = Request { follow: false, ..get("/gone") };
     visit(&[unfollowed], &web(&[]), &mut server).expect("as expected");
+}
+
+#[test]
+fn an_app_that_knows_one_host_is_given_it_as_by_the_front() {
+    let mut server = serve(Box::new(|first, request| match first {
+        _ if !request.contains("\r\nHost: localhost:8000\r\n") => page("404 Not Found", "", "which host?"),
+        "POST /login HTTP/1.1" if request.contains("\r\nOrigin: http://localhost:8000\r\n") => {
+            let headers = "Set-Cookie: in=1; Domain=localhost\r\nLocation: http://localhost:8000/home\r\n";
+            page("302 Found", headers, "")
+        }
+        "GET /home HTTP/1.1" if request.contains("Cookie: in=1\r\n") => html("Hello"),
+        _ => page("403 Forbidden", "", "no"),
+    }));
+    let web = Web { host: Some("localhost".into()), ..web(&[]) };
+    let login = Request { method: "POST".into(), load: Some(false), ..expecting("/login", "Hello") };
+    visit(&[login.clone()], &web, &mut server).expect("as expected");
+    // Without it the app refuses.
+    let refused = visit(&[login], &Web { host: None, ..web }, &mut server);
+    assert!(refused.is_err_and(|text| text.contains("\"Hello\", not found")));
 }
 
 #[test]
