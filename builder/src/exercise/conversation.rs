@@ -8,7 +8,7 @@ use super::{
     Answer, ExerciseError, Miss, Outcome, Ran, Record, Subject, Transcript, Visit, Warning, compile,
     cookies::Cookies,
     disguise,
-    elsewhere::{Border, Finding, cookie_is_for},
+    elsewhere::{Border, Finding, Says, cookie_is_for},
     http,
     load::Loaded,
     page::{self, Found, Page},
@@ -259,6 +259,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Tells what addresses of a script lead elsewhere.
+    pub(super) fn look_at_imports(&mut self, found: &[Found], url: &Url, problems: &mut Vec<String>) {
+        for mut finding in self.border().style(found, url) {
+            finding.text = format!("{}, {}", path_of(url), finding.text);
+            self.tell(finding, problems);
+        }
+    }
+
     pub(super) fn is_here(&self, url: &Url) -> bool {
         self.border().is_here(url)
     }
@@ -285,9 +293,9 @@ impl<'a> Conversation<'a> {
             Content::Style(found)
         } else {
             if is(&["json", "xml"]) {
-                findings.extend(border.other_text(&text(), true));
+                findings.extend(border.other_text(&text(), Says::Data));
             } else if is(&["javascript", "ecmascript"]) {
-                findings.extend(border.other_text(&text(), false));
+                findings.extend(border.other_text(&text(), Says::Prose));
             }
             Content::Other
         };

@@ -39,6 +39,17 @@ pub(super) struct Border<'a> {
     pub inner_port: Option<u16>,
 }
 
+/// What a text is that names a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// JSON, XML: programs take its URLs.
+    Data,
+    /// An attribute of no known kind, such as `data-url` or `placeholder`.
+    Attribute,
+    /// A script, or what a page says.
+    Prose,
+}
+
 /// A URL with a host in any text; percent-encoded and JSON-escaped ones, too.
 static MENTION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -96,8 +107,8 @@ impl Border<'_> {
         let base = if self.is_here(&base) { base } else { url.clone() };
         let mut out: Vec<Finding> = page.found.iter().filter_map(|found| self.found(found, &base)).collect();
         for text in &page.texts {
-            let is_data = text.kind == TextKind::Attribute;
-            out.extend(self.text(&text.text, text.line, is_data));
+            let trust = if text.kind == TextKind::Attribute { Says::Attribute } else { Says::Prose };
+            out.extend(self.text(&text.text, text.line, trust));
         }
         told(out)
     }
@@ -108,8 +119,8 @@ impl Border<'_> {
     }
 
     /// Returns what a script or data say of the own host with another port or scheme: whatever else they name may never be asked.
-    pub fn other_text(&self, text: &str, is_data: bool) -> Vec<Finding> {
-        told(self.text(text, 1, is_data))
+    pub fn other_text(&self, text: &str, says: Says) -> Vec<Finding> {
+        told(self.text(text, 1, says))
     }
 
     fn found(&self, found: &Found, base: &Url) -> Option<Finding> {
@@ -143,7 +154,7 @@ impl Border<'_> {
     }
 
     /// Looks for the own host with another port or scheme, and for the port inside of the grain.
-    fn text(&self, text: &str, first_line: usize, is_data: bool) -> Vec<Finding> {
+    fn text(&self, text: &str, first_line: usize, says: Says) -> Vec<Finding> {
         let mut out = Vec::new();
         for groups in MENTION.captures_iter(text) {
             let (Some(whole), Some(scheme), Some(host)) = (groups.get(0), groups.get(1), groups.get(2))
@@ -161,13 +172,19 @@ impl Border<'_> {
             }
             let is_loopback = matches!(host.as_str(), "127.0.0.1" | "localhost");
             let is_inner = is_loopback && given.is_some() && given == self.inner_port;
-            // Texts name the loopback for many reasons; a host like a grain's comes from the request alone.
-            let matters = is_own && (is_data || !is_loopback) || is_inner;
+            // A host like a grain's comes from the request alone; the loopback is named for many reasons.
+            let is_meant = match says {
+                _ if !is_loopback => true,
+                Says::Data => true,
+                Says::Attribute => given.is_none(),
+                Says::Prose => false,
+            };
+            let matters = is_own && is_meant || is_inner;
             if matters {
                 let line = first_line + text[..whole.start()].bytes().filter(|byte| *byte == b'\n').count();
                 let found = excerpt(whole.as_str());
                 let text = format!("line {line}: {found} is another authority than {}", self.authority);
-                let is_allowed = is_inner && !is_data;
+                let is_allowed = is_inner && says == Says::Prose;
                 out.push(Finding { text, is_allowed, link_to: None });
             }
         }

@@ -11,13 +11,14 @@ use super::{
     Answer, ExerciseError, HttpError, Outcome, Record, Subject,
     conversation::{Content, Conversation, Grade, Sent, path_of, redirect},
     elsewhere::base_of,
+    modules,
     page::{Found, Page, Role, Want},
 };
 
 /// What one page may load: the largest block editors load some 150 files.
 const PER_PAGE: usize = 400;
-/// How deep styles and frames may name further ones.
-const DEPTH: usize = 4;
+/// How deep styles, frames and modules may name further ones.
+const DEPTH: usize = 6;
 /// Bytes that all pages of a conversation may load.
 const BYTES: usize = 256 << 20;
 /// Redirects that are followed of one address.
@@ -143,6 +144,11 @@ impl Conversation<'_> {
         }
         match &content {
             Content::Style(found) => self.enlist(found, &url, (&url, Some(&path)), due.depth + 1, more),
+            Content::Other if due.want == Want::Module => {
+                let found = modules::read(&String::from_utf8_lossy(&answer.body));
+                self.look_at_imports(&found, &url, problems);
+                self.enlist(&found, &url, (&url, Some(&path)), due.depth + 1, more);
+            }
             Content::Page(page) if due.want == Want::Frame => {
                 self.enlist(&page.found, &base_of(page, &url), (&url, Some(&path)), due.depth + 1, more);
             }
@@ -157,8 +163,11 @@ impl Conversation<'_> {
         let kind = answer.kind();
         if answer.status >= 400 {
             self.warn(Grade::Load, format!("{place}: {path} has status {}", answer.status));
-        } else if answer.status == 200 && is_html && matches!(due.want, Want::Script | Want::Style) {
-            let wanted = if due.want == Want::Script { "a script" } else { "a style sheet" };
+        } else if answer.status == 200
+            && is_html
+            && matches!(due.want, Want::Script | Want::Module | Want::Style)
+        {
+            let wanted = if due.want == Want::Style { "a style sheet" } else { "a script" };
             problems.push(format!("{place}: {path} is a page (text/html), and should be {wanted}"));
         } else if answer.status == 200 && is_html && due.want == Want::Image {
             self.warn(Grade::Load, format!("{place}: {path} is a page (text/html), and should be an image"));

@@ -5,13 +5,15 @@
 
 use html5gum::{DefaultEmitter, EndTag, Spanned, StartTag, Token, Tokenizer};
 
-use super::style;
+use super::{modules, style};
 
 /// What a browser wants of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Want {
     /// A script.
     Script,
+    /// A script that imports others.
+    Module,
     /// A style sheet.
     Style,
     /// An image or an icon.
@@ -119,6 +121,8 @@ struct Reader {
     page: Page,
     /// Offsets at which lines begin, but the first.
     lines: Vec<usize>,
+    /// Whether the script that was opened last is a module.
+    in_module: bool,
     /// How many of an element are open.
     open: std::collections::BTreeMap<String, usize>,
 }
@@ -126,7 +130,7 @@ struct Reader {
 impl Reader {
     fn new(html: &[u8]) -> Self {
         let lines = memchr::memchr_iter(b'\n', html).map(|at| at + 1).collect();
-        Reader { page: Page::default(), lines, open: Default::default() }
+        Reader { page: Page::default(), lines, in_module: false, open: Default::default() }
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -161,6 +165,9 @@ impl Reader {
                 None => self.page.texts.push(Text { line, text, kind: TextKind::Attribute }),
             }
         }
+        if name == "script" {
+            self.in_module = is_module(attribute("type").as_deref());
+        }
         let watched = |list: &[&str]| list.contains(&&*name);
         let is_void = tag.self_closing && !watched(&["script", "style", "title", "textarea"]);
         if !is_void
@@ -186,6 +193,10 @@ impl Reader {
             return;
         }
         let kind = if self.is_in(&["script"]) {
+            if self.in_module {
+                let at = |found: Found| Found { line: line + found.line - 1, ..found };
+                self.page.found.extend(modules::read(&text).into_iter().map(at));
+            }
             TextKind::Script
         } else if self.is_in(&QUOTING) {
             TextKind::Quoted
@@ -236,6 +247,7 @@ fn role_of(element: &str, key: &str, attribute: &dyn Fn(&str) -> Option<String>)
         ("a" | "area", "href" | "xlink:href") => Some(One(Role::Link)),
         ("base", "href") => Some(One(Role::Base)),
         ("form", "action") | ("button" | "input", "formaction") => Some(One(Role::Form)),
+        ("script", "src") if is_module(attribute("type").as_deref()) => load(Want::Module),
         ("script", "src") => load(Want::Script),
         ("link", "href") => linked(&attribute("rel")?, attribute("as").as_deref()).map(One),
         ("link", "imagesrcset") | ("img" | "source", "srcset") => Some(Set(Role::Load(Want::Image))),
@@ -249,6 +261,10 @@ fn role_of(element: &str, key: &str, attribute: &dyn Fn(&str) -> Option<String>)
         ("meta", "content") if attribute("http-equiv")?.eq_ignore_ascii_case("refresh") => Some(Refresh),
         _ => None,
     }
+}
+
+fn is_module(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("module"))
 }
 
 /// Returns what a browser does with `<link rel=… as=…>`; nothing where it takes the address for a name (`canonical`, `profile`).
@@ -270,7 +286,7 @@ pub(super) fn linked(rel: &str, as_what: Option<&str>) -> Option<Role> {
     {
         Some(Role::Load(Want::Image))
     } else if has("modulepreload") {
-        Some(Role::Load(Want::Script))
+        Some(Role::Load(Want::Module))
     } else if has("preload") {
         Some(Role::Load(as_what))
     } else if has("manifest") {
@@ -329,7 +345,7 @@ mod tests {
             <link rel='shortcut icon' href=i.ico><link REL=stylesheet\n href=\"a.css?x=1&amp;y=2\">\n\
             <link rel=canonical href=http://other.example/><link rel=dns-prefetch href=//s.example>\n\
             <meta http-equiv=Refresh content=\"0; URL='next'\">\n\
-            <script src=x.js></script><script>if (a < b) '<img src=no.png>'</script>\n\
+            <script src=x.js></script><script type=module src=m.js></script><script type=module>import a from './n.js'</script><script>if (a < b) '<img src=no.png>'</script>\n\
             <!-- <img src=no.png> --><img src=a.png srcset='b.png 1x, c.png 2x,d.png'>\n\
             <style>@import 'b.css';\nbody { background: url(bg.png) }</style>\n\
             <form action=/save><button formaction=/x>\n<a href=' /there '>x</a><td style='background:url(t.png)'>\n\
@@ -343,6 +359,8 @@ mod tests {
                 "4 <link href> Contact //s.example",
                 "5 <meta refresh> Refresh next",
                 "6 <script src> Load(Script) x.js",
+                "6 <script src> Load(Module) m.js",
+                "6 import Load(Module) ./n.js",
                 "7 <img src> Load(Image) a.png",
                 "7 <img srcset> Load(Image) b.png",
                 "7 <img srcset> Load(Image) c.png",
