@@ -221,6 +221,15 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         blind,
     };
     if let Some(whole) = inputs.whole {
+        let is_pruned = |name: &str| {
+            let path = TreePath::new(name.as_bytes());
+            path.is_ok_and(|path| inputs.pruned.contains_key(&furnished_path(&path)))
+        };
+        let whole = |authority: &Authority| {
+            let mut transcript = whole(authority)?;
+            left::leave_out_pruned(&mut transcript.left, &is_pruned);
+            Ok::<_, ProveError>(transcript)
+        };
         let steps = &inputs.recipe.exercise;
         for authority in &inputs.authorities {
             sides.wholes.push(twice(progress, || whole(authority))?);

@@ -1,6 +1,6 @@
 //! From a recipe folder to a package that holds, with nothing at hand but the lock and the evidence.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use super::{
     alone, build, copy_recipe, recipes, share_debs,
@@ -30,6 +30,14 @@ fn recipes_build_within_their_size_and_a_second_run_has_nothing_to_do() {
         assert_eq!(names(&home.path("cache/tmp")), Vec::<String>::new());
 
         look_at(&home, name, text(&package), &built);
+        keep(name, &package);
+    }
+}
+
+/// Keeps a package for the tests in a browser, which take what is built here.
+fn keep(name: &str, package: &Path) {
+    if let Some(directory) = std::env::var_os("TINYROOT_TEST_PACKAGES") {
+        fs::copy(package, Path::new(&directory).join(format!("{name}.spk"))).expect("copies");
     }
 }
 

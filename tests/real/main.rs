@@ -3,7 +3,7 @@
 //! `cargo test --release --features real-archive --test real`. Needs a mirror (found as the program finds it), user
 //! namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary user; as root it
 //! also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all; `TINYROOT_TEST_DEBS` a
-//! directory of .debs to begin with. Recipes with npm packages are built where an npm registry is configured, by
+//! directory of .debs to begin with, `TINYROOT_TEST_PACKAGES` one in which packages are kept. Recipes with npm packages are built where an npm registry is configured, by
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
 mod container;

@@ -15,6 +15,9 @@ use crate::{
 const FAILURES: [&str; 10] =
     ["cannot", "can't", "couldn't", "denied", "error", "fail", "fatal", "no such", "not found", "unable"];
 
+/// What the record of files is called.
+const FILES: &str = "files left in /var";
+
 /// What a root has at a path of the stage.
 pub(super) enum Shipped<'a> {
     /// Nothing: the app made what is there.
@@ -54,7 +57,18 @@ pub(super) fn records<'a>(
         what: what.to_owned(),
         outcome: Outcome::Ran(Ran { status: 0, output: lines.join("\n").into_bytes() }),
     };
-    Ok(vec![record("files left in /var", names), record("failures told in the log", lines)])
+    Ok(vec![record(FILES, names), record("failures told in the log", lines)])
+}
+
+/// Leaves out of the records of a whole root the shipped files that the app changed and that are pruned: what is there on the pruned
+/// root, the app made alone, such as the files of a database that setup makes anew.
+pub(super) fn leave_out_pruned(left: &mut [Record], is_pruned: &dyn Fn(&str) -> bool) {
+    for record in left.iter_mut().filter(|record| record.what == FILES) {
+        let Outcome::Ran(ran) = &mut record.outcome else { continue };
+        let text = String::from_utf8_lossy(&ran.output).into_owned();
+        let is_kept = |line: &&str| !line.strip_prefix("changed file /").is_some_and(is_pruned);
+        ran.output = text.lines().filter(is_kept).collect::<Vec<_>>().join("\n").into_bytes();
+    }
 }
 
 /// Lists what is below a directory; no link is followed.
@@ -79,8 +93,6 @@ fn list<'a>(
             (Shipped::Yes(shipped), false) if is_changed(&entry.path(), shipped)? => {
                 names.push(format!("changed file /{name}"));
             }
-            // Made where the whole root has one that the app changes, such as the files of a database that setup makes anew.
-            (Shipped::Pruned, false) => names.push(format!("changed file /{name}")),
             _ => {}
         }
     }
@@ -130,7 +142,6 @@ mod tests {
             })
             .collect();
         let files = "changed file /var/lib/tea/changed\nchanged file /var/lib/tea/longer\n\
-                     changed file /var/lib/tea/shipped\n\
                      file /var/lib/tea/leaf\nlink /var/away";
         let failures = "[ERROR] no tea\nit couldn't be poured";
         assert_eq!(
@@ -140,5 +151,15 @@ mod tests {
                 ("failures told in the log".to_owned(), failures.to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn what_was_pruned_and_is_made_anew_is_no_difference() {
+        let ran = |output: &str| Outcome::Ran(Ran { status: 0, output: output.as_bytes().to_vec() });
+        let record =
+            |output: &str| Record { step: 0, what: "files left in /var".to_owned(), outcome: ran(output) };
+        let mut left = [record("changed file /var/db/a\nchanged file /var/b\nfile /var/db/c")];
+        leave_out_pruned(&mut left, &|name| name.starts_with("var/db/"));
+        assert_eq!(left[0].outcome, ran("changed file /var/b\nfile /var/db/c"));
     }
 }

@@ -1,0 +1,3 @@
+import { cgit } from './cgit.mjs';
+
+cgit('cgit');
