@@ -2,6 +2,7 @@
 //!
 //! What needs a whole Debian root is in `tests/real`.
 
+mod archives;
 mod bad_input;
 mod base;
 mod configuring;

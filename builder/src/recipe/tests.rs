@@ -130,6 +130,15 @@ keys = "files/a.conf"
             "debian.archive.mirror is empty",
         ),
         (
+            "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"../s/\"\nkeys = \"files/a.conf\"\n",
+            "debian.archive.suite `../s/` is no suite: it leaves its place or is not plain",
+        ),
+        (
+            "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"./\"\ncomponents = [\"main\"]\n\
+             keys = \"files/a.conf\"\n",
+            "debian.archive.components: `./` is an exact path, which has none",
+        ),
+        (
             "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"s\"\nkeys = \"../key\"\n",
             "debian.archive.keys `../key` must be a path inside the recipe folder",
         ),
@@ -287,4 +296,24 @@ fn missing_files_are_named() {
         ),
         "{fault}"
     );
+}
+
+#[test]
+fn a_suite_may_have_slashes_or_be_an_exact_path() {
+    for (given, suite, components) in [
+        ("./", "./", &[][..]),
+        ("/", "./", &[]),
+        ("./stable/", "stable/", &[]),
+        ("bookworm/mongodb-org/7.0", "bookworm/mongodb-org/7.0", &["main"]),
+    ] {
+        let archive = format!(
+            "[[debian.archive]]\nname = \"other\"\nmirror = \"/x\"\nsuite = {given:?}\nkeys = \"files/a.conf\"\n"
+        );
+        let recipe = read_text(&format!("{HEAD}{archive}")).expect(given);
+        let other = &recipe.debian.archives[0];
+        assert_eq!(
+            (other.suite.as_str(), &other.components[..]),
+            (suite, &components.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()[..])
+        );
+    }
 }
