@@ -11,15 +11,18 @@
 //! /tinyroot/services   what it starts (format: [`services`])
 //! /tinyroot/var/**     skeleton of a grain's first /var
 //! /tinyroot/copied     which files of the skeleton are copied ([`State`]); all others become links into it
+//! /tinyroot/modes      which files keep others out (format: `modes`); only where there are some
 //! /tinyroot/papers/**  not ours: `papers`
 //! ```
 
 mod linked;
+mod modes;
 pub mod services;
 mod skeleton;
 mod state;
 
 pub use linked::Linked;
+pub use modes::{apply_modes, give_to_grain};
 pub use skeleton::{VarPolicy, filled_var, is_left_out};
 pub use state::{Fate, State};
 
@@ -158,6 +161,10 @@ pub fn furnish(mut tree: Tree, recipe: &Recipe, policy: &VarPolicy<'_>, store: &
     lay("tinyroot/copied", &copied, 0o644);
     lay("proc/cpuinfo", b"", 0o644);
     lay_names(&mut tree, store, epoch_s);
+    if let Some(modes) = modes::list(&tree) {
+        let digest = store.put(modes.as_bytes());
+        tree.insert(path(modes::PLACE), Entry::file(digest, modes.len() as u64, 0o644, epoch_s));
+    }
     tree.add_parents(epoch_s);
     for (_, entry) in tree.iter_mut() {
         normalise(entry, epoch_s);

@@ -163,7 +163,9 @@ impl Started {
         }
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
         let var = scratch.path().join("var");
-        let furnished = Arc::new(app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s));
+        let mut furnished = app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
+        app::apply_modes(&mut furnished, store);
+        let furnished = Arc::new(furnished);
         let options = Options { owner: (GRAIN_ID, GRAIN_ID), ..Options::default() };
         let view = Arc::new(View::new(furnished.clone(), store.clone(), options));
         let base = Arc::new(Base::of_view(view.clone()));

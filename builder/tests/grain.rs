@@ -113,6 +113,8 @@ impl Fixture {
         }
         self.add(&mut tree, "var/lib/tea/code", b"shipped", 0o644);
         self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
+        self.add(&mut tree, "var/lib/tea/secret", b"hush", 0o640);
+        self.add(&mut tree, "etc/tea.secret", b"hush", 0o600);
         tree.add_parents(0);
         let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
         app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
@@ -222,6 +224,23 @@ fn a_grain_keeps_its_var_and_nothing_else() {
     assert_eq!(grain.stop().expect("stops"), Exit::Code(0));
     let life = "first: up\nserver: up\ntinyroot-init: ready\nserver: bye\nfirst: bye\n";
     assert_eq!(fs::read_to_string(&log).expect("reads"), format!("set up /var 8000\n{life}{life}"));
+}
+
+#[test]
+fn files_that_keep_others_out_do_so_in_a_grain() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(SERVICES);
+    let look = "for (@ARGV) { printf qq(%04o %d\\n), (stat)[2] & 07777, -r $_ ? 1 : 0 }";
+    let command = ["/usr/bin/perl", "-e", look, "/etc/tea.secret", "/var/lib/tea/secret", "/var/lib/tea/conf"];
+    let tree = fixture.tree(&recipe);
+    let view = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
+    let directory = Base::directory(&tree, &fixture.store).expect("a base");
+    for (base, var) in [(view, "var of a view"), (directory, "var of a directory")] {
+        let options = GrainOptions::of(&recipe, &fixture.var(var));
+        let grain = Grain::start(Arc::new(base), options).expect("starts");
+        let ran = grain.run(&command.map(str::to_owned)).expect("runs");
+        assert_eq!(String::from_utf8_lossy(&ran.output), "0600 1\n0640 1\n0644 1\n", "{var}");
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::{
 const MARK: &CStr = c"/var/.tinyroot";
 const NEW_MARK: &CStr = c"/var/.tinyroot.new";
 const COPIED: &CStr = c"/tinyroot/copied";
+const MODES: &CStr = c"/tinyroot/modes";
 const REMEMBERED: &CStr = c"/var/.tinyroot.copied";
 /// Where the skeleton lies.
 pub const SKELETON: &[u8] = b"/tinyroot/var";
@@ -49,6 +50,8 @@ pub struct Filler {
     pub copied: List,
     /// What an earlier start of this grain copied; `None` on its first start.
     pub before: Option<List>,
+    /// The modes of files that keep others out, by their paths in the root.
+    pub modes: List,
     /// Where one is in the skeleton.
     pub from: Path,
     /// Where that is in `/var`.
@@ -68,6 +71,8 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
         errno: 0,
     };
     let (digest, copied) = List::parse(list).ok_or(wrong)?;
+    let modes = if sys::exists(MODES) { slurp(arena, MODES)? } else { b"" };
+    let modes = List(modes.strip_prefix(b"tinyroot-modes 1\n").unwrap_or_default());
 
     let mark = if sys::exists(MARK) { slurp(arena, MARK)? } else { b"" };
     if let Some(old) = mark.strip_prefix(b"ready ") {
@@ -76,7 +81,7 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
             // A grain that an older tinyroot made has no list.
             let before = if sys::exists(REMEMBERED) { slurp(arena, REMEMBERED)? } else { b"" };
             let before = List::parse(before).map_or(List(b""), |(_, before)| before);
-            let mut filler = Filler::new(copied, Some(before));
+            let mut filler = Filler::new(copied, Some(before), modes);
             filler.fill()?;
             upgrade::remove_dropped(&mut filler)?;
             remember(list)?;
@@ -103,7 +108,7 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
         log::line(&[b"/var holds data but no mark of ours: kept, and set up"]);
     }
     remember(list)?;
-    Filler::new(copied, None).fill()?;
+    Filler::new(copied, None, modes).fill()?;
     make_fixed()?;
     Ok(State { is_new: true, digest })
 }
@@ -204,8 +209,8 @@ impl List {
 }
 
 impl Filler {
-    fn new(copied: List, before: Option<List>) -> Self {
-        Filler { copied, before, from: Path::new(SKELETON), to: Path::new(b"/var") }
+    fn new(copied: List, before: Option<List>, modes: List) -> Self {
+        Filler { copied, before, modes, from: Path::new(SKELETON), to: Path::new(b"/var") }
     }
 
     fn fill(&mut self) -> Result<(), Fault> {
@@ -265,7 +270,10 @@ impl Filler {
         let from = sys::open(self.from.c_str(), sys::O_RDONLY, 0)?;
         let (mode, mtime_s) = sys::mode_and_mtime(from.0)?;
         let flags = sys::O_WRONLY | sys::O_CREAT | sys::O_EXCL;
-        let to = sys::open(place.c_str(), flags, (mode & 0o777) | 0o600)?;
+        // Where the root cannot show it, as in a `.spk`, the list has it.
+        let listed = self.modes.word(&self.from.as_bytes()[1..]);
+        let listed = listed.map(|word| word.iter().fold(0, |mode, digit| mode << 3 | u32::from(digit & 7)));
+        let to = sys::open(place.c_str(), flags, (listed.unwrap_or(mode) & 0o777) | 0o600)?;
         let mut buffer = [0_u8; 16384];
         loop {
             match sys::read(from.0, &mut buffer) {

@@ -295,3 +295,25 @@ fn the_grains_own_host_name_is_in_every_list_of_hosts() {
         assert_eq!(text_of(&root, &store, "etc/hosts"), expected);
     }
 }
+
+#[test]
+fn files_that_keep_others_out_are_listed_and_do_so_in_a_grain() {
+    let (_cache, store) = store();
+    let mut stage = tree(&["usr/bin/tea", "etc/tea/a b", "var/lib/tea/db", "var/cache/tea/x"], &store);
+    stage.get_mut(b"usr/bin/tea").expect("is there").mode = 0o755;
+    for (at, mode) in [("etc/tea/a b", 0o640), ("var/lib/tea/db", 0o600), ("var/cache/tea/x", 0o600)] {
+        stage.get_mut(at.as_bytes()).expect("is there").mode = mode;
+    }
+    let mut root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let expected = "tinyroot-modes 1\netc/tea/a\\x20b 0640\ntinyroot/var/lib/tea/db 0600\n";
+    assert_eq!(text_of(&root, &store, "tinyroot/modes"), expected);
+    let mode = |root: &Tree, at: &str| root.get(at.as_bytes()).expect("is there").mode;
+    assert_eq!(mode(&root, "etc/tea/a b"), 0o644);
+    assert_eq!(apply_modes(&mut root, &store).len(), 2);
+    assert_eq!((mode(&root, "etc/tea/a b"), mode(&root, "tinyroot/var/lib/tea/db")), (0o640, 0o600));
+    assert_eq!(mode(&root, "usr/bin/tea"), 0o755);
+    let mut plain = tree(&["usr/bin/tea"], &store);
+    plain.get_mut(b"usr/bin/tea").expect("is there").mode = 0o755;
+    let plain = furnish(plain, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    assert!(plain.get(b"tinyroot/modes").is_none());
+}

@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    app::{GRAIN_ID, Linked},
+    app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     render::{RenderOptions, render},
-    sandbox::{Ability, Root, host},
+    sandbox::{Ability, Root, grain_host_id, host},
     store::Store,
     tree::{Tree, TreePath},
     view::{self, OnMiss, Pruned, View},
@@ -76,6 +76,8 @@ impl Base {
     }
 
     fn by(tree: Arc<Tree>, store: &Arc<Store>, options: view::Options) -> Result<Self, GrainError> {
+        let mut tree = tree;
+        let restricted = apply_modes(Arc::make_mut(&mut tree), store);
         // Finding out takes some sandboxes, and the answer stays.
         static FUSE: OnceLock<Ability> = OnceLock::new();
         match FUSE.get_or_init(|| host().fuse).clone() {
@@ -85,7 +87,7 @@ impl Base {
                 let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), reported, ..options };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
-            Ability::Missing { reason, remedy } => Base::rendered(&tree, store, Some((reason, remedy))),
+            Ability::Missing { reason, remedy } => Base::rendered(&tree, store, &restricted, Some((reason, remedy))),
         }
     }
 
@@ -94,15 +96,23 @@ impl Base {
     /// # Errors
     /// A tree that cannot be rendered.
     pub fn directory(tree: &Tree, store: &Arc<Store>) -> Result<Self, GrainError> {
-        Base::rendered(tree, store, None)
+        let mut tree = tree.clone();
+        let restricted = apply_modes(&mut tree, store);
+        Base::rendered(&tree, store, &restricted, None)
     }
 
-    fn rendered(tree: &Tree, store: &Arc<Store>, why: Option<(String, String)>) -> Result<Self, GrainError> {
+    fn rendered(
+        tree: &Tree,
+        store: &Arc<Store>,
+        restricted: &[TreePath],
+        why: Option<(String, String)>,
+    ) -> Result<Self, GrainError> {
         let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
         let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
         // Not the scratch directory itself: that one is for its owner alone, and the grain is someone else.
         let path = holder.path().join("root");
         render(tree, store, &path, RenderOptions::default()).map_err(|error| fault(error.into()))?;
+        give_to_grain(&path, restricted, grain_host_id()).map_err(|error| fault(error.into()))?;
         Ok(Base(Kind::Directory { path, why, _holder: holder }))
     }
 
