@@ -231,7 +231,8 @@ fn files_that_keep_others_out_do_so_in_a_grain() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
     let look = "for (@ARGV) { printf qq(%04o %d\\n), (stat)[2] & 07777, -r $_ ? 1 : 0 }";
-    let command = ["/usr/bin/perl", "-e", look, "/etc/tea.secret", "/var/lib/tea/secret", "/var/lib/tea/conf"];
+    let command =
+        ["/usr/bin/perl", "-e", look, "/etc/tea.secret", "/var/lib/tea/secret", "/var/lib/tea/conf"];
     let tree = fixture.tree(&recipe);
     let view = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
     let directory = Base::directory(&tree, &fixture.store).expect("a base");

@@ -35,7 +35,8 @@ pub(super) fn list(tree: &Tree) -> Option<String> {
             lines.insert(escaped, entry.mode & 0o777);
         }
     }
-    let text = lines.iter().fold(HEAD.to_owned(), |text, (path, mode)| text + &format!("{path} {mode:04o}\n"));
+    let text =
+        lines.iter().fold(HEAD.to_owned(), |text, (path, mode)| text + &format!("{path} {mode:04o}\n"));
     (!lines.is_empty()).then_some(text)
 }
 
@@ -43,7 +44,8 @@ pub(super) fn list(tree: &Tree) -> Option<String> {
 /// grain then shows what its artifact holds.
 pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
     let content = tree.get(PLACE.as_bytes()).and_then(|entry| entry.kind.content());
-    let bytes = content.filter(|(_, size)| *size <= MOST_BYTES).and_then(|(digest, _)| store.read(&digest).ok());
+    let bytes =
+        content.filter(|(_, size)| *size <= MOST_BYTES).and_then(|(digest, _)| store.read(&digest).ok());
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let lines = text.as_deref().and_then(|text| text.strip_prefix(HEAD)).unwrap_or_default();
     let mut wanted = BTreeMap::new();

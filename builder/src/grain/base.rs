@@ -87,7 +87,9 @@ impl Base {
                 let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), reported, ..options };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
-            Ability::Missing { reason, remedy } => Base::rendered(&tree, store, &restricted, Some((reason, remedy))),
+            Ability::Missing { reason, remedy } => {
+                Base::rendered(&tree, store, &restricted, Some((reason, remedy)))
+            }
         }
     }
 
