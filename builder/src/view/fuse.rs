@@ -4,7 +4,8 @@
 //! The mount is made by the sandbox, in its own namespaces; this end only answers, so it needs no
 //! privilege. It never touches a path (one at or below the mount would wait for itself). Mount it
 //! `allow_other`, and neither read-only nor `default_permissions`: the view itself refuses changes, as on a read-only file
-//! system, so that it sees them. The mounter should stay in the outer process namespace, since callers are numbered in the
+//! system, so that it sees them. The view's owner must have a number in the mount's user namespace: else the kernel refuses
+//! changes by itself (EACCES). The mounter should stay in the outer process namespace, since callers are numbered in the
 //! mounter's.
 //!
 //! The protocol is spoken here and not by a crate: a session of `fuser` can be ended only by
