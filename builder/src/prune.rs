@@ -104,6 +104,8 @@ pub struct Policy {
     pub locales: Vec<String>,
     /// Whether scripts and styles go that have a minified form beside them.
     pub minified: bool,
+    /// How much may stay since kept code imports it; 0: such names are not followed.
+    pub imports_bytes: u64,
     /// Whether the app's packages are kept by folders, as far as something of a folder was used.
     pub folders: bool,
     /// What each package depends on, by the names of packages that are there. Libraries in the app's language that it
@@ -140,8 +142,21 @@ pub struct Plan {
     pub packages: BTreeMap<TreePath, String>,
     /// How many libraries in the app's language stay for its sake, and how many bytes of code they have.
     pub companions: (usize, u64),
+    /// What stays since kept code imports it.
+    pub imports: Imports,
     /// What a person should hear: globs that match nothing, needs that a drop took away. Sorted.
     pub warnings: Vec<String>,
+}
+
+/// Files that stay since kept code imports them, byte code with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imports {
+    /// How many they are.
+    pub files: usize,
+    /// Their sizes before compression.
+    pub bytes: u64,
+    /// The largest of them.
+    pub largest: Option<(TreePath, u64)>,
 }
 
 impl Policy {
@@ -171,6 +186,7 @@ impl Policy {
             state: globs(&recipe.app.state)?,
             locales: recipe.prune.locales.clone(),
             minified: recipe.prune.minified,
+            imports_bytes: recipe.prune.imports_bytes,
             folders: recipe.app.prune == AppPrune::Folders,
             depends: depends(recipe, unpacked),
             companion_bytes: recipe.prune.companion_bytes,
@@ -222,6 +238,25 @@ impl Plan {
             }
         }
         out
+    }
+
+    /// Sums up what imports keep in a tree.
+    fn imports_in(&self, tree: &Tree) -> Imports {
+        let by_imports = |decision: &Decision| decision.rule == rules::IMPORTS;
+        let mut imports = Imports::default();
+        for (path, decision) in &self.decisions {
+            // The byte code of an imported source is kept for the source.
+            let source = decision.because.as_ref().and_then(|source| self.decisions.get(source));
+            let is_byte_code = path.as_bytes().ends_with(b".pyc") && source.is_some_and(by_imports);
+            let content = tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
+            let Some((_, bytes)) = content.filter(|_| by_imports(decision) || is_byte_code) else { continue };
+            imports.files += 1;
+            imports.bytes += bytes;
+            if imports.largest.as_ref().is_none_or(|(_, most)| bytes > *most) {
+                imports.largest = Some((path.clone(), bytes));
+            }
+        }
+        imports
     }
 
     /// Returns the packages of which a file or link stays, sorted.
@@ -280,6 +315,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
         ));
     }
     work.warnings.extend(facts.take_notes());
+    work.plan.imports = work.plan.imports_in(inputs.tree);
     work.plan.warnings = work.warnings.into_iter().collect();
     Ok(work.plan)
 }

@@ -7,6 +7,7 @@
 mod companions;
 mod direct;
 mod environment;
+mod imports;
 mod java;
 mod languages;
 mod links;
@@ -37,6 +38,9 @@ use crate::{
 
 /// The name of the rule for the recipe's own `keep` and `drop`.
 pub(super) const RECIPE: &str = "recipe";
+
+/// The name of the consequence that follows imports.
+pub(super) const IMPORTS: &str = "imports";
 
 /// The rules whose drops prune.list names by directory.
 pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
@@ -90,6 +94,7 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
     ("php", languages::php),
     ("ruby", languages::ruby),
     ("node", languages::node),
+    (IMPORTS, imports::imports),
     ("java", java::java),
     ("listed", environment::listed),
     ("configuration", environment::configuration),
@@ -162,6 +167,10 @@ pub(super) struct State {
     done: HashSet<(&'static str, Vec<u8>)>,
     /// `DT_RPATH` directories that a file inherits from what first needed it.
     pub inherited: HashMap<TreePath, Vec<Vec<u8>>>,
+    /// What imports have kept.
+    pub account: imports::Account,
+    /// Where Python looks for modules, once it was asked.
+    pub python: Option<imports::PythonRoots>,
 }
 
 impl State {

@@ -1,3 +1,4 @@
+mod imports;
 mod secrets;
 mod surplus;
 mod surroundings;

@@ -206,6 +206,15 @@ struct PruneKeys {
     locales: Vec<String>,
     minified: bool,
     companions: Option<Spanned<String>>,
+    imports: Option<Spanned<ImportsKey>>,
+}
+
+/// `imports = false` or `"2 MB"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ImportsKey {
+    Whether(bool),
+    Size(String),
 }
 
 #[derive(Default, Deserialize)]
@@ -256,6 +265,9 @@ const TMP_BYTES: u64 = 64_000_000;
 
 /// The default of `prune.companions`: some 3 MB compressed.
 const COMPANION_BYTES: u64 = 12_000_000;
+
+/// The default of `prune.imports`: some 1 MB compressed. A small calendar server in Python takes half of it.
+const IMPORTS_BYTES: u64 = 4_000_000;
 
 /// Turns spans into file, line and column, and reads files of the recipe folder.
 pub(super) struct Checker<'a> {
@@ -397,6 +409,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             .collect::<Result<_, _>>()?,
         locales: keys.prune.locales,
         minified: keys.prune.minified,
+        imports_bytes: imports(&check, keys.prune.imports)?,
         companion_bytes: check.size(keys.prune.companions, "prune.companions")?.unwrap_or(COMPANION_BYTES),
     };
     let reduce = Reduce {
@@ -568,6 +581,18 @@ fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
         _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
     };
     Ok(LaidFile { path, content })
+}
+
+/// Reads `prune.imports`; `false` is no byte.
+fn imports(check: &Checker<'_>, key: Option<Spanned<ImportsKey>>) -> Result<u64, RecipeError> {
+    let Some(key) = key else { return Ok(IMPORTS_BYTES) };
+    match key.get_ref() {
+        ImportsKey::Whether(true) => Ok(IMPORTS_BYTES),
+        ImportsKey::Whether(false) => Ok(0),
+        ImportsKey::Size(size) => {
+            parse_size(size).map_err(|fault| check.rule(key.span(), format!("prune.imports: {fault}")))
+        }
+    }
 }
 
 fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError> {

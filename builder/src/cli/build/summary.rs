@@ -31,6 +31,9 @@ pub(super) struct Summary {
     npm_kept: usize,
     paths_staged: usize,
     paths_kept: usize,
+    /// What stays since code imports it.
+    #[serde(default)]
+    imports: Imported,
     proof: Option<Proven>,
     /// What was left out of packages that are kept whole, by the reason.
     left_out: Vec<LeftOut>,
@@ -44,6 +47,13 @@ pub(super) struct Summary {
     /// What the proof warns of.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Imported {
+    files: usize,
+    size_bytes: u64,
+    largest: Option<(String, u64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +132,7 @@ impl Summary {
             steps: proof.transcript.steps.len(),
             misses: proof.misses.len(),
         };
+        let imports = &built.pruned.plan.imports;
         let proposed = |proposal: &crate::reduce::Proposal| Proposed {
             line: proposal.change.line(&staged.recipe),
             files: proposal.files.clone(),
@@ -149,6 +160,11 @@ impl Summary {
             npm_kept: npm.len(),
             paths_staged: staged.configured.tree.iter().count(),
             paths_kept: built.pruned.tree.iter().count(),
+            imports: Imported {
+                files: imports.files,
+                size_bytes: imports.bytes,
+                largest: imports.largest.as_ref().map(|(path, bytes)| (format!("/{path}"), *bytes)),
+            },
             proof: built.proof.as_ref().map(proven),
             left_out: left_out(built),
             proposals: built.proposals.iter().map(proposed).collect(),
@@ -225,6 +241,17 @@ impl Summary {
                 size_text(self.unpacked_bytes)
             ),
         );
+        if let Some((largest, bytes)) = &self.imports.largest {
+            row(
+                "imports",
+                format!(
+                    "{} files, {} before compression, stay since code imports them ({largest} {}); [prune] imports bounds it",
+                    self.imports.files,
+                    size_text(self.imports.size_bytes),
+                    size_text(*bytes)
+                ),
+            );
+        }
         let share = |share: &Share| format!("{} {}", share.package, size_text(share.size_bytes));
         if !self.left_out.is_empty() {
             let row_of = |left: &LeftOut| format!("{} {}", size_text(left.size_bytes), left.reason);
@@ -296,6 +323,11 @@ mod tests {
             npm_kept: 0,
             paths_staged: 12_000,
             paths_kept: 3_000,
+            imports: Imported {
+                files: 12,
+                size_bytes: 345_000,
+                largest: Some(("/usr/lib/python3.11/decimal.py".into(), 300)),
+            },
             proof: Some(Proven { steps: 31, misses: 2 }),
             proposals: vec![Proposed {
                 line: "icu = { empty = true }".into(),
@@ -324,6 +356,8 @@ mod tests {
             "  libraries 3 in the app's language kept for its sake, 1.2 MB of 12.0 MB of code\n",
             "  largest   libicu72 31.0 MB\n",
             "  packed    data 20 B\n",
+            "  imports   12 files, 345.0 kB before compression, stay since code imports them \
+             (/usr/lib/python3.11/decimal.py 300 B); [prune] imports bounds it\n",
             "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
             "  time      fetch 1.2 s\n",
             "  smaller   `[reduce] icu = { empty = true }` saves 6.9 MB: libicudata.so.72.1 takes 7.4 MB compressed; only \

@@ -60,7 +60,7 @@ pub(super) fn python(
 }
 
 /// Returns `usr/lib/python3.N` for a path below it.
-fn standard_library(path: &[u8]) -> Option<&[u8]> {
+pub(super) fn standard_library(path: &[u8]) -> Option<&[u8]> {
     let rest = path.strip_prefix(b"usr/lib/python3.")?;
     let end = rest.iter().position(|b| *b == b'/')?;
     rest[..end].iter().all(u8::is_ascii_digit).then(|| &path[..path.len() - rest.len() + end])

@@ -1,0 +1,245 @@
+//! Python's modules: where an import leads.
+
+mod source;
+
+use super::{Imported, Need};
+use crate::{
+    prune::{
+        PruneError,
+        rules::{Case, Facts, State, languages::standard_library, parent},
+    },
+    tree::TreePath,
+};
+use source::Import;
+
+/// Largest source or extension that is looked into.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// Modules for developers at a terminal. What the standard library itself imports of them, it does on their behalf, and so
+/// does other code in its functions.
+const FOR_DEVELOPERS: &[&str] = &[
+    "bdb",
+    "cmd",
+    "code",
+    "curses",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "idlelib",
+    "lib2to3",
+    "pdb",
+    "pip",
+    "pydoc",
+    "readline",
+    "rlcompleter",
+    "setuptools",
+    "test",
+    "tkinter",
+    "turtle",
+    "unittest",
+    "venv",
+];
+
+/// Modules that are part of the interpreter's own binary since 3.11 (`Python/frozen.c`): their files are never read.
+const FROZEN: &[&str] = &[
+    "_collections_abc",
+    "abc",
+    "genericpath",
+    "importlib._bootstrap",
+    "importlib._bootstrap_external",
+    "importlib.machinery",
+    "importlib.util",
+    "io",
+    "ntpath",
+    "posixpath",
+    "runpy",
+    "stat",
+    "zipimport",
+];
+
+/// Where modules are looked for.
+#[derive(Default)]
+pub(in crate::prune) struct Roots {
+    /// Directories of `sys.path` beside that of the program, in Debian's order.
+    directories: Vec<Vec<u8>>,
+    /// What follows an extension's name: `.cpython-311-x86_64-linux-gnu.so`, …
+    endings: Vec<Vec<u8>>,
+}
+
+impl Roots {
+    fn of(facts: &Facts<'_>) -> Self {
+        let mut roots =
+            Roots { directories: Vec::new(), endings: vec![b".abi3.so".to_vec(), b".so".to_vec()] };
+        for (path, entry) in facts.tree.children(b"usr/lib") {
+            let library = path.as_bytes();
+            if !entry.kind.is_directory() || standard_library(&[library, b"/"].concat()) != Some(library) {
+                continue;
+            }
+            let dynamic = [library, b"/lib-dynload"].concat();
+            for (module, _) in facts.tree.children(&dynamic) {
+                let name = module.file_name();
+                let ending = name.iter().position(|b| *b == b'.').map(|at| name[at..].to_vec());
+                roots.endings.extend(ending.filter(|ending| !roots.endings.contains(ending)));
+            }
+            let version = library.strip_prefix(b"usr/lib/").unwrap_or_default();
+            let local = [b"usr/local/lib/", version, b"/dist-packages"].concat();
+            roots.directories.extend([library.to_vec(), dynamic, local]);
+        }
+        roots.directories.push(b"usr/lib/python3/dist-packages".to_vec());
+        roots
+    }
+
+    /// Returns the files that a dotted name loads from a directory: each package's `__init__`, then the module.
+    fn below(&self, directory: &[u8], parts: &[&str], facts: &Facts<'_>) -> Vec<TreePath> {
+        let file = |path: &[u8]| {
+            let end = facts.tree.resolve(path, |_| {})?;
+            let is_directory = facts.tree.get(end.as_bytes())?.kind.is_directory();
+            (!is_directory).then(|| TreePath::new(path).ok()).flatten()
+        };
+        let mut out = Vec::new();
+        let mut at = directory.to_vec();
+        for part in parts {
+            let next = [&at[..], b"/", part.as_bytes()].concat();
+            if let Some(init) = file(&[&next[..], b"/__init__.py"].concat()) {
+                out.push(init);
+            } else if let Some(module) = file(&[&next[..], b".py"].concat()) {
+                out.push(module);
+                return out;
+            } else if let Some(module) =
+                self.endings.iter().find_map(|ending| file(&[&next[..], ending].concat()))
+            {
+                out.push(module);
+                return out;
+            } else if facts.tree.resolve(&next, |_| {}).is_none() {
+                return out;
+            }
+            at = next;
+        }
+        out
+    }
+
+    /// Returns the files of a dotted name from the first directory that has any.
+    fn find(&self, own: &[u8], parts: &[&str], facts: &Facts<'_>) -> Vec<TreePath> {
+        let directories = std::iter::once(own).chain(self.directories.iter().map(Vec::as_slice));
+        let found = directories.map(|directory| self.below(directory, parts, facts));
+        found.into_iter().find(|files| !files.is_empty()).unwrap_or_default()
+    }
+}
+
+/// Returns the modules that a source or an extension imports.
+pub(super) fn imported(
+    case: &Case<'_>,
+    facts: &Facts<'_>,
+    state: &mut State,
+) -> Result<Vec<Imported>, PruneError> {
+    let path = case.bytes();
+    let size_bytes = case.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
+    let is_extension = path.ends_with(b".so") && standard_library(path).is_none() && in_python(path);
+    if size_bytes > MAX_BYTES || !(is_extension || path.ends_with(b".py") || is_script(case, facts)?) {
+        return Ok(Vec::new());
+    }
+    let roots = state.python.get_or_insert_with(|| Roots::of(facts));
+    let contents = facts.contents(case)?;
+    let own = package_root(path, facts);
+    let mut out = Vec::new();
+    if is_extension {
+        for name in names_in(&contents) {
+            let parts: Vec<&str> = name.split('.').collect();
+            if !FOR_DEVELOPERS.contains(&parts[0]) {
+                let files = roots.find(own, &parts, facts);
+                out.extend(files.into_iter().map(|path| Imported { path, need: Need::Optional }));
+            }
+        }
+        return Ok(out);
+    }
+    for import in source::imports(&contents) {
+        let need = match import.need {
+            source::Need::Sure => Need::Sure,
+            // What the library's functions import in turn has no end; what a run has loaded may well call them.
+            source::Need::Late if standard_library(path).is_some() && case.used.is_none() => continue,
+            source::Need::Late => Need::Late,
+            source::Need::Optional => Need::Optional,
+            source::Need::Never => continue,
+        };
+        let files = files_of(&import, path, own, roots, facts);
+        out.extend(files.into_iter().map(|path| Imported { path, need }));
+    }
+    Ok(out)
+}
+
+/// Returns the files that one import loads.
+fn files_of(import: &Import, importer: &[u8], own: &[u8], roots: &Roots, facts: &Facts<'_>) -> Vec<TreePath> {
+    let parts: Vec<&str> = import.module.split('.').filter(|part| !part.is_empty()).collect();
+    let of_library = standard_library(importer).is_some() || import.need != source::Need::Sure;
+    if import.level == 0 && of_library && parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name)) {
+        return Vec::new();
+    }
+    let files = |parts: &[&str]| match import.level {
+        0 => roots.find(own, parts, facts),
+        level => {
+            // One dot is the package of the file, each further one that above.
+            let above = (0..level).try_fold(importer, |at, _| parent(at));
+            above.map(|directory| roots.below(directory, parts, facts)).unwrap_or_default()
+        }
+    };
+    let mut out = files(&parts);
+    for name in &import.names {
+        out.extend(files(&[&parts[..], &[name]].concat()));
+    }
+    out.retain(|path| !is_frozen(path.as_bytes()));
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn is_frozen(path: &[u8]) -> bool {
+    let Some(library) = standard_library(path) else { return false };
+    let minor = library.strip_prefix(b"usr/lib/python3.").and_then(|minor| std::str::from_utf8(minor).ok());
+    let is_new = minor.and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| minor >= 11);
+    let name = path.get(library.len() + 1..).and_then(|rest| rest.strip_suffix(b".py"));
+    let name = name.map(|name| String::from_utf8_lossy(name).replace('/', "."));
+    is_new && name.is_some_and(|name| FROZEN.contains(&&name[..]))
+}
+
+/// Returns the nearest directory above a file that is no package: the one its own absolute names begin in.
+fn package_root<'a>(path: &'a [u8], facts: &Facts<'_>) -> &'a [u8] {
+    let mut at = parent(path).unwrap_or_default();
+    while facts.tree.get(&[at, b"/__init__.py"].concat()).is_some() {
+        at = parent(at).unwrap_or_default();
+    }
+    at
+}
+
+/// Returns true below a directory that Python loads packages from.
+fn in_python(path: &[u8]) -> bool {
+    memchr::memmem::find(path, b"/dist-packages/").is_some()
+        || memchr::memmem::find(path.rsplit(|b| *b == b'/').next().unwrap_or_default(), b".cpython-3")
+            .is_some()
+}
+
+/// Returns true for a program whose first line names Python.
+fn is_script(case: &Case<'_>, facts: &Facts<'_>) -> Result<bool, PruneError> {
+    if case.entry.mode & 0o111 == 0 || case.path.file_name().contains(&b'.') {
+        return Ok(false);
+    }
+    let head = facts.head(case, 128)?;
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    Ok(line.starts_with(b"#!") && memchr::memmem::find(line, b"python3").is_some())
+}
+
+/// Returns the words of an extension that may be names of modules: compiled code imports by text that ends with a NUL.
+fn names_in(contents: &[u8]) -> Vec<&str> {
+    let is_name = |text: &&[u8]| {
+        (3..64).contains(&text.len())
+            && (text[0].is_ascii_lowercase() || text[0] == b'_')
+            && text.iter().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(b))
+    };
+    let mut names: Vec<&str> = contents
+        .split(|b| *b == 0)
+        .filter(is_name)
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
