@@ -41,7 +41,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops};
+use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops, threads};
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
 #[derive(Debug, Parser)]
@@ -194,7 +194,7 @@ pub fn main() -> ExitCode {
 /// Lets Ctrl-C and requests to end leave nothing half-done behind. To be called before any thread is started.
 fn tidy_up_when_stopped() -> Result<(), Failure> {
     let stops = Stops::block()?;
-    std::thread::Builder::new().name("stops".into()).spawn(move || {
+    let watch = std::thread::Builder::new().name("stops".into()).spawn(move || {
         let mut signal = stops.wait();
         while interrupt::take_instead() {
             signal = stops.wait();
@@ -202,8 +202,10 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
         interrupt::tidy_up();
         eprintln!("stopped");
         std::process::exit(128 + signal);
-    })?;
-    Ok(())
+    });
+    watch
+        .map(drop)
+        .map_err(|error| Failure::new(format!("cannot start a thread: {error}")).hint(threads::HINT))
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {

@@ -375,6 +375,10 @@ impl SandboxError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             SandboxError::SetUp { hint, .. } | SandboxError::Host { hint, .. } => hint.as_deref(),
+            SandboxError::Spawn(call) if call.errno == rustix::io::Errno::AGAIN => Some(crate::threads::HINT),
+            SandboxError::Program { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
+                Some(crate::threads::HINT)
+            }
             _ => None,
         }
     }

@@ -1,16 +1,23 @@
 //! `tinyroot why`: why a path or package is in an artifact, or why it was pruned.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure};
+use super::{
+    Context, Failure,
+    proven::{prune_staged, read_used},
+    staged::stage_recipe,
+};
 use crate::{
     artifact,
     lock::Lock,
     papers,
-    prune::{Listed, PruneList},
-    recipe,
+    prune::{Listed, PruneList, parse_list, write_list},
+    recipe::{self, Recipe},
     store::Store,
     tree::{Tree, TreePath},
 };
@@ -21,7 +28,7 @@ const SHOWN: usize = 20;
 /// Print why a path or package is in, or why it was pruned
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package file, or a recipe folder that holds the one built from it
+    /// A package file, or a recipe folder: the package built from it, or, without a new one, what its evidence says now
     artifact: PathBuf,
     /// A path in it, such as /usr/bin/git, or a Debian package
     subject: String,
@@ -39,13 +46,17 @@ struct Inside {
 /// # Errors
 /// An artifact that cannot be opened or has no papers, and a subject that never was in its root.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let file = artifact_file(&args.artifact)?;
-    let store = context.store()?;
-    let opened = artifact::open(&file, &store, &context.progress)?;
-    let inside = Inside::read(opened.tree, &store).ok_or_else(|| {
-        let text = format!("{} does not say why its files are in", file.display());
-        Failure::new(text).hint("only packages that tinyroot built have a prune.list")
-    })?;
+    let inside = match source_of(&args.artifact)? {
+        Source::Artifact(file) => {
+            let store = context.store()?;
+            let opened = artifact::open(&file, &store, &context.progress)?;
+            Inside::read(opened.tree, &store).ok_or_else(|| {
+                let text = format!("{} does not say why its files are in", file.display());
+                Failure::new(text).hint("only packages that tinyroot built have a prune.list")
+            })?
+        }
+        Source::Recipe(recipe) => Inside::planned(*recipe, context)?,
+    };
     let answer = match inside.packages().find(|package| *package == args.subject) {
         Some(package) => inside.about_package(package),
         None => inside.about_path(&args.subject)?,
@@ -58,18 +69,28 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the artifact that an argument means: itself, or what was built in a recipe folder.
-fn artifact_file(given: &Path) -> Result<PathBuf, Failure> {
+/// Where the reasons are from.
+enum Source {
+    /// A package file.
+    Artifact(PathBuf),
+    /// What a recipe's evidence says now: there is no package, or it is older than the recipe.
+    Recipe(Box<Recipe>),
+}
+
+/// Returns what an argument means: a package file, or a recipe folder, of which the package counts if it is the newest.
+fn source_of(given: &Path) -> Result<Source, Failure> {
     if !given.is_dir() {
-        return Ok(given.to_path_buf());
+        return Ok(Source::Artifact(given.to_path_buf()));
     }
     let recipe = recipe::read(given)?;
     let file = given.join(format!("{}.spk", recipe.app.name));
-    if file.exists() {
-        return Ok(file);
+    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let made_from = [given.join("recipe.toml"), recipe.lock_path(), recipe.used_path()];
+    let newest = made_from.iter().filter_map(|path| time(path)).max();
+    match time(&file) {
+        Some(built) if newest.is_none_or(|newest| newest <= built) => Ok(Source::Artifact(file)),
+        _ => Ok(Source::Recipe(Box::new(recipe))),
     }
-    let text = format!("{} is not built yet", recipe.app.name);
-    Err(Failure::new(text).hint(format!("tinyroot build {}", given.display())))
 }
 
 /// An answer in both forms.
@@ -104,6 +125,17 @@ impl Inside {
         let list = papers::prune_list(&tree, store)?;
         let lock = papers::lock(&tree, store);
         Some(Inside { tree, list, lock })
+    }
+
+    /// Decides as `build` does, without building: from the lock, the evidence, and the configured root that the cache has.
+    fn planned(recipe: Recipe, context: &Context) -> Result<Self, Failure> {
+        let staged = stage_recipe(recipe, context)?;
+        let used = read_used(&staged)?;
+        let reduced = prune_staged(&staged, &used, &*context.store()?)?;
+        let texts = reduced.files.iter().map(|(path, reduction)| (path, &reduction.text[..]));
+        let list = parse_list(&write_list(&reduced.pruned.plan, texts))
+            .ok_or_else(|| Failure::new("internal error: the plan cannot be read back"))?;
+        Ok(Inside { tree: reduced.pruned.tree, list, lock: Some(staged.lock) })
     }
 
     /// Returns the packages that the list or the lock knows.
@@ -183,7 +215,7 @@ fn by_itself(path: &TreePath, rule: &str, text: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{formats::digest::Digest, prune::parse_list, tree::Entry};
+    use crate::{formats::digest::Digest, tree::Entry};
 
     fn inside() -> Inside {
         let list = "tinyroot prune.list 1\n\
@@ -230,6 +262,29 @@ mod tests {
         let never = inside().about_path("/usr/bin/never").map(|answer| answer.text(false));
         let text = never.expect_err("was never there").to_string();
         assert!(text.starts_with("error: /usr/bin/never was never in the root"), "{text}");
+    }
+
+    #[test]
+    fn a_recipe_answers_itself_where_no_newer_package_is_built() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = "[app]\nname = \"wiki\"\npackages = [\"wiki\"]\n[debian]\nsuite = \"bookworm\"\n\
+                    [web]\nport = 8000\n[[exercise]]\nget = \"/\"\n";
+        let write = |name: &str, text: &str, minutes: u64| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).expect("writes");
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + 60 * minutes);
+            let file = fs::File::options().write(true).open(&path).expect("opens");
+            file.set_modified(time).expect("sets");
+        };
+        let is_recipe = || matches!(source_of(directory.path()), Ok(Source::Recipe(_)));
+        write("recipe.toml", text, 1);
+        assert!(is_recipe());
+        write("wiki.spk", "", 2);
+        assert!(!is_recipe());
+        write("used.list", "", 3);
+        assert!(is_recipe());
+        let file = directory.path().join("wiki.spk");
+        assert!(matches!(source_of(&file), Ok(Source::Artifact(found)) if found == file));
     }
 
     #[test]

@@ -151,6 +151,16 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     if call == super::chroot::NO_MOUNTS || call.starts_with("mknodat(") {
         return Some(format!("name spaces give it; in a container: {CONTAINER_OPTIONS}"));
     }
+    if call.starts_with("execve(") && errno == libc::EACCES {
+        return Some(
+            "either the program is not executable, or the cache lies on a file system that is mounted noexec: name a directory \
+             elsewhere with --cache DIR or TINYROOT_CACHE"
+                .into(),
+        );
+    }
+    if [libc::EAGAIN, libc::ENOMEM].contains(&errno) {
+        return Some(crate::threads::HINT.into());
+    }
     let setting = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).ok();
     let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
     let denied = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EUSERS].contains(&errno);
@@ -192,6 +202,16 @@ mod tests {
     fn a_device_that_cannot_be_opened_has_a_remedy() {
         let hint = hint("open(\"/dev/fuse\", O_RDWR|O_CLOEXEC) = EACCES (Permission denied)", libc::EACCES);
         assert!(hint.expect("has one").contains("/dev/fuse"));
+    }
+
+    #[test]
+    fn a_cache_that_nothing_may_be_executed_on_and_a_full_process_table_have_a_remedy() {
+        let call = "execve(\"/usr/bin/dpkg\", …) = EACCES (Permission denied)";
+        assert!(
+            hint(call, libc::EACCES).is_some_and(|hint| hint.contains("noexec") && hint.contains("--cache"))
+        );
+        let call = "clone3(CLONE_PIDFD) = EAGAIN (Resource temporarily unavailable)";
+        assert!(hint(call, libc::EAGAIN).is_some_and(|hint| hint.contains("ulimit -u")));
     }
 
     #[test]
