@@ -12,7 +12,9 @@ async function signIn(page) {
 journey('adminer', async (page, site) => {
     await signIn(page);
     await page.getByRole('link', { name: 'SQL command' }).first().click();
-    await page.locator('pre.sqlarea').fill("CREATE TABLE teas (kind TEXT); INSERT INTO teas VALUES ('oolong');");
+    // Its own editor hears keys alone.
+    await page.locator('pre.sqlarea').click();
+    await page.keyboard.type("CREATE TABLE teas (kind TEXT); INSERT INTO teas VALUES ('oolong');");
     await page.getByRole('button', { name: 'Execute' }).click();
     await page.getByText('Query executed OK').first().waitFor();
     await page.getByRole('link', { name: 'teas' }).first().waitFor();

@@ -7,8 +7,8 @@ journey('gitweb', async (page, site) => {
     await page.getByRole('link', { name: 'README' }).first().click();
     await page.getByText('A repository to begin with.').waitFor();
     await page.getByRole('link', { name: 'history' }).first().click();
-    await page.getByRole('link', { name: 'Say how to clone' }).waitFor();
-    await page.getByRole('link', { name: 'commitdiff' }).first().click();
+    await page.getByRole('table').getByRole('link', { name: 'Say how to clone' }).waitFor();
+    await page.getByRole('table').getByRole('link', { name: 'commitdiff' }).first().click();
     await page.getByText('git clone URL').first().waitFor();
     await page.locator('input[name=s]').fill('clone');
     await page.locator('input[name=s]').press('Enter');
