@@ -11,7 +11,7 @@ async function signIn(page) {
 /** Runs a statement and returns the page of its results. */
 async function run(page, sql) {
     const query = page.frame({ name: 'h2query' });
-    await query.locator('textarea#sql').fill(sql);
+    await query.locator('textarea#sql[rows]').fill(sql);
     await query.locator('input[value=Run]').click();
     return page.frameLocator('frame[name=h2result]');
 }
