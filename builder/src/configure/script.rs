@@ -64,12 +64,17 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answe
         }
     }
     text += START;
+    // Where an Essential package depends on debconf, it is laid down already and works, and what asks may be of them, too.
+    let in_base = base.resolve(SET_SELECTIONS.as_bytes(), |_| {}).is_some();
+    if in_base && !answers.is_empty() {
+        let _ = writeln!(text, "{}", give_answers(answers));
+    }
     let _ = writeln!(text, "run --force-depends --install {}", essential.join(" "));
     text += FORBID_SERVICES;
     text += NAME_LOCALHOST;
     // Those that are configured by themselves, ahead of the packages that they would otherwise be configured with.
     let mut ahead = vec![("netbase", FORGET_LOCALHOST.to_owned(), String::new())];
-    if !answers.is_empty() {
+    if !in_base && !answers.is_empty() {
         ahead.push(("debconf", String::new(), give_answers(answers)));
     }
     ahead.retain(|(name, ..)| steps.iter().flat_map(|step| &step.unpacked).any(|package| package == name));
@@ -137,6 +142,9 @@ mv /usr/sbin/start-stop-daemon /usr/sbin/start-stop-daemon.REAL
 printf '#!/bin/sh\\nexit 0\\n' > /usr/sbin/start-stop-daemon
 chmod 755 /usr/sbin/start-stop-daemon
 ";
+
+/// What hands answers to debconf.
+const SET_SELECTIONS: &str = "usr/bin/debconf-set-selections";
 
 /// `localhost` has an address while scripts run, as on every machine. Where nothing else makes the file it goes again, so
 /// that the root is as without it.
@@ -214,6 +222,13 @@ mod tests {
                         run --force-depends --unpack /tmp/packs/tea\n\
                         if [ \"$hosts\" ]; then rm -f /etc/hosts; hosts=; fi\n\
                         run --force-depends --no-triggers --configure netbase\n\nrun --configure -a\n";
+        assert!(text.contains(expected), "{text}");
+        let mut base = Tree::new();
+        base.insert(TreePath::new(SET_SELECTIONS.as_bytes()).expect("good"), Entry::directory(0));
+        base.add_parents(0);
+        let text = configure(&["/tmp/packs/a".into()], &[], &base, &["tea tea/cup string x".into()]);
+        let expected = "printf '%s\\n' 'tea tea/cup string x' | debconf-set-selections\n\
+                        run --force-depends --install /tmp/packs/a\n";
         assert!(text.contains(expected), "{text}");
     }
 }
