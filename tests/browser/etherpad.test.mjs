@@ -14,8 +14,8 @@ journey('etherpad', async (page, site) => {
     const one = await editor(page);
     assert.ok(!(await one.innerText()).includes('Warning'), 'no warning is written into a new pad');
 
-    // Two windows, one text.
-    const second = await site.context.newPage();
+    // Two windows, one text. Etherpad takes two of one browser for the same person.
+    const second = await site.another();
     await second.goto(page.url());
     const two = await editor(second);
     await one.click();

@@ -91,9 +91,11 @@ class Tinyroot {
 class Faults {
     found = [];
 
-    constructor(context) {
-        this.authorities = new Set();
-        this.excused = [];
+    authorities = new Set();
+    excused = [];
+
+    watch(context) {
+        context.setDefaultTimeout(ACTION_MS);
         context.on('request', (request) => {
             const url = new URL(request.url());
             if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && !this.authorities.has(url.host)) {
@@ -138,6 +140,16 @@ class Site {
     /** Opens a path of the app. */
     async open(path) {
         return this.page.goto(this.origin + path);
+    }
+
+    /** Returns a page of another person's browser, who may see the app as well. */
+    async another() {
+        const own = this.page.context();
+        const context = await own.browser().newContext();
+        this.faults.watch(context);
+        // What lets a browser in; the app's own cookies stay apart.
+        await context.addCookies((await own.cookies()).filter((cookie) => cookie.name.startsWith('tinyroot_')));
+        return context.newPage();
     }
 
     at(url) {
@@ -225,11 +237,10 @@ async function through(Kind, app, journey) {
     let keep = false;
     try {
         const context = await browser.newContext();
-        context.setDefaultTimeout(ACTION_MS);
-        faults = new Faults(context);
+        faults = new Faults();
+        faults.watch(context);
         page = await context.newPage();
         const site = new Kind(page, faults);
-        site.context = context;
         await site.enter(tinyroot, app);
         await journey(page, site);
         assert.deepEqual(faults.found, [], 'what a person would see broken');
