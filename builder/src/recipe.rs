@@ -6,6 +6,7 @@
 
 mod answers;
 mod archives;
+mod check;
 mod draft;
 mod edit;
 mod error;
@@ -13,6 +14,7 @@ mod keys;
 mod languages;
 mod npm;
 mod size;
+mod step;
 mod stop;
 
 pub use answers::Answer;

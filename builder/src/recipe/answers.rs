@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use toml::Spanned;
 
-use super::{RecipeError, keys::Checker};
+use super::{RecipeError, check::Checker};
 
 /// An answer to a question of debconf, by the type of the question (debconf-devel(7)).
 #[derive(Clone, Debug, PartialEq, Eq)]

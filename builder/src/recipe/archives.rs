@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{RecipeError, keys::Checker};
+use super::{RecipeError, check::Checker};
 use crate::{formats::suite::is_exact, resolve::Pin, tree::TreePath};
 
 /// `[[debian.archive]]`, read: an archive beside Debian's, with keys of its own.

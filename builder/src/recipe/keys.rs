@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -10,14 +9,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, AppPrune, Body, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe,
-    RecipeError, Reduce, Request, SandboxKeys, Service, Setup, Step, Version, Web, answers, archives, error,
-    languages, npm, parse_size, stop,
+    App, AppPrune, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError,
+    Reduce, SandboxKeys, Service, Setup, Version, Web, answers, archives,
+    check::Checker,
+    error, languages, npm, parse_size,
+    step::{StepKeys, step},
+    stop,
 };
-use crate::{
-    formats::suite::{self, is_exact},
-    tree::TreePath,
-};
+use crate::formats::suite::is_exact;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,65 +137,6 @@ struct WebKeys {
     host: Option<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepKeys {
-    get: Option<String>,
-    post: Option<String>,
-    put: Option<String>,
-    delete: Option<String>,
-    head: Option<String>,
-    /// Any other method and the path: `PROPFIND /files/`.
-    request: Option<String>,
-    restart: Option<bool>,
-    sleep: Option<f64>,
-    run: Option<Vec<String>>,
-    status: Option<OneOrMany<u16>>,
-    contains: Option<OneOrMany<String>>,
-    #[serde(default)]
-    header: BTreeMap<String, String>,
-    form: Option<FormKeys>,
-    body: Option<BodyKeys>,
-    #[serde(default)]
-    capture: BTreeMap<String, String>,
-    fold: Option<OneOrMany<String>>,
-    follow: Option<bool>,
-    load: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    fn list(value: Option<Self>) -> Vec<T> {
-        match value {
-            None => Vec::new(),
-            Some(OneOrMany::One(one)) => vec![one],
-            Some(OneOrMany::Many(many)) => many,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum FormKeys {
-    Source(String),
-    Fields(toml::Table),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BodyKeys {
-    source: Option<String>,
-    text: Option<String>,
-    #[serde(rename = "type")]
-    content_type: Option<String>,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PruneKeys {
@@ -268,109 +208,6 @@ const COMPANION_BYTES: u64 = 12_000_000;
 
 /// The default of `prune.imports`: some 1 MB compressed. A small calendar server in Python takes half of it.
 const IMPORTS_BYTES: u64 = 4_000_000;
-
-/// Turns spans into file, line and column, and reads files of the recipe folder.
-pub(super) struct Checker<'a> {
-    pub(super) directory: &'a Path,
-    file: &'a Path,
-    text: &'a str,
-}
-
-impl Checker<'_> {
-    pub(super) fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
-        let (line, column) = error::position(self.text, span.start);
-        RecipeError::Rule { path: self.file.to_path_buf(), line, column, rule: rule.into() }
-    }
-
-    /// Reads a file that the recipe names; it must lie inside the folder.
-    pub(super) fn source(&self, span: Range<usize>, key: &str, name: &str) -> Result<Vec<u8>, RecipeError> {
-        let inside = TreePath::new(name.as_bytes()).ok().filter(|_| !name.starts_with('/'));
-        let Some(relative) = inside else {
-            return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
-        };
-        let path = self.directory.join(relative.as_path());
-        std::fs::read(&path)
-            .map_err(|source| self.rule(span, format!("{key} `{name}` cannot be read: {source}")))
-    }
-
-    pub(super) fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {
-        let text = path.get_ref();
-        match TreePath::new(text.as_bytes()) {
-            Ok(good) if text.starts_with('/') && !good.is_root() => Ok(good),
-            Ok(_) => {
-                Err(self.rule(path.span(), format!("{key} `{text}` must begin with / and name something")))
-            }
-            Err(fault) => Err(self.rule(path.span(), format!("{key}: {fault}"))),
-        }
-    }
-
-    pub(super) fn package(&self, name: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
-        self.package_name(name.span(), name.get_ref(), key)
-    }
-
-    /// Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two, first alphanumeric.
-    pub(super) fn package_name(
-        &self,
-        span: Range<usize>,
-        name: &str,
-        key: &str,
-    ) -> Result<String, RecipeError> {
-        let good = name.len() >= 2
-            && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
-        if good {
-            return Ok(name.to_owned());
-        }
-        Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
-    }
-
-    /// A Debian package, or one of `[[npm]]` by `npm:NAME`.
-    fn any_package(
-        &self,
-        span: Range<usize>,
-        name: &str,
-        key: &str,
-        npm: &[Npm],
-    ) -> Result<String, RecipeError> {
-        let Some(own) = name.strip_prefix(npm::PREFIX) else { return self.package_name(span, name, key) };
-        match npm.iter().flat_map(|set| &set.packages).any(|package| package.locked.name == own) {
-            true => Ok(name.to_owned()),
-            false => Err(self.rule(span, format!("{key} `{name}` is in no lock of [[npm]]"))),
-        }
-    }
-
-    /// A suite's name becomes part of a URL and of a path in the cache.
-    pub(super) fn suite(&self, suite: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
-        let given = suite.get_ref();
-        suite::canonical(given)
-            .map_err(|reason| self.rule(suite.span(), format!("{key} `{given}` is no suite: it {reason}")))
-    }
-
-    fn command(&self, command: Spanned<Vec<String>>, key: &str) -> Result<Vec<String>, RecipeError> {
-        let span = command.span();
-        let command = command.into_inner();
-        match command.first() {
-            Some(program) if program.starts_with('/') && !command.iter().any(|a| a.contains('\0')) => {
-                Ok(command)
-            }
-            _ => Err(self.rule(span, format!("{key} must begin with the absolute path of a program"))),
-        }
-    }
-
-    fn size(&self, size: Option<Spanned<String>>, key: &str) -> Result<Option<u64>, RecipeError> {
-        size.map(|size| {
-            parse_size(size.get_ref()).map_err(|fault| self.rule(size.span(), format!("{key}: {fault}")))
-        })
-        .transpose()
-    }
-
-    fn timeout(&self, span: Range<usize>, value: Option<u32>, default: u32) -> Result<u32, RecipeError> {
-        match value.unwrap_or(default) {
-            0 => Err(self.rule(span, "timeout_s is 0 (must be 1 or more)")),
-            seconds => Ok(seconds),
-        }
-    }
-}
 
 /// Parses and checks recipe.toml.
 pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recipe, RecipeError> {
@@ -697,73 +534,6 @@ fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Se
     Ok(out)
 }
 
-fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, RecipeError> {
-    let span = keys.span();
-    let keys = keys.into_inner();
-    let other = keys.request.as_ref().map(|text| other_request(check, &span, text)).transpose()?;
-    let asked = [
-        ("GET", &keys.get),
-        ("POST", &keys.post),
-        ("PUT", &keys.put),
-        ("DELETE", &keys.delete),
-        ("HEAD", &keys.head),
-    ];
-    let named = asked.into_iter().filter_map(|(method, path)| Some((method.to_owned(), path.clone()?)));
-    let mut requests = named.chain(other);
-    let request = requests.next();
-    let kinds = usize::from(request.is_some())
-        + requests.count()
-        + usize::from(keys.restart.is_some())
-        + usize::from(keys.sleep.is_some())
-        + usize::from(keys.run.is_some());
-    if kinds != 1 {
-        return Err(
-            check.rule(span, "a step has one of get, post, put, delete, head, request, restart, sleep, run")
-        );
-    }
-    let contains = OneOrMany::list(keys.contains);
-    if let Some(seconds) = keys.sleep {
-        if !(0.0..=60.0).contains(&seconds) {
-            return Err(check.rule(span, "sleep must be 0 to 60 seconds"));
-        }
-        return Ok(Step::Sleep { millis: (seconds * 1000.0) as u64 });
-    }
-    let capture = keys.capture;
-    let fold = OneOrMany::list(keys.fold);
-    if let Some(name) = capture.keys().find(|name| ["base", "host", "port"].contains(&name.as_str())) {
-        return Err(check.rule(span, format!("capture.{name}: this name is that of the URL in the browser")));
-    }
-    for pattern in capture.values().chain(&fold) {
-        regex::Regex::new(pattern)
-            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is no regular expression")))?;
-    }
-    if let Some(command) = keys.run {
-        if command.first().is_none_or(|program| !program.starts_with('/')) {
-            return Err(check.rule(span, "run must begin with the absolute path of a program"));
-        }
-        return Ok(Step::Run { command, contains, capture });
-    }
-    let Some((method, path)) = request else { return Ok(Step::Restart) };
-    if !path.starts_with('/') {
-        return Err(check.rule(span, format!("`{path}` must begin with /")));
-    }
-    let body = body(check, &span, keys.form, keys.body)?;
-    let status = OneOrMany::list(keys.status);
-    Ok(Step::Request(Request {
-        method,
-        path,
-        status,
-        contains,
-        follow: keys.follow.unwrap_or(true),
-        load: keys.load,
-        is_explored: false,
-        header: keys.header,
-        body,
-        capture,
-        fold,
-    }))
-}
-
 /// Hosts without a scheme: `example.org`, `example.org:8080`, `*.example.org`, `*`.
 fn links_to(check: &Checker, hosts: Vec<Spanned<String>>) -> Result<Vec<String>, RecipeError> {
     let is_good = |host: &str| {
@@ -781,57 +551,4 @@ fn links_to(check: &Checker, hosts: Vec<Spanned<String>>) -> Result<Vec<String>,
         }
     };
     hosts.into_iter().map(read).collect()
-}
-
-/// Reads `METHOD PATH`.
-fn other_request(check: &Checker, span: &Range<usize>, text: &str) -> Result<(String, String), RecipeError> {
-    let is_method =
-        |method: &str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-    let split = text.split_once(' ').filter(|(method, path)| is_method(method) && path.starts_with('/'));
-    let (method, path) = split.ok_or_else(|| {
-        let rule = format!("request `{text}` must be a method and a path, such as `PROPFIND /`");
-        check.rule(span.clone(), rule)
-    })?;
-    Ok((method.to_owned(), path.to_owned()))
-}
-
-fn body(
-    check: &Checker,
-    span: &Range<usize>,
-    form: Option<FormKeys>,
-    body: Option<BodyKeys>,
-) -> Result<Body, RecipeError> {
-    match (form, body) {
-        (None, None) => Ok(Body::Empty),
-        (Some(FormKeys::Fields(fields)), None) => fields
-            .into_iter()
-            .map(|(name, value)| match value {
-                toml::Value::String(text) => Ok((name, text)),
-                toml::Value::Integer(number) => Ok((name, number.to_string())),
-                _ => Err(check.rule(span.clone(), format!("form.{name} must be text"))),
-            })
-            .collect::<Result<_, _>>()
-            .map(Body::Form),
-        (Some(FormKeys::Source(name)), None) => {
-            let bytes = check.source(span.clone(), "form", &name)?;
-            let text = String::from_utf8(bytes)
-                .map_err(|_| check.rule(span.clone(), format!("form `{name}` is not UTF-8 text")))?;
-            Ok(Body::FormText(text.trim_end_matches('\n').to_owned()))
-        }
-        (None, Some(BodyKeys { source: Some(name), text: None, content_type })) => {
-            let bytes = check.source(span.clone(), "body.source", &name)?;
-            let by_ending = match Path::new(&name).extension().and_then(|e| e.to_str()) {
-                Some("json") => "application/json",
-                Some("xml") => "application/xml",
-                Some("txt") => "text/plain",
-                _ => "application/octet-stream",
-            };
-            Ok(Body::Bytes { content_type: content_type.unwrap_or_else(|| by_ending.into()), bytes })
-        }
-        (None, Some(BodyKeys { source: None, text: Some(text), content_type })) => Ok(Body::Bytes {
-            content_type: content_type.unwrap_or_else(|| "text/plain".into()),
-            bytes: text.into_bytes(),
-        }),
-        _ => Err(check.rule(span.clone(), "a request has one of form, body.source, body.text")),
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{RecipeError, keys::Checker};
+use super::{RecipeError, check::Checker};
 use crate::{
     formats::package_lock::{self, LockedNpm},
     tree::TreePath,

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::{RecipeError, keys::Checker};
+use super::{RecipeError, check::Checker};
 
 /// The number of SIGTERM, which is the default.
 pub const SIGTERM: u8 = 15;

@@ -1,0 +1,138 @@
+//! What the rules of recipe.toml share: places in the text, files of the folder, names.
+
+use std::{ops::Range, path::Path};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Npm, RecipeError, error, npm, parse_size};
+use crate::{formats::suite, tree::TreePath};
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    pub(super) fn list(value: Option<Self>) -> Vec<T> {
+        match value {
+            None => Vec::new(),
+            Some(OneOrMany::One(one)) => vec![one],
+            Some(OneOrMany::Many(many)) => many,
+        }
+    }
+}
+
+/// Turns spans into file, line and column, and reads files of the recipe folder.
+pub(super) struct Checker<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) file: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Checker<'_> {
+    pub(super) fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
+        let (line, column) = error::position(self.text, span.start);
+        RecipeError::Rule { path: self.file.to_path_buf(), line, column, rule: rule.into() }
+    }
+
+    /// Reads a file that the recipe names; it must lie inside the folder.
+    pub(super) fn source(&self, span: Range<usize>, key: &str, name: &str) -> Result<Vec<u8>, RecipeError> {
+        let inside = TreePath::new(name.as_bytes()).ok().filter(|_| !name.starts_with('/'));
+        let Some(relative) = inside else {
+            return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
+        };
+        let path = self.directory.join(relative.as_path());
+        std::fs::read(&path)
+            .map_err(|source| self.rule(span, format!("{key} `{name}` cannot be read: {source}")))
+    }
+
+    pub(super) fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {
+        let text = path.get_ref();
+        match TreePath::new(text.as_bytes()) {
+            Ok(good) if text.starts_with('/') && !good.is_root() => Ok(good),
+            Ok(_) => {
+                Err(self.rule(path.span(), format!("{key} `{text}` must begin with / and name something")))
+            }
+            Err(fault) => Err(self.rule(path.span(), format!("{key}: {fault}"))),
+        }
+    }
+
+    pub(super) fn package(&self, name: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
+        self.package_name(name.span(), name.get_ref(), key)
+    }
+
+    /// Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two, first alphanumeric.
+    pub(super) fn package_name(
+        &self,
+        span: Range<usize>,
+        name: &str,
+        key: &str,
+    ) -> Result<String, RecipeError> {
+        let good = name.len() >= 2
+            && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        if good {
+            return Ok(name.to_owned());
+        }
+        Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
+    }
+
+    /// A Debian package, or one of `[[npm]]` by `npm:NAME`.
+    pub(super) fn any_package(
+        &self,
+        span: Range<usize>,
+        name: &str,
+        key: &str,
+        npm: &[Npm],
+    ) -> Result<String, RecipeError> {
+        let Some(own) = name.strip_prefix(npm::PREFIX) else { return self.package_name(span, name, key) };
+        match npm.iter().flat_map(|set| &set.packages).any(|package| package.locked.name == own) {
+            true => Ok(name.to_owned()),
+            false => Err(self.rule(span, format!("{key} `{name}` is in no lock of [[npm]]"))),
+        }
+    }
+
+    /// A suite's name becomes part of a URL and of a path in the cache.
+    pub(super) fn suite(&self, suite: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
+        let given = suite.get_ref();
+        suite::canonical(given)
+            .map_err(|reason| self.rule(suite.span(), format!("{key} `{given}` is no suite: it {reason}")))
+    }
+
+    pub(super) fn command(
+        &self,
+        command: Spanned<Vec<String>>,
+        key: &str,
+    ) -> Result<Vec<String>, RecipeError> {
+        let span = command.span();
+        let command = command.into_inner();
+        match command.first() {
+            Some(program) if program.starts_with('/') && !command.iter().any(|a| a.contains('\0')) => {
+                Ok(command)
+            }
+            _ => Err(self.rule(span, format!("{key} must begin with the absolute path of a program"))),
+        }
+    }
+
+    pub(super) fn size(&self, size: Option<Spanned<String>>, key: &str) -> Result<Option<u64>, RecipeError> {
+        size.map(|size| {
+            parse_size(size.get_ref()).map_err(|fault| self.rule(size.span(), format!("{key}: {fault}")))
+        })
+        .transpose()
+    }
+
+    pub(super) fn timeout(
+        &self,
+        span: Range<usize>,
+        value: Option<u32>,
+        default: u32,
+    ) -> Result<u32, RecipeError> {
+        match value.unwrap_or(default) {
+            0 => Err(self.rule(span, "timeout_s is 0 (must be 1 or more)")),
+            seconds => Ok(seconds),
+        }
+    }
+}
