@@ -77,6 +77,9 @@ pub trait Subject {
         Vec::new()
     }
 
+    /// Waits until the app rests, as far as that can be seen: what it does behind a response belongs to its step.
+    fn settle(&mut self) {}
+
     /// Is told of each step before it is taken: its number, from 1, and its words as the recipe has
     /// them ("GET /page/{id}").
     fn begin(&mut self, _step: usize, _what: &str) {}
@@ -292,6 +295,7 @@ pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, E
                 (Outcome::Ran(ran), problems)
             }
         };
+        subject.settle();
         if number == visit.steps.len() {
             std::thread::sleep(LAST_WORDS);
         }

@@ -181,7 +181,7 @@ impl Started {
         let options = GrainOptions::of(recipe, &var);
         let log = options.log.clone();
         let grain = Grain::start(base, options).map_err(TraceError::Grain)?;
-        settle(&view);
+        view.settle();
         drop(starting);
         let ready_after = began.elapsed();
         Ok(Started {
@@ -214,18 +214,6 @@ impl Started {
         self.grain.stop().map_err(TraceError::Grain)?;
         let absent = self.view.uses().iter().filter(|used| used.kinds == Kinds::ABSENT).count();
         Ok(Trace { used: self.used(names)?, talk, absent, ready_after: self.ready_after, talked_for })
-    }
-}
-
-/// Waits until nothing is asked any more, for what a service does in the end of its start belongs to that and not to the first
-/// step. One that never rests is not waited for.
-fn settle(view: &View) {
-    for _ in 0..60 {
-        let asked = view.asked();
-        std::thread::sleep(Duration::from_millis(5));
-        if view.asked() == asked {
-            return;
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use rustix::{fs::Access, io::Errno};
@@ -264,9 +265,16 @@ impl View {
         self.recorder.mark(step);
     }
 
-    /// Returns how many questions were asked so far: while the number stays, nobody asks.
-    pub fn asked(&self) -> u64 {
-        self.recorder.asked()
+    /// Waits until nothing is asked any more: what a service still does at the end of its start, or of a request, belongs to
+    /// that and not to the next step. One that never rests is waited for 0.3 s. Of a view without evidence nothing is asked.
+    pub fn settle(&self) {
+        for _ in 0..60 {
+            let asked = self.recorder.asked();
+            std::thread::sleep(Duration::from_millis(5));
+            if self.recorder.asked() == asked {
+                return;
+            }
+        }
     }
 
     /// Returns what was used so far, in path order; absent paths among the rest. The root itself is not listed.

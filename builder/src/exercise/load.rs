@@ -1,6 +1,6 @@
 //! What a browser loads with a page: scripts, style sheets and what those name, images, icons, frames.
 //!
-//! Each address of the app is asked for once in a conversation, and never one of another authority. How many, how deep and how
+//! Each address of the app is asked for once in a conversation, one with a time in it once a step, and never one of another authority. How many, how deep and how
 //! much is bounded.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -27,8 +27,39 @@ const REDIRECTS: usize = 5;
 /// What was loaded so far.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    known: BTreeSet<String>,
+    known: BTreeSet<Known>,
     bytes: usize,
+}
+
+/// By what an address is known again.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    /// Without fragment and times.
+    address: String,
+    /// The step that it was loaded by, if it has a time in it: with that, pages ask for a new response each time
+    /// that they are shown.
+    step: Option<usize>,
+}
+
+impl Known {
+    fn of(url: &Url, step: usize) -> Self {
+        let mut url = url.clone();
+        url.set_fragment(None);
+        let mut address = String::new();
+        let mut has_time = false;
+        for run in url.as_str().as_bytes().chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+            let is_time = is_time(run);
+            has_time |= is_time;
+            // Addresses are ASCII: what is not, is escaped in them.
+            address += &if is_time { "{time}".into() } else { String::from_utf8_lossy(run) };
+        }
+        Known { address, step: has_time.then_some(step) }
+    }
+}
+
+/// Returns whether a run of digits is a time in seconds or milliseconds since 1970, of the years 2001 to 2096.
+fn is_time(digits: &[u8]) -> bool {
+    matches!(digits, [b'1'..=b'3', rest @ ..] if matches!(rest.len(), 9 | 12))
 }
 
 /// An address that is to be loaded.
@@ -70,9 +101,7 @@ impl Conversation<'_> {
         }
         let mut count = 0;
         while let Some(next) = due.pop_front() {
-            let mut key = next.url.clone();
-            key.set_fragment(None);
-            if !self.loaded.known.insert(key.to_string()) {
+            if !self.loaded.known.insert(Known::of(&next.url, step)) {
                 continue;
             }
             count += 1;

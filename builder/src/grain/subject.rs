@@ -39,6 +39,12 @@ impl Subject for Exercised<'_> {
         self.grain.options().log.heard()
     }
 
+    fn settle(&mut self) {
+        if let Some(view) = self.grain.base().view() {
+            view.settle();
+        }
+    }
+
     fn begin(&mut self, step: usize, what: &str) {
         if let Some(view) = self.grain.base().view() {
             // The recipe's own words, which no capture changes: evidence must not differ from run to run.

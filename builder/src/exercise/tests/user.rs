@@ -178,6 +178,25 @@ fn links_lead_to_listed_hosts_alone_and_are_told_once() {
 }
 
 #[test]
+fn an_address_with_a_time_is_loaded_with_each_page() {
+    let count = std::sync::atomic::AtomicU64::new(1_795_950_800);
+    let mut server = serve(Box::new(move |_, _| {
+        // A page that is asked for within the same second, and one that is not, load the same.
+        let second = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) / 4;
+        let page = format!(
+            "<img src='/task.php?id=1&amp;17959508{:02}'><img src=/i.png?v=12345678901>",
+            second % 100
+        );
+        html(&page)
+    }));
+    let steps = [expecting("/a", "task"), expecting("/b", "task")];
+    let transcript = visit(&steps, &web(&[]), &mut server).expect("as expected");
+    let tasks = transcript.beside.iter().filter(|record| record.what.contains("task.php"));
+    assert_eq!(tasks.map(|record| record.step).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(transcript.beside.iter().filter(|record| record.what.contains("i.png")).count(), 1);
+}
+
+#[test]
 fn a_page_is_loaded_as_a_browser_loads_it() {
     let mut server = site(vec![
         (
