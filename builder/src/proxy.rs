@@ -7,7 +7,7 @@ mod exchange;
 pub(crate) use exchange::{Exchange, Rewrite};
 
 use std::{
-    io::{self, BufReader, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     ops::Range,
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -39,7 +39,13 @@ pub struct ListenError {
 impl ListenError {
     /// Returns what one can do about it.
     pub fn hint(&self) -> &str {
-        "choose another port with --port N"
+        match self.source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 are root's: choose one above 1023 with --port N, or let all users have lower ones with \
+                 `sysctl net.ipv4.ip_unprivileged_port_start=N`"
+            }
+            _ => "choose another port with --port N",
+        }
     }
 }
 
@@ -108,7 +114,7 @@ pub fn forward(
         let Some(running) = running.upgrade() else { return };
         let connect = || running.connect(&Address::Tcp(web.port)).map(TcpStream::from);
         // A client that goes away harms nobody but itself.
-        let _ = lead(&client, connect, &web, on_request.as_ref());
+        let _ = lead(client, connect, &web, on_request.as_ref());
     })
 }
 
@@ -149,11 +155,11 @@ fn lead(
     }
 }
 
-/// Starts to give connections to `serve`, each in a thread of its own.
+/// Starts to give connections to `serve`, each in a thread of its own; one that gets no thread is refused.
 ///
 /// # Errors
-/// A thread that cannot be started.
-pub fn accept(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<()> {
+/// The thread that accepts cannot be started.
+pub fn accept(listener: TcpListener, serve: impl Fn(&TcpStream) + Send + Sync + 'static) -> io::Result<()> {
     let places = Arc::new(Places { free: Mutex::new(CONNECTIONS), changed: Condvar::new() });
     let serve = Arc::new(serve);
     std::thread::Builder::new().name("proxy".into()).spawn(move || {
@@ -164,15 +170,35 @@ pub fn accept(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + '
                 continue;
             };
             let place = places.take();
-            let serve = serve.clone();
-            // Without a thread the client is dropped, and may try again.
-            let _ = std::thread::Builder::new().name("proxy-connection".into()).spawn(move || {
-                serve(client);
-                drop(place);
+            let client = Arc::new(client);
+            let (serve, served) = (serve.clone(), client.clone());
+            let thread = std::thread::Builder::new().name("proxy-connection".into()).spawn(move || {
+                serve(&served);
+                drop((served, place));
             });
+            if thread.is_err() {
+                // A client that goes away harms nobody but itself.
+                let _ = refuse(&client);
+            }
         }
     })?;
     Ok(())
+}
+
+/// How long a client that is refused may take to send its request.
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Tells a client that there is no thread for it. Its request is read, at least its beginning: a connection that is closed with
+/// something unread is reset, and the client may lose the response.
+fn refuse(mut client: &TcpStream) -> io::Result<()> {
+    client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
+    client.set_write_timeout(Some(REFUSAL_PATIENCE))?;
+    let mut start = [0; 16 << 10];
+    let length = client.read(&mut start)?;
+    let why = format!("no thread can be started for this request: {}", crate::threads::HINT);
+    let refusal = Answer::refusal("503 Service Unavailable", &why).with("Retry-After", "1");
+    refusal.send(&mut client, &policy("'none'"), start[..length].starts_with(b"HEAD "))?;
+    client.shutdown(Shutdown::Write)
 }
 
 /// Copies both ways until both sides have ended.
@@ -199,8 +225,6 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use super::*;
 
     fn pair() -> (TcpStream, TcpStream) {
@@ -299,6 +323,32 @@ mod tests {
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         assert_eq!(to_app, format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}early late"));
         assert_eq!(to_browser, format!("{agreed}frame"));
+    }
+
+    #[test]
+    fn a_client_that_gets_no_thread_is_refused() {
+        for (sent, has_body) in
+            [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true), ("HEAD / HTTP/1.1\r\n\r\n", false)]
+        {
+            let (mut browser, client) = pair();
+            browser.write_all(sent.as_bytes()).expect("writes");
+            refuse(&client).expect("refuses");
+            drop(client);
+            let mut response = String::new();
+            browser.read_to_string(&mut response).expect("reads");
+            assert!(response.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{response}");
+            assert_eq!(response.contains("ulimit -u"), has_body, "{response}");
+        }
+        let (_silent, client) = pair();
+        refuse(&client).expect_err("does not wait for it");
+    }
+
+    #[test]
+    fn a_port_of_roots_is_told_with_the_way_to_have_it() {
+        let error = ListenError { port: 80, source: io::ErrorKind::PermissionDenied.into() };
+        assert!(error.hint().contains("above 1023") && error.hint().contains("ip_unprivileged_port_start"));
+        let error = ListenError { port: 80, source: io::ErrorKind::AddrInUse.into() };
+        assert_eq!(error.hint(), "choose another port with --port N");
     }
 
     #[test]

@@ -111,6 +111,16 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
+impl ServeError {
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            ServeError::Listen(error) => Some(error.hint()),
+            ServeError::Grains(_) | ServeError::Io(_) => None,
+        }
+    }
+}
+
 /// Serves until it is closed.
 pub struct Server {
     apps: Vec<Arc<Served>>,
@@ -224,7 +234,7 @@ impl Server {
     fn listen(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let server = self.clone();
         // A client that goes away harms nobody but itself.
-        proxy::accept(listener, move |stream| drop(server.talk(&stream)))
+        proxy::accept(listener, move |stream| drop(server.talk(stream)))
     }
 
     /// Answers one request, or leads it into a grain.

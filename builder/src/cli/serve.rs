@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Context, Failure, grains::library, print, run::failed};
+use super::{Context, Failure, grains::library, print, run::failed, staged::hinted};
 use crate::{
     artifact, interrupt, recipe,
     sandbox::{Ability, host},
@@ -62,7 +62,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.progress.warn(&format!("what apps miss is not named here: {blind}"));
     }
     let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, blind };
-    let server = serve(apps, &store, options)?;
+    let server = serve(apps, &store, options).map_err(|error| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    })?;
     let url = server.url();
     // A reader that has gone away stops nothing.
     let _ = print(&match context.global.json {
