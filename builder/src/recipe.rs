@@ -20,7 +20,7 @@ mod stop;
 pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
-pub use edit::{add_keep, exclude, with_reduction};
+pub use edit::{GlobList, add_globs, exclude, with_reduction};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use languages::is_icu_language;

@@ -8,6 +8,7 @@ mod base;
 mod configuring;
 mod dependencies;
 mod failed_script;
+mod fix;
 mod full_disk;
 mod interactive;
 mod killed;

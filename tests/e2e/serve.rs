@@ -71,7 +71,7 @@ fn cookie(answer: &Answer) -> String {
 
 impl Page {
     fn new(more: &[&str]) -> Option<Self> {
-        let kitchen = Kitchen::new()?;
+        let kitchen = Kitchen::with(|tea| tea.file("var/lib/tea/score", 0o644, "0 cups\n"))?;
         let without = format!("{RECIPE}[prune]\ndrop = [\"/usr/share/tea/green\"]\n");
         fs::write(kitchen.recipe.join("recipe.toml"), without).expect("writes");
         let artifact = kitchen.home.path("tea.spk");
@@ -252,6 +252,27 @@ fn a_click_takes_what_a_grain_missed_into_used_list() {
     let after = page.kitchen.used();
     assert!(after.contains(line), "{after}");
     assert_eq!(after.replace(line, ""), before);
+    assert_says(&page.get(&at).body, &["<td>in used.list", "tinyroot build "]);
+    page.close();
+}
+
+#[test]
+fn a_click_makes_shipped_state_that_was_written_the_grains_own() {
+    let Some(page) = Page::new(&[]) else { return };
+    let grain = page.make("a");
+    let at = format!("/grain/{}", grain.name());
+    let origin = format!("http://{}", grain.host);
+    let fields = [("Cookie", &*grain.cookie), ("Origin", &origin)];
+    assert_eq!(ask(&grain.host, "POST /var/lib/tea/score", &fields, "1 cup\n").body, "0 cups\n");
+    let shown = page.get(&at).body;
+    assert_says(
+        &shown,
+        &["<td>/var/lib/tea/score (written, but shipped read-only)<td>tea<td>/usr/bin/perl<td>"],
+    );
+    assert_eq!(page.state()["apps"][0]["grains"][0]["misses"][0]["written"], true);
+    page.post(&format!("{at}/take"), "path=%2Fvar%2Flib%2Ftea%2Fscore");
+    let used = page.kitchen.used();
+    assert!(used.contains("\n/var/lib/tea/score written /usr/bin/perl tea - run\n"), "{used}");
     assert_says(&page.get(&at).body, &["<td>in used.list", "tinyroot build "]);
     page.close();
 }

@@ -66,8 +66,8 @@ pub struct Args {
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
     no_proof: bool,
-    /// Where the pruned app does not do what the whole one does, add what it asked for to `prune.keep` of the recipe, and go
-    /// round again until it does or nothing new is learnt
+    /// Where the pruned app does not do what the whole one does, add what it asked for to `prune.keep` of the recipe, and shipped
+    /// state that it was not allowed to write to `app.state`; go round again until nothing new is learnt
     #[arg(long, conflicts_with = "no_proof")]
     fix: bool,
     /// Try each reduction that a build proposes, one after the other, and write those into the recipe with which the app

@@ -7,19 +7,38 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 use super::{RecipeError, error};
 use crate::beside;
 
-/// Adds globs to `prune.keep` of a recipe.toml, each on a line of its own, unless they are there; returns how many
-/// are new.
+/// A list of globs in a recipe that a program may add to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GlobList {
+    /// `prune.keep`: what stays though nothing else asks for it.
+    Keep,
+    /// `app.state`: what a grain has copies of.
+    State,
+}
+
+impl GlobList {
+    /// Returns its table and its key.
+    fn place(self) -> (&'static str, &'static str) {
+        match self {
+            GlobList::Keep => ("prune", "keep"),
+            GlobList::State => ("app", "state"),
+        }
+    }
+}
+
+/// Adds globs to a list of a recipe.toml, each on a line of its own, unless they are there; returns how many are new.
 ///
 /// # Errors
-/// A file that cannot be read or written, or whose `prune.keep` is no list.
-pub fn add_keep(path: &Path, globs: &BTreeSet<String>) -> Result<usize, RecipeError> {
+/// A file that cannot be read or written, or that has something else in the list's place.
+pub fn add_globs(path: &Path, list: GlobList, globs: &BTreeSet<String>) -> Result<usize, RecipeError> {
     let text = String::from_utf8(error::read(path)?)
         .map_err(|_| RecipeError::NotText { path: path.to_path_buf() })?;
-    let (text, count) = with_keep(&text, globs).ok_or_else(|| RecipeError::Rule {
+    let (table, key) = list.place();
+    let (text, count) = with_globs(&text, list, globs).ok_or_else(|| RecipeError::Rule {
         path: path.to_path_buf(),
         line: 1,
         column: 1,
-        rule: "prune.keep must be a list of globs".to_owned(),
+        rule: format!("{table}.{key} must be a list of globs"),
     })?;
     if count > 0 {
         beside::replace(path, text.as_bytes())
@@ -29,21 +48,25 @@ pub fn add_keep(path: &Path, globs: &BTreeSet<String>) -> Result<usize, RecipeEr
 }
 
 /// Returns the text with the globs, and how many are new; `None` where there is no place for them.
-fn with_keep(text: &str, globs: &BTreeSet<String>) -> Option<(String, usize)> {
+fn with_globs(text: &str, list: GlobList, globs: &BTreeSet<String>) -> Option<(String, usize)> {
     let mut document: DocumentMut = text.parse().ok()?;
-    let prune = document.entry("prune").or_insert_with(|| Item::Table(Table::new()));
-    let keep = prune.as_table_like_mut()?.entry("keep").or_insert_with(|| Item::Value(Array::new().into()));
-    let keep = keep.as_array_mut()?;
-    let there: BTreeSet<String> = keep.iter().filter_map(|glob| glob.as_str().map(str::to_owned)).collect();
+    let (table, key) = list.place();
+    let table = document.entry(table).or_insert_with(|| Item::Table(Table::new()));
+    let array = table.as_table_like_mut()?.entry(key).or_insert_with(|| Item::Value(Array::new().into()));
+    let array = array.as_array_mut()?;
+    let there: BTreeSet<String> = array.iter().filter_map(|glob| glob.as_str().map(str::to_owned)).collect();
     let new: Vec<&String> = globs.iter().filter(|glob| !there.contains(*glob)).collect();
     for glob in &new {
+        // A comment behind the last comma is the author's.
+        let before = array.trailing().as_str().unwrap_or_default().trim_end().to_owned();
         let mut value = Value::from(glob.as_str());
-        value.decor_mut().set_prefix("\n    ");
-        keep.push_formatted(value);
+        value.decor_mut().set_prefix(format!("{before}\n    "));
+        array.set_trailing("");
+        array.push_formatted(value);
     }
     if !new.is_empty() {
-        keep.set_trailing_comma(true);
-        keep.set_trailing("\n");
+        array.set_trailing_comma(true);
+        array.set_trailing("\n");
     }
     Some((document.to_string(), new.len()))
 }
@@ -100,7 +123,7 @@ mod tests {
     use super::*;
 
     fn added(text: &str, globs: &[&str]) -> Option<(String, usize)> {
-        with_keep(text, &globs.iter().map(|glob| (*glob).to_owned()).collect())
+        with_globs(text, GlobList::Keep, &globs.iter().map(|glob| (*glob).to_owned()).collect())
     }
 
     #[test]
@@ -117,6 +140,21 @@ mod tests {
         assert_eq!(text, "[app]\nname = \"wiki\"\n\n[prune]\nkeep = [\n    \"/b\",\n]\n");
         assert_eq!(count, 1);
         assert_eq!(added("prune = 1\n", &["/b"]), None);
+    }
+
+    #[test]
+    fn state_is_added_and_comments_in_the_list_stay() {
+        let before = "[app]\nname = \"wiki\" # short\nstate = [\n    \"/var/lib/a\", # the index\n    # nothing else\n]\n[web]\nport = 1\n";
+        let new = BTreeSet::from(["/var/lib/b".to_owned(), "/var/lib/c".to_owned()]);
+        let (text, count) = with_globs(before, GlobList::State, &new).expect("has a place");
+        assert_eq!(count, 2);
+        assert_eq!(text, before.replace("else\n]", "else\n    \"/var/lib/b\",\n    \"/var/lib/c\",\n]"));
+        let (text, _) = with_globs("[app]\nname = \"wiki\"\n\n[web]\nport = 1\n", GlobList::State, &new)
+            .expect("has a place");
+        assert_eq!(
+            text,
+            "[app]\nname = \"wiki\"\nstate = [\n    \"/var/lib/b\",\n    \"/var/lib/c\",\n]\n\n[web]\nport = 1\n"
+        );
     }
 
     #[test]

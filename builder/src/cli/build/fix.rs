@@ -1,11 +1,11 @@
-//! `build --fix`: what a pruned app asked for goes into its recipe.
+//! `build --fix`: what a pruned app lacked goes into its recipe.
 
 use std::collections::BTreeSet;
 
 use crate::{
     cli::{Context, Failure},
     prove::{Miss, Proof, ProveError},
-    recipe::{self, Recipe},
+    recipe::{self, GlobList, Recipe},
 };
 
 /// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
@@ -15,25 +15,36 @@ pub(super) fn fix(
     outcome: &Result<Proof, ProveError>,
     context: &Context,
 ) -> Result<bool, Failure> {
-    let misses = lacked(outcome);
-    let globs: BTreeSet<String> = misses.iter().map(|miss| miss.keep_glob()).collect();
+    let (written, pruned): (Vec<&Miss>, Vec<&Miss>) =
+        lacked(outcome).into_iter().partition(|miss| miss.is_write());
     let path = recipe.directory.join("recipe.toml");
-    if globs.is_empty() || recipe::add_keep(&path, &globs)? == 0 {
-        return Ok(false);
+    let mut count = 0;
+    for (list, misses) in [(GlobList::Keep, pruned), (GlobList::State, written)] {
+        let globs: BTreeSet<String> = misses.iter().map(|miss| miss.keep_glob()).collect();
+        if globs.is_empty() || recipe::add_globs(&path, list, &globs)? == 0 {
+            continue;
+        }
+        count += globs.len();
+        for miss in misses {
+            context.progress.warn(&format!("{}: added {} ({miss})", path.display(), miss.remedy()));
+        }
     }
-    for miss in misses {
-        context.progress.warn(&format!("{}: added {} ({miss})", path.display(), miss.keep_line()));
+    if count > 0 {
+        *recipe = recipe::read(&recipe.directory)?;
     }
-    *recipe = recipe::read(&recipe.directory)?;
-    Ok(true)
+    Ok(count > 0)
 }
 
-/// Returns what was asked for, or named, where it mattered.
+/// Returns what was asked for, or named, where it mattered, and all shipped state that was to be written: a write that is
+/// refused may be lost though no response shows it.
 fn lacked(outcome: &Result<Proof, ProveError>) -> Vec<&Miss> {
     let mut misses: Vec<&Miss> = match outcome {
-        Ok(proof) => proof.differences.iter().flat_map(|difference| &difference.misses).collect(),
+        Ok(proof) => {
+            let differing = proof.differences.iter().flat_map(|difference| &difference.misses);
+            differing.filter(|miss| !miss.is_write()).chain(&proof.written).collect()
+        }
         Err(error) => error.misses().iter().collect(),
     };
-    misses.retain(|miss| !miss.is_listing() && !miss.is_write());
+    misses.retain(|miss| !miss.is_listing());
     misses
 }
