@@ -14,6 +14,7 @@ mod elsewhere;
 mod http;
 mod links;
 mod load;
+mod log;
 mod modules;
 mod page;
 mod style;

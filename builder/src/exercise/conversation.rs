@@ -14,8 +14,8 @@ pub(super) use self::{
     send::{Sent, path_of},
 };
 use super::{
-    Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies, disguise,
-    load::Loaded, recipe_words, text,
+    Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies,
+    load::Loaded, log, recipe_words, text,
 };
 use crate::recipe::{Request, Step};
 
@@ -142,12 +142,13 @@ impl<'a> Conversation<'a> {
 
     /// Tells the gravest warning of a step, which the log of its time is part of.
     pub(super) fn end_step(&mut self, number: usize, step: &Step, outcome: &Outcome, said: &[String]) {
-        // A step that asks for an error gets one into the log as well.
-        let is_error = matches!(outcome, Outcome::Answered(answer) if answer.status >= 400);
+        let status = match outcome {
+            Outcome::Answered(answer) => Some(answer.status),
+            Outcome::Ran(_) | Outcome::Done => None,
+        };
         let is_explored = matches!(step, Step::Request(request) if request.is_explored);
-        let bad = said.iter().find(|line| disguise::is_bad_line(line));
-        if let Some(line) = bad.filter(|_| !is_error && !is_explored) {
-            self.warn(Grade::Log, disguise::of_line(line));
+        if let Some(line) = log::told(said, status).filter(|_| !is_explored) {
+            self.warn(Grade::Log, line);
         }
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.sort_by_key(|(grade, _)| *grade);

@@ -1,5 +1,4 @@
-//! Errors in disguise: pages with a good status that show an interpreter's error, a stack trace or nothing, and lines of a
-//! log that say that something failed.
+//! Errors in disguise: pages with a good status that show an interpreter's error, a stack trace or nothing.
 //!
 //! Pages also *write about* errors. So what stands in `<pre>`, `<code>` and text areas counts only where the page has little
 //! else; titles and headings count only if they say nothing but the error.
@@ -133,44 +132,10 @@ fn told(what: &str, line: usize, text: &str) -> String {
     format!("{what}, line {line}: {}", excerpt(text))
 }
 
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let text: String = text.trim().chars().take(WIDTH).map(plain).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Lines of a log that say "error" or worse, by the forms that servers and languages write.
-static LOG: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSet::new([
-        // nginx, Apache, MariaDB, Python: [error], [php:error], [ERROR], [CRITICAL].
-        r"(?i)^.{0,100}?\[(?:[a-z0-9_]+:)?(?:error|crit|critical|alert|emerg|fatal|severe|panic)\]",
-        // PostgreSQL, PHP-FPM, Java, Python: a level in capitals near the beginning.
-        r"^(?:[^\n]{0,100}?[\s:|\]])?(?:ERROR|CRITICAL|FATAL|PANIC|SEVERE|EMERGENCY|ALERT)(?:[:|\]\s]|$)",
-        // logfmt and JSON.
-        r#"(?i)\blevel=(?:"?)(?:error|fatal|panic|critical|crit|alert|emerg)\b"#,
-        r#"(?i)"(?:level|severity|lvl)"\s*:\s*"(?:error|fatal|panic|critical|crit|alert|emerg(?:ency)?)""#,
-        // Programs that name themselves: "git: fatal: …", "fatal: …".
-        r"^(?:[\w./-]+: )?(?:error|fatal)(?: error)?: ",
-        r"PHP (?:Fatal|Parse) error: ",
-        // sd-daemon(3).
-        r"^<[0-3]>",
-        r"^Traceback \(most recent call last\):",
-        r#"^Exception in thread ""#,
-        r"^panic: ",
-        r"thread '[^']*' panicked at ",
-        r"(?i)\bsegmentation fault\b",
-    ])
-    .expect("are good patterns")
-});
-
-/// Returns whether a line of a log has the level "error" or a worse one.
-pub(super) fn is_bad_line(line: &str) -> bool {
-    LOG.is_match(line)
-}
-
-/// Returns a line of a log as it is told.
-pub(super) fn of_line(line: &str) -> String {
-    format!("the log says: {}", excerpt(line))
 }
 
 #[cfg(test)]
@@ -243,34 +208,5 @@ mod tests {
             assert_eq!(found(html), None, "{html}");
         }
         assert_eq!(of_text(r#"{"errors": 0, "warning": "none"}"#), None);
-    }
-
-    #[test]
-    fn lines_of_a_log_have_levels() {
-        for line in [
-            "2026/11/29 07:51:13 [error] 12#12: *1 open() \"/x\" failed",
-            "[Sat Nov 28 10:00:00.000 2026] [php:error] [pid 1] PHP x",
-            "[2026-11-29 07:51:13 +0000] [12/Thread-3 (process_request)] [ERROR] An exception occurred",
-            "2026-11-29 07:51:13.100 UTC [12] ERROR:  relation \"x\" does not exist",
-            "2026-11-29 12:00:00 0 [ERROR] InnoDB: x",
-            "ERROR:root:x",
-            "time=2026-11-29T07:51:13Z level=ERROR msg=x",
-            "{\"level\":\"error\",\"msg\":\"x\"}",
-            "fatal: not a git repository",
-            "Traceback (most recent call last):",
-        ] {
-            assert!(is_bad_line(line), "{line}");
-        }
-        for line in [
-            "2026/11/29 07:51:13 [notice] 12#12: start worker processes",
-            "127.0.0.1 - - [29/Nov/2026:07:51:13 +0000] \"GET /ERROR?q=fatal:%20 HTTP/1.1\" 200 5",
-            "2026-11-29 07:51:13.100 UTC [12] LOG:  checkpoint starting",
-            "time=x level=info msg=\"no error\"",
-            "tinyroot-init: ready",
-            "0 errors found",
-            "PHP Warning:  x in /y on line 3",
-        ] {
-            assert!(!is_bad_line(line), "{line}");
-        }
     }
 }
