@@ -13,9 +13,12 @@ mod error;
 mod keys;
 mod languages;
 mod npm;
+mod reduce;
+mod service;
 mod size;
 mod step;
 mod stop;
+mod web;
 
 pub use answers::Answer;
 pub use archives::ExtraArchive;

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, AppPrune, Budget, Debian, Icu, Java, LaidContent, LaidFile, Npm, Prune, Ready, Recipe, RecipeError,
-    Reduce, SandboxKeys, Service, Setup, Version, Web, answers, archives,
+    App, AppPrune, Budget, Debian, LaidContent, LaidFile, Npm, Prune, Recipe, RecipeError, SandboxKeys,
+    Setup, Version, answers, archives,
     check::Checker,
-    error, languages, npm, parse_size,
+    error, npm, parse_size,
+    reduce::{ReduceKeys, reduce},
+    service::{ServiceKeys, services},
     step::{StepKeys, step},
-    stop,
+    web::{WebKeys, web},
 };
 use crate::formats::suite::is_exact;
 
@@ -105,38 +107,6 @@ struct SetupKeys {
     timeout_s: Option<u32>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServiceKeys {
-    name: Spanned<String>,
-    command: Spanned<Vec<String>>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    ready: Option<Spanned<ReadyKeys>>,
-    timeout_s: Option<u32>,
-    stop_signal: Option<Spanned<String>>,
-    stop_timeout_s: Option<Spanned<u32>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReadyKeys {
-    socket: Option<String>,
-    http: Option<String>,
-    port: Option<u16>,
-    file: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WebKeys {
-    port: Spanned<u16>,
-    #[serde(default)]
-    links_to: Vec<Spanned<String>>,
-    load: Option<bool>,
-    host: Option<Spanned<String>>,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PruneKeys {
@@ -159,31 +129,6 @@ enum ImportsKey {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct ReduceKeys {
-    icu: Option<Spanned<IcuKeys>>,
-    java: Option<JavaKeys>,
-    symbols: Option<bool>,
-    stubs: Vec<Spanned<String>>,
-    bytecode: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JavaKeys {
-    modules: Vec<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IcuKeys {
-    languages: Option<Vec<Spanned<String>>>,
-    converters: Option<bool>,
-    #[serde(default)]
-    empty: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct SandboxTable {
     proc: bool,
     terminals: bool,
@@ -196,8 +141,6 @@ struct BudgetKeys {
     artifact: Option<Spanned<String>>,
 }
 
-/// The default of `service.timeout_s`: a database's first start on a loaded machine fits.
-const READY_TIMEOUT_S: u32 = 60;
 /// The default of `setup.timeout_s`.
 const SETUP_TIMEOUT_S: u32 = 120;
 /// The default of `sandbox.tmp`. Sandstorm's 16 MiB are what its users complain of.
@@ -249,13 +192,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         imports_bytes: imports(&check, keys.prune.imports)?,
         companion_bytes: check.size(keys.prune.companions, "prune.companions")?.unwrap_or(COMPANION_BYTES),
     };
-    let reduce = Reduce {
-        icu: keys.reduce.icu.map(|keys| icu(&check, keys)).transpose()?,
-        java: keys.reduce.java.map(|keys| java(&check, keys)).transpose()?,
-        symbols: keys.reduce.symbols,
-        stubs: keys.reduce.stubs.into_iter().map(|name| soname(&check, name)).collect::<Result<_, _>>()?,
-        bytecode: keys.reduce.bytecode,
-    };
+    let reduce = reduce(&check, keys.reduce)?;
     let sandbox = SandboxKeys {
         proc: keys.sandbox.proc,
         terminals: keys.sandbox.terminals,
@@ -430,125 +367,4 @@ fn imports(check: &Checker<'_>, key: Option<Spanned<ImportsKey>>) -> Result<u64,
             parse_size(size).map_err(|fault| check.rule(key.span(), format!("prune.imports: {fault}")))
         }
     }
-}
-
-fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError> {
-    match name.get_ref().contains(".so") && !name.get_ref().contains(['/', '*', ' ']) {
-        true => Ok(name.into_inner()),
-        false => {
-            let rule = format!(
-                "reduce.stubs `{}` is no name of a library (such as libgcrypt.so.20)",
-                name.get_ref()
-            );
-            Err(check.rule(name.span(), rule))
-        }
-    }
-}
-
-fn icu(check: &Checker, keys: Spanned<IcuKeys>) -> Result<Icu, RecipeError> {
-    let span = keys.span();
-    match keys.into_inner() {
-        IcuKeys { languages: None, converters: None, empty: true } => Ok(Icu::Empty),
-        IcuKeys { languages: Some(list), converters, empty: false } => {
-            let checked = list.into_iter().map(|name| match languages::fault_of(name.get_ref()) {
-                None => Ok(name.into_inner()),
-                Some(fault) => {
-                    Err(check.rule(name.span(), format!("reduce.icu.languages `{}` {fault}", name.get_ref())))
-                }
-            });
-            let languages = checked.collect::<Result<_, _>>()?;
-            Ok(Icu::Kept { languages, converters: converters.unwrap_or(true) })
-        }
-        _ => Err(check.rule(span, "reduce.icu has either languages or empty = true")),
-    }
-}
-
-fn java(check: &Checker, keys: JavaKeys) -> Result<Java, RecipeError> {
-    let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let checked = keys.modules.into_iter().map(|name| match name.get_ref().split('.').all(good) {
-        true => Ok(name.into_inner()),
-        false => Err(check
-            .rule(name.span(), format!("reduce.java.modules `{}` is no name of a module", name.get_ref()))),
-    });
-    Ok(Java { modules: checked.collect::<Result<_, _>>()? })
-}
-
-fn web(check: &Checker, keys: WebKeys) -> Result<Web, RecipeError> {
-    let port = match *keys.port.get_ref() {
-        0 => return Err(check.rule(keys.port.span(), "web.port is 0 (must be 1 to 65535)")),
-        port => port,
-    };
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let host = keys.host.map(|host| match host.get_ref().split('.').all(is_label) {
-        true => Ok(host.into_inner()),
-        false => {
-            let rule =
-                format!("web.host `{}` must be a name such as localhost, without a port", host.get_ref());
-            Err(check.rule(host.span(), rule))
-        }
-    });
-    Ok(Web {
-        port,
-        host: host.transpose()?,
-        links_to: links_to(check, keys.links_to)?,
-        load: keys.load.unwrap_or(true),
-    })
-}
-
-fn services(check: &Checker, list: Vec<ServiceKeys>, web: bool) -> Result<Vec<Service>, RecipeError> {
-    let mut out: Vec<Service> = Vec::new();
-    for keys in list {
-        let name = keys.name.get_ref().clone();
-        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if name.is_empty() || !name.bytes().all(good) {
-            return Err(check.rule(keys.name.span(), "service.name has letters, digits, `-`, `_`, `.` only"));
-        }
-        if out.iter().any(|service| service.name == name) {
-            return Err(check.rule(keys.name.span(), format!("service.name `{name}` is there twice")));
-        }
-        let timeout_s = check.timeout(keys.name.span(), keys.timeout_s, READY_TIMEOUT_S)?;
-        let ready = match keys.ready {
-            None => Ready::Started,
-            Some(ready) => {
-                let span = ready.span();
-                match ready.into_inner() {
-                    ReadyKeys { socket: Some(s), http: None, port: None, file: None } => Ready::Socket(s),
-                    ReadyKeys { socket: None, http: Some(_), port: None, file: None } if !web => {
-                        return Err(check.rule(span, "ready.http needs [web] port"));
-                    }
-                    ReadyKeys { socket: None, http: Some(h), port: None, file: None } => Ready::Http(h),
-                    ReadyKeys { socket: None, http: None, port: Some(p), file: None } => Ready::Port(p),
-                    ReadyKeys { socket: None, http: None, port: None, file: Some(f) } => Ready::File(f),
-                    _ => return Err(check.rule(span, "ready has one of socket, http, port, file")),
-                }
-            }
-        };
-        let command = check.command(keys.command, "service.command")?;
-        let stop_signal = stop::signal(check, keys.stop_signal)?;
-        let stop_timeout_s = stop::timeout(check, keys.stop_timeout_s)?;
-        let env = keys.env;
-        out.push(Service { name, command, env, ready, timeout_s, stop_signal, stop_timeout_s });
-    }
-    Ok(out)
-}
-
-/// Hosts without a scheme: `example.org`, `example.org:8080`, `*.example.org`, `*`.
-fn links_to(check: &Checker, hosts: Vec<Spanned<String>>) -> Result<Vec<String>, RecipeError> {
-    let is_good = |host: &str| {
-        let name = host.strip_prefix("*.").unwrap_or(host);
-        let (name, port) = name.split_once(':').unwrap_or((name, "80"));
-        let is_name =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        host == "*" || is_name && port.parse::<u16>().is_ok()
-    };
-    let read = |host: Spanned<String>| match is_good(host.get_ref()) {
-        true => Ok(host.into_inner().to_ascii_lowercase()),
-        false => {
-            let rule = format!("web.links_to `{}` is no host (such as www.example.org)", host.get_ref());
-            Err(check.rule(host.span(), rule))
-        }
-    };
-    hosts.into_iter().map(read).collect()
 }

@@ -1,0 +1,83 @@
+//! `[reduce]` as it is written, and its rules.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Icu, Java, RecipeError, Reduce, check::Checker, languages};
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReduceKeys {
+    icu: Option<Spanned<IcuKeys>>,
+    java: Option<JavaKeys>,
+    symbols: Option<bool>,
+    stubs: Vec<Spanned<String>>,
+    bytecode: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JavaKeys {
+    modules: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IcuKeys {
+    languages: Option<Vec<Spanned<String>>>,
+    converters: Option<bool>,
+    #[serde(default)]
+    empty: bool,
+}
+
+/// Reads the table.
+pub(super) fn reduce(check: &Checker, keys: ReduceKeys) -> Result<Reduce, RecipeError> {
+    Ok(Reduce {
+        icu: keys.icu.map(|keys| icu(check, keys)).transpose()?,
+        java: keys.java.map(|keys| java(check, keys)).transpose()?,
+        symbols: keys.symbols,
+        stubs: keys.stubs.into_iter().map(|name| soname(check, name)).collect::<Result<_, _>>()?,
+        bytecode: keys.bytecode,
+    })
+}
+
+fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError> {
+    match name.get_ref().contains(".so") && !name.get_ref().contains(['/', '*', ' ']) {
+        true => Ok(name.into_inner()),
+        false => {
+            let rule = format!(
+                "reduce.stubs `{}` is no name of a library (such as libgcrypt.so.20)",
+                name.get_ref()
+            );
+            Err(check.rule(name.span(), rule))
+        }
+    }
+}
+
+fn icu(check: &Checker, keys: Spanned<IcuKeys>) -> Result<Icu, RecipeError> {
+    let span = keys.span();
+    match keys.into_inner() {
+        IcuKeys { languages: None, converters: None, empty: true } => Ok(Icu::Empty),
+        IcuKeys { languages: Some(list), converters, empty: false } => {
+            let checked = list.into_iter().map(|name| match languages::fault_of(name.get_ref()) {
+                None => Ok(name.into_inner()),
+                Some(fault) => {
+                    Err(check.rule(name.span(), format!("reduce.icu.languages `{}` {fault}", name.get_ref())))
+                }
+            });
+            let languages = checked.collect::<Result<_, _>>()?;
+            Ok(Icu::Kept { languages, converters: converters.unwrap_or(true) })
+        }
+        _ => Err(check.rule(span, "reduce.icu has either languages or empty = true")),
+    }
+}
+
+fn java(check: &Checker, keys: JavaKeys) -> Result<Java, RecipeError> {
+    let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let checked = keys.modules.into_iter().map(|name| match name.get_ref().split('.').all(good) {
+        true => Ok(name.into_inner()),
+        false => Err(check
+            .rule(name.span(), format!("reduce.java.modules `{}` is no name of a module", name.get_ref()))),
+    });
+    Ok(Java { modules: checked.collect::<Result<_, _>>()? })
+}
