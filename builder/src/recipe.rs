@@ -23,7 +23,7 @@ mod web;
 pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
-pub use edit::{GlobList, add_globs, exclude, with_reduction};
+pub use edit::{GlobList, add_globs, exclude, with_reduction, without_reduction};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use languages::is_icu_language;
@@ -362,6 +362,9 @@ pub struct Reduce {
     /// `bytecode`: whether Python's sources become empty lines where their byte code stays. Tracebacks then show no lines of
     /// code. Default: false.
     pub bytecode: bool,
+    /// `not`: what `build` is not to propose: `icu`, `java`, `bytecode`, and libraries as in `stubs`. `build --reduce` adds what it
+    /// tried and what did not prove, with the reason. Default: none.
+    pub not: Vec<String>,
 }
 
 /// `reduce.java`.

@@ -71,8 +71,27 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
     fs::write(&recipe, &reads).expect("writes");
     let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));
     assert_eq!(tried.code, Some(0), "{}", tried.stderr);
-    assert_says(&tried.stderr, &["[reduce] bytecode = true is not added: "]);
-    assert_eq!(fs::read_to_string(&recipe).expect("reads"), reads);
+    assert_says(
+        &tried.stderr,
+        &[
+            "[reduce] bytecode = true is not added, as ",
+            "not = [\"bytecode\"] says now: the exercise fails on the pruned root: ",
+        ],
+    );
+    let noted = fs::read_to_string(&recipe).expect("reads");
+    let rest = noted
+        .strip_prefix(&format!("{reads}\n[reduce]\nnot = [\n    # the exercise fails on the pruned root: "))
+        .expect("all else stays");
+    assert!(rest.ends_with("\n    \"bytecode\",\n]\n") && rest.lines().count() == 3, "{noted}");
+    // No build proposes it again, and the package holds the recipe as it is now.
+    let quiet = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let quiet: serde_json::Value = serde_json::from_str(&quiet.stdout).expect("is JSON");
+    assert_eq!((&quiet["up_to_date"], &quiet["proposals"]), (&true.into(), &serde_json::json!([])));
+    let other = kitchen.home.path("other.spk");
+    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(&other)]));
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let bytes = |path: &std::path::Path| fs::read(path).expect("reads");
+    assert!(bytes(&other) == bytes(&kitchen.recipe.join("tea.spk")), "the same package");
 
     fs::write(&recipe, RECIPE).expect("writes");
     let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));

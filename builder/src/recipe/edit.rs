@@ -56,18 +56,7 @@ fn with_globs(text: &str, list: GlobList, globs: &BTreeSet<String>) -> Option<(S
     let array = array.as_array_mut()?;
     let there: BTreeSet<String> = array.iter().filter_map(|glob| glob.as_str().map(str::to_owned)).collect();
     let new: Vec<&String> = globs.iter().filter(|glob| !there.contains(*glob)).collect();
-    for glob in &new {
-        // A comment behind the last comma is the author's.
-        let before = array.trailing().as_str().unwrap_or_default().trim_end().to_owned();
-        let mut value = Value::from(glob.as_str());
-        value.decor_mut().set_prefix(format!("{before}\n    "));
-        array.set_trailing("");
-        array.push_formatted(value);
-    }
-    if !new.is_empty() {
-        array.set_trailing_comma(true);
-        array.set_trailing("\n");
-    }
+    new.iter().for_each(|glob| push_line(array, "", glob));
     Some((document.to_string(), new.len()))
 }
 
@@ -93,6 +82,37 @@ pub fn with_reduction(text: &str, line: &str) -> Option<String> {
         }
     }
     Some(document.to_string())
+}
+
+/// Returns the text of a recipe with names in `reduce.not`, behind a comment with the reason; `None` if there is no place for
+/// them.
+///
+/// Comments, order and spelling of all else stay.
+pub fn without_reduction(text: &str, names: &[String], reason: &str) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let reduce = document.entry("reduce").or_insert_with(|| Item::Table(Table::new()));
+    let list = reduce.as_table_like_mut()?.entry("not").or_insert_with(|| Item::Value(Array::new().into()));
+    let list = list.as_array_mut()?;
+    // What comes from an app ends no comment.
+    let reason: String =
+        reason.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+    let mut comment = format!("\n    # {}", reason.trim());
+    for name in names {
+        push_line(list, &comment, name);
+        comment.clear();
+    }
+    Some(document.to_string())
+}
+
+/// Adds a text to a list on a line of its own, behind a comment.
+fn push_line(list: &mut Array, comment: &str, text: &str) {
+    // A comment behind the last comma is the author's.
+    let before = list.trailing().as_str().unwrap_or_default().trim_end().to_owned();
+    let mut value = Value::from(text);
+    value.decor_mut().set_prefix(format!("{before}{comment}\n    "));
+    list.push_formatted(value);
+    list.set_trailing_comma(true);
+    list.set_trailing("\n");
 }
 
 /// Returns the text of a recipe with more names in `debian.exclude`; `None` if it is no recipe.
@@ -167,6 +187,20 @@ mod tests {
         let none = with_reduction("[app]\nname = \"wiki\"\n", "bytecode = true").expect("has a place");
         assert_eq!(none, "[app]\nname = \"wiki\"\n\n[reduce]\nbytecode = true\n");
         assert_eq!(with_reduction("reduce = 1\n", "bytecode = true"), None);
+    }
+
+    #[test]
+    fn what_did_not_prove_is_noted_with_the_reason() {
+        let before = "[app]\nname = \"wiki\"\n\n[reduce] # small\nsymbols = true\n";
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let once = without_reduction(before, &names(&["bytecode"]), "differs: step 3\u{7}, GET /\n- a\n+ b")
+            .expect("has a place");
+        assert_eq!(once, format!("{before}not = [\n    # differs: step 3, GET /\n    \"bytecode\",\n]\n"));
+        let twice =
+            without_reduction(&once, &names(&["liba.so.1", "libb.so.2"]), "it ends").expect("has a place");
+        let more = "\"bytecode\",\n    # it ends\n    \"liba.so.1\",\n    \"libb.so.2\",\n]";
+        assert_eq!(twice, once.replace("\"bytecode\",\n]", more));
+        assert_eq!(without_reduction("reduce = 1\n", &names(&["icu"]), ""), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(super) struct ReduceKeys {
     symbols: Option<bool>,
     stubs: Vec<Spanned<String>>,
     bytecode: bool,
+    not: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -32,13 +33,39 @@ struct IcuKeys {
 
 /// Reads the table.
 pub(super) fn reduce(check: &Checker, keys: ReduceKeys) -> Result<Reduce, RecipeError> {
-    Ok(Reduce {
+    let reduce = Reduce {
         icu: keys.icu.map(|keys| icu(check, keys)).transpose()?,
         java: keys.java.map(|keys| java(check, keys)).transpose()?,
         symbols: keys.symbols,
         stubs: keys.stubs.into_iter().map(|name| soname(check, name)).collect::<Result<_, _>>()?,
         bytecode: keys.bytecode,
-    })
+        not: keys.not.iter().map(|name| name.get_ref().clone()).collect(),
+    };
+    for name in &keys.not {
+        not(check, name, &reduce)?;
+    }
+    Ok(reduce)
+}
+
+/// Checks a name of `reduce.not`.
+fn not(check: &Checker, name: &Spanned<String>, reduce: &Reduce) -> Result<(), RecipeError> {
+    let text = name.get_ref();
+    let is_asked = match &text[..] {
+        "icu" => reduce.icu.is_some(),
+        "java" => reduce.java.is_some(),
+        "bytecode" => reduce.bytecode,
+        library if library.contains(".so") => reduce.stubs.contains(text),
+        _ => {
+            let rule = format!(
+                "reduce.not `{text}` is none of icu, java, bytecode or a library (such as libgcrypt.so.20)"
+            );
+            return Err(check.rule(name.span(), rule));
+        }
+    };
+    if is_asked {
+        return Err(check.rule(name.span(), format!("reduce.not names `{text}`, which [reduce] asks for")));
+    }
+    Ok(())
 }
 
 fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError> {

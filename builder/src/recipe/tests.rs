@@ -247,6 +247,14 @@ fn faults_name_line_column_and_rule() {
             "[reduce]\nstubs = [\"/usr/lib/libz.so.1\"]\n",
             "7:10: reduce.stubs `/usr/lib/libz.so.1` is no name of a library (such as libgcrypt.so.20)",
         ),
+        (
+            "[reduce]\nnot = [\"icu\", \"bytecodes\"]\n",
+            "7:15: reduce.not `bytecodes` is none of icu, java, bytecode or a library (such as libgcrypt.so.20)",
+        ),
+        (
+            "[reduce]\nstubs = [\"liba.so.1\"]\nnot = [\"liba.so.1\"]\n",
+            "8:8: reduce.not names `liba.so.1`, which [reduce] asks for",
+        ),
         ("[reduce]\nicu = { converters = true }\n", "7:7: reduce.icu has either languages or empty = true"),
         ("[reduce]\nicu = { language = [] }\n", "7:9: key `language` is unknown; did you mean `languages`?"),
         (

@@ -71,6 +71,16 @@ impl Change {
         }
     }
 
+    /// Returns the names by which `reduce.not` has it.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Change::Icu(_) => vec!["icu".to_owned()],
+            Change::Java(_) => vec!["java".to_owned()],
+            Change::Bytecode => vec!["bytecode".to_owned()],
+            Change::Stubs(names) => names.clone(),
+        }
+    }
+
     /// Returns the keys that do this and nothing else.
     fn alone(&self) -> Reduce {
         let mut keys = Reduce { symbols: Some(false), ..Reduce::default() };
@@ -93,23 +103,25 @@ impl Change {
     }
 }
 
-/// Returns what could be reduced of a pruned tree that was reduced by the recipe's keys; what saves most goes first.
+/// Returns what could be reduced of a pruned tree that was reduced by the recipe's keys; what saves most goes first. What the
+/// recipe says no to (`reduce.not`) is left out.
 pub fn propose(pruned: &Pruned, recipe: &Recipe, used: &UsedList, store: &Store) -> Vec<Proposal> {
     let names = Names::of(&pruned.tree, store).ok();
     let mut candidates: Vec<(Change, String)> = Vec::new();
-    if recipe.reduce.icu.is_none() && has(pruned, |path| icu::is_library(path.file_name())) {
+    let may = |name: &str| !recipe.reduce.not.iter().any(|not| not == name);
+    if may("icu") && recipe.reduce.icu.is_none() && has(pruned, |path| icu::is_library(path.file_name())) {
         candidates.extend(names.as_ref().and_then(|names| icu_for(names, recipe, store)));
     }
-    if recipe.reduce.java.is_none() {
-        candidates.extend(java_for(pruned, store));
+    if may("java") && recipe.reduce.java.is_none() {
+        candidates.extend(java_for(pruned, recipe, store));
     }
-    if !recipe.reduce.bytecode && has(pruned, |path| path.file_name().ends_with(b".py")) {
+    if may("bytecode") && !recipe.reduce.bytecode && has(pruned, |path| path.file_name().ends_with(b".py")) {
         candidates.push((Change::Bytecode, "its tracebacks would show no lines of code".to_owned()));
     }
     if let Some(names) = &names {
         let new = |(stubs, why): (Vec<String>, String)| {
-            let new = stubs.into_iter().filter(|name| !recipe.reduce.stubs.contains(name)).collect();
-            (Change::Stubs(new), why)
+            let is_new = |name: &String| may(name) && !recipe.reduce.stubs.contains(name);
+            (Change::Stubs(stubs.into_iter().filter(is_new).collect()), why)
         };
         candidates.extend(stubs::never_called(names, &pruned.tree, store).into_iter().map(new));
     }
@@ -153,14 +165,37 @@ fn icu_for(names: &Names, recipe: &Recipe, store: &Store) -> Option<(Change, Str
     Some((Change::Icu(Icu::Kept { languages, converters: true }), why))
 }
 
-fn java_for(pruned: &Pruned, store: &Store) -> Option<(Change, String)> {
+/// What the app limits itself to, and all it could ask for else.
+fn java_for(pruned: &Pruned, recipe: &Recipe, store: &Store) -> Option<(Change, String)> {
     let (_, entry) = pruned.tree.iter().find(|(path, _)| java::is_modules(path))?;
     let (digest, _) = entry.kind.content()?;
     let there = java::module_names(&store.read(&digest).ok()?)?;
+    let limited = limited_modules(recipe);
+    if !limited.is_empty() && limited.is_subset(&there) {
+        let why = "the app's own `--limit-modules` hides all others from it".to_owned();
+        return Some((Change::Java(Java { modules: limited.into_iter().collect() }), why));
+    }
     let modules: Vec<String> =
         JAVA.into_iter().filter(|name| there.contains(*name)).map(str::to_owned).collect();
     let why = "an app needs its compiler and tools for developers rarely".to_owned();
     Some((Change::Java(Java { modules }), why))
+}
+
+/// Returns the modules that commands and variables of a recipe give to `java --limit-modules`.
+fn limited_modules(recipe: &Recipe) -> BTreeSet<String> {
+    const OPTION: &str = "--limit-modules";
+    let setup = recipe.setup.iter().map(|setup| (&setup.command, &setup.env));
+    let started = setup.chain(recipe.services.iter().map(|service| (&service.command, &service.env)));
+    let mut lists = Vec::new();
+    for (command, env) in started {
+        // Also inside `sh -c "…"`, and in JDK_JAVA_OPTIONS.
+        let texts = command.iter().chain(env.values()).chain(recipe.env.values());
+        let words: Vec<&str> = texts.flat_map(|text| text.split_whitespace()).collect();
+        let behind = words.windows(2).filter(|pair| pair[0] == OPTION).map(|pair| pair[1]);
+        let within = words.iter().filter_map(|word| word.strip_prefix(OPTION)?.strip_prefix('='));
+        lists.extend(behind.chain(within).map(str::to_owned));
+    }
+    lists.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Compresses what a change changes, before and after.
@@ -217,5 +252,37 @@ fn in_short(files: &Reductions) -> String {
     match &names[..] {
         [.., last] if names.len() > 4 => format!("{} files such as {last}", names.len()),
         _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_an_app_limits_itself_to_are_found() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let limited = |service: &str| -> Vec<String> {
+            let text = format!(
+                "[app]\nname = \"a\"\nversion = \"1\"\npackages = [\"a\"]\n[debian]\nsuite = \"bookworm\"\n[[service]]\nname = \
+                 \"a\"\n{service}"
+            );
+            let recipe = crate::recipe::read_text(directory.path(), text).expect("a good recipe");
+            limited_modules(&recipe).into_iter().collect()
+        };
+        for (service, expected) in [
+            (
+                "command = [\"/j\", \"--limit-modules\", \"java.sql,java.base\"]",
+                &["java.base", "java.sql"][..],
+            ),
+            ("command = [\"/bin/sh\", \"-c\", \"exec java --limit-modules=java.sql -jar a\"]", &["java.sql"]),
+            (
+                "command = [\"/j\"]\nenv = { JDK_JAVA_OPTIONS = \"-Xmx9m --limit-modules=java.sql\" }",
+                &["java.sql"],
+            ),
+            ("command = [\"/j\", \"--limit-modules\"]", &[]),
+        ] {
+            assert_eq!(limited(service), expected, "{service}");
+        }
     }
 }
