@@ -20,11 +20,11 @@ pub use evidence::{Evidence, Used, evidence_of};
 pub use globs::{Globs, InvalidGlob};
 pub use list::{Listed, PruneList, parse_list, write_list};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     assemble::Owners,
-    formats::relation,
+    formats::{digest::Digest, relation},
     recipe::{AppPrune, Recipe},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
@@ -125,6 +125,8 @@ pub struct Inputs<'a> {
     pub tree: &'a Tree,
     /// The Debian package that a path belongs to.
     pub owner: &'a dyn Fn(&[u8]) -> Option<&'a str>,
+    /// The contents that a package ships at a path.
+    pub shipped: &'a dyn Fn(&TreePath) -> Option<Digest>,
     /// What the trace saw.
     pub evidence: &'a Evidence,
     /// What the recipe says.
@@ -315,6 +317,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
         ));
     }
     work.warnings.extend(facts.take_notes());
+    let stays = |path: &TreePath| work.plan.keeps(path.as_bytes());
+    work.warnings.extend(facts.secrets.warnings(&facts, stays));
     work.plan.imports = work.plan.imports_in(inputs.tree);
     work.plan.warnings = work.warnings.into_iter().collect();
     Ok(work.plan)
@@ -433,9 +437,14 @@ pub fn prune(
     store: &Store,
 ) -> Result<Pruned, PruneError> {
     let owner = |path: &[u8]| owners.owner(path);
+    let files = unpacked.packages.iter().flat_map(|package| package.tree.iter());
+    let contents: HashMap<&TreePath, Digest> =
+        files.filter_map(|(path, entry)| Some((path, entry.kind.content()?.0))).collect();
+    let shipped = |path: &TreePath| contents.get(path).copied();
     let inputs = Inputs {
         tree: stage,
         owner: &owner,
+        shipped: &shipped,
         evidence: &evidence_of(used),
         policy: &Policy::of(recipe, unpacked)?,
         store,

@@ -21,6 +21,8 @@ struct Root {
     evidence: Evidence,
     policy: Policy,
     store: Store,
+    /// What packages ship where a script changed it.
+    shipped: BTreeMap<TreePath, Digest>,
     _directory: tempfile::TempDir,
 }
 
@@ -40,6 +42,7 @@ impl Root {
             evidence: Evidence::new(),
             policy,
             store,
+            shipped: BTreeMap::new(),
             _directory: directory,
         };
         root.file("wiki", "usr/share/wiki/index.php", b"<?php");
@@ -93,9 +96,11 @@ impl Root {
     fn plan(&mut self) -> Plan {
         self.tree.add_parents(0);
         let owner = |path: &[u8]| self.owners.get(path).map(|package| &package[..]);
+        let shipped = |path: &TreePath| self.shipped.get(path).copied();
         let inputs = Inputs {
             tree: &self.tree,
             owner: &owner,
+            shipped: &shipped,
             evidence: &self.evidence,
             policy: &self.policy,
             store: &self.store,

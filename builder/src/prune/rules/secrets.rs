@@ -1,6 +1,13 @@
 //! What maintainer scripts make and no two machines should share: keys, identities, seeds, password hashes.
 //!
-//! What a package ships is public already and no secret; a copy that a script makes of it neither.
+//! What a package ships is public already and no secret; a copy that a script makes of it neither. A shipped file that a script
+//! changed is looked through as what it made. Secrets in settings do not take their file away, which an app may need; they are
+//! warned of.
+
+mod keys;
+mod tokens;
+
+pub(in crate::prune) use tokens::Token;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -47,30 +54,35 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// The secrets of a root, by path.
 #[derive(Default)]
-pub(in crate::prune) struct Secrets(BTreeMap<TreePath, Secret>);
+pub(in crate::prune) struct Secrets {
+    /// Files that are secrets, links to them, and public halves.
+    files: BTreeMap<TreePath, Secret>,
+    /// Files that hold one among other things.
+    pub tokens: BTreeMap<TreePath, Token>,
+}
 
 impl Secrets {
-    /// Looks through all that no package ships and the recipe does not lay.
+    /// Looks through all that no package ships as it is and the recipe does not lay.
     ///
     /// # Errors
     /// [`PruneError::Contents`].
     pub fn of(facts: &Facts<'_>, inputs: &Inputs<'_>) -> Result<Self, PruneError> {
-        let owned = |path: &TreePath| (inputs.owner)(path.as_bytes()).is_some() || facts.laid.contains(path);
         let content = |entry: &Entry| entry.kind.content().map(|(digest, _)| digest);
-        let public: HashSet<Digest> = facts
-            .tree
-            .iter()
-            .filter(|(path, _)| owned(path))
-            .filter_map(|(_, entry)| content(entry))
-            .collect();
+        let is_given = |path: &TreePath, entry: &Entry| {
+            let changed = || (inputs.shipped)(path).is_some_and(|shipped| Some(shipped) != content(entry));
+            facts.laid.contains(path) || (inputs.owner)(path.as_bytes()).is_some() && !changed()
+        };
+        let given = facts.tree.iter().filter(|(path, entry)| is_given(path, entry));
+        let public: HashSet<Digest> = given.filter_map(|(_, entry)| content(entry)).collect();
         let made: Vec<Case<'_>> = facts
             .tree
             .iter()
             .filter(|(path, entry)| {
-                !owned(path) && content(entry).is_none_or(|digest| !public.contains(&digest))
+                !is_given(path, entry) && content(entry).is_none_or(|digest| !public.contains(&digest))
             })
             .map(|(path, entry)| facts.case(path, entry))
             .collect();
+        let mut tokens = BTreeMap::new();
         let mut secrets = BTreeMap::new();
         let mut certificates = Vec::new();
         for case in &made {
@@ -85,6 +97,10 @@ impl Secrets {
                 secrets.insert(case.path.clone(), secret);
             } else if lines(&bytes).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
                 certificates.push(case.path);
+            } else {
+                let shipped = (inputs.shipped)(case.path).and_then(|digest| inputs.store.read(&digest).ok());
+                let token = tokens::token(&bytes, &shipped.unwrap_or_default());
+                tokens.extend(token.map(|token| (case.path.clone(), token)));
             }
         }
         let keys: HashSet<Vec<u8>> = secrets.keys().map(|path| stem(path.file_name()).to_vec()).collect();
@@ -104,13 +120,29 @@ impl Secrets {
             .map(|case| case.path.clone())
             .collect();
         secrets.extend(links.into_iter().map(|path| (path, LINK)));
-        Ok(Secrets(secrets))
+        Ok(Secrets { files: secrets, tokens })
+    }
+
+    /// Returns what to say of secrets in files that stay, but for those that the recipe names by their path.
+    pub fn warnings(&self, facts: &Facts<'_>, stays: impl Fn(&TreePath) -> bool) -> Vec<String> {
+        let is_named =
+            |path: &TreePath| facts.policy.keep.find(path).is_some_and(|glob| glob == format!("/{path}"));
+        let staying = self.tokens.iter().filter(|(path, _)| stays(path) && !is_named(path));
+        staying
+            .map(|(path, Token { name, line })| {
+                format!(
+                    "/{path} holds what looks like a secret that a maintainer script made (`{name}` in line {line}): all who \
+                     have the artifact have it, and all its grains share it; lay the file with [[file]], and let [setup] make \
+                     the secret below /var (if it is none: [prune] keep = [\"/{path}\"])"
+                )
+            })
+            .collect()
     }
 }
 
 /// Drops secrets and names them, unless the recipe itself names the path.
 pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
-    let Some(Secret { name, remedy }) = facts.secrets.0.get(case.path) else { return Answer::Pass };
+    let Some(Secret { name, remedy }) = facts.secrets.files.get(case.path) else { return Answer::Pass };
     let path = case.path;
     if facts.policy.drop.find(path).is_some() {
         return Answer::Pass;
@@ -133,7 +165,7 @@ pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
 fn secret_in(name: &[u8], bytes: &[u8]) -> Option<Secret> {
     let name = String::from_utf8_lossy(name).to_lowercase();
     let is_hex = |line: &[u8]| line.len() == 32 && line.iter().all(u8::is_ascii_hexdigit);
-    if lines(bytes).any(is_private_key) {
+    if lines(bytes).any(is_private_key) || keys::is_private_key(bytes) {
         return Some(PRIVATE_KEY);
     }
     if name == "machine-id" && lines(bytes).any(is_hex) {

@@ -88,3 +88,52 @@ fn what_the_recipe_lays_is_its_own_affair() {
     root.policy.laid.insert(path("app/test.key"));
     root.expect(&[("app/test.key", "keep laid: a file of the recipe")]);
 }
+
+#[test]
+fn keys_that_are_no_text_are_secrets_too() {
+    let mut root = Root::new();
+    let key = [&[0x30, 0x1a, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 14][..], &[7; 14]].concat();
+    root.file("-", "etc/wiki/a.der", &key).file(
+        "-",
+        "etc/wiki/cacerts",
+        b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\0",
+    );
+    root.used("etc/wiki/a.der", "opened").used("etc/wiki/cacerts", "opened");
+    root.expect(&[
+        ("etc/wiki/a.der", &format!("- secret: a private key {OF_A_SCRIPT}")),
+        ("etc/wiki/cacerts", "keep traced: opened by php of web at get:/"),
+    ]);
+}
+
+#[test]
+fn secrets_that_a_script_put_into_settings_are_named() {
+    const FILLED: &[u8] = b"user = wiki\nsecret = 9f86d081884c7d659a2feaa0c55ad015\n";
+    let mut root = Root::new();
+    root.file("wiki", "etc/wiki/changed.conf", FILLED)
+        .file("-", "etc/wiki/made.conf", FILLED)
+        .file("wiki", "etc/wiki/shipped.conf", &[FILLED, b"# as it is\n"].concat())
+        .file("wiki", "etc/wiki/key.conf", KEY)
+        .file("-", "srv/unused.conf", &[FILLED, b"# nothing asks for it\n"].concat());
+    let before = root.store.put(b"user = wiki\nsecret =\n");
+    for changed in ["etc/wiki/changed.conf", "etc/wiki/key.conf"] {
+        root.shipped.insert(path(changed), before);
+    }
+    root.used("etc/wiki/made.conf", "opened");
+    root.expect(&[("etc/wiki/key.conf", &format!("- secret: a private key {OF_A_SCRIPT}"))]);
+    let told = |root: &mut Root| -> Vec<String> {
+        let plan = root.plan();
+        let told = plan.warnings.into_iter().filter(|warning| warning.contains("looks like a secret"));
+        told.collect()
+    };
+    let warning = |at: &str| {
+        format!(
+            "/{at} holds what looks like a secret that a maintainer script made (`secret` in line 2): all who have the artifact \
+             have it, and all its grains share it; lay the file with [[file]], and let [setup] make the secret below /var (if \
+             it is none: [prune] keep = [\"/{at}\"])"
+        )
+    };
+    assert_eq!(told(&mut root), [warning("etc/wiki/changed.conf"), warning("etc/wiki/made.conf")]);
+    let both = ["/etc/wiki/changed.conf".to_owned(), "/etc/wiki/made.conf".to_owned()];
+    root.policy.keep = Globs::new(&both).expect("globs");
+    assert!(told(&mut root).is_empty());
+}
