@@ -31,7 +31,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crate::{
     recipe::{LaidContent, Recipe},
     store::Store,
-    tree::{Entry, Kind, Tree, TreePath},
+    tree::{Entry, InvalidPath, Kind, Tree, TreePath},
 };
 
 /// The first process of a grain, as it lies in artifacts: `builder/init`, compiled by `build.rs`.
@@ -60,6 +60,14 @@ pub enum AppError {
     /// A `[[file]]` where the root has a directory, or the other way round.
     #[error("cannot lay /{0} over the root: there is a directory")]
     IsADirectory(TreePath),
+    /// A `[[file]]` whose place, links on the way followed, has too long a path.
+    #[error("cannot lay /{path} over the root where links lead")]
+    TooLong {
+        /// Where the file should go.
+        path: TreePath,
+        /// What is wrong with the place.
+        source: InvalidPath,
+    },
     /// A `[[file]]` where a grain has a mount.
     #[error("cannot lay /{0} over the root: a grain's own mount hides it")]
     Hidden(TreePath),
@@ -105,7 +113,7 @@ fn real_place(tree: &Tree, path: &TreePath) -> Result<TreePath, AppError> {
     let mut place = TreePath::root();
     let mut components = path.as_bytes().split(|b| *b == b'/').peekable();
     while let Some(name) = components.next() {
-        let next = place.join(name).expect("a component of a tree path is a good name");
+        let next = place.join(name).map_err(|source| AppError::TooLong { path: path.clone(), source })?;
         if components.peek().is_none() {
             return Ok(next);
         }

@@ -33,6 +33,7 @@ use tinyroot::{
     sandbox::{Exit, set_program},
     store::Store,
     tree::{Entry, Tree, TreePath},
+    view::{self, View},
 };
 
 /// Answers each request with the number of requests so far, which it keeps in /var, and with what a file holds.
@@ -115,7 +116,12 @@ impl Fixture {
         self.add(&mut tree, "var/lib/tea/conf", b"made by a script", 0o644);
         self.add(&mut tree, "var/lib/tea/secret", b"hush", 0o640);
         self.add(&mut tree, "etc/tea.secret", b"hush", 0o600);
+        self.add(&mut tree, "var/lib/tea/private/key", b"hush", 0o600);
+        self.add(&mut tree, "etc/private/key", b"hush", 0o644);
         tree.add_parents(0);
+        for (at, mode) in [("var/lib/tea/private", 0o750), ("etc/private", 0o700)] {
+            tree.get_mut(at.as_bytes()).expect("is there").mode = mode;
+        }
         let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
         app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
     }
@@ -227,20 +233,49 @@ fn a_grain_keeps_its_var_and_nothing_else() {
 }
 
 #[test]
-fn files_that_keep_others_out_do_so_in_a_grain() {
+fn what_keeps_others_out_does_so_in_a_grain() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
-    let look = "for (@ARGV) { printf qq(%04o %d\\n), (stat)[2] & 07777, -r $_ ? 1 : 0 }";
-    let command =
-        ["/usr/bin/perl", "-e", look, "/etc/tea.secret", "/var/lib/tea/secret", "/var/lib/tea/conf"];
+    let look = "for (@ARGV) { printf qq(%04o%s ), (stat)[2] & 07777, -r $_ ? '' : '!' }";
+    let command: Vec<String> = ["/usr/bin/perl", "-e", look]
+        .into_iter()
+        .chain(["/etc/tea.secret", "/etc/private", "/etc/private/key"])
+        .chain([
+            "/var/lib/tea/secret",
+            "/var/lib/tea/private",
+            "/var/lib/tea/private/key",
+            "/var/lib/tea/conf",
+        ])
+        .map(str::to_owned)
+        .collect();
     let tree = fixture.tree(&recipe);
-    let view = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
+    let base = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
     let directory = Base::directory(&tree, &fixture.store).expect("a base");
-    for (base, var) in [(view, "var of a view"), (directory, "var of a directory")] {
+    // As where something else than tinyroot shows the root, and knows of no list.
+    let options = view::Options { owner: (app::GRAIN_ID, app::GRAIN_ID), ..view::Options::default() };
+    let plain = View::new(Arc::new(tree), fixture.store.clone(), options);
+    let of_var = "0640 0750 0600 0644 ";
+    for (base, var, of_root) in [
+        (Some(base), "var of a view", "0600 0700 0644 "),
+        (Some(directory), "var of a directory", "0600 0700 0644 "),
+        (host_has_views().then(|| Base::of_view(Arc::new(plain))), "var of a plain view", "0644 0755 0644 "),
+    ] {
+        let Some(base) = base else { continue };
         let options = GrainOptions::of(&recipe, &fixture.var(var));
         let grain = Grain::start(Arc::new(base), options).expect("starts");
-        let ran = grain.run(&command.map(str::to_owned)).expect("runs");
-        assert_eq!(String::from_utf8_lossy(&ran.output), "0600 1\n0640 1\n0644 1\n", "{var}");
+        let ran = grain.run(&command).expect("runs");
+        assert_eq!(String::from_utf8_lossy(&ran.output), format!("{of_root}{of_var}"), "{var}");
+    }
+}
+
+/// Says what this host lacks for a view.
+fn host_has_views() -> bool {
+    match tinyroot::sandbox::host().fuse {
+        tinyroot::sandbox::Ability::Available => true,
+        tinyroot::sandbox::Ability::Missing { reason, remedy } => {
+            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+            false
+        }
     }
 }
 
@@ -527,6 +562,22 @@ fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
         "/app/plugins/late of tea, asked for by /usr/bin/perl where listings show it at start"
     );
     assert!(told.iter().any(|text| text.starts_with("listed /app/plugins, 1 names pruned")), "{told:?}");
+}
+
+#[test]
+fn a_package_of_another_maker_is_told_so() {
+    let Some(fixture) = Fixture::new() else { return };
+    let tree = fixture.tree(&fixture.recipe(SERVICES));
+    let key = Keyring::new(fixture.var("keyring")).generate().expect("a key");
+    let path = fixture.var("foreign.spk");
+    let manifest = Manifest::for_init("Tea", "1", 1, "pot");
+    pack::pack(&tree, &fixture.store, &manifest, &key, &path, &Progress::silent()).expect("packs");
+    for command in [&["check"][..], &["check", "--watch"], &["run"]] {
+        let output = fixture.tinyroot(command).arg(&path).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("hint: artifacts of `tinyroot build` hold it"), "{command:?}: {said}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub struct Filler {
     pub copied: List,
     /// What an earlier start of this grain copied; `None` on its first start.
     pub before: Option<List>,
-    /// The modes of files that keep others out, by their paths in the root.
+    /// The modes of files and directories that keep others out, by their paths in the root.
     pub modes: List,
     /// Where one is in the skeleton.
     pub from: Path,
@@ -240,7 +240,8 @@ impl Filler {
         let mut target = [0_u8; 4096];
         match kind.of(&self.from) {
             EntryKind::Directory if depth < MAX_DEPTH => {
-                present(sys::mkdir(self.to.c_str(), 0o755))?;
+                let mode = self.listed_mode().map_or(0o755, |mode| mode | 0o700);
+                present(sys::mkdir(self.to.c_str(), mode))?;
                 if sys::open(self.to.c_str(), sys::O_RDONLY | sys::O_DIRECTORY, 0).is_err() {
                     log::line(&[self.to.as_bytes(), b" is no directory here: kept as it is"]);
                     return Ok(());
@@ -270,10 +271,8 @@ impl Filler {
         let from = sys::open(self.from.c_str(), sys::O_RDONLY, 0)?;
         let (mode, mtime_s) = sys::mode_and_mtime(from.0)?;
         let flags = sys::O_WRONLY | sys::O_CREAT | sys::O_EXCL;
-        // Where the root cannot show it, as in a `.spk`, the list has it.
-        let listed = self.modes.word(&self.from.as_bytes()[1..]);
-        let listed = listed.map(|word| word.iter().fold(0, |mode, digit| mode << 3 | u32::from(digit & 7)));
-        let to = sys::open(place.c_str(), flags, (listed.unwrap_or(mode) & 0o777) | 0o600)?;
+        let mode = self.listed_mode().unwrap_or(mode & 0o777);
+        let to = sys::open(place.c_str(), flags, mode | 0o600)?;
         let mut buffer = [0_u8; 16384];
         loop {
             match sys::read(from.0, &mut buffer) {
@@ -286,6 +285,12 @@ impl Filler {
         // A file system without times is no reason to fail.
         let _ = sys::set_times(place.c_str(), mtime_s);
         Ok(())
+    }
+
+    /// Returns the permissions of what is present, where the root cannot show them, as in a `.spk`: the list has them.
+    fn listed_mode(&self) -> Option<u32> {
+        let word = self.modes.word(&self.from.as_bytes()[1..])?;
+        Some(word.iter().fold(0, |mode, digit| mode << 3 | u32::from(digit & 7)) & 0o777)
     }
 
     /// Removes links of the present directory that point into the skeleton, at what is no longer there.

@@ -19,6 +19,13 @@ const AWAITED: [i32; 4] = [sys::SIGCHLD, sys::SIGTERM, sys::SIGINT, sys::SIGHUP]
 const GRACE_MS: i64 = 10_000;
 const GRACE_ALL_MS: i64 = 20_000;
 
+/// How long what services left behind has before it is told that its terminal is gone, where a grain has terminals: a shell that a
+/// person types into passes over SIGTERM, and ends by SIGHUP.
+const HANG_UP_MS: i64 = 1_000;
+
+/// Where terminals are, if a grain has any.
+const TERMINALS: &CStr = c"/dev/pts/ptmx";
+
 /// What a service is doing.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
@@ -190,35 +197,43 @@ impl<'a> Supervisor<'a> {
             let Some(program) = program else { continue };
             let end = end_of_all.min(sys::now_ms() + program.stop_ms.unwrap_or(GRACE_MS));
             // Its group, not it alone: a shell ends at once and leaves the database that it started behind.
-            if !self.end(-pid, program.stop_signal, end) {
+            if !self.end(-pid, &[(program.stop_signal, end)]) {
                 log::line(&[b"service ", program.name, b" does not end by itself: killed"]);
             }
         }
         // What left its group, as a database that `pg_ctl` starts.
-        if sys::pid() == 1 && !self.end(-1, sys::SIGTERM, sys::now_ms() + GRACE_MS) {
+        let now = sys::now_ms();
+        let asks = [(sys::SIGTERM, now + HANG_UP_MS), (sys::SIGHUP, now + GRACE_MS)];
+        let asks = if sys::exists(TERMINALS) { &asks[..] } else { &[(sys::SIGTERM, now + GRACE_MS)] };
+        if sys::pid() == 1 && !self.end(-1, asks) {
             log::line(&[b"what services left behind does not end by itself: killed"]);
         }
         self.take_signals(0);
         status
     }
 
-    /// Asks processes, as `kill(2)` numbers them, to end, and kills them when they have not in time. Returns whether they
-    /// ended by themselves.
-    fn end(&mut self, processes: i32, signal: i32, end_ms: i64) -> bool {
+    /// Asks processes, as `kill(2)` numbers them, to end by one signal after the other, each with the time until which it may take,
+    /// and kills them when they have not. Returns whether they ended by themselves.
+    fn end(&mut self, processes: i32, asks: &[(i32, i64)]) -> bool {
         self.asked_to_stop = false;
-        sys::kill(processes, signal);
-        loop {
-            self.take_signals(0);
-            if !sys::reaches(processes) {
-                return true;
-            }
+        for (signal, end_ms) in asks {
+            sys::kill(processes, *signal);
+            // What is stopped takes no other signal before it goes on.
+            sys::kill(processes, sys::SIGCONT);
             // Asked once more: no more patience.
-            if sys::now_ms() >= end_ms || self.asked_to_stop {
-                sys::kill(processes, sys::SIGKILL);
-                return false;
+            while !self.asked_to_stop {
+                self.take_signals(0);
+                if !sys::reaches(processes) {
+                    return true;
+                }
+                if sys::now_ms() >= *end_ms {
+                    break;
+                }
+                self.take_signals(20);
             }
-            self.take_signals(20);
         }
+        sys::kill(processes, sys::SIGKILL);
+        false
     }
 
     /// Kills what is left: as first process everything, else one process group.

@@ -23,6 +23,7 @@ pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
 pub const SIGTERM: i32 = 15;
 pub const SIGCHLD: i32 = 17;
+pub const SIGCONT: i32 = 18;
 
 pub const O_RDONLY: usize = 0;
 pub const O_WRONLY: usize = 1;

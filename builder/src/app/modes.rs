@@ -1,7 +1,7 @@
-//! Which files of a furnished root keep others out: `/tinyroot/modes`.
+//! Which files and directories of a furnished root keep others out: `/tinyroot/modes`.
 //!
-//! `.spk` holds no modes but whether a file is a program, and programs refuse secrets that all may read. So the list travels in the
-//! artifact: the root of a grain shows these modes, and the first process gives them to its copies in `/var`.
+//! `.spk` holds no modes but whether a file is a program, and programs refuse secrets and places for them that all may read. So the
+//! list travels in the artifact: the root of a grain shows these modes, and the first process gives them to its copies in `/var`.
 //!
 //! ```text
 //! tinyroot-modes 1
@@ -29,7 +29,13 @@ const MOST_BYTES: u64 = 1 << 20;
 pub(super) fn list(tree: &Tree) -> Option<String> {
     let mut lines = BTreeMap::new();
     for (path, entry) in tree.iter() {
-        if matches!(entry.kind, Kind::File { .. }) && entry.mode & 0o004 == 0 {
+        let others = match entry.kind {
+            Kind::File { .. } => 0o004,
+            // Who may pass through a directory is not kept out of it.
+            Kind::Directory => 0o005,
+            _ => continue,
+        };
+        if entry.mode & others == 0 {
             let mut escaped = String::new();
             services::escape(&mut escaped, path.as_bytes());
             lines.insert(escaped, entry.mode & 0o777);
@@ -40,7 +46,7 @@ pub(super) fn list(tree: &Tree) -> Option<String> {
     (!lines.is_empty()).then_some(text)
 }
 
-/// Gives the files of a furnished tree the modes of its list, and returns their paths. A list that cannot be read gives none: a
+/// Gives the files and directories of a furnished tree the modes of its list, and returns their paths. A list that cannot be read gives none: a
 /// grain then shows what its artifact holds.
 pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
     let content = tree.get(PLACE.as_bytes()).and_then(|entry| entry.kind.content());
@@ -63,19 +69,25 @@ pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
     for (path, entry) in tree.iter_mut() {
         let mut escaped = String::new();
         services::escape(&mut escaped, path.as_bytes());
-        if let (Some(mode), Kind::File { .. }) = (wanted.get(&*escaped), &entry.kind) {
-            entry.mode = *mode;
+        let mode = wanted.get(&*escaped).map(|mode| match &entry.kind {
+            // The grain is the only user, and root would get in whatever the mode.
+            Kind::Directory => mode | 0o700,
+            _ => *mode,
+        });
+        if let (Some(mode), Kind::File { .. } | Kind::Directory) = (mode, &entry.kind) {
+            entry.mode = mode;
             changed.push(path.clone());
         }
     }
     changed
 }
 
-/// Gives files of a rendered root to the grain's user, who could not read them otherwise.
+/// Gives files and directories of a rendered root to the grain's user, who could not read them otherwise.
 ///
 /// # Errors
 /// As `lchown(2)`.
 pub fn give_to_grain(root: &Path, paths: &[TreePath], owner: (u32, u32)) -> std::io::Result<()> {
-    // Each is a plain file of a directory that was just rendered, and no link lies on the way to it.
-    paths.iter().try_for_each(|path| chown(root.join(path.as_path()), Some(owner.0), Some(owner.1)))
+    // Each is what was just rendered there, and no link lies on the way to it. What lies deeper goes first: the way to it may be
+    // closed for us once it is given away.
+    paths.iter().rev().try_for_each(|path| chown(root.join(path.as_path()), Some(owner.0), Some(owner.1)))
 }

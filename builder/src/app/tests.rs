@@ -304,12 +304,21 @@ fn files_that_keep_others_out_are_listed_and_do_so_in_a_grain() {
     for (at, mode) in [("etc/tea/a b", 0o640), ("var/lib/tea/db", 0o600), ("var/cache/tea/x", 0o600)] {
         stage.get_mut(at.as_bytes()).expect("is there").mode = mode;
     }
+    for (at, mode) in
+        [("etc/tea", 0o710), ("etc/pot", 0o711), ("var/lib/tea", 0o750), ("var/cache/tea", 0o2700)]
+    {
+        let directory = Entry { mode, ..Entry::directory(0) };
+        stage.insert(path(at), directory);
+    }
     let mut root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
-    let expected = "tinyroot-modes 1\netc/tea/a\\x20b 0640\ntinyroot/var/lib/tea/db 0600\n";
+    let expected = "tinyroot-modes 1\netc/tea 0710\netc/tea/a\\x20b 0640\ntinyroot/var/cache/tea 0700\ntinyroot/var/lib/tea \
+                    0750\ntinyroot/var/lib/tea/db 0600\n";
     assert_eq!(text_of(&root, &store, "tinyroot/modes"), expected);
     let mode = |root: &Tree, at: &str| root.get(at.as_bytes()).expect("is there").mode;
     assert_eq!(mode(&root, "etc/tea/a b"), 0o644);
-    assert_eq!(apply_modes(&mut root, &store).len(), 2);
+    assert_eq!(mode(&root, "etc/tea"), 0o755);
+    assert_eq!(apply_modes(&mut root, &store).len(), 5);
+    assert_eq!((mode(&root, "etc/tea"), mode(&root, "tinyroot/var/lib/tea")), (0o710, 0o750));
     assert_eq!((mode(&root, "etc/tea/a b"), mode(&root, "tinyroot/var/lib/tea/db")), (0o640, 0o600));
     assert_eq!(mode(&root, "usr/bin/tea"), 0o755);
     let mut plain = tree(&["usr/bin/tea"], &store);

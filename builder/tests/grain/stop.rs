@@ -57,6 +57,19 @@ fn what_left_a_services_group_ends_by_itself() {
 }
 
 #[test]
+fn what_is_stopped_or_sits_at_a_terminal_is_not_waited_for_until_it_is_killed() {
+    let Some(fixture) = Fixture::new() else { return };
+    let stopped =
+        r"/usr/bin/perl -e 'open(F, q(>), q(/run/up)); close F; kill STOP => $$; sleep 1 while 1' & wait";
+    assert_eq!(life(&fixture, &service(&stopped.replace('"', "\\\""), "")), "tinyroot-init: ready\n");
+    // As a shell that a person types into does.
+    let shell = r"/usr/bin/perl -e 'setpgrp(0, 0); $SIG{TERM} = q(IGNORE); open(F, q(>), q(/run/up)); close F; sleep 1 while 1'";
+    let log =
+        life(&fixture, &service(&format!("{shell} & exec /bin/sleep 1000"), "[sandbox]\nterminals = true\n"));
+    assert_eq!(log, "tinyroot-init: ready\n");
+}
+
+#[test]
 fn a_service_names_its_stop_signal_and_its_grace() {
     let Some(fixture) = Fixture::new() else { return };
     let log = life(
