@@ -20,6 +20,8 @@ fn shipped_state_that_is_written_goes_into_the_recipe_and_proves() {
     fs::write(kitchen.recipe.join("files/cup"), "1 cup\n").expect("writes");
     let failed = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    // Nothing was pruned, so why is no question.
+    assert!(!failed.stderr.contains("tinyroot why"), "{}", failed.stderr);
     let line = "[app] state = [\"/var/lib/tea/score\"]";
     assert_says(&failed.stderr, &["/var/lib/tea/score of tea: written, but shipped read-only", line]);
     assert_eq!(fs::read_to_string(&path).expect("reads"), recipe);
@@ -31,4 +33,17 @@ fn shipped_state_that_is_written_goes_into_the_recipe_and_proves() {
         "packages = [\"tea\"]\nstate = [\n    \"/var/lib/tea/score\",\n]\n",
     );
     assert_eq!(fs::read_to_string(&path).expect("reads"), after);
+}
+
+#[test]
+fn a_failed_build_says_how_to_ask_why_something_was_pruned() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let asks = "[prune]\ndrop = [\"/usr/share/tea/green\"]\n[[exercise]]\nget = \"/usr/share/tea/green\"\ncontains = \"green\"\n";
+    fs::write(kitchen.recipe.join("recipe.toml"), format!("{RECIPE}{asks}")).expect("writes");
+    let failed = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let why = format!("`tinyroot why {} PATH` says why a path was pruned", kitchen.recipe.display());
+    assert_says(&failed.stderr, &["/usr/share/tea/green of tea", &why]);
+    let told = end(&mut kitchen.command(&["why", text(&kitchen.recipe), "/usr/share/tea/green"]));
+    assert_says(&told.stdout, &["/usr/share/tea/green", "prune.drop"]);
 }

@@ -443,6 +443,22 @@ fn security_updates_are_looked_for_beside_debian_first() {
 }
 
 #[test]
+fn a_pocket_without_a_mirror_is_told_with_the_way_to_leave_it_out() {
+    let mut fixture = fixture(&[made()]);
+    let sources = tempfile::tempdir().expect("a directory");
+    let line = format!("deb {}/ bookworm main\n", fixture.server.url());
+    fs::write(sources.path().join("sources.list"), line).expect("writes");
+    fixture.options.sources = sources.path().into();
+    fixture.options.mirrors.clear();
+    fixture.open().expect("opens the suite alone");
+    let selection = Selection { pockets: vec!["security".into()], ..only("bookworm") };
+    let error = fixture.open_with(&selection, false).err().expect("a refusal");
+    assert!(error.to_string().starts_with("cannot find a mirror for bookworm-security: "), "{error}");
+    let hint = error.hint().expect("has one");
+    assert!(hint.contains("leave bookworm-security out") && hint.contains("`pockets = []`"), "{hint}");
+}
+
+#[test]
 fn suites_without_releases_have_no_pockets() {
     for (suite, suites) in
         [("bookworm", &["bookworm", "bookworm-updates", "bookworm-security"][..]), ("sid", &["sid"])]

@@ -154,7 +154,7 @@ fn build(
         if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
             continue;
         }
-        break Round { proof: Some(proven(outcome, context)?), reduced, tree };
+        break Round { proof: Some(proven(outcome, &staged.recipe.directory, context)?), reduced, tree };
     };
     let mut proposals = times.measure("propose", || {
         let _task = context.progress.task("measuring what could be smaller", 0, Unit::Items);
@@ -181,8 +181,8 @@ fn build(
 }
 
 /// Returns the proof, if it is one.
-fn proven(outcome: Result<Proof, ProveError>, context: &Context) -> Result<Proof, Failure> {
-    let proof = outcome.map_err(unproven)?;
+fn proven(outcome: Result<Proof, ProveError>, folder: &Path, context: &Context) -> Result<Proof, Failure> {
+    let proof = outcome.map_err(|error| unproven(error, folder))?;
     warn_of(&proof, context);
     if proof.differences.is_empty() {
         return Ok(proof);
@@ -190,7 +190,7 @@ fn proven(outcome: Result<Proof, ProveError>, context: &Context) -> Result<Proof
     for difference in &proof.differences {
         context.progress.warn(&format!("differs: {difference}"));
     }
-    Err(differs(&proof))
+    Err(differs(&proof, folder))
 }
 
 /// Returns the tree as it is packed: pruned, furnished, with its papers.

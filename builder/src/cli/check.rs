@@ -102,7 +102,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let explored = explored(args, &store, context)?;
             (explored.proof.clone(), Some(explored))
         }
-        false => (prover(args, &store, context)?().map_err(unproven)?, None),
+        false => (prover(args, &store, context)?().map_err(|error| unproven(error, &args.subject))?, None),
     };
     warn_of(&proof, context);
     print(&match context.global.json {
@@ -112,7 +112,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     warn_at_end(&proof.to_look_at(), context);
     match proof.differences.len() {
         0 => Ok(()),
-        _ => Err(differs(&proof)),
+        _ => Err(differs(&proof, &args.subject)),
     }
 }
 
@@ -148,7 +148,8 @@ fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explor
     let trees = [Arc::new(furnish_whole(&staged, store)), Arc::new(part)];
     let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
     let lacking = lacking(&staged, &pruned);
-    explore(&staged.recipe, trees, lacking, &args.page, bounds, store, &context.progress).map_err(unproven)
+    explore(&staged.recipe, trees, lacking, &args.page, bounds, store, &context.progress)
+        .map_err(|error| unproven(error, &args.subject))
 }
 
 fn text(proof: &Proof, explored: Option<&Explored>) -> String {

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -98,10 +99,16 @@ pub(super) fn prove_staged(
     Ok(proof)
 }
 
-/// Returns the failure of an app that could not be proven.
-pub(super) fn unproven(error: ProveError) -> Failure {
+/// Returns the failure of an app that could not be proven; `subject` is the recipe folder or artifact.
+pub(super) fn unproven(error: ProveError, subject: &Path) -> Failure {
+    let lacks = error.misses().iter().any(|miss| !miss.is_write());
     let hint = error.hint().map(str::to_owned);
+    let hint = hint.map(|hint| if lacks { format!("{hint}; {}", ask_why(subject)) } else { hint });
     hinted(error, hint)
+}
+
+fn ask_why(subject: &Path) -> String {
+    format!("`tinyroot why {} PATH` says why a path was pruned", subject.display())
 }
 
 /// Tells what the proof could not see, and what it saw that no comparison shows.
@@ -120,9 +127,9 @@ pub(super) fn warn_at_end(warnings: &[String], context: &Context) {
     warnings.iter().for_each(|warning| context.progress.warn(warning));
 }
 
-/// Returns the failure of a pruned app that answers otherwise than the whole root.
-pub(super) fn differs(proof: &Proof) -> Failure {
+/// Returns the failure of a pruned app that answers otherwise than the whole root; `subject` is the recipe folder or artifact.
+pub(super) fn differs(proof: &Proof, subject: &Path) -> Failure {
     let text = format!("{} steps are answered otherwise than by the whole root", proof.differences.len());
-    Failure::new(text)
-        .hint("trace again, keep what is named above, or fold what changes by itself (`fold` of a step)")
+    let remedies = "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)";
+    Failure::new(text).hint(format!("{remedies}; {}", ask_why(subject)))
 }

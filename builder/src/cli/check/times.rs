@@ -26,14 +26,14 @@ pub(super) fn run(args: &Args, times: u32, store: &Arc<Store>, context: &Context
         let outcome = prove();
         let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let fault = match outcome {
-            Err(error) => Some(unproven(error).to_string()),
+            Err(error) => Some(unproven(error, &args.subject).to_string()),
             Ok(proof) => {
                 if number == 1 {
                     warn_of(&proof, context);
                 }
                 let told: Vec<String> =
                     proof.differences.iter().map(|difference| format!("differs: {difference}")).collect();
-                let failure = || format!("{}\n{}", told.join("\n"), differs(&proof));
+                let failure = || format!("{}\n{}", told.join("\n"), differs(&proof, &args.subject));
                 (!proof.differences.is_empty()).then(failure)
             }
         };
