@@ -452,7 +452,7 @@ fn a_pocket_without_a_mirror_is_told_with_the_way_to_leave_it_out() {
     fixture.options.mirrors.clear();
     fixture.open().expect("opens the suite alone");
     let selection = Selection { pockets: vec!["security".into()], ..only("bookworm") };
-    let error = fixture.open_with(&selection, false).err().expect("a refusal");
+    let error = fixture.open_with(&selection, false).expect_err("a refusal");
     assert!(error.to_string().starts_with("cannot find a mirror for bookworm-security: "), "{error}");
     let hint = error.hint().expect("has one");
     assert!(hint.contains("leave bookworm-security out") && hint.contains("`pockets = []`"), "{hint}");
