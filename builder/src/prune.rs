@@ -106,6 +106,8 @@ pub struct Policy {
     pub minified: bool,
     /// How much may stay since kept code imports it; 0: such names are not followed.
     pub imports_bytes: u64,
+    /// Whether the recipe itself says so.
+    pub imports_set: bool,
     /// Whether the app's packages are kept by folders, as far as something of a folder was used.
     pub folders: bool,
     /// What each package depends on, by the names of packages that are there. Libraries in the app's language that it
@@ -159,6 +161,24 @@ pub struct Imports {
     pub bytes: u64,
     /// The largest of them.
     pub largest: Option<(TreePath, u64)>,
+    /// What kept code imports, too, and the bound has no room for, with sizes. What that would import is not known.
+    pub left_out: BTreeMap<TreePath, u64>,
+}
+
+impl Imports {
+    /// Returns a warning where a bound that nobody chose leaves something out.
+    fn warning(&self, policy: &Policy) -> Option<String> {
+        let (first, _) = self.left_out.first_key_value().filter(|_| !policy.imports_set)?;
+        let (files, bytes) = (self.left_out.len(), self.left_out.values().sum::<u64>());
+        let (bound, needed) =
+            (policy.imports_bytes.div_ceil(1_000_000), (policy.imports_bytes + bytes).div_ceil(1_000_000));
+        Some(format!(
+            "prune.imports: what code imports is more than {} kB: {files} files with {} kB are left out, /{first} among them; \
+             to keep them: [prune] imports = \"{needed} MB\"; to accept that: [prune] imports = \"{bound} MB\"",
+            policy.imports_bytes / 1000,
+            bytes.div_ceil(1000),
+        ))
+    }
 }
 
 impl Policy {
@@ -189,6 +209,7 @@ impl Policy {
             locales: recipe.prune.locales.clone(),
             minified: recipe.prune.minified,
             imports_bytes: recipe.prune.imports_bytes,
+            imports_set: recipe.prune.imports_set,
             folders: recipe.app.prune == AppPrune::Folders,
             depends: depends(recipe, unpacked),
             companion_bytes: recipe.prune.companion_bytes,
@@ -247,9 +268,10 @@ impl Plan {
         let by_imports = |decision: &Decision| decision.rule == rules::IMPORTS;
         let mut imports = Imports::default();
         for (path, decision) in &self.decisions {
-            // The byte code of an imported source is kept for the source.
+            // The byte code of an imported source is kept for the source, and so are the compiled parts of a module.
             let source = decision.because.as_ref().and_then(|source| self.decisions.get(source));
-            let is_byte_code = path.as_bytes().ends_with(b".pyc") && source.is_some_and(by_imports);
+            let is_part = path.as_bytes().ends_with(b".pyc") || decision.rule == rules::PERL;
+            let is_byte_code = is_part && source.is_some_and(by_imports);
             let content = tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
             let Some((_, bytes)) = content.filter(|_| by_imports(decision) || is_byte_code) else { continue };
             imports.files += 1;
@@ -293,7 +315,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
             work.plan.packages.insert(path.clone(), package.to_owned());
         }
     }
-    work.follow_needs(&facts)?;
+    let left_out = work.follow_needs(&facts)?;
     work.keep_parents(inputs.tree);
     for glob in inputs.policy.keep.unmatched(inputs.tree) {
         work.warnings.insert(format!("prune.keep: \"{glob}\" matches nothing"));
@@ -320,6 +342,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     let stays = |path: &TreePath| work.plan.keeps(path.as_bytes());
     work.warnings.extend(facts.secrets.warnings(&facts, stays));
     work.plan.imports = work.plan.imports_in(inputs.tree);
+    work.plan.imports.left_out =
+        left_out.into_iter().filter(|(path, _)| !work.plan.keeps(path.as_bytes())).collect();
+    work.warnings.extend(work.plan.imports.warning(inputs.policy));
     work.plan.warnings = work.warnings.into_iter().collect();
     Ok(work.plan)
 }
@@ -350,8 +375,9 @@ impl Work {
     }
 
     /// Asks what else is needed, round by round, until nothing new comes up. Rounds make the
-    /// chains short, and path order within a round makes them the same each time.
-    fn follow_needs(&mut self, facts: &Facts<'_>) -> Result<(), PruneError> {
+    /// chains short, and path order within a round makes them the same each time. Returns the imports that
+    /// had no room.
+    fn follow_needs(&mut self, facts: &Facts<'_>) -> Result<BTreeMap<TreePath, u64>, PruneError> {
         let kept = self.plan.decisions.iter().filter(|(_, d)| d.verdict != Verdict::Drop);
         let mut frontier: BTreeSet<TreePath> = kept.map(|(path, _)| path.clone()).collect();
         let mut state = rules::State::default();
@@ -373,7 +399,7 @@ impl Work {
             }
             frontier = next;
         }
-        Ok(())
+        Ok(state.account.left_out)
     }
 
     /// Keeps what a kept path needs; returns true if that is new.

@@ -337,8 +337,11 @@ pub struct Prune {
     /// Whether scripts and styles go that have a minified form beside them and that nothing asked for.
     pub minified: bool,
     /// `imports`: how much may stay, in bytes before compression, since code that stays imports it and no run loaded it
-    /// (`"2 MB"`); `false` for none. What goes beyond the bound is named by `build`. Default: `"4 MB"`.
+    /// (`"2 MB"`); `false` for none. `build` shows what goes beyond the bound, and warns of it where the recipe has not chosen
+    /// the bound. Followed are imports of Python, Perl, Ruby, Node and PHP. Default: `"4 MB"`.
     pub imports_bytes: u64,
+    /// Whether the recipe has `imports`.
+    pub imports_set: bool,
     /// `companions`: what the code of libraries may weigh that is in the app's own language and stays because the app
     /// depends on it, however deep. The nearest go first; `"0 B"` for none. Default: 12 MB.
     pub companion_bytes: u64,

@@ -42,6 +42,9 @@ pub(super) const RECIPE: &str = "recipe";
 /// The name of the consequence that follows imports.
 pub(super) const IMPORTS: &str = "imports";
 
+/// The name of the consequence that keeps the parts of Perl's modules.
+pub(super) const PERL: &str = "perl";
+
 /// The rules whose drops prune.list names by directory.
 pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
 
@@ -90,7 +93,7 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
     ("threads", loader::threads),
     ("nss", loader::name_services),
     ("python", languages::python),
-    ("perl", languages::perl),
+    (PERL, languages::perl),
     ("php", languages::php),
     ("ruby", languages::ruby),
     ("node", languages::node),
@@ -169,8 +172,8 @@ pub(super) struct State {
     pub inherited: HashMap<TreePath, Vec<Vec<u8>>>,
     /// What imports have kept.
     pub account: imports::Account,
-    /// Where Python looks for modules, once it was asked.
-    pub python: Option<imports::PythonRoots>,
+    /// Where languages look for modules.
+    pub roots: imports::Roots,
 }
 
 impl State {

@@ -178,7 +178,9 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
             })
             .collect()
     };
+    let imports_set = keys.prune.imports.is_some();
     let prune = Prune {
+        imports_set,
         keep: globs(keys.prune.keep, "prune.keep")?,
         drop: globs(keys.prune.drop, "prune.drop")?,
         keep_package: keys

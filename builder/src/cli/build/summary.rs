@@ -54,6 +54,9 @@ struct Imported {
     files: usize,
     size_bytes: u64,
     largest: Option<(String, u64)>,
+    /// What the bound of the recipe has no room for: how many files, their sizes, the largest.
+    #[serde(default)]
+    left_out: Option<(usize, u64, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +109,24 @@ struct Block {
 struct Stage {
     stage: String,
     seconds: f64,
+}
+
+impl Imported {
+    /// Returns what is told of them; `None` where there is nothing.
+    fn text(&self) -> Option<String> {
+        let stay = self.largest.as_ref().map(|(largest, bytes)| {
+            let (all, bytes) = (size_text(self.size_bytes), size_text(*bytes));
+            format!(
+                "{} files, {all} before compression, stay since code imports them ({largest} {bytes})",
+                self.files
+            )
+        });
+        let left_out = self.left_out.as_ref().map(|(files, bytes, largest)| {
+            format!("{files} files, {}, left out for the bound ({largest} …)", size_text(*bytes))
+        });
+        let parts: Vec<String> = stay.into_iter().chain(left_out).collect();
+        (!parts.is_empty()).then(|| format!("{}; [prune] imports bounds it", parts.join("; ")))
+    }
 }
 
 impl Summary {
@@ -164,6 +185,9 @@ impl Summary {
                 files: imports.files,
                 size_bytes: imports.bytes,
                 largest: imports.largest.as_ref().map(|(path, bytes)| (format!("/{path}"), *bytes)),
+                left_out: imports.left_out.iter().max_by_key(|(_, bytes)| **bytes).map(|(largest, _)| {
+                    (imports.left_out.len(), imports.left_out.values().sum(), format!("/{largest}"))
+                }),
             },
             proof: built.proof.as_ref().map(proven),
             left_out: left_out(built),
@@ -241,16 +265,8 @@ impl Summary {
                 size_text(self.unpacked_bytes)
             ),
         );
-        if let Some((largest, bytes)) = &self.imports.largest {
-            row(
-                "imports",
-                format!(
-                    "{} files, {} before compression, stay since code imports them ({largest} {}); [prune] imports bounds it",
-                    self.imports.files,
-                    size_text(self.imports.size_bytes),
-                    size_text(*bytes)
-                ),
-            );
+        if let Some(text) = self.imports.text() {
+            row("imports", text);
         }
         let share = |share: &Share| format!("{} {}", share.package, size_text(share.size_bytes));
         if !self.left_out.is_empty() {
@@ -327,6 +343,7 @@ mod tests {
                 files: 12,
                 size_bytes: 345_000,
                 largest: Some(("/usr/lib/python3.11/decimal.py".into(), 300)),
+                left_out: Some((2, 9_000, "/usr/lib/python3.11/pdb.py".into())),
             },
             proof: Some(Proven { steps: 31, misses: 2 }),
             proposals: vec![Proposed {
@@ -357,7 +374,8 @@ mod tests {
             "  largest   libicu72 31.0 MB\n",
             "  packed    data 20 B\n",
             "  imports   12 files, 345.0 kB before compression, stay since code imports them \
-             (/usr/lib/python3.11/decimal.py 300 B); [prune] imports bounds it\n",
+             (/usr/lib/python3.11/decimal.py 300 B); 2 files, 9.0 kB, left out for the bound (/usr/lib/python3.11/pdb.py …); \
+             [prune] imports bounds it\n",
             "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
             "  time      fetch 1.2 s\n",
             "  smaller   `[reduce] icu = { empty = true }` saves 6.9 MB: libicudata.so.72.1 takes 7.4 MB compressed; only \

@@ -1,7 +1,10 @@
 //! What a language's own machinery takes for granted beside the files that a run opened.
 
 use super::{Case, Decision, Facts, Needs, State, below, parent};
-use crate::{prune::PruneError, tree::Kind};
+use crate::{
+    prune::PruneError,
+    tree::{Kind, TreePath},
+};
 
 /// Python: sources beside byte code and byte code beside sources (a `.pyc` counts only beside a
 /// source of the size and time noted in it), the landmarks by which the interpreter finds its
@@ -110,15 +113,8 @@ pub(super) fn perl(
     }
     let path = case.bytes();
     if let Some(module) = path.strip_suffix(b".pm") {
-        // The directory that perl searched is one of those above; which one, only perl knows.
-        let slashes = module.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
-        for slash in slashes {
-            let parts = [&module[..slash], b"/auto", &module[slash..]].concat();
-            for (other, entry) in facts.tree.children(&parts) {
-                if !entry.kind.is_directory() {
-                    needs.want(other, "a compiled part of");
-                }
-            }
+        for part in compiled_parts(module, facts) {
+            needs.want(part, "a compiled part of");
         }
         if let Some(library) = perl_library(path)
             && state.once("perl", library)
@@ -138,6 +134,15 @@ pub(super) fn perl(
         needs.follow(&[&path[..at], module, b".pm"].concat(), "the module of", facts);
     }
     Ok(())
+}
+
+/// Returns the compiled and split parts of a Perl module, given without its ending.
+pub(super) fn compiled_parts<'a>(module: &[u8], facts: &Facts<'a>) -> Vec<&'a TreePath> {
+    // The directory that perl searched is one of those above; which one, only perl knows.
+    let slashes = module.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+    let directories = slashes.map(|slash| [&module[..slash], b"/auto", &module[slash..]].concat());
+    let parts = directories.flat_map(|directory| facts.tree.children(&directory).collect::<Vec<_>>());
+    parts.filter(|(_, entry)| !entry.kind.is_directory()).map(|(path, _)| path).collect()
 }
 
 /// Returns the directory of perl-base, `usr/lib/TRIPLE/perl-base`, for a path below it.

@@ -1,5 +1,10 @@
 //! Names in kept code: what no run has loaded so far.
 
+mod node;
+mod perl;
+mod php;
+mod ruby;
+
 use super::*;
 
 const LIB: &str = "usr/lib/python3.11";
@@ -91,6 +96,15 @@ fn imports_can_be_bounded_and_turned_off() {
         "{:?}",
         plan.warnings
     );
+    let left_out = plan.imports.left_out.clone();
+    assert!(left_out.contains_key(&path(&format!("{LIB}/_pydecimal.py"))), "{left_out:?}");
+    assert!(plan.warnings.iter().any(|text| text.contains("to accept that: [prune] imports = ")));
+    // A bound that the recipe chose is no surprise.
+    root.policy.imports_set = true;
+    let plan = root.plan();
+    assert_eq!(plan.imports.left_out, left_out);
+    assert!(!plan.warnings.iter().any(|text| text.starts_with("prune.imports: ")));
+    root.policy.imports_set = false;
     root.policy.imports_bytes = 0;
     let plan = root.plan();
     assert_eq!(plan.imports, Imports::default());

@@ -134,11 +134,11 @@ pub(super) fn imported(
 ) -> Result<Vec<Imported>, PruneError> {
     let path = case.bytes();
     let size_bytes = case.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
-    let is_extension = path.ends_with(b".so") && standard_library(path).is_none() && in_python(path);
-    if size_bytes > MAX_BYTES || !(is_extension || path.ends_with(b".py") || is_script(case, facts)?) {
+    let is_extension = path.ends_with(b".so");
+    if size_bytes > MAX_BYTES || is_extension && (standard_library(path).is_some() || !in_python(path)) {
         return Ok(Vec::new());
     }
-    let roots = state.python.get_or_insert_with(|| Roots::of(facts));
+    let roots = state.roots.python.get_or_insert_with(|| Roots::of(facts));
     let contents = facts.contents(case)?;
     let own = package_root(path, facts);
     let mut out = Vec::new();
@@ -215,16 +215,6 @@ fn in_python(path: &[u8]) -> bool {
     memchr::memmem::find(path, b"/dist-packages/").is_some()
         || memchr::memmem::find(path.rsplit(|b| *b == b'/').next().unwrap_or_default(), b".cpython-3")
             .is_some()
-}
-
-/// Returns true for a program whose first line names Python.
-fn is_script(case: &Case<'_>, facts: &Facts<'_>) -> Result<bool, PruneError> {
-    if case.entry.mode & 0o111 == 0 || case.path.file_name().contains(&b'.') {
-        return Ok(false);
-    }
-    let head = facts.head(case, 128)?;
-    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    Ok(line.starts_with(b"#!") && memchr::memmem::find(line, b"python3").is_some())
 }
 
 /// Returns the words of an extension that may be names of modules: compiled code imports by text that ends with a NUL.
