@@ -26,10 +26,17 @@ journey('etherpad', async (page, site) => {
     await second.keyboard.press('Control+End');
     await second.keyboard.type(' And in the second.');
     await one.getByText('And in the second.').waitFor();
-    await second.close();
 
-    await page.waitForTimeout(3000);
+    // A long text at once, as one pastes it, and not a moment between its arrival in the other window and the stop.
+    await one.click();
+    await page.keyboard.press('Control+End');
+    await page.keyboard.insertText('A kettle and a cup. '.repeat(1000) + 'The end of it.');
+    await two.getByText('The end of it.').waitFor();
+    await second.close();
     await site.restart();
     await site.open('/p/tea');
-    await (await editor(page)).getByText('Written in the first window.').waitFor();
+    const again = await editor(page);
+    await again.getByText('Written in the first window.').waitFor();
+    await again.getByText('And in the second.').waitFor();
+    await again.getByText('The end of it.').waitFor();
 });

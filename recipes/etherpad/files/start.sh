@@ -1,6 +1,11 @@
 #!/bin/sh
 set -eu
-export NODE_ENV=production
+# Etherpad does not start on a row that a kill has cut off. Etherpad has accepted no text before its row was whole.
+pads=/var/etherpad/dirty.db
+if [ -s $pads ] && [ -n "$(tail -c 1 $pads)" ]; then
+    truncate -s "-$(tail -n 1 $pads | wc -c)" $pads
+fi
+export NODE_ENV=production LOG4JS_CONFIG=/app/log4js.json
 ADMIN_PASSWORD=$(cat /var/etherpad/PASSWORD.txt)
 export ADMIN_PASSWORD
 cd /opt/etherpad
