@@ -12,6 +12,9 @@ define('WPMU_PLUGIN_DIR', '/app/plugins');
 // A grain reaches no network: without these, pages of the dashboard wait for names that nobody resolves.
 define('WP_HTTP_BLOCK_EXTERNAL', true);
 define('DISABLE_WP_CRON', true);
+// Debian's installer writes them into the options: empty for WordPress's own place, below wp-content.
+$upload_path = '';
+$upload_url_path = '';
 // The code is read-only.
 define('DISALLOW_FILE_MODS', true);
 

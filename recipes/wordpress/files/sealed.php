@@ -10,6 +10,17 @@ add_filter('emoji_svg_url', '__return_false');
 foreach (['wp_head', 'admin_print_scripts', 'embed_head'] as $hook) {
     remove_action($hook, 'print_emoji_detection_script', $hook === 'wp_head' ? 7 : 10);
 }
+// The languages that could be fetched: none.
+add_filter('translations_api', function () {
+    return ['translations' => []];
+});
+// A new blog asks its own address whether /2026/11/29/hello-world/ is served as a page, which nginx does. No such request comes through
+// to the grain from inside.
+add_action('wp_install', function () {
+    global $wp_rewrite;
+    $wp_rewrite->set_permalink_structure('/%year%/%monthnum%/%day%/%postname%/');
+    $wp_rewrite->flush_rules();
+});
 // Names of hosts to look up beforehand: its own, without the port.
 remove_action('wp_head', 'wp_resource_hints', 2);
 // A feed names itself without the port, too.
