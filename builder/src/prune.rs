@@ -127,8 +127,8 @@ pub struct Inputs<'a> {
     pub tree: &'a Tree,
     /// The Debian package that a path belongs to.
     pub owner: &'a dyn Fn(&[u8]) -> Option<&'a str>,
-    /// The contents that a package ships at a path.
-    pub shipped: &'a dyn Fn(&TreePath) -> Option<Digest>,
+    /// The contents that a package ships at a path whose present contents no package ships anywhere.
+    pub changed_from: &'a dyn Fn(&TreePath, &Digest) -> Option<Digest>,
     /// What the trace saw.
     pub evidence: &'a Evidence,
     /// What the recipe says.
@@ -466,11 +466,13 @@ pub fn prune(
     let files = unpacked.packages.iter().flat_map(|package| package.tree.iter());
     let contents: HashMap<&TreePath, Digest> =
         files.filter_map(|(path, entry)| Some((path, entry.kind.content()?.0))).collect();
-    let shipped = |path: &TreePath| contents.get(path).copied();
+    let shipped = unpacked.contents();
+    let changed_from =
+        |path: &TreePath, now: &Digest| contents.get(path).copied().filter(|_| !shipped.contains(now));
     let inputs = Inputs {
         tree: stage,
         owner: &owner,
-        shipped: &shipped,
+        changed_from: &changed_from,
         evidence: &evidence_of(used),
         policy: &Policy::of(recipe, unpacked)?,
         store,

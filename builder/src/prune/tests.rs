@@ -96,11 +96,11 @@ impl Root {
     fn plan(&mut self) -> Plan {
         self.tree.add_parents(0);
         let owner = |path: &[u8]| self.owners.get(path).map(|package| &package[..]);
-        let shipped = |path: &TreePath| self.shipped.get(path).copied();
+        let changed_from = |path: &TreePath, _: &Digest| self.shipped.get(path).copied();
         let inputs = Inputs {
             tree: &self.tree,
             owner: &owner,
-            shipped: &shipped,
+            changed_from: &changed_from,
             evidence: &self.evidence,
             policy: &self.policy,
             store: &self.store,

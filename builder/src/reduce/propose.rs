@@ -264,7 +264,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let limited = |service: &str| -> Vec<String> {
             let text = format!(
-                "[app]\nname = \"a\"\nversion = \"1\"\npackages = [\"a\"]\n[debian]\nsuite = \"bookworm\"\n[[service]]\nname = \
+                "[app]\nname = \"tea\"\nversion = \"1\"\npackages = [\"tea\"]\n[debian]\nsuite = \"bookworm\"\n[[service]]\nname = \
                  \"a\"\n{service}"
             );
             let recipe = crate::recipe::read_text(directory.path(), text).expect("a good recipe");

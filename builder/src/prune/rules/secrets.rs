@@ -68,9 +68,11 @@ impl Secrets {
     /// [`PruneError::Contents`].
     pub fn of(facts: &Facts<'_>, inputs: &Inputs<'_>) -> Result<Self, PruneError> {
         let content = |entry: &Entry| entry.kind.content().map(|(digest, _)| digest);
+        let changed_from =
+            |path: &TreePath, entry: &Entry| content(entry).and_then(|now| (inputs.changed_from)(path, &now));
         let is_given = |path: &TreePath, entry: &Entry| {
-            let changed = || (inputs.shipped)(path).is_some_and(|shipped| Some(shipped) != content(entry));
-            facts.laid.contains(path) || (inputs.owner)(path.as_bytes()).is_some() && !changed()
+            let is_owned = || (inputs.owner)(path.as_bytes()).is_some();
+            facts.laid.contains(path) || is_owned() && changed_from(path, entry).is_none()
         };
         let given = facts.tree.iter().filter(|(path, entry)| is_given(path, entry));
         let public: HashSet<Digest> = given.filter_map(|(_, entry)| content(entry)).collect();
@@ -98,7 +100,8 @@ impl Secrets {
             } else if lines(&bytes).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
                 certificates.push(case.path);
             } else {
-                let shipped = (inputs.shipped)(case.path).and_then(|digest| inputs.store.read(&digest).ok());
+                let shipped =
+                    changed_from(case.path, case.entry).and_then(|digest| inputs.store.read(&digest).ok());
                 let token = tokens::token(&bytes, &shipped.unwrap_or_default());
                 tokens.extend(token.map(|token| (case.path.clone(), token)));
             }
