@@ -9,6 +9,7 @@ pub mod assemble;
 pub mod beside;
 pub mod cli;
 pub mod configure;
+pub mod deep;
 pub mod diff;
 pub mod download;
 pub mod exercise;

@@ -27,6 +27,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
+    deep,
     formats::{
         checksum::Checksum,
         digest::{Digest, Hasher},
@@ -169,6 +170,24 @@ pub struct Store {
     tmp: Tmp,
 }
 
+/// A directory below [`Store::tmp`], removed when dropped, whatever was put into it.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What others of our ids own stays until the next process sweeps.
+        let _ = deep::remove(&self.0);
+    }
+}
+
 /// The directory of this process below `tmp/`, removed when dropped.
 #[derive(Debug)]
 struct Tmp {
@@ -235,9 +254,10 @@ impl Store {
     ///
     /// # Errors
     /// A full or read-only disk.
-    pub fn scratch(&self, prefix: &str) -> Result<tempfile::TempDir, StoreError> {
+    pub fn scratch(&self, prefix: &str) -> Result<Scratch, StoreError> {
         let tmp = self.tmp();
-        at("create a directory in", &tmp, tempfile::Builder::new().prefix(prefix).tempdir_in(&tmp))
+        let made = tempfile::Builder::new().prefix(prefix).tempdir_in(&tmp);
+        at("create a directory in", &tmp, made).map(|made| Scratch(made.keep()))
     }
 
     /// Returns the place of a downloaded .deb, which may not be there yet.

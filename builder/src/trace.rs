@@ -32,7 +32,7 @@ use crate::{
     recipe::Recipe,
     render::{RenderError, RenderOptions, render},
     sandbox::{Ability, Exit, grain_host_id, host, is_full_root},
-    store::{Store, StoreError},
+    store::{Scratch, Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
     used_list::UsedList,
@@ -152,7 +152,7 @@ struct Started {
     /// Keeps a request of the app and our answer on one processor: passing it to another, which has gone to sleep
     /// meanwhile, takes longer than all else. That the app sees a single one makes its evidence the same everywhere.
     _cpu: Option<OneCpu>,
-    _scratch: tempfile::TempDir,
+    _scratch: Scratch,
 }
 
 impl Started {

@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use super::{Context, Failure, print, size_text, xdg_directory};
+use super::{Context, Failure, print, xdg_directory};
 use crate::grains::{Grains, Kept};
 
 /// List, read and remove the grains on this machine
@@ -90,7 +90,7 @@ fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
 
 /// Asks a person.
 fn confirmed(kept: &Kept) -> Result<bool, Failure> {
-    let what = format!("{} ({}, {})", kept.name, kept.title(), size_text(kept.size_bytes()));
+    let what = format!("{} ({}, {})", kept.name, kept.title(), kept.size());
     if !io::stdin().is_terminal() {
         return Err(Failure::new(format!("nobody can be asked whether to remove {what}")).hint("add --yes"));
     }
@@ -126,7 +126,7 @@ fn table(grains: &[Kept]) -> String {
     let (apps, names) = (width(app), width(|kept| &kept.name));
     for kept in grains {
         let running = if kept.is_running() { ", running" } else { "" };
-        let size = size_text(kept.size_bytes());
+        let size = kept.size();
         let _ = writeln!(
             out,
             "{:<apps$}  {:<names$}  {size:>9}  {}{running}",
@@ -147,7 +147,7 @@ fn json(grains: &[Kept]) -> serde_json::Value {
             "title": kept.title(),
             "created": kept.about.as_ref().and_then(|about| about.created.as_ref()),
             "running": kept.is_running(),
-            "size_bytes": kept.size_bytes(),
+            "size_bytes": kept.size().bytes,
             "directory": kept.directory.to_string_lossy(),
         })
     });

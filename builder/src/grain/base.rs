@@ -10,7 +10,7 @@ use crate::{
     app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     render::{RenderOptions, render},
     sandbox::{Ability, Root, grain_host_id, host},
-    store::Store,
+    store::{Scratch, Store},
     tree::{Tree, TreePath},
     view::{self, OnMiss, Pruned, View},
 };
@@ -27,7 +27,7 @@ enum Kind {
         path: PathBuf,
         /// Why there is no view, and what would give one; `None`: none was wanted.
         why: Option<(String, String)>,
-        _holder: tempfile::TempDir,
+        _holder: Scratch,
     },
 }
 

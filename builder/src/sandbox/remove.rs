@@ -1,12 +1,13 @@
 //! Removes what root-like programs left, whoever it belongs to.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
     Ids, SandboxError, Way,
     protocol::{Report, Task},
     start::Monitor,
 };
+use crate::deep;
 
 /// Removes a directory with all below it, or a file; no link is followed.
 ///
@@ -26,7 +27,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 
 /// Removes with no more than one's own rights.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    deep::remove(path)
 }
 
 fn remove_as_root_inside(path: &Path, way: Way) -> Result<(), SandboxError> {
