@@ -5,8 +5,8 @@
 //! - [`root_like`]: waiting for the disk succeeds at once (nobody needs that root after a power cut, and dpkg waits
 //!   hundreds of times); making device nodes, which no user namespace allows, succeeds and does nothing; with a single id
 //!   so do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
-//! - [`confined`]: in front of [`root_like`] where there are no name spaces: what would reach a network, other processes
-//!   or the kernel around the other filters does not exist.
+//! - [`confined`]: in front of [`root_like`]: what would reach a network, other processes, another name space or the kernel
+//!   around the other filters does not exist. AF_VSOCK, say, is in no name space, and leads to the host of a virtual machine.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,17 @@ fn grain() -> Vec<BpfProgram> {
 
     let listed = calls::GRAIN.iter().map(|call| (*call, Vec::new())).collect();
     let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let strange = families.map(|family| condition(0, Compare::Ne, family as u64));
+    let strange = vec![rule(families.map(|family| condition(0, Compare::Ne, family as u64)).to_vec())];
+    // `SOCK_PACKET`, which makes AF_INET another family.
+    const PACKET: i32 = 10;
+    // All types but streams and datagrams; all protocols but the usual ones (of AF_UNIX, 1 is the only one, else that is ICMP).
+    let types = [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, PACKET];
+    let mut odd = types.map(|kind| rule(vec![condition(1, Compare::MaskedEq(0xf), kind as u64)])).to_vec();
+    let protocols = [0, 1, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+    odd.push(rule(protocols.map(|protocol| condition(2, Compare::Ne, protocol as u64)).to_vec()));
+    odd.push(rule(vec![condition(0, Compare::Ne, libc::AF_UNIX as u64), condition(2, Compare::Eq, 1)]));
+    let sockets =
+        |rules: Vec<Rule>| BTreeMap::from([(libc::SYS_socket, rules.clone()), (libc::SYS_socketpair, rules)]);
     let clones = NAMESPACES
         .map(|flag| rule(vec![condition(0, Compare::MaskedEq(flag as u32 as u64), flag as u32 as u64)]))
         .to_vec();
@@ -61,17 +71,47 @@ fn grain() -> Vec<BpfProgram> {
         .to_vec();
     vec![
         filter(listed, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow),
-        filter(
-            BTreeMap::from([(libc::SYS_socket, vec![rule(strange.to_vec())])]),
-            SeccompAction::Allow,
-            SeccompAction::Errno(libc::EAFNOSUPPORT as u32),
-        ),
+        filter(sockets(odd), SeccompAction::Allow, SeccompAction::Errno(libc::EPROTONOSUPPORT as u32)),
+        filter(sockets(strange), SeccompAction::Allow, SeccompAction::Errno(libc::EAFNOSUPPORT as u32)),
+        filter(other_ids(), SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32)),
         filter(
             BTreeMap::from([(libc::SYS_clone, clones), (libc::SYS_ioctl, terminals)]),
             SeccompAction::Allow,
             SeccompAction::Errno(libc::EPERM as u32),
         ),
     ]
+}
+
+/// Returns the rules that match whatever makes a file that runs with its owner's ids (setuid, setgid). Inside, such a file
+/// is like any other; on the host another user could run it.
+fn other_ids() -> BTreeMap<c_long, Vec<Rule>> {
+    let bits = [libc::S_ISUID, libc::S_ISGID];
+    let has = |argument, bit: u32| {
+        Condition::new(argument, Length::Dword, Compare::MaskedEq(u64::from(bit)), u64::from(bit))
+            .expect("there are six arguments")
+    };
+    let rule = |conditions: Vec<Condition>| Rule::new(conditions).expect("a rule has conditions");
+    let modes = [
+        (libc::SYS_chmod, 1),
+        (libc::SYS_fchmod, 1),
+        (libc::SYS_fchmodat, 2),
+        (libc::SYS_fchmodat2, 2),
+        (libc::SYS_creat, 1),
+        (libc::SYS_mknod, 1),
+        (libc::SYS_mknodat, 2),
+        (libc::SYS_mkdir, 1),
+        (libc::SYS_mkdirat, 2),
+    ];
+    let mut rules: BTreeMap<c_long, Vec<Rule>> =
+        modes.map(|(call, mode)| (call, bits.map(|bit| rule(vec![has(mode, bit)])).to_vec())).into();
+    // Their mode counts, and may be anything else, only where they make a file.
+    for (call, flags) in [(libc::SYS_open, 1), (libc::SYS_openat, 2)] {
+        let making = [libc::O_CREAT as u32, libc::O_TMPFILE as u32 & !(libc::O_DIRECTORY as u32)];
+        let each =
+            making.iter().flat_map(|flag| bits.map(|bit| rule(vec![has(flags, *flag), has(flags + 1, bit)])));
+        rules.insert(call, each.collect());
+    }
+    rules
 }
 
 /// Returns the filter that answers, where there are no terminals, whether something is one. Python asks that of every file
@@ -151,15 +191,40 @@ fn faked(numbers: &[u32], nodes: [(u32, u32); 2]) -> Vec<sock_filter> {
     program
 }
 
-/// Returns the filter that keeps root inside a chroot from what name spaces would keep it from: sockets but those of the
-/// file system (no network, nor netlink and so the audit log), new name spaces, looking into processes, signals to all
-/// processes and to process 1. Numbers beyond the usual, those of x32, would get around the others.
-pub(super) fn confined() -> BpfProgram {
+/// Where [`confined`] confines to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Confined {
+    /// To name spaces: the network of these is a loopback interface.
+    NameSpaces,
+    /// To a chroot, where the network, the processes and process 1 are the host's.
+    Chroot,
+}
+
+/// Returns the filter that keeps root inside from what leads around name spaces, or, in a chroot, from what those would keep
+/// it from: sockets but those of the file system and of a loopback interface (nor netlink and so the audit log), new name
+/// spaces, looking into processes, in a chroot signals to all processes and to process 1. Numbers beyond the usual, those
+/// of x32, would get around the others.
+pub(super) fn confined(to: Confined) -> BpfProgram {
     let error = |errno: i32| answer(libc::SECCOMP_RET_ERRNO | errno as u32);
-    let not_unix = |family: u32| {
+    let sockets = |call: u32| {
         let mut part = vec![load(ARGUMENTS), jump_unless_equal(libc::AF_UNIX as u32, 1), answer(ALLOW)];
+        let usual = [
+            load(ARGUMENTS + 8),
+            statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xf),
+            jump_unless_equal(libc::SOCK_STREAM as u32, 1),
+            answer(ALLOW),
+            jump_unless_equal(libc::SOCK_DGRAM as u32, 1),
+            answer(ALLOW),
+            error(libc::ESOCKTNOSUPPORT),
+        ];
+        if to == Confined::NameSpaces {
+            for family in [libc::AF_INET, libc::AF_INET6] {
+                part.push(jump_unless_equal(family as u32, usual.len()));
+                part.extend(usual.iter().cloned());
+            }
+        }
         part.push(error(libc::EAFNOSUPPORT));
-        (family, part)
+        (call, part)
     };
     let namespaces = NAMESPACES.iter().fold(0, |all, flag| all | *flag as u32);
     let no_namespaces = |call: u32| {
@@ -173,10 +238,14 @@ pub(super) fn confined() -> BpfProgram {
     };
     let gone = |call: &u32| (*call, vec![error(libc::ENOSYS)]);
 
-    let mut native = vec![not_unix(libc::SYS_socket as u32), not_all(libc::SYS_kill as u32)];
+    let mut native = [libc::SYS_socket, libc::SYS_socketpair].map(|call| sockets(call as u32)).to_vec();
     native.extend([libc::SYS_clone, libc::SYS_unshare].map(|call| no_namespaces(call as u32)));
     native.extend(calls::UNCONFINED.iter().map(gone));
-    let mut old = vec![not_unix(359), not_all(37), no_namespaces(120), no_namespaces(310)];
+    let mut old = vec![sockets(359), sockets(360), no_namespaces(120), no_namespaces(310)];
+    if to == Confined::Chroot {
+        native.push(not_all(libc::SYS_kill as u32));
+        old.push(not_all(37));
+    }
     old.extend(calls::UNCONFINED_I386.iter().map(gone));
 
     let native = [vec![load(NUMBER), below(0x4000_0000), error(libc::ENOSYS)], chosen(native)].concat();
@@ -320,7 +389,7 @@ mod tests {
     }
     #[test]
     fn root_in_a_chroot_reaches_no_network_and_no_other_processes() {
-        let program = confined();
+        let program = confined(Confined::Chroot);
         let error = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
         let first = |value: u64| [value, 0, 0, 0, 0, 0];
         let (user, all) = (libc::CLONE_NEWUSER as u64, u64::from(u32::MAX));

@@ -28,7 +28,8 @@ use rustix::{
 };
 
 use super::{
-    Address, Devices, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot, filter,
+    Address, Devices, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot,
+    filter::{self, Confined},
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Fault, Parts, step},
@@ -371,8 +372,10 @@ impl Monitor<'_> {
         sys::process::forbid_new_privileges()?;
         // Changing ids has cleared this (`prctl(2)`).
         sys::process::die_with_parent()?;
-        let confined = self.chroot.as_ref().map(|_| filter::confined());
-        if confined.is_some() {
+        let confined = faked.is_some().then(|| {
+            filter::confined(if self.chroot.is_some() { Confined::Chroot } else { Confined::NameSpaces })
+        });
+        if self.chroot.is_some() {
             sys::process::keep_signals_inside();
         }
         let terminal =

@@ -64,9 +64,13 @@ impl Parts {
         };
         let mut devices = Vec::new();
         for name in names {
-            // Device nodes of one's own cannot be made in a user namespace (`mknod(2)`), so those of the host are seen.
+            // Device nodes of one's own cannot be made in a user namespace (`mknod(2)`), so those of the host are seen. That a
+            // maintainer script may not change them: where root is root, a `chmod` of `/dev/null` would be the host's.
             let path = Path::new("/dev").join(name);
-            devices.push((*name, step(copy_tree(&path), || format!("bind {}", shown(&path)))?));
+            let doing = || format!("bind {}", shown(&path));
+            let node = step(copy_tree(&path), doing)?;
+            step(restrict(&node, Restrictions::NODE, false), doing)?;
+            devices.push((*name, node));
         }
         Ok(Parts { root, binds, devices, fuse })
     }

@@ -32,6 +32,8 @@ impl Restrictions {
     /// Devices, but no setuid and nothing to execute.
     pub const TERMINALS: Restrictions =
         Restrictions(Flags::MOUNT_ATTR_NOSUID.bits() | Flags::MOUNT_ATTR_NOEXEC.bits());
+    /// For the node of a device: it can be read and written, but neither its owner, mode, times nor attributes be changed.
+    pub const NODE: Restrictions = Restrictions(Self::TERMINALS.0 | Flags::MOUNT_ATTR_RDONLY.bits());
     /// As [`Restrictions::NO_DEVICES`], and nothing can be changed.
     pub const READ_ONLY: Restrictions = Restrictions(Self::NO_DEVICES.0 | Flags::MOUNT_ATTR_RDONLY.bits());
     /// As [`Restrictions::DATA`], and nothing can be changed.

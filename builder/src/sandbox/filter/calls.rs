@@ -29,7 +29,7 @@ pub(super) const GRAIN: &[c_long] = &[
     libc::SYS_pwritev, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_pipe, libc::SYS_pipe2, libc::SYS_ioctl,
     libc::SYS_inotify_init, libc::SYS_inotify_add_watch, libc::SYS_inotify_rm_watch, libc::SYS_inotify_init1,
     libc::SYS_name_to_handle_at, libc::SYS_syncfs, libc::SYS_renameat2, libc::SYS_copy_file_range,
-    libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_statx, libc::SYS_openat2, libc::SYS_faccessat2,
+    libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_statx, libc::SYS_faccessat2,
     libc::SYS_close_range, libc::SYS_ustat, libc::SYS_fchmodat2,
     // Waiting.
     libc::SYS_poll, libc::SYS_select, libc::SYS_pselect6, libc::SYS_ppoll, libc::SYS_epoll_create,
@@ -125,16 +125,17 @@ pub(super) const FAKED_I386: [u32; 26] = [
 /// [`FAKED_MKNOD`] for 32-bit programs.
 pub(super) const FAKED_MKNOD_I386: [(u32, u32); 2] = [(14, 1), (297, 2)];
 
-/// Calls that root in a chroot does without: they look into other processes, or make sockets and name spaces that the
-/// filter cannot judge. Where `clone3` does not exist, C libraries take `clone`.
+/// Calls that maintainer scripts do without: they look into other processes, make sockets and name spaces that the filter
+/// cannot judge, or lead to parts of the kernel that no script needs. Where `clone3` does not exist, C libraries take `clone`.
 #[rustfmt::skip]
-pub(super) const UNCONFINED: [u32; 12] = [
+pub(super) const UNCONFINED: [u32; 16] = [
     libc::SYS_ptrace as u32, libc::SYS_process_vm_readv as u32, libc::SYS_process_vm_writev as u32,
     libc::SYS_pidfd_getfd as u32, libc::SYS_kcmp as u32, libc::SYS_process_madvise as u32,
     libc::SYS_io_uring_setup as u32, libc::SYS_clone3 as u32, libc::SYS_setns as u32,
     libc::SYS_keyctl as u32, libc::SYS_add_key as u32, libc::SYS_request_key as u32,
+    libc::SYS_userfaultfd as u32, libc::SYS_memfd_secret as u32, libc::SYS_bpf as u32, libc::SYS_perf_event_open as u32,
 ];
 
 /// [`UNCONFINED`] for 32-bit programs, and `socketcall`, whose arguments lie in memory.
-pub(super) const UNCONFINED_I386: [u32; 13] =
-    [26, 347, 348, 438, 349, 440, 425, 435, 346, 288, 286, 287, 102];
+pub(super) const UNCONFINED_I386: [u32; 17] =
+    [26, 347, 348, 438, 349, 440, 425, 435, 346, 288, 286, 287, 374, 447, 357, 336, 102];
