@@ -11,9 +11,9 @@
 //! `tinyroot run` makes grains without `grain.json`; they are called by their names. Nothing here starts a grain.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    beside,
+    beside, deep,
     formats::app_id::AppId,
     run::{self, RunError},
     sandbox,
@@ -132,14 +132,14 @@ impl Grains {
     /// [`GrainsError`].
     pub fn make(&self, app_id: &AppId, app: &str, noun: &str, title: &str) -> Result<Kept, GrainsError> {
         let parent = self.directory.join(app_id.to_string());
-        fs::create_dir_all(&parent).map_err(fault("make", &parent))?;
+        make_closed(&parent).map_err(fault("make", &parent))?;
         let stem: String =
             noun.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(30).collect();
         let stem = if stem.is_empty() { "grain" } else { &stem };
         for number in 1_u64.. {
             let name = format!("{stem}-{number}");
             let directory = parent.join(&name);
-            match fs::create_dir(&directory) {
+            match DirBuilder::new().mode(0o700).create(&directory) {
                 Ok(()) => {
                     let title =
                         if title.trim().is_empty() { format!("{noun} {number}") } else { title.to_owned() };
@@ -196,6 +196,7 @@ impl Kept {
         let fail = || fault("write", &path);
         let text = serde_json::to_string_pretty(&about).expect("texts become JSON") + "\n";
         let (mut file, _unfinished) = beside::file(&self.directory, ".grain.json-").map_err(fail())?;
+        file.as_file().set_permissions(Permissions::from_mode(0o600)).map_err(fail())?;
         file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(fail())?;
         file.persist(&path).map_err(|error| fail()(error.error))?;
         self.about = Some(about);
@@ -209,17 +210,8 @@ impl Kept {
     }
 
     /// Returns how much its data take on disk.
-    pub fn size_bytes(&self) -> u64 {
-        fn size(path: &Path) -> u64 {
-            let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            let sizes = entries.map(|entry| match entry.metadata() {
-                Ok(found) if found.is_dir() => size(&entry.path()),
-                Ok(found) => found.blocks() * 512,
-                Err(_) => 0,
-            });
-            sizes.sum()
-        }
-        size(&self.directory.join("var"))
+    pub fn size(&self) -> deep::Size {
+        deep::size(&self.directory.join("var"))
     }
 
     /// Removes it with its data.
@@ -236,6 +228,31 @@ impl Kept {
         fs::rename(&self.directory, &aside).map_err(fault("rename", &self.directory))?;
         sandbox::remove_tree(&aside).map_err(fault("remove", &aside))
     }
+}
+
+/// Makes a directory of grains, of an app's grains or of one, with those above it: closed to all but its owner, whatever the
+/// umask, for a grain may make files in it that are everybody's to run or to fill. One that is there already is closed if it
+/// is ours to close; so are those above it that are grains' too.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let is_app = |path: &&Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.parse::<AppId>().is_ok())
+    };
+    let app = directory.ancestors().take(2).find(is_app);
+    for path in [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten() {
+        let found = fs::metadata(path)?;
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+        // One for everybody, such as /tmp, is no grain's, even if it is used as one.
+        let is_shared = found.mode() & 0o1000 != 0;
+        if is_ours && !is_shared && found.mode() & 0o077 != 0 {
+            fs::set_permissions(path, Permissions::from_mode(found.mode() & 0o700))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a grain may be called so: letters, digits, `-`, `_` and `.`, the last not first.
@@ -295,6 +312,30 @@ mod tests {
 
     fn pairs(rows: &[(&str, &str)]) -> Vec<(String, String)> {
         rows.iter().map(|(name, title)| ((*name).to_owned(), (*title).to_owned())).collect()
+    }
+
+    #[test]
+    fn grains_are_closed_to_others_and_older_ones_are_closed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (grains, id) = (Grains::new(place.path().join("grains")), AppId([7; 32]));
+        let one = grains.make(&id, "tea", "note", "").expect("makes");
+        let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o7777;
+        let around = mode(place.path());
+        let places = [place.path().join("grains"), one.directory.join(".."), one.directory.clone()];
+        assert_eq!(places.each_ref().map(|place| mode(place)), [0o700; 3]);
+        assert_eq!(mode(&one.directory.join("grain.json")), 0o600);
+        for place in &places {
+            fs::set_permissions(place, Permissions::from_mode(0o755)).expect("opens it");
+        }
+        drop(run::lock(&one.directory).expect("locks"));
+        assert_eq!(places.each_ref().map(|place| mode(place)), [0o700; 3]);
+        assert_eq!(mode(&one.directory.join("lock")), 0o600);
+        assert_eq!(mode(place.path()), around, "what is not of grains stays as it is");
+        let shared = place.path().join("tmp");
+        fs::create_dir(&shared).expect("makes");
+        fs::set_permissions(&shared, Permissions::from_mode(0o1777)).expect("opens it");
+        drop(run::lock(&shared).expect("locks"));
+        assert_eq!(mode(&shared), 0o1777);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -63,6 +63,14 @@ pub enum KeysError {
         /// Counted from 1.
         line: usize,
     },
+    /// A ring that others than its owner can read or write.
+    #[error("the keyring {} is open to others (mode {mode:04o}): they can sign as you; `chmod 600` it", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// No random numbers.
     #[error("cannot make a key: the kernel gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -103,10 +111,23 @@ impl Keyring {
     /// # Errors
     /// A file that cannot be read or is damaged.
     pub fn list(&self) -> Result<Vec<Key>, KeysError> {
-        match fs::read(&self.path) {
-            Ok(bytes) => self.parse(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => at("read", &self.path, Err(error)),
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => at("read", &self.path, opened)?,
+        };
+        self.refuse_open(&file)?;
+        let mut bytes = Vec::new();
+        at("read", &self.path, file.read_to_end(&mut bytes))?;
+        self.parse(&bytes)
+    }
+
+    /// Refuses a ring as ssh refuses a key. A pipe, which a password manager may give, is nobody else's.
+    fn refuse_open(&self, file: &File) -> Result<(), KeysError> {
+        let found = at("read", &self.path, file.metadata())?;
+        let mode = found.mode() & 0o7777;
+        match found.is_file() && mode & 0o077 != 0 {
+            true => Err(KeysError::Open { path: self.path.clone(), mode }),
+            false => Ok(()),
         }
     }
 
@@ -195,6 +216,7 @@ impl Keyring {
     /// Appends keys that are not there yet.
     fn add(&self, keys: &[Key]) -> Result<Vec<AppId>, KeysError> {
         let mut file = self.open_locked(&self.path)?;
+        self.refuse_open(&file)?;
         let mut bytes = Vec::new();
         at("read", &self.path, file.read_to_end(&mut bytes))?;
         let present = self.parse(&bytes)?;
@@ -252,6 +274,23 @@ mod tests {
         assert_eq!(other.list().expect("lists"), [two, one]);
         assert!(matches!(other.import(b""), Err(KeysError::NothingToImport)));
         assert!(matches!(other.import(b"garbage"), Err(KeysError::Import(_))));
+    }
+
+    #[test]
+    fn a_ring_that_others_can_read_is_refused() {
+        let (_directory, ring) = ring();
+        ring.generate().expect("makes");
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(ring.path(), fs::Permissions::from_mode(mode)).expect("opens it");
+            let error = ring.list().expect_err("is open to others").to_string();
+            assert!(
+                error.ends_with(&format!("(mode {mode:04o}): they can sign as you; `chmod 600` it")),
+                "{error}"
+            );
+            assert!(matches!(ring.generate(), Err(KeysError::Open { .. })));
+        }
+        fs::set_permissions(ring.path(), fs::Permissions::from_mode(0o400)).expect("closes it");
+        assert_eq!(ring.list().expect("lists").len(), 1);
     }
 
     #[test]

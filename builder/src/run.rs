@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -14,7 +15,7 @@ use std::{
 use crate::{
     artifact::Opened,
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
-    papers,
+    grains, papers,
     prove::{Miss, Reader},
     proxy::{self, ListenError},
     prune::PruneList,
@@ -283,9 +284,9 @@ pub(crate) fn lock(directory: &Path) -> Result<File, RunError> {
         let path = path.to_path_buf();
         move |source| RunError::Io { operation, path, source }
     };
-    fs::create_dir_all(directory).map_err(fault("make", directory))?;
+    grains::make_closed(directory).map_err(fault("make", directory))?;
     let path = directory.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(fault("open", &path))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     process::{Child, Stdio},
     thread::sleep,
@@ -74,8 +77,9 @@ fn world() -> Option<World> {
         return None;
     }
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    fs::write(world.home.path("keys"), tinyroot::formats::key_file::Key::from_seed([7; 32]).to_bytes())
-        .expect("writes");
+    let keys = world.home.path("keys");
+    fs::write(&keys, tinyroot::formats::key_file::Key::from_seed([7; 32]).to_bytes()).expect("writes");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("closes it");
     Some(world)
 }
 

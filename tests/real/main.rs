@@ -16,6 +16,7 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -138,6 +139,7 @@ fn write_key(home: &Home) -> PathBuf {
     let key = tinyroot::formats::key_file::Key::from_seed(SEED);
     let path = home.path("keys");
     fs::write(&path, key.to_bytes()).expect("writes");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closes it");
     let apps: String = RECIPES.iter().map(|(name, _)| format!("{name} {}\n", key.app_id())).collect();
     fs::write(home.path("keys.apps"), apps).expect("writes");
     path
