@@ -366,15 +366,23 @@ fn segments(file: &[u8]) -> Result<Vec<Segment>, Fault> {
     let read = |index: usize| {
         let at = table.checked_add(index * 56)?;
         let [offset, address, size] = [8, 16, 32].map(|field| u64_at(file, at.checked_add(field)?));
-        let start = usize::try_from(offset?).ok()?;
-        let end = start.checked_add(usize::try_from(size?).ok()?)?;
+        let mut start = usize::try_from(offset?).ok()?;
+        let size = usize::try_from(size?).ok()?;
+        if size == 0 {
+            // A segment without bytes may say that it begins anywhere, as those of files with debug symbols do.
+            start = start.min(file.len());
+        }
+        let end = start.checked_add(size)?;
         let (kind, flags) = (u32_at(file, at)?, u32_at(file, at + 4)?);
         Some(Segment { header: at, kind, flags, address: address?, place: start..end })
     };
     let all: Option<Vec<Segment>> = (0..usize::from(count)).map(read).collect();
     let all = all.ok_or(Fault::Outside(WHAT))?;
-    let inside = |segment: &Segment| segment.place.is_empty() || segment.place.end <= file.len();
-    if all.iter().all(inside) { Ok(all) } else { Err(Fault::Outside("segment")) }
+    if all.iter().all(|segment| segment.place.end <= file.len()) {
+        Ok(all)
+    } else {
+        Err(Fault::Outside("segment"))
+    }
 }
 
 /// Returns the first symbol that a hash table does not reach.

@@ -178,6 +178,23 @@ fn damaged_files_are_refused_or_changed() {
 }
 
 #[test]
+fn segments_without_bytes_may_begin_beyond_the_file() {
+    let whole = LIBRARY.bytes();
+    let image = read(&whole);
+    for segment in &image.segments {
+        let mut file = whole.clone();
+        // `p_offset` far away, `p_filesz` 0.
+        file[segment.header + 8..segment.header + 16].copy_from_slice(&0x7fff_ffff_u64.to_le_bytes());
+        file[segment.header + 32..segment.header + 40].fill(0);
+        let Ok(Some(mut image)) = Image::read(&file) else { continue };
+        let kept = vec![true; image.symbols.len()];
+        let _ = image.keep_symbols(&mut file.clone(), &kept);
+        image.drop_sections(&mut file.clone());
+        let _ = image.keep_only_symbols(&mut file, &kept);
+    }
+}
+
+#[test]
 fn files_of_other_machines_and_odd_tables_are_refused() {
     let whole = LIBRARY.bytes();
     let with = |at: usize, byte: u8| {
