@@ -16,8 +16,8 @@ mod support;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     io::Write as _,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
