@@ -213,7 +213,7 @@ mod tests {
         fs::write(top.join("closed/inner/file"), vec![1; 100_000]).expect("writes");
         symlink(&other, top.join("link")).expect("links");
         symlink("/nowhere", top.join("nowhere")).expect("links");
-        rustix::fs::mknodat(CWD, &top.join("fifo"), FileType::Fifo, Mode::RUSR, 0).expect("makes");
+        rustix::fs::mknodat(CWD, top.join("fifo"), FileType::Fifo, Mode::RUSR, 0).expect("makes");
         for index in 0..5000 {
             fs::write(top.join(format!("n{index}")), "").expect("writes");
         }
