@@ -116,6 +116,11 @@ impl Kitchen {
 
     /// As [`Kitchen::new`], with more in the package.
     pub fn with(more: impl FnOnce(Deb) -> Deb) -> Option<Self> {
+        Kitchen::of(RECIPE, |tea| vec![more(tea)])
+    }
+
+    /// As [`Kitchen::new`], with another recipe and other packages.
+    pub fn of(recipe_text: &str, packages: impl FnOnce(Deb) -> Vec<Deb>) -> Option<Self> {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         if let Ability::Missing { reason, remedy } = host().fuse {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
@@ -126,11 +131,12 @@ impl Kitchen {
             return None;
         }
         let home = Home::new();
-        let made = MadeArchive::new("bookworm").add(more(tea())).write_with_pockets(&home.path("archive"));
+        let archive = packages(tea()).into_iter().fold(MadeArchive::new("bookworm"), MadeArchive::add);
+        let made = archive.write_with_pockets(&home.path("archive"));
         let server = Server::start(&home.path("archive"));
         let recipe = home.path("recipe");
         fs::create_dir(&recipe).expect("makes");
-        fs::write(recipe.join("recipe.toml"), RECIPE).expect("writes");
+        fs::write(recipe.join("recipe.toml"), recipe_text).expect("writes");
         let kitchen = Kitchen { home, made, server, recipe };
         kitchen.done(&["lock", text(&kitchen.recipe)]);
         kitchen.done(&["trace", text(&kitchen.recipe)]);

@@ -13,6 +13,7 @@ mod full_disk;
 mod interactive;
 mod killed;
 mod kitchen;
+mod late_import;
 mod npm;
 mod serve;
 mod small;

@@ -6,6 +6,7 @@ use crate::{
     cli::{Context, Failure},
     prove::{Miss, Proof, ProveError},
     recipe::{self, GlobList, Recipe},
+    tree::TreePath,
 };
 
 /// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
@@ -46,5 +47,13 @@ fn lacked(outcome: &Result<Proof, ProveError>) -> Vec<&Miss> {
         Err(error) => error.misses().iter().collect(),
     };
     misses.retain(|miss| !miss.is_listing());
+    // The kernel asks for a pruned directory and no further; where something in it is known as well, the directory comes
+    // with it, and need not be kept whole.
+    let paths: BTreeSet<TreePath> = misses.iter().map(|miss| miss.path.clone()).collect();
+    let holds = |path: &TreePath| {
+        let below = [path.as_bytes(), b"/"].concat();
+        paths.iter().any(|other| other.as_bytes().starts_with(&below))
+    };
+    misses.retain(|miss| !holds(&miss.path));
     misses
 }

@@ -121,6 +121,28 @@ fn what_a_recipe_drops_stays_dropped_though_code_imports_it() {
 }
 
 #[test]
+fn texts_that_are_whole_names_of_modules_count() {
+    let mut root = python();
+    root.file(
+        "app",
+        &format!("{SITE}/app/settings.py"),
+        b"INSTALLED_APPS = ['blog']\nX = ['lib.three.Class', 'lib.part', 'email.nothing.at.all', 'unasked', 'pdb.Pdb']\n",
+    )
+    .file("blog", &format!("{SITE}/blog/__init__.py"), b"")
+    .file("blog", &format!("{SITE}/blog/models.py"), b"")
+    .file("blog", &format!("{SITE}/blog/other.py"), b"");
+    let reason = format!("keep imports: imported where it is there by /{SITE}/app/settings.py");
+    root.expect(&[
+        (&format!("{SITE}/lib/three.py"), &reason),
+        (&format!("{SITE}/blog/__init__.py"), &reason),
+        (&format!("{SITE}/blog/models.py"), &reason),
+        (&format!("{SITE}/blog/other.py"), "- unused: nothing asked for it"),
+        (&format!("{LIB}/unasked.py"), "- unused: nothing asked for it"),
+        (&format!("{LIB}/pdb.py"), "- unused: nothing asked for it"),
+    ]);
+}
+
+#[test]
 fn an_extension_imports_what_its_text_names() {
     let mut root = python();
     root.file(

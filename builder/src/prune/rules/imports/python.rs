@@ -157,6 +157,7 @@ pub(super) fn imported(
             source::Need::Sure => Need::Sure,
             // What the library's functions import in turn has no end; what a run has loaded may well call them.
             source::Need::Late if standard_library(path).is_some() && case.used.is_none() => continue,
+            _ if import.is_text && standard_library(path).is_some() => continue,
             source::Need::Late => Need::Late,
             source::Need::Optional => Need::Optional,
             source::Need::Never => continue,
@@ -167,9 +168,34 @@ pub(super) fn imported(
     Ok(out)
 }
 
+/// Returns the files that a text means, if it is the whole name of a module or names something in one.
+fn files_of_text(import: &Import, own: &[u8], roots: &Roots, facts: &Facts<'_>) -> Vec<TreePath> {
+    let parts: Vec<&str> = import.module.split('.').collect();
+    let exact = |parts: &[&str]| {
+        let files = roots.find(own, parts, facts);
+        let end = [b"/", parts.join("/").as_bytes()].concat();
+        let is_end = |path: &TreePath| {
+            let path = path.as_bytes();
+            let stem = path.strip_suffix(b".py").map(|path| path.strip_suffix(b"/__init__").unwrap_or(path));
+            stem.is_some_and(|stem| stem.ends_with(&end))
+        };
+        if files.last().is_some_and(is_end) { files } else { Vec::new() }
+    };
+    let whole = exact(&parts);
+    if !whole.is_empty() {
+        let names = import.names.iter().flat_map(|name| exact(&[&parts[..], &[name]].concat()));
+        return whole.iter().cloned().chain(names).collect();
+    }
+    if parts.len() > 1 { exact(&parts[..parts.len() - 1]) } else { Vec::new() }
+}
+
 /// Returns the files that one import loads.
 fn files_of(import: &Import, importer: &[u8], own: &[u8], roots: &Roots, facts: &Facts<'_>) -> Vec<TreePath> {
     let parts: Vec<&str> = import.module.split('.').filter(|part| !part.is_empty()).collect();
+    if import.is_text {
+        let is_for_developers = parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name));
+        return if is_for_developers { Vec::new() } else { files_of_text(import, own, roots, facts) };
+    }
     let of_library = standard_library(importer).is_some() || import.need != source::Need::Sure;
     if import.level == 0 && of_library && parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name)) {
         return Vec::new();

@@ -16,6 +16,8 @@ pub(in super::super) struct Import {
     pub level: usize,
     /// Whether the program goes on without it.
     pub need: Need,
+    /// Whether it is a text alone that looks like the name of a module or of something in one: it counts if it leads there.
+    pub is_text: bool,
 }
 
 /// When an import happens.
@@ -226,7 +228,7 @@ impl Scan {
             |part: &str| is_name(part) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if module.split('.').all(is_part) || module.is_empty() && level > 0 {
             let names = names.into_iter().filter(|name| is_part(name)).collect();
-            self.found.push(Import { module: module.to_owned(), names, level, need });
+            self.found.push(Import { module: module.to_owned(), names, level, need, is_text: false });
         }
     }
 
@@ -249,7 +251,7 @@ impl Scan {
         }
     }
 
-    /// Finds modules that calls name (`import_module("x")`), and codecs (`decode("koi8-r")`).
+    /// Finds modules that calls name (`import_module("x")`), codecs (`decode("koi8-r")`), and texts with dots.
     fn names_in_strings(&mut self, code: &str) {
         let mut before = "";
         for (index, part) in code.split('"').enumerate() {
@@ -265,6 +267,13 @@ impl Scan {
             } else if is_call(&["encode(", "decode(", "encoding=", "encoding =", "codecs.lookup("]) {
                 let codec = part.to_ascii_lowercase().replace(['-', '.'], "_");
                 self.add(&format!("encodings.{codec}"), Vec::new(), 0, need);
+            } else if part.contains('.') || code.starts_with("INSTALLED_APPS") {
+                // Settings name classes and packages so; of an application, Django loads these modules by itself.
+                let names = ["admin", "apps", "models"].map(str::to_owned).into();
+                let is_app = code.starts_with("INSTALLED_APPS");
+                let count = self.found.len();
+                self.add(part, if is_app { names } else { Vec::new() }, 0, need);
+                self.found.iter_mut().skip(count).for_each(|import| import.is_text = true);
             }
         }
     }
@@ -333,7 +342,8 @@ mod tests {
             };
             let names = import.names.join("+");
             let names = if names.is_empty() { String::new() } else { format!(" {names}") };
-            format!("{mark}{}{}{names}", ".".repeat(import.level), import.module)
+            let quote = if import.is_text { "\"" } else { "" };
+            format!("{mark}{quote}{}{}{names}", ".".repeat(import.level), import.module)
         };
         imports(source.as_bytes()).into_iter().map(text).collect()
     }
@@ -357,7 +367,15 @@ mod tests {
                 &["importlib", "a.b", ".c"],
             ),
             ("t.decode('koi8-r')\nopen(p, encoding='CP1252')\n", &["?encodings.koi8_r", "?encodings.cp1252"]),
-            ("async def f():\n  import a\nM = ['app.middleware.Common']\n", &["~a"]),
+            (
+                "async def f():\n  import a\nM = ['app.middleware.Common', 'no']\n",
+                &["~a", "?\"app.middleware.Common"],
+            ),
+            (
+                "INSTALLED_APPS = ['blog',\n 'a.b']\n",
+                &["?\"blog admin+apps+models", "?\"a.b admin+apps+models"],
+            ),
+            ("x = '1.5', 'a b.c', 'a..b', 'a-b.c'\n", &[]),
         ];
         for (source, expected) in rows {
             assert_eq!(told(source), *expected, "{source}");

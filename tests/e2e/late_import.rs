@@ -1,0 +1,64 @@
+//! An app that comes to load a module which no trace has seen.
+
+use std::fs;
+
+use tinyroot::testing::deb;
+
+use super::{
+    kitchen::{Kitchen, RECIPE},
+    support::{assert_says, end, text},
+};
+
+/// The server, which brews with the module that a path names; names that only a request knows cannot be followed.
+fn recipe() -> String {
+    let brew = r#"if ($path =~ m{^/brew/(\w+)}) {
+        my $module = "Tea/$1.pm";
+        print C "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n", eval { require $module; "Tea::$1"->brew } || "sorry: $@";
+        close C;
+        next;
+    }
+    if ($method eq "POST")"#;
+    RECIPE.replacen(r#"if ($method eq "POST")"#, brew, 1)
+}
+
+#[test]
+fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
+    let leaf = "package Tea::Leaf;\nsub brew { require Tea::Water; 'a cup of ' . Tea::Water->heat }\n1;\n";
+    let water = "package Tea::Water;\nsub heat { 'hot water' }\n1;\n";
+    let library = deb("libtea-perl")
+        .file("usr/share/perl5/Tea/Leaf.pm", 0o644, leaf)
+        .file("usr/share/perl5/Tea/Water.pm", 0o644, water)
+        .file("usr/share/perl5/Tea/Spoon.pm", 0o644, "package Tea::Spoon;\n1;\n");
+    let kitchen = Kitchen::of(&recipe(), |tea| vec![tea.field("Depends", "libtea-perl"), library]);
+    let Some(kitchen) = kitchen else { return };
+    let recipe_file = kitchen.recipe.join("recipe.toml");
+    let artifact = kitchen.home.path("tea.spk");
+    let build = ["build", text(&kitchen.recipe), "--output", text(&artifact)];
+    // Libraries in the app's language are not to stay for its sake alone.
+    let narrow = format!("{}[prune]\ncompanions = \"0 B\"\n", recipe());
+    fs::write(&recipe_file, &narrow).expect("writes");
+    kitchen.done(&build);
+    let path = "/usr/share/perl5/Tea/Leaf.pm";
+    let why = |path: &str| end(&mut kitchen.command(&["why", text(&artifact), path])).stdout;
+    assert_says(&why(path), &["pruned"]);
+
+    // A new step needs a module that nothing has loaded so far, and this another in a function.
+    let step = "[[exercise]]\nget = \"/brew/Leaf\"\ncontains = \"a cup of hot water\"\n";
+    let more = narrow.replacen("[prune]", &format!("{step}[prune]"), 1);
+    fs::write(&recipe_file, &more).expect("writes");
+    let failed = end(&mut kitchen.command(&build));
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert_says(&failed.stderr, &["Tea/Leaf.pm", "libtea-perl"]);
+    let fixed = end(&mut kitchen.command(&[&build[..], &["--fix"]].concat()));
+    assert_eq!(fixed.code, Some(0), "{}", fixed.stderr);
+    assert_says(&fixed.stdout, &["steps answered as by the whole root"]);
+    let mended = fs::read_to_string(&recipe_file).expect("reads");
+    assert_says(&mended, &["keep = [", path]);
+    assert!(!mended.contains("Water.pm"), "what Leaf.pm requires is followed, not learnt: {mended}");
+    assert_says(
+        &why("/usr/share/perl5/Tea/Water.pm"),
+        &["imports: imported in a function of /usr/share/perl5/Tea/Leaf.pm"],
+    );
+    assert_says(&why("/usr/share/perl5/Tea/Spoon.pm"), &["pruned"]);
+    kitchen.done(&["check", text(&kitchen.recipe)]);
+}
