@@ -119,10 +119,12 @@ pub enum ProveError {
         source: std::io::Error,
     },
     /// The exercise fails.
-    #[error("the exercise fails on the {root} root{}", misses_text(.misses))]
+    #[error("the exercise fails on the {root} root at {authority}{}", misses_text(.misses))]
     Exercise {
         /// "pruned" or "whole".
         root: &'static str,
+        /// Where the user found the app.
+        authority: Authority,
         /// At which steps, and how.
         source: Box<ExerciseError>,
         /// Pruned paths that were asked for.
@@ -379,7 +381,13 @@ impl Run<'_> {
                 _ => None,
             };
             let misses = self.lacked(base, transcript, &lines());
-            ProveError::Exercise { root: self.root, source: Box::new(source), misses, tail }
+            ProveError::Exercise {
+                root: self.root,
+                authority: authority.clone(),
+                source: Box::new(source),
+                misses,
+                tail,
+            }
         })?;
         stopped.map_err(|source| self.fault(source, &[]))?;
         drop(grain);

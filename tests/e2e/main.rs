@@ -3,6 +3,7 @@
 //! What needs a whole Debian root is in `tests/real`.
 
 mod archives;
+mod authorities;
 mod bad_input;
 mod base;
 mod configuring;

@@ -75,12 +75,14 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
         &tried.stderr,
         &[
             "[reduce] bytecode = true is not added, as ",
-            "not = [\"bytecode\"] says now: the exercise fails on the pruned root: ",
+            "not = [\"bytecode\"] says now: the exercise fails on the pruned root at 127.0.0.1:8765: ",
         ],
     );
     let noted = fs::read_to_string(&recipe).expect("reads");
     let rest = noted
-        .strip_prefix(&format!("{reads}\n[reduce]\nnot = [\n    # the exercise fails on the pruned root: "))
+        .strip_prefix(&format!(
+            "{reads}\n[reduce]\nnot = [\n    # the exercise fails on the pruned root at 127.0.0.1:8765: "
+        ))
         .expect("all else stays");
     assert!(rest.ends_with("\n    \"bytecode\",\n]\n") && rest.lines().count() == 3, "{noted}");
     // No build proposes it again, and the package holds the recipe as it is now.

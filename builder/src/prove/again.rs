@@ -207,6 +207,7 @@ mod tests {
     fn a_failure_counts_if_it_is_there_again() {
         let failure = || ProveError::Exercise {
             root: "pruned",
+            authority: Authority { host: "127.0.0.1".into(), port: 8765 },
             source: Box::new(ExerciseError::Missed { misses: Vec::new(), transcript: Box::default() }),
             misses: Vec::new(),
             tail: Vec::new(),
