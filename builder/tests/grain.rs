@@ -581,6 +581,42 @@ fn a_package_of_another_maker_is_told_so() {
 }
 
 #[test]
+fn a_port_that_cannot_be_had_is_told_with_the_way_to_have_one() {
+    let Some(fixture) = Fixture::new() else { return };
+    let artifact = fixture.artifact(&fixture.recipe(SERVICES));
+    let told = |program: &mut Command| {
+        let output = program.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = taken.local_addr().expect("has one").port().to_string();
+    for command in ["serve", "run"] {
+        let said = told(fixture.tinyroot(&[command, "--port", &port]).arg(&artifact));
+        assert!(said.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{said}");
+        assert!(said.contains("hint: choose another port with --port N"), "{said}");
+    }
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
+        return tinyroot::testing::lacking(
+            "all users of this host have port 80 (ip_unprivileged_port_start)",
+        );
+    }
+    // As an ordinary user, root of nothing but a user namespace.
+    let serve = fixture.tinyroot(&["serve", "--port", "80"]);
+    let mut ordinary = Command::new("unshare");
+    ordinary
+        .args(["--user", "--map-root-user"])
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .arg(&artifact);
+    ordinary.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = told(&mut ordinary);
+    assert!(said.contains("choose one above 1023 with --port N"), "{said}");
+}
+
+#[test]
 fn run_passes_on_the_apps_status() {
     let Some(fixture) = Fixture::new() else { return };
     let artifact = fixture.artifact(&fixture.recipe(SERVICES));
