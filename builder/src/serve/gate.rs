@@ -124,6 +124,9 @@ impl Gate {
                 return Entry::Answer(Answer::html(ENTERED));
             }
         }
+        if !is_known && is_manifest(head) {
+            return Entry::Answer(Answer::new("200 OK", "application/manifest+json", "{}"));
+        }
         if !is_known {
             let why = "open this from the page of `tinyroot serve`: its click brings the right to see it";
             return Entry::Answer(Answer::refusal("403 Forbidden", why));
@@ -171,6 +174,14 @@ fn is_from_itself(head: &Head, origin: &str) -> bool {
         // No browser: those send it with whatever is not GET or HEAD.
         None => head.values("origin").next().is_none(),
     }
+}
+
+/// Returns whether a page of the same host requests its manifest. Browsers send no cookies with that, and show an error on each page of
+/// the app where it is refused; an empty manifest says nothing to anybody.
+fn is_manifest(head: &Head) -> bool {
+    head.method() == "GET"
+        && head.field("sec-fetch-dest") == Some("manifest")
+        && head.field("sec-fetch-site") == Some("same-origin")
 }
 
 fn cookie(name: &str, value: &str) -> String {
@@ -265,6 +276,17 @@ mod tests {
         assert!(!gate.redeem("t", "g-2"));
         assert!(!gate.redeem("", "g-1"));
         assert_eq!([gate.redeem("t", "g-1"), gate.redeem("t", "g-1")], [true, false]);
+    }
+
+    #[test]
+    fn a_manifest_is_requested_without_cookies() {
+        let get = "GET /lib/exe/manifest.php HTTP/1.1\r\nSec-Fetch-Dest: manifest\r\nSec-Fetch-Site:";
+        assert!(is_manifest(&head(&format!("{get} same-origin"))));
+        assert!(!is_manifest(&head(&format!("{get} cross-site"))));
+        assert!(!is_manifest(&head(&format!("{} same-origin", get.replace("GET", "POST")))));
+        assert!(!is_manifest(&head(
+            "GET / HTTP/1.1\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: same-origin"
+        )));
     }
 
     #[test]
