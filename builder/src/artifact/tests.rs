@@ -381,6 +381,33 @@ fn refuses_bytes_that_are_used_twice() {
     assert!(found.ends_with("the same bytes are used more than once"), "{found}");
 }
 
+#[test]
+fn refuses_few_bytes_that_would_be_many_in_memory() {
+    // 60 directories of long names, one in the other, and in the last one 20 000 files of 16 bytes each: 80 MB of paths.
+    let files: Vec<_> = (0..20_000).map(|n| file(0, format!("{n}").as_bytes(), Value::Null)).collect();
+    let mut inner = list(files);
+    for _ in 0..60 {
+        inner = list(vec![file(3, &[b'd'; 64], inner)]);
+    }
+    let place = Place::new();
+    let found = place.verdict(&package(&archive(vec![file(3, b"top", inner)])));
+    assert!(found.contains("too many entries, or too long paths"), "{found}");
+    // A manifest with a list of a million actions that have no size: three words.
+    let mut bytes = manifest();
+    let root = u64::from_le_bytes(bytes[8..16].try_into().expect("a word"));
+    let (offset, data) = ((root as u32 >> 2) as usize, (root >> 32 & 0xffff) as usize);
+    let pointer = 2 + offset + data;
+    let end = bytes.len() / 8;
+    let to = |from: usize, at: usize| ((at - from - 1) as u64) << 2 | 1;
+    bytes[pointer * 8..][..8].copy_from_slice(&(to(pointer, end) | 7 << 32).to_le_bytes());
+    bytes.extend((1_000_000_u64 << 2).to_le_bytes());
+    bytes[4..8].copy_from_slice(&(end as u32).to_le_bytes());
+    let elements = vec![file(0, b"sandstorm-manifest", Value::Data(bytes))];
+    let bytes = message_bytes(&Value::Struct { data: vec![], pointers: vec![list(elements)] });
+    let found = place.verdict(&package(&bytes));
+    assert!(found.contains("manifest cannot be used"), "{found}");
+}
+
 /// Writes an archive as Sandstorm's packer does: a small first segment, far pointers, and each large file in a
 /// segment of its own behind a double-far pointer; an empty file is a segment of no words.
 fn many_segments(contents: &[(&str, &[u8])]) -> Vec<u8> {

@@ -164,7 +164,7 @@ impl Inside {
         if !first.kept {
             head.push(format!("to keep it: [prune] keep = [\"/{path}\"]"));
         }
-        let step = |(path, listed): &(&TreePath, &Listed)| json!({ "path": format!("/{path}"), "rule": listed.rule, "reason": listed.text() });
+        let step = |(path, listed): &(&TreePath, &Listed)| json!({ "path": format!("/{path}"), "rule": &*listed.rule, "reason": listed.text() });
         let steps: Vec<Value> = chain.iter().map(step).collect();
         let json = json!({
             "path": format!("/{path}"), "package": first.package, "kept": first.kept, "chain": steps,

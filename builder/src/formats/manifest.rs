@@ -207,7 +207,7 @@ impl Manifest {
         if bytes.is_empty() {
             return Err(ManifestError::Empty);
         }
-        let message = Message::new(&bytes, 0, Some(BUDGET_WORDS))?;
+        let message = Message::new(&bytes, 0, Some(BUDGET_WORDS.min(4 * bytes.len() as u64)))?;
         let root = message.root()?;
         let manifest = Manifest {
             app_version: root.u32(8)?,

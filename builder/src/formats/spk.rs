@@ -48,6 +48,15 @@ pub enum SpkError {
         /// What it takes, or where counting ended.
         size_bytes: u64,
     },
+    /// More entries, or more bytes in their paths, than a reader has memory for.
+    #[error(
+        "the archive has too many entries, or too long paths: 500000 entries and 32 MB of paths are the limits, \
+        reached after {entries} entries"
+    )]
+    TooMany {
+        /// How many were read.
+        entries: usize,
+    },
     /// A part of the archive message is broken.
     #[error("cannot read the entry after \"{after}\"")]
     Message {

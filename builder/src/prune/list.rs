@@ -20,10 +20,14 @@ use std::{
     collections::{BTreeMap, HashSet},
     fmt::Write as _,
     ops::Bound,
+    sync::Arc,
 };
 
 use super::{Decision, Plan, Verdict, rules};
 use crate::tree::{TreePath, escape, unescape};
+
+/// The longest name of a package. Each path has its own copy.
+const MAX_PACKAGE_BYTES: usize = 255;
 
 const HEAD: &str = "tinyroot prune.list 1";
 
@@ -34,10 +38,10 @@ pub struct Listed {
     pub kept: bool,
     /// Its package.
     pub package: Option<String>,
-    /// The rule that decided.
-    pub rule: String,
+    /// The rule that decided. All paths of a group share these texts: a list of a few kB may have many paths and a long reason.
+    pub rule: Arc<str>,
     /// Why; with [`Listed::because`], that path ends it.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// The kept path that needs it.
     pub because: Option<TreePath>,
     /// True if this stands for all below the path as well.
@@ -49,7 +53,7 @@ impl Listed {
     pub fn text(&self) -> String {
         match &self.because {
             Some(path) => format!("{} /{path}", self.reason),
-            None => self.reason.clone(),
+            None => self.reason.to_string(),
         }
     }
 }
@@ -198,11 +202,14 @@ fn parse_path(word: &str) -> Option<TreePath> {
 fn parse_words(text: &str, kept: bool) -> Option<Listed> {
     let mut words = text.splitn(3, ' ');
     let package = words.next().filter(|word| *word != "-").map(str::to_owned);
-    let rule = words.next()?.to_owned();
+    if package.as_ref().is_some_and(|package| package.len() > MAX_PACKAGE_BYTES) {
+        return None;
+    }
+    let rule = words.next()?.into();
     let rest = words.next()?;
     let (reason, because) = match rest.rsplit_once(" <- ") {
-        Some((reason, path)) => (reason.to_owned(), Some(parse_path(path)?)),
-        None => (rest.to_owned(), None),
+        Some((reason, path)) => (reason.into(), Some(parse_path(path)?)),
+        None => (rest.into(), None),
     };
     Some(Listed { kept, package, rule, reason, because, with_all_below: false })
 }

@@ -166,6 +166,9 @@ pub type Pruned = BTreeMap<TreePath, Option<String>>;
 pub type OnMiss = Box<dyn Fn(&Miss) + Send + Sync>;
 
 /// A grain's first process: it copies the skeleton of `/var`, whatever is in it.
+/// Names kept that were looked for and are not there. An app can ask for ever new ones.
+const ABSENT_LIMIT: usize = 200_000;
+
 const INIT: &str = "/tinyroot/init";
 
 /// Who used a path first, in the strongest way seen so far.
@@ -302,7 +305,7 @@ impl Recorder {
             };
             self.miss(&mut ledger, miss);
         }
-        if recording {
+        if recording && ledger.absent.len() < ABSENT_LIMIT {
             ledger.absent.entry(path).or_insert((program, step));
         }
     }

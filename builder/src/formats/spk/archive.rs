@@ -15,6 +15,11 @@ const NS_PER_S: i64 = 1_000_000_000;
 /// Link targets and paths beyond `PATH_MAX` cannot be made.
 const MAX_PATH_BYTES: usize = 4095;
 
+/// Most entries of an archive that is read. Real ones have some ten thousand.
+const MAX_ENTRIES: usize = 500_000;
+/// Most bytes of all paths together: in the archive an entry has its name alone, and 16 bytes may be one with a path of 4095.
+const MAX_PATHS_BYTES: usize = 32 << 20;
+
 /// An entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -190,7 +195,7 @@ pub fn read_archive(source: &dyn Source, offset: u64) -> Result<Vec<Item>, SpkEr
     if size_bytes > MAX_ARCHIVE_BYTES {
         return Err(SpkError::TooLarge { size_bytes });
     }
-    let mut reader = Reader { items: Vec::new() };
+    let mut reader = Reader { items: Vec::new(), paths_bytes: 0 };
     let start = |source| SpkError::Message { after: String::new(), source };
     let message = Message::new(source, offset, Some(size_bytes / 8)).map_err(start)?;
     let files = message.root().and_then(|root| root.list(0)).map_err(start)?;
@@ -200,6 +205,7 @@ pub fn read_archive(source: &dyn Source, offset: u64) -> Result<Vec<Item>, SpkEr
 
 struct Reader {
     items: Vec<Item>,
+    paths_bytes: usize,
 }
 
 impl Reader {
@@ -221,6 +227,10 @@ impl Reader {
             let path = directory.join(&name).map_err(|_| fail(directory, EntryRule::LongPath))?;
             if depth > MAX_DIRECTORIES {
                 return Err(fail(&path, EntryRule::Nesting));
+            }
+            self.paths_bytes += path.as_bytes().len();
+            if self.items.len() >= MAX_ENTRIES || self.paths_bytes > MAX_PATHS_BYTES {
+                return Err(SpkError::TooMany { entries: self.items.len() });
             }
             if !names.insert(name) {
                 return Err(fail(&path, EntryRule::Duplicate));
