@@ -71,11 +71,20 @@ pub struct LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LeftOut { path, parts, remedy } = self;
-        write!(
-            f,
-            "/{path} was reduced by what the whole app reads: {}; to have it, {remedy}",
-            parts.join(", ")
-        )
+        let parts = first_few(parts, ", ");
+        write!(f, "/{path} was reduced by what the whole app reads: {parts}; to have it, {remedy}")
+    }
+}
+
+/// How many of a list are named; a program may look through all languages.
+const NAMED: usize = 5;
+
+/// Returns the first few of a list, and how many more there are.
+fn first_few(list: &[String], between: &str) -> String {
+    let named = list.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(between);
+    match list.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

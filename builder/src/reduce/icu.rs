@@ -100,7 +100,8 @@ pub(super) fn read_and_left_out(
         named.extend(group);
     }
     parts.sort_unstable();
-    Ok((parts, remedies.into_iter().collect::<Vec<_>>().join(" or ")))
+    let remedies: Vec<String> = remedies.into_iter().collect();
+    Ok((parts, super::first_few(&remedies, " or ")))
 }
 
 /// Returns what `[reduce] icu` would have to say to keep an item.

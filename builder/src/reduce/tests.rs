@@ -237,6 +237,18 @@ fn pages_that_were_read_tell_the_items_that_are_left_out() {
     assert_eq!(told("icu = { languages = [\"de\"] }", &converters), [""; 0]);
 }
 
+#[test]
+fn of_many_parts_that_are_left_out_a_few_are_named() {
+    let parts = |count: usize| (0..count).map(|number| format!("coll/{number}.res")).collect();
+    let path = TreePath::new(LIBRARY.as_bytes()).expect("a good path");
+    let told = |count| LeftOut { path: path.clone(), parts: parts(count), remedy: "x".into() }.to_string();
+    assert!(
+        told(5)
+            .ends_with(" reads: coll/0.res, coll/1.res, coll/2.res, coll/3.res, coll/4.res; to have it, x")
+    );
+    assert!(told(7).ends_with(" coll/3.res, coll/4.res and 2 more; to have it, x"), "{}", told(7));
+}
+
 /// Each byte before the data is set to some values, and the file is cut there: no library makes us fall over.
 #[test]
 fn damaged_libraries_are_refused_or_reduced() {
