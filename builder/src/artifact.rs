@@ -59,6 +59,9 @@ pub struct Opened {
     pub items: Vec<Item>,
     /// The length of its decompressed archive.
     pub archive_bytes: u64,
+    /// False if padding or further streams are around what is signed, so that other bytes would be the same package: some
+    /// tool other than ours may write it so.
+    pub is_one_stream: bool,
 }
 
 /// A package that cannot be opened.
@@ -102,6 +105,11 @@ pub enum Fault {
     /// The stream ends before the signature does.
     #[error("it ends before its signature does")]
     NoSignature,
+    /// One of ours that is not as we write it.
+    #[error(
+        "something that no signature covers was added to its compressed stream: padding, or a further stream"
+    )]
+    Encoding,
     /// The signature does not hold.
     #[error("its signature does not hold")]
     Signature(#[source] SignatureError),
@@ -248,6 +256,14 @@ impl<'a> Source<'a> {
         SpanReader { file: &self.file, span: Span { offset: 0, size_bytes: u64::MAX } }
     }
 
+    /// Returns whether all after the magic is one stream without padding.
+    fn is_one_stream(&self) -> Result<bool, ArtifactError> {
+        let mut file = self.io("read", self.file.try_clone())?;
+        let size_bytes = self.io("read", file.metadata())?.len();
+        let last = self.io("read", xz::last_stream_bytes(&mut file))?;
+        Ok(last == size_bytes.checked_sub(spk::MAGIC.len() as u64))
+    }
+
     /// Reads archive and manifest out of the decompressed stream. Digests of contents are left zero.
     fn examine(
         &self,
@@ -269,6 +285,11 @@ impl<'a> Source<'a> {
             Some(_) => return Err(self.refuse(Fault::ManifestKind)),
             None => return Err(self.refuse(Fault::NoManifest)),
         };
+        let is_one_stream = self.is_one_stream()?;
+        let is_ours = items.iter().any(|item| item.path.as_bytes() == crate::papers::DIRECTORY.as_bytes());
+        if is_ours && !is_one_stream {
+            return Err(self.refuse(Fault::Encoding));
+        }
         let mut tree: Tree = items.iter().map(|item| (item.path.clone(), entry(item))).collect();
         tree.add_parents(0);
         Ok(Opened {
@@ -281,6 +302,7 @@ impl<'a> Source<'a> {
             tree,
             items,
             archive_bytes: self.io("read back", pack.metadata())?.len() - offset,
+            is_one_stream,
         })
     }
 }

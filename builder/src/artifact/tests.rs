@@ -462,7 +462,15 @@ fn accepts_what_sandstorms_packer_writes() {
     let (mut one, mut two) = (MAGIC.to_vec(), Vec::new());
     encoder.read_to_end(&mut one).expect("encodes");
     xz2::read::XzEncoder::new(&stream[1000..], 0).read_to_end(&mut two).expect("encodes");
-    assert_eq!(place.verdict(&[&one[..], &[0; 4], &two].concat()), "accepted");
+    let several = [&one[..], &[0; 4], &two].concat();
+    assert!(!place.open(&several).expect("opens").is_one_stream);
+    assert!(place.open(&package(&archive)).expect("opens").is_one_stream);
+    // One of ours has one form.
+    let papers = file(3, b"papers", list(vec![file(0, b"lock", Value::Null)]));
+    let ours = self::archive(vec![file(3, b"tinyroot", list(vec![papers]))]);
+    assert_eq!(place.verdict(&package(&ours)), "accepted");
+    let found = place.verdict(&[&package(&ours)[..], &[0; 4]].concat());
+    assert!(found.contains("something that no signature covers"), "{found}");
     // A thousand segments.
     let names: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
     let mut contents: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();

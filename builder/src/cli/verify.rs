@@ -42,6 +42,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(text) = proof.as_ref().and_then(Proof::fault) {
         context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
     }
+    if !opened.is_one_stream {
+        context.progress.warn(
+            "padding or further streams are around what is signed: other bytes would be the same package, with another package id",
+        );
+    }
     if manifest.metadata.author_signed {
         context.progress.warn("the package carries a proof of authorship, which is not checked here");
     }

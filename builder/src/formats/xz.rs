@@ -22,7 +22,7 @@
 //! should. What is left is a chunk with hardly a literal in it (one byte repeated): there the bits of `lc` may say anything.
 //! So [`pack`](crate::pack) makes no blocks of little.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use xz2::{
     bufread::XzDecoder,
@@ -242,6 +242,47 @@ pub fn decode(compressed: impl BufRead) -> io::Result<impl Read> {
     Ok(XzDecoder::new_stream(compressed, stream))
 }
 
+/// Returns how long the last stream of a file is, by its own index; `None` where the file does not end with a stream, as with
+/// padding. What the index says holds once the file was decoded.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn last_stream_bytes(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    const FOOTER_BYTES: u64 = 12;
+    let end = file.seek(SeekFrom::End(0))?;
+    let mut footer = [0; FOOTER_BYTES as usize];
+    if end < 2 * FOOTER_BYTES {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(end - FOOTER_BYTES))?;
+    file.read_exact(&mut footer)?;
+    let index_bytes = (u64::from(u32::from_le_bytes([footer[4], footer[5], footer[6], footer[7]])) + 1) * 4;
+    let Some(at) = (end - FOOTER_BYTES).checked_sub(index_bytes).filter(|_| footer.ends_with(b"YZ")) else {
+        return Ok(None);
+    };
+    file.seek(SeekFrom::Start(at))?;
+    let mut index = Vec::new();
+    file.take(index_bytes).read_to_end(&mut index)?;
+    Ok(blocks_bytes(&index).map(|blocks| STREAM_HEADER_BYTES as u64 + blocks + index_bytes + FOOTER_BYTES))
+}
+
+/// Returns how long the blocks of an index are, with their padding.
+fn blocks_bytes(index: &[u8]) -> Option<u64> {
+    let mut rest = index.strip_prefix(&[0])?;
+    let mut next = || {
+        let (value, used) = read_varint(rest)?;
+        rest = &rest[used..];
+        Some(value)
+    };
+    let count = next()?;
+    let mut sum = 0_u64;
+    for _ in 0..count {
+        let (unpadded, _plain) = (next()?, next()?);
+        sum = sum.checked_add(unpadded.checked_next_multiple_of(4)?)?;
+    }
+    Some(sum)
+}
+
 fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -359,6 +400,20 @@ mod tests {
         ];
         for (summary, bytes) in rows {
             assert!(decoded(&bytes).is_err(), "{summary}");
+        }
+    }
+
+    #[test]
+    fn a_stream_with_something_around_it_is_told_from_one_alone() {
+        let one = assemble(&[(plain(1, 700), Filter::TEXT), (plain(2, 401), Filter::X86)]);
+        let last = |parts: &[&[u8]]| last_stream_bytes(&mut io::Cursor::new(parts.concat())).expect("reads");
+        assert_eq!(last(&[&one]), Some(one.len() as u64));
+        assert_eq!(last(&[&one, &one]), Some(one.len() as u64));
+        assert_eq!(last(&[&one, &[0; 4]]), None);
+        let empty = assemble(&[]);
+        assert_eq!(last(&[&one, &empty]), Some(empty.len() as u64));
+        for length in 0..one.len() {
+            assert_ne!(last(&[&one[..length]]), Some(length as u64), "{length}");
         }
     }
 
