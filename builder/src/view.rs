@@ -458,7 +458,7 @@ impl View {
     }
 
     /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name; pruned ones come last, if they are
-    /// shown. Notes that it was listed.
+    /// shown, and never to our own programs. Notes that it was listed.
     ///
     /// # Errors
     /// [`Refusal::NotADirectory`].
@@ -476,7 +476,9 @@ impl View {
         if !gone.is_empty() {
             self.recorder.note_lacking(&self.names[id.0 as usize].path, gone.len(), thread);
         }
-        let shown = if self.show_pruned { gone } else { &[] };
+        // Our own first process copies what it lists, and must not stop at a name that is not there.
+        let is_shown = self.show_pruned && !gone.is_empty() && !self.recorder.is_ours(thread);
+        let shown = if is_shown { gone } else { &[] };
         let dots =
             [(&b"."[..], id, NodeType::Directory), (&b".."[..], *parent, NodeType::Directory)].into_iter();
         let pruned = shown.get(skip.saturating_sub(2 + names.len())..).unwrap_or_default().iter();

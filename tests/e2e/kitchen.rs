@@ -68,6 +68,11 @@ get = "/usr/share/tea/cup"
 contains = "cup"
 "##;
 
+/// The recipe with a server that does something else for certain paths: statements that end with `next`.
+pub fn with_code(code: &str) -> String {
+    RECIPE.replacen(r#"if ($method eq "POST")"#, &format!("{code}\n    if ($method eq \"POST\")"), 1)
+}
+
 pub struct Kitchen {
     pub home: Home,
     made: Made,

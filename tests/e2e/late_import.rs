@@ -5,21 +5,17 @@ use std::fs;
 use tinyroot::testing::deb;
 
 use super::{
-    kitchen::{Kitchen, RECIPE},
+    kitchen::{Kitchen, with_code},
     support::{assert_says, end, text},
 };
 
-/// The server, which brews with the module that a path names; names that only a request knows cannot be followed.
-fn recipe() -> String {
-    let brew = r#"if ($path =~ m{^/brew/(\w+)}) {
+/// A server that brews with the module that a path names; names that only a request knows cannot be followed.
+const BREW: &str = r#"if ($path =~ m{^/brew/(\w+)}) {
         my $module = "Tea/$1.pm";
         print C "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n", eval { require $module; "Tea::$1"->brew } || "sorry: $@";
         close C;
         next;
-    }
-    if ($method eq "POST")"#;
-    RECIPE.replacen(r#"if ($method eq "POST")"#, brew, 1)
-}
+    }"#;
 
 #[test]
 fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
@@ -29,13 +25,13 @@ fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
         .file("usr/share/perl5/Tea/Leaf.pm", 0o644, leaf)
         .file("usr/share/perl5/Tea/Water.pm", 0o644, water)
         .file("usr/share/perl5/Tea/Spoon.pm", 0o644, "package Tea::Spoon;\n1;\n");
-    let kitchen = Kitchen::of(&recipe(), |tea| vec![tea.field("Depends", "libtea-perl"), library]);
+    let kitchen = Kitchen::of(&with_code(BREW), |tea| vec![tea.field("Depends", "libtea-perl"), library]);
     let Some(kitchen) = kitchen else { return };
     let recipe_file = kitchen.recipe.join("recipe.toml");
     let artifact = kitchen.home.path("tea.spk");
     let build = ["build", text(&kitchen.recipe), "--output", text(&artifact)];
     // Libraries in the app's language are not to stay for its sake alone.
-    let narrow = format!("{}[prune]\ncompanions = \"0 B\"\n", recipe());
+    let narrow = format!("{}[prune]\ncompanions = \"0 B\"\n", with_code(BREW));
     fs::write(&recipe_file, &narrow).expect("writes");
     kitchen.done(&build);
     let path = "/usr/share/perl5/Tea/Leaf.pm";

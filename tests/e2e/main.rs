@@ -15,6 +15,7 @@ mod interactive;
 mod killed;
 mod kitchen;
 mod late_import;
+mod listings;
 mod npm;
 mod serve;
 mod small;

@@ -17,22 +17,22 @@ use super::{
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.
-struct Page {
-    kitchen: Kitchen,
+pub struct Page {
+    pub kitchen: Kitchen,
     child: Child,
     host: String,
     cookie: String,
 }
 
 /// A grain, and a browser's cookie for it.
-struct Grain {
+pub struct Grain {
     host: String,
     cookie: String,
 }
 
-struct Answer {
+pub struct Answer {
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -74,6 +74,11 @@ impl Page {
         let kitchen = Kitchen::with(|tea| tea.file("var/lib/tea/score", 0o644, "0 cups\n"))?;
         let without = format!("{RECIPE}[prune]\ndrop = [\"/usr/share/tea/green\"]\n");
         fs::write(kitchen.recipe.join("recipe.toml"), without).expect("writes");
+        Some(Page::of(kitchen, more))
+    }
+
+    /// Serves what a recipe builds.
+    pub fn of(kitchen: Kitchen, more: &[&str]) -> Self {
         let artifact = kitchen.home.path("tea.spk");
         kitchen.done(&["build", text(&kitchen.recipe), "--output", text(&artifact)]);
         let mut command = kitchen.home.command();
@@ -89,10 +94,10 @@ impl Page {
         let (host, token) = url.trim_start_matches("http://").split_once('/').expect("a path");
         let entered = ask(host, &format!("GET /{token}"), &[], "");
         assert_eq!((entered.status(), entered.field("Location")), ("303", "/".to_owned()));
-        Some(Page { cookie: cookie(&entered), host: host.to_owned(), kitchen, child })
+        Page { cookie: cookie(&entered), host: host.to_owned(), kitchen, child }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         ask(&self.host, &format!("GET {path}"), &[("Cookie", &self.cookie)], "")
     }
 
@@ -107,7 +112,7 @@ impl Page {
     }
 
     /// Makes a grain and opens it.
-    fn make(&self, title: &str) -> Grain {
+    pub fn make(&self, title: &str) -> Grain {
         let state = self.state();
         let id = state["apps"][0]["app_id"].as_str().expect("an id");
         self.enter(&self.post("/new", &format!("app={id}&title={title}")))
@@ -126,7 +131,7 @@ impl Page {
     }
 
     /// Ends it by Ctrl-C, and sees that nothing is left.
-    fn close(self) -> Home {
+    pub fn close(self) -> Home {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
         self.kitchen.ended(self.child.wait_with_output().expect("ends"), 0);
         self.kitchen.home
@@ -134,14 +139,14 @@ impl Page {
 }
 
 impl Grain {
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         let answer =
             ask(&self.host, &format!("GET {path}"), &[("Cookie", &format!("{}; a=b", self.cookie))], "");
         assert_eq!(answer.status(), "200", "{}", answer.body);
         answer.body
     }
 
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.host.split('.').next().expect("a name")
     }
 }

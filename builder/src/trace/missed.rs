@@ -28,3 +28,37 @@ pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Ch
     }
     Ok(list.changes_since(&old))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{prove::Cause, tree::TreePath};
+
+    #[test]
+    fn listings_add_nothing_and_what_was_asked_for_is_added_as_it_is_known() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("used.list");
+        UsedList::default().write(&path).expect("writes");
+        let miss = |at: &str, cause: Cause| Miss {
+            path: TreePath::new(at.as_bytes()).expect("a good path"),
+            package: Some("lib".to_owned()),
+            program: "/usr/bin/x".to_owned(),
+            step: String::new(),
+            cause,
+        };
+        take_in([miss("usr/lib/x", Cause::Listed(412))], &path).expect("is read");
+        assert_eq!(UsedList::read(&path).expect("reads"), UsedList::default());
+        let more = [
+            miss("usr/lib/x", Cause::Listed(412)),
+            miss("usr/lib/x/shown", Cause::Shown),
+            miss("usr/lib/x/asked", Cause::Asked),
+            miss("var/lib/x", Cause::Written),
+        ];
+        take_in(more, &path).expect("is read");
+        let list = UsedList::read(&path).expect("reads");
+        let kinds = |at: &str| list.kinds(at.as_bytes());
+        assert_eq!(kinds("usr/lib/x"), Kinds::default());
+        assert_eq!([kinds("usr/lib/x/shown"), kinds("usr/lib/x/asked")], [Kinds::STAT; 2]);
+        assert_eq!(kinds("var/lib/x"), Kinds::WRITTEN);
+    }
+}

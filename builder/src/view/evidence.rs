@@ -322,11 +322,17 @@ impl Recorder {
         self.note_miss(path.clone(), Missed::Listed(pruned_names), thread);
     }
 
-    fn note_miss(&self, path: TreePath, how: Missed, thread: u32) {
+    /// Returns true if a thread is of the app's first process or of this program.
+    pub(super) fn is_ours(&self, thread: u32) -> bool {
         let program = self.programs.program(thread);
-        if program.ours || &*program.path == INIT {
+        program.ours || &*program.path == INIT
+    }
+
+    fn note_miss(&self, path: TreePath, how: Missed, thread: u32) {
+        if self.is_ours(thread) {
             return;
         }
+        let program = self.programs.program(thread);
         let step = self.step();
         let mut ledger = self.ledger();
         if !ledger.missed.insert(path.clone()) {
