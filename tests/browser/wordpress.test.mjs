@@ -43,6 +43,7 @@ journey('wordpress', async (page, site) => {
     // As a reader who is not signed in sees it.
     await page.waitForURL((url) => !url.pathname.startsWith('/wp-admin/'));
     const entry = page.url();
+    assert.match(new URL(entry).pathname, /^\/\d{4}\/\d\d\/\d\d\/a-first-entry\/$/);
     await page.context().clearCookies({ name: /^wordpress/ });
     await page.goto(entry);
     await page.getByRole('heading', { name: 'A first entry' }).waitFor();
