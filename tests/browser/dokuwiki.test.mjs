@@ -10,6 +10,12 @@ async function write(page, site, id, text) {
 }
 
 journey('dokuwiki', async (page, site) => {
+    // A browser requests it without cookies, by itself where it shows that an app can be installed.
+    const devtools = await page.context().newCDPSession(page);
+    const { url, errors } = await devtools.send('Page.getAppManifest');
+    assert.match(url, /\/manifest\.php$/);
+    assert.deepEqual(errors, []);
+
     await page.getByText('Log In').first().click();
     await page.locator('input[name=u]').fill('admin');
     await page.locator('input[name=p]').fill('tea-for-two');

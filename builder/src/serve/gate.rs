@@ -125,7 +125,7 @@ impl Gate {
             }
         }
         if !is_known && is_manifest(head) {
-            return Entry::Answer(Answer::new("200 OK", "application/manifest+json", "{}"));
+            return Entry::Answer(Answer::new("200 OK", "application/manifest+json", MANIFEST));
         }
         if !is_known {
             let why = "open this from the page of `tinyroot serve`: its click brings the right to see it";
@@ -176,8 +176,11 @@ fn is_from_itself(head: &Head, origin: &str) -> bool {
     }
 }
 
+/// What a browser is given in place of an app's manifest. Chromium takes one without any member for broken.
+const MANIFEST: &str = r#"{"start_url":"/"}"#;
+
 /// Returns whether a page of the same host requests its manifest. Browsers send no cookies with that, and show an error on each page of
-/// the app where it is refused; an empty manifest says nothing to anybody.
+/// the app where it is refused; a manifest that says only where the app begins tells nothing to anybody.
 fn is_manifest(head: &Head) -> bool {
     head.method() == "GET"
         && head.field("sec-fetch-dest") == Some("manifest")
