@@ -1,5 +1,6 @@
 //! Perl's modules: where a name leads, by the `@INC` of Debian's perl.
 
+mod lexer;
 mod source;
 
 use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
