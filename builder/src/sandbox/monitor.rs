@@ -152,7 +152,19 @@ fn leave_host(control: &OwnedFd, ids: Ids, joined: Option<&OwnedFd>) -> Result<b
     step(sys::mount::make_private(), || "cut the mounts off from the host's".into())?;
     step(sys::namespace::raise_loopback(), || "bring up the loopback interface".into())?;
     sys::namespace::leave_keyring();
+    if ids == Ids::Grain && joined.is_none() {
+        limit_users();
+    }
     Ok(users && ids != Ids::Grain)
+}
+
+/// Bounds what is counted by user across name spaces, which a grain would take from its user elsewhere (`namespaces(7)`,
+/// `inotify(7)`), and, as a second wall behind the filter, leaves no user namespace to be made. Where `/proc/sys` is
+/// read-only, as in containers, it stays as it is.
+fn limit_users() {
+    for (limit, value) in [("max_inotify_instances", "64"), ("max_user_namespaces", "0")] {
+        let _ = std::fs::write(format!("/proc/sys/user/{limit}"), value);
+    }
 }
 
 /// Stays where it is, with nothing to map.
