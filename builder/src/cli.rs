@@ -41,7 +41,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops, threads};
+use crate::{interrupt, progress::Progress, shown, store::Store, sys::signals::Stops, threads};
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
 #[derive(Debug, Parser)]
@@ -162,10 +162,15 @@ impl Context {
 /// What the kernel says, such as a full disk.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(shown::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// Returns a line that an app printed as people see it: marked, so that it is not taken for one of ours.
+fn of_app(line: &[u8]) -> String {
+    format!("| {}\n", shown::line(&String::from_utf8_lossy(line)))
 }
 
 /// Returns tinyroot's directory below one of the XDG base directories; `None` without a home.

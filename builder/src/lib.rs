@@ -35,6 +35,7 @@ pub mod resolve;
 pub mod run;
 pub mod sandbox;
 pub mod serve;
+pub mod shown;
 pub mod store;
 pub mod sys;
 #[cfg(feature = "testing")]

@@ -51,6 +51,9 @@ impl Papers {
                     _ => continue,
                 };
                 let package = stem.split(':').next().unwrap_or(stem);
+                if !is_word(package) {
+                    continue;
+                }
                 for line in read(path.as_bytes()).unwrap_or_default().split(|b| *b == b'\n') {
                     if let Some(owned) = lines(line).filter(|owned| !owned.is_empty() && *owned != b".") {
                         papers.owners.entry(owned.to_vec()).or_insert_with(|| package.to_owned());
@@ -68,7 +71,7 @@ impl Papers {
         let Some(list) = parse_list(text) else { return };
         self.reduced = list.reduced;
         for (path, listed) in list.paths {
-            let Some(package) = listed.package.filter(|_| listed.kept) else { continue };
+            let Some(package) = listed.package.filter(|name| listed.kept && is_word(name)) else { continue };
             if path.is_at_or_below(b"var") {
                 self.owners.insert([b"tinyroot/", path.as_bytes()].concat(), package.clone());
             }
@@ -81,7 +84,7 @@ impl Papers {
         for line in text.lines() {
             match line.split_once(": ") {
                 Some(("Package", name)) => package = Some(name.trim().to_owned()),
-                Some(("Version", version)) => {
+                Some(("Version", version)) if is_word(version.trim()) => {
                     if let Some(name) = &package {
                         self.versions.insert(name.clone(), version.trim().to_owned());
                     }
@@ -122,6 +125,11 @@ impl Papers {
         let place = if self.is_ours && is_below { "(tinyroot)" } else { "(no package)" };
         place.to_owned()
     }
+}
+
+/// Returns whether a text can be a package's name or version: of Debian's, or of npm's.
+fn is_word(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Sums the sizes of files under the heading that each belongs to, hard links counted once.

@@ -73,7 +73,7 @@ pub(super) fn conclude(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     let text = failure.to_string();
     if !text.is_empty() {
-        eprintln!("{text}");
+        eprintln!("{}", crate::shown::lines(&text));
     }
     match failure.kind {
         Kind::Error(_) => ExitCode::from(1),

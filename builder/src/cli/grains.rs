@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Context, Failure, print, xdg_directory};
-use crate::grains::{Grains, Kept};
+use crate::{
+    grains::{Grains, Kept},
+    shown,
+};
 
 /// List, read and remove the grains on this machine
 ///
@@ -90,7 +93,7 @@ fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
 
 /// Asks a person.
 fn confirmed(kept: &Kept) -> Result<bool, Failure> {
-    let what = format!("{} ({}, {})", kept.name, kept.title(), kept.size());
+    let what = format!("{} ({}, {})", kept.name, shown::line(kept.title()), kept.size());
     if !io::stdin().is_terminal() {
         return Err(Failure::new(format!("nobody can be asked whether to remove {what}")).hint("add --yes"));
     }
@@ -132,7 +135,7 @@ fn table(grains: &[Kept]) -> String {
             "{:<apps$}  {:<names$}  {size:>9}  {}{running}",
             app(kept),
             kept.name,
-            kept.title()
+            shown::line(kept.title())
         );
     }
     out

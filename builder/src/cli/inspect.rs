@@ -8,6 +8,7 @@ use crate::{
     artifact::{self, Opened, Papers, sizes_by},
     cli::verify::Proof,
     cli::{Context, Failure, print, size_text, verify},
+    shown,
     tree::{Kind, TreePath},
 };
 
@@ -101,7 +102,7 @@ fn document(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args
 
 fn overview(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> String {
     let manifest = &opened.manifest;
-    let mut out = format!("{} {}\n", manifest.title, manifest.marketing_version);
+    let mut out = format!("{} {}\n", shown::line(&manifest.title), shown::line(&manifest.marketing_version));
     let _ = writeln!(out, "app id   {}", opened.app_id);
     let contents = size_text(opened.tree.size_bytes());
     let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));

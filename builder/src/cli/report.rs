@@ -9,7 +9,10 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::progress::{Sink, Unit};
+use crate::{
+    progress::{Sink, Unit},
+    shown,
+};
 
 /// Tasks shorter than this stay silent where there is no terminal.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
@@ -37,6 +40,7 @@ impl Screen {
     }
 
     fn line(&self, text: &str) {
+        let text = shown::lines(text);
         match &self.bars {
             Some(bars) => bars.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
@@ -54,6 +58,7 @@ impl Sink for Screen {
             };
             let style = ProgressStyle::with_template(counts).expect("the template is well formed");
             let bar = bars.add(ProgressBar::new(total).with_style(style));
+            let what = &*shown::line(what);
             bar.set_prefix(what.to_owned());
             if total == 0 {
                 bar.set_message(what.to_owned());
@@ -70,8 +75,10 @@ impl Sink for Screen {
         let Some(Shown { what, bar: Some(bar), .. }) = tasks.get(&task) else { return };
         bar.set_position(done);
         match (detail, bar.length()) {
-            (Some(detail), Some(0) | None) => bar.set_message(format!("{what}: {detail}")),
-            (Some(detail), _) => bar.set_message(detail.to_owned()),
+            (Some(detail), Some(0) | None) => {
+                bar.set_message(shown::line(&format!("{what}: {detail}")).into_owned())
+            }
+            (Some(detail), _) => bar.set_message(shown::line(detail).into_owned()),
             (None, _) => {}
         }
     }

@@ -56,9 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         directory,
         port: args.port,
         on_line: Box::new(move |line| {
-            let mut stderr = std::io::stderr().lock();
-            let _ = stderr.write_all(&[line, b"\n"].concat());
-            drop(stderr);
+            let _ = std::io::stderr().lock().write_all(super::of_app(line).as_bytes());
             of_lines.take_line(line);
         }),
         on_miss: Arc::new(move |miss| {

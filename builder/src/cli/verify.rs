@@ -8,6 +8,7 @@ use crate::{
     artifact::{self, Opened},
     cli::{Context, Failure, size_text},
     papers::{self, ProofPaper, Standing},
+    shown,
     store::Store,
 };
 
@@ -28,17 +29,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let mut document = summary(&opened);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        println!("{}", shown::lines(&serde_json::to_string_pretty(&document)?));
         return Ok(());
     }
     let manifest = &opened.manifest;
-    println!("{} {} (version {})", manifest.title, manifest.marketing_version, manifest.app_version);
+    let (title, version) = (shown::line(&manifest.title), shown::line(&manifest.marketing_version));
+    println!("{title} {version} (version {})", manifest.app_version);
     println!("app id      {}", opened.app_id);
     println!("package id  {}", opened.package_id);
     println!("sha256      {}", opened.digest);
     let (packed, plain) = (size_text(opened.size_bytes), size_text(opened.archive_bytes));
     println!("size        {packed}, {plain} unpacked, {} files and directories", opened.items.len());
-    println!("proof       {}", proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text));
+    let proven = proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text);
+    println!("proof       {}", shown::line(&proven));
     if let Some(text) = proof.as_ref().and_then(Proof::fault) {
         context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
     }

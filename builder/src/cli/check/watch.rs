@@ -9,7 +9,7 @@ use super::Args;
 use crate::{
     artifact,
     cli::{
-        Context, Failure, browser,
+        self, Context, Failure, browser,
         missed::Missed,
         print,
         proven::{furnish_staged, lacking, prune_staged, read_used},
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             move |line| {
                 if !quiet {
                     // As `run` does: the app's log is half of what a person looks for.
-                    let _ = std::io::stderr().lock().write_all(&[line, b"\n"].concat());
+                    let _ = std::io::stderr().lock().write_all(cli::of_app(line).as_bytes());
                 }
                 of_lines.take_line(line);
             }
