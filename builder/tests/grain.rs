@@ -453,7 +453,7 @@ fn run_serves_a_grain_that_keeps_its_data() {
         let output = child.wait_with_output().expect("ends");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{told}");
-        assert!(told.ends_with("server: bye\nfirst: bye\n"), "{told}");
+        assert!(told.ends_with("| server: bye\n| first: bye\n"), "{told}");
     }
 }
 
