@@ -16,7 +16,7 @@ mod named;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
-pub use miss::{Cause, Miss};
+pub use miss::{Cause, Miss, most_pruned};
 pub use misses::{MissReport, ReportError, Reported, read_report};
 pub use named::{Reader, named, tells_of_missing};
 
@@ -135,12 +135,19 @@ pub enum ProveError {
 }
 
 fn misses_text(misses: &[Miss]) -> String {
-    if misses.is_empty() {
-        return String::new();
+    let (listed, asked): (Vec<&Miss>, Vec<&Miss>) = misses.iter().partition(|miss| miss.is_listing());
+    let mut text = String::new();
+    if !asked.is_empty() {
+        text += "; what the app asked for and lacks:";
+        asked.iter().for_each(|miss| text += &format!("\n  {}", miss.with_remedy("    ")));
     }
-    let mut text = String::from("; what the app asked for and lacks:");
-    for miss in misses {
-        text += &format!("\n  {}", miss.with_remedy("    "));
+    let (shown, more) = miss::most_pruned(listed);
+    if !shown.is_empty() {
+        text += "; it also listed directories without their pruned names, which may be why:";
+        shown.iter().for_each(|miss| text += &format!("\n  {miss}"));
+        if more > 0 {
+            text += &format!("\n  and {more} more");
+        }
     }
     text
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     progress::Progress,
-    prove::{Miss, MissReport, tells_of_missing},
+    prove::{Miss, MissReport, most_pruned, tells_of_missing},
 };
 
 /// Collects misses, and writes each to a report if there is one.
@@ -64,8 +64,12 @@ impl Missed {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut state.listed)
         };
-        for miss in listed {
+        let (shown, more) = most_pruned(listed.iter().collect());
+        for miss in shown {
             self.progress.warn(&format!("{miss}; a message about something missing followed"));
+        }
+        if more > 0 {
+            self.progress.detail(&format!("{more} more directories were listed without their pruned names"));
         }
     }
 

@@ -66,6 +66,14 @@ impl Miss {
         matches!(self.cause, Cause::Listed(_))
     }
 
+    /// Returns how many names a listing lacked; 0 for what is none.
+    fn pruned_names(&self) -> usize {
+        match self.cause {
+            Cause::Listed(names) => names,
+            _ => 0,
+        }
+    }
+
     /// Returns true for shipped state that was to be written. It is there, read-only.
     pub fn is_write(&self) -> bool {
         matches!(self.cause, Cause::Written)
@@ -104,6 +112,17 @@ impl Miss {
         }
         format!("{self}\n{indent}add {}", self.remedy())
     }
+}
+
+/// How many directories that were listed are named at once: every program lists some.
+const LISTED_SHOWN: usize = 3;
+
+/// Returns of directories that were listed those that lack most names, and how many there are besides.
+pub fn most_pruned(mut listed: Vec<&Miss>) -> (Vec<&Miss>, usize) {
+    listed.sort_by_key(|miss| std::cmp::Reverse(miss.pruned_names()));
+    let more = listed.len().saturating_sub(LISTED_SHOWN);
+    listed.truncate(LISTED_SHOWN);
+    (listed, more)
 }
 
 impl fmt::Display for Miss {

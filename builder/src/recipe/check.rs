@@ -9,7 +9,7 @@ use super::{Npm, RecipeError, error, npm, parse_size};
 use crate::{formats::suite, tree::TreePath};
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "one value or a list of such values: texts in quotes, numbers without")]
 pub(super) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),

@@ -121,7 +121,7 @@ struct PruneKeys {
 
 /// `imports = false` or `"2 MB"`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "prune.imports is false or a size such as \"2 MB\"")]
 enum ImportsKey {
     Whether(bool),
     Size(String),

@@ -24,7 +24,7 @@ pub(super) struct ServiceKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table that says when it is ready, such as { http = \"/\" }")]
 struct ReadyKeys {
     socket: Option<String>,
     http: Option<String>,

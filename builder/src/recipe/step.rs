@@ -37,7 +37,7 @@ pub(super) struct StepKeys {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a form is a table of texts, or the path of a file")]
 enum FormKeys {
     Source(String),
     Fields(toml::Table),

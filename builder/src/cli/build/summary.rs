@@ -117,7 +117,7 @@ impl Imported {
         let stay = self.largest.as_ref().map(|(largest, bytes)| {
             let (all, bytes) = (size_text(self.size_bytes), size_text(*bytes));
             format!(
-                "{} files, {all} before compression, stay since code imports them ({largest} {bytes})",
+                "{} files, {all} before compression with their byte code, stay since code imports them ({largest} {bytes})",
                 self.files
             )
         });
@@ -373,7 +373,7 @@ mod tests {
             "  libraries 3 in the app's language kept for its sake, 1.2 MB of 12.0 MB of code\n",
             "  largest   libicu72 31.0 MB\n",
             "  packed    data 20 B\n",
-            "  imports   12 files, 345.0 kB before compression, stay since code imports them \
+            "  imports   12 files, 345.0 kB before compression with their byte code, stay since code imports them \
              (/usr/lib/python3.11/decimal.py 300 B); 2 files, 9.0 kB, left out for the bound (/usr/lib/python3.11/pdb.py …); \
              [prune] imports bounds it\n",
             "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",

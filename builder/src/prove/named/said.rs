@@ -22,7 +22,7 @@ type Meaning = fn(&Captures<'_>) -> Wanted;
 /// Messages, each with what its groups mean. Sources: CPython's `import.c` and `codecs.c`, perl's perldiag(1), Node.js'
 /// `internal/modules`, PHP's `main/fopen_wrappers.c` and `Zend/zend_execute_API.c`, Ruby's `load.c`, ld.so(8), dash and bash.
 const MESSAGES: &[(&str, Meaning)] = &[
-    (r#"No module named ['"]?([\w.]+)"#, |m| Wanted::Python(m[1].trim_end_matches('.').to_owned())),
+    (r#"No module named ['"]?([\w.-]+)"#, |m| Wanted::Python(m[1].trim_end_matches('.').to_owned())),
     (r#"cannot import name ['"]?(\w+)['"]? from (?:partially initialized module )?['"]([\w.]+)"#, |m| {
         Wanted::Python(format!("{}.{}", &m[2], &m[1]))
     }),
@@ -134,13 +134,21 @@ fn node(name: &str) -> Wanted {
     let name = name.strip_prefix("file://").unwrap_or(name);
     let base = if name.starts_with('/') { name.to_owned() } else { relative(name) };
     let endings = ["", ".js", ".json", ".node", ".mjs", ".cjs", "/package.json", "/index.js"];
-    Wanted::Endings(endings.map(|ending| format!("{base}{ending}")).to_vec())
+    // A bare name is that of a package, and those lie in few directories: other files have such names, too.
+    let roots: &[&str] = if name.starts_with(['.', '/']) { &[""] } else { &["/nodejs", "/node_modules"] };
+    let all = roots.iter().flat_map(|root| endings.map(|ending| format!("{root}{base}{ending}")));
+    Wanted::Endings(all.collect())
 }
 
 /// A file of Ruby, as `require` looks for it.
 fn ruby(name: &str) -> Wanted {
     let base = if name.starts_with('/') { name.to_owned() } else { relative(name) };
-    Wanted::Endings(["", ".rb", ".so"].map(|ending| format!("{base}{ending}")).to_vec())
+    // Directories of the load path, as Debian has them; of the versions those of its releases.
+    const ROOTS: &[&str] =
+        &["/vendor_ruby", "/3.1.0", "/3.3.0", "/lib", "/x86_64-linux-gnu", "/aarch64-linux-gnu"];
+    let roots = if name.starts_with('/') { &[""] } else { ROOTS };
+    let all = roots.iter().flat_map(|root| [".rb", ".so", ""].map(|ending| format!("{root}{base}{ending}")));
+    Wanted::Endings(all.collect())
 }
 
 /// A class of PHP, by the names that loaders give to its file: with all of its namespace, with ever less of it.

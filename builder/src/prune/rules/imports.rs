@@ -81,7 +81,8 @@ impl Language {
             .iter()
             .find(|(endings, ..)| endings.iter().any(|ending| name.ends_with(ending.as_bytes())));
         if let Some((.., language)) = by_ending {
-            return Ok(Some(*language));
+            let is_rubys = name.ends_with(b".so") && memchr::memmem::find(case.bytes(), b"/ruby/").is_some();
+            return Ok(Some(if is_rubys { Language::Ruby } else { *language }));
         }
         let is_program = !name.contains(&b'.') || name.ends_with(b".cgi") || name.ends_with(b".fcgi");
         if case.entry.mode & 0o111 == 0 || !is_program {

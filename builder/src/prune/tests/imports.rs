@@ -84,6 +84,54 @@ fn modules_that_kept_python_code_imports_are_kept_at_any_depth() {
 }
 
 #[test]
+fn parts_of_a_package_of_the_library_and_hidden_imports_are_followed() {
+    let mut root = Root::new();
+    root.policy.imports_bytes = 1000;
+    root.policy.app_packages.insert("app".to_owned());
+    let library: &[(&str, &str)] = &[
+        ("concurrent/__init__.py", ""),
+        ("concurrent/futures/__init__.py", "def f():\n  from .thread import Pool\n"),
+        ("concurrent/futures/thread.py", "def f():\n  import endless\n"),
+        ("endless.py", ""),
+        ("xml/__init__.py", ""),
+        ("xml/dom/__init__.py", ""),
+        ("xml/dom/minidom.py", "def f():\n  from xml.dom import builder\n"),
+        ("xml/dom/builder.py", ""),
+        ("importlib/__init__.py", ""),
+        ("importlib/util.py", "from ._abc import Loader\n"),
+        ("importlib/_abc.py", ""),
+        ("importlib/resources/__init__.py", ""),
+        ("importlib/readers.py", ""),
+        ("sysconfig.py", ""),
+        ("_sysconfigdata__x86_64-linux-gnu.py", ""),
+        ("abc.py", ""),
+        ("unittest/__init__.py", ""),
+        ("unittest/mock.py", ""),
+    ];
+    for (name, text) in library {
+        root.file("libpython3", &format!("{LIB}/{name}"), text.as_bytes());
+    }
+    root.file(
+        "app",
+        &format!("{SITE}/app.py"),
+        b"import abc\ndef f():\n  import concurrent.futures, xml.dom.minidom, importlib.util, sysconfig\n\
+          \x20 from importlib import resources\n  from unittest import mock\n",
+    );
+    let late = |path: &str| format!("keep imports: imported in a function of /{path}");
+    let at = |name: &str| format!("{LIB}/{name}");
+    root.expect(&[
+        (&at("concurrent/futures/thread.py"), &late(&at("concurrent/futures/__init__.py"))),
+        (&at("endless.py"), "- unused: nothing asked for it"),
+        (&at("xml/dom/builder.py"), &late(&at("xml/dom/minidom.py"))),
+        (&at("importlib/_abc.py"), &format!("keep imports: imported by /{}", at("importlib/util.py"))),
+        (&at("importlib/readers.py"), &late(&at("importlib/resources/__init__.py"))),
+        (&at("_sysconfigdata__x86_64-linux-gnu.py"), &late(&at("sysconfig.py"))),
+        (&at("unittest/mock.py"), &late(&format!("{SITE}/app.py"))),
+        (&at("abc.py"), "- unused: nothing asked for it"),
+    ]);
+}
+
+#[test]
 fn imports_can_be_bounded_and_turned_off() {
     let mut root = python();
     root.policy.imports_bytes = 80;

@@ -13,8 +13,8 @@ use crate::{
 };
 use source::Named;
 
-/// Modules for those who write Perl; `re` is more than its small part in perl itself only for them. What the standard library itself loads of them, it does on their behalf, and so does
-/// other code in its functions.
+/// Modules for those who write Perl. What the standard library itself loads of them, it does on their behalf, and so does
+/// other code in its functions, unless it is the app's.
 const FOR_DEVELOPERS: &[&str] = &[
     "App",
     "B",
@@ -27,7 +27,6 @@ const FOR_DEVELOPERS: &[&str] = &[
     "Perl",
     "Pod",
     "TAP",
-    "re",
     "Test",
     "Test2",
 ];
@@ -127,10 +126,10 @@ pub(super) fn imported(
     }
     let found = names.into_iter().filter_map(|name| {
         let (path, need) = match name {
-            Named::Module(name, need) if is_followed(&name, need, case) => {
+            Named::Module(name, need) if is_followed(&name, need, case, facts) => {
                 (roots.find(&own, &file_of(&name), facts)?, need)
             }
-            Named::File(name, need) if need != Need::Late || is_followed("", need, case) => {
+            Named::File(name, need) if need != Need::Late || is_followed("", need, case, facts) => {
                 (file_named(&name, path, &own, roots, facts)?, need)
             }
             _ => return None,
@@ -142,10 +141,10 @@ pub(super) fn imported(
 
 /// Returns false for what only developers or other systems load, and for what functions of the library load that no run
 /// has loaded: that has no end.
-fn is_followed(name: &str, need: Need, case: &Case<'_>) -> bool {
+fn is_followed(name: &str, need: Need, case: &Case<'_>, facts: &Facts<'_>) -> bool {
     let is_library = is_library(case.bytes());
     let first = name.split("::").next().unwrap_or_default();
-    let is_sure = need == Need::Sure && !is_library;
+    let is_sure = !is_library && (need == Need::Sure || facts.is_whole(case.bytes()));
     !(name.split("::").any(|part| ELSEWHERE.contains(&part))
         || FOR_DEVELOPERS.contains(&first) && !is_sure
         || need != Need::Sure && is_library && case.used.is_none())

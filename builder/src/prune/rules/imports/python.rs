@@ -40,19 +40,17 @@ const FOR_DEVELOPERS: &[&str] = &[
     "venv",
 ];
 
-/// Modules that are part of the interpreter's own binary since 3.11 (`Python/frozen.c`): their files are never read.
+/// Modules that are part of the interpreter's own binary since 3.11 (`Python/frozen.c`): their files are never read. Not those
+/// that import others which are not part of it.
 const FROZEN: &[&str] = &[
     "_collections_abc",
     "abc",
     "genericpath",
     "importlib._bootstrap",
     "importlib._bootstrap_external",
-    "importlib.machinery",
-    "importlib.util",
     "io",
     "ntpath",
     "posixpath",
-    "runpy",
     "stat",
     "zipimport",
 ];
@@ -156,7 +154,13 @@ pub(super) fn imported(
         let need = match import.need {
             source::Need::Sure => Need::Sure,
             // What the library's functions import in turn has no end; what a run has loaded may well call them.
-            source::Need::Late if standard_library(path).is_some() && case.used.is_none() => continue,
+            source::Need::Late
+                if case.used.is_none()
+                    && standard_library(path)
+                        .is_some_and(|library| !is_of_its_package(&import, path, library)) =>
+            {
+                continue;
+            }
             _ if import.is_text && standard_library(path).is_some() => continue,
             source::Need::Late => Need::Late,
             source::Need::Optional => Need::Optional,
@@ -165,7 +169,37 @@ pub(super) fn imported(
         let files = files_of(&import, path, own, roots, facts);
         out.extend(files.into_iter().map(|path| Imported { path, need }));
     }
+    out.extend(hidden(path, roots, facts).into_iter().map(|path| Imported { path, need: Need::Late }));
     Ok(out)
+}
+
+/// Returns true if a module of the library imports another part of the package that it is part of: `concurrent.futures` has
+/// its executors in modules that are imported when they are asked for.
+fn is_of_its_package(import: &Import, importer: &[u8], library: &[u8]) -> bool {
+    let below = importer.get(library.len() + 1..).unwrap_or_default();
+    let top = below.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let first = import.module.split('.').next().unwrap_or_default();
+    import.level > 0 || (below.contains(&b'/') && first.as_bytes() == top)
+}
+
+/// Returns what modules of the library import by names that they make, or that the interpreter's own binary imports for them.
+fn hidden(path: &[u8], roots: &Roots, facts: &Facts<'_>) -> Vec<TreePath> {
+    let Some(library) = standard_library(path) else { return Vec::new() };
+    match path.get(library.len() + 1..).unwrap_or_default() {
+        // `importlib._bootstrap_external`, which is frozen.
+        b"importlib/resources/__init__.py" | b"importlib/resources.py" => {
+            roots.find(library, &["importlib", "readers"], facts)
+        }
+        // `_sysconfigdata_ABI_PLATFORM_MULTIARCH`.
+        b"sysconfig.py" => {
+            let children = facts.tree.children(library).map(|(path, _)| path);
+            let is_data = |path: &&TreePath| {
+                path.file_name().starts_with(b"_sysconfigdata_") && path.as_bytes().ends_with(b".py")
+            };
+            children.filter(is_data).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Returns the files that a text means, if it is the whole name of a module or names something in one.
@@ -196,7 +230,8 @@ fn files_of(import: &Import, importer: &[u8], own: &[u8], roots: &Roots, facts: 
         let is_for_developers = parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name));
         return if is_for_developers { Vec::new() } else { files_of_text(import, own, roots, facts) };
     }
-    let of_library = standard_library(importer).is_some() || import.need != source::Need::Sure;
+    let of_library = standard_library(importer).is_some()
+        || import.need != source::Need::Sure && !facts.is_whole(importer);
     if import.level == 0 && of_library && parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name)) {
         return Vec::new();
     }

@@ -109,6 +109,16 @@ pub(super) fn imported(
     }
     let path = case.bytes();
     let roots = state.roots.ruby.get_or_insert_with(|| Roots::of(facts));
+    if path.ends_with(b".so") {
+        let contents = facts.contents(case)?;
+        let directories = &roots.directories;
+        let find = |name: &str| {
+            let paths = directories.iter().map(|directory| [directory, &b"/"[..], name.as_bytes()].concat());
+            paths.into_iter().find_map(|path| file(&path, facts))
+        };
+        let found = names_in(&contents).into_iter().filter_map(find);
+        return Ok(found.map(|path| Imported { path, need: Need::Optional }).collect());
+    }
     let own = own_directories(path);
     let names = source::names(&facts.contents(case)?);
     let found = names.into_iter().filter(|named| is_followed(named, case)).filter_map(
@@ -124,6 +134,19 @@ pub(super) fn imported(
         },
     );
     Ok(found.collect())
+}
+
+/// Returns the texts of an extension that may be files below others, as `psych/syntax_error`: compiled code loads by text that
+/// ends with a NUL.
+fn names_in(contents: &[u8]) -> Vec<&str> {
+    let is_name = |text: &&[u8]| {
+        (3..64).contains(&text.len())
+            && text[0].is_ascii_lowercase()
+            && text.contains(&b'/')
+            && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_/".contains(byte))
+    };
+    let texts = contents.split(|byte| *byte == 0).filter(is_name);
+    texts.filter_map(|text| std::str::from_utf8(text).ok()).take(1000).collect()
 }
 
 /// Returns false for what only developers load, and for what functions of the library load that no run has loaded: that

@@ -13,7 +13,12 @@ fn root() -> Root {
             "usr/share/perl/5.36.0/Beta.pm",
             "package Beta;\nuse Beta2;\nsub f { require Endless; }\nrequire Test::More;\n",
         ),
-        ("usr/share/perl/5.36.0/Beta2.pm", "=pod\n\nuse Unnamed;\n\n=cut\n\n1;\n__END__\nuse Unnamed;\n"),
+        ("usr/lib/x86_64-linux-gnu/perl/5.36.0/re.pm", "1;"),
+        ("usr/lib/x86_64-linux-gnu/perl/5.36.0/auto/re/re.so", "-"),
+        (
+            "usr/share/perl/5.36.0/Beta2.pm",
+            "use re 'taint';\n=pod\n\nuse Unnamed;\n\n=cut\n\n1;\n__END__\nuse Unnamed;\n",
+        ),
         ("usr/share/perl/5.36.0/Deep.pm", "require File::Win32;"),
         ("usr/share/perl/5.36.0/Unnamed.pm", ""),
         ("usr/share/perl/5.36.0/Endless.pm", ""),
@@ -62,6 +67,11 @@ fn modules_that_kept_perl_code_names_are_kept_at_any_depth() {
     root.expect(&[
         ("usr/share/perl/5.36.0/Beta.pm", &format!("{late} {pl}")),
         ("usr/share/perl/5.36.0/Beta2.pm", "keep imports: imported by /usr/share/perl/5.36.0/Beta.pm"),
+        (
+            "usr/lib/x86_64-linux-gnu/perl/5.36.0/re.pm",
+            "keep imports: imported by /usr/share/perl/5.36.0/Beta2.pm",
+        ),
+        ("usr/lib/x86_64-linux-gnu/perl/5.36.0/auto/re/re.so", "- unused: nothing asked for it"),
         ("usr/share/perl/5.36.0/Unnamed.pm", "- unused: nothing asked for it"),
         ("usr/share/perl/5.36.0/Endless.pm", "- unused: nothing asked for it"),
         ("usr/share/perl/5.36.0/Test/More.pm", "- unused: nothing asked for it"),
