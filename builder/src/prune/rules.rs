@@ -276,6 +276,11 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Returns true for what is the app's own: of a package that is kept whole, or laid over the root by the recipe.
+    pub fn is_apps_own(&self, path: &[u8]) -> bool {
+        self.is_whole(path) || TreePath::new(path).is_ok_and(|path| self.laid.contains(&path))
+    }
+
     /// Returns the package of a path; of a directory only if all below it is of one.
     pub fn sole_package(&self, case: &Case<'a>) -> Option<&'a str> {
         let below = self.sole_owner.get(case.path.as_bytes()).filter(|_| case.entry.kind.is_directory());

@@ -138,10 +138,6 @@ pub(super) fn perl(
 
 /// Returns the compiled and split parts of a Perl module, given without its ending.
 pub(super) fn compiled_parts<'a>(module: &[u8], facts: &Facts<'a>) -> Vec<&'a TreePath> {
-    if module.ends_with(b"/re") {
-        // Of `re`, 0.7 MB that only `use re 'debug'` loads.
-        return Vec::new();
-    }
     // The directory that perl searched is one of those above; which one, only perl knows.
     let slashes = module.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
     let directories = slashes.map(|slash| [&module[..slash], b"/auto", &module[slash..]].concat());

@@ -144,7 +144,7 @@ pub(super) fn imported(
 fn is_followed(name: &str, need: Need, case: &Case<'_>, facts: &Facts<'_>) -> bool {
     let is_library = is_library(case.bytes());
     let first = name.split("::").next().unwrap_or_default();
-    let is_sure = !is_library && (need == Need::Sure || facts.is_whole(case.bytes()));
+    let is_sure = !is_library && (need == Need::Sure || facts.is_apps_own(case.bytes()));
     !(name.split("::").any(|part| ELSEWHERE.contains(&part))
         || FOR_DEVELOPERS.contains(&first) && !is_sure
         || need != Need::Sure && is_library && case.used.is_none())

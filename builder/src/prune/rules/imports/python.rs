@@ -231,7 +231,7 @@ fn files_of(import: &Import, importer: &[u8], own: &[u8], roots: &Roots, facts: 
         return if is_for_developers { Vec::new() } else { files_of_text(import, own, roots, facts) };
     }
     let of_library = standard_library(importer).is_some()
-        || import.need != source::Need::Sure && !facts.is_whole(importer);
+        || import.need != source::Need::Sure && !facts.is_apps_own(importer);
     if import.level == 0 && of_library && parts.first().is_some_and(|name| FOR_DEVELOPERS.contains(name)) {
         return Vec::new();
     }

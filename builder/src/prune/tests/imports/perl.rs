@@ -71,7 +71,10 @@ fn modules_that_kept_perl_code_names_are_kept_at_any_depth() {
             "usr/lib/x86_64-linux-gnu/perl/5.36.0/re.pm",
             "keep imports: imported by /usr/share/perl/5.36.0/Beta2.pm",
         ),
-        ("usr/lib/x86_64-linux-gnu/perl/5.36.0/auto/re/re.so", "- unused: nothing asked for it"),
+        (
+            "usr/lib/x86_64-linux-gnu/perl/5.36.0/auto/re/re.so",
+            "keep perl: a compiled part of /usr/lib/x86_64-linux-gnu/perl/5.36.0/re.pm",
+        ),
         ("usr/share/perl/5.36.0/Unnamed.pm", "- unused: nothing asked for it"),
         ("usr/share/perl/5.36.0/Endless.pm", "- unused: nothing asked for it"),
         ("usr/share/perl/5.36.0/Test/More.pm", "- unused: nothing asked for it"),
