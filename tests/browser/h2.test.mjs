@@ -5,12 +5,12 @@ async function signIn(page) {
     await page.locator('input[name=user]').fill('sa');
     await page.locator('input[name=password]').fill('tea-for-two');
     await page.locator('input[value=Connect]').click();
-    await page.locator('frame[name=h2menu], frame[name=h2query]').first().waitFor({ state: 'attached' });
+    await page.frameLocator('frame[name=h2query]').locator('textarea#sql[rows]').waitFor();
 }
 
 /** Runs a statement and returns the page of its results. */
 async function run(page, sql) {
-    const query = page.frame({ name: 'h2query' });
+    const query = page.frameLocator('frame[name=h2query]');
     await query.locator('textarea#sql[rows]').fill(sql);
     await query.locator('input[value=Run]').click();
     return page.frameLocator('frame[name=h2result]');
