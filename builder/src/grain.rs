@@ -42,6 +42,12 @@ use crate::{
 /// The first process, by its path inside.
 const INIT: &str = "/tinyroot/init";
 
+/// The variable by which the first process knows where to say that all services are ready.
+const READY_VARIABLE: &str = "TINYROOT_READY_FD";
+
+/// How often a wait is interrupted to look around.
+const PAUSE: Duration = Duration::from_millis(400);
+
 /// How much longer than its first process takes to give up on services a grain may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -217,6 +223,7 @@ impl Grain {
 
     fn sandbox(&self) -> Sandbox {
         let mut sandbox = Sandbox::grain(self.base.root(), [INIT]);
+        sandbox.ready = Some(READY_VARIABLE.into());
         let size = self.options.tmp_bytes;
         sandbox.tmpfs = ["/tmp", "/run", "/dev/shm"].map(|at| Tmpfs::new(at, 0o1777, size)).to_vec();
         sandbox.proc = self.options.proc;
@@ -265,23 +272,30 @@ impl Grain {
         Ok(started)
     }
 
-    /// Waits until the first process says that all is ready, or has ended.
-    fn await_ready(&mut self, started: u64) -> Result<(), GrainError> {
-        let running = self.running();
+    /// Waits until the first process says that all is ready, or has ended. It says so by a descriptor that it alone has: any app can
+    /// print a line.
+    fn await_ready(&mut self, life: u64) -> Result<(), GrainError> {
         let mut listening = Vec::new();
-        let look = || {
-            // At the end there is nothing left to look at: what was seen last counts.
-            let seen = running.as_ref().map(|running| running.listening()).unwrap_or_default();
-            if !seen.is_empty() {
-                listening = seen;
+        while let Some(running) = self.running() {
+            match running.wait_ready(PAUSE) {
+                Some(true) => {
+                    self.options.log.catch_up(life);
+                    return Ok(());
+                }
+                Some(false) => break,
+                None => {
+                    // At the end there is nothing left to look at: what was seen last counts.
+                    let seen = running.listening();
+                    if !seen.is_empty() {
+                        listening = seen;
+                    }
+                }
             }
-        };
-        if self.options.log.wait_ready(started, look) {
-            return Ok(());
         }
         let exit = self.wait();
-        let tail = self.options.log.tail();
+        // Joins the log.
         self.live = None;
+        let tail = self.options.log.tail();
         let remedy = self.options.waits.remedy(&tail, &listening).map(Box::new);
         Err(GrainError::Ended { exit, tail, proc: self.options.proc, remedy })
     }

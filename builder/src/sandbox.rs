@@ -47,6 +47,9 @@ use crate::sys;
 /// `argv[1]` is this, before it looks at any other argument.
 pub const CHILD_ARGUMENT: &str = "__sandbox";
 
+/// What process 1 writes to the descriptor of [`Sandbox::ready`].
+pub const READY: &[u8] = b"ready\n";
+
 /// A program and all that it may see. [`Sandbox::new`] gives the emptiest one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sandbox {
@@ -66,6 +69,9 @@ pub struct Sandbox {
     pub command: Vec<OsString>,
     /// All of its environment.
     pub env: Vec<(OsString, OsString)>,
+    /// One more variable of process 1: the number of a descriptor, a socket, to which it writes [`READY`] once it is ready
+    /// ([`Running::wait_ready`]). It is for process 1 to close that before it starts other programs.
+    pub ready: Option<OsString>,
     /// Where it starts.
     #[serde(with = "protocol::path")]
     pub directory: PathBuf,
@@ -89,6 +95,7 @@ impl Sandbox {
             proc: false,
             command: command.into_iter().map(Into::into).collect(),
             env: Vec::new(),
+            ready: None,
             directory: PathBuf::from("/"),
             hostname: "sandbox".into(),
             limits: Limits::default(),

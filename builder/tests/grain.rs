@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+#[path = "grain/ready.rs"]
+mod ready;
 #[path = "grain/state.rs"]
 mod state;
 #[path = "grain/stop.rs"]

@@ -22,10 +22,11 @@ const HEARD_LINES: usize = 2000;
 /// Longest line; a longer one is broken.
 const LINE_BYTES: u64 = 16 << 10;
 
-/// How often a wait is interrupted to look around.
-const PAUSE: Duration = Duration::from_millis(400);
+/// How long the line of readiness may come after the fact.
+const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the first process prints when all services are ready.
+/// What the first process prints when all services are ready. Any app can print it, so nothing but the order of words depends on
+/// it.
 const READY: &[u8] = b"tinyroot-init: ready";
 
 /// Is told each line, without its end, from a thread of the log's.
@@ -44,9 +45,9 @@ struct State {
     tail: VecDeque<Vec<u8>>,
     /// Since [`Log::heard`] was asked last; `None` until it is for the first time.
     heard: Option<VecDeque<Vec<u8>>>,
-    /// Lives begun, lives that got ready, lives whose output has ended.
+    /// Lives begun, lives that printed [`READY`], lives whose output has ended.
     begun: u64,
-    ready: u64,
+    told: u64,
     ended: u64,
 }
 
@@ -102,22 +103,10 @@ impl Log {
         state.begun
     }
 
-    /// Waits until a life is ready (true) or its output has ended; calls `meanwhile` now and then.
-    pub(super) fn wait_ready(&self, life: u64, mut meanwhile: impl FnMut()) -> bool {
-        let mut state = self.lock();
-        loop {
-            if state.ready >= life || state.ended >= life {
-                return state.ready >= life;
-            }
-            let (woken, timeout) =
-                self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            if timeout.timed_out() {
-                drop(state);
-                meanwhile();
-                state = self.lock();
-            }
-        }
+    /// Waits a moment for the lines that a life which is ready has printed until then, so that they come before all that follows.
+    pub(super) fn catch_up(&self, life: u64) {
+        let waits = |state: &mut State| state.told < life && state.ended < life;
+        drop(self.changed.wait_timeout_while(self.lock(), PATIENCE, waits));
     }
 
     /// Takes in all output of the present life.
@@ -156,7 +145,7 @@ impl Log {
         }
         // At the end of the line: a service may have left its own line open.
         if line.ends_with(READY) {
-            state.ready = state.begun;
+            state.told = state.begun;
             self.changed.notify_all();
         }
         drop(state);
@@ -194,15 +183,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_is_told_by_life() {
+    fn lines_until_readiness_are_waited_for_by_life() {
         let log = Log::in_memory();
-        let life = log.begin();
-        log.take_in(&b"starting\ntinyroot-init: ready\n"[..]);
-        assert!(log.wait_ready(life, || ()));
-        let life = log.begin();
-        log.take_in(&b"tinyroot-init: service web ended with status 1\n"[..]);
-        assert!(!log.wait_ready(life, || ()));
-        assert_eq!(log.tail(), ["tinyroot-init: service web ended with status 1"]);
+        for sent in ["starting\nprogress: 50 %tinyroot-init: ready\n", "tinyroot-init: service web ended\n"] {
+            let life = log.begin();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(PATIENCE / 10);
+                    log.take_in(sent.as_bytes());
+                });
+                log.catch_up(life);
+                assert!(sent.ends_with(&format!("{}\n", log.tail().last().expect("a line"))), "{sent}");
+            });
+        }
     }
 
     #[test]
@@ -214,14 +207,6 @@ mod tests {
         log.take_in(&b"one\ntwo\n"[..]);
         assert_eq!(log.heard(), ["one", "two"]);
         assert!(log.heard().is_empty());
-    }
-
-    #[test]
-    fn readiness_shows_behind_an_open_line() {
-        let log = Log::in_memory();
-        let life = log.begin();
-        log.take_in(&b"progress: 50 %tinyroot-init: ready\n"[..]);
-        assert!(log.wait_ready(life, || ()));
     }
 
     #[test]

@@ -14,21 +14,21 @@ use std::{
     ffi::OsString,
     fs::File,
     io::Read,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{Mode, OFlags},
-    io::Errno,
+    io::{Errno, FdFlags},
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, ipproto},
     process::Resource,
     thread::CapabilitySet,
 };
 
 use super::{
-    Address, Devices, Exit, Ids, Limits, Program, Root, Sandbox, Way, chroot,
+    Address, Devices, Exit, Ids, Limits, Program, READY, Root, Sandbox, Way, chroot,
     filter::{self, Confined},
     ids::GRAIN_ID,
     protocol::{Order, Report, Task, receive, send},
@@ -246,7 +246,12 @@ impl Monitor<'_> {
         };
         tell(self.control, &Report::Prepared, &[]);
         let Order::Build = next_order(self.control)?.0 else { return Err(Stop::Closed) };
-        let (first, gate, view) = self.build(parts, proc_of_host, output)?;
+        let (ready, word) = match self.sandbox.ready {
+            Some(_) => step(sys::socket::pair(), || "hear that process 1 is ready".into()).map(Some)?,
+            None => None,
+        }
+        .unzip();
+        let (first, gate, view) = self.build(parts, proc_of_host, output, word)?;
         tell(self.control, &Report::Built, &view.iter().collect::<Vec<_>>());
         // Whoever has it now keeps the view mounted.
         drop(view);
@@ -259,7 +264,7 @@ impl Monitor<'_> {
             return Err(fault.into());
         }
         tell(self.control, &Report::Started, &[]);
-        self.watch(first)
+        self.watch(first, ready)
     }
 
     /// Builds the root, with process 1 in it that waits at a gate. Returns a copy of a view's mount as well.
@@ -268,6 +273,7 @@ impl Monitor<'_> {
         parts: Option<Parts>,
         proc_of_host: bool,
         output: &OwnedFd,
+        word: Option<OwnedFd>,
     ) -> Result<(Child, OwnedFd, Option<OwnedFd>), Stop> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
@@ -292,9 +298,9 @@ impl Monitor<'_> {
         let forked = step(sys::process::fork(), || "start process 1".into())?;
         let Forked::Parent(first) = forked else {
             drop(gate);
-            self.be_first(placed.as_ref(), proc_of_host, &inner, [&null, output, output]);
+            self.be_first(placed.as_ref(), proc_of_host, &inner, word, [&null, output, output]);
         };
-        drop(inner);
+        drop((inner, word));
         match receive::<Gate>(&gate).ok().flatten() {
             Some((Gate::Ready, _)) => {}
             Some((Gate::Fault { step, call, errno }, _)) => {
@@ -314,6 +320,7 @@ impl Monitor<'_> {
         root: Option<&OwnedFd>,
         proc_of_host: bool,
         gate: &OwnedFd,
+        word: Option<OwnedFd>,
         streams: [&OwnedFd; 3],
     ) -> ! {
         // Before anything else: a monitor that dies takes us along.
@@ -333,8 +340,14 @@ impl Monitor<'_> {
         };
         let _ = send(gate, &message, &[]);
         let Ok(Some((Gate::Go, _))) = receive::<Gate>(gate) else { sys::process::exit(1) };
-        let Sandbox { command, env, directory, .. } = self.sandbox;
-        self.become_program(command, env, directory, gate, streams)
+        let Sandbox { command, env, directory, ready, .. } = self.sandbox;
+        let mut env = env.clone();
+        if let (Some(name), Some(word)) = (ready, &word) {
+            // A socket, for others of its user can open a pipe anew by `/proc/1/fd`, and a socket not (ENXIO).
+            env.push((name.clone(), word.as_raw_fd().to_string().into()));
+            let _ = rustix::io::fcntl_setfd(word, FdFlags::empty());
+        }
+        self.become_program(command, &env, directory, gate, streams)
     }
 
     /// Takes on ids, limits and filters and becomes a program; if that fails, says so at the gate.
@@ -399,18 +412,22 @@ impl Monitor<'_> {
     }
 
     /// Carries out orders until process 1 ends or we close the socket.
-    fn watch(&self, first: Child) -> Result<(), Stop> {
+    fn watch(&self, first: Child, mut word: Option<OwnedFd>) -> Result<(), Stop> {
         let mut others: Vec<(u32, Child)> = Vec::new();
         let mut last_id = 0;
         loop {
             let mut polled =
                 vec![PollFd::new(self.control, PollFlags::IN), PollFd::new(&first, PollFlags::IN)];
             polled.extend(others.iter().map(|(_, child)| PollFd::new(child, PollFlags::IN)));
+            polled.extend(word.iter().map(|word| PollFd::new(word, PollFlags::IN)));
             match poll(&mut polled, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return Err(Stop::Closed),
             }
             let ready: Vec<bool> = polled.iter().map(|p| !p.revents().is_empty()).collect();
+            if ready.last() == Some(&true) && word.take().is_some_and(|word| says_ready(&word)) {
+                tell(self.control, &Report::Ready, &[]);
+            }
             // Ends before orders: whoever asks to signal a program that has ended is told so.
             others.retain(|(id, child)| match ended(child) {
                 Some(exit) => {
@@ -527,6 +544,13 @@ enum Gate {
     Ready,
     Go,
     Fault { step: String, call: String, errno: i32 },
+}
+
+/// Returns whether process 1 says that it is ready, and not something else or nothing any more. Descriptors that it sends along are
+/// closed by the kernel (`unix(7)`).
+fn says_ready(word: &OwnedFd) -> bool {
+    let mut said = [0; READY.len() + 1];
+    rustix::io::read(word, &mut said).is_ok_and(|length| said.get(..length) == Some(READY))
 }
 
 /// Waits until the other side has become its program, which closes the gate, or failed to.

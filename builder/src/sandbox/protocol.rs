@@ -70,6 +70,8 @@ pub(super) enum Report {
     Done { id: u32 },
     /// What was asked failed with this error number.
     Refused { errno: i32 },
+    /// Process 1 says that it is ready.
+    Ready,
     /// A program ended: 0 is process 1, and with it the sandbox ends.
     Ended { id: u32, exit: Exit },
     /// Nothing more will come: a step of the set-up failed.

@@ -30,6 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 struct State {
     answer: Option<(Report, Vec<OwnedFd>)>,
     exits: BTreeMap<u32, Exit>,
+    ready: bool,
     closed: bool,
 }
 
@@ -100,6 +101,7 @@ impl Shared {
                 Report::Ended { id, exit } => {
                     state.exits.insert(id, exit);
                 }
+                Report::Ready => state.ready = true,
                 report => state.answer = Some((report, fds)),
             }
             self.changed.notify_all();
@@ -181,6 +183,15 @@ impl Running {
     /// Not found (ESRCH) after its end; invalid for a number that is no signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         self.shared.ask(&Order::Signal { id: 0, signal }, &[]).map(drop)
+    }
+
+    /// Waits for at most that long until process 1 says that it is ready ([`super::Sandbox::ready`]), which gives true, or has ended
+    /// before it did, which gives false.
+    pub fn wait_ready(&self, timeout: Duration) -> Option<bool> {
+        self.shared.wait(Some(Instant::now() + timeout), |state| {
+            let ended = state.closed || state.exits.contains_key(&0);
+            state.ready.then_some(true).or(ended.then_some(false))
+        })
     }
 
     /// Returns how process 1 ended, if it has.
