@@ -19,7 +19,8 @@ print exists $ENV{TINYROOT_READY_FD} ? "told\n" : "not told\n";
 
 /// The services, the first of which does something and then takes its time.
 fn slow(what: &str) -> String {
-    let services = SERVICES.replace("print \"first: up\\n\";", &format!("{what} select(undef, undef, undef, 0.7);"));
+    let services =
+        SERVICES.replace("print \"first: up\\n\";", &format!("{what} select(undef, undef, undef, 0.7);"));
     assert_ne!(services, SERVICES);
     services
 }
@@ -36,7 +37,10 @@ fn an_app_that_prints_the_line_of_readiness_is_not_taken_for_ready() {
         grain.restart().expect("restarts");
         assert_eq!(get(&grain, "/run"), "n=4 first lock", "{var}");
         let tail = grain.options().log.tail();
-        assert!(!tail.iter().any(|line| line.starts_with("forged") || line.starts_with("inherited")), "{tail:?}");
+        assert!(
+            !tail.iter().any(|line| line.starts_with("forged") || line.starts_with("inherited")),
+            "{tail:?}"
+        );
         assert!(tail.contains(&"not told".to_owned()), "{tail:?}");
     }
 }
@@ -53,7 +57,8 @@ fn an_app_that_prints_the_line_and_ends_was_never_ready() {
 #[test]
 fn a_program_of_setup_cannot_say_that_services_are_ready() {
     let Some(fixture) = Fixture::new() else { return };
-    let recipe = fixture.recipe(&format!("[setup]\ncommand = [\"/usr/bin/perl\", \"-e\", '''{LINE}{FORGE}''']\n{SERVICES}"));
+    let recipe = fixture
+        .recipe(&format!("[setup]\ncommand = [\"/usr/bin/perl\", \"-e\", '''{LINE}{FORGE}''']\n{SERVICES}"));
     let grain =
         Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
     assert_eq!(get(&grain, "/run"), "n=2 first lock");
