@@ -282,7 +282,7 @@ fn lower_bound(fetched: &Fetched) -> Outcome<Duration> {
                 let member = member.map_err(|e| e.to_string())?;
                 let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
                 let mut reader: Box<dyn Read> = match name.rsplit_once('.') {
-                    Some((_, "xz")) => Box::new(xz2::read::XzDecoder::new(member)),
+                    Some((_, "xz")) => Box::new(liblzma::read::XzDecoder::new(member)),
                     Some((_, "gz")) => Box::new(flate2::read::GzDecoder::new(member)),
                     Some((_, "zst")) => {
                         Box::new(zstd::stream::read::Decoder::new(member).map_err(|e| e.to_string())?)

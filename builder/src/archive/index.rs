@@ -187,8 +187,9 @@ fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read + Send>> {
         Form::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(io::BufReader::new(file))),
         Form::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
         Form::Xz => {
-            let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, xz2::stream::CONCATENATED)?;
-            Box::new(xz2::read::XzDecoder::new_stream(file, stream))
+            let stream =
+                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, liblzma::stream::CONCATENATED)?;
+            Box::new(liblzma::read::XzDecoder::new_stream(file, stream))
         }
     })
 }

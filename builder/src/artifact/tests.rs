@@ -458,10 +458,10 @@ fn accepts_what_sandstorms_packer_writes() {
     }
     // As the xz program writes it: default preset, and several streams with padding.
     let stream = signed(&archive);
-    let mut encoder = xz2::read::XzEncoder::new(&stream[..1000], 6);
+    let mut encoder = liblzma::read::XzEncoder::new(&stream[..1000], 6);
     let (mut one, mut two) = (MAGIC.to_vec(), Vec::new());
     encoder.read_to_end(&mut one).expect("encodes");
-    xz2::read::XzEncoder::new(&stream[1000..], 0).read_to_end(&mut two).expect("encodes");
+    liblzma::read::XzEncoder::new(&stream[1000..], 0).read_to_end(&mut two).expect("encodes");
     let several = [&one[..], &[0; 4], &two].concat();
     assert!(!place.open(&several).expect("opens").is_one_stream);
     assert!(place.open(&package(&archive)).expect("opens").is_one_stream);

@@ -142,10 +142,12 @@ impl<R: Read> Deb<R> {
             b"" => Box::new(body),
             b".gz" => Box::new(flate2::bufread::MultiGzDecoder::new(body)),
             b".xz" => {
-                let stream =
-                    xz2::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, xz2::stream::CONCATENATED);
+                let stream = liblzma::stream::Stream::new_stream_decoder(
+                    XZ_MEMORY_BYTES,
+                    liblzma::stream::CONCATENATED,
+                );
                 let stream = stream.map_err(io::Error::from)?;
-                Box::new(xz2::bufread::XzDecoder::new_stream(body, stream))
+                Box::new(liblzma::bufread::XzDecoder::new_stream(body, stream))
             }
             b".zst" => Box::new(zstd::stream::read::Decoder::with_buffer(body)?),
             b".bz2" | b".lzma" => {

@@ -24,14 +24,14 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use xz2::{
+use liblzma::{
     bufread::XzDecoder,
     read::XzEncoder,
     stream::{CONCATENATED, Check, Filters, LzmaOptions, Stream},
 };
 
 /// What makes the bytes: another library, version or setting makes others. Part of the key under which blocks are kept.
-pub const ENCODER: &str = "liblzma-5.2.5-9e-1";
+pub const ENCODER: &str = "liblzma-5.8.4-9e-1";
 
 /// The largest dictionary, and so how far apart repetitions may lie. A reader needs this much memory.
 pub const MAX_DICTIONARY_BYTES: u64 = 64 << 20;
@@ -43,7 +43,7 @@ const PRESET: u32 = 9 | 1 << 31;
 const ESTIMATE_PRESET: u32 = 6;
 
 /// The name of that, and of the library: part of the key under which estimates are noted.
-pub const ESTIMATE: &str = "liblzma-5.2.5-6-1";
+pub const ESTIMATE: &str = "liblzma-5.8.4-6-1";
 
 /// What a reader may need: enough for the largest dictionary that any preset or sane option asks for.
 const MEMORY_LIMIT_BYTES: u64 = 2 << 30;

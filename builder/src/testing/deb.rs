@@ -313,7 +313,7 @@ pub(super) fn compress(compression: Compression, bytes: &[u8]) -> (&'static str,
             (".bz2", out.finish().expect(taken))
         }
         Compression::Xz => {
-            let mut out = xz2::write::XzEncoder::new(Vec::new(), 0);
+            let mut out = liblzma::write::XzEncoder::new(Vec::new(), 0);
             out.write_all(bytes).expect(taken);
             (".xz", out.finish().expect(taken))
         }
@@ -347,7 +347,7 @@ mod tests {
             let path = directory.path().join("hello.deb");
             std::fs::write(&path, made.build()).expect("writes");
             let Ok(listed) = Command::new("dpkg-deb").arg("--contents").arg(&path).output() else {
-                eprintln!("skipped: dpkg-deb is not installed here");
+                crate::testing::lacking("dpkg-deb is missing (apt-get install dpkg)");
                 return;
             };
             let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
