@@ -15,6 +15,7 @@ mod inspect;
 pub mod key;
 mod lock;
 mod missed;
+mod output;
 mod proven;
 mod report;
 mod resolve;
@@ -30,10 +31,12 @@ mod why;
 
 pub use crate::progress::size_text;
 pub use failure::Failure;
+pub use output::print;
+
+use output::say;
 pub use report::Screen;
 
 use std::{
-    io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, OnceLock},
@@ -41,7 +44,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{interrupt, progress::Progress, shown, store::Store, sys::signals::Stops, threads};
+use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops, threads};
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
 #[derive(Debug, Parser)]
@@ -156,23 +159,6 @@ impl Context {
     }
 }
 
-/// Prints a result to stdout. A reader that has seen enough (`| head`) is no fault.
-///
-/// # Errors
-/// What the kernel says, such as a full disk.
-pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(shown::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
-}
-
-/// Returns a line that an app printed as people see it: marked, so that it is not taken for one of ours.
-fn of_app(line: &[u8]) -> String {
-    format!("| {}\n", shown::line(&String::from_utf8_lossy(line)))
-}
-
 /// Returns tinyroot's directory below one of the XDG base directories; `None` without a home.
 pub fn xdg_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
     let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -205,7 +191,7 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
             signal = stops.wait();
         }
         interrupt::tidy_up();
-        eprintln!("stopped");
+        say("stopped");
         std::process::exit(128 + signal);
     });
     watch

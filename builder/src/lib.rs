@@ -1,6 +1,6 @@
 //! Turns Debian packages into tiny, sealed, per-app Debian roots.
 
-#![deny(unsafe_code)]
+#![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
 pub mod archive;

@@ -27,7 +27,7 @@ fn browse(kitchen: &Kitchen) -> (Child, String, String) {
     (child, url("url"), url("new_url"))
 }
 
-fn get(url: &str, path: &str) -> String {
+pub fn get(url: &str, path: &str) -> String {
     let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix('/')).expect("a URL");
     let mut stream = TcpStream::connect(address).expect("connects");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("asks");

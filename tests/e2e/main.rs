@@ -22,6 +22,7 @@ mod small;
 mod stopped;
 #[path = "../support.rs"]
 mod support;
+mod terminal;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! How a command ends when it does not end well, and how that is told.
 
+use super::output::say;
+
 use std::{error::Error, fmt, process::ExitCode};
 
 /// Why a command did not end with 0.
@@ -51,21 +53,33 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Error(error) => {
-                write!(f, "error: {error}")?;
+                write!(f, "error: {}", indented(error))?;
                 let mut source = error.source();
                 while let Some(cause) = source {
-                    write!(f, "\n  because {cause}")?;
+                    write!(f, "\n  because {}", indented(cause))?;
                     source = cause.source();
                 }
             }
-            Kind::Exceeded(text) => write!(f, "limit exceeded: {text}")?,
+            Kind::Exceeded(text) => write!(f, "limit exceeded: {}", indented(text))?,
             Kind::Status(_) => return Ok(()),
         }
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+            Some(hint) => write!(f, "\nhint: {}", indented(hint)),
             None => Ok(()),
         }
     }
+}
+
+/// Returns a text whose further lines are indented, so that none of them passes for a line of its own.
+fn indented(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    let mut lines = text.split('\n');
+    let mut out = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        out += if line.starts_with(' ') { "\n" } else { "\n  " };
+        out += line;
+    }
+    out
 }
 
 /// Prints a failure to stderr and chooses the exit code.
@@ -73,7 +87,7 @@ pub(super) fn conclude(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     let text = failure.to_string();
     if !text.is_empty() {
-        eprintln!("{}", crate::shown::lines(&text));
+        say(&text);
     }
     match failure.kind {
         Kind::Error(_) => ExitCode::from(1),

@@ -3,10 +3,10 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
 };
 
-use super::{Context, Failure, print, xdg_directory};
+use super::{Context, Failure, output::ask, print, xdg_directory};
 use crate::{
     grains::{Grains, Kept},
     shown,
@@ -97,8 +97,7 @@ fn confirmed(kept: &Kept) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(format!("nobody can be asked whether to remove {what}")).hint("add --yes"));
     }
-    eprint!("remove {what} with all its data? [y/N] ");
-    io::stderr().flush()?;
+    ask(&format!("remove {what} with all its data? [y/N] "));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Context, Failure, archives};
+use super::{Context, Failure, archives, output::say};
 use crate::{
     archive::Selection,
     recipe::{Wanted, draft},
@@ -53,14 +53,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", output.display())))?;
     if !context.global.quiet {
         let shown = output.display();
-        eprintln!(
+        say(&format!(
             "wrote {shown}: {} packages would be installed\nnext:\n  \
              edit {shown}/recipe.toml     services, setup, exercise\n  \
              tinyroot lock {shown}        pin every .deb\n  \
              tinyroot trace {shown}       run it and see what it uses\n  \
              tinyroot build {shown}       prune, prove, pack and sign",
             installed.len()
-        );
+        ));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Context, Failure, xdg_directory},
+    cli::{Context, Failure, print, xdg_directory},
     formats::app_id::AppId,
     keys::Keyring,
 };
@@ -106,11 +106,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn print_ids(ids: &[AppId], what: &str, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let ids: Vec<_> = ids.iter().map(|id| json!({"app_id": id})).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({what: ids}))?);
+        print(&format!("{:#}\n", json!({what: ids})))
     } else {
-        ids.iter().for_each(|id| println!("{id}"));
+        print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())
     }
-    Ok(())
 }
 
 fn export(ring: &Keyring, app_ids: &[AppId], output: &Path) -> Result<(), Failure> {

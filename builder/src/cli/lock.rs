@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::{
     archive::Archive,
-    cli::{Context, Failure, archives, print, size_text},
+    cli::{Context, Failure, archives, output::say, print, size_text},
     lock::{Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
     resolve::{Request, Resolution},
@@ -96,7 +96,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn tell(context: &Context, text: &str) {
     if !context.global.quiet {
-        eprintln!("{text}");
+        say(text);
     }
 }
 

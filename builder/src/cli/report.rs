@@ -9,6 +9,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output::say;
 use crate::{
     progress::{Sink, Unit},
     shown,
@@ -40,10 +41,9 @@ impl Screen {
     }
 
     fn line(&self, text: &str) {
-        let text = shown::lines(text);
         match &self.bars {
-            Some(bars) => bars.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bars) => bars.suspend(|| say(text)),
+            None => say(text),
         }
     }
 }

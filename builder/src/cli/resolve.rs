@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     archive::Selection,
-    cli::{Context, Failure, archives, print, size_text},
+    cli::{Context, Failure, archives, output::say, print, size_text},
     resolve::{Explanation, Request, Resolution, explain},
 };
 
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     print(&table(&resolution))?;
     if !context.global.quiet {
-        eprintln!("{}", totals(&resolution));
+        say(&totals(&resolution));
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `tinyroot run`: one grain of an artifact, in the foreground.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, missed::Missed, print, staged::hinted},
+    cli::{Context, Failure, grains::library, missed::Missed, output::say_for_app, print, staged::hinted},
     grains,
     run::{self, App, RunError, RunOptions},
     sys::signals::Stops,
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         directory,
         port: args.port,
         on_line: Box::new(move |line| {
-            let _ = std::io::stderr().lock().write_all(super::of_app(line).as_bytes());
+            say_for_app(line);
             of_lines.take_line(line);
         }),
         on_miss: Arc::new(move |miss| {

@@ -11,6 +11,7 @@ use rustix::{
     termios::{tcgetwinsize, tcsetwinsize},
 };
 
+use super::output::say;
 use crate::{
     configure::ConfigureError,
     interrupt::RawTerminal,
@@ -31,8 +32,8 @@ pub(super) fn show(
     progress: &Progress,
 ) {
     let text = error.to_string();
-    eprintln!("{}", text.lines().next().unwrap_or_default());
-    eprintln!("a shell in its root, as the failure left it; `exit` ends it and all of it is thrown away");
+    say(text.lines().next().unwrap_or_default());
+    say("a shell in its root, as the failure left it; `exit` ends it and all of it is thrown away");
     shell.env.extend(std::env::var_os("TERM").map(|value| ("TERM".into(), value)));
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let output = if spare_output { stderr.as_fd() } else { stdout.as_fd() };

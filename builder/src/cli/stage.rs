@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Context, Failure, shell, staged::plain_root};
+use super::{Context, Failure, output::say, shell, staged::plain_root};
 use crate::{
     beside,
     configure::{ConfigureError, Visit},
@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     drop(task);
     if !context.global.quiet && output.as_os_str() != "-" {
         let (paths, packages) = (tree.iter().count(), staged.lock.packages.len());
-        eprintln!("wrote {}: {packages} packages, {paths} paths", output.display());
+        say(&format!("wrote {}: {packages} packages, {paths} paths", output.display()));
     }
     Ok(())
 }

@@ -8,7 +8,9 @@ use std::{
 use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::{
-    Cli, Context, Failure, browser, print,
+    Cli, Context, Failure, browser,
+    output::say,
+    print,
     staged::{hinted, stage_recipe},
 };
 use crate::{
@@ -115,8 +117,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         tell_changes(changes, context);
     }
     if !context.global.quiet {
-        eprint!("{}", summary(&staged.recipe.app.name, &traced, &list));
-        eprintln!("{}", outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list)));
+        let outcome = outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list));
+        say(&(summary(&staged.recipe.app.name, &traced, &list) + &outcome));
     }
     if let Talk::Exercise(transcript) = &traced.talk {
         transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));
@@ -153,7 +155,7 @@ fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
     // A reader that has gone away does not stop the app.
     let _ = print(&text);
     if !context.global.quiet {
-        eprintln!("Ctrl-C stops the app and adds what it used to {}", list.display());
+        say(&format!("Ctrl-C stops the app and adds what it used to {}", list.display()));
     }
 }
 
@@ -165,7 +167,7 @@ fn take_in(report: &Path, args: &Args, context: &Context) -> Result<(), Failure>
     tell_changes(&changes, context);
     if !context.global.quiet {
         let same = changes == Changes::default();
-        eprintln!("{}", outcome(&path.display().to_string(), Some(&changes), same));
+        say(&outcome(&path.display().to_string(), Some(&changes), same));
     }
     Ok(())
 }

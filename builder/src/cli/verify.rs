@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     artifact::{self, Opened},
-    cli::{Context, Failure, size_text},
+    cli::{Context, Failure, print, size_text},
     papers::{self, ProofPaper, Standing},
     shown,
     store::Store,
@@ -29,19 +29,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let mut document = summary(&opened);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
-        println!("{}", shown::lines(&serde_json::to_string_pretty(&document)?));
-        return Ok(());
+        return print(&format!("{document:#}\n"));
     }
     let manifest = &opened.manifest;
     let (title, version) = (shown::line(&manifest.title), shown::line(&manifest.marketing_version));
-    println!("{title} {version} (version {})", manifest.app_version);
-    println!("app id      {}", opened.app_id);
-    println!("package id  {}", opened.package_id);
-    println!("sha256      {}", opened.digest);
     let (packed, plain) = (size_text(opened.size_bytes), size_text(opened.archive_bytes));
-    println!("size        {packed}, {plain} unpacked, {} files and directories", opened.items.len());
     let proven = proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text);
-    println!("proof       {}", shown::line(&proven));
+    print(&format!(
+        "{title} {version} (version {})\n\
+         app id      {}\n\
+         package id  {}\n\
+         sha256      {}\n\
+         size        {packed}, {plain} unpacked, {} files and directories\n\
+         proof       {}\n",
+        manifest.app_version,
+        opened.app_id,
+        opened.package_id,
+        opened.digest,
+        opened.items.len(),
+        shown::line(&proven),
+    ))?;
     if let Some(text) = proof.as_ref().and_then(Proof::fault) {
         context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
     }

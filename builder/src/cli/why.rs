@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Context, Failure,
+    Context, Failure, print,
     proven::{prune_staged, read_used},
     staged::stage_recipe,
 };
@@ -62,11 +62,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         None => inside.about_path(&args.subject)?,
     };
     if context.global.json {
-        println!("{:#}", answer.json);
-    } else {
-        print!("{}", answer.text(context.global.verbose));
+        return print(&format!("{:#}\n", answer.json));
     }
-    Ok(())
+    print(&answer.text(context.global.verbose))
 }
 
 /// Where the reasons are from.

@@ -1,16 +1,14 @@
 //! `tinyroot check --watch`: the pruned app for a person's browser, each miss told as it happens.
 
-use std::{
-    io::Write as _,
-    sync::{Arc, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use super::Args;
 use crate::{
     artifact,
     cli::{
-        self, Context, Failure, browser,
+        Context, Failure, browser,
         missed::Missed,
+        output::{say, say_for_app},
         print,
         proven::{furnish_staged, lacking, prune_staged, read_used},
         run::failed,
@@ -50,7 +48,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             move |line| {
                 if !quiet {
                     // As `run` does: the app's log is half of what a person looks for.
-                    let _ = std::io::stderr().lock().write_all(cli::of_app(line).as_bytes());
+                    say_for_app(line);
                 }
                 of_lines.take_line(line);
             }
@@ -77,9 +75,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
     let count = missed.count();
     if !context.global.quiet {
-        eprintln!("{count} pruned paths asked for");
+        say(&format!("{count} pruned paths asked for"));
         if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
-            eprintln!("`tinyroot trace RECIPE --merge={}` takes them into used.list", path.display());
+            say(&format!("`tinyroot trace RECIPE --merge={}` takes them into used.list", path.display()));
         }
     }
     match exit.success() {
