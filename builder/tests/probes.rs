@@ -1,5 +1,5 @@
 //! What programs inside try on the host, and what comes of it: a table of attempts, run in a grain and in every way to be
-//! root-like, with and without `/proc`, as root and once more as an ordinary user.
+//! root-like, with and without `/proc` (a chroot has none), as root and once more as an ordinary user.
 //!
 //! An attempt is an expression of Perl; it has succeeded if the call it makes returns anything but -1 or false. Its result is "ok" or the
 //! error's name. A kernel without a call says ENOSYS, which is as good as a refusal.
@@ -11,6 +11,9 @@ use std::{
     path::Path,
     process::Command,
 };
+
+#[path = "chroot/mod.rs"]
+mod chroot;
 
 use tinyroot::{
     sandbox::{Bind, Devices, Ids, Root, Sandbox, Way, best_way, grain_host_id, host, set_program},
@@ -140,6 +143,18 @@ const PROBES: &[Probe] = &[
     probe("load a filter of its own", "syscall(157, 38, 1, 0, 0, 0)", OK, OK, "more confinement is welcome"),
 ];
 
+/// Attempts that come out otherwise in a chroot, where nothing is bound: the device files and programs in it are its own, and
+/// where it may make no devices there are none.
+const IN_A_CHROOT: [(&str, &[&str]); 7] = [
+    ("read zero", &["ok", "ENOENT"]),
+    ("chmod null", OK),
+    ("chmod full through a descriptor", &["ok", "EPERM"]),
+    ("times of urandom", &["ok", "ENOENT"]),
+    ("attribute of zero", &["EPERM", "ENOENT"]),
+    ("remove null", OK),
+    ("chmod what is bound", OK),
+];
+
 /// Makes the program that takes all attempts, each in a process of its own.
 fn program() -> String {
     let mut text = String::from(
@@ -177,7 +192,9 @@ fn root() -> tempfile::TempDir {
 
 /// Runs all attempts and returns their results.
 fn results(mut sandbox: Sandbox) -> Vec<String> {
-    sandbox.binds.push(Bind::read_only("/usr", "/usr"));
+    if sandbox.ids != Ids::RootLike(Way::Chroot) {
+        sandbox.binds.push(Bind::read_only("/usr", "/usr"));
+    }
     sandbox.set_env("PATH", "/usr/bin:/bin");
     let name = sandbox.to_string();
     let running = sandbox.start().unwrap_or_else(|error| panic!("starts {name}: {error} {:?}", error.hint()));
@@ -260,6 +277,38 @@ fn maintainer_scripts_reach_nothing_of_the_host() {
             tinyroot::sandbox::remove_tree(&root.keep()).expect("removes what others own");
         }
     }
+}
+
+#[test]
+fn in_a_chroot_neither() {
+    if !rustix::process::geteuid().is_root() {
+        // As the root of a container that has one id.
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user"])
+            .arg(std::env::current_exe().expect("is known"))
+            .args(["--exact", "in_a_chroot_neither", "--nocapture"])
+            .output()
+            .expect("unshare of util-linux runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let (root, before) = (root(), nodes());
+    chroot::root_for_chroot(root.path(), &["perl", "env"]);
+    let listed =
+        Command::new("/usr/bin/perl").args(["-MErrno", "-e", "print join qq(\\n), values %INC"]).output();
+    for module in String::from_utf8(listed.expect("perl runs").stdout).expect("text").lines() {
+        chroot::copy(root.path(), module);
+    }
+    let place = Root::Directory { path: root.path().into(), writable: true };
+    let mut sandbox = Sandbox::new(place, Ids::RootLike(Way::Chroot), perl());
+    sandbox.devices = Devices::Terminals;
+    let wrong = wrong(&results(sandbox), |probe| {
+        let own = IN_A_CHROOT.iter().find(|(what, _)| *what == probe.what);
+        own.map_or(probe.script, |(_, right)| right)
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(nodes(), before);
 }
 
 #[test]

@@ -28,6 +28,11 @@ use tinyroot::sandbox::{
     grain_host_id, host, remove_tree, set_program,
 };
 
+#[path = "chroot/mod.rs"]
+mod chroot;
+
+use chroot::root_for_chroot;
+
 const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
 
 /// A directory to be a root: empty but for mount points, and links into the host's `/usr`, which [`sandbox`] binds.
@@ -520,29 +525,11 @@ fn a_root_on_a_file_system_without_programs_is_told_so() {
         return;
     }
     let root = root();
-    root_for_chroot(&root, &["sh"]);
+    root_for_chroot(root.path(), &["sh"]);
     for (ids, command) in [(Ids::RootLike(Way::Single), "/usr/bin/sh"), (Ids::Grain, "/usr/bin/sh")] {
         let error =
             Sandbox::new(directory(&root, false), ids, [command]).start().expect_err("does not start");
         assert!(error.hint().is_some_and(|hint| hint.contains("mounted noexec")), "{error}");
-    }
-}
-
-/// Copies programs of the host and their libraries into a root: a chroot has no binds.
-fn root_for_chroot(root: &tempfile::TempDir, programs: &[&str]) {
-    let root = root.path();
-    for name in ["bin", "lib", "lib64"] {
-        fs::create_dir_all(root.join("usr").join(name)).expect("makes");
-    }
-    for program in programs {
-        let path = format!("/usr/bin/{program}");
-        let listed = Command::new("ldd").arg(&path).output().expect("ldd of libc-bin runs");
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        for file in listed.split_ascii_whitespace().filter(|word| word.starts_with('/')).chain([&*path]) {
-            let to = root.join(file.trim_start_matches('/'));
-            fs::create_dir_all(to.parent().expect("lies in a directory")).expect("makes");
-            fs::copy(file, to).expect("copies");
-        }
     }
 }
 
@@ -563,7 +550,7 @@ fn root_in_a_chroot_owns_its_files_reaches_nothing_else_and_leaves_nothing_runni
     }
     let root = root();
     root_for_chroot(
-        &root,
+        root.path(),
         &["sh", "perl", "id", "chown", "chmod", "mkdir", "mknod", "sleep", "setsid", "ls"],
     );
     let mark = format!("8{}.5", std::process::id());
@@ -616,7 +603,7 @@ fn parent_that_is_killed() {
 fn run_in_a_chroot_that_is_stopped() {
     let Some(mark) = std::env::var_os("TINYROOT_TEST_STOPPED") else { return };
     let root = root();
-    root_for_chroot(&root, &["sh", "sleep", "setsid"]);
+    root_for_chroot(root.path(), &["sh", "sleep", "setsid"]);
     let mark = mark.into_string().expect("is text");
     let script = format!("(setsid sh -c 'setsid sleep {mark} & sleep {mark}' &); echo on; sleep {mark}");
     let command = ["/bin/sh", "-c", &script];

@@ -1,6 +1,8 @@
-//! Every dependency is under a licence that `deny.toml` allows.
+//! Every dependency is under a licence that `deny.toml` allows, and of a version without a known fault.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
+
+use semver::{Version, VersionReq};
 
 #[test]
 fn licences_are_among_those_allowed() {
@@ -47,5 +49,53 @@ fn expressions_are_read_as_they_are_meant() {
         ("", false),
     ] {
         assert_eq!(holds(expression, &is_allowed), expected, "{expression}");
+    }
+}
+
+/// Whether an advisory of `tests/advisories.toml` concerns a version.
+fn concerns(advisory: &toml::Value, version: &Version) -> bool {
+    let sound = ["patched", "unaffected"].iter().filter_map(|key| advisory.get(key)?.as_array()).flatten();
+    let mut requirements =
+        sound.map(|text| VersionReq::parse(text.as_str().expect("text")).expect("a requirement"));
+    !requirements.any(|requirement| requirement.matches(version))
+}
+
+#[test]
+fn no_locked_version_has_a_fault_that_is_known_and_not_argued() {
+    let table = |text: &str| text.parse::<toml::Table>().expect("is TOML");
+    let (rules, known) = (table(include_str!("../../deny.toml")), table(include_str!("../advisories.toml")));
+    let lock = table(include_str!("../../Cargo.lock"));
+    let list = |value: &toml::Value| value.as_array().expect("a list").clone();
+    let of = |value: &toml::Value, key: &str| value[key].as_str().expect("text").to_owned();
+    let mut found = BTreeSet::new();
+    for advisory in list(&known["advisory"]) {
+        let name = of(&advisory, "crate");
+        for package in list(&lock["package"]).iter().filter(|package| of(package, "name") == name) {
+            if concerns(&advisory, &of(package, "version").parse().expect("a version")) {
+                found.insert(of(&advisory, "id"));
+            }
+        }
+    }
+    let argued: BTreeSet<String> =
+        list(&rules["advisories"]["ignore"]).iter().map(|one| of(one, "id")).collect();
+    assert_eq!(found, argued, "found by tests/advisories.toml, and argued in deny.toml");
+}
+
+#[test]
+fn advisories_are_read_as_they_are_meant() {
+    let advisory = toml::toml! {
+        patched = [">=0.6.14, <1.0.0", ">=1.6.1"]
+        unaffected = ["<0.6.3"]
+    };
+    for (version, expected) in [
+        ("0.6.2", false),
+        ("0.6.3", true),
+        ("0.6.14", false),
+        ("1.0.0", true),
+        ("1.6.1", false),
+        ("2.0.0", false),
+    ] {
+        let concerned = concerns(&advisory.clone().into(), &version.parse().expect("a version"));
+        assert_eq!(concerned, expected, "{version}");
     }
 }
