@@ -89,6 +89,9 @@ const PROBES: &[Probe] = &[
     probe("settimeofday", "syscall(164, my $a = pack('qq', 1, 1), 0)", REFUSED, REFUSED, "the host's clock"),
     probe("sethostname", "syscall(170, my $a = 'x', 1)", REFUSED, REFUSED, "the host's name"),
     probe("x32 getpid", "syscall(0x40000000 + 39)", GONE, GONE, "numbers that no filter lists"),
+    probe("personality asked", "syscall(135, 0xffffffff)", OK, OK, "programs ask"),
+    probe("personality without random addresses", "syscall(135, 0x40000)", REFUSED, OK, "makes a fault of the app easier to use"),
+    probe("personality with code in data", "syscall(135, 0x400000)", REFUSED, OK, "makes a fault of the app easier to use"),
     // Sockets: type 1 is a stream, 2 a datagram, 3 raw, 5 a sequence of packets.
     probe("socket unix", "socket(my $s, 1, 1, 0)", OK, OK, "services talk so"),
     probe("socket inet", "socket(my $s, 2, 1, 0)", OK, &["ok", "EAFNOSUPPORT"], "own loopback; in a chroot there is none"),
