@@ -1,9 +1,11 @@
 //! A port of the host's loopback that leads into a grain. Of requests and responses the heads are looked at, so that redirects
 //! and cookies fit the authority requested ([`Authorities`]); bodies, and whatever is no HTTP/1, go through as they are,
-//! WebSockets too.
+//! WebSockets too, unless [`Guards`] keep them out.
 
+mod callers;
 mod exchange;
 
+pub use callers::Callers;
 pub(crate) use exchange::{Exchange, Rewrite};
 
 use std::{
@@ -17,7 +19,7 @@ use std::{
 use crate::{
     recipe::Web,
     sandbox::{Address, Running},
-    web::{Answer, Authorities, Body, Head, policy, read_head_into},
+    web::{Answer, Authorities, Body, Head, guard, policy, read_head_into},
 };
 
 /// Where an app may be found when no other port is asked for: the first that is free.
@@ -99,31 +101,49 @@ impl Drop for Place {
     }
 }
 
+/// Who is let through to an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guards {
+    /// Those that [`Callers::own`] names, by requests that [`guard`] lets pass.
+    Stand,
+    /// Whoever and whatever reaches the port.
+    Gone,
+}
+
+/// The port of the host by which an app is reached.
+pub struct Front {
+    /// The app's own.
+    pub web: Web,
+    /// Who is let through.
+    pub guards: Guards,
+    /// Is told of each request.
+    pub on_request: Option<OnRequest>,
+}
+
 /// Starts to lead connections to the web port of a grain, in threads that end with this process.
 ///
 /// # Errors
 /// A thread that cannot be started.
-pub fn forward(
-    listener: TcpListener,
-    running: Arc<Running>,
-    web: Web,
-    on_request: Option<OnRequest>,
-) -> io::Result<()> {
+pub fn forward(listener: TcpListener, running: Arc<Running>, front: Front) -> io::Result<()> {
     let running = Arc::downgrade(&running);
-    accept(listener, move |client| {
+    let callers = match front.guards {
+        Guards::Stand => Callers::own(),
+        Guards::Gone => Callers::Any,
+    };
+    accept(listener, callers, move |client| {
         let Some(running) = running.upgrade() else { return };
-        let connect = || running.connect(&Address::Tcp(web.port)).map(TcpStream::from);
+        let connect = || running.connect(&Address::Tcp(front.web.port)).map(TcpStream::from);
         // A client that goes away harms nobody but itself.
-        let _ = lead(client, connect, &web, on_request.as_ref());
+        let _ = lead(client, connect, &front);
     })
 }
 
-/// Leads one connection to an app. What is no request of HTTP/1 that can be read in one way only goes through as it is.
+/// Leads one connection to an app. What is no request of HTTP/1 that can be read in one way only goes through as it is where no guard
+/// stands, and else not: no guard could read it either.
 fn lead(
     mut client: &TcpStream,
     connect: impl FnOnce() -> io::Result<TcpStream>,
-    web: &Web,
-    on_request: Option<&OnRequest>,
+    front: &Front,
 ) -> io::Result<()> {
     client.set_nodelay(true)?;
     let (mut reader, mut bytes) = (BufReader::new(client), Vec::new());
@@ -133,7 +153,13 @@ fn lead(
     }
     let head = Head::of_request(&bytes).filter(|_| is_whole);
     let request = head.and_then(|head| Body::of_request(&head).map(|body| (head, body)));
-    if let (Some((head, _)), Some(tell)) = (&request, on_request) {
+    if front.guards == Guards::Stand
+        && let Some(refusal) = request.as_ref().map_or_else(|| Some(unread()), |(head, _)| guard(head))
+    {
+        refusal.send(&mut client, &policy("'none'"), bytes.starts_with(b"HEAD "))?;
+        return leave(client);
+    }
+    if let (Some((head, _)), Some(tell)) = (&request, &front.on_request) {
         tell(head.method(), head.target());
     }
     let Ok(app) = connect() else {
@@ -146,7 +172,7 @@ fn lead(
         (&app).write_all(reader.buffer())?;
         return both_ways(client, &app);
     };
-    let rewrite = Authorities::of_request(&head, web.host.as_deref(), web.port);
+    let rewrite = Authorities::of_request(&head, front.web.host.as_deref(), front.web.port);
     let is_head = head.method() == "HEAD";
     let exchange = Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: false };
     match exchange.run(head, body)? {
@@ -155,11 +181,28 @@ fn lead(
     }
 }
 
-/// Starts to give connections to `serve`, each in a thread of its own; one that gets no thread is refused.
+/// Ends a connection behind a response that did not wait for the whole request. What is on its way is read: a connection that is
+/// closed with something unread is reset, and the client may lose the response.
+fn leave(client: &TcpStream) -> io::Result<()> {
+    client.shutdown(Shutdown::Write)?;
+    client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
+    io::copy(&mut client.take(REFUSED_BYTES), &mut io::sink()).map(drop)
+}
+
+fn unread() -> Answer {
+    Answer::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
+}
+
+/// Starts to give connections of certain users to `serve`, each in a thread of its own; others, and one that gets no thread, are
+/// refused.
 ///
 /// # Errors
 /// The thread that accepts cannot be started.
-pub fn accept(listener: TcpListener, serve: impl Fn(&TcpStream) + Send + Sync + 'static) -> io::Result<()> {
+pub fn accept(
+    listener: TcpListener,
+    callers: Callers,
+    serve: impl Fn(&TcpStream) + Send + Sync + 'static,
+) -> io::Result<()> {
     let places = Arc::new(Places { free: Mutex::new(CONNECTIONS), changed: Condvar::new() });
     let serve = Arc::new(serve);
     std::thread::Builder::new().name("proxy".into()).spawn(move || {
@@ -170,15 +213,20 @@ pub fn accept(listener: TcpListener, serve: impl Fn(&TcpStream) + Send + Sync + 
                 continue;
             };
             let place = places.take();
+            let is_admitted = callers.admit(&client);
             let client = Arc::new(client);
             let (serve, served) = (serve.clone(), client.clone());
             let thread = std::thread::Builder::new().name("proxy-connection".into()).spawn(move || {
-                serve(&served);
+                match is_admitted {
+                    true => serve(&served),
+                    // A client that goes away harms nobody but itself.
+                    false => drop(refuse(&served, &of_another_user())),
+                }
                 drop((served, place));
             });
             if thread.is_err() {
                 // A client that goes away harms nobody but itself.
-                let _ = refuse(&client);
+                let _ = refuse(&client, &without_thread());
             }
         }
     })?;
@@ -188,15 +236,24 @@ pub fn accept(listener: TcpListener, serve: impl Fn(&TcpStream) + Send + Sync + 
 /// How long a client that is refused may take to send its request.
 const REFUSAL_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Tells a client that there is no thread for it. Its request is read, at least its beginning: a connection that is closed with
-/// something unread is reset, and the client may lose the response.
-fn refuse(mut client: &TcpStream) -> io::Result<()> {
+/// How much is read of a request that is refused.
+const REFUSED_BYTES: u64 = 1 << 20;
+
+fn without_thread() -> Answer {
+    let why = format!("no thread can be started for this request: {}", crate::threads::HINT);
+    Answer::refusal("503 Service Unavailable", &why).with("Retry-After", "1")
+}
+
+fn of_another_user() -> Answer {
+    Answer::refusal("403 Forbidden", "this is for the user who started it alone, and you are another user of this machine")
+}
+
+/// Refuses a client before its request is looked at. It is read, at least its beginning, for the reason of [`leave`].
+fn refuse(mut client: &TcpStream, refusal: &Answer) -> io::Result<()> {
     client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
     client.set_write_timeout(Some(REFUSAL_PATIENCE))?;
     let mut start = [0; 16 << 10];
     let length = client.read(&mut start)?;
-    let why = format!("no thread can be started for this request: {}", crate::threads::HINT);
-    let refusal = Answer::refusal("503 Service Unavailable", &why).with("Retry-After", "1");
     refusal.send(&mut client, &policy("'none'"), start[..length].starts_with(b"HEAD "))?;
     client.shutdown(Shutdown::Write)
 }
@@ -237,17 +294,21 @@ mod tests {
         Web { port: 8000, host: host.map(str::to_owned), links_to: Vec::new(), load: true }
     }
 
+    fn front(host: Option<&str>, guards: Guards) -> Front {
+        Front { web: web(host), guards, on_request: None }
+    }
+
     /// What the app is sent and what the client is, where the client closes its half behind its request.
-    fn exchanged(host: Option<&str>, sent: &str, response: &str) -> (String, String, Vec<String>) {
+    fn exchanged(host: Option<&str>, guards: Guards, sent: &str, response: &str) -> (String, String, Vec<String>) {
         let (mut browser, client) = pair();
         let (server, mut app) = pair();
-        let web = web(host);
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = told.clone();
         let on_request: OnRequest = Arc::new(move |method, target| {
             tell.lock().expect("no panic").push(format!("{method} {target}"));
         });
-        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &web, Some(&on_request)));
+        let front = Front { on_request: Some(on_request), ..front(host, guards) };
+        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &front));
         browser.write_all(sent.as_bytes()).expect("writes");
         browser.shutdown(Shutdown::Write).expect("shuts");
         let (mut to_app, mut to_browser) = (String::new(), String::new());
@@ -263,7 +324,7 @@ mod tests {
     fn a_request_is_led_to_the_app_and_its_response_back() {
         let sent = "POST /tea HTTP/1.1\r\nHost: localhost:8123\r\nContent-Length: 3\r\n\r\npot";
         let response = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:8000/cup\r\n\r\nanswer";
-        let (to_app, to_browser, told) = exchanged(None, sent, response);
+        let (to_app, to_browser, told) = exchanged(None, Guards::Stand, sent, response);
         assert_eq!(
             to_app,
             "POST /tea HTTP/1.1\r\nHost: localhost:8123\r\nContent-Length: 3\r\nConnection: close\r\n\r\npot"
@@ -279,13 +340,13 @@ mod tests {
     fn an_app_that_knows_one_host_is_led_to_by_it() {
         let response = "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Domain=wiki.example\r\n\r\n";
         let (to_app, to_browser, _) =
-            exchanged(Some("wiki.example"), "GET / HTTP/1.1\r\nHost: 127.0.0.1:8123\r\n\r\n", response);
+            exchanged(Some("wiki.example"), Guards::Stand, "GET / HTTP/1.1\r\nHost: 127.0.0.1:8123\r\n\r\n", response);
         assert_eq!(to_app, "GET / HTTP/1.1\r\nHost: wiki.example:8000\r\nConnection: close\r\n\r\n");
         assert_eq!(to_browser, "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n");
     }
 
     #[test]
-    fn what_is_no_request_of_http_1_goes_through_as_it_is() {
+    fn what_is_no_request_of_http_1_goes_through_as_it_is_where_no_guard_stands() {
         let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000));
         for sent in [
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -293,12 +354,29 @@ mod tests {
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
             &long,
         ] {
-            let (to_app, to_browser, told) = exchanged(Some("localhost"), sent, "HELLO\n");
+            let (to_app, to_browser, told) = exchanged(Some("localhost"), Guards::Gone, sent, "HELLO\n");
             assert_eq!(
                 (to_app.as_str(), to_browser.as_str(), told.len()),
                 (sent, "HELLO\n", 0),
                 "{sent:.60}"
             );
+            let (to_app, to_browser, told) = exchanged(Some("localhost"), Guards::Stand, sent, "");
+            assert!(to_browser.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{to_browser}");
+            assert_eq!((to_app.as_str(), told.len()), ("", 0), "{sent:.60}");
+        }
+    }
+
+    #[test]
+    fn a_guard_keeps_requests_of_other_sites_from_the_app() {
+        for head in [
+            "GET / HTTP/1.1\r\nHost: evil.example:8123",
+            "GET / HTTP/1.1\r\nHost: localhost:8123\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://evil",
+            "POST / HTTP/1.1\r\nHost: localhost:8123\r\nOrigin: http://evil.example\r\nContent-Length: 0",
+        ] {
+            let sent = format!("{head}\r\n\r\n");
+            let (to_app, to_browser, told) = exchanged(None, Guards::Stand, &sent, "");
+            assert!(to_browser.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{to_browser}");
+            assert_eq!((to_app.as_str(), told.len()), ("", 0), "{head}");
         }
     }
 
@@ -306,10 +384,10 @@ mod tests {
     fn an_upgrade_that_the_app_agrees_to_carries_all_bytes() {
         let (mut browser, client) = pair();
         let (server, mut app) = pair();
-        let web = web(None);
-        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &web, None));
+        let front = front(None, Guards::Stand);
+        let leading = std::thread::spawn(move || lead(&client, || Ok(server), &front));
         let upgrade = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
-        let sent = format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}early");
+        let sent = format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}early");
         browser.write_all(sent.as_bytes()).expect("writes");
         let agreed = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         app.write_all(format!("{agreed}frame").as_bytes()).expect("writes");
@@ -321,7 +399,7 @@ mod tests {
         app.read_to_string(&mut to_app).expect("reads");
         leading.join().expect("ends").expect("leads");
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-        assert_eq!(to_app, format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}early late"));
+        assert_eq!(to_app, format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}early late"));
         assert_eq!(to_browser, format!("{agreed}frame"));
     }
 
@@ -332,7 +410,7 @@ mod tests {
         {
             let (mut browser, client) = pair();
             browser.write_all(sent.as_bytes()).expect("writes");
-            refuse(&client).expect("refuses");
+            refuse(&client, &without_thread()).expect("refuses");
             drop(client);
             let mut response = String::new();
             browser.read_to_string(&mut response).expect("reads");
@@ -340,7 +418,7 @@ mod tests {
             assert_eq!(response.contains("ulimit -u"), has_body, "{response}");
         }
         let (_silent, client) = pair();
-        refuse(&client).expect_err("does not wait for it");
+        refuse(&client, &without_thread()).expect_err("does not wait for it");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     grains, papers,
     prove::{Miss, Reader},
-    proxy::{self, ListenError},
+    proxy::{self, Front, Guards, ListenError},
     prune::PruneList,
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
@@ -35,6 +35,8 @@ pub struct RunOptions {
     pub directory: PathBuf,
     /// The port on the host's loopback; by default the first free one from 8000.
     pub port: Option<u16>,
+    /// Who is let through to the app.
+    pub guards: Guards,
     /// Is told each line that the services print.
     pub on_line: OnLine,
     /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
@@ -246,7 +248,7 @@ pub fn run(
     options: RunOptions,
     on_ready: impl FnOnce(Option<&str>, &Base),
 ) -> Result<Exit, RunError> {
-    let RunOptions { directory, port, on_line, on_miss } = options;
+    let RunOptions { directory, port, guards, on_line, on_miss } = options;
     let lock = lock(&directory)?;
     let listener = match &app.recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
@@ -257,7 +259,7 @@ pub fn run(
         start_locked(&app, store, options, lock, |running| heed(stopped, running))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
-        let forwarding = proxy::forward(listener, running, web, None);
+        let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None });
         forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
     }
     on_ready(url.as_deref(), grain.base());

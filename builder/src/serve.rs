@@ -33,7 +33,7 @@ use crate::{
     artifact::Opened,
     formats::app_id::AppId,
     grains::{Grains, GrainsError},
-    proxy,
+    proxy::{self, Callers},
     run::{App, RunError},
     store::Store,
     web::{Answer, Body, Head, policy, read_head},
@@ -234,7 +234,7 @@ impl Server {
     fn listen(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let server = self.clone();
         // A client that goes away harms nobody but itself.
-        proxy::accept(listener, move |stream| drop(server.talk(stream)))
+        proxy::accept(listener, Callers::own(), move |stream| drop(server.talk(stream)))
     }
 
     /// Answers one request, or leads it into a grain.

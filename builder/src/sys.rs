@@ -9,6 +9,7 @@ pub mod map;
 pub mod mount;
 pub mod namespace;
 pub mod path;
+pub mod peer;
 pub mod process;
 pub mod signals;
 pub mod socket;

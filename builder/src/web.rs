@@ -5,10 +5,12 @@
 
 mod answer;
 mod body;
+mod guard;
 mod host;
 
 pub use answer::{Answer, TEXT, policy};
 pub use body::Body;
+pub use guard::{guard, is_from_itself};
 pub use host::Authorities;
 
 use std::io::{self, BufRead, Read as _};

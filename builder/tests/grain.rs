@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+#[path = "grain/guards.rs"]
+mod guards;
 #[path = "grain/ready.rs"]
 mod ready;
 #[path = "grain/state.rs"]
@@ -415,7 +417,7 @@ fn ask(child: &mut Child, path: &str) -> String {
     BufReader::new(stdout).read_line(&mut url).expect("reads");
     let address = url.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/')).expect("a URL");
     let mut stream = TcpStream::connect(address).expect("connects");
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("writes");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("writes");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("reads");
     answer

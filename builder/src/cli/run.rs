@@ -6,6 +6,7 @@ use crate::{
     artifact,
     cli::{Context, Failure, grains::library, missed::Missed, output::say_for_app, print, staged::hinted},
     grains,
+    proxy::Guards,
     run::{self, App, RunError, RunOptions},
     sys::signals::Stops,
 };
@@ -25,6 +26,10 @@ pub struct Args {
     /// Port on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// Let every user of this machine and every web page use the app, and pass on whatever comes to its port; else the app is for you
+    /// alone, under 127.0.0.1 and localhost, and pages of other sites can only link to it
+    #[arg(long)]
+    expose: bool,
     /// Show pruned names where the app lists directories, so that what it would pick from a listing is missed and named; the app
     /// then sees names that it cannot open
     #[arg(long)]
@@ -55,6 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = RunOptions {
         directory,
         port: args.port,
+        guards: if args.expose { Guards::Gone } else { Guards::Stand },
         on_line: Box::new(move |line| {
             say_for_app(line);
             of_lines.take_line(line);
@@ -65,6 +71,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             });
         }),
     };
+    if args.expose {
+        context.progress.warn(
+            "with --expose every user of this machine can use the app, and every web page that a browser here shows",
+        );
+    }
     let on_ready = |url: Option<&str>, base: &crate::grain::Base| {
         if let Some((reason, remedy)) = base.why_no_view() {
             context.progress.warn(&format!("what the app misses is not named here: {reason} ({remedy})"));

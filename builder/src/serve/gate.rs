@@ -15,7 +15,7 @@ use std::{
 use super::live::Live;
 use crate::{
     grains::random_text,
-    web::{Answer, Head, host_and_port, is_loopback},
+    web::{Answer, Head, host_and_port, is_from_itself, is_loopback},
 };
 
 /// The name by which browsers are sent to the page: cookies know no ports, so that one for `127.0.0.1` would be sent to
@@ -161,21 +161,6 @@ impl Gate {
 const ENTERED: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta http-equiv=\"refresh\" content=\"0;url=/\">\n<title>Opening</title>\n<p><a href=\"/\">Open</a></p>\n</html>\n";
 
-/// Returns whether what may change something was sent by a page of the same host. A page that tells nobody where it comes
-/// from sends `null`; then the browser's own word counts.
-fn is_from_itself(head: &Head, origin: &str) -> bool {
-    let is_upgrade = head.values("upgrade").next().is_some();
-    if matches!(head.method(), "GET" | "HEAD" | "OPTIONS") && !is_upgrade {
-        return true;
-    }
-    match head.field("origin") {
-        Some("null") => head.field("sec-fetch-site") == Some("same-origin"),
-        Some(from) => from.eq_ignore_ascii_case(origin),
-        // No browser: those send it with whatever is not GET or HEAD.
-        None => head.values("origin").next().is_none(),
-    }
-}
-
 /// What a browser is given in place of an app's manifest. Chromium takes one without any member for broken.
 const MANIFEST: &str = r#"{"start_url":"/"}"#;
 
@@ -290,23 +275,5 @@ mod tests {
         assert!(!is_manifest(&head(
             "GET / HTTP/1.1\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: same-origin"
         )));
-    }
-
-    #[test]
-    fn what_changes_something_comes_from_the_same_page() {
-        for (text, expected) in [
-            ("GET / HTTP/1.1\r\nOrigin: http://evil", true),
-            ("POST / HTTP/1.1", true),
-            ("POST / HTTP/1.1\r\nOrigin: http://A:1", true),
-            ("POST / HTTP/1.1\r\nOrigin: http://evil", false),
-            ("POST / HTTP/1.1\r\nOrigin: http://a:1\r\nOrigin: http://evil", false),
-            ("DELETE / HTTP/1.1\r\nOrigin: null", false),
-            ("POST / HTTP/1.1\r\nOrigin: null\r\nSec-Fetch-Site: same-origin", true),
-            ("POST / HTTP/1.1\r\nOrigin: null\r\nSec-Fetch-Site: cross-site", false),
-            ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nOrigin: http://evil", false),
-            ("GET / HTTP/1.1\r\nUpgrade: websocket\r\nOrigin: http://a:1", true),
-        ] {
-            assert_eq!(is_from_itself(&head(text), "http://a:1"), expected, "{text}");
-        }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     grain::{GrainError, mark_of},
     interrupt::Instead,
     progress::{Progress, Task, Unit},
-    proxy::{self, OnRequest},
+    proxy::{self, Front, Guards, OnRequest},
     sandbox::Exit,
     store::Store,
     used_list::UsedList,
@@ -92,7 +92,8 @@ pub fn browse(
     let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
     let requests = Arc::new(AtomicUsize::new(0));
     let on_request = marking(&started.view, &task, &requests);
-    proxy::forward(app_port, running, web, Some(on_request)).map_err(TraceError::Serve)?;
+    let front = Front { web, guards: Guards::Stand, on_request: Some(on_request) };
+    proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {
         let (sender_of_answer, answer) = mpsc::channel();

@@ -11,7 +11,7 @@ use std::{
 
 use super::news::Told;
 use crate::{
-    proxy,
+    proxy::{self, Callers},
     web::{Answer, Head, escaped, is_loopback, policy, read_head},
 };
 
@@ -38,7 +38,7 @@ impl Page {
         look: impl Fn(usize) -> Option<Told> + Send + Sync + 'static,
     ) -> io::Result<()> {
         // A client that goes away harms nobody but itself.
-        proxy::accept(listener, move |stream| drop(self.talk(stream, &look)))
+        proxy::accept(listener, Callers::own(), move |stream| drop(self.talk(stream, &look)))
     }
 
     fn talk(&self, mut stream: &TcpStream, look: &impl Fn(usize) -> Option<Told>) -> io::Result<()> {

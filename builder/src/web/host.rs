@@ -131,7 +131,7 @@ fn name_of(authority: &str) -> &str {
 }
 
 /// Returns whether a name leads to the machine itself, wherever it is asked for (RFC 6761, 6.3).
-fn is_of_loopback(name: &str) -> bool {
+pub(super) fn is_of_loopback(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     LOOPBACK.contains(&name.as_str()) || name.ends_with(".localhost")
 }

@@ -16,6 +16,7 @@ use crate::{
     },
     grain::Base,
     interrupt::Instead,
+    proxy::Guards,
     run::{self, App, RunOptions},
     store::Store,
 };
@@ -43,6 +44,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = RunOptions {
         directory: scratch.path().join("grain"),
         port: args.port,
+        guards: Guards::Stand,
         on_line: Box::new({
             let quiet = context.global.quiet;
             move |line| {
