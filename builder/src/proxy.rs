@@ -245,7 +245,10 @@ fn without_thread() -> Answer {
 }
 
 fn of_another_user() -> Answer {
-    Answer::refusal("403 Forbidden", "this is for the user who started it alone, and you are another user of this machine")
+    Answer::refusal(
+        "403 Forbidden",
+        "this is for the user who started it alone, and you are another user of this machine",
+    )
 }
 
 /// Refuses a client before its request is looked at. It is read, at least its beginning, for the reason of [`leave`].
@@ -299,7 +302,12 @@ mod tests {
     }
 
     /// What the app is sent and what the client is, where the client closes its half behind its request.
-    fn exchanged(host: Option<&str>, guards: Guards, sent: &str, response: &str) -> (String, String, Vec<String>) {
+    fn exchanged(
+        host: Option<&str>,
+        guards: Guards,
+        sent: &str,
+        response: &str,
+    ) -> (String, String, Vec<String>) {
         let (mut browser, client) = pair();
         let (server, mut app) = pair();
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -339,8 +347,12 @@ mod tests {
     #[test]
     fn an_app_that_knows_one_host_is_led_to_by_it() {
         let response = "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Domain=wiki.example\r\n\r\n";
-        let (to_app, to_browser, _) =
-            exchanged(Some("wiki.example"), Guards::Stand, "GET / HTTP/1.1\r\nHost: 127.0.0.1:8123\r\n\r\n", response);
+        let (to_app, to_browser, _) = exchanged(
+            Some("wiki.example"),
+            Guards::Stand,
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1:8123\r\n\r\n",
+            response,
+        );
         assert_eq!(to_app, "GET / HTTP/1.1\r\nHost: wiki.example:8000\r\nConnection: close\r\n\r\n");
         assert_eq!(to_browser, "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n");
     }

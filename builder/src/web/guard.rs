@@ -49,7 +49,8 @@ fn is_wanted(head: &Head) -> bool {
     if sites.all(|site| matches!(site, b"same-origin" | b"none")) {
         return true;
     }
-    let leads = head.field("sec-fetch-mode") == Some("navigate") && head.field("sec-fetch-dest") == Some("document");
+    let leads =
+        head.field("sec-fetch-mode") == Some("navigate") && head.field("sec-fetch-dest") == Some("document");
     leads && matches!(head.method(), "GET" | "HEAD")
 }
 

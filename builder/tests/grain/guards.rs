@@ -62,8 +62,14 @@ fn run_lets_pages_of_other_sites_reach_the_app_on_request_only() {
             ("GET /tmp HTTP/1.1\nHost: evil.example", refused),
             ("GET /tmp HTTP/1.0", refused),
             ("POST /tmp HTTP/1.1\nHost: localhost\nOrigin: http://evil.example\nContent-Length: 0", refused),
-            ("GET /tmp HTTP/1.1\nHost: localhost\nOrigin: http://evil\nConnection: Upgrade\nUpgrade: websocket", refused),
-            ("GET /tmp HTTP/1.1\nHost: localhost\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors", refused),
+            (
+                "GET /tmp HTTP/1.1\nHost: localhost\nOrigin: http://evil\nConnection: Upgrade\nUpgrade: websocket",
+                refused,
+            ),
+            (
+                "GET /tmp HTTP/1.1\nHost: localhost\nSec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors",
+                refused,
+            ),
         ] {
             assert_eq!(run.status(None, head), expected, "{options:?}: {head}");
         }
