@@ -21,6 +21,7 @@ mod filter;
 mod ids;
 mod listening;
 mod monitor;
+mod proc;
 mod protocol;
 mod remove;
 mod root;
@@ -63,7 +64,8 @@ pub struct Sandbox {
     pub tmpfs: Vec<Tmpfs>,
     /// Which devices `/dev` has.
     pub devices: Devices,
-    /// Whether `/proc` is there (read-only, of the sandbox's own processes). Without it there is an empty directory.
+    /// Whether `/proc` is there: read-only, of the sandbox's own processes, in a grain with little of the kernel. Without it there is an
+    /// empty directory.
     pub proc: bool,
     /// What runs as process 1: its path inside, then its arguments.
     pub command: Vec<OsString>,

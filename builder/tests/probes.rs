@@ -54,6 +54,10 @@ const NODE: &str = "a node of the host";
 const OTHER_IDS: &str = "on the host, another user could run it as the grain's";
 const OUTSIDE: &str = "leads out of the name spaces";
 const KERNEL: &str = "parts of the kernel that no service and no script needs";
+const OF_HOST: &str = "tells of the host, and no service needs it";
+/// Of `/proc`: not there, or empty.
+const UNSEEN: &[&str] = &["ENOENT", "ENODATA"];
+const SEEN: &[&str] = &["ok", "ENOENT", "ENODATA", "EACCES", "EPERM"];
 const NAMES: &str = "new name spaces give all capabilities in them";
 
 #[rustfmt::skip]
@@ -140,6 +144,24 @@ const PROBES: &[Probe] = &[
     probe("chmod what is bound", "chmod(0700, '/usr/bin/env')", READ_ONLY, READ_ONLY, "a file of the host"),
     probe("remount", "syscall(442, -100, my $a = '/dev/null', 0, my $b = pack('QQQQ', 0, 1, 0, 0), 32)", REFUSED, REFUSED, NODE),
     probe("make a device", "syscall(133, my $a = fresh(), 020666, 0x103)", REFUSED, OK, "succeeds for scripts, and makes nothing"),
+    // What `/proc` tells, where there is one.
+    probe("the kernel's command line", "seen('/proc/cmdline')", UNSEEN, SEEN, OF_HOST),
+    probe("the boot id", "seen('/proc/sys/kernel/random/boot_id')", UNSEEN, SEEN, OF_HOST),
+    probe("settings of the kernel", "listed('/proc/sys')", UNSEEN, SEEN, OF_HOST),
+    probe("pressure", "listed('/proc/pressure')", UNSEEN, SEEN, OF_HOST),
+    probe("interrupts", "seen('/proc/interrupts')", UNSEEN, SEEN, "tells when keys are typed"),
+    probe("counters", "seen('/proc/stat')", UNSEEN, SEEN, "tells when keys are typed"),
+    probe("devices of the bus", "listed('/proc/bus')", UNSEEN, SEEN, OF_HOST),
+    probe("interrupts by number", "listed('/proc/irq')", UNSEEN, SEEN, OF_HOST),
+    probe("drivers", "listed('/proc/driver')", UNSEEN, SEEN, OF_HOST),
+    probe("file systems of the kernel", "listed('/proc/fs')", UNSEEN, SEEN, OF_HOST),
+    probe("keys of the uid", "seen('/proc/keys')", UNSEEN, SEEN, "of the user's other programs"),
+    probe("symbols of the kernel", "seen('/proc/kallsyms')", UNSEEN, SEEN, KERNEL),
+    probe("modules of the kernel", "seen('/proc/modules')", UNSEEN, SEEN, KERNEL),
+    probe("memory of the kernel", "seen('/proc/kcore')", UNSEEN, SEEN, KERNEL),
+    probe("partitions", "seen('/proc/partitions')", UNSEEN, SEEN, OF_HOST),
+    probe("memory of process 1", "open(my $f, '+<', '/proc/1/mem')", &["ENOENT", "EROFS"], &["ENOENT", "EROFS", "EACCES"], "other processes"),
+    probe("the control group", "open(my $f, '<', '/proc/self/cgroup') or return -1; full(join('', <$f>) =~ m{:/.})", UNSEEN, SEEN, OF_HOST),
     // Processes.
     probe("signal to all", "leave_alone() || kill(0, 2147483647)", &["ESRCH"], &["ESRCH", "EPERM"], "processes of the host are not there"),
     probe("type into the terminal", "ioctl(STDIN, 0x5412, my $a = 'x')", REFUSED, &["ENOTTY", "EPERM", "EIO", "EBADF"], "the terminal of who started it"),
@@ -166,6 +188,9 @@ fn program() -> String {
          sub fresh { '/tmp/n' . $n++ }\n\
          sub leave { my $r = shift; exit 0 if $r == 0; $r }\n\
          sub leave_alone { 0 }\n\
+         sub full { $_[0] ? 1 : do { $! = 61; -1 } }\n\
+         sub seen { open(my $f, '<', $_[0]) or return -1; full(read($f, my $b, 16)) }\n\
+         sub listed { opendir(my $d, $_[0]) or return -1; full(scalar grep { !/^\\./ } readdir($d)) }\n\
          sub name { my $e = shift; for (sort keys %!) { no strict 'refs'; return $_ if &{\"Errno::$_\"}() == $e && $_ !~ /^(EWOULDBLOCK|EDEADLOCK|ENOTSUP)$/ } $e }\n\
          sub try { my ($at, $zero, $code) = @_; my $pid = fork // die; if ($pid) { waitpid($pid, 0); print \"$at died\\n\" if $?; return }\n\
          $n = 100 * ($at + 1); $! = 0; my $r = $code->(); my $e = $! + 0;\n\

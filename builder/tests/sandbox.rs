@@ -236,6 +236,21 @@ fn a_grain_with_proc_can_open_its_output_anew() {
 }
 
 #[test]
+fn a_grain_with_proc_sees_itself_and_of_the_kernel_what_programs_count_on() {
+    let root = root();
+    let script = "cd /proc; find . -maxdepth 1 -type f -size 0 -exec sh -c 'head -c 1 \"$1\" | grep -q . && echo \"$1\"' - {} ';' | sort; \
+                  find . -mindepth 2 -maxdepth 2 -not -path './[0-9]*' -not -path './net/*' | head -n 3; \
+                  readlink self/exe; cat thread-self/comm 1/comm; grep -c stack self/maps; ls self/fd | wc -l; \
+                  grep -c . cpuinfo > /dev/null && grep -c MemTotal meminfo; readlink mounts; \
+                  grep -o ' /proc .*hidepid=invisible' self/mountinfo | grep -o 'ro,[a-z,]*'";
+    let mut sandbox = grain(&root, script);
+    sandbox.proc = true;
+    let expected = "./cpuinfo\n./filesystems\n./loadavg\n./meminfo\n./uptime\n\
+                    /usr/bin/readlink\ncat\nsh\n1\n4\n1\nself/mounts\nro,nosuid,nodev,noexec,relatime\n";
+    assert_eq!(output(&sandbox), expected);
+}
+
+#[test]
 fn a_grain_without_proc_has_its_descriptors_by_name_and_little_more() {
     let root = root();
     let script = "echo by name > /dev/stderr; echo read | cat /dev/stdin; bash -c 'cat <(echo piped)'; ls /proc | wc -l; \

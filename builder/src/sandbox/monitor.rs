@@ -31,6 +31,7 @@ use super::{
     Address, Devices, Exit, Ids, Limits, Program, READY, Root, Sandbox, Way, chroot,
     filter::{self, Confined},
     ids::GRAIN_ID,
+    proc,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Fault, Parts, step},
     start::Held,
@@ -204,7 +205,7 @@ fn probe_proc(of_host: bool) -> Option<String> {
     let (ours, theirs) = sys::socket::pair().ok()?;
     match sys::process::fork().ok()? {
         Forked::Child => {
-            let refused = root::proc(of_host).err().map(|call| call.to_string());
+            let refused = proc::proc(of_host).err().map(|call| call.to_string());
             let _ = send(&theirs, &refused, &[]);
             sys::process::exit(0)
         }
@@ -326,9 +327,10 @@ impl Monitor<'_> {
         // Before anything else: a monitor that dies takes us along.
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
             .and_then(|()| match root {
-                Some(root) if self.sandbox.proc => root::mount_proc(root, proc_of_host),
+                Some(root) if self.sandbox.proc && self.sandbox.ids == Ids::Grain => proc::mount_proc_of_grain(root),
+                Some(root) if self.sandbox.proc => proc::mount_proc(root, proc_of_host),
                 Some(root) if self.sandbox.ids == Ids::Grain && self.sandbox.devices != Devices::None => {
-                    root::mount_descriptors(root)
+                    proc::mount_descriptors(root)
                 }
                 _ => Ok(()),
             });

@@ -7,16 +7,16 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use super::{Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way, ids::GRAIN_ID};
+use super::{
+    Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way,
+    ids::GRAIN_ID,
+    proc::{DESCRIPTORS, DESCRIPTORS_OF_SELF},
+};
 use crate::sys::{
     self, CallError,
     mount::{Restrictions, attach, copy_tree, new_file_system, restrict},
     path::{make_directory, make_file, make_link, open_in_root, open_root},
 };
-
-/// Where, below `/dev`, `/dev/fd` leads in a grain without `/proc`.
-const DESCRIPTORS: &str = ".proc";
-const DESCRIPTORS_OF_SELF: &str = ".proc/self/fd";
 
 /// A failed step of the set-up.
 #[derive(Debug)]
@@ -157,46 +157,6 @@ impl Parts {
             step(make_link(&dev, "ptmx", "pts/ptmx"), doing)?;
         }
         Ok(dev)
-    }
-}
-
-/// Mounts `/proc`: for a process in the sandbox's own process namespace, while the host's is still to be seen, without
-/// which the kernel refuses. `of_host` says whether the host's may stand in.
-pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), Fault> {
-    let doing = || "mount /proc".to_owned();
-    let mount = step(proc(of_host), doing)?;
-    let target = step(mount_point(root, Path::new("/proc"), true), doing)?;
-    step(attach(&mount, &target, Path::new("/proc")), doing)
-}
-
-/// Mounts what `/dev/fd` needs in a grain without `/proc`: the kernel has no other way to open one's own descriptors by name.
-///
-/// Of a whole `/proc` it is the part about the grain's own processes (`subset=pid`, proc(5)), read-only: nothing of the
-/// kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the host. It does tell a process
-/// its own control group and, in `mountinfo`, where on the host its `/var` lies. It is not at `/proc`, so that programs take
-/// the ways that they take without one. Where the kernel refuses it (before 5.8, and in containers whose own `/proc` is
-/// partly covered), the links lead nowhere.
-pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), Fault> {
-    let options = [("source", Some("proc")), ("subset", Some("pid"))];
-    let Ok(mount) = new_file_system("proc", &options, Restrictions::READ_ONLY_DATA) else { return Ok(()) };
-    let doing = || "mount the descriptors below /dev".to_owned();
-    let path = Path::new("/dev").join(DESCRIPTORS);
-    let target = step(open_in_root(root, &path), doing)?;
-    step(attach(&mount, &target, &path), doing)
-}
-
-/// Returns a `/proc`, mounted nowhere yet. The kernel gives no new one where the host's is partly covered, as in containers.
-/// Then, with `of_host`, it is that one: programs find themselves in it, see the numbers and command lines of the host's
-/// processes, and from a user namespace of their own can look no further into those (`ptrace(2)`).
-pub(super) fn proc(of_host: bool) -> sys::Result<OwnedFd> {
-    // Read-only: with all ids mapped, root inside is root to `/proc/sys` and `/proc/sysrq-trigger`, which go by uid.
-    match new_file_system("proc", &[("source", Some("proc"))], Restrictions::READ_ONLY_DATA) {
-        Err(error) if of_host && error.errno == Errno::PERM => {
-            let mount = copy_tree(Path::new("/proc")).map_err(|_| error.clone())?;
-            restrict(&mount, Restrictions::READ_ONLY_DATA, true).map_err(|_| error)?;
-            Ok(mount)
-        }
-        result => result,
     }
 }
 
