@@ -327,7 +327,9 @@ impl Monitor<'_> {
         // Before anything else: a monitor that dies takes us along.
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
             .and_then(|()| match root {
-                Some(root) if self.sandbox.proc && self.sandbox.ids == Ids::Grain => proc::mount_proc_of_grain(root),
+                Some(root) if self.sandbox.proc && self.sandbox.ids == Ids::Grain => {
+                    proc::mount_proc_of_grain(root)
+                }
                 Some(root) if self.sandbox.proc => proc::mount_proc(root, proc_of_host),
                 Some(root) if self.sandbox.ids == Ids::Grain && self.sandbox.devices != Devices::None => {
                     proc::mount_descriptors(root)

@@ -94,7 +94,12 @@ struct Cover {
 impl Cover {
     /// Makes them on a directory that will be covered itself: a mount can be copied only where it lies somewhere.
     fn new(proc: &OwnedFd, covered: &[(String, bool)]) -> sys::Result<Self> {
-        let options = [("source", Some("none")), ("mode", Some("0555")), ("size", Some("4k")), ("nr_inodes", Some("4"))];
+        let options = [
+            ("source", Some("none")),
+            ("mode", Some("0555")),
+            ("size", Some("4k")),
+            ("nr_inodes", Some("4")),
+        ];
         let memory = new_file_system("tmpfs", &options, Restrictions::DATA)?;
         make_file(&memory, NO_FILE)?;
         make_directory(&memory, NO_DIRECTORY, 0o555)?;
