@@ -71,15 +71,15 @@ impl Head {
         Some(Head { line, fields: owned(request.headers) })
     }
 
-    /// Reads the head of an answer; nothing if it is none of HTTP/1.
+    /// Reads the head of an answer; nothing if it is none of HTTP/1, or has no status as RFC 9110, 15, knows them.
     pub fn of_answer(bytes: &[u8]) -> Option<Self> {
         let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
         let mut answer = httparse::Response::new(&mut fields);
         if !answer.parse(bytes).ok()?.is_complete() {
             return None;
         }
-        let line =
-            format!("HTTP/1.{} {} {}", answer.version?, answer.code?, answer.reason.unwrap_or_default());
+        let code = answer.code.filter(|code| *code >= 100)?;
+        let line = format!("HTTP/1.{} {code} {}", answer.version?, answer.reason.unwrap_or_default());
         Some(Head { line, fields: owned(answer.headers) })
     }
 
@@ -236,6 +236,15 @@ mod tests {
             "GET / HTTP/1.1\r\nX: y\r\n folded\r\n\r\n",
         ] {
             assert_eq!(Head::of_request(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_response_is_none() {
+        for bad in
+            ["nonsense\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 032 OK\r\n\r\n"]
+        {
+            assert_eq!(Head::of_answer(bad.as_bytes()), None, "{bad:?}");
         }
     }
 

@@ -16,8 +16,12 @@ struct Cookie {
 }
 
 impl Cookies {
-    /// Takes a `Set-Cookie` header of a host's answer to a request for `request_path`; one of another domain is passed over.
+    /// Takes a `Set-Cookie` header of a host's answer to a request for `request_path`; one of another domain is passed over, as is one
+    /// with control characters, which no request may have (RFC 6265bis, 5.7).
     pub(super) fn set(&mut self, header: &str, request_path: &str, host: &str) {
+        if header.contains(|c: char| c.is_control() && c != '\t') {
+            return;
+        }
         let mut parts = header.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         let path = default_path(request_path);
@@ -92,6 +96,7 @@ mod tests {
             (&["a=1; path=/; Domain=.g-1.localhost", "b=2; path=/; domain=localhost"], "/", Some("a=1; b=2")),
             (&["a=1; path=/; domain=127.0.0.1", "b=2; path=/; domain=other.localhost"], "/", None),
             (&["nonsense"], "/app/", None),
+            (&["a=1\rX: y", "b=\0; path=/", "c=3\t; path=/"], "/app/", Some("c=3")),
         ] {
             let mut cookies = Cookies::default();
             headers.iter().for_each(|header| cookies.set(header, "/app/login?next=/", "g-1.localhost"));

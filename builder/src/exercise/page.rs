@@ -129,7 +129,10 @@ struct Reader {
 
 impl Reader {
     fn new(html: &[u8]) -> Self {
-        let lines = memchr::memchr_iter(b'\n', html).map(|at| at + 1).collect();
+        // A carriage return alone ends a line as well (HTML standard, "normalize newlines").
+        let ends = memchr::memchr2_iter(b'\n', b'\r', html);
+        let ends = ends.filter(|at| html[*at] == b'\n' || html.get(at + 1) != Some(&b'\n'));
+        let lines = ends.map(|at| at + 1).collect();
         Reader { page: Page::default(), lines, in_module: false, open: Default::default() }
     }
 
@@ -395,6 +398,13 @@ mod tests {
                 (2, "end", TextKind::Plain),
             ]
         );
+    }
+
+    #[test]
+    fn lines_end_as_the_standard_has_it() {
+        let page = read(b"a\r<a href=b>\r\n<style>\r\np{x:url(c)}\r</style>\n<a href=d>");
+        let lines: Vec<usize> = page.found.iter().map(|found| found.line).collect();
+        assert_eq!(lines, [2, 4, 6]);
     }
 
     #[test]

@@ -282,6 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn actions_without_a_size_are_as_dear_as_what_they_become() {
+        let bytes = |count| {
+            let actions = Value::StructList {
+                data_words: 0,
+                pointer_words: 0,
+                elements: vec![Default::default(); count],
+            };
+            message_bytes(&Value::Struct { data: vec![0, 0], pointers: vec![actions] })
+        };
+        assert_eq!(Manifest::read(&bytes(10)).expect("are few").actions.len(), 10);
+        assert!(matches!(Manifest::read(&bytes(100)), Err(ManifestError::Message(CapnpError::Budget))));
+    }
+
+    #[test]
     fn refuses_what_an_install_refuses() {
         let mut manifest = Manifest::for_init("t", "1", 1, "n");
         assert_eq!(Manifest::read(b"").expect_err("empty").to_string(), "the manifest is empty");

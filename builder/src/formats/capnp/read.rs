@@ -333,8 +333,9 @@ impl<'a> Struct<'a> {
                     return Err(CapnpError::OutOfBounds);
                 }
                 if stride == 0 {
-                    // Elements without a size cost nothing to write; make them cost something to read.
-                    let left = message.budget_words.get().checked_sub(count).ok_or(CapnpError::Budget)?;
+                    // Elements without a size cost nothing to write; make them cost what they take where they are kept.
+                    let words = count * KEPT_WORDS;
+                    let left = message.budget_words.get().checked_sub(words).ok_or(CapnpError::Budget)?;
                     message.budget_words.set(left);
                 }
                 let start = Place { word: start.word + 1, ..start };
@@ -348,6 +349,9 @@ impl<'a> Struct<'a> {
         }
     }
 }
+
+/// About how many words of memory an element becomes, whatever it is: names and lists of it, though empty.
+const KEPT_WORDS: u64 = 8;
 
 /// A list of structs.
 #[derive(Clone, Copy)]

@@ -23,11 +23,12 @@ pub(in crate::prune) struct Token {
 /// Returns the first setting with a secret in a text that the text as it was shipped does not have.
 pub(super) fn token(now: &[u8], shipped: &[u8]) -> Option<Token> {
     let text = std::str::from_utf8(now).ok()?;
-    let shipped: HashSet<&[u8]> = shipped.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    let shipped = String::from_utf8_lossy(shipped);
+    let shipped: HashSet<&str> = shipped.lines().map(str::trim).collect();
     let is_comment = |line: &str| ["#", ";", "//", "*", "--"].iter().any(|start| line.starts_with(start));
     text.lines().enumerate().find_map(|(index, line)| {
         let line = line.trim();
-        if line.len() > MAX_LINE_BYTES || is_comment(line) || shipped.contains(line.as_bytes()) {
+        if line.len() > MAX_LINE_BYTES || is_comment(line) || shipped.contains(line) {
             return None;
         }
         in_line(line).map(|name| Token { name, line: index + 1 })
@@ -115,6 +116,9 @@ mod tests {
             b"a\n# token = 9f86d081884c7d659a2feaa0c55ad015\n secret = 9f86d081884c7d659a2feaa0c55ad015\n";
         assert_eq!(token(now, b"a\n"), Some(Token { name: "secret".to_owned(), line: 3 }));
         assert_eq!(token(now, b"secret = 9f86d081884c7d659a2feaa0c55ad015"), None);
+        // Blanks and line ends of any kind around it say nothing.
+        assert_eq!(token("secret = 9f86d081884c7d659a2feaa0c55ad015\u{2003}".as_bytes(), now), None);
+        assert_eq!(token(now, "\u{2003}secret = 9f86d081884c7d659a2feaa0c55ad015\r\n".as_bytes()), None);
         assert_eq!(token(b"\xff secret = 9f86d081884c7d659a2feaa0c55ad015", b""), None);
         let long = format!("secret = 9f86d081884c7d659a2feaa0c55ad015{}", " ".repeat(2000) + "x");
         assert_eq!(token(long.as_bytes(), b""), None);
