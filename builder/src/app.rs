@@ -17,6 +17,8 @@
 
 mod linked;
 mod modes;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 pub mod services;
 mod skeleton;
 mod state;

@@ -12,6 +12,8 @@ mod kept_index;
 mod kept_release;
 mod keyring;
 mod listed;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod release;
 mod sources;
 

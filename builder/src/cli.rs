@@ -17,6 +17,8 @@ mod lock;
 mod missed;
 mod output;
 mod proven;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod report;
 mod resolve;
 mod run;

@@ -15,6 +15,8 @@ mod answers;
 mod clean;
 mod follow;
 mod key_store;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod script;
 
 use std::{collections::BTreeMap, io, path::Path};

@@ -17,6 +17,8 @@ mod load;
 mod log;
 mod modules;
 mod page;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod style;
 mod text;
 

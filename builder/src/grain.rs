@@ -8,6 +8,8 @@
 
 mod base;
 mod log;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod remedy;
 mod subject;
 

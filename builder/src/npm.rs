@@ -9,7 +9,7 @@
 //! ships at its directory. Otherwise than there, nothing is laid in `node_modules/.bin`.
 
 mod registry;
-mod tarball;
+pub(crate) mod tarball;
 
 pub use registry::{Sources, registry};
 pub use tarball::TarballError;

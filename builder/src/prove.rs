@@ -13,6 +13,8 @@ mod left;
 mod miss;
 mod misses;
 mod named;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};

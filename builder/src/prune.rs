@@ -13,6 +13,8 @@ mod elf;
 mod evidence;
 mod globs;
 mod list;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod rules;
 mod surplus;
 

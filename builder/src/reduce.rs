@@ -6,7 +6,7 @@
 //! against the whole root, where nothing was reduced. Nothing here decides what an app needs.
 
 mod bytecode;
-mod icu;
+pub(crate) mod icu;
 mod java;
 mod names;
 mod propose;

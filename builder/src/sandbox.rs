@@ -23,6 +23,8 @@ mod listening;
 mod monitor;
 mod proc;
 mod protocol;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod remove;
 mod root;
 mod running;

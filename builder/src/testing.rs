@@ -19,6 +19,7 @@
 mod archive;
 mod deb;
 mod key;
+mod readers;
 mod server;
 
 /// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL` in the
@@ -33,4 +34,5 @@ pub fn lacking(why: &str) {
 pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
 pub use deb::{Compression, Deb, deb};
 pub use key::{KEY_TIME_S, Key};
+pub use readers::{READERS, Reader, Seed, find as find_reader, seeds};
 pub use server::{Fault, Request, Server};

@@ -9,6 +9,8 @@ pub mod callers;
 mod evidence;
 pub mod fuse;
 mod gone;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod wire;
 
 use std::{

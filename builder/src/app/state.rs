@@ -10,6 +10,9 @@
 
 mod scripts;
 
+#[cfg(feature = "testing")]
+pub(super) use scripts::given;
+
 use std::collections::BTreeSet;
 
 use crate::{

@@ -97,6 +97,18 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Text>> {
     Ok(Some(Text { kept: Some(Arc::new(Kept { file, text, digest, table })) }))
 }
 
+/// Returns the parts of a file as [`read`] takes them.
+#[cfg(feature = "testing")]
+pub(super) fn parts(file: &[u8]) -> Option<(&[u8], Option<Table>)> {
+    let Layout { text, table, .. } = layout(file)?;
+    let (table, text) = (&file[table], &file[text]);
+    if table.is_empty() {
+        Some((text, None))
+    } else {
+        Table::from_bytes(table, text).map(|table| (text, Some(table)))
+    }
+}
+
 /// Where text and table are in a file.
 struct Layout {
     text: std::ops::Range<usize>,

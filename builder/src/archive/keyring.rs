@@ -125,6 +125,12 @@ impl Keyring {
         Ok(Keyring { certificates, digest: Digest::of(digests.as_bytes()) })
     }
 
+    /// Reads certificates, armored or not; `None` if there is none or one is broken.
+    #[cfg(feature = "testing")]
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        Some(Keyring { certificates: parse(bytes)?, digest: Digest::of(bytes) })
+    }
+
     /// Returns the fingerprints of the certificates, in upper-case hex, sorted.
     pub fn fingerprints(&self) -> Vec<String> {
         let mut out: Vec<String> = self.certificates.iter().map(fingerprint).collect();
@@ -242,7 +248,7 @@ impl Keyring {
 
 const WRONG: &str = "the signature is wrong: the text or the signature was changed";
 
-fn fingerprint(certificate: &SignedPublicKey) -> String {
+pub(super) fn fingerprint(certificate: &SignedPublicKey) -> String {
     format!("{:X}", certificate.primary_key.fingerprint())
 }
 
@@ -376,7 +382,7 @@ fn check_life(key: &impl VerifyingKey, statement: &Signature, now_s: i64) -> Res
 }
 
 /// Reads certificates, armored (several in a row) or not; `None` if there is none or one is broken.
-fn parse(bytes: &[u8]) -> Option<Vec<SignedPublicKey>> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Vec<SignedPublicKey>> {
     const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
     let out: Vec<SignedPublicKey> = match std::str::from_utf8(bytes) {
         Ok(text) if text.contains(BEGIN) => {

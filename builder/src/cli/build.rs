@@ -42,6 +42,15 @@ use crate::{
 };
 use summary::Summary;
 
+/// Reads a note of a build that is up to date, and shows it.
+#[cfg(feature = "testing")]
+pub(super) fn read_note(note: &[u8]) {
+    if let Some(summary) = Summary::from_note(note) {
+        let output = std::path::Path::new("x.spk");
+        let _ = (summary.text(output), summary.json(output, true), summary.line(output));
+    }
+}
+
 /// Build a recipe: fetch, assemble, configure, prune, prove, pack and sign
 ///
 /// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned app goes

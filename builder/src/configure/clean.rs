@@ -220,7 +220,7 @@ pub(super) fn diversions(tree: &Tree, store: &Store) -> Result<Vec<Diversion>, S
 }
 
 /// Three lines each: from, to, the package, or `:` for a local one.
-fn parse_diversions(text: &str) -> Vec<Diversion> {
+pub(super) fn parse_diversions(text: &str) -> Vec<Diversion> {
     let lines: Vec<&str> = text.lines().collect();
     let parse = |lines: &[&str]| {
         let [from, to, by] = lines else { return None };

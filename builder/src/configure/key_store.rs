@@ -33,6 +33,12 @@ pub(super) fn restamp(bytes: &mut [u8], time_s: i64) -> bool {
     true
 }
 
+/// Returns a body with the sum that makes it a key store.
+#[cfg(feature = "testing")]
+pub(super) fn with_sum(body: &[u8]) -> Vec<u8> {
+    [body, &sum(body)].concat()
+}
+
 const SUM_BYTES: usize = 20;
 
 fn sum(body: &[u8]) -> [u8; SUM_BYTES] {

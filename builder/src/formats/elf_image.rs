@@ -427,7 +427,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 mod change;
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(crate) mod made;
 #[cfg(test)]
 mod tests;

@@ -168,7 +168,7 @@ fn number(blob: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Returns common data of items that hold what is given, in the order of names, each padded to 16 bytes.
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(crate) fn made(package: &str, items: &[(&str, &[u8])]) -> Vec<u8> {
     let mut blob = vec![32, 0, 0xda, 0x27, 20, 0, 0, 0, 0, 0, 2, 0];
     blob.extend_from_slice(b"CmnD\x01\0\0\0\x03\0\0\0");

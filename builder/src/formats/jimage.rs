@@ -389,5 +389,7 @@ fn number(file: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
+#[cfg(feature = "testing")]
+pub(crate) mod made;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Returns the description of a module that requires others; those with a `?` at compile time only.
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(crate) fn made(name: &str, required: &[&str]) -> Vec<u8> {
     let mut constants = Vec::new();
     let mut module = Vec::new();

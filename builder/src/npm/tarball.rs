@@ -40,7 +40,7 @@ pub enum TarballError {
 
 /// Reads a tarball: its files and directories without the first part of their paths, with modes 0644 and 0755, times
 /// 0 and nobody's in particular. `add` is given the contents of each file, and returns their digest.
-pub(super) fn read(
+pub(crate) fn read(
     bytes: &[u8],
     mut add: impl FnMut(&mut dyn Read) -> io::Result<Digest>,
 ) -> Result<Tree, TarballError> {

@@ -7,6 +7,8 @@
 //! with times in them, nearly of a length.
 
 mod pattern;
+#[cfg(feature = "testing")]
+pub(super) mod readers;
 mod texts;
 
 use std::fmt;

@@ -71,9 +71,20 @@ impl Elf {
             return None;
         }
         let cache = ReadCache::new(Cursor { blob, position: 0 });
-        match ident[4] {
-            elf::ELFCLASS64 => parse::<FileHeader64<Endianness>, _>(&cache, true),
-            elf::ELFCLASS32 => parse::<FileHeader32<Endianness>, _>(&cache, false),
+        Elf::of_class(ident[4], &cache)
+    }
+
+    /// As [`Elf::read`], of bytes.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let ident = bytes.first_chunk::<5>().filter(|ident| ident.starts_with(b"\x7fELF"))?;
+        Elf::of_class(ident[4], bytes)
+    }
+
+    fn of_class<'a>(class: u8, data: impl ReadRef<'a>) -> Option<Self> {
+        match class {
+            elf::ELFCLASS64 => parse::<FileHeader64<Endianness>, _>(data, true),
+            elf::ELFCLASS32 => parse::<FileHeader32<Endianness>, _>(data, false),
             _ => None,
         }
     }

@@ -12,6 +12,8 @@ mod java;
 mod languages;
 mod links;
 mod loader;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod secrets;
 mod sets;
 mod whole;

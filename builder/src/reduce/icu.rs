@@ -116,7 +116,7 @@ fn remedy(name: &str) -> String {
 }
 
 /// Returns where the data lie in the file.
-fn data_place(library: &[u8]) -> Result<Range<usize>, Fault> {
+pub(crate) fn data_place(library: &[u8]) -> Result<Range<usize>, Fault> {
     let none = |what: &str| Fault::NoData(what.to_owned());
     let file = object::File::parse(library).map_err(|error| Fault::NoData(error.to_string()))?;
     let is_ours = |name: &str| {

@@ -273,7 +273,7 @@ fn java() -> Vec<u8> {
     let infos =
         [("java.base", &[][..]), ("java.desktop", &["java.xml"]), ("java.sql", &["java.base", "java.xml"])];
     let infos = infos.map(|(name, required)| module_info::made(name, required));
-    jimage::tests::made(&[
+    jimage::made::made(&[
         ("java.base", &[("module-info.class", &infos[0]), ("java/lang/Object.class", b"object")]),
         ("java.desktop", &[("module-info.class", &infos[1]), ("java/awt/Window.class", b"window")]),
         ("java.sql", &[("module-info.class", &infos[2])]),
@@ -321,7 +321,7 @@ fn modules_that_are_not_there_are_told() {
             "{cannot}: reduce.java.modules: this Java has no module `java.sqk`; did you mean `java.sql`?"
         )
     );
-    let empty = jimage::tests::made(&[("java.base", &[("java/lang/Object.class", b"object")])]);
+    let empty = jimage::made::made(&[("java.base", &[("java/lang/Object.class", b"object")])]);
     assert_eq!(
         text("java = { modules = [] }", empty),
         format!("{cannot}: module `java.base` does not say what it requires")

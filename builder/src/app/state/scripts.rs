@@ -18,7 +18,7 @@ const WORK: usize = 500_000;
 const MAX_DEPTH: usize = 12;
 
 /// Returns the paths that a script gives to another user than root, as globs.
-pub(super) fn given(script: &str) -> Vec<String> {
+pub(in super::super) fn given(script: &str) -> Vec<String> {
     let commands = commands(script);
     let mut walk = Walk { functions: HashMap::new(), known: Known::default(), paths: Vec::new(), left: WORK };
     walk.through(&commands, 0);

@@ -2,7 +2,9 @@
 
 use object::elf;
 
-use super::{Image, hash_of, text, u16_at, u32_at, u64_at};
+use super::hash_of;
+#[cfg(test)]
+use super::{Image, text, u16_at, u32_at, u64_at};
 
 /// What is in a file.
 #[derive(Clone, Default)]
@@ -150,6 +152,7 @@ impl Made<'_> {
 }
 
 /// Looks a name up as the loader does; returns the symbol's value.
+#[cfg(test)]
 pub(crate) fn lookup(file: &[u8], name: &str) -> Option<u64> {
     let image = Image::read(file).expect("reads").expect("has tables");
     let hash = image.hash.as_ref().expect("has a hash table");

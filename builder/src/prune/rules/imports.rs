@@ -8,6 +8,8 @@ mod node;
 mod perl;
 mod php;
 mod python;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod ruby;
 mod tokens;
 

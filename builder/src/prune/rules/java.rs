@@ -69,7 +69,7 @@ fn is_basic(path: &[u8]) -> bool {
 }
 
 /// Returns what a jar's manifest names as its class path; nothing for what is no jar.
-fn class_path(jar: &[u8]) -> Vec<String> {
+pub(super) fn class_path(jar: &[u8]) -> Vec<String> {
     let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(jar)) else { return Vec::new() };
     let Ok(manifest) = archive.by_name("META-INF/MANIFEST.MF") else { return Vec::new() };
     let mut text = Vec::new();
@@ -83,7 +83,7 @@ fn class_path(jar: &[u8]) -> Vec<String> {
 }
 
 /// Returns the path of the root that an address beside a jar means.
-fn beside(directory: &[u8], address: &str) -> Option<Vec<u8>> {
+pub(super) fn beside(directory: &[u8], address: &str) -> Option<Vec<u8>> {
     let address = address.strip_prefix("file:").unwrap_or(address);
     let start = if address.starts_with('/') { &b""[..] } else { directory };
     let mut parts: Vec<&[u8]> = start.split(|b| *b == b'/').filter(|part| !part.is_empty()).collect();

@@ -5,6 +5,8 @@
 //! warned of.
 
 mod keys;
+#[cfg(feature = "testing")]
+pub(super) mod readers;
 mod tokens;
 
 pub(in crate::prune) use tokens::Token;

@@ -1,7 +1,7 @@
 //! Node's modules: where a name leads, as Node's documentation, "Modules", has it, with Debian's directories.
 
-mod package;
-mod source;
+pub(super) mod package;
+pub(super) mod source;
 
 use std::collections::BTreeMap;
 

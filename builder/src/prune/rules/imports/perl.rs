@@ -1,7 +1,7 @@
 //! Perl's modules: where a name leads, by the `@INC` of Debian's perl.
 
 mod lexer;
-mod source;
+pub(super) mod source;
 
 use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
 use crate::{

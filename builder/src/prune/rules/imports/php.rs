@@ -3,7 +3,7 @@
 //! Maps are Composer's (`vendor/composer/autoload_*.php`) and those that Debian's packages bring as `autoload.php` (phpab(1)).
 //! A map names all classes of its libraries; what stays are those that kept sources name.
 
-mod source;
+pub(super) mod source;
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Python's modules: where an import leads.
 
-mod source;
+pub(super) mod source;
 
 use super::{Imported, Need};
 use crate::{

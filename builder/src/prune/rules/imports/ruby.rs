@@ -1,7 +1,7 @@
 //! Ruby's files: where a name leads, by the load path of Debian's ruby and that of gems.
 
 mod lexer;
-mod source;
+pub(super) mod source;
 
 use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
 use crate::{

@@ -71,7 +71,7 @@ fn index(directory: &[u8], facts: &Facts<'_>) -> Option<TreePath> {
 }
 
 /// Returns the target of a module in `exports`.
-fn export(exports: &Value, inside: &str, is_import: bool) -> Option<String> {
+pub(in super::super) fn export(exports: &Value, inside: &str, is_import: bool) -> Option<String> {
     let wanted = if inside.is_empty() { ".".to_owned() } else { format!("./{inside}") };
     let modules = exports.as_object().filter(|map| map.keys().any(|key| key.starts_with('.')));
     let Some(modules) = modules else {

@@ -10,7 +10,7 @@ use super::super::{
 
 /// A module that is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in super::super) struct Named {
     /// As it is written: `./x`, `x/y`, `@x/y`.
     pub name: String,
     pub need: Need,
@@ -22,7 +22,7 @@ pub(super) struct Named {
 const MAX_CLAUSE: usize = 400;
 
 /// Returns what a source names, in its order.
-pub(super) fn names(source: &[u8]) -> Vec<Named> {
+pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let tokens = tokens(source);
     let mut scan = Scan::default();
     for index in 0..tokens.len() {

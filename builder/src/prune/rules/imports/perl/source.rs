@@ -14,7 +14,7 @@ use super::{
 
 /// Something that a source names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(in super::super) enum Named {
     /// A module, `A::B`.
     Module(String, Need),
     /// A file, as `require "x.pl"` and `do "x.pl"` name it.
@@ -26,7 +26,7 @@ pub(super) enum Named {
 }
 
 /// Returns what a source names, in its order.
-pub(super) fn names(source: &[u8]) -> Vec<Named> {
+pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let mut scan = Scan::default();
     scan.source(source, Need::Sure, true);
     scan.found

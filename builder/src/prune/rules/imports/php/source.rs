@@ -12,7 +12,7 @@ use super::super::{
 
 /// A path that a source writes down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Location {
+pub(in super::super) struct Location {
     /// How many directories above that of the source it begins in; `None`: looked for in the include path.
     pub up: Option<usize>,
     pub path: String,
@@ -20,7 +20,7 @@ pub(super) struct Location {
 
 /// What a source names.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(in super::super) struct Names {
     /// Files of `require` and `include`.
     pub files: Vec<(Location, Need)>,
     /// Classes, by their whole names.
@@ -28,7 +28,7 @@ pub(super) struct Names {
 }
 
 /// Returns what a source names.
-pub(super) fn names(source: &[u8]) -> Names {
+pub(in super::super) fn names(source: &[u8]) -> Names {
     let tokens = tokens(source);
     let mut scan = Scan::default();
     for index in 0..tokens.len() {
@@ -39,7 +39,7 @@ pub(super) fn names(source: &[u8]) -> Names {
 
 /// Returns the pairs of a text and a path in a source: the map of an autoloader from classes, or beginnings of their
 /// names, to files or directories.
-pub(super) fn map(source: &[u8]) -> Vec<(String, Location)> {
+pub(in super::super) fn map(source: &[u8]) -> Vec<(String, Location)> {
     let tokens = tokens(source);
     let mut out = Vec::new();
     for (index, token) in tokens.iter().enumerate() {

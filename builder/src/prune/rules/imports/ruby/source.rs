@@ -13,7 +13,7 @@ use super::{
 
 /// How a file is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(in super::super) enum From {
     /// Looked for in the load path.
     LoadPath,
     /// Beside the source.
@@ -24,14 +24,14 @@ pub(super) enum From {
 
 /// A file that is named, as a rule without its ending.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in super::super) struct Named {
     pub name: String,
     pub from: From,
     pub need: Need,
 }
 
 /// Returns what a source names, in its order.
-pub(super) fn names(source: &[u8]) -> Vec<Named> {
+pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let tokens = tokens(source);
     let mut scan = Scan::default();
     for index in 0..tokens.len() {

@@ -1,0 +1,13 @@
+//! The readers of lines of logs and pages, as functions that take anything ([`testing::readers`](crate::testing::READERS)).
+
+use super::{compare, left, named};
+
+/// Lines of a log or a page.
+pub(crate) fn lines(text: &str) {
+    let _ = named::tells_of_missing(text);
+    let lines: Vec<&str> = text.lines().take(4).collect();
+    for line in &lines {
+        let _ = left::tells_failure(line);
+    }
+    compare::readers::patterns(&lines);
+}

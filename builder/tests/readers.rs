@@ -1,0 +1,45 @@
+//! Every reader of foreign bytes takes its seeds, and inputs by which it once broke: what libFuzzer begins with (`.ci/fuzz`), as
+//! plain tests.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tinyroot::testing::{READERS, find_reader, seeds};
+
+fn directory(reader: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds").join(reader)
+}
+
+#[test]
+fn every_seed_is_taken_or_refused() {
+    for reader in READERS {
+        let files =
+            fs::read_dir(directory(reader.name)).unwrap_or_else(|error| panic!("{}: {error}", reader.name));
+        let mut count = 0;
+        for file in files {
+            let path = file.expect("lists").path();
+            let bytes = fs::read(&path).expect("reads");
+            assert!(bytes.len() <= reader.max_bytes, "{} is longer than its reader looks at", path.display());
+            eprintln!("{}", path.display());
+            (reader.read)(&bytes);
+            count += 1;
+        }
+        assert!(count > 0, "{} has no seed", reader.name);
+    }
+}
+
+#[test]
+fn every_seed_that_is_cut_or_damaged_is_taken_or_refused() {
+    for seed in seeds() {
+        let reader = find_reader(seed.reader).expect("has a reader");
+        let step = (seed.bytes.len() / 60).max(1);
+        for at in (0..seed.bytes.len()).step_by(step) {
+            let mut damaged = seed.bytes.clone();
+            damaged[at] ^= 0x80 >> (at % 8);
+            (reader.read)(&damaged);
+            (reader.read)(&seed.bytes[..at]);
+        }
+    }
+}
