@@ -42,6 +42,10 @@ use crate::{
 /// Where the papers lie.
 pub const DIRECTORY: &str = "tinyroot/papers";
 
+// The longest papers that are read. Those of WordPress with its MariaDB take 0.6 MB, 0.2 MB and 3 kB.
+const LIST_LIMIT_BYTES: u64 = 32 << 20;
+const LOCK_LIMIT_BYTES: u64 = 4 << 20;
+
 /// A fault of writing papers.
 #[derive(Debug, thiserror::Error)]
 pub enum PapersError {
@@ -183,17 +187,18 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
 
 /// Returns the prune.list that a tree encloses; `None` if it has none that can be read.
 pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
-    parse_list(&String::from_utf8(enclosed(tree, store, "prune.list")?).ok()?)
+    parse_list(&String::from_utf8(enclosed(tree, store, "prune.list", LIST_LIMIT_BYTES)?).ok()?)
 }
 
 /// Returns the lock that a tree encloses; `None` if it has none that can be read.
 pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
-    Lock::parse(&enclosed(tree, store, "recipe/recipe.lock")?).ok()
+    Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
 }
 
-fn enclosed(tree: &Tree, store: &Store, name: &str) -> Option<Vec<u8>> {
-    let (digest, _) = tree.get(format!("{DIRECTORY}/{name}").as_bytes())?.kind.content()?;
-    store.read(&digest).ok()
+/// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its text.
+fn enclosed(tree: &Tree, store: &Store, name: &str, limit_bytes: u64) -> Option<Vec<u8>> {
+    let (digest, size_bytes) = tree.get(format!("{DIRECTORY}/{name}").as_bytes())?.kind.content()?;
+    (size_bytes <= limit_bytes).then(|| store.read(&digest).ok())?
 }
 
 /// Returns a time as RFC 3339 in UTC.

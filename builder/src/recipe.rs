@@ -492,6 +492,9 @@ fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result
     Ok(())
 }
 
+/// The longest recipe.toml: what it says takes up to a hundred times the memory of its text, and packages bring theirs.
+const MAX_BYTES: u64 = 512 << 10;
+
 /// Reads a recipe folder, or the recipe.toml in it.
 ///
 /// # Errors
@@ -502,8 +505,8 @@ pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
         _ => path.to_path_buf(),
     };
     let file = directory.join("recipe.toml");
-    let text =
-        String::from_utf8(error::read(&file)?).map_err(|_| RecipeError::NotText { path: file.clone() })?;
+    let text = String::from_utf8(error::read_bounded(&file, MAX_BYTES)?)
+        .map_err(|_| RecipeError::NotText { path: file.clone() })?;
     keys::parse(&directory, &file, text)
 }
 

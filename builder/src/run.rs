@@ -128,7 +128,7 @@ pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     for (path, listed) in dropped {
         let furnished = crate::app::furnished_path(&path);
         if tree.get(furnished.as_bytes()).is_none() {
-            pruned.insert(furnished, listed.package);
+            pruned.insert(furnished, listed.package.as_deref().map(str::to_owned));
         }
     }
     pruned
@@ -207,7 +207,8 @@ fn start_locked(
         if miss.is_write() {
             let list: &PruneList =
                 list.get_or_init(|| papers::prune_list(&of_tree, &of_store).unwrap_or_default());
-            miss.package = list.paths.get(&miss.path).and_then(|listed| listed.package.clone());
+            miss.package =
+                list.paths.get(&miss.path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
         }
         asked(&miss);
     });

@@ -7,6 +7,7 @@ mod authorities;
 mod bad_input;
 mod base;
 mod configuring;
+mod costly;
 mod dependencies;
 mod failed_script;
 mod fix;

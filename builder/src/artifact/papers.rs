@@ -1,6 +1,6 @@
 //! What an artifact says of the Debian packages it is made of.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     prune::parse_list,
@@ -17,6 +17,12 @@ const INIT: &[u8] = b"tinyroot/init";
 /// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
 const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
 
+/// Most paths whose package is noted. In memory each takes some 150 bytes, and in a file list it may be two.
+const MAX_OWNED: usize = 300_000;
+
+/// The longest file of dpkg's that is read.
+const MAX_DATABASE_BYTES: u64 = 16 << 20;
+
 /// Finds the path in a line of a file list.
 type OwnedPath = fn(&[u8]) -> Option<&[u8]>;
 
@@ -26,7 +32,7 @@ const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
 /// Which package each path belongs to, as far as the artifact tells; empty where it tells nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Papers {
-    owners: BTreeMap<Vec<u8>, String>,
+    owners: BTreeMap<Vec<u8>, Arc<str>>,
     versions: BTreeMap<String, String>,
     reduced: BTreeMap<TreePath, String>,
     /// Our first process is in it: what lies beside it is ours.
@@ -38,8 +44,8 @@ impl Papers {
     pub fn read(tree: &Tree, store: &Store) -> Self {
         let mut papers = Papers { is_ours: tree.get(INIT).is_some(), ..Papers::default() };
         let read = |path: &[u8]| {
-            let (digest, _) = tree.get(path)?.kind.content()?;
-            store.read(&digest).ok()
+            let (digest, size_bytes) = tree.get(path)?.kind.content()?;
+            (size_bytes <= MAX_DATABASE_BYTES).then(|| store.read(&digest).ok())?
         };
         papers.read_prune_list(&String::from_utf8_lossy(&read(PRUNE_LIST).unwrap_or_default()));
         for database in DATABASES {
@@ -54,9 +60,11 @@ impl Papers {
                 if !is_word(package) {
                     continue;
                 }
+                let package: Arc<str> = package.into();
                 for line in read(path.as_bytes()).unwrap_or_default().split(|b| *b == b'\n') {
-                    if let Some(owned) = lines(line).filter(|owned| !owned.is_empty() && *owned != b".") {
-                        papers.owners.entry(owned.to_vec()).or_insert_with(|| package.to_owned());
+                    let owned = lines(line).filter(|owned| !owned.is_empty() && *owned != b".");
+                    if let Some(owned) = owned.filter(|_| papers.owners.len() < MAX_OWNED) {
+                        papers.owners.entry(owned.to_vec()).or_insert_with(|| package.clone());
                     }
                 }
             }
@@ -103,7 +111,7 @@ impl Papers {
             let merged = MERGED.iter().any(|directory| path.starts_with(directory));
             merged.then(|| self.owners.get(&[b"usr/", path].concat()))?
         };
-        direct().or_else(without).or_else(with).map(String::as_str)
+        direct().or_else(without).or_else(with).map(|package| &**package)
     }
 
     /// Returns the version of a package.

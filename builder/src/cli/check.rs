@@ -133,7 +133,8 @@ fn prover<'a>(args: &Args, store: &'a Arc<Store>, context: &'a Context) -> Resul
     let list = papers::prune_list(&opened.tree, store).unwrap_or_default();
     let tree = Arc::new(opened.tree);
     Ok(Box::new(move || {
-        let owner = |path: &[u8]| list.paths.get(path).and_then(|listed| listed.package.clone());
+        let owner =
+            |path: &[u8]| list.paths.get(path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
         let (tree, pruned, authorities) = (tree.clone(), pruned.clone(), Authority::all(&recipe));
         let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, owner: &owner, whole: None };
         prove(&inputs, store, &context.progress)

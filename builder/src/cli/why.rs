@@ -165,7 +165,7 @@ impl Inside {
         let step = |(path, listed): &(&TreePath, &Listed)| json!({ "path": format!("/{path}"), "rule": &*listed.rule, "reason": listed.text() });
         let steps: Vec<Value> = chain.iter().map(step).collect();
         let json = json!({
-            "path": format!("/{path}"), "package": first.package, "kept": first.kept, "chain": steps,
+            "path": format!("/{path}"), "package": first.package.as_deref(), "kept": first.kept, "chain": steps,
             "reduced": reduced,
         });
         Ok(Answer { head, lists: Vec::new(), json })

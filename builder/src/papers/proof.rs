@@ -14,6 +14,9 @@ use crate::{
 
 const NAME: &str = "proof.json";
 
+/// The longest proof that is read.
+const LIMIT_BYTES: u64 = 1 << 20;
+
 /// What pack adds to the tree that was exercised, by its format.
 const MANIFEST: &[u8] = b"sandstorm-manifest";
 
@@ -128,7 +131,7 @@ pub fn add_proof(
 
 /// Returns what was proven of a tree; `None` if it does not say.
 pub fn proof(tree: &Tree, store: &Store) -> Option<ProofPaper> {
-    serde_json::from_slice(&enclosed(tree, store, NAME)?).ok()
+    serde_json::from_slice(&enclosed(tree, store, NAME, LIMIT_BYTES)?).ok()
 }
 
 /// Returns whether a proof is of a tree that a key signed.

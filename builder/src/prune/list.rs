@@ -26,8 +26,15 @@ use std::{
 use super::{Decision, Plan, Verdict, rules};
 use crate::tree::{TreePath, escape, unescape};
 
-/// The longest name of a package. Each path has its own copy.
+/// The longest name of a package.
 const MAX_PACKAGE_BYTES: usize = 255;
+
+/// Most paths of a list that is read: in memory each takes some 250 bytes, and in the list it may be two. Whole roots have some ten
+/// thousand.
+const MAX_PATHS: usize = 300_000;
+
+/// Most bytes of all paths together: in the list a dropped path has its name alone.
+const MAX_PATHS_BYTES: usize = 24 << 20;
 
 const HEAD: &str = "tinyroot prune.list 1";
 
@@ -36,9 +43,9 @@ const HEAD: &str = "tinyroot prune.list 1";
 pub struct Listed {
     /// True if it stayed.
     pub kept: bool,
-    /// Its package.
-    pub package: Option<String>,
-    /// The rule that decided. All paths of a group share these texts: a list of a few kB may have many paths and a long reason.
+    /// Its package. All paths of a group share these texts: a list of a few kB may have many paths and a long reason.
+    pub package: Option<Arc<str>>,
+    /// The rule that decided.
     pub rule: Arc<str>,
     /// Why; with [`Listed::because`], that path ends it.
     pub reason: Arc<str>,
@@ -164,7 +171,7 @@ fn has_children(plan: &Plan, path: &TreePath) -> bool {
     after.next().is_some_and(|(next, _)| next.as_bytes().starts_with(&below))
 }
 
-/// Reads the text form; `None` for what is not in it.
+/// Reads the text form; `None` for what is not in it, and for more paths than any root has.
 pub fn parse_list(text: &str) -> Option<PruneList> {
     let mut lines = text.lines();
     if lines.next()? != HEAD {
@@ -172,23 +179,31 @@ pub fn parse_list(text: &str) -> Option<PruneList> {
     }
     let mut out = PruneList::default();
     let mut group: Option<Listed> = None;
+    let mut paths_bytes = 0;
+    let mut fits = |path: &TreePath, listed: &PruneList| {
+        paths_bytes += path.as_bytes().len();
+        paths_bytes <= MAX_PATHS_BYTES && listed.paths.len() + listed.reduced.len() < MAX_PATHS
+    };
     for line in lines {
         if let Some(reduced) = line.strip_prefix("reduced ") {
             let (path, text) = reduced.split_once(' ')?;
-            out.reduced.insert(parse_path(path)?, text.to_owned());
+            let path = parse_path(path).filter(|path| fits(path, &out))?;
+            out.reduced.insert(path, text.to_owned());
         } else if let Some(head) = line.strip_prefix("dropped ") {
             group = Some(parse_words(head, false)?);
         } else if let Some(listed) = &group {
             let mut words = line.split(' ');
             let directory = unescape(words.next()?.strip_prefix('/')?)?;
             for name in words {
-                let path = TreePath::new(&[&directory[..], b"/", &unescape(name)?].concat()).ok()?;
+                let path = TreePath::new(&[&directory[..], b"/", &unescape(name)?].concat()).ok();
+                let path = path.filter(|path| fits(path, &out))?;
                 let with_all_below = name.ends_with('/');
                 out.paths.insert(path, Listed { with_all_below, ..listed.clone() });
             }
         } else {
             let (path, rest) = line.split_once(' ')?;
-            out.paths.insert(parse_path(path)?, parse_words(rest, true)?);
+            let path = parse_path(path).filter(|path| fits(path, &out))?;
+            out.paths.insert(path, parse_words(rest, true)?);
         }
     }
     Some(out)
@@ -201,7 +216,7 @@ fn parse_path(word: &str) -> Option<TreePath> {
 /// Reads `PACKAGE RULE REASON [<- PATH]`.
 fn parse_words(text: &str, kept: bool) -> Option<Listed> {
     let mut words = text.splitn(3, ' ');
-    let package = words.next().filter(|word| *word != "-").map(str::to_owned);
+    let package: Option<Arc<str>> = words.next().filter(|word| *word != "-").map(Arc::from);
     if package.as_ref().is_some_and(|package| package.len() > MAX_PACKAGE_BYTES) {
         return None;
     }

@@ -1,7 +1,8 @@
 //! What can be wrong with a recipe, and the nearest word for a misspelt one.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -30,6 +31,14 @@ pub enum RecipeError {
         /// The file.
         path: PathBuf,
     },
+    /// A recipe.toml that is longer than any is.
+    #[error("{} is longer than {limit_bytes} bytes", path.display())]
+    Long {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes of one.
+        limit_bytes: u64,
+    },
     /// A key or value that breaks a rule.
     #[error("{}:{line}:{column}: {rule}", path.display())]
     Rule {
@@ -47,6 +56,17 @@ pub enum RecipeError {
 /// Reads a file, with its name in the error.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecipeError> {
     fs::read(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })
+}
+
+/// As [`read`], for a file that may be no longer than this.
+pub(super) fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, RecipeError> {
+    let failed = |source| RecipeError::Read { path: path.to_path_buf(), source };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(limit_bytes + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    match bytes.len() as u64 > limit_bytes {
+        true => Err(RecipeError::Long { path: path.to_path_buf(), limit_bytes }),
+        false => Ok(bytes),
+    }
 }
 
 /// Returns line and column, from 1, of a byte offset.
