@@ -176,7 +176,7 @@ fn read_reduced(form: Form, file: fs::File, limit: u64, wanted: Option<Checksum>
     })
 }
 
-fn decoder(form: Form, file: fs::File) -> io::Result<Box<dyn Read + Send>> {
+pub(super) fn decoder<'r>(form: Form, file: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
     Ok(match form {
         Form::Plain => Box::new(file),
         Form::Zstd => {

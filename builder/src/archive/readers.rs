@@ -1,19 +1,30 @@
 //! The readers of what mirrors send and of what the cache keeps of it, as functions that take anything
 //! ([`testing::readers`](crate::testing::READERS)).
 
-use std::sync::LazyLock;
+use std::{
+    io::{self, Read as _},
+    sync::LazyLock,
+};
 
 use super::{
-    Message, kept_index,
+    Message, index, kept_index,
     kept_release::Dated,
     keyring::{self, Keyring},
+    listed::Form,
     release::{Asked, Release},
+    sources,
 };
 use crate::{
     download::Validators,
-    formats::{digest::Digest, packages::table::Table},
+    formats::{
+        digest::Digest,
+        packages::{Reducer, table::Table},
+    },
     testing::{ARCHIVE_TIME_S, Key},
 };
+
+/// How much of an index is decompressed.
+const PLAIN_BYTES: u64 = 4 << 20;
 
 /// The keys that made archives are signed with.
 static KEYRING: LazyLock<Keyring> =
@@ -51,6 +62,27 @@ pub(crate) fn release(bytes: &[u8]) {
                 }
             }
         }
+    }
+}
+
+/// An index as it was fetched, compressed in one way or another.
+pub(crate) fn index(bytes: &[u8]) {
+    for form in [Form::Zstd, Form::Bzip2, Form::Gzip, Form::Xz] {
+        let Ok(decoder) = index::decoder(form, bytes) else { continue };
+        let mut reducer = Reducer::default();
+        if let Ok(size_bytes) = io::copy(&mut decoder.take(PLAIN_BYTES), &mut reducer) {
+            let text = reducer.finish();
+            assert!(text.len() as u64 <= size_bytes + 2, "longer than before");
+            let _ = Table::make(&text, "amd64").map(|table| table.count_left_out());
+        }
+    }
+}
+
+/// The host's own lists of archives, in both forms.
+pub(crate) fn sources(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for words in sources::words_of(&text) {
+        assert!(!words.contains(char::is_whitespace), "{words:?}");
     }
 }
 

@@ -304,6 +304,13 @@ fn parse_deb822(text: &str) -> Vec<Source> {
     out
 }
 
+/// Returns the bases and suites of a text, read in both forms.
+#[cfg(feature = "testing")]
+pub(super) fn words_of(text: &str) -> Vec<String> {
+    let sources = parse_list(text).into_iter().chain(parse_deb822(text));
+    sources.flat_map(|source| [source.uris, source.suites].concat()).collect()
+}
+
 fn source_of(fields: &BTreeMap<String, String>) -> Option<Source> {
     let words = |name: &str| -> Vec<String> {
         fields

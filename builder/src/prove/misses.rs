@@ -138,6 +138,16 @@ fn parse_line(line: &str) -> Option<Reported> {
     Some(Reported { miss, time })
 }
 
+/// Asserts that lines which can be read are read again as they were written.
+#[cfg(feature = "testing")]
+pub(super) fn assert_lines_come_back(text: &str) {
+    for Reported { miss, time } in text.lines().filter_map(parse_line) {
+        let written = line(&miss, SystemTime::from(time));
+        let again = parse_line(written.trim_end_matches('\n')).expect("what was written can be read");
+        assert_eq!(again.miss, miss);
+    }
+}
+
 fn parse_how(word: &str) -> Option<Cause> {
     match word.split_once(':') {
         None if word == "said" => Some(Cause::Said(String::new())),

@@ -8,14 +8,14 @@
 //! | bytes of | readers here |
 //! |---|---|
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers` |
-//! | Debian's archive and its mirrors | `in_release`, `release`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
+//! | Debian's archive and its mirrors | `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock) |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
-//! | apps: responses, pages, lines of their logs | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines) |
+//! | apps: responses, pages, lines of their logs, what they asked for in vain | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
 //! | clients of apps and of `serve` | [`request`](web::request), [`body`](web::body) |
 //! | what runs in a sandbox | `messages`, `dpkg` |
-//! | the host's own settings and keys | [`apt_conf`](texts::apt_conf), [`keys`](package::keys) |
+//! | the host's own settings and keys | [`apt_conf`](texts::apt_conf), `sources`, [`keys`](package::keys) |
 //! | the cache | [`tree`](texts::tree), [`table`](debian::table), `kept_index`, `kept_release`, [`block`](package::block), `notes` |
 //!
 //! Those without a link lie in the rooms whose private parts they read.
@@ -29,7 +29,7 @@ mod web;
 
 pub use seeds::{Seed, seeds};
 
-use crate::{app, archive, cli, configure, exercise, prune, sandbox};
+use crate::{app, archive, cli, configure, exercise, prove, prune, sandbox};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,7 @@ pub const READERS: &[Reader] = &[
     reader("jar", prune::readers::jar, 1 << 13),
     reader("key_store", configure::readers::key_store, 1 << 12),
     reader("in_release", archive::readers::in_release, 1 << 13),
+    reader("index", archive::readers::index, 1 << 12),
     reader("release", archive::readers::release, 1 << 13),
     reader("keyring", archive::readers::keyring, 1 << 13),
     reader("packages", debian::packages, 1 << 13),
@@ -82,6 +83,7 @@ pub const READERS: &[Reader] = &[
     reader("used", texts::used, 1 << 12),
     reader("prune_list", texts::prune_list, 1 << 12),
     reader("papers", texts::papers, 1 << 12),
+    reader("report", prove::readers::report, 1 << 10),
     reader("lines", texts::lines, 1 << 11),
     reader("python", prune::readers::python, 1 << 12),
     reader("perl", prune::readers::perl, 1 << 12),
@@ -93,6 +95,7 @@ pub const READERS: &[Reader] = &[
     reader("messages", sandbox::readers::messages, 1 << 11),
     reader("dpkg", configure::readers::dpkg, 1 << 11),
     reader("apt_conf", texts::apt_conf, 1 << 11),
+    reader("sources", archive::readers::sources, 1 << 11),
     reader("keys", package::keys, 1 << 10),
     reader("tree", texts::tree, 1 << 12),
     reader("table", debian::table, 1 << 12),

@@ -114,6 +114,14 @@ fn of_debian(add: Add<'_>) {
         "foreign",
         b"Package: a\nVersion: 1\nArchitecture: arm64\n\nPackage: ?\nVersion:\n\n".to_vec(),
     );
+    for (name, compression) in [
+        ("gz", Compression::Gzip),
+        ("bz2", Compression::Bzip2),
+        ("xz", Compression::Xz),
+        ("zst", Compression::Zstd),
+    ] {
+        add("index", name, super::super::deb::compress(compression, index.as_bytes()).1);
+    }
     add("control", "hello", hello.stanza().into_bytes());
     add(
         "relations",
@@ -243,6 +251,21 @@ fn of_cache(add: Add<'_>) {
 
 /// Texts: reader, name, and the text itself.
 const TEXTS: &[(&str, &str, &str)] = &[
+    (
+        "sources",
+        "list",
+        "deb [arch=amd64 signed-by=/x] http://mirror.example/debian bookworm main # x\ndeb-src http://a b c\n",
+    ),
+    (
+        "sources",
+        "deb822",
+        "# x\nTypes: deb deb-src\nURIs: http://mirror.example/debian\n file:/srv\nSuites: bookworm bookworm-updates\nEnabled: no\n\nTypes: deb\nURIs: mirror+file:/etc/x\n",
+    ),
+    (
+        "report",
+        "misses",
+        "# misses\n/usr/a\\x20b a /usr/bin/x 2023-11-14T22:13:20Z\n/etc/b - - 2023-11-14T22:13:20Z listed:3\n/etc/c npm:d - 2023-11-14T22:13:20Z said\n",
+    ),
     (
         "request",
         "post",
