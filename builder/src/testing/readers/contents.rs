@@ -1,6 +1,6 @@
 //! Packages of Debian and npm, and the files in them that are looked into.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 
 use super::{Choices, assert_inside};
 use crate::{
@@ -41,13 +41,34 @@ pub(super) fn deb(bytes: &[u8]) {
     let _ = deb.finish();
 }
 
-/// A tar, with dpkg's habits and with npm's.
+/// A tar, with dpkg's habits and with npm's; also with the sums of its headers made good, so that what is behind them is looked at.
 pub(super) fn tar(bytes: &[u8]) {
+    let good = with_sums(bytes);
     for dialect in [Dialect::Dpkg, Dialect::Npm] {
-        if let Ok(tree) = tar_in::read_tree(bytes, &limits(dialect)) {
-            assert_sound(&tree, bytes.len() as u64);
+        for bytes in [bytes, &good] {
+            if let Ok(tree) = tar_in::read_tree(bytes, &limits(dialect)) {
+                assert_sound(&tree, bytes.len() as u64);
+            }
         }
     }
+}
+
+/// Returns a tar with a good sum in each header (`tar(5)`).
+fn with_sums(bytes: &[u8]) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 512;
+    let mut out = bytes.to_vec();
+    let mut at = 0;
+    while let Some(header) = out.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<BLOCK_BYTES>()) {
+        if header.iter().any(|byte| *byte != 0) {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        let size = std::str::from_utf8(&header[124..136]).unwrap_or_default();
+        let size = usize::from_str_radix(size.trim_matches(['\0', ' ']), 8).unwrap_or(0).min(bytes.len());
+        at += BLOCK_BYTES + size.next_multiple_of(BLOCK_BYTES);
+    }
+    out
 }
 
 /// Asserts what holds of each tree that was read: paths within it, hard links to files, and the same tree by its text.
@@ -66,8 +87,15 @@ fn assert_sound(tree: &Tree, most_bytes: u64) {
     assert_eq!(&again, tree);
 }
 
-/// The tarball of an npm package.
+/// The tarball of an npm package; also the tar alone.
 pub(super) fn npm_tarball(bytes: &[u8]) {
+    npm_package(bytes);
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    compressed.write_all(&with_sums(bytes)).expect("memory takes it");
+    npm_package(&compressed.finish().expect("memory takes it"));
+}
+
+fn npm_package(bytes: &[u8]) {
     let Ok(tree) = npm::tarball::read(bytes, |contents| Ok(Digest::of_reader(contents)?.0)) else { return };
     for (path, entry) in tree.iter() {
         assert_inside(path.as_bytes());

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{Cursor, Read as _},
+    sync::LazyLock,
 };
 
 use super::assert_inside;
@@ -119,8 +120,27 @@ pub(super) fn manifest(bytes: &[u8]) {
 /// What the compression may give here: enough for what follows, and soon done.
 const PLAIN_BYTES: u64 = 4 << 20;
 
-/// The .xz layer: if a file is its last stream and nothing else, that is all that there is.
+/// The .xz layer: bytes as they are, and whole parts of streams in the order that the bytes say, as sums allow nothing else.
 pub(super) fn xz(bytes: &[u8]) {
+    stream(bytes);
+    static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let block = |plain: &[u8], filter| {
+            xz::encode_block(plain, plain.len() as u64, filter).expect("memory takes it")
+        };
+        let blocks = [block(b"one of two", &xz::Filter::TEXT), block(&[7; 300], &xz::Filter::X86)];
+        let end =
+            |of: &[&xz::Block]| xz::stream_end(&of.iter().map(|block| block.record()).collect::<Vec<_>>());
+        let ends =
+            [end(&[]), end(&[&blocks[0]]), end(&[&blocks[0], &blocks[1]]), end(&[&blocks[1], &blocks[1]])];
+        let [one, two] = blocks.map(|block| block.bytes);
+        [vec![xz::stream_header(), one, two, vec![0], vec![0; 4]], ends.to_vec()].concat()
+    });
+    let parts = bytes.iter().take(16).map(|byte| &PARTS[usize::from(*byte) % PARTS.len()][..]);
+    stream(&parts.collect::<Vec<_>>().concat());
+}
+
+/// A file of streams: if it is its last stream and nothing else, that is all that there is.
+fn stream(bytes: &[u8]) {
     let last = xz::last_stream_bytes(&mut Cursor::new(bytes)).expect("memory can be read");
     let Ok(decoded) = xz::decode(bytes) else { return };
     let mut plain = Vec::new();

@@ -94,6 +94,7 @@ fn of_packages(add: Add<'_>) {
     let parts =
         [xz::stream_header(), blocks[0].bytes.clone(), blocks[1].bytes.clone(), xz::stream_end(&records)];
     let stream = parts.concat();
+    add("xz", "parts", vec![0, 1, 2, 7]);
     add("xz", "two-blocks", stream.clone());
     add("xz", "two-streams", [&stream[..], &stream[..], &[0; 4]].concat());
 }
@@ -168,8 +169,10 @@ fn of_contents(add: Add<'_>) {
             // The tar alone: behind the magic and three headers, of which the second tells a length.
             let size = std::str::from_utf8(&whole[72 + 48..72 + 58]).expect("digits");
             let control_bytes: usize = size.trim().parse().expect("a number");
+            let data = whole[132 + control_bytes.next_multiple_of(2) + 60..].to_vec();
+            add("npm_tarball", "tar", data.clone());
             add("tar", "control", whole[132..132 + control_bytes].to_vec());
-            add("tar", "data", whole[132 + control_bytes.next_multiple_of(2) + 60..].to_vec());
+            add("tar", "data", data);
         }
         add("deb", name, whole);
     }
