@@ -13,7 +13,7 @@
 use std::{
     fs::{self, DirBuilder, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    beside, deep,
+    beside, closed, deep,
     formats::app_id::AppId,
     run::{self, RunError},
     sandbox,
@@ -237,22 +237,13 @@ impl Kept {
 /// # Errors
 /// What the kernel says.
 pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    closed::make(directory)?;
     let is_app = |path: &&Path| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.parse::<AppId>().is_ok())
     };
     let app = directory.ancestors().take(2).find(is_app);
-    for path in [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten() {
-        let found = fs::metadata(path)?;
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-        // One for everybody, such as /tmp, is no grain's, even if it is used as one.
-        let is_shared = found.mode() & 0o1000 != 0;
-        if is_ours && !is_shared && found.mode() & 0o077 != 0 {
-            fs::set_permissions(path, Permissions::from_mode(found.mode() & 0o700))?;
-        }
-    }
-    Ok(())
+    [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten().try_for_each(closed::close)
 }
 
 /// Returns whether a grain may be called so: letters, digits, `-`, `_` and `.`, the last not first.

@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod assemble;
 pub mod beside;
 pub mod cli;
+pub mod closed;
 pub mod configure;
 pub mod deep;
 pub mod diff;
