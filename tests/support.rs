@@ -31,7 +31,14 @@ impl Home {
     /// tinyroot, still without arguments.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinyroot"));
-        for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "TINYROOT_KEYRING", "SOURCE_DATE_EPOCH"] {
+        for name in [
+            "XDG_CACHE_HOME",
+            "XDG_DATA_HOME",
+            "XDG_STATE_HOME",
+            "TINYROOT_CACHE_KEY",
+            "TINYROOT_KEYRING",
+            "SOURCE_DATE_EPOCH",
+        ] {
             command.env_remove(name);
         }
         for name in ["TINYROOT_NPM_REGISTRY", "NPM_CONFIG_REGISTRY", "npm_config_registry"] {

@@ -25,6 +25,7 @@ use std::{
 use tinyroot::{
     archive::{self, Archive, Mirrors, Selection},
     assemble::assemble,
+    cli,
     configure::configure,
     download::{self, Downloader},
     fetch::{Fetched, fetch},
@@ -77,7 +78,7 @@ fn main() -> Outcome<()> {
 }
 
 fn bench(recipe: &Recipe, cache: &Path, cold: &Path) -> Outcome<()> {
-    let full = Store::open(cache)?;
+    let full = Store::open_sealed(cache, cli::seal()?.0)?;
     let downloader = Downloader::new(download::Options::default());
     let archive = open(recipe, &full, &downloader)?;
     let lock = lock(recipe, &archive)?;

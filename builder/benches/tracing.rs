@@ -27,6 +27,7 @@ use tinyroot::{
     app::{self, VarPolicy},
     archive::{self, Mirrors},
     assemble::assemble,
+    cli,
     configure::configure,
     download::{self, Downloader},
     exercise::{self, Authority, Visit},
@@ -138,7 +139,7 @@ fn in_a_process(way: &str, folder: &str) -> Outcome<(f64, f64)> {
 
 /// Starts an app on its whole root and takes it through its exercise. Returns how long each took.
 fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
-    let store = Arc::new(Store::open(&cache()?)?);
+    let store = Arc::new(Store::open_sealed(&cache()?, cli::seal()?.0)?);
     let silent = Progress::silent();
     let recipe = recipe::read(folder)?;
     let lock = Lock::read(&recipe.lock_path())?;

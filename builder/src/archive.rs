@@ -17,7 +17,7 @@ pub(crate) mod readers;
 mod release;
 mod sources;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use crate::{
     download::{Answer, DownloadError, Downloader, url_below},
@@ -247,7 +247,7 @@ pub fn open(
     // Only now, so that whoever works offline later finds every index of what is kept.
     for release in releases.iter().filter(|release| release.is_new) {
         let path = opening.kept_path(&release.suite, opening.base(release));
-        store.write_file(&path, &release.to_bytes(&opening.keyring))?;
+        store.write_sealed(&path, &release.to_bytes(&opening.keyring))?;
     }
     let time_s = releases.iter().map(|release| release.release.date_s).max().unwrap_or_default();
     Ok(Archive { selection: selection.clone(), indexes, time_s })
@@ -325,8 +325,8 @@ impl<'a> Opening<'a> {
             paths = vec![self.kept_path(suite, "")];
         }
         let read = |path: PathBuf| {
-            let kept = fs::read(path).ok()?;
-            Dated::from_bytes(&kept, self.asked(suite), &self.keyring, self.options.moment_s())
+            let kept = self.store.read_kept(&path).ok()?;
+            Dated::from_kept(&kept, self.asked(suite), &self.keyring, self.options.moment_s())
         };
         paths.into_iter().filter_map(read).max_by_key(|kept| kept.release.date_s)
     }

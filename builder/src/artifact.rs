@@ -25,14 +25,14 @@ use sha2::{Digest as _, Sha512};
 use crate::{
     formats::{
         app_id::{AppId, PackageId},
-        capnp::{FileSource, Span},
+        capnp::{FileSource, ReadAt, Span},
         digest::{Digest, Hasher},
         manifest::{self, Manifest, ManifestError},
         spk::{self, Item, ItemKind, Signature, SignatureError, SpkError},
         xz,
     },
     progress::{Progress, Unit},
-    store::{BundleWriter, Store, StoreError},
+    store::{BundleWriter, Pack, Store, StoreError},
     tree::{Entry, Tree, TreePath},
 };
 
@@ -130,21 +130,20 @@ pub enum Fault {
     Manifest(#[source] ManifestError),
 }
 
-/// Opens a package: decompressed and checked in full if it is new to the store, else found there by its digest.
+/// Opens a package: decompressed and checked in full if it is new to the store, else found there by its digest. What the store has
+/// is checked as it is read; a part of the archive's structure that was changed since makes it new to the store again.
 ///
 /// # Errors
 /// [`ArtifactError::Refused`] says why the file cannot be installed.
 pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
     let file = Source::open(path)?;
     let (digest, _) = file.io("read", Digest::of_reader(&file.file))?;
-    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string()) {
-        let pack = file.io("open", File::open(&pack))?;
-        if let Ok((signature, offset)) = read_stored_signature(&pack)
-            && let Ok(mut opened) = file.examine(&pack, offset, &signature, digest)
-        {
-            opened.tree = tree;
-            return Ok(opened);
-        }
+    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string())
+        && let Ok((signature, offset)) = read_stored_signature(&pack)
+        && let Ok(mut opened) = file.examine(&pack, offset, &signature, digest)
+    {
+        opened.tree = tree;
+        return Ok(opened);
     }
     verify(path, store, progress)
 }
@@ -267,7 +266,7 @@ impl<'a> Source<'a> {
     /// Reads archive and manifest out of the decompressed stream. Digests of contents are left zero.
     fn examine(
         &self,
-        pack: &File,
+        pack: &dyn ReadAt,
         offset: u64,
         signature: &Signature,
         digest: Digest,
@@ -277,9 +276,9 @@ impl<'a> Source<'a> {
         let named = |item: &&Item| item.path.as_bytes() == manifest::FILE_NAME.as_bytes();
         let manifest = match items.iter().find(named).map(|item| &item.kind) {
             Some(ItemKind::File { span, executable: false }) => {
-                let mut bytes = Vec::new();
-                let read = SpanReader { file: pack, span: *span }.read_to_end(&mut bytes);
-                self.io("read back", read)?;
+                // The archive was read, so the span lies inside.
+                let mut bytes = vec![0; usize::try_from(span.size_bytes).unwrap_or_default()];
+                self.io("read back", pack.fill_at(&mut bytes, span.offset))?;
                 Manifest::read(&bytes).map_err(|e| self.refuse(Fault::Manifest(e)))?
             }
             Some(_) => return Err(self.refuse(Fault::ManifestKind)),
@@ -301,7 +300,7 @@ impl<'a> Source<'a> {
             manifest,
             tree,
             items,
-            archive_bytes: self.io("read back", pack.metadata())?.len() - offset,
+            archive_bytes: self.io("read back", pack.length())? - offset,
             is_one_stream,
         })
     }
@@ -319,11 +318,11 @@ fn entry(item: &Item) -> Entry {
 }
 
 /// Reads the signature at the start of a stream that the store has. It held when it came in.
-fn read_stored_signature(pack: &File) -> Result<(Signature, u64), Fault> {
-    let mut start = vec![0; 1 << 16];
-    let got = pack.read_at(&mut start, 0).map_err(Fault::Compression)?;
-    let length = spk::signature_length(&start[..got]).map_err(Fault::Signature)?.unwrap_or(usize::MAX);
-    let bytes = start[..got].get(..length).ok_or(Fault::NoSignature)?;
+fn read_stored_signature(pack: &Pack) -> Result<(Signature, u64), Fault> {
+    let mut start = vec![0; pack.size_bytes().min(1 << 16) as usize];
+    pack.read_exact_at(&mut start, 0).map_err(Fault::Compression)?;
+    let length = spk::signature_length(&start).map_err(Fault::Signature)?.unwrap_or(usize::MAX);
+    let bytes = start.get(..length).ok_or(Fault::NoSignature)?;
     let signature = spk::read_signature(bytes).map_err(Fault::Signature)?;
     Ok((signature, length as u64))
 }

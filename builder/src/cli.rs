@@ -6,6 +6,7 @@
 mod archives;
 mod browser;
 mod build;
+mod cache;
 mod check;
 mod diff;
 mod failure;
@@ -32,6 +33,7 @@ mod verify;
 mod why;
 
 pub use crate::progress::size_text;
+pub use cache::seal;
 pub use failure::Failure;
 pub use output::print;
 
@@ -148,8 +150,8 @@ impl Context {
         if let Some(store) = self.store.get() {
             return Ok(store.clone());
         }
-        let store = Arc::new(Store::open(&self.cache_directory()?)?);
-        Ok(self.store.get_or_init(|| store).clone())
+        let store = cache::open(&self.cache_directory()?, &self.progress)?;
+        Ok(self.store.get_or_init(|| Arc::new(store)).clone())
     }
 
     fn cache_directory(&self) -> Result<PathBuf, Failure> {
@@ -180,8 +182,9 @@ pub fn main() -> ExitCode {
         Command::Run(_) | Command::Serve(_) => Ok(()),
         _ => tidy_up_when_stopped(),
     };
-    let result = watched.and_then(|()| dispatch(command, &context));
-    failure::conclude(result)
+    let is_grain = matches!(command, Command::Run(_) | Command::Serve(_));
+    let result = watched.and_then(|()| dispatch(&command, &context));
+    failure::conclude(cache::mended(result, &command, is_grain, &context))
 }
 
 /// Lets Ctrl-C and requests to end leave nothing half-done behind. To be called before any thread is started.
@@ -201,26 +204,26 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot start a thread: {error}")).hint(threads::HINT))
 }
 
-fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
+fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Init(args) => init::run(&args, context),
-        Command::Resolve(args) => resolve::run(&args, context),
-        Command::Lock(args) => lock::run(&args, context),
-        Command::Stage(args) => stage::run(&args, context),
-        Command::Trace(args) => trace::run(&args, context),
-        Command::Build(args) => build::run(&args, context),
-        Command::Check(args) => check::run(&args, context),
-        Command::Run(args) => run::run(&args, context),
-        Command::Serve(args) => serve::run(&args, context),
-        Command::Grains(args) => grains::run(&args, context),
-        Command::Why(args) => why::run(&args, context),
-        Command::Verify(args) => verify::run(&args, context),
-        Command::Inspect(args) => inspect::run(&args, context),
-        Command::Diff(args) => diff::run(&args, context),
-        Command::Unpack(args) => unpack::run(&args, context),
-        Command::Key(args) => key::run(&args, context),
+        Command::Init(args) => init::run(args, context),
+        Command::Resolve(args) => resolve::run(args, context),
+        Command::Lock(args) => lock::run(args, context),
+        Command::Stage(args) => stage::run(args, context),
+        Command::Trace(args) => trace::run(args, context),
+        Command::Build(args) => build::run(args, context),
+        Command::Check(args) => check::run(args, context),
+        Command::Run(args) => run::run(args, context),
+        Command::Serve(args) => serve::run(args, context),
+        Command::Grains(args) => grains::run(args, context),
+        Command::Why(args) => why::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Unpack(args) => unpack::run(args, context),
+        Command::Key(args) => key::run(args, context),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
+            clap_complete::generate(*shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
             Ok(())
         }
         Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),

@@ -62,6 +62,7 @@ impl Open {
             Open::Owner { uid, our_uid: 0 } => format!(
                 "run it as user {uid}, without sudo; or name a directory of root's own with --cache DIR"
             ),
+            Open::Writable { .. } => format!("name a directory of your own in it: --cache {path}/tinyroot"),
             _ => "name a directory of your own with --cache DIR".into(),
         }
     }

@@ -280,6 +280,12 @@ impl Run<'_> {
             })
             .collect();
         let text = script::configure(&paths(&essential), &steps, &base, self.answers);
+        // dpkg reads them by their paths. A script that runs may not be one that somebody has changed.
+        self.unpacked
+            .packages
+            .iter()
+            .try_for_each(|package| package.pack.check())
+            .map_err(failed("use the unpacked packages of the cache"))?;
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
 
@@ -382,7 +388,7 @@ impl Run<'_> {
 
     /// The path of a .deb inside the sandbox.
     fn inside(&self, package: &UnpackedPackage) -> String {
-        format!("/tmp/packs/{}", package.path.file_name().unwrap_or_default().to_string_lossy())
+        format!("/tmp/packs/{}", package.pack.path().file_name().unwrap_or_default().to_string_lossy())
     }
 
     /// What dpkg calls a package.
@@ -395,8 +401,8 @@ impl Run<'_> {
         let packs = root.join("tmp/packs");
         std::fs::create_dir_all(&packs)?;
         for package in &self.unpacked.packages {
-            let name = package.path.file_name().unwrap_or_default();
-            std::fs::copy(&package.path, packs.join(name))?;
+            let name = package.pack.path().file_name().unwrap_or_default();
+            std::fs::copy(package.pack.path(), packs.join(name))?;
         }
         std::fs::copy(script, root.join("tmp/configure")).map(drop)
     }

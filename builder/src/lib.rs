@@ -35,6 +35,7 @@ pub mod render;
 pub mod resolve;
 pub mod run;
 pub mod sandbox;
+pub mod seal;
 pub mod serve;
 pub mod shown;
 pub mod store;

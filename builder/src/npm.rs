@@ -29,6 +29,7 @@ use crate::{
     progress::{Progress, Unit},
     recipe::{Npm, NpmPackage},
     store::{BundleWriter, Store, StoreError},
+    sys::path::open_regular,
     tree::{Tree, TreePath},
 };
 
@@ -211,7 +212,17 @@ fn fetch(
     progress: &Progress,
 ) -> Result<(), NpmError> {
     let mut known = BTreeSet::new();
-    let lacking = |package: &&NpmPackage| !store.tarball_path(&package.locked.checksum).exists();
+    // By digest, for only what the store lacks unpacked gets here.
+    let lacking = |package: &&NpmPackage| {
+        let path = store.tarball_path(&package.locked.checksum);
+        let is_there = path.exists();
+        let is_whole = is_there
+            && open_regular(&path).is_ok_and(|file| package.locked.checksum.is_of(file).unwrap_or(false));
+        if is_there && !is_whole {
+            store.note_damaged(&path);
+        }
+        !is_whole
+    };
     let missing: Vec<&NpmPackage> =
         set.packages.iter().filter(lacking).filter(|p| known.insert(p.locked.checksum)).collect();
     if missing.is_empty() {

@@ -1,12 +1,12 @@
 //! File contents by digest, and the trees that name them, kept on disk between runs.
 //!
 //! ```text
-//! CACHE/debs/SHA256.deb        downloaded packages, checked
+//! CACHE/debs/SHA256.deb        downloaded packages; checked when they are unpacked
 //! CACHE/npm/ALGORITHM-HEX.tgz  the same of npm registries
-//! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie
-//! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed)
-//! CACHE/indexes/…              what `archive` keeps
-//! CACHE/notes/KIND/KEY         a few lines about work that need not be done again
+//! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie; sealed
+//! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed); checked as they are read
+//! CACHE/indexes/…              what `archive` keeps; sealed
+//! CACHE/notes/KIND/KEY         a few lines about work that need not be done again; sealed
 //! CACHE/tmp/run-…/             unfinished writes of one process
 //! ```
 //!
@@ -14,26 +14,40 @@
 //! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks. A
 //! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
 //! Each process holds a lock on its directory in `tmp/`; the next one removes those without.
+//!
+//! What lies here is not believed. The directory is closed to all but our own user ([`closed`](crate::closed)). Downloads have
+//! digests of their own, which the lock has. All else is sealed ([`seal`](crate::seal)) with a key that is not in the cache, or has a digest in
+//! something that is. An entry that does not fit is none: it is made anew. What a kernel reads by itself (a bind mount of the packs, a
+//! copy inside the kernel) was checked a moment before; between the two only our own user and root could change it.
+
+mod blob;
+mod bundle;
+mod pack;
+
+pub use blob::{Blob, BlobReader};
+pub use bundle::{BundleWriter, PackedBlob};
+pub use pack::Pack;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
-    os::unix::fs::FileExt,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use blob::Place;
+use pack::Damages;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
+    closed::{self, Open},
     deep,
-    formats::{
-        checksum::Checksum,
-        digest::{Digest, Hasher},
-    },
+    formats::{checksum::Checksum, digest::Digest},
     interrupt::Unfinished,
     sandbox,
+    seal::Seal,
+    sys::path::open_regular,
     tree::Tree,
 };
 
@@ -50,9 +64,27 @@ pub enum StoreError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A directory of the cache that others could write to.
+    #[error("cannot use the cache {}: {open}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why others could.
+        open: Open,
+    },
     /// Contents that no loaded tree brought along.
     #[error("contents sha256:{0} are not in the store")]
     Missing(Digest),
+}
+
+impl StoreError {
+    /// Returns what one can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StoreError::Open { path, open } => Some(open.remedy(path)),
+            _ => None,
+        }
+    }
 }
 
 /// Adds operation and path to an error.
@@ -60,113 +92,27 @@ fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<
     result.map_err(|source| StoreError::Io { operation, path: path.to_path_buf(), source })
 }
 
-/// Where contents lie.
-#[derive(Clone, Debug)]
-enum Place {
-    Pack { file: Arc<File>, offset: u64, size_bytes: u64 },
-    Memory(Arc<[u8]>),
-}
+/// What stands before a sealed file, with its seal behind it.
+const SEALED: &[u8] = b"sealed 1 ";
 
-/// Contents that can be read at any offset, without a position of their own.
-#[derive(Clone, Debug)]
-pub struct Blob(Place);
-
-impl Blob {
-    /// Returns the length.
-    pub fn size_bytes(&self) -> u64 {
-        match &self.0 {
-            Place::Pack { size_bytes, .. } => *size_bytes,
-            Place::Memory(bytes) => bytes.len() as u64,
-        }
-    }
-
-    /// Reads at an offset; a short count means the end.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let left = self.size_bytes().saturating_sub(offset);
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let buffer = &mut buffer[..wanted];
-        match &self.0 {
-            Place::Pack { file, offset: start, .. } => file.read_exact_at(buffer, start + offset)?,
-            Place::Memory(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                buffer.copy_from_slice(&bytes[start..start + wanted]);
-            }
-        }
-        Ok(wanted)
-    }
-
-    /// Returns all of it.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        let mut out = vec![0; usize::try_from(self.size_bytes()).map_err(io::Error::other)?];
-        let got = self.read_at(&mut out, 0)?;
-        out.truncate(got);
-        Ok(out)
-    }
-
-    /// Writes all of it to a file, from the file's start; inside the kernel where that is possible.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn copy_to(&self, target: &File) -> io::Result<()> {
-        let mut done = 0;
-        if let Place::Pack { file, offset, size_bytes } = &self.0
-            && *size_bytes >= IN_KERNEL_BYTES
-        {
-            let (mut from, mut to) = (*offset, 0);
-            while done < *size_bytes {
-                let left = usize::try_from(size_bytes - done).unwrap_or(usize::MAX).min(1 << 30);
-                // Fails across file systems and on some network ones; reading and writing always works.
-                match rustix::fs::copy_file_range(file, Some(&mut from), target, Some(&mut to), left) {
-                    Ok(0) | Err(_) => break,
-                    Ok(count) => done += count as u64,
-                }
-            }
-        }
-        let mut buffer =
-            vec![0; usize::try_from(self.size_bytes() - done).unwrap_or(usize::MAX).min(1 << 17)];
-        while done < self.size_bytes() {
-            let got = self.read_at(&mut buffer, done)?;
-            target.write_all_at(&buffer[..got], done)?;
-            done += got as u64;
-        }
-        Ok(())
-    }
-
-    /// Returns a reader from the start.
-    pub fn reader(&self) -> BlobReader {
-        BlobReader { blob: self.clone(), offset: 0 }
-    }
-}
-
-/// From this size on copying inside the kernel beats one read and one write.
-const IN_KERNEL_BYTES: u64 = 1 << 16;
-
-/// Reads a [`Blob`] from front to back.
-#[derive(Debug)]
-pub struct BlobReader {
-    blob: Blob,
-    offset: u64,
-}
-
-impl Read for BlobReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.blob.read_at(buffer, self.offset)?;
-        self.offset += got as u64;
-        Ok(got)
-    }
+/// A file of the cache.
+pub(crate) struct KeptFile {
+    /// What it holds, without its seal.
+    pub bytes: Vec<u8>,
+    /// Whether we wrote it, and just so.
+    pub is_ours: bool,
 }
 
 /// The store: a directory on disk, and the index of what the trees loaded so far brought along.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    seal: Seal,
     index: RwLock<HashMap<Digest, Place>>,
+    damages: Arc<Damages>,
+    /// Entries that had a seal which is not ours.
+    foreign: Mutex<BTreeSet<String>>,
+    exposed: Option<(PathBuf, Open)>,
     tmp: Tmp,
 }
 
@@ -224,20 +170,76 @@ fn sweep(tmp: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The directories of a cache.
+const DIRECTORIES: [&str; 7] = ["debs", "bundles", "npm", "packs", "indexes", "notes", "tmp"];
+
+/// Makes a directory of the cache, or closes it if it is ours and no other user could write to it.
+fn own(path: &Path) -> Result<(), StoreError> {
+    at("create", path, closed::make(path))?;
+    match at("look at", path, closed::check(path))? {
+        Some(open) => Err(StoreError::Open { path: path.to_path_buf(), open }),
+        None => at("close", path, closed::close(path)),
+    }
+}
+
 impl Store {
-    /// Opens the store in a directory, which is made if needed.
+    /// Opens the store in a directory, which is made if needed, with the seal of this process: of what other processes
+    /// left there, downloads alone are used.
     ///
     /// # Errors
-    /// A directory that cannot be made or written to.
+    /// As [`Store::open_sealed`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for name in ["debs", "bundles", "npm", "packs", "indexes", "tmp"] {
-            let path = root.join(name);
-            at("create", &path, fs::create_dir_all(&path))?;
+        Store::open_sealed(root, at("make a seal for", root, Seal::of_process())?)
+    }
+
+    /// Opens the store in a directory, which is made if needed. What other processes left there with the same seal is used.
+    ///
+    /// # Errors
+    /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could change.
+    pub fn open_sealed(root: &Path, seal: Seal) -> Result<Self, StoreError> {
+        if let Some(open) = closed::foreign_link(root) {
+            return Err(StoreError::Open { path: root.to_path_buf(), open });
         }
+        at("create", root, closed::make(root))?;
         let root = at("open", root, fs::canonicalize(root))?;
+        own(&root)?;
+        DIRECTORIES.iter().try_for_each(|name| own(&root.join(name)))?;
+        let exposed = closed::exposed(&root);
         let tmp = root.join("tmp");
         let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
-        Ok(Store { root, index: RwLock::default(), tmp })
+        let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
+        Ok(Store { root, seal, index, damages, foreign, exposed, tmp })
+    }
+
+    /// Returns the directory above the store, if there is one, of which another user could take the store away and lay another one
+    /// in its place.
+    pub fn exposed(&self) -> Option<&(PathBuf, Open)> {
+        self.exposed.as_ref()
+    }
+
+    /// Returns what was found changed since it was written, since this was last asked. It was removed, so that it is made anew.
+    pub fn take_damaged(&self) -> Vec<PathBuf> {
+        self.damages.take()
+    }
+
+    /// Notes that a file was found changed, and removed.
+    pub(crate) fn note_damaged(&self, path: &Path) {
+        self.damages.add(path);
+    }
+
+    /// Returns true if contents could not be read since they were changed, so that what was made without them is not to be used.
+    pub fn has_refused(&self) -> bool {
+        self.damages.has_refused()
+    }
+
+    /// As [`Store::has_refused`], and forgets it.
+    pub fn take_refused(&self) -> bool {
+        self.damages.take_refused()
+    }
+
+    /// Returns how many entries were passed over since they have another seal.
+    pub fn foreign(&self) -> usize {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Returns the directory of the store.
@@ -278,26 +280,20 @@ impl Store {
         digest
     }
 
-    /// Makes parts of a file known as contents. The file must not change while this value lives.
-    ///
-    /// # Errors
-    /// A file that cannot be opened.
-    pub fn adopt(&self, path: &Path, blobs: &[PackedBlob]) -> Result<(), StoreError> {
-        let file = Arc::new(at("open", path, File::open(path))?);
-        self.index_blobs(&file, blobs);
-        Ok(())
-    }
-
-    fn index_blobs(&self, file: &Arc<File>, blobs: &[PackedBlob]) {
+    /// Makes parts of a pack known as contents. A pack that was found damaged gives way.
+    fn index_blobs(&self, pack: &Pack, blobs: &[PackedBlob]) {
         let mut index = self.index.write().expect("no panic holds the lock");
         for blob in blobs {
-            let (offset, size_bytes) = (blob.offset, blob.size_bytes);
-            index.entry(blob.digest).or_insert_with(|| Place::Pack {
-                file: file.clone(),
-                offset,
-                size_bytes,
-            });
+            let place = Place::Pack { pack: pack.clone(), offset: blob.offset, size_bytes: blob.size_bytes };
+            let known = index.entry(blob.digest).or_insert_with(|| place.clone());
+            if matches!(known, Place::Pack { pack, .. } if pack.is_damaged()) {
+                *known = place;
+            }
         }
+    }
+
+    fn damages(&self) -> Arc<Damages> {
+        self.damages.clone()
     }
 
     /// Returns contents by digest.
@@ -327,35 +323,36 @@ impl Store {
     /// # Errors
     /// A full or read-only disk.
     pub fn begin_bundle(&self, kind: &str, key: &str) -> Result<BundleWriter<'_>, StoreError> {
-        let tmp = self.tmp();
-        let pack = tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp);
-        let pack = BufWriter::with_capacity(1 << 18, at("create a file in", &tmp, pack)?);
-        Ok(BundleWriter {
-            store: self,
-            kind: kind.into(),
-            key: key.into(),
-            pack,
-            position: 0,
-            blobs: Vec::new(),
-        })
+        BundleWriter::new(self, kind, key)
     }
 
-    /// Returns a bundle's tree and the path of its pack, and makes its contents known; `None` if
-    /// the bundle is not there or not whole.
-    pub fn load_bundle(&self, kind: &str, key: &str) -> Option<(Tree, PathBuf)> {
-        let text = fs::read_to_string(self.bundle_path(kind, key)).ok()?;
-        let (head, tree) = text.split_once("tree\n")?;
-        let mut lines = head.lines();
-        let (name, length) = lines.next()?.strip_prefix("pack ")?.split_once(' ')?;
-        let path = self.root.join("packs").join(name);
-        let file = File::open(&path).ok()?;
-        if file.metadata().ok()?.len() != length.parse::<u64>().ok()? {
-            return None;
+    /// Returns a bundle's tree and its pack, and makes its contents known; `None` if the bundle is not there, not whole or not ours.
+    pub fn load_bundle(&self, kind: &str, key: &str) -> Option<(Tree, Pack)> {
+        let bundle = self.bundle_path(kind, key);
+        let mut sealed = self.read_sealed(&bundle)?;
+        loop {
+            let text = bundle::Text::parse(std::str::from_utf8(&sealed).ok()?)?;
+            let path = self.root.join("packs").join(text.name);
+            let file = open_regular(&path).ok().filter(|file| has_length(file, text.size_bytes));
+            if let Some(file) = file {
+                let place = (path.clone(), bundle.clone());
+                let pack = Pack::new(place, file, text.size_bytes, text.chunks()?, self.damages())?;
+                // Not removed before it was locked.
+                if pack.is_there() {
+                    let (tree, blobs) = (text.tree()?, text.blobs()?);
+                    self.index_blobs(&pack, &blobs);
+                    return Some((tree, pack));
+                }
+            }
+            // Another process may have written the bundle anew meanwhile.
+            let now = self.read_sealed(&bundle)?;
+            if now == sealed {
+                let _ = fs::remove_file(&bundle);
+                self.note_damaged(&path);
+                return None;
+            }
+            sealed = now;
         }
-        let blobs: Option<Vec<PackedBlob>> = lines.map(PackedBlob::from_line).collect();
-        let tree = Tree::from_text(tree).ok()?;
-        self.index_blobs(&Arc::new(file), &blobs?);
-        Some((tree, path))
     }
 
     fn bundle_path(&self, kind: &str, key: &str) -> PathBuf {
@@ -367,12 +364,61 @@ impl Store {
     /// # Errors
     /// A full or read-only disk.
     pub fn note(&self, kind: &str, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_file(&self.root.join("notes").join(kind).join(key), bytes)
+        self.write_sealed(&self.root.join("notes").join(kind).join(key), bytes)
     }
 
-    /// Returns what was noted; `None` if nothing was.
+    /// Returns what was noted; `None` if nothing was, or not by us.
     pub fn noted(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
-        fs::read(self.root.join("notes").join(kind).join(key)).ok()
+        self.read_sealed(&self.root.join("notes").join(kind).join(key))
+    }
+
+    /// Returns the seal of bytes that a file of the cache holds or begins with.
+    pub(crate) fn seal(&self, path: &Path, bytes: &[u8]) -> Digest {
+        self.seal.of(&self.name_of(path), bytes)
+    }
+
+    /// Returns whether a file of the cache has this seal; one that has not is noted.
+    pub(crate) fn is_sealed(&self, path: &Path, bytes: &[u8], seal: &Digest) -> bool {
+        let name = self.name_of(path);
+        let holds = self.seal.holds(&name, bytes, seal);
+        if !holds {
+            self.foreign.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        }
+        holds
+    }
+
+    /// Returns the name of a file of the cache by which it is sealed, so that none can stand in for another.
+    fn name_of(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// Writes a file of the cache with its seal, in one step.
+    ///
+    /// # Errors
+    /// A full or read-only disk.
+    pub(crate) fn write_sealed(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let seal = format!("{}\n", self.seal(path, bytes));
+        self.write_file(path, &[SEALED, seal.as_bytes(), bytes].concat())
+    }
+
+    /// Returns what was written sealed; `None` for what is not there or was not written by us, and just so.
+    pub(crate) fn read_sealed(&self, path: &Path) -> Option<Vec<u8>> {
+        self.read_kept(path).ok().filter(|kept| kept.is_ours).map(|kept| kept.bytes)
+    }
+
+    /// Reads a file that may be sealed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn read_kept(&self, path: &Path) -> io::Result<KeptFile> {
+        let mut bytes = Vec::new();
+        open_regular(path)?.read_to_end(&mut bytes)?;
+        let seal = bytes.strip_prefix(SEALED).and_then(|rest| rest.split_first_chunk::<65>());
+        let Some((seal, rest)) = seal else { return Ok(KeptFile { bytes, is_ours: false }) };
+        let seal = std::str::from_utf8(seal).ok().and_then(|line| line.strip_suffix('\n')?.parse().ok());
+        let is_ours = seal.is_some_and(|seal| self.is_sealed(path, rest, &seal));
+        bytes.drain(..SEALED.len() + 65);
+        Ok(KeptFile { bytes, is_ours })
     }
 
     /// Writes a file of the cache in one step.
@@ -381,132 +427,40 @@ impl Store {
     /// A full or read-only disk.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let parent = path.parent().unwrap_or(&self.root);
-        at("create", parent, fs::create_dir_all(parent))?;
+        self.make_directories(parent)?;
         let mut file = at("create a file in", &self.tmp(), tempfile::NamedTempFile::new_in(self.tmp()))?;
         at("write", path, file.write_all(bytes))?;
         at("write", path, file.persist(path).map(drop).map_err(|e| e.error))
     }
-}
 
-/// Contents inside a pack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PackedBlob {
-    /// SHA-256 of the contents.
-    pub digest: Digest,
-    /// Where they begin in the pack.
-    pub offset: u64,
-    /// Their length.
-    pub size_bytes: u64,
-}
-
-impl PackedBlob {
-    fn from_line(line: &str) -> Option<Self> {
-        let mut words = line.split(' ');
-        let digest = words.next()?.parse().ok()?;
-        let offset = words.next()?.parse().ok()?;
-        Some(PackedBlob { digest, offset, size_bytes: words.next()?.parse().ok()? })
-    }
-}
-
-/// Writes one bundle. Dropped without [`BundleWriter::finish`], it leaves nothing.
-///
-/// As a [`Write`] it appends to the pack as it is; [`BundleWriter::note`] then says which parts are contents.
-#[derive(Debug)]
-pub struct BundleWriter<'a> {
-    store: &'a Store,
-    kind: String,
-    key: String,
-    pack: BufWriter<tempfile::NamedTempFile>,
-    position: u64,
-    blobs: Vec<PackedBlob>,
-}
-
-impl BundleWriter<'_> {
-    /// Returns the length of the pack so far.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Notes that a part of the pack is contents of that digest.
-    pub fn note(&mut self, digest: Digest, offset: u64, size_bytes: u64) {
-        self.blobs.push(PackedBlob { digest, offset, size_bytes });
-    }
-
-    /// Writes over bytes of the pack that were written before, such as a header whose numbers
-    /// are known only now.
-    ///
-    /// # Errors
-    /// A full disk; a range that does not lie inside what was written.
-    pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.position) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "outside what was written"));
+    /// Makes the directories of the cache down to one. What lies there instead, such as a link out of the cache that came with
+    /// somebody's copy of one, is removed.
+    fn make_directories(&self, directory: &Path) -> Result<(), StoreError> {
+        let below = directory.strip_prefix(&self.root).unwrap_or(directory);
+        let mut path = self.root.clone();
+        for part in below.components() {
+            path.push(part);
+            if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+                at("remove", &path, fs::remove_file(&path))?;
+            }
         }
-        self.pack.flush()?;
-        self.pack.get_ref().as_file().write_all_at(bytes, offset)
-    }
-
-    /// Returns a second handle on what the pack holds so far, to read what was appended.
-    ///
-    /// # Errors
-    /// A full disk.
-    pub fn reader(&mut self) -> io::Result<File> {
-        self.pack.flush()?;
-        self.pack.get_ref().as_file().try_clone()
-    }
-
-    /// Appends contents and returns their digest and length.
-    ///
-    /// # Errors
-    /// What the reader says, and a full disk.
-    pub fn add(&mut self, mut reader: impl Read) -> io::Result<(Digest, u64)> {
-        let offset = self.position;
-        let mut hasher = Hasher::new(&mut *self);
-        io::copy(&mut reader, &mut hasher)?;
-        let (digest, size_bytes, _) = hasher.finish();
-        self.note(digest, offset, size_bytes);
-        Ok((digest, size_bytes))
-    }
-
-    /// Makes the bundle visible under its key and its contents known. Returns the pack's path.
-    ///
-    /// # Errors
-    /// A full disk.
-    pub fn finish(self, tree: &Tree) -> Result<PathBuf, StoreError> {
-        let BundleWriter { store, kind, key, pack, position, blobs } = self;
-        let tmp = store.tmp();
-        let pack = at("write a pack in", &tmp, pack.into_inner().map_err(io::IntoInnerError::into_error))?;
-        let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
-        let path = store.root.join("packs").join(&name);
-        let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
-        let mut text = format!("pack {name} {position}\n");
-        for blob in &blobs {
-            text += &format!("{} {} {}\n", blob.digest, blob.offset, blob.size_bytes);
-        }
-        text += "tree\n";
-        text += &tree.to_text();
-        store.write_file(&store.bundle_path(&kind, &key), text.as_bytes())?;
-        store.index_blobs(&Arc::new(file), &blobs);
-        Ok(path)
+        at("create", directory, closed::make(directory))
     }
 }
 
-impl Write for BundleWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.pack.write(bytes)?;
-        self.position += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.pack.flush()
-    }
+fn has_length(file: &File, size_bytes: u64) -> bool {
+    file.metadata().is_ok_and(|found| found.len() == size_bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+
     use super::*;
-    use crate::tree::{Entry, TreePath};
+    use crate::{
+        testing::lacking,
+        tree::{Entry, TreePath},
+    };
 
     #[test]
     fn a_bundle_comes_back_in_another_process() {
@@ -554,15 +508,221 @@ mod tests {
         assert!(bundle.patch(300_005, b"1234").is_err());
         bundle.write_all(b"end").expect("writes on");
         assert!(!store.knows(&digest));
-        let path = bundle.finish(&Tree::new()).expect("finishes");
+        let pack = bundle.finish(&Tree::new()).expect("finishes");
         assert!(store.knows(&digest));
-        let pack = fs::read(path).expect("reads");
+        pack.check().expect("is what was written, patches included");
+        let pack = fs::read(pack.path()).expect("reads");
         assert_eq!((&pack[..8], &pack[300_008..]), (&b"head1234"[..], &b"end"[..]));
         let target = tempfile::tempfile().expect("a file");
         store.blob(&digest).expect("known").copy_to(&target).expect("copies");
         let mut copy = vec![0; big.len()];
         target.read_exact_at(&mut copy, 0).expect("reads");
         assert_eq!((copy, target.metadata().expect("is there").len()), (big, 300_000));
+    }
+
+    /// Writes a bundle of one file of so many bytes and returns its digest and pack.
+    fn bundle(store: &Store, key: &str, size: usize) -> (Digest, Pack) {
+        let bytes: Vec<u8> = (0..size).map(|n| (n / 7) as u8).collect();
+        let mut bundle = store.begin_bundle("deb", key).expect("begins");
+        let (digest, size_bytes) = bundle.add(&bytes[..]).expect("adds");
+        let file = Entry::file(digest, size_bytes, 0o644, 1);
+        let tree = [(TreePath::new(b"a").expect("good"), file)].into_iter().collect();
+        (digest, bundle.finish(&tree).expect("finishes"))
+    }
+
+    /// Changes one byte of a file in place.
+    fn change(path: &Path, offset: u64) {
+        let file = File::options().read(true).write(true).open(path).expect("opens");
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).expect("reads");
+        file.write_all_at(&[byte[0] ^ 1], offset).expect("writes");
+    }
+
+    #[test]
+    fn a_byte_that_was_changed_in_a_pack_is_never_read_and_its_bundle_is_made_anew() {
+        const SIZE: usize = 300_000;
+        for at in [0, 70_000, SIZE as u64 - 1] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let writer = Store::open(directory.path()).expect("opens");
+            let (digest, pack) = bundle(&writer, "k", SIZE);
+            let path = pack.path().to_path_buf();
+            change(&path, at);
+            let store = Store::open(directory.path()).expect("opens");
+            store.load_bundle("deb", "k").expect("the bundle is whole");
+            let blob = store.blob(&digest).expect("is known");
+            // What lies in other chunks can still be read.
+            let mut byte = [0];
+            assert_eq!(blob.read_at(&mut byte, 140_000).expect("is whole"), 1);
+            for _ in 0..2 {
+                let error = blob.read_at(&mut byte, at).expect_err("is refused");
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            }
+            assert!(blob.read().is_err());
+            assert!(blob.copy_to(&tempfile::tempfile().expect("a file")).is_err());
+            assert_eq!(store.take_damaged(), std::slice::from_ref(&path));
+            assert!(store.take_refused());
+            assert!(store.load_bundle("deb", "k").is_none());
+            // It comes again under the same digest, and the damaged one is forgotten.
+            bundle(&store, "k", SIZE);
+            assert_eq!(store.read(&digest).expect("is whole").len(), SIZE);
+            assert!(!store.has_refused());
+        }
+    }
+
+    #[test]
+    fn a_pack_that_is_cut_off_is_refused_whenever_that_happens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let (digest, pack) = bundle(&store, "k", 200_000);
+        let blob = store.blob(&digest).expect("is known");
+        blob.read().expect("is whole");
+        let cut = |size| {
+            let file = File::options().write(true).open(pack.path()).expect("opens");
+            file.set_len(size).expect("cuts");
+        };
+        cut(100_000);
+        assert_eq!(blob.read().expect_err("is cut off").kind(), io::ErrorKind::InvalidData);
+        let (_, pack) = bundle(&store, "other", 200_000);
+        File::options().write(true).open(pack.path()).expect("opens").set_len(5).expect("cuts");
+        assert!(Store::open(directory.path()).expect("opens").load_bundle("deb", "other").is_none());
+    }
+
+    #[test]
+    fn what_another_seal_wrote_is_not_believed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let seals = ["a", "b"].map(|text| Seal::of_text(&text.repeat(40)).expect("is long"));
+        let [one, other] = seals.map(|seal| Store::open_sealed(directory.path(), seal).expect("opens"));
+        let (_, pack) = bundle(&one, "k", 1000);
+        one.note("build", "k", b"done").expect("notes");
+        assert_eq!(one.noted("build", "k"), Some(b"done".to_vec()));
+        assert!(other.load_bundle("deb", "k").is_none() && other.noted("build", "k").is_none());
+        assert_eq!(other.foreign(), 2);
+        // An entry in the place of another is none either.
+        let [bundles, notes] = ["bundles/deb", "notes/build"].map(|name| directory.path().join(name));
+        fs::copy(bundles.join("k"), bundles.join("l")).expect("copies");
+        fs::copy(notes.join("k"), notes.join("l")).expect("copies");
+        assert!(one.load_bundle("deb", "l").is_none() && one.noted("build", "l").is_none());
+        // What is replaced goes, unless somebody uses it.
+        let path = pack.path().to_path_buf();
+        bundle(&other, "k", 1000);
+        assert!(path.exists(), "a process that reads it by its path still can");
+        drop((one, pack));
+        let third = Store::open_sealed(directory.path(), Seal::of_text(&"c".repeat(40)).expect("is long"));
+        let packs = || fs::read_dir(directory.path().join("packs")).expect("lists").count();
+        drop(other);
+        let before = packs();
+        bundle(&third.expect("opens"), "k", 1000);
+        assert_eq!(packs(), before);
+    }
+
+    #[test]
+    fn a_changed_bundle_or_note_is_none_whichever_byte_it_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        bundle(&store, "k", 10);
+        store.note("build", "k", b"done").expect("notes");
+        for (name, is_there) in [
+            ("bundles/deb/k", (|store| store.load_bundle("deb", "k").is_some()) as fn(&Store) -> bool),
+            ("notes/build/k", |store| store.noted("build", "k").is_some()),
+        ] {
+            let path = directory.path().join(name);
+            let whole = fs::read(&path).expect("reads");
+            for at in 0..whole.len() {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1;
+                for damaged in [&flipped[..], &whole[..at]] {
+                    fs::write(&path, damaged).expect("writes");
+                    assert!(!is_there(&store), "{name}: byte {at}");
+                }
+            }
+            fs::write(&path, &whole).expect("writes");
+            assert!(is_there(&store));
+        }
+    }
+
+    #[test]
+    fn names_of_packs_and_links_do_not_lead_out_of_the_cache() {
+        for name in ["../../etc/passwd", "..", ".x", "a/b", "/etc/passwd", "", "a\0", "a\nb"] {
+            let text = format!("pack {name} 1\nchunks \ntree\n");
+            assert!(bundle::Text::parse(&text).is_none(), "{name}");
+        }
+        let place = tempfile::tempdir().expect("a directory");
+        let (cache, outside) = (place.path().join("cache"), place.path().join("outside"));
+        fs::create_dir(&outside).expect("makes");
+        fs::write(outside.join("kept"), "kept").expect("writes");
+        let store = Store::open(&cache).expect("opens");
+        // As a copy of a cache can have them: they are no directories, and are replaced by such.
+        for directory in ["bundles/deb", "notes/build"] {
+            symlink(&outside, cache.join(directory)).expect("links");
+        }
+        let (_, pack) = bundle(&store, "k", 10);
+        store.note("build", "k", b"done").expect("notes");
+        assert_eq!(fs::read_dir(&outside).expect("lists").count(), 1);
+        // A pack that is a link or a FIFO is none, and nobody waits for it.
+        let path = pack.path().to_path_buf();
+        for lay in [(|path| symlink("/dev/zero", path).expect("links")) as fn(&Path), |path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+                .expect("makes")
+        }] {
+            bundle(&store, "k", 10);
+            let (_, pack) = store.load_bundle("deb", "k").expect("is there");
+            let path = pack.path().to_path_buf();
+            fs::remove_file(&path).expect("removes");
+            lay(&path);
+            assert!(store.load_bundle("deb", "k").is_none());
+        }
+        drop(path);
+        drop(store);
+        fs::remove_dir(cache.join("tmp")).expect("is empty");
+        symlink(&outside, cache.join("tmp")).expect("links");
+        let error = Store::open(&cache).expect_err("would be swept").to_string();
+        assert!(error.ends_with("cache/tmp: it is not a directory"), "{error}");
+        assert!(outside.join("kept").exists());
+    }
+
+    #[test]
+    fn a_cache_is_closed_to_others_or_refused() {
+        let place = tempfile::tempdir().expect("a directory");
+        let cache = place.path().join("new/cache");
+        let mode = |path: &Path| fs::metadata(path).expect("is there").mode() & 0o7777;
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("sets");
+        };
+        drop(Store::open(&cache).expect("opens"));
+        let all = [place.path().join("new"), cache.clone(), cache.join("packs"), cache.join("notes")];
+        assert_eq!(all.each_ref().map(|path| mode(path)), [0o700; 4]);
+        // As older versions made them.
+        all.iter().for_each(|path| set(path, 0o755));
+        drop(Store::open(&cache).expect("opens"));
+        assert_eq!(all.each_ref().map(|path| mode(path)), [0o755, 0o700, 0o700, 0o700]);
+        for (path, mode) in [(&cache, 0o775), (&cache, 0o1777), (&cache.join("packs"), 0o722)] {
+            set(path, mode);
+            let error = Store::open(&cache).expect_err("others can write");
+            let name = path.display();
+            let expected =
+                format!("cannot use the cache {name}: other users can write to it (mode {mode:04o})");
+            assert_eq!(error.to_string(), expected);
+            let hint = error.hint().expect("can be mended");
+            assert_eq!(hint.contains("chmod go-w"), mode & 0o1000 == 0, "{hint}");
+            assert!(hint.contains("--cache "), "{hint}");
+            set(path, 0o700);
+        }
+        let link = place.path().join("link");
+        symlink(&cache, &link).expect("links");
+        let store = Store::open(&link).expect("a link of ours is followed");
+        assert_eq!(store.root(), fs::canonicalize(&cache).expect("is there"));
+        assert_eq!(store.exposed(), None);
+        set(place.path(), 0o777);
+        assert!(Store::open(&cache).expect("opens").exposed().is_some());
+        if std::os::unix::fs::chown(cache.join("packs"), Some(12345), None).is_err() {
+            return lacking("root, to give a directory to another user");
+        }
+        let error = Store::open(&cache).expect_err("is another's");
+        assert!(
+            error.to_string().ends_with("packs: it belongs to user 12345, and this is user 0"),
+            "{error}"
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("without sudo")));
     }
 
     #[test]

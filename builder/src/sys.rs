@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 pub mod cpu;
-pub mod map;
 pub mod mount;
 pub mod namespace;
 pub mod path;

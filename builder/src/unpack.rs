@@ -2,8 +2,8 @@
 //!
 //! Comes in: fetched .debs. Goes out: for each its control file, the tree of what it ships, and
 //! the path of the same .deb without compression, which the root's own dpkg unpacks in a fraction
-//! of the time. What is in the store under a .deb's digest was made from exactly these bytes;
-//! damaged or hostile packages leave nothing there. No script is run and no file is written
+//! of the time. What is in the store under a .deb's digest was made from exactly these bytes, by us;
+//! damaged or hostile packages leave nothing there. A .deb is digested when it is unpacked, whatever its length. No script is run and no file is written
 //! outside the store.
 
 use std::{
@@ -27,7 +27,7 @@ use crate::{
     lock::LockedPackage,
     progress::{Progress, Unit},
     render::for_each_parallel,
-    store::{BundleWriter, PackedBlob, Store, StoreError},
+    store::{BundleWriter, Pack, PackedBlob, Store, StoreError},
     tree::{Kind, Tree, TreePath},
 };
 
@@ -136,7 +136,7 @@ pub struct UnpackedPackage {
     /// Whether a maintainer script speaks of `dpkg-divert`.
     pub diverts: bool,
     /// The .deb, uncompressed.
-    pub path: PathBuf,
+    pub pack: Pack,
 }
 
 impl Unpacked {
@@ -165,7 +165,7 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     work.sort_by_key(|(deb, _)| Reverse(deb.package.size_bytes));
     let total = work.iter().map(|(deb, _)| deb.package.size_bytes).sum();
     let task = progress.task("unpacking packages", total, Unit::Bytes);
-    for_each_parallel(&work, |(deb, slot)| {
+    let unpacked = for_each_parallel(&work, |(deb, slot)| {
         task.now(&deb.package.name);
         let package = unpack_one(deb, store).map_err(|source| UnpackError {
             name: deb.package.name.clone(),
@@ -175,7 +175,11 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
         *slot.lock().expect("no panic holds the lock") = Some(package);
         task.add(deb.package.size_bytes);
         Ok(())
-    })?;
+    });
+    if let Err(UnpackError { source: UnpackFault::Digest { removed: true, .. }, .. }) = &unpacked {
+        remove_changed(fetched, store);
+    }
+    unpacked?;
     let unlocked = |slot: Mutex<Option<UnpackedPackage>>| slot.into_inner().expect("no panic holds the lock");
     let packages = slots.into_iter().filter_map(unlocked).collect();
     Ok(Unpacked { packages })
@@ -183,7 +187,7 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
 
 fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, UnpackFault> {
     let key = deb.digest.to_string();
-    let (tree, path) = match store.load_bundle(BUNDLE, &key) {
+    let (tree, pack) = match store.load_bundle(BUNDLE, &key) {
         Some(bundle) => bundle,
         None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
     };
@@ -197,7 +201,7 @@ fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, Unpack
         let text = read(script)?.unwrap_or_default();
         diverts |= text.windows(b"dpkg-divert".len()).any(|window| window == b"dpkg-divert");
     }
-    Ok(UnpackedPackage { locked: deb.package.clone(), control, tree, control_files, diverts, path })
+    Ok(UnpackedPackage { locked: deb.package.clone(), control, tree, control_files, diverts, pack })
 }
 
 /// Parts a bundle's tree into what the package ships and its control files.
@@ -228,7 +232,7 @@ fn check_identity(control: &Control, locked: &LockedPackage) -> Result<(), Unpac
 }
 
 /// Writes the .deb without compression as a bundle's pack, and what lies where in it as its tree.
-fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), UnpackFault> {
+fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFault> {
     let read = |source| UnpackFault::Read { path: deb.path.clone(), source };
     let file = File::open(&deb.path).map_err(read)?;
     let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
@@ -266,8 +270,8 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, PathBuf), Unpack
             tree.insert(path, entry);
         }
     }
-    let path = bundle.finish(&tree)?;
-    Ok((tree, path))
+    let pack = bundle.finish(&tree)?;
+    Ok((tree, pack))
 }
 
 /// What is wrong with a file that is not the locked one matters less than that. It was the locked
@@ -277,9 +281,19 @@ fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> Unp
         Ok((found, _)) if found != deb.digest => {
             let own = deb.path == store.deb_path(&deb.package.checksum);
             let removed = own && fs::remove_file(&deb.path).is_ok();
+            if removed {
+                store.note_damaged(&deb.path);
+            }
             UnpackFault::Digest { path: deb.path.clone(), found, removed }
         }
         _ => fault,
+    }
+}
+
+/// Removes what else of the store's own .debs was changed, so that one run fetches them all again.
+fn remove_changed(fetched: &Fetched, store: &Store) {
+    for deb in &fetched.debs {
+        let _ = name_wrong_digest(deb, store, UnpackFault::NoControl("missing"));
     }
 }
 

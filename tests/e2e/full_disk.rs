@@ -16,7 +16,7 @@ fn a_full_disk_is_told_and_the_cache_stays_whole() {
     let url = world.server.url();
     // The app does not fit into 2 MB. The same cache with more room must then do.
     let script = r#"
-        mount -t tmpfs -o size=2m small "$1" || exit 77
+        mount -t tmpfs -o size=2m,mode=700 small "$1" || exit 77
         cache=$1 program=$2; shift 2
         "$program" --cache "$cache" "$@"
         echo "first: $?, unfinished: $(ls "$cache/tmp" | wc -l)"

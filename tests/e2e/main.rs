@@ -6,6 +6,7 @@ mod archives;
 mod authorities;
 mod bad_input;
 mod base;
+mod cache;
 mod configuring;
 mod costly;
 mod dependencies;

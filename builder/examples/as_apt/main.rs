@@ -34,6 +34,7 @@ use std::{
 use clap::Parser;
 use tinyroot::{
     archive::{self, Selection},
+    cli,
     download::{self, Downloader},
     progress::Progress,
     resolve::{Pin, Universe},
@@ -93,7 +94,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if !arguments.pocket.is_empty() {
         selection.pockets = arguments.pocket.clone();
     }
-    let store = Store::open(&arguments.cache)?;
+    let store = Store::open_sealed(&arguments.cache, cli::seal()?.0)?;
     let options =
         archive::Options { mirrors: arguments.mirror.into_iter().collect(), ..archive::Options::default() };
     let downloader = Downloader::new(download::Options::default());

@@ -71,7 +71,7 @@ impl Opening<'_> {
         if index.plain.as_ref().is_some_and(|plain| plain.size_bytes == 0) {
             return Some(Text::default());
         }
-        kept_index::read(&self.text_path(index)).ok().flatten()
+        kept_index::read(self.store, &self.text_path(index)).ok().flatten()
     }
 
     fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
@@ -108,9 +108,10 @@ impl Opening<'_> {
         // A text that is too long is told of where it is used, with its suite.
         let table = Table::make(&text, self.architecture).ok();
         let path = self.text_path(index);
-        self.store.write_file(&path, &kept_index::to_bytes(&text, &digest, table.as_ref()))?;
+        let bytes = kept_index::to_bytes(&text, &digest, table.as_ref(), |head| self.store.seal(&path, head));
+        self.store.write_file(&path, &bytes)?;
         let changed = || io::Error::other("what was just written reads otherwise");
-        let kept = kept_index::read(&path).and_then(|text| text.ok_or_else(changed));
+        let kept = kept_index::read(self.store, &path).and_then(|text| text.ok_or_else(changed));
         kept.map_err(|source| StoreError::Io { operation: "read", path, source }.into())
     }
 }

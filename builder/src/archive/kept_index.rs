@@ -1,18 +1,29 @@
-//! Packages indexes in the store: the text with its table, as one file that is mapped, not read.
+//! Packages indexes in the store: the text with its table, as one file.
 //!
 //! ```text
-//! PACKAGES 2 TEXT-BYTES TABLE-BYTES SHA256 CRC CRC CRC CRC
+//! PACKAGES 3 TEXT-BYTES TABLE-BYTES SHA256 SUM SUM SUM SUM SEAL
 //! (the text)(the table)
 //! ```
 //!
-//! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what the archive signed was seen to when it was fetched; the sums, each of a quarter of what
-//! follows the first line, tell a file that a disk has damaged since.
+//! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what
+//! the archive signed was seen to when it was fetched. The sums (BLAKE3), each of a quarter of what follows the first line, and the
+//! store's seal on the words before it, show that the file is what we wrote then. It is read, not mapped: a mapped file
+//! that is cut short ends the process, and one that changes does so under checked text.
 
-use std::{fmt, fs::File, io, ops::Deref, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    ops::Deref,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
     formats::{digest::Digest, packages::table::Table},
-    sys::map,
+    store::Store,
+    sys::path::open_regular,
     threads,
 };
 
@@ -24,8 +35,9 @@ pub struct Text {
 }
 
 struct Kept {
-    file: map::Mapped,
-    text: std::ops::Range<usize>,
+    /// Text and table.
+    body: Vec<u8>,
+    text_bytes: usize,
     digest: Digest,
     table: Option<Table>,
 }
@@ -46,7 +58,7 @@ impl Deref for Text {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.kept.as_ref().map_or(&[], |kept| &kept.file[kept.text.clone()])
+        self.kept.as_ref().map_or(&[], |kept| &kept.body[..kept.text_bytes])
     }
 }
 
@@ -62,88 +74,127 @@ impl fmt::Debug for Text {
     }
 }
 
-/// In how many pieces a file is checked, side by side.
+/// In how many pieces a file is read and checked, side by side.
 const PIECES: usize = 4;
 
-/// Returns the bytes of the file.
-pub(super) fn to_bytes(text: &[u8], digest: &Digest, table: Option<&Table>) -> Vec<u8> {
+/// Returns the bytes of the file; `seal` seals the words of the first line.
+pub(super) fn to_bytes(
+    text: &[u8],
+    digest: &Digest,
+    table: Option<&Table>,
+    seal: impl FnOnce(&[u8]) -> Digest,
+) -> Vec<u8> {
     let table = table.map(Table::to_bytes).unwrap_or_default();
-    let head = |sums: &[u32]| {
-        let sums: String = sums.iter().map(|sum| format!(" {sum:08x}")).collect();
-        format!("PACKAGES 2 {} {} {digest}{sums}\n", text.len(), table.len()).into_bytes()
-    };
-    let start = head(&[0; PIECES]).len();
-    let mut out = Vec::with_capacity(start + text.len() + table.len());
-    out.resize(start, 0);
-    out.extend_from_slice(text);
-    out.extend_from_slice(&table);
-    let sums = sums(&out[start..]);
-    out[..start].copy_from_slice(&head(&sums));
-    out
+    let body = [text, &table].concat();
+    let pieces: Vec<&[u8]> = pieces(body.len()).map(|piece| &body[piece]).collect();
+    let sums = threads::map(PIECES, &pieces, |piece| sum(piece));
+    let sums: String = sums.iter().map(|sum| format!(" {sum}")).collect();
+    let words = format!("PACKAGES 3 {} {} {digest}{sums}", text.len(), table.len());
+    let seal = seal(words.as_bytes());
+    [format!("{words} {seal}\n").as_bytes(), &body].concat()
 }
 
-/// Maps a kept index; `None` if it is not what was written.
-pub(super) fn read(path: &Path) -> io::Result<Option<Text>> {
-    let file = map::map(&File::open(path)?)?;
-    let Some(Layout { text, table, digest }) = layout(&file) else { return Ok(None) };
-    let (table_bytes, text_bytes) = (&file[table], &file[text.clone()]);
-    let table = match table_bytes.is_empty() {
-        true => None,
-        false => match Table::from_bytes(table_bytes, text_bytes) {
-            Some(table) => Some(table),
-            None => return Ok(None),
-        },
+/// Reads a kept index; `None` if it is not what we wrote.
+pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
+    let file = open_regular(path)?;
+    let mut start = vec![0; 1024];
+    let got = file.read_at(&mut start, 0)?;
+    let Some((head, words, seal)) = Head::parse(&start[..got]) else { return Ok(None) };
+    let size_bytes = file.metadata()?.len();
+    let body_bytes =
+        head.body_bytes().filter(|bytes| (head.end as u64).checked_add(*bytes) == Some(size_bytes));
+    let Some(body_bytes) = body_bytes.filter(|_| store.is_sealed(path, words, &seal)) else {
+        return Ok(None);
     };
-    Ok(Some(Text { kept: Some(Arc::new(Kept { file, text, digest, table })) }))
+    let mut body = vec![0; usize::try_from(body_bytes).map_err(io::Error::other)?];
+    let Some(()) = fill(&file, head.end as u64, &mut body, &head.sums)? else {
+        store.note_damaged(path);
+        return Ok(None);
+    };
+    let Some(table) = head.table(&body) else { return Ok(None) };
+    let Head { text_bytes, digest, .. } = head;
+    Ok(Some(Text { kept: Some(Arc::new(Kept { body, text_bytes, digest, table })) }))
 }
 
-/// Returns the parts of a file as [`read`] takes them.
+/// Returns the parts of a file as [`read`] takes them, whatever its sums and its seal.
 #[cfg(feature = "testing")]
 pub(super) fn parts(file: &[u8]) -> Option<(&[u8], Option<Table>)> {
-    let Layout { text, table, .. } = layout(file)?;
-    let (table, text) = (&file[table], &file[text]);
-    if table.is_empty() {
-        Some((text, None))
-    } else {
-        Table::from_bytes(table, text).map(|table| (text, Some(table)))
-    }
-}
-
-/// Where text and table are in a file.
-struct Layout {
-    text: std::ops::Range<usize>,
-    table: std::ops::Range<usize>,
-    digest: Digest,
-}
-
-/// Returns where text and table are in a file that is whole.
-fn layout(file: &[u8]) -> Option<Layout> {
-    let start = memchr::memchr(b'\n', file)? + 1;
-    let head = std::str::from_utf8(&file[..start - 1]).ok()?;
-    let mut words = head.strip_prefix("PACKAGES 2 ")?.split(' ');
-    let mut length = || words.next()?.parse::<usize>().ok();
-    let (text, table) = (length()?, length()?);
-    let digest = words.next()?.parse().ok()?;
-    let body = &file[start..];
-    if text.checked_add(table)? != body.len() {
+    let (head, ..) = Head::parse(file)?;
+    let body = &file[head.end..];
+    if head.body_bytes()? != body.len() as u64 {
         return None;
     }
-    let kept: Vec<u32> = words.map(|word| u32::from_str_radix(word, 16).ok()).collect::<Option<_>>()?;
-    let layout = Layout { text: start..start + text, table: start + text..file.len(), digest };
-    (kept == sums(body)).then_some(layout)
+    Some((&body[..head.text_bytes], head.table(body)?))
 }
 
-/// Returns the sum of each quarter, of which the last are empty where there is next to nothing.
-fn sums(body: &[u8]) -> [u32; PIECES] {
-    let size = body.len().div_ceil(PIECES);
-    let piece = |n: usize| &body[(n * size).min(body.len())..((n + 1) * size).min(body.len())];
-    let pieces: [&[u8]; PIECES] = std::array::from_fn(piece);
-    let sums = threads::map(PIECES, &pieces, |piece| sum(piece));
-    std::array::from_fn(|n| sums.get(n).copied().unwrap_or_default())
+/// Reads all pieces side by side, each checked as soon as it is there; `None` if one is not what it was.
+fn fill(file: &File, start: u64, body: &mut [u8], sums: &[Digest]) -> io::Result<Option<()>> {
+    let ranges: Vec<_> = pieces(body.len()).collect();
+    let mut parts = Vec::new();
+    let mut rest = body;
+    for (range, expected) in ranges.iter().zip(sums) {
+        let (piece, later) = rest.split_at_mut(range.len());
+        parts.push((start + range.start as u64, Mutex::new(piece), expected));
+        rest = later;
+    }
+    let read = threads::map(PIECES, &parts, |(offset, piece, expected)| {
+        let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);
+        file.read_exact_at(&mut piece, *offset)?;
+        Ok(sum(&piece) == **expected)
+    });
+    let read: io::Result<Vec<bool>> = read.into_iter().collect();
+    match read {
+        Ok(good) => Ok(good.iter().all(|good| *good).then_some(())),
+        // It was cut off meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-fn sum(piece: &[u8]) -> u32 {
-    let mut sum = flate2::Crc::new();
-    sum.update(piece);
-    sum.sum()
+/// The first line.
+struct Head {
+    text_bytes: usize,
+    table_bytes: usize,
+    digest: Digest,
+    sums: Vec<Digest>,
+    /// Where it ends.
+    end: usize,
+}
+
+impl Head {
+    /// Reads a first line; returns also its words that are sealed, and the seal.
+    fn parse(file: &[u8]) -> Option<(Head, &[u8], Digest)> {
+        let end = memchr::memchr(b'\n', file)?;
+        let line = std::str::from_utf8(&file[..end]).ok()?;
+        let (sealed, seal) = line.rsplit_once(' ')?;
+        let mut words = sealed.strip_prefix("PACKAGES 3 ")?.split(' ');
+        let (text_bytes, table_bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let digest = words.next()?.parse().ok()?;
+        let sums: Vec<Digest> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        let head = Head { text_bytes, table_bytes, digest, sums, end: end + 1 };
+        (head.sums.len() == PIECES).then_some((head, sealed.as_bytes(), seal.parse().ok()?))
+    }
+
+    fn body_bytes(&self) -> Option<u64> {
+        (self.text_bytes as u64).checked_add(self.table_bytes as u64)
+    }
+
+    /// Returns the table of a body, if it has one; `None` for one that cannot be its text's.
+    fn table(&self, body: &[u8]) -> Option<Option<Table>> {
+        let (text, table) = body.split_at_checked(self.text_bytes)?;
+        match table.is_empty() {
+            true => Some(None),
+            false => Table::from_bytes(table, text).map(Some),
+        }
+    }
+}
+
+/// Returns where each piece of a body is; the last are empty where there is next to nothing.
+fn pieces(length: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let size = length.div_ceil(PIECES);
+    (0..PIECES).map(move |n| (n * size).min(length)..((n + 1) * size).min(length))
+}
+
+fn sum(piece: &[u8]) -> Digest {
+    Digest(blake3::hash(piece).into())
 }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Checking four signatures of 4096 bits takes longer than choosing packages, so what was found is kept with the
-//! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them expires.
+//! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them expires, where the store's
+//! seal shows that we wrote it. In a file without, such as one of another machine, that line means nothing: the signature is checked.
 
 use std::fmt::Write as _;
 
@@ -21,7 +22,7 @@ use super::{
     keyring::{Keyring, Signed},
     release::{Asked, Release},
 };
-use crate::{download::Validators, formats::digest::Digest};
+use crate::{download::Validators, formats::digest::Digest, store::KeptFile};
 
 /// A verified Release file.
 pub(super) struct Dated {
@@ -57,7 +58,13 @@ impl Dated {
     }
 
     /// Reads what was kept, if it is still to be trusted at a time.
-    pub(super) fn from_bytes(kept: &[u8], asked: Asked<'_>, keyring: &Keyring, now_s: i64) -> Option<Self> {
+    pub(super) fn from_kept(
+        file: &KeptFile,
+        asked: Asked<'_>,
+        keyring: &Keyring,
+        now_s: i64,
+    ) -> Option<Self> {
+        let KeptFile { bytes: kept, is_ours } = file;
         let end = memchr::memmem::find(kept, b"\n\n")?;
         let lines = std::str::from_utf8(&kept[..end]).ok()?.lines();
         let value = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -75,8 +82,10 @@ impl Dated {
         let (signature, rest) = rest.split_at_checked(apart.unwrap_or(0))?;
         let (bytes, text) = rest.split_at_checked(rest.len().checked_sub(text_bytes)?)?;
         let message = Message { bytes: bytes.to_vec(), signature: apart.map(|_| signature.to_vec()) };
-        let known =
-            keys == keyring.digest().to_string() && until_s > now_s && made_s.is_some() == asked.leniently;
+        let known = *is_ours
+            && keys == keyring.digest().to_string()
+            && until_s > now_s
+            && made_s.is_some() == asked.leniently;
         let signed = match known && Digest::of(text).to_string() == digest {
             true => Signed {
                 text: String::from_utf8(text.to_vec()).ok()?,
@@ -126,12 +135,27 @@ mod tests {
         };
         let kept = dated.to_bytes(&keyring);
         let again = |kept: &[u8], keyring: &Keyring, now_s| {
-            Dated::from_bytes(kept, asked, keyring, now_s)
+            let file = KeptFile { bytes: kept.to_vec(), is_ours: true };
+            Dated::from_kept(&file, asked, keyring, now_s)
                 .map(|dated| (dated.signed.text, dated.signed.signers))
         };
         let whole = again(&kept, &keyring, KEY_TIME_S + 899).expect("still in force");
         assert_eq!(whole, (dated.signed.text, vec![key.fingerprint()]));
         assert_eq!(again(&kept, &keyring, KEY_TIME_S + 900), None);
+        // One of another machine is verified; a text that its line alone vouches for is not there.
+        let forged = |kept: &[u8]| {
+            let other = whole.0.replace("Suite: made", "Suite: evil");
+            let head = String::from_utf8_lossy(&kept[..kept.len() - whole.0.len()]);
+            let digests = [&whole.0, &other].map(|text| Digest::of(text.as_bytes()).to_string());
+            (head.replace(&digests[0], &digests[1]) + &other).into_bytes()
+        };
+        let file = |bytes: &[u8], is_ours| KeptFile { bytes: bytes.to_vec(), is_ours };
+        let read = |file: KeptFile| {
+            let dated = Dated::from_kept(&file, asked, &keyring, KEY_TIME_S + 20)?;
+            Some(dated.signed.text)
+        };
+        assert_eq!(read(file(&kept, false)), Some(whole.0.clone()));
+        assert_eq!(read(file(&forged(&kept), false)), Some(whole.0.clone()));
         // Other keys under the same fingerprint: nothing is taken on trust.
         assert_eq!(again(&kept, &keyring_of(&[&Key::new(1).revoked()]), KEY_TIME_S + 20), None);
         assert_eq!(again(&kept, &keyring_of(&[&Key::new(2)]), KEY_TIME_S + 20), None);

@@ -20,6 +20,7 @@ use crate::{
         digest::Digest,
         packages::{Reducer, table::Table},
     },
+    store::KeptFile,
     testing::{ARCHIVE_TIME_S, Key},
 };
 
@@ -111,10 +112,13 @@ pub(crate) fn kept_index(bytes: &[u8]) {
 
 /// A Release file as the cache has kept it: what its keys have not signed is not believed.
 pub(crate) fn kept_release(bytes: &[u8]) {
-    for leniently in [false, true] {
+    for (leniently, is_ours) in [(false, false), (false, true), (true, false), (true, true)] {
         let asked = Asked { suite: "bookworm", leniently };
-        if let Some(dated) = Dated::from_bytes(bytes, asked, &KEYRING, ARCHIVE_TIME_S + 10) {
+        let file = KeptFile { bytes: bytes.to_vec(), is_ours };
+        if let Some(dated) = Dated::from_kept(&file, asked, &KEYRING, ARCHIVE_TIME_S + 10) {
             assert!(!dated.to_bytes(&KEYRING).is_empty());
+            let verified = dated.message.verify(&KEYRING, ARCHIVE_TIME_S + 10);
+            assert!(is_ours || verified.is_ok_and(|signed| signed.text == dated.signed.text));
         }
     }
 }
@@ -123,7 +127,7 @@ pub(crate) fn kept_release(bytes: &[u8]) {
 pub(crate) fn kept() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let text = b"Package: hello\nVersion: 1.0\nArchitecture: amd64\n\n";
     let table = Table::make(text, "amd64").ok();
-    let index = kept_index::to_bytes(text, &Digest::of(text), table.as_ref());
+    let index = kept_index::to_bytes(text, &Digest::of(text), table.as_ref(), Digest::of);
     let release = "Codename: bookworm\nSuite: stable\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n";
     let bytes = Key::new(1).sign(release, ARCHIVE_TIME_S).into_bytes();
     let message = Message { bytes, signature: None };

@@ -174,6 +174,7 @@ fn build(
             reductions::try_all(&mut staged, round, &mut proposals, &used, store, context)
         })?;
     }
+    context.unaffected()?;
     let Round { reduced: Reduced { pruned, .. }, mut tree, proof } = round;
     let paper = ProofPaper {
         exercised: proof.is_some(),

@@ -109,6 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         _ => traced.used.clone(),
     };
+    context.unaffected()?;
     let changes = old.as_ref().map(|old| list.changes_since(old));
     if old.as_ref() != Some(&list) {
         list.write(&path)?;

@@ -21,7 +21,7 @@ mod source;
 mod write;
 
 pub use read::{Message, Span, Struct, StructList};
-pub use source::{FileSource, Source};
+pub use source::{FileSource, ReadAt, Source};
 pub use write::{Piece, Value, Written, message_bytes, write};
 
 use std::io;

@@ -63,6 +63,16 @@ impl Checksum {
         state.finish()
     }
 
+    /// Returns whether all that a reader gives has this checksum.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn is_of(&self, mut reader: impl io::Read) -> io::Result<bool> {
+        let mut state = self.begin();
+        io::copy(&mut reader, &mut state)?;
+        Ok(state.finish() == *self)
+    }
+
     /// Begins a checksum of this one's kind.
     pub fn begin(&self) -> State {
         match self {

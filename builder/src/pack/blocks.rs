@@ -163,7 +163,7 @@ fn find<'a>(
     let filters: Vec<String> = block.class.filters().iter().map(Filter::name).collect();
     let key = format!("{digest}-{}-{}", filters.join("-or-"), xz::ENCODER);
     if let Some((_, pack)) = contents.store.load_bundle(BUNDLE, &key)
-        && let Ok(bytes) = std::fs::read(&pack)
+        && let Ok(bytes) = pack.read()
         && let Ok(kept) = Block::from_bytes(bytes)
         && kept.plain_bytes == block.plain_bytes
     {

@@ -35,7 +35,10 @@ fn package(store: &Store, control: &str, md5sums: &str) -> UnpackedPackage {
         tree: Tree::new(),
         control_files: BTreeMap::from([("md5sums".to_owned(), store.put(md5sums))]),
         diverts: false,
-        path: "none".into(),
+        pack: {
+            let bundle = store.begin_bundle("deb", &name).expect("begins");
+            bundle.finish(&Tree::new()).expect("finishes")
+        },
     }
 }
 

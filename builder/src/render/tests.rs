@@ -71,7 +71,7 @@ fn a_rendered_tree_scans_as_itself() {
     let other = Store::open(place.store.root()).expect("opens");
     let (loaded, pack) = other.load_bundle("layer", "test").expect("is there");
     assert_eq!(loaded, tree);
-    assert_eq!(fs::metadata(pack).expect("is there").len(), "hellosecretbelowodd".len() as u64);
+    assert_eq!(fs::metadata(pack.path()).expect("is there").len(), "hellosecretbelowodd".len() as u64);
     for directory in ["a", "i"] {
         let path = place.root().join(directory);
         fs::set_permissions(path, Permissions::from_mode(0o755)).expect("can be cleaned away");

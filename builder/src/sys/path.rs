@@ -1,6 +1,8 @@
-//! Paths below a root that is held by a descriptor.
+//! Paths below a root that is held by a descriptor, and files that may have been laid by others.
 
 use std::{
+    fs::File,
+    io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
@@ -41,6 +43,22 @@ pub fn open_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
                 });
             }
         }
+    }
+}
+
+/// Opens a regular file for reading: no link at the path is followed, and a FIFO does not make us wait.
+///
+/// # Errors
+/// The call; [`io::ErrorKind::InvalidData`] for what is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let file: File =
+        traced(opened, || format!("open({path:?}, O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|O_CLOEXEC)"))?
+            .into();
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")),
     }
 }
 

@@ -109,7 +109,7 @@ fn a_package_is_a_tree_and_an_uncompressed_deb() {
                 bytes
             })
         };
-        assert!(parts(&fs::read(&package.path).expect("reads")) == parts(&plain));
+        assert!(parts(&fs::read(package.pack.path()).expect("reads")) == parts(&plain));
     }
 }
 
@@ -130,7 +130,7 @@ fn a_second_time_nothing_is_decompressed() {
         unpack(&Fetched { debs, ..Fetched::default() }, &store, &Progress::silent()).expect("unpacks");
     assert_eq!(second.packages[0].tree, first.packages[0].tree);
     assert_eq!(second.packages[0].control_files, first.packages[0].control_files);
-    assert_eq!(second.packages[0].path, first.packages[0].path);
+    assert_eq!(second.packages[0].pack.path(), first.packages[0].pack.path());
     assert_eq!(store.read(&Digest::of(b"hi\n")).expect("known"), b"hi\n");
     assert!(second.contents().iter().all(|digest| store.knows(digest)));
 }

@@ -30,10 +30,34 @@ impl Source for &[u8] {
 /// A page is what one struct list with its names commonly takes; larger ones read more contents in vain.
 const PAGE_BYTES: u64 = 1 << 14;
 
+/// A file, or what stands for one.
+pub trait ReadAt {
+    /// Returns the length.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills the buffer from an offset.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] past the end, and what the kernel says.
+    fn fill_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn fill_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(buffer, offset)
+    }
+}
+
 /// A file, read a page at a time, because a message is mostly read a word at a time.
-#[derive(Debug)]
 pub struct FileSource<'a> {
-    file: &'a File,
+    file: &'a dyn ReadAt,
     size_bytes: u64,
     page: RefCell<(u64, Vec<u8>)>,
 }
@@ -43,8 +67,8 @@ impl<'a> FileSource<'a> {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn new(file: &'a File) -> io::Result<Self> {
-        Ok(FileSource { file, size_bytes: file.metadata()?.len(), page: RefCell::default() })
+    pub fn new(file: &'a dyn ReadAt) -> io::Result<Self> {
+        Ok(FileSource { file, size_bytes: file.length()?, page: RefCell::default() })
     }
 }
 
@@ -59,13 +83,13 @@ impl Source for FileSource<'_> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if buffer.len() as u64 > PAGE_BYTES {
-            return self.file.read_exact_at(buffer, offset);
+            return self.file.fill_at(buffer, offset);
         }
         let mut page = self.page.borrow_mut();
         let held = page.0..page.0 + page.1.len() as u64;
         if !(held.contains(&offset) && end <= held.end) {
             let mut bytes = vec![0; PAGE_BYTES.min(self.size_bytes - offset) as usize];
-            self.file.read_exact_at(&mut bytes, offset)?;
+            self.file.fill_at(&mut bytes, offset)?;
             *page = (offset, bytes);
         }
         let start = (offset - page.0) as usize;

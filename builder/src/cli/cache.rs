@@ -1,0 +1,111 @@
+//! The cache as commands use it: opened as this user's own, and what was found changed in it told and made anew.
+
+use std::path::Path;
+
+use super::{Command, Context, Failure, dispatch, xdg_directory};
+use crate::{
+    progress::Progress,
+    seal::{Seal, SealError},
+    store::Store,
+};
+
+/// Returns the seal of this user's caches: that of `TINYROOT_CACHE_KEY`, else the one that is kept with this user's state, else, with the
+/// reason, one for this process alone.
+///
+/// # Errors
+/// A given key that is too short, and a kernel without random numbers.
+pub fn seal() -> Result<(Seal, Option<SealError>), SealError> {
+    if let Some(text) = std::env::var("TINYROOT_CACHE_KEY").ok().filter(|text| !text.is_empty()) {
+        return Ok((Seal::of_text(&text)?, None));
+    }
+    let path = xdg_directory("XDG_STATE_HOME", ".local/state").map(|directory| directory.join("cache.key"));
+    let kept = match &path {
+        Some(path) => Seal::read_or_make(path),
+        None => Err(SealError::NoHome),
+    };
+    match kept {
+        Ok(seal) => Ok((seal, None)),
+        Err(error) => Ok((Seal::of_process().map_err(SealError::Random)?, Some(error))),
+    }
+}
+
+/// Opens the cache in a directory. What is odd about it is a warning.
+pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failure> {
+    let (seal, why_not) = seal()?;
+    let store = Store::open_sealed(directory, seal).map_err(|error| {
+        let hint = error.hint();
+        match hint {
+            Some(hint) => Failure::from(error).hint(hint),
+            None => Failure::from(error),
+        }
+    })?;
+    if let Some(why) = why_not {
+        let why = Failure::from(why).to_string();
+        let why = why.trim_start_matches("error: ");
+        progress
+            .warn(&format!("the key of the cache cannot be kept, so all but downloads is made anew: {why}"));
+    }
+    if let Some((above, open)) = store.exposed() {
+        let text = "is above the cache, so another user could lay one of theirs in its place";
+        progress.warn(&format!("{} {text}: {open}", above.display()));
+    }
+    Ok(store)
+}
+
+impl Context {
+    /// Fails if contents of the cache were refused since they were changed: what was made meanwhile may lack them.
+    pub(super) fn unaffected(&self) -> Result<(), Failure> {
+        match self.store.get().is_some_and(|store| store.has_refused()) {
+            true => Err(Failure::new(
+                "parts of the cache were changed since they were written, and the result would lack them",
+            )
+            .hint("they were removed: run the same again")),
+            false => Ok(()),
+        }
+    }
+
+    /// Says what was found changed in the cache since this was last called, and returns whether anything was.
+    fn tell_damaged(&self) -> bool {
+        let damaged = self.store.get().map(|store| store.take_damaged()).unwrap_or_default();
+        for path in &damaged {
+            self.progress.warn(&format!(
+                "{} was changed since tinyroot wrote it; it was removed, and is made anew",
+                path.display()
+            ));
+        }
+        !damaged.is_empty()
+    }
+}
+
+/// How often a command is done again after parts of the cache were found changed.
+const AGAIN: usize = 3;
+
+/// Does a command again that failed while parts of the cache were found changed: they are gone, and made anew. A grain
+/// is not: it may have worked for hours.
+pub(super) fn mended(
+    mut result: Result<(), Failure>,
+    command: &Command,
+    is_grain: bool,
+    context: &Context,
+) -> Result<(), Failure> {
+    for _ in 0..AGAIN {
+        let is_damaged = context.tell_damaged();
+        if is_grain || !is_damaged || result.is_ok() {
+            break;
+        }
+        if let Some(store) = context.store.get() {
+            store.take_refused();
+        }
+        result = dispatch(command, context);
+    }
+    context.tell_damaged();
+    if let Some(count) = context.store.get().map(|store| store.foreign()).filter(|count| *count > 0) {
+        context.progress.warn(&format!(
+            "{count} entries of the cache were made by another user or machine, or changed since: they were not used"
+        ));
+    }
+    match is_grain {
+        true => result,
+        false => result.and_then(|()| context.unaffected()),
+    }
+}

@@ -1,0 +1,232 @@
+//! Bundles: the text that names a pack, and its writer.
+//!
+//! ```text
+//! pack NAME BYTES
+//! chunks DIGEST…          one after the other, without blanks
+//! DIGEST OFFSET BYTES     a line for each piece of contents
+//! tree
+//! (the tree's text)
+//! ```
+//!
+//! The text is kept sealed ([`Store::write_sealed`]), so the digests in it can be believed.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Read, Write},
+    os::unix::fs::FileExt,
+};
+
+use super::{
+    Store, StoreError, at,
+    pack::{self, Digester, Pack},
+};
+use crate::{
+    formats::digest::{Digest, Hasher},
+    sys::path::open_regular,
+    tree::Tree,
+};
+
+/// Contents inside a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedBlob {
+    /// SHA-256 of the contents.
+    pub digest: Digest,
+    /// Where they begin in the pack.
+    pub offset: u64,
+    /// Their length.
+    pub size_bytes: u64,
+}
+
+impl PackedBlob {
+    fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let digest = words.next()?.parse().ok()?;
+        let offset = words.next()?.parse().ok()?;
+        Some(PackedBlob { digest, offset, size_bytes: words.next()?.parse().ok()? })
+    }
+}
+
+/// What the text of a bundle says.
+pub(super) struct Text<'a> {
+    pub name: &'a str,
+    pub size_bytes: u64,
+    chunks: &'a str,
+    blobs: &'a str,
+    tree: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// Parts a text; `None` for one that we did not write. The name of its pack has no `/`.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (head, tree) = text.split_once("tree\n")?;
+        let (pack, rest) = head.split_once('\n')?;
+        let (name, size_bytes) = pack.strip_prefix("pack ")?.split_once(' ')?;
+        let (chunks, blobs) = rest.strip_prefix("chunks ")?.split_once('\n')?;
+        if !is_pack_name(name) {
+            return None;
+        }
+        Some(Text { name, size_bytes: size_bytes.parse().ok()?, chunks, blobs, tree })
+    }
+
+    pub fn chunks(&self) -> Option<Vec<Digest>> {
+        let bytes = self.chunks.as_bytes().chunks(64);
+        bytes.map(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).collect()
+    }
+
+    /// Returns the contents, each of which lies inside the pack.
+    pub fn blobs(&self) -> Option<Vec<PackedBlob>> {
+        let inside = |blob: &PackedBlob| {
+            blob.offset.checked_add(blob.size_bytes).is_some_and(|end| end <= self.size_bytes)
+        };
+        self.blobs.lines().map(|line| PackedBlob::from_line(line).filter(inside)).collect()
+    }
+
+    pub fn tree(&self) -> Option<Tree> {
+        Tree::from_text(self.tree).ok()
+    }
+}
+
+/// Returns whether a name is one that [`BundleWriter::finish`] could have given, and leads nowhere else than to `packs/`.
+pub(super) fn is_pack_name(name: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+:~=".contains(&byte);
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.bytes().all(is_good)
+}
+
+/// Writes one bundle. Dropped without [`BundleWriter::finish`], it leaves nothing.
+///
+/// As a [`Write`] it appends to the pack as it is; [`BundleWriter::note`] then says which parts are contents.
+#[derive(Debug)]
+pub struct BundleWriter<'a> {
+    store: &'a Store,
+    kind: String,
+    key: String,
+    pack: BufWriter<tempfile::NamedTempFile>,
+    digester: Digester,
+    position: u64,
+    blobs: Vec<PackedBlob>,
+}
+
+impl<'a> BundleWriter<'a> {
+    pub(super) fn new(store: &'a Store, kind: &str, key: &str) -> Result<Self, StoreError> {
+        let tmp = store.tmp();
+        let pack = tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp);
+        let pack = BufWriter::with_capacity(1 << 18, at("create a file in", &tmp, pack)?);
+        Ok(BundleWriter {
+            store,
+            kind: kind.into(),
+            key: key.into(),
+            pack,
+            digester: Digester::default(),
+            position: 0,
+            blobs: Vec::new(),
+        })
+    }
+
+    /// Returns the length of the pack so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Notes that a part of the pack is contents of that digest.
+    pub fn note(&mut self, digest: Digest, offset: u64, size_bytes: u64) {
+        self.blobs.push(PackedBlob { digest, offset, size_bytes });
+    }
+
+    /// Writes over bytes of the pack that were written before, such as a header whose numbers
+    /// are known only now.
+    ///
+    /// # Errors
+    /// A full disk; a range that does not lie inside what was written.
+    pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.position) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "outside what was written"));
+        }
+        self.pack.flush()?;
+        self.digester.change(offset, bytes.len() as u64);
+        self.pack.get_ref().as_file().write_all_at(bytes, offset)
+    }
+
+    /// Returns a second handle on what the pack holds so far, to read what was appended.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn reader(&mut self) -> io::Result<File> {
+        self.pack.flush()?;
+        self.pack.get_ref().as_file().try_clone()
+    }
+
+    /// Appends contents and returns their digest and length.
+    ///
+    /// # Errors
+    /// What the reader says, and a full disk.
+    pub fn add(&mut self, mut reader: impl Read) -> io::Result<(Digest, u64)> {
+        let offset = self.position;
+        let mut hasher = Hasher::new(&mut *self);
+        io::copy(&mut reader, &mut hasher)?;
+        let (digest, size_bytes, _) = hasher.finish();
+        self.note(digest, offset, size_bytes);
+        Ok((digest, size_bytes))
+    }
+
+    /// Makes the bundle visible under its key and its contents known. Returns the pack.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn finish(self, tree: &Tree) -> Result<Pack, StoreError> {
+        let BundleWriter { store, kind, key, pack, digester, position, blobs } = self;
+        let tmp = store.tmp();
+        let pack = at("write a pack in", &tmp, pack.into_inner().map_err(io::IntoInnerError::into_error))?;
+        let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
+        let path = store.root().join("packs").join(&name);
+        let chunks = at("write", &path, digester.finish(pack.as_file(), position))?;
+        let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
+        let mut text = format!("pack {name} {position}\nchunks ");
+        for chunk in &chunks {
+            text += &chunk.to_string();
+        }
+        text += "\n";
+        for blob in &blobs {
+            text += &format!("{} {} {}\n", blob.digest, blob.offset, blob.size_bytes);
+        }
+        text += "tree\n";
+        text += &tree.to_text();
+        let bundle = store.bundle_path(&kind, &key);
+        let before = store.read_kept(&bundle).ok();
+        let pack = Pack::new((path.clone(), bundle.clone()), file, position, chunks, store.damages());
+        store.write_sealed(&bundle, text.as_bytes())?;
+        if let Some(before) = before {
+            remove_pack(store, &kind, &key, &before.bytes);
+        }
+        let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
+        let pack = at("write", &path, pack.ok_or_else(whole))?;
+        store.index_blobs(&pack, &blobs);
+        Ok(pack)
+    }
+}
+
+/// Removes the pack of a bundle that was replaced, whoever wrote it, unless it is in use. Only one of this very bundle is.
+fn remove_pack(store: &Store, kind: &str, key: &str, text: &[u8]) {
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let words = std::str::from_utf8(first).ok().and_then(|line| line.strip_prefix("pack "));
+    let Some((name, _)) = words.and_then(|words| words.split_once(' ')) else { return };
+    if is_pack_name(name) && name.starts_with(&format!("{kind}-{key}-")) {
+        let path = store.root().join("packs").join(name);
+        if let Ok(file) = open_regular(&path) {
+            pack::remove_if_unused(&path, &file);
+        }
+    }
+}
+
+impl Write for BundleWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.pack.write(bytes)?;
+        self.digester.append(&bytes[..written]);
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pack.flush()
+    }
+}
