@@ -1,4 +1,4 @@
-//! Directories that somebody else filled, removed and measured: with as many levels, names and bytes in names as a file system
+//! Directories that somebody else filled, removed, measured and listed: with as many levels, names and bytes in names as a file system
 //! allows.
 //!
 //! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a link; memory,
@@ -6,14 +6,17 @@
 
 use std::{
     ffi::CStr,
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read as _},
+    ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use rustix::{
     fs::{
-        AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, chmod, openat, renameat_with, statat,
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, chmod, openat, renameat_with, statat,
         unlinkat,
     },
     io::Errno,
@@ -114,7 +117,7 @@ fn open_to_empty<P: rustix::path::Arg + Copy>(at: impl AsFd, name: P) -> Result<
 pub struct Size {
     /// What it takes on disk, in bytes.
     pub bytes: u64,
-    /// False if some of it was not looked at: it lies too deep, or is closed to us.
+    /// False if some of it was not looked at: it lies too deep, is closed to us, or there was no more time.
     pub is_whole: bool,
 }
 
@@ -125,45 +128,128 @@ impl fmt::Display for Size {
     }
 }
 
-/// Measures what lies below a directory; nothing where there is none.
+/// Measures what lies below a directory; nothing where there is none. A file of several names counts once.
 pub fn size(path: &Path) -> Size {
-    let mut size = Size { bytes: 0, is_whole: true };
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(CWD, path, flags, Mode::empty()) {
-        Ok(top) => add_size(&top, 0, &mut size),
-        Err(Errno::NOENT) => {}
-        Err(_) => size.is_whole = false,
-    }
-    size
+    size_until(path, None)
 }
 
-fn add_size(directory: &OwnedFd, level: usize, size: &mut Size) {
-    let Ok(entries) = Dir::read_from(directory) else {
-        size.is_whole = false;
-        return;
+/// Measures as [`size`] does, for at most that long.
+pub fn size_within(path: &Path, time: Duration) -> Size {
+    size_until(path, Some(Instant::now() + time))
+}
+
+fn size_until(path: &Path, deadline: Option<Instant>) -> Size {
+    let (mut bytes, mut count) = (0_u64, 0_u64);
+    let walked = walk(path, &mut |found| {
+        let blocks = u64::try_from(found.stat.st_blocks).unwrap_or(0);
+        // A part for each of its names: which were seen already would take memory to know.
+        let names = if found.is_directory() { 1 } else { found.stat.st_nlink.max(1) };
+        bytes = bytes.saturating_add(blocks.saturating_mul(512) / names);
+        count += 1;
+        let is_over = count.is_multiple_of(256) && deadline.is_some_and(|end| Instant::now() >= end);
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let is_whole = match walked {
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(is_whole) => is_whole,
     };
-    for entry in entries {
-        let Ok(entry) = entry else {
-            size.is_whole = false;
-            return;
-        };
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
+    Size { bytes, is_whole }
+}
+
+/// Something below a directory that is walked.
+pub struct Found<'a> {
+    /// Its path below the top.
+    pub path: &'a [u8],
+    /// What it is; of a link, the link itself.
+    pub stat: &'a Stat,
+    directory: &'a OwnedFd,
+    name: &'a CStr,
+}
+
+impl Found<'_> {
+    /// Returns what kind of file it is.
+    pub fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.stat.st_mode)
+    }
+
+    /// Returns true for a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind() == FileType::Directory
+    }
+
+    /// Reads a regular file, so many bytes of it at most.
+    ///
+    /// # Errors
+    /// What the kernel says; invalid input for what is no regular file, or another one by now.
+    pub fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = fs::File::from(openat(self.directory, self.name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
-        let Ok(found) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
-            size.is_whole = false;
-            continue;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Shows all that lies below a directory to `visit`, directories before what is in them, otherwise in no order, until it breaks. Returns
+/// false if something was not shown: after a break, deeper than 64 levels, in directories that are closed to us.
+///
+/// # Errors
+/// A top that cannot be opened.
+pub fn walk(path: &Path, visit: &mut dyn FnMut(&Found<'_>) -> ControlFlow<()>) -> io::Result<bool> {
+    let top = openat(CWD, path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let mut walking = Walking { visit, path: Vec::new(), is_whole: true };
+    Ok(walking.walk(&top, 0).is_continue() && walking.is_whole)
+}
+
+struct Walking<'a> {
+    visit: &'a mut dyn FnMut(&Found<'_>) -> ControlFlow<()>,
+    path: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Walking<'_> {
+    fn walk(&mut self, directory: &OwnedFd, level: usize) -> ControlFlow<()> {
+        let Ok(entries) = Dir::read_from(directory) else {
+            self.is_whole = false;
+            return ControlFlow::Continue(());
         };
-        size.bytes =
-            size.bytes.saturating_add(u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512));
-        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-            continue;
+        let length = self.path.len();
+        for entry in entries {
+            let Ok(entry) = entry else {
+                self.is_whole = false;
+                break;
+            };
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                self.path.extend((length > 0).then_some(b'/'));
+                self.path.extend(entry.file_name().to_bytes());
+                self.show(directory, entry.file_name(), level)?;
+                self.path.truncate(length);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn show(&mut self, directory: &OwnedFd, name: &CStr, level: usize) -> ControlFlow<()> {
+        let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            self.is_whole = false;
+            return ControlFlow::Continue(());
+        };
+        let found = Found { path: &self.path, stat: &stat, directory, name };
+        let is_directory = found.is_directory();
+        (self.visit)(&found)?;
+        if !is_directory {
+            return ControlFlow::Continue(());
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(directory, name, flags, Mode::empty()) {
-            Ok(inner) if level < LEVELS => add_size(&inner, level + 1, size),
-            _ => size.is_whole = false,
+            Ok(inner) if level < LEVELS => self.walk(&inner, level + 1),
+            _ => {
+                self.is_whole = false;
+                ControlFlow::Continue(())
+            }
         }
     }
 }
@@ -172,7 +258,7 @@ fn add_size(directory: &OwnedFd, level: usize, size: &mut Size) {
 mod tests {
     use std::os::unix::{
         ffi::OsStrExt,
-        fs::{PermissionsExt, symlink},
+        fs::{MetadataExt, PermissionsExt, symlink},
     };
 
     use super::*;
@@ -186,12 +272,17 @@ mod tests {
         }
     }
 
+    /// A directory in memory where there is one: many disks take their time to free so much.
+    fn place() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+    }
+
     #[test]
     fn a_tree_of_any_depth_is_removed_and_its_size_has_an_end() {
-        let place = tempfile::tempdir().expect("a directory");
+        let place = place();
         let top = place.path().join("var");
         fs::create_dir(&top).expect("makes");
-        deep(&top, 20_000);
+        deep(&top, 60_000);
         // A name like those that deep parts get when they are moved up.
         fs::write(top.join(".deep-0"), "x").expect("writes");
         assert!(!size(&top).is_whole);
@@ -199,6 +290,73 @@ mod tests {
         let path = top.clone();
         let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(move || remove(&path));
         thread.expect("starts").join().expect("no panic").expect("removes");
+        assert!(!top.exists());
+    }
+
+    #[test]
+    fn very_many_names_are_measured_and_removed_and_a_file_of_many_names_counts_once() {
+        let place = place();
+        let top = place.path().join("var");
+        fs::create_dir_all(top.join("many")).expect("makes");
+        let file = top.join("file");
+        fs::write(&file, vec![1; 1 << 20]).expect("writes");
+        for index in 0..200_000_u32 {
+            match index % 1000 {
+                0 => fs::hard_link(&file, top.join(format!("many/{index:0>250}"))).expect("links"),
+                _ => symlink("x", top.join(format!("many/{index}"))).expect("links"),
+            }
+        }
+        let whole = size(&top);
+        let directory = fs::metadata(top.join("many")).expect("is there").blocks() * 512;
+        let own = fs::metadata(&top).map(|top| top.blocks() * 512).expect("is there");
+        // Parts of a file are whole numbers.
+        let expected = (1 << 20) + directory;
+        assert!(whole.is_whole && whole.bytes.abs_diff(expected) < 1000 + own, "{whole:?}, not {expected}");
+        let cut = size_within(&top, Duration::ZERO);
+        assert!(!cut.is_whole && cut.bytes < whole.bytes, "{cut:?}");
+        assert!(size_within(&top, Duration::from_secs(600)).is_whole);
+        remove(&top).expect("removes");
+        assert!(!top.exists());
+    }
+
+    #[test]
+    fn files_of_every_kind_are_measured_and_removed_and_none_is_opened() {
+        let place = tempfile::tempdir().expect("a directory");
+        let top = place.path().join("var");
+        fs::create_dir(&top).expect("makes");
+        let make = |name: &str, kind, mode, device| {
+            rustix::fs::mknodat(CWD, top.join(name), kind, Mode::from_raw_mode(mode), device)
+        };
+        make("fifo", FileType::Fifo, 0o666, 0).expect("makes");
+        make("setuid", FileType::RegularFile, 0o4755, 0).expect("makes");
+        fs::set_permissions(top.join("setuid"), fs::Permissions::from_mode(0o6777)).expect("sets");
+        let _socket = std::os::unix::net::UnixListener::bind(top.join("socket")).expect("binds");
+        fs::File::create(top.join("sparse")).and_then(|file| file.set_len(1 << 40)).expect("makes");
+        if make("device", FileType::CharacterDevice, 0o666, rustix::fs::makedev(1, 3)).is_err() {
+            // Its name is what counts then.
+            fs::write(top.join("device"), "").expect("writes");
+        }
+        for (name, target) in [("loop", "loop"), ("up", ".."), ("memory", "/proc/self/mem"), ("self", ".")] {
+            symlink(target, top.join(name)).expect("links");
+        }
+        let mut names = Vec::new();
+        let is_whole = walk(&top, &mut |found| {
+            let text = String::from_utf8_lossy(found.path).into_owned();
+            // A FIFO that is opened waits for somebody to write.
+            let is_read = found.read(10).is_ok();
+            names.push(format!("{text} {is_read}"));
+            ControlFlow::Continue(())
+        });
+        names.sort();
+        assert!(is_whole.expect("opens"));
+        let found = ["fifo", "loop", "memory", "self", "setuid", "socket", "sparse", "up"].map(|name| {
+            format!("{name} {}", matches!(name, "setuid" | "sparse"))
+        });
+        names.retain(|name| !name.starts_with("device"));
+        assert_eq!(names, found);
+        let size = size(&top);
+        assert!(size.is_whole && size.bytes < 1 << 20, "{size:?}");
+        remove(&top).expect("removes");
         assert!(!top.exists());
     }
 

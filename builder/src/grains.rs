@@ -15,6 +15,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -26,6 +27,9 @@ use crate::{
     run::{self, RunError},
     sandbox,
 };
+
+/// How long a page waits for the size of a grain's data.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// Longest title; a longer one is cut.
 const TITLE_LIMIT: usize = 200;
@@ -212,6 +216,11 @@ impl Kept {
     /// Returns how much its data take on disk.
     pub fn size(&self) -> deep::Size {
         deep::size(&self.directory.join("var"))
+    }
+
+    /// Returns how much its data take on disk, as far as can be seen in a moment, for a page that is shown again and again.
+    pub fn size_at_a_glance(&self) -> deep::Size {
+        deep::size_within(&self.directory.join("var"), GLANCE)
     }
 
     /// Removes it with its data.

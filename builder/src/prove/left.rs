@@ -3,9 +3,12 @@
 //!
 //! Both are compared as answers are, so names and lines are given as they are; what changes by itself is folded there.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{io, ops::ControlFlow, path::Path};
+
+use rustix::fs::FileType;
 
 use crate::{
+    deep::{self, Found},
     exercise::{Outcome, Ran, Record},
     formats::digest::Digest,
     tree::Entry,
@@ -17,6 +20,9 @@ const FAILURES: [&str; 10] =
 
 /// What the record of files is called.
 const FILES: &str = "files left in /var";
+
+/// Most names that are compared; an app that leaves more is compared by that alone.
+const NAMES_LIMIT: usize = 100_000;
 
 /// What a root has at a path of the stage.
 pub(super) enum Shipped<'a> {
@@ -35,18 +41,17 @@ pub(super) fn tells_failure(line: &str) -> bool {
 }
 
 /// Returns the records of what was left: the files and links below `var`, each by its path in the stage root, without those that
-/// were shipped and are as they were, and the lines of `printed` that tell of failures.
+/// were shipped and are as they were, and the lines of `printed` that tell of failures. Very many names, and that something lies too deep
+/// or in a closed directory, are told as such.
 ///
 /// # Errors
-/// A directory that cannot be read.
+/// A `var` that cannot be opened; a changed file that cannot be read.
 pub(super) fn records<'a>(
     var: &Path,
     shipped: &dyn Fn(&str) -> Shipped<'a>,
     printed: &[Vec<u8>],
 ) -> io::Result<Vec<Record>> {
-    let mut names = Vec::new();
-    list(var, "var", shipped, &mut names)?;
-    names.sort();
+    let names = list(var, shipped)?;
     let lines: Vec<String> = printed
         .iter()
         .map(|line| String::from_utf8_lossy(line).into_owned())
@@ -71,48 +76,78 @@ pub(super) fn leave_out_pruned(left: &mut [Record], is_pruned: &dyn Fn(&str) -> 
     }
 }
 
-/// Lists what is below a directory; no link is followed.
-fn list<'a>(
-    directory: &Path,
-    inside: &str,
-    shipped: &dyn Fn(&str) -> Shipped<'a>,
-    names: &mut Vec<String>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = format!("{inside}/{}", entry.file_name().to_string_lossy());
-        let kind = entry.file_type()?;
-        // Directories that nothing is in may be there or not: packages ship many.
-        if kind.is_dir() {
-            list(&entry.path(), &name, shipped, names)?;
-            continue;
+/// Lists what is below a directory, sorted; no link is followed. Directories themselves are left out: packages ship many that nothing is
+/// in, and they may be there or not.
+fn list<'a>(var: &Path, shipped: &dyn Fn(&str) -> Shipped<'a>) -> io::Result<Vec<String>> {
+    let (mut names, mut failed) = (Vec::new(), None);
+    let is_whole = deep::walk(var, &mut |found| {
+        match line_of(found, shipped) {
+            Ok(line) => names.extend(line),
+            Err(error) => failed = Some(error),
         }
-        match (shipped(&name), kind.is_symlink()) {
-            (Shipped::No, true) => names.push(format!("link /{name}")),
-            (Shipped::No, false) => names.push(format!("file /{name}")),
-            (Shipped::Yes(shipped), false) if is_changed(&entry.path(), shipped)? => {
-                names.push(format!("changed file /{name}"));
-            }
-            _ => {}
-        }
+        let goes_on = failed.is_none() && names.len() <= NAMES_LIMIT;
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    match failed {
+        Some(error) => return Err(error),
+        // Which came first is by chance.
+        None if names.len() > NAMES_LIMIT => names = vec![format!("more than {NAMES_LIMIT} files and links")],
+        None if !is_whole => names.push("directories that are too deep or closed".into()),
+        None => {}
     }
-    Ok(())
+    names.sort();
+    Ok(names)
+}
+
+fn line_of<'a>(found: &Found<'_>, shipped: &dyn Fn(&str) -> Shipped<'a>) -> io::Result<Option<String>> {
+    if found.is_directory() {
+        return Ok(None);
+    }
+    let name = format!("var/{}", String::from_utf8_lossy(found.path));
+    Ok(match (shipped(&name), found.kind() == FileType::Symlink) {
+        (Shipped::No, true) => Some(format!("link /{name}")),
+        (Shipped::No, false) => Some(format!("file /{name}")),
+        (Shipped::Yes(shipped), false) if is_changed(found, shipped)? => Some(format!("changed file /{name}")),
+        _ => None,
+    })
 }
 
 /// Returns whether a file is another one than was shipped. A copy that was not touched has its time; others are read.
-fn is_changed(path: &Path, shipped: &Entry) -> io::Result<bool> {
+fn is_changed(found: &Found<'_>, shipped: &Entry) -> io::Result<bool> {
     let Some((digest, size_bytes)) = shipped.kind.content() else { return Ok(false) };
-    let found = fs::symlink_metadata(path)?;
-    if !found.is_file() || found.len() != size_bytes {
+    let stat = found.stat;
+    if found.kind() != FileType::RegularFile || u64::try_from(stat.st_size) != Ok(size_bytes) {
         return Ok(true);
     }
-    let untouched = (found.mtime(), found.mtime_nsec()) == (shipped.mtime_s, 0);
-    Ok(!untouched && Digest::of(&fs::read(path)?) != digest)
+    let untouched = (stat.st_mtime, stat.st_mtime_nsec) == (shipped.mtime_s, 0);
+    Ok(!untouched && Digest::of(&found.read(size_bytes)?) != digest)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn what_an_app_leaves_without_end_is_told_as_such() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let shipped = |_: &str| Shipped::No;
+        // Deeper than is gone down.
+        let mut at = directory.path().join("deep").join("d/".repeat(80));
+        fs::create_dir_all(&at).expect("makes");
+        fs::write(directory.path().join("near"), "").expect("writes");
+        at.push("far");
+        fs::write(at, "").expect("writes");
+        let deep = list(directory.path(), &shipped).expect("lists");
+        assert_eq!(deep, ["directories that are too deep or closed", "file /var/near"]);
+        for index in 0..=NAMES_LIMIT {
+            std::os::unix::fs::symlink("x", directory.path().join(index.to_string())).expect("links");
+        }
+        let many = list(directory.path(), &shipped).expect("lists");
+        assert_eq!(many, ["more than 100000 files and links"]);
+        deep::remove(directory.path()).expect("removes");
+    }
 
     #[test]
     fn names_and_failures_are_told() {

@@ -116,7 +116,7 @@ pub(super) fn grain(server: &Server, live: &Live) -> String {
          with all its data</label> <button>Remove</button></form>\n",
         app = escaped(&live.app.title),
         version = escaped(&live.app.version),
-        size = kept.size(),
+        size = kept.size_at_a_glance(),
         open = button(live, "open", "Open", ""),
         misses = misses(server, live),
         log = escaped(&log_end(live)),
