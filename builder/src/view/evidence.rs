@@ -165,10 +165,12 @@ pub type Pruned = BTreeMap<TreePath, Option<String>>;
 /// Is told each [`Miss`] as it happens, from a thread that serves requests: it must be quick.
 pub type OnMiss = Box<dyn Fn(&Miss) + Send + Sync>;
 
-/// A grain's first process: it copies the skeleton of `/var`, whatever is in it.
-/// Names kept that were looked for and are not there. An app can ask for ever new ones.
-const ABSENT_LIMIT: usize = 200_000;
+/// Names kept that were looked for and are not there, and the bytes of their paths. An app can ask for ever new ones; those of real apps
+/// ask for some thousands.
+pub(super) const ABSENT_LIMIT: usize = 200_000;
+pub(super) const ABSENT_LIMIT_BYTES: usize = 32 << 20;
 
+/// A grain's first process: it copies the skeleton of `/var`, whatever is in it.
 const INIT: &str = "/tinyroot/init";
 
 /// Who used a path first, in the strongest way seen so far.
@@ -182,6 +184,7 @@ struct Origin {
 struct Ledger {
     origins: HashMap<u32, Origin>,
     absent: BTreeMap<TreePath, (Program, Arc<str>)>,
+    absent_bytes: usize,
     missed: HashSet<TreePath>,
     misses: Vec<Miss>,
 }
@@ -305,8 +308,10 @@ impl Recorder {
             };
             self.miss(&mut ledger, miss);
         }
-        if recording && ledger.absent.len() < ABSENT_LIMIT {
-            ledger.absent.entry(path).or_insert((program, step));
+        let room = ledger.absent.len() < ABSENT_LIMIT && ledger.absent_bytes < ABSENT_LIMIT_BYTES;
+        if recording && room && !ledger.absent.contains_key(&path) {
+            ledger.absent_bytes += path.as_bytes().len();
+            ledger.absent.insert(path, (program, step));
         }
     }
 

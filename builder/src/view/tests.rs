@@ -173,6 +173,34 @@ fn keeps_kinds_of_evidence_apart() {
 }
 
 #[test]
+fn names_that_are_not_there_are_kept_within_bounds() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for long in [0, 240] {
+        let view = view(directory.path(), &[]);
+        view.start_recording();
+        let share = walk(&view, 1, "usr/share").expect("is there");
+        let look = |number: usize| {
+            let name = format!("{number:0>long$}");
+            assert_eq!(view.lookup(1, share, name.as_bytes()).expect("a directory"), None);
+            "usr/share/".len() + name.len()
+        };
+        let (mut names, mut bytes) = (0, 0);
+        // Every name twice: what is known costs nothing.
+        while names < evidence::ABSENT_LIMIT && bytes < evidence::ABSENT_LIMIT_BYTES {
+            bytes += look(names);
+            look(names);
+            names += 1;
+        }
+        (names..names + 1000).for_each(|number| assert!(look(number) > 0));
+        let kept = view.uses().into_iter().filter(|used| used.kinds == Kinds::ABSENT).count();
+        assert_eq!(kept, names);
+        // What is there is noted all the same.
+        view.open(1, walk(&view, 1, "usr/bin/tool").expect("is there"), OpenMode::default()).expect("opens");
+        assert!(view.uses().iter().any(|used| used.path == path("usr/bin/tool")));
+    }
+}
+
+#[test]
 fn our_own_reading_is_no_evidence() {
     let directory = tempfile::tempdir().expect("a directory");
     let view = view(directory.path(), &[("usr/share/none", "p")]);
