@@ -349,9 +349,8 @@ mod tests {
         });
         names.sort();
         assert!(is_whole.expect("opens"));
-        let found = ["fifo", "loop", "memory", "self", "setuid", "socket", "sparse", "up"].map(|name| {
-            format!("{name} {}", matches!(name, "setuid" | "sparse"))
-        });
+        let found = ["fifo", "loop", "memory", "self", "setuid", "socket", "sparse", "up"]
+            .map(|name| format!("{name} {}", matches!(name, "setuid" | "sparse")));
         names.retain(|name| !name.starts_with("device"));
         assert_eq!(names, found);
         let size = size(&top);

@@ -107,7 +107,9 @@ fn line_of<'a>(found: &Found<'_>, shipped: &dyn Fn(&str) -> Shipped<'a>) -> io::
     Ok(match (shipped(&name), found.kind() == FileType::Symlink) {
         (Shipped::No, true) => Some(format!("link /{name}")),
         (Shipped::No, false) => Some(format!("file /{name}")),
-        (Shipped::Yes(shipped), false) if is_changed(found, shipped)? => Some(format!("changed file /{name}")),
+        (Shipped::Yes(shipped), false) if is_changed(found, shipped)? => {
+            Some(format!("changed file /{name}"))
+        }
         _ => None,
     })
 }
