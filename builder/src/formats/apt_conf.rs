@@ -66,8 +66,15 @@ enum Token {
     End,
 }
 
+/// Most scopes inside each other, and the longest name of them all: what has more is passed over. Settings of apt have up to six.
+const MAX_SCOPES: usize = 64;
+const MAX_SCOPES_BYTES: usize = 4096;
+
 fn statement(scopes: &[String], words: &[Word], out: &mut Vec<Setting>) {
     let Some((first, rest)) = words.split_first() else { return };
+    if scopes.len() > MAX_SCOPES || scopes.iter().map(String::len).sum::<usize>() > MAX_SCOPES_BYTES {
+        return;
+    }
     let lower = |word: &Word| word.text.to_lowercase();
     match (first.text.as_str(), rest) {
         ("#clear", names) => out.extend(names.iter().map(|name| Setting::Clear(lower(name)))),
@@ -179,6 +186,14 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(shown(text), *expected, "{text}");
         }
+    }
+
+    #[test]
+    fn scopes_without_end_are_passed_over() {
+        let settings = parse(&"a { \"b\"; ".repeat(20_000));
+        assert_eq!(settings.len(), MAX_SCOPES);
+        let long = format!("\"{}\" {{ {} }} A \"1\";", "a".repeat(MAX_SCOPES_BYTES + 1), "\"b\";".repeat(9));
+        assert_eq!(shown(&long), ["a=1"]);
     }
 
     #[test]

@@ -133,7 +133,8 @@ fn parse_line(line: &str) -> Option<Reported> {
     let path = TreePath::new(&unescape(path.strip_prefix('/')?)?).ok()?;
     unescape(program)?;
     let known = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
-    let package = String::from_utf8(unescape(package)?).ok().filter(|package| package != "-");
+    let package =
+        String::from_utf8(unescape(package)?).ok().filter(|package| !["", "-"].contains(&&package[..]));
     let miss = Miss { path, package, program: known(program), step: String::new(), cause };
     Some(Reported { miss, time })
 }

@@ -185,9 +185,13 @@ impl Pattern {
         }
         let mut out: Vec<Piece> = Vec::new();
         for piece in self.0 {
-            let before = out.iter().rposition(|earlier| !is_mark_of_token(earlier));
+            // Only behind a gap: a line may be nothing but marks.
+            let before = match is_gap(&piece) {
+                true => out.iter().rposition(|earlier| !is_mark_of_token(earlier)),
+                false => None,
+            };
             match before {
-                Some(before) if is_gap(&piece) && is_gap(&out[before]) => {
+                Some(before) if is_gap(&out[before]) => {
                     let joined = gap_of(&out[before..]).then(gap_of(&[piece]));
                     out.truncate(before);
                     out.push(Piece::Gap(joined));
@@ -356,6 +360,13 @@ mod tests {
     fn pattern(lines: &[&str]) -> Pattern {
         let (first, others) = lines.split_first().expect("has a line");
         others.iter().fold(Pattern::of(first), |pattern, line| pattern.with(line))
+    }
+
+    #[test]
+    fn lines_of_marks_alone_are_soon_compared() {
+        let line = "/".repeat(100_000);
+        assert!(!pattern(&[&line, &line]).has_gap());
+        assert!(pattern(&[&format!("a{line}b"), &format!("c{line}b")]).has_gap());
     }
 
     #[test]

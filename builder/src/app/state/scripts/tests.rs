@@ -82,6 +82,10 @@ fn here_documents_and_odd_text_hide_nothing() {
         ("cat > /etc/x <<EOF | sort\nchown tea /var/no\ndon't\nEOF\nchown tea /var/yes", &["/var/yes"]),
         ("cat <<- 'E'\n\tit's $x\n\tE\nchown tea /var/yes", &["/var/yes"]),
         ("cat <<EOF\nchown tea /var/yes", &["/var/yes"]),
+        (
+            "cat <<A <<B; x <<A\n$no\nA\nchown tea /var/no\nB\nchown tea /var/no\nA\nchown tea /var/yes",
+            &["/var/yes"],
+        ),
         ("\u{1}chown\u{2} tea /var/\u{3}yes", &["/var/yes"]),
         ("chown tea '/var/$x' /var/\\$y", &[]),
         ("}\ndone\n) f() f() {\nfor\nfor x\ndo\nchown tea /var/yes", &["/var/yes"]),
@@ -105,4 +109,8 @@ fn a_script_that_grows_without_end_ends() {
     assert!(given("f() { f \"$@\" \"$@\"; f \"$@\" \"$@\"; }\nf a b c").is_empty());
     let names: String = (0..20_000).map(|n| format!("v{n}=x\nf{n}() {{ g; }}\n")).collect();
     assert!(given(&names).is_empty());
+    let documents: String = (0..50_000).map(|n| format!("<<A{n}\n")).collect();
+    assert_eq!(given(&(documents + "chown tea /var/z")), ["/var/z"]);
+    assert_eq!(given(&("do ".repeat(50_000) + "chown tea /var/z")), ["/var/z"]);
+    assert!(given(&"${".repeat(200_000)).is_empty());
 }

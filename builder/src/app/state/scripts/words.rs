@@ -1,6 +1,9 @@
 //! A shell script as commands and words, and what is known of its variables.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    cell::LazyCell,
+    collections::{HashMap, VecDeque},
+};
 
 /// The words of a command, quotes taken away. `$` stands in it as one of three, as quotes tell.
 pub(super) type Command = Vec<String>;
@@ -20,12 +23,16 @@ const BEFORE_COMMANDS: [&str; 9] = ["!", "do", "elif", "else", "if", "then", "un
 /// Longest value that is known; no path is longer (PATH_MAX).
 const MAX_VALUE_BYTES: usize = 4096;
 
+/// Longest word that is looked into: more is a program or a text, and no path.
+const MAX_WORD_BYTES: usize = 4 * MAX_VALUE_BYTES;
+
 /// Most variables that are known.
 const MAX_VARIABLES: usize = 1000;
 
 /// Splits a script into commands. Words of the shell such as `do` and `{` stand alone, as commands of one word.
 pub(super) fn commands(script: &str) -> Vec<Command> {
     let mut reader = Reader::default();
+    let lines = LazyCell::new(|| ends_of_lines(script));
     let mut rest = script;
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
@@ -57,7 +64,13 @@ pub(super) fn commands(script: &str) -> Vec<Command> {
             }
             (None, '\n') => {
                 reader.end_command();
-                rest = reader.here_documents.drain(..).fold(rest, after_here_document);
+                for end in reader.here_documents.drain(..) {
+                    let at = script.len() - rest.len();
+                    // One that does not end is no here-document.
+                    let ends = lines.get(&end[..]).map_or(&[][..], |ends| ends);
+                    let next = ends.get(ends.partition_point(|behind| *behind <= at));
+                    rest = next.map_or(rest, |behind| &script[*behind..]);
+                }
             }
             (None, ';' | '&' | '|' | ')') => reader.end_command(),
             (None, c) if c.is_whitespace() => reader.end_word(),
@@ -68,16 +81,16 @@ pub(super) fn commands(script: &str) -> Vec<Command> {
     reader.commands
 }
 
-/// Returns what follows a here-document that ends with a line; all, if it does not end.
-fn after_here_document(text: &str, end: String) -> &str {
+/// Returns where the lines of a script end, by what a here-document may end with. A script may have as many of these as it has lines, so
+/// that none is looked for line by line.
+fn ends_of_lines(script: &str) -> HashMap<&str, Vec<usize>> {
+    let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut at = 0;
-    for line in text.split_inclusive('\n') {
+    for line in script.split_inclusive('\n') {
         at += line.len();
-        if line.trim_end_matches('\n').trim_start_matches('\t') == end {
-            return &text[at..];
-        }
+        ends.entry(line.trim_end_matches('\n').trim_start_matches('\t')).or_default().push(at);
     }
-    text
+    ends
 }
 
 /// What was read of a script.
@@ -132,9 +145,8 @@ impl Reader {
     fn end_command(&mut self) {
         self.end_word();
         let mut words = std::mem::take(&mut self.command);
-        while words.first().is_some_and(|word| BEFORE_COMMANDS.contains(&&word[..])) {
-            self.commands.push(vec![words.remove(0)]);
-        }
+        let before = words.iter().take_while(|word| BEFORE_COMMANDS.contains(&&word[..])).count();
+        self.commands.extend(words.drain(..before).map(|word| vec![word]));
         if !words.is_empty() {
             self.commands.push(words);
         }
@@ -191,6 +203,9 @@ impl Known {
     }
 
     fn expand(&self, word: &str, may_split: bool) -> Vec<String> {
+        if word.len() > MAX_WORD_BYTES {
+            return vec!["$".to_owned()];
+        }
         let mut out = vec![String::new()];
         let mut length = 0;
         let mut rest = word;
