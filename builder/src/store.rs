@@ -222,6 +222,11 @@ impl Store {
         self.damages.take()
     }
 
+    /// Tells somebody of each file that is found changed, once, as soon as it is.
+    pub fn tell_damage(&self, on_damage: impl Fn(&Path) + Send + Sync + 'static) {
+        self.damages.tell(Box::new(on_damage));
+    }
+
     /// Notes that a file was found changed, and removed.
     pub(crate) fn note_damaged(&self, path: &Path) {
         self.damages.add(path);

@@ -49,6 +49,13 @@ pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failu
         let text = "is above the cache, so another user could lay one of theirs in its place";
         progress.warn(&format!("{} {text}: {open}", above.display()));
     }
+    let progress = progress.clone();
+    store.tell_damage(move |path| {
+        let path = path.display();
+        progress.warn(&format!(
+            "{path} was changed since tinyroot wrote it; it was removed, and is made anew when it is needed next"
+        ));
+    });
     Ok(store)
 }
 
@@ -62,18 +69,6 @@ impl Context {
             .hint("they were removed: run the same again")),
             false => Ok(()),
         }
-    }
-
-    /// Says what was found changed in the cache since this was last called, and returns whether anything was.
-    fn tell_damaged(&self) -> bool {
-        let damaged = self.store.get().map(|store| store.take_damaged()).unwrap_or_default();
-        for path in &damaged {
-            self.progress.warn(&format!(
-                "{} was changed since tinyroot wrote it; it was removed, and is made anew",
-                path.display()
-            ));
-        }
-        !damaged.is_empty()
     }
 }
 
@@ -89,7 +84,7 @@ pub(super) fn mended(
     context: &Context,
 ) -> Result<(), Failure> {
     for _ in 0..AGAIN {
-        let is_damaged = context.tell_damaged();
+        let is_damaged = context.store.get().is_some_and(|store| !store.take_damaged().is_empty());
         if is_grain || !is_damaged || result.is_ok() {
             break;
         }
@@ -98,7 +93,6 @@ pub(super) fn mended(
         }
         result = dispatch(command, context);
     }
-    context.tell_damaged();
     if let Some(count) = context.store.get().map(|store| store.foreign()).filter(|count| *count > 0) {
         context.progress.warn(&format!(
             "{count} entries of the cache were made by another user or machine, or changed since: they were not used"

@@ -6,12 +6,13 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     fs::{self, File},
     io,
     os::unix::fs::{FileExt, MetadataExt as _},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -29,17 +30,37 @@ pub(super) const CHUNK_BYTES: u64 = 1 << 16;
 /// Chunks that [`Pack::check`] gives to a thread at once.
 const CHUNKS_AT_ONCE: u64 = 64;
 
+/// Is told of each file that was found changed.
+pub(super) type OnDamage = Box<dyn Fn(&Path) + Send + Sync>;
+
 /// What was found changed in a store, and what came of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Damages {
     /// Files that were changed since they were written; they are gone.
     found: Mutex<Vec<PathBuf>>,
+    on_damage: OnceLock<OnDamage>,
     /// Whether a reader of contents was refused some.
     refused: AtomicBool,
 }
 
+impl fmt::Debug for Damages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Damages")
+            .field("found", &self.found)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Damages {
+    pub fn tell(&self, on_damage: OnDamage) {
+        let _ = self.on_damage.set(on_damage);
+    }
+
     pub fn add(&self, path: &Path) {
+        if let Some(tell) = self.on_damage.get() {
+            tell(path);
+        }
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_path_buf());
     }
 
