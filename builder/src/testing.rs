@@ -34,5 +34,5 @@ pub fn lacking(why: &str) {
 pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
 pub use deb::{Compression, Deb, deb};
 pub use key::{KEY_TIME_S, Key};
-pub use readers::{READERS, Reader, Seed, find as find_reader, seeds};
+pub use readers::{READERS, Reader, Seed, find as find_reader, long_inputs, seeds};
 pub use server::{Fault, Request, Server};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tinyroot::testing::{READERS, find_reader, seeds};
+use tinyroot::testing::{READERS, find_reader, long_inputs, seeds};
 
 fn directory(reader: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds").join(reader)
@@ -27,6 +27,13 @@ fn every_seed_is_taken_or_refused() {
             count += 1;
         }
         assert!(count > 0, "{} has no seed", reader.name);
+    }
+}
+
+#[test]
+fn inputs_that_are_long_for_their_own_sake_are_taken_or_refused() {
+    for reader in READERS {
+        long_inputs(reader.name, 8_000).for_each(|bytes| (reader.read)(&bytes));
     }
 }
 

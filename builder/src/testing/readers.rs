@@ -22,11 +22,13 @@
 
 mod contents;
 mod debian;
+mod long;
 mod package;
 mod seeds;
 mod texts;
 mod web;
 
+pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
 use crate::{app, archive, cli, configure, exercise, prove, prune, sandbox};

@@ -1,14 +1,32 @@
 //! Feeds one of tinyroot's readers of foreign bytes (`testing::READERS`) to libFuzzer.
 //!
 //! `TINYROOT_READER=deb readers [libFuzzer's options] CORPUS…`. Without a name that is known, the names are printed, each with the
-//! longest input that is worth while. `.ci/fuzz` builds and runs all of them.
+//! longest input that is worth while. With `TINYROOT_LONG=BYTES` the reader is given inputs of that length instead, each of one kind
+//! (`testing::long_inputs`), which must be read within ten seconds. `.ci/fuzz` builds and runs all of them.
 
 #![no_main]
 
-use std::{env, process, sync::OnceLock};
+use std::{
+    env, process,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use libfuzzer_sys::fuzz_target;
-use tinyroot::testing::{READERS, Reader, find_reader};
+use tinyroot::testing::{READERS, Reader, find_reader, long_inputs};
+
+/// How long a reader may take for one input.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn read_long(reader: &Reader, size_bytes: usize) {
+    for bytes in long_inputs(reader.name, size_bytes) {
+        let start = Instant::now();
+        (reader.read)(&bytes);
+        let took = start.elapsed();
+        let shown = bytes[..bytes.len().min(40)].escape_ascii();
+        assert!(took < PATIENCE, "{took:?} for {size_bytes} bytes that begin with {shown}");
+    }
+}
 
 static READER: OnceLock<&Reader> = OnceLock::new();
 
@@ -19,6 +37,10 @@ fuzz_target!(
             READERS.iter().for_each(|reader| println!("{} {}", reader.name, reader.max_bytes));
             process::exit(if name.is_empty() { 0 } else { 2 });
         };
+        if let Ok(bytes) = env::var("TINYROOT_LONG") {
+            read_long(reader, bytes.parse().expect("a number"));
+            process::exit(0);
+        }
         READER.get_or_init(|| reader);
     },
     |bytes: &[u8]| {
