@@ -25,6 +25,8 @@ mod bundle;
 mod pack;
 
 pub use blob::{Blob, BlobReader};
+#[cfg(feature = "testing")]
+pub(crate) use bundle::read_anything;
 pub use bundle::{BundleWriter, PackedBlob};
 pub use pack::Pack;
 

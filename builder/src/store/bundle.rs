@@ -92,6 +92,18 @@ pub(super) fn is_pack_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.bytes().all(is_good)
 }
 
+/// The text of a bundle, as a function that takes anything ([`testing::readers`](crate::testing::READERS)).
+#[cfg(feature = "testing")]
+pub(crate) fn read_anything(bytes: &[u8]) {
+    let Some(text) = std::str::from_utf8(bytes).ok().and_then(Text::parse) else { return };
+    let packs = std::path::Path::new("packs");
+    assert_eq!(packs.join(text.name).parent(), Some(packs));
+    for blob in text.blobs().unwrap_or_default() {
+        assert!(blob.offset + blob.size_bytes <= text.size_bytes);
+    }
+    let _ = (text.chunks(), text.tree());
+}
+
 /// Writes one bundle. Dropped without [`BundleWriter::finish`], it leaves nothing.
 ///
 /// As a [`Write`] it appends to the pack as it is; [`BundleWriter::note`] then says which parts are contents.

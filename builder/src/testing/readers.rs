@@ -16,7 +16,7 @@
 //! | clients of apps and of `serve` | [`request`](web::request), [`body`](web::body) |
 //! | what runs in a sandbox | `messages`, `dpkg` |
 //! | the host's own settings and keys | [`apt_conf`](texts::apt_conf), `sources`, [`keys`](package::keys) |
-//! | the cache | [`tree`](texts::tree), [`table`](debian::table), `kept_index`, `kept_release`, [`block`](package::block), `notes` |
+//! | the cache | [`tree`](texts::tree), [`table`](debian::table), `kept_index`, `kept_release`, `bundle`, [`block`](package::block), `notes` |
 //!
 //! Those without a link lie in the rooms whose private parts they read.
 
@@ -31,7 +31,7 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{app, archive, cli, configure, exercise, prove, prune, sandbox};
+use crate::{app, archive, cli, configure, exercise, prove, prune, sandbox, store};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,7 @@ pub const READERS: &[Reader] = &[
     reader("kept_release", archive::readers::kept_release, 1 << 13),
     reader("block", package::block, 1 << 10),
     reader("notes", cli::readers::notes, 1 << 12),
+    reader("bundle", store::read_anything, 1 << 13),
 ];
 
 /// Returns the reader of a name.

@@ -407,4 +407,13 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "/bin link 0777 0:0 1672950000 usr/bin\n/dev/null char 0666 0:0 0 1:3\n/usr dir 0755 0:0 0\n/usr/bin dir 0755 0:0 0\n/usr/bin/a\\x20b file 4755 0:5 1 3 sha256:98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4 xattr:user.x=00ff\n/usr/bin/c file 4755 0:5 1 3 sha256:98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4 link:/usr/bin/a\\x20b\n",
     ),
     ("notes", "not-one", "{\"size_bytes\":1}"),
+    (
+        "bundle",
+        "small",
+        "pack deb-k-AbCdEf 12\nchunks \
+         98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4\n\
+         98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4 2 3\ntree\n/usr dir 0755 0:0 0\n\
+         /usr/b file 0644 0:0 1 3 sha256:98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4\n",
+    ),
+    ("bundle", "outside", "pack ../../etc/passwd 1\nchunks \ntree\n"),
 ];
