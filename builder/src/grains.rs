@@ -13,7 +13,7 @@
 use std::{
     fs::{self, DirBuilder, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -255,6 +255,25 @@ pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
     [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten().try_for_each(closed::close)
 }
 
+/// Closes the files that lie beside a grain's data to all but their owner: older ones were made by the umask. Only in a directory that
+/// is closed ([`make_closed`]), so that no other user puts a link there meanwhile.
+pub(crate) fn close_files(directory: &Path) {
+    let is_closed = fs::symlink_metadata(directory).is_ok_and(|found| {
+        found.is_dir() && found.mode() & 0o077 == 0 && found.uid() == rustix::process::geteuid().as_raw()
+    });
+    if !is_closed {
+        return;
+    }
+    for name in ["lock", "log", "log.1", "misses", "grain.json"] {
+        let path = directory.join(name);
+        let open = |found: &fs::Metadata| found.is_file() && found.mode() & 0o077 != 0;
+        if let Some(found) = fs::symlink_metadata(&path).ok().filter(open) {
+            // Somebody else's stays as it is.
+            let _ = fs::set_permissions(&path, Permissions::from_mode(found.mode() & 0o700));
+        }
+    }
+}
+
 /// Returns whether a grain may be called so: letters, digits, `-`, `_` and `.`, the last not first.
 pub fn is_name(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -329,7 +348,20 @@ mod tests {
         }
         drop(run::lock(&one.directory).expect("locks"));
         assert_eq!(places.each_ref().map(|place| mode(place)), [0o700; 3]);
-        assert_eq!(mode(&one.directory.join("lock")), 0o600);
+        let files = ["lock", "log", "log.1", "misses", "grain.json"].map(|name| one.directory.join(name));
+        assert_eq!(mode(&files[0]), 0o600);
+        for file in &files {
+            fs::write(file, "").expect("writes");
+            fs::set_permissions(file, Permissions::from_mode(0o644)).expect("opens it");
+        }
+        let (data, link) = (one.directory.join("var"), place.path().join("elsewhere"));
+        fs::create_dir(&data).expect("makes");
+        fs::set_permissions(&data, Permissions::from_mode(0o755)).expect("opens it");
+        fs::rename(&files[1], &link).expect("moves");
+        std::os::unix::fs::symlink(&link, &files[1]).expect("links");
+        drop(run::lock(&one.directory).expect("locks"));
+        assert_eq!([0, 2, 3, 4].map(|at| mode(&files[at])), [0o600; 4]);
+        assert_eq!([mode(&link), mode(&data)], [0o644, 0o755], "neither what is linked nor what is the grain's");
         assert_eq!(mode(place.path()), around, "what is not of grains stays as it is");
         let shared = place.path().join("tmp");
         fs::create_dir(&shared).expect("makes");

@@ -288,6 +288,7 @@ pub(crate) fn lock(directory: &Path) -> Result<File, RunError> {
         move |source| RunError::Io { operation, path, source }
     };
     grains::make_closed(directory).map_err(fault("make", directory))?;
+    grains::close_files(directory);
     let path = directory.join("lock");
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(fault("open", &path))?;

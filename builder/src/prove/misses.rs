@@ -21,6 +21,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -99,7 +100,7 @@ fn open(path: &Path) -> io::Result<(File, BTreeSet<TreePath>)> {
         read => read?,
     };
     let told = text.lines().filter_map(parse_line).map(|reported| reported.miss.path).collect();
-    let mut file = File::options().create(true).append(true).open(path)?;
+    let mut file = File::options().create(true).append(true).mode(0o600).open(path)?;
     if text.is_empty() {
         file.write_all(HEADER.as_bytes())?;
     }
