@@ -361,7 +361,11 @@ mod tests {
         std::os::unix::fs::symlink(&link, &files[1]).expect("links");
         drop(run::lock(&one.directory).expect("locks"));
         assert_eq!([0, 2, 3, 4].map(|at| mode(&files[at])), [0o600; 4]);
-        assert_eq!([mode(&link), mode(&data)], [0o644, 0o755], "neither what is linked nor what is the grain's");
+        assert_eq!(
+            [mode(&link), mode(&data)],
+            [0o644, 0o755],
+            "neither what is linked nor what is the grain's"
+        );
         assert_eq!(mode(place.path()), around, "what is not of grains stays as it is");
         let shared = place.path().join("tmp");
         fs::create_dir(&shared).expect("makes");
