@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod cpu;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod path;

@@ -7,7 +7,7 @@
 //!
 //! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what
 //! the archive signed was seen to when it was fetched. The sums (BLAKE3), each of a quarter of what follows the first line, and the
-//! store's seal on the words before it, show that the file is what we wrote then. It is read, not mapped: a mapped file
+//! store's seal on the words before it, show that the file is what we wrote then. It is read into memory, not mapped: a mapped file
 //! that is cut short ends the process, and one that changes does so under checked text.
 
 use std::{
@@ -20,10 +20,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use memmap2::MmapMut;
+
 use crate::{
     formats::{digest::Digest, packages::table::Table},
     store::Store,
-    sys::path::open_regular,
+    sys::{memory, path::open_regular},
     threads,
 };
 
@@ -35,8 +37,8 @@ pub struct Text {
 }
 
 struct Kept {
-    /// Text and table.
-    body: Vec<u8>,
+    /// Text and table, at its start.
+    body: MmapMut,
     text_bytes: usize,
     digest: Digest,
     table: Option<Table>,
@@ -106,12 +108,13 @@ pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
     let Some(body_bytes) = body_bytes.filter(|_| store.is_sealed(path, words, &seal)) else {
         return Ok(None);
     };
-    let mut body = vec![0; usize::try_from(body_bytes).map_err(io::Error::other)?];
-    let Some(()) = fill(&file, head.end as u64, &mut body, &head.sums)? else {
+    let length = usize::try_from(body_bytes).map_err(io::Error::other)?;
+    let mut body = memory::zeroes(length)?;
+    let Some(()) = fill(&file, head.end as u64, &mut body[..length], &head.sums)? else {
         store.note_damaged(path);
         return Ok(None);
     };
-    let Some(table) = head.table(&body) else { return Ok(None) };
+    let Some(table) = head.table(&body[..length]) else { return Ok(None) };
     let Head { text_bytes, digest, .. } = head;
     Ok(Some(Text { kept: Some(Arc::new(Kept { body, text_bytes, digest, table })) }))
 }
