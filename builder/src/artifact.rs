@@ -16,7 +16,7 @@ pub use unpack::unpack;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -226,11 +226,22 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self, ArtifactError> {
         let io = |source| ArtifactError::Io { operation: "open", path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
+        // One that is no regular file is not waited for.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
+        let found = file.metadata().map_err(io)?;
+        if found.is_dir() {
             return Err(io(io::ErrorKind::IsADirectory.into()));
         }
-        Ok(Source { path, file })
+        if !found.is_file() {
+            return Err(io(io::Error::other("it is not a regular file; - stands for standard input")));
+        }
+        let source = Source { path, file };
+        let mut magic = [0; spk::MAGIC.len()];
+        match source.reader().read_exact(&mut magic) {
+            Ok(()) if magic == spk::MAGIC => Ok(source),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => source.io("read", Err(error)),
+            _ => Err(source.refuse(Fault::Magic)),
+        }
     }
 
     fn io<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, ArtifactError> {

@@ -48,7 +48,9 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{interrupt, progress::Progress, store::Store, sys::signals::Stops, threads};
+use crate::{
+    interrupt, progress::Progress, sandbox::unknown_way, store::Store, sys::signals::Stops, threads,
+};
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
 #[derive(Debug, Parser)]
@@ -158,8 +160,9 @@ impl Context {
         if let Some(given) = &self.global.cache {
             return Ok(given.clone());
         }
-        xdg_directory("XDG_CACHE_HOME", ".cache")
-            .ok_or_else(|| Failure::new("HOME is not set").hint("name a directory with --cache DIR"))
+        xdg_directory("XDG_CACHE_HOME", ".cache").ok_or_else(|| {
+            Failure::new("HOME is not set to an absolute path").hint("name a directory with --cache DIR")
+        })
     }
 }
 
@@ -183,7 +186,14 @@ pub fn main() -> ExitCode {
         _ => tidy_up_when_stopped(),
     };
     let is_grain = matches!(command, Command::Run(_) | Command::Serve(_));
-    let result = watched.and_then(|()| dispatch(&command, &context));
+    let known = watched.and_then(|()| match unknown_way() {
+        Some(name) => {
+            Err(Failure::new(format!("TINYROOT_WAY is `{name}`, which is not a way to be root-like"))
+                .hint("set it to root, subordinate, single or chroot, or unset it"))
+        }
+        None => Ok(()),
+    });
+    let result = known.and_then(|()| dispatch(&command, &context));
     failure::conclude(cache::mended(result, &command, is_grain, &context))
 }
 

@@ -22,9 +22,10 @@ pub(crate) use subject::mark_of;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    fs::{self, Permissions},
+    io,
     net::TcpStream,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -415,7 +416,10 @@ fn make_var(path: &Path) -> Result<(), GrainError> {
     }
     let metadata = fs::metadata(path).map_err(fault)?;
     if metadata.uid() == uid {
-        return Ok(());
+        // The app may have closed it to itself.
+        let mode = metadata.mode() & 0o7777;
+        let opened = Permissions::from_mode(mode | 0o700);
+        return if mode & 0o700 == 0o700 { Ok(()) } else { fs::set_permissions(path, opened).map_err(fault) };
     }
     // A directory made by someone else for us, such as a temporary one, is taken over while it is empty.
     if fs::read_dir(path).map_err(fault)?.next().is_none() && chown(path, Some(uid), Some(gid)).is_ok() {

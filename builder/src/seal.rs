@@ -48,11 +48,14 @@ pub enum SealError {
         uid: u32,
     },
     /// No place for the file.
-    #[error("HOME is not set")]
+    #[error("HOME is not set to an absolute path")]
     NoHome,
     /// A kernel without random numbers.
     #[error("cannot make random bytes")]
     Random(#[source] io::Error),
+    /// A given key that is no text.
+    #[error("TINYROOT_CACHE_KEY is not UTF-8 text")]
+    NotText,
     /// A given key that is too easily found.
     #[error("TINYROOT_CACHE_KEY has {length} characters (must have 32 or more)")]
     Short {

@@ -16,6 +16,21 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, is_harmful)
 }
 
+/// How many letters of a name are shown. A longer one, or one with blanks up to the edge, would seem to be several lines of a terminal.
+const NAME_LETTERS: usize = 100;
+
+/// Returns what somebody calls a thing, such as a title, as part of a line: no longer than that, and with single blanks.
+pub fn name(text: &str) -> String {
+    let text = line(text);
+    let blank = |c: char| c.is_whitespace() || c == '\u{2800}' || c == '\u{3164}';
+    let words = text.split(blank).filter(|word| !word.is_empty());
+    let joined = words.collect::<Vec<_>>().join(" ");
+    match joined.char_indices().nth(NAME_LETTERS) {
+        Some((end, _)) => format!("{}…", &joined[..end]),
+        None => joined,
+    }
+}
+
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -37,13 +52,17 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Returns true for what is no visible character: controls but ends of lines and tabs, what changes directions
-/// (UAX #9) or separates lines (UAX #14), what has no width, and tags.
+/// (UAX #9) or separates lines (UAX #14), what has no width (`Default_Ignorable_Code_Point` of UAX #44), marks that are drawn around or
+/// before what follows them, and letters that look like blanks.
 fn is_harmful(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(
             c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+                | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -58,8 +77,18 @@ mod tests {
         assert_eq!(line("a\nb\tc"), "a\\nb\tc");
         assert_eq!(lines("\x1b[8mhidden\x1b]52;c;x\x07\r"), "\\u001b[8mhidden\\u001b]52;c;x\\u0007\\u000d");
         assert_eq!(line("gpj\u{202e}x\u{200b}\u{85}\u{e0041}"), "gpj\\u202ex\\u200b\\u0085\\udb40\\udc41");
+        assert_eq!(line("a\u{34f}\u{115f}\u{2800}\u{3164}\u{fe0f}\u{e0100}").matches("\\u").count(), 7);
         let json = serde_json::json!({ "title": "a\n\u{202e}b\u{1b}" }).to_string();
         let read: serde_json::Value = serde_json::from_str(&lines(&json)).expect("stays JSON");
         assert_eq!(read["title"], "a\n\u{202e}b\u{1b}");
+    }
+
+    #[test]
+    fn a_name_is_no_longer_than_a_line() {
+        assert_eq!(name("Tea  &\u{a0}\tmilk "), "Tea & milk");
+        let forged = name(&format!("Wiki{}app id      {}", " ".repeat(76), "forged".repeat(100)));
+        assert!(forged.starts_with("Wiki app id forged") && forged.ends_with('…'), "{forged}");
+        assert_eq!(forged.chars().count(), NAME_LETTERS + 1);
+        assert_eq!(name("a\nb\u{1b}[8m"), "a\\nb\\u001b[8m");
     }
 }

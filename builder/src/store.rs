@@ -177,7 +177,9 @@ const DIRECTORIES: [&str; 7] = ["debs", "bundles", "npm", "packs", "indexes", "n
 
 /// Makes a directory of the cache, or closes it if it is ours and no other user could write to it.
 fn own(path: &Path) -> Result<(), StoreError> {
-    at("create", path, closed::make(path))?;
+    if fs::symlink_metadata(path).is_err() {
+        at("create", path, closed::make(path))?;
+    }
     match at("look at", path, closed::check(path))? {
         Some(open) => Err(StoreError::Open { path: path.to_path_buf(), open }),
         None => at("close", path, closed::close(path)),
@@ -437,6 +439,10 @@ impl Store {
         self.make_directories(parent)?;
         let mut file = at("create a file in", &self.tmp(), tempfile::NamedTempFile::new_in(self.tmp()))?;
         at("write", path, file.write_all(bytes))?;
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+            // Not of ours: only files lie there.
+            at("remove", path, fs::remove_dir_all(path))?;
+        }
         at("write", path, file.persist(path).map(drop).map_err(|e| e.error))
     }
 
@@ -468,6 +474,22 @@ mod tests {
         testing::lacking,
         tree::{Entry, TreePath},
     };
+
+    #[test]
+    fn a_directory_in_the_place_of_a_file_gives_way() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let path = directory.path().join("notes/kind/key");
+        fs::create_dir_all(path.join("more")).expect("makes");
+        assert_eq!(store.noted("kind", "key"), None);
+        store.note("kind", "key", b"tea").expect("writes");
+        assert_eq!(store.noted("kind", "key").as_deref(), Some(&b"tea"[..]));
+        drop(store);
+        fs::remove_dir_all(directory.path().join("notes")).expect("removes");
+        fs::write(directory.path().join("notes"), "").expect("writes");
+        let refused = Store::open(directory.path()).expect_err("is refused");
+        assert!(matches!(refused, StoreError::Open { open: Open::Other, .. }), "{refused}");
+    }
 
     #[test]
     fn a_bundle_comes_back_in_another_process() {

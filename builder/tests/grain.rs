@@ -237,6 +237,21 @@ fn a_grain_keeps_its_var_and_nothing_else() {
 }
 
 #[test]
+fn a_grain_that_closed_its_var_to_itself_starts_again() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(SERVICES);
+    let start = || {
+        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts")
+    };
+    let mut grain = start();
+    let ran =
+        grain.run(&["/usr/bin/perl".into(), "-e".into(), "exit !chmod(0, '/var')".into()]).expect("runs");
+    assert_eq!(ran.status, 0);
+    grain.stop().expect("stops");
+    assert_eq!(get(&start(), "/var/lib/tea/code"), "n=3 shipped");
+}
+
+#[test]
 fn what_keeps_others_out_does_so_in_a_grain() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);

@@ -139,7 +139,7 @@ fn a_cache_of_another_key_is_not_believed_and_one_of_the_same_key_is() {
         end(&mut command).stderr
     };
     world.lock();
-    let notice = "were made by another user or machine, or changed since: they were not used";
+    let notice = "made by another user or machine, or changed since, and not used";
     let (one, other) = ("one".repeat(20), "other".repeat(20));
     assert_says(&stage("short"), &["TINYROOT_CACHE_KEY has 5 characters (must have 32 or more)"]);
     assert!(!stage(&one).contains(notice));

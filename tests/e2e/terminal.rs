@@ -31,6 +31,11 @@ const EVIL: &str = "odd\u{1b}[8m\u{1b}]52;c;aGk=\u{7}\r\napp id      forged\nwar
 fn assert_is_text(what: &str, ended: &Ended) {
     for printed in [&ended.stdout, &ended.stderr] {
         assert_eq!(*printed, shown::lines(printed), "{what}");
+        // None is so long that its end passes for a line of its own, but those of files.
+        let long = printed
+            .lines()
+            .find(|line| line.contains("forgedforged") && line.len() > 250 && !line.contains("\"title\""));
+        assert_eq!(long, None, "{what}");
         let forged = printed
             .lines()
             .find(|line| line.starts_with("app id      forged") || line.starts_with("warning: forged"));
@@ -68,7 +73,7 @@ fn hostile(kitchen: &Kitchen, honest: &Path, name: &str) -> PathBuf {
         }
     }
     let mut manifest = opened.manifest.clone();
-    manifest.title = format!("{EVIL} {name}");
+    manifest.title = format!("{EVIL} {name}{}app id      {}", " ".repeat(80), "forged".repeat(50));
     manifest.marketing_version = EVIL.into();
     manifest.metadata.short_description = EVIL.into();
     manifest.metadata.contact_email = EVIL.into();

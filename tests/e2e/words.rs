@@ -37,6 +37,42 @@ fn the_readme_names_every_command() {
 }
 
 #[test]
+fn what_is_no_package_is_refused_before_it_is_read() {
+    let home = Home::new();
+    let fifo = home.path("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).expect("makes");
+    for path in ["/dev/zero", super::support::text(&fifo)] {
+        assert_says(
+            &home.fails(&["verify", path]),
+            &["it is not a regular file; - stands for standard input"],
+        );
+    }
+    // 1 TB, of which nothing is read but its beginning.
+    let sparse = home.path("sparse");
+    std::fs::File::create(&sparse).and_then(|file| file.set_len(1 << 40)).expect("makes");
+    assert_says(
+        &home.fails(&["verify", super::support::text(&sparse)]),
+        &["it does not begin as a Sandstorm package does"],
+    );
+}
+
+#[test]
+fn values_of_the_environment_that_mean_nothing_are_refused() {
+    let home = Home::new();
+    let ended = end(home.command().env("TINYROOT_WAY", "Single").args(["grains", "list"]));
+    assert_eq!(ended.code, Some(1));
+    assert_says(
+        &ended.stderr,
+        &["error: TINYROOT_WAY is `Single`", "hint: set it to root, subordinate, single or chroot"],
+    );
+    let odd =
+        std::os::unix::ffi::OsStringExt::from_vec(b"\xff234567890123456789012345678901234567890".to_vec());
+    let odd: std::ffi::OsString = odd;
+    let ended = end(home.command().env("TINYROOT_CACHE_KEY", odd).args(["verify", "missing.spk"]));
+    assert_says(&ended.stderr, &["error: TINYROOT_CACHE_KEY is not UTF-8 text"]);
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let home = Home::new();
     let mut command = home.command();

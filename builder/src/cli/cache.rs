@@ -13,10 +13,10 @@ use crate::{
 /// reason, one for this process alone.
 ///
 /// # Errors
-/// A given key that is too short, and a kernel without random numbers.
+/// A given key that is too short or no text, and a kernel without random numbers.
 pub fn seal() -> Result<(Seal, Option<SealError>), SealError> {
-    if let Some(text) = std::env::var("TINYROOT_CACHE_KEY").ok().filter(|text| !text.is_empty()) {
-        return Ok((Seal::of_text(&text)?, None));
+    if let Some(text) = std::env::var_os("TINYROOT_CACHE_KEY").filter(|text| !text.is_empty()) {
+        return Ok((Seal::of_text(text.to_str().ok_or(SealError::NotText)?)?, None));
     }
     let path = xdg_directory("XDG_STATE_HOME", ".local/state").map(|directory| directory.join("cache.key"));
     let kept = match &path {
@@ -94,9 +94,10 @@ pub(super) fn mended(
         result = dispatch(command, context);
     }
     if let Some(count) = context.store.get().map(|store| store.foreign()).filter(|count| *count > 0) {
-        context.progress.warn(&format!(
-            "{count} entries of the cache were made by another user or machine, or changed since: they were not used"
-        ));
+        let what = if count == 1 { "entry of the cache was" } else { "entries of the cache were" };
+        context
+            .progress
+            .warn(&format!("{count} {what} made by another user or machine, or changed since, and not used"));
     }
     match is_grain {
         true => result,

@@ -45,7 +45,7 @@ enum Command {
 /// Returns all grains of this user.
 pub(super) fn library() -> Result<Grains, Failure> {
     let data = xdg_directory("XDG_DATA_HOME", ".local/share")
-        .ok_or_else(|| Failure::new("HOME is not set").hint("set XDG_DATA_HOME"))?;
+        .ok_or_else(|| Failure::new("HOME is not set to an absolute path").hint("set XDG_DATA_HOME"))?;
     Ok(Grains::new(data.join("grains")))
 }
 
@@ -93,7 +93,7 @@ fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
 
 /// Asks a person.
 fn confirmed(kept: &Kept) -> Result<bool, Failure> {
-    let what = format!("{} ({}, {})", kept.name, shown::line(kept.title()), kept.size());
+    let what = format!("{} ({}, {})", kept.name, shown::name(kept.title()), kept.size());
     if !io::stdin().is_terminal() {
         return Err(Failure::new(format!("nobody can be asked whether to remove {what}")).hint("add --yes"));
     }
@@ -134,7 +134,7 @@ fn table(grains: &[Kept]) -> String {
             "{:<apps$}  {:<names$}  {size:>9}  {}{running}",
             app(kept),
             kept.name,
-            shown::line(kept.title())
+            shown::name(kept.title())
         );
     }
     out

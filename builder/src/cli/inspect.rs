@@ -102,7 +102,7 @@ fn document(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args
 
 fn overview(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> String {
     let manifest = &opened.manifest;
-    let mut out = format!("{} {}\n", shown::line(&manifest.title), shown::line(&manifest.marketing_version));
+    let mut out = format!("{} {}\n", shown::name(&manifest.title), shown::name(&manifest.marketing_version));
     let _ = writeln!(out, "app id   {}", opened.app_id);
     let contents = size_text(opened.tree.size_bytes());
     let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));

@@ -45,8 +45,9 @@ impl KeyFile {
             return Ok(Keyring::new(path));
         }
         let directory = xdg_directory("XDG_DATA_HOME", ".local/share");
-        let directory = directory
-            .ok_or_else(|| Failure::new("HOME is not set").hint("name a keyring with --key-file FILE"))?;
+        let directory = directory.ok_or_else(|| {
+            Failure::new("HOME is not set to an absolute path").hint("name a keyring with --key-file FILE")
+        })?;
         Ok(Keyring::new(directory.join("keyring")))
     }
 }

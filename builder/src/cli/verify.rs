@@ -32,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return print(&format!("{document:#}\n"));
     }
     let manifest = &opened.manifest;
-    let (title, version) = (shown::line(&manifest.title), shown::line(&manifest.marketing_version));
+    let (title, version) = (shown::name(&manifest.title), shown::name(&manifest.marketing_version));
     let (packed, plain) = (size_text(opened.size_bytes), size_text(opened.archive_bytes));
     let proven = proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text);
     print(&format!(

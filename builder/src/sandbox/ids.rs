@@ -1,6 +1,6 @@
 //! Who a program is inside, and who that is outside.
 
-use std::{fmt, fs, io, path::Path, process::Command};
+use std::{ffi::OsStr, fmt, fs, io, path::Path, process::Command};
 
 use super::{SandboxError, abilities::probe};
 
@@ -295,13 +295,24 @@ pub fn best_way() -> Result<Way, SandboxError> {
 
 /// Returns the way that `TINYROOT_WAY` names: `root`, `subordinate`, `single` or `chroot`.
 fn asked_way() -> Option<Way> {
-    match std::env::var("TINYROOT_WAY").ok()?.as_str() {
+    way_named(&std::env::var_os("TINYROOT_WAY")?)
+}
+
+fn way_named(name: &OsStr) -> Option<Way> {
+    match name.to_str()? {
         "root" => Some(Way::Root),
         "subordinate" => Some(Way::Subordinate),
         "single" => Some(Way::Single),
         "chroot" => Some(Way::Chroot),
         _ => None,
     }
+}
+
+/// Returns what `TINYROOT_WAY` names if that is none of the ways.
+pub fn unknown_way() -> Option<String> {
+    let name =
+        std::env::var_os("TINYROOT_WAY").filter(|name| !name.is_empty() && way_named(name).is_none())?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
