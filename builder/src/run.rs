@@ -10,9 +10,11 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{
+    app::services,
     artifact::Opened,
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     grains, papers,
@@ -42,7 +44,12 @@ pub struct RunOptions {
     /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
     /// without its pruned names.
     pub on_miss: OnMiss,
+    /// Is told of each further request to stop while services still have time to end, with how much they have left.
+    pub on_impatience: OnImpatience,
 }
+
+/// Is told how long services may still take to end.
+pub type OnImpatience = Box<dyn Fn(Duration) + Send>;
 
 /// Why an artifact does not run.
 #[derive(Debug, thiserror::Error)]
@@ -237,8 +244,9 @@ fn reading(app: &App, on_line: OnLine, on_miss: OnMiss) -> OnLine {
     })
 }
 
-/// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: the first time it is asked to
-/// stop, the second time it is killed. `on_ready` is told its URL.
+/// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: then it is asked to stop. Further
+/// requests change nothing while its services have time to end ([`services::stop_limit_s`]); one after that kills it. `on_ready` is
+/// given its URL.
 ///
 /// # Errors
 /// [`RunError`]; [`RunError::hint`] says what would help.
@@ -249,7 +257,8 @@ pub fn run(
     options: RunOptions,
     on_ready: impl FnOnce(Option<&str>, &Base),
 ) -> Result<Exit, RunError> {
-    let RunOptions { directory, port, guards, on_line, on_miss } = options;
+    let RunOptions { directory, port, guards, on_line, on_miss, on_impatience } = options;
+    let limit = Duration::from_secs(services::stop_limit_s(&app.recipe));
     let lock = lock(&directory)?;
     let listener = match &app.recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
@@ -257,7 +266,7 @@ pub fn run(
     };
     let options = StartOptions { directory, on_line, on_miss };
     let Instance { mut grain, _lock } =
-        start_locked(&app, store, options, lock, |running| heed(stopped, running))?;
+        start_locked(&app, store, options, lock, |running| heed(stopped, running, limit, on_impatience))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None });
@@ -269,14 +278,27 @@ pub fn run(
     Ok(exit)
 }
 
-/// From now on the first request asks the grain to stop, the next one kills it.
-fn heed(stopped: impl Fn() + Send + 'static, running: Arc<Running>) -> io::Result<()> {
+/// From now on the first request asks the grain to stop. Its first process then ends within the limit, so a further request, such as
+/// the second of two that a terminal and a parent process both pass on, needs to do nothing; one after the limit kills the grain.
+fn heed(
+    stopped: impl Fn() + Send + 'static,
+    running: Arc<Running>,
+    limit: Duration,
+    on_impatience: OnImpatience,
+) -> io::Result<()> {
     let watch = std::thread::Builder::new().name("signals".into());
     watch.spawn(move || {
         stopped();
         let _ = running.signal(libc::SIGTERM);
-        stopped();
-        running.kill();
+        let end = Instant::now() + limit;
+        loop {
+            stopped();
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return running.kill();
+            }
+            on_impatience(left);
+        }
     })?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Ctrl-C and kills: a clean end, or a mess that the next run removes.
 
 use std::{
+    io::{BufRead as _, BufReader},
     process::{Child, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -10,7 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tinyroot::testing::Fault;
 
 use super::{
-    World, pool_file,
+    World,
+    kitchen::{Kitchen, RECIPE},
+    pool_file,
     support::{names, text},
 };
 
@@ -62,4 +65,34 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
     world.server.heal();
     world.fetches();
     assert_eq!(names(&world.home.path("cache/tmp")), Vec::<String>::new());
+}
+
+/// Starts a grain of an app that takes a while to stop, and waits until it is ready.
+fn slow_grain(kitchen: &Kitchen, grain: &str) -> Child {
+    let mut command = kitchen.command(&["run", text(&kitchen.recipe.join("tea.spk")), "--grain", grain]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
+    assert!(line.starts_with("http://"), "{line}");
+    child
+}
+
+#[test]
+fn further_requests_to_stop_do_not_turn_the_clean_end_of_a_grain_into_a_kill() {
+    let slow = RECIPE
+        .replace("{ exit 0 }", "{ select(undef, undef, undef, 0.5); print STDERR \"clean\\n\"; exit 0 }");
+    let Some(kitchen) = Kitchen::of(&slow, |tea| vec![tea]) else { return };
+    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof"]);
+    for (number, pauses_ms) in [[0, 0], [5, 5], [50, 50], [200, 100], [20, 300]].into_iter().enumerate() {
+        for (name, further) in [("int", Signal::INT), ("term", Signal::TERM)] {
+            let child = slow_grain(&kitchen, &format!("{name}-{number}"));
+            signal(&child, Signal::INT);
+            for pause_ms in pauses_ms {
+                sleep(Duration::from_millis(pause_ms));
+                signal(&child, further);
+            }
+            let said = kitchen.ended(child.wait_with_output().expect("ends"), 0);
+            assert!(said.contains("| clean\n"), "{said}");
+        }
+    }
 }

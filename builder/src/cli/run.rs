@@ -1,20 +1,27 @@
 //! `tinyroot run`: one grain of an artifact, in the foreground.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::{
     artifact,
     cli::{Context, Failure, grains::library, missed::Missed, output::say_for_app, print, staged::hinted},
     grains,
+    progress::Progress,
     proxy::Guards,
-    run::{self, App, RunError, RunOptions},
+    run::{self, App, OnImpatience, RunError, RunOptions},
     sys::signals::Stops,
 };
 
 /// Run an app as a grain and print its URL
 ///
 /// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to
-/// stop, a second one kills it. Exits with the app's status. What the app asks for and does not have because it was pruned is
+/// stop; further ones change nothing while its services have time to end. Exits with the app's status. What the app asks for and does not have because it was pruned is
 /// named, and written to `misses` beside the grain's data: `tinyroot trace RECIPE --merge=FILE` takes it in.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,6 +49,19 @@ pub(super) fn failed(error: RunError) -> Failure {
     hinted(error, hint)
 }
 
+/// Returns what says, once, that a further request to stop changes nothing.
+pub(super) fn impatience(progress: Progress) -> OnImpatience {
+    let said = AtomicBool::new(false);
+    Box::new(move |left| {
+        if !said.swap(true, Ordering::Relaxed) {
+            let seconds = left.as_secs() + 1;
+            progress.warn(&format!(
+                "the app is stopping already, and is killed if it takes more than {seconds} s; Ctrl-\\ (SIGQUIT) kills it now"
+            ));
+        }
+    })
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if !grains::is_name(&args.grain) {
@@ -55,6 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let directory = library()?.place(&opened.app_id, &args.grain);
     let progress = context.progress.clone();
     let path = directory.join("misses");
+    let waiting = context.progress.clone();
     let missed = Missed::new(Some(&path), &progress);
     let (of_misses, of_lines) = (missed.clone(), missed.clone());
     let options = RunOptions {
@@ -70,6 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 progress.warn(&miss.warning());
             });
         }),
+        on_impatience: impatience(waiting),
     };
     if args.expose {
         context.progress.warn(

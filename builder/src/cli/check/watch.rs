@@ -64,6 +64,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 });
             });
         }),
+        // The second request ends the program.
+        on_impatience: Box::new(|_| {}),
     };
     let on_ready = |url: Option<&str>, base: &Base| {
         if let Some((reason, remedy)) = base.why_no_view() {
