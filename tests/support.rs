@@ -37,6 +37,9 @@ impl Home {
             "XDG_STATE_HOME",
             "TINYROOT_CACHE_KEY",
             "TINYROOT_KEYRING",
+            "TINYROOT_KEY",
+            // Else a build makes no key.
+            "CI",
             "SOURCE_DATE_EPOCH",
         ] {
             command.env_remove(name);

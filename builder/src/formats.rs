@@ -5,6 +5,7 @@
 
 pub mod app_id;
 pub mod apt_conf;
+pub mod base64;
 pub mod capnp;
 pub mod checksum;
 pub mod control;

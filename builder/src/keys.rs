@@ -1,10 +1,15 @@
 //! The keys that sign apps, on disk.
 //!
 //! Comes in: the path of a keyring ([`key_file`](crate::formats::key_file) has its format). Goes out: keys. A ring is only ever
-//! appended to, under a lock, and every byte of it must be readable before anything is added. Beside it,
-//! `KEYRING.apps` notes which recipe's app got which key (`NAME APPID` a line), for recipes that name no id.
+//! appended to, under a lock, and every byte of it must be readable before anything is added. Beside it, `KEYRING.apps` notes
+//! ([`notes`]) which app a key is of, for recipes that name no id. Keys can also be handed over for one command ([`Handed`]).
 //!
 //! A key that is lost cannot be replaced: grains of its app can never be upgraded again. So nothing here deletes.
+
+mod handed;
+mod notes;
+
+pub use handed::Handed;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,6 +24,7 @@ use crate::formats::{
     app_id::AppId,
     key_file::{self, Key, KeyFileError},
 };
+use notes::Notes;
 
 /// A fault with keys.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,76 @@ pub enum KeysError {
         /// Whose key.
         app_id: AppId,
     },
+    /// A key that is noted for an app, and that the ring has not.
+    #[error("the keyring {} has not the key {app_id}, which is noted for {name}", path.display())]
+    Lost {
+        /// Which ring.
+        path: PathBuf,
+        /// Whose key.
+        app_id: AppId,
+        /// Of which app.
+        name: String,
+    },
+    /// Imported keys whose apps are not known, one of which may be the app's.
+    #[error("{name} has no key yet, and {} holds imported keys of which no app is noted: {}", path.display(), listed(.app_ids))]
+    Unassigned {
+        /// Which ring.
+        path: PathBuf,
+        /// Which app.
+        name: String,
+        /// The keys.
+        app_ids: Vec<AppId>,
+    },
+    /// An app without a key, where none may be made.
+    #[error("{name} has no key in the keyring {}, and none is made {why}", path.display())]
+    NotMade {
+        /// Which ring.
+        path: PathBuf,
+        /// Which app.
+        name: String,
+        /// Why none may be made: "with --locked".
+        why: &'static str,
+    },
+    /// An app without a key, where none can be made.
+    #[error("cannot make a key for {name}, which has none yet")]
+    CannotMake {
+        /// Which app.
+        name: String,
+        /// Why not.
+        source: Box<KeysError>,
+    },
+    /// Keys that were handed over and cannot be read.
+    #[error("cannot read the key from {from}")]
+    HandedDamaged {
+        /// From where.
+        from: &'static str,
+        /// What is wrong.
+        source: KeyFileError,
+    },
+    /// Nothing that was handed over.
+    #[error("there is no key in {from}")]
+    HandedNone {
+        /// From where.
+        from: &'static str,
+    },
+    /// Keys that were handed over, none of which is the app's.
+    #[error("there is no key for {app_id} in {from}")]
+    HandedOthers {
+        /// From where.
+        from: &'static str,
+        /// Whose key is wanted.
+        app_id: AppId,
+    },
+    /// Several keys that were handed over, of which the recipe names none.
+    #[error("there are {count} keys in {from}, and the recipe does not say which is that of {name}")]
+    HandedSeveral {
+        /// From where.
+        from: &'static str,
+        /// How many.
+        count: usize,
+        /// Which app.
+        name: String,
+    },
     /// A line of `KEYRING.apps` that is no name and id.
     #[error("{}: line {line} is not a name and an app id", path.display())]
     Apps {
@@ -76,14 +152,79 @@ pub enum KeysError {
     Random(getrandom::Error),
 }
 
+impl KeysError {
+    /// Returns what one can do about it, if that is always the same.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            KeysError::NoKey { .. } => {
+                "`tinyroot key list` shows those that are there; `tinyroot key import FILE` adds others".into()
+            }
+            KeysError::Lost { .. } => {
+                "import it from your copy: `tinyroot key import FILE`; or name another ring with --key-file FILE".into()
+            }
+            KeysError::Unassigned { .. } => "say whose one is: `tinyroot key import FILE --for RECIPE`, or `build --key APPID`; \
+                                             or make a new one: `tinyroot key generate --for RECIPE`"
+                .into(),
+            KeysError::NotMade { .. } => HAND_OVER.into(),
+            KeysError::CannotMake { source, .. } => match &**source {
+                KeysError::Io { source, .. } if is_not_writable(source) => {
+                    "name a keyring that can be written with --key-file FILE, or hand a key over by --key - (standard input) \
+                     or in TINYROOT_KEY"
+                        .into()
+                }
+                other => return other.hint(),
+            },
+            KeysError::HandedOthers { .. } | KeysError::HandedSeveral { .. } => {
+                "export the app's alone: `tinyroot key export APPID --text`, or `--for RECIPE --text`".into()
+            }
+            KeysError::HandedDamaged { .. } | KeysError::HandedNone { .. } => {
+                "it should be what `tinyroot key export APPID --text` prints".into()
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// How a key comes to where none is made.
+const HAND_OVER: &str = "make one on a machine of yours (`tinyroot key generate --for RECIPE`), keep a copy, and hand it over: what \
+                         `tinyroot key export --for RECIPE --text` prints, as the secret TINYROOT_KEY or on standard input \
+                         (--key -), or the keyring itself by --key-file FILE";
+
+fn is_not_writable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+}
+
+fn listed(app_ids: &[AppId]) -> String {
+    app_ids.iter().map(AppId::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T, KeysError> {
     result.map_err(|source| KeysError::Io { operation, path: path.to_path_buf(), source })
+}
+
+/// Reads keys to import: a keyring, or the text of one.
+///
+/// # Errors
+/// [`KeysError::Import`].
+pub fn read_ring(bytes: &[u8]) -> Result<Vec<Key>, KeysError> {
+    key_file::read_any(bytes).map_err(KeysError::Import)
 }
 
 /// A keyring on disk; the file may not be there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyring {
     path: PathBuf,
+    /// Whether it was named for one command, so that the only key in it is the one that is meant.
+    is_given: bool,
+}
+
+/// Whether a key may be made for an app that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// One is.
+    Allowed,
+    /// None is, for a reason: "with --locked".
+    Forbidden(&'static str),
 }
 
 /// The key of an app, and whether it was made just now.
@@ -98,7 +239,12 @@ pub struct AppKey {
 impl Keyring {
     /// Names a ring.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Keyring { path: path.into() }
+        Keyring { path: path.into(), is_given: false }
+    }
+
+    /// Names a ring that somebody gave for one command: if it holds one key and nothing is noted beside it, that key signs.
+    pub fn given(path: impl Into<PathBuf>) -> Self {
+        Keyring { path: path.into(), is_given: true }
     }
 
     /// Returns where it lies.
@@ -118,7 +264,7 @@ impl Keyring {
         self.refuse_open(&file)?;
         let mut bytes = Vec::new();
         at("read", &self.path, file.read_to_end(&mut bytes))?;
-        self.parse(&bytes)
+        key_file::read_any(&bytes).map_err(|source| self.damaged(source))
     }
 
     /// Refuses a ring as ssh refuses a key. A pipe, which a password manager may give, is nobody else's.
@@ -131,8 +277,8 @@ impl Keyring {
         }
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<Vec<Key>, KeysError> {
-        key_file::read(bytes).map_err(|source| KeysError::Keyring { path: self.path.clone(), source })
+    fn damaged(&self, source: KeyFileError) -> KeysError {
+        KeysError::Keyring { path: self.path.clone(), source }
     }
 
     /// Returns an app's key.
@@ -171,40 +317,126 @@ impl Keyring {
     /// Adds the keys of another ring. Returns those that were not there before.
     ///
     /// # Errors
-    /// Bytes that are no keyring, and as [`Keyring::generate`].
-    pub fn import(&self, bytes: &[u8]) -> Result<Vec<AppId>, KeysError> {
-        let keys = key_file::read(bytes).map_err(KeysError::Import)?;
+    /// No keys, and as [`Keyring::generate`].
+    pub fn import(&self, keys: &[Key]) -> Result<Vec<AppId>, KeysError> {
         if keys.is_empty() {
             return Err(KeysError::NothingToImport);
         }
-        self.add(&keys)
+        self.add(keys)
     }
 
-    /// Returns the key of a recipe's app: the one that the recipe names, or the one that was made for this name before, or
-    /// a new one.
+    /// Returns the key of a recipe's app: the one that the recipe names, or the one that is noted for this name, or the only one
+    /// of a ring that was given without notes, or a new one.
     ///
     /// # Errors
-    /// As [`Keyring::get`] and [`Keyring::generate`]; a key that is named or noted must be there.
-    pub fn for_app(&self, name: &str, app_id: Option<&AppId>) -> Result<AppKey, KeysError> {
+    /// As [`Keyring::get`] and [`Keyring::generate`]; a key that is named or noted must be there. [`KeysError::NotMade`] where a
+    /// key would have to be made and may not; [`KeysError::Unassigned`] where one may be there under no name.
+    pub fn for_app(&self, name: &str, app_id: Option<&AppId>, making: Making) -> Result<AppKey, KeysError> {
+        let old = |key| AppKey { key, is_new: false };
+        let notes = self.notes()?;
         if let Some(app_id) = app_id {
-            return Ok(AppKey { key: self.get(app_id)?, is_new: false });
-        }
-        let path = self.apps_path();
-        let mut apps = self.open_locked(&path)?;
-        let mut text = String::new();
-        at("read", &path, apps.read_to_string(&mut text))?;
-        for (index, line) in text.lines().enumerate() {
-            let fields = line.split_once(' ').and_then(|(name, id)| Some((name, id.parse().ok()?)));
-            let (noted, id): (&str, AppId) =
-                fields.ok_or_else(|| KeysError::Apps { path: path.clone(), line: index + 1 })?;
-            if noted == name {
-                return Ok(AppKey { key: self.get(&id)?, is_new: false });
+            let key = self.get(app_id)?;
+            if notes.as_ref().is_some_and(|notes| notes.of_no_app().contains(app_id)) {
+                // Now it is of an app; where that cannot be noted, it is so the next time.
+                let _ = self.assign(name, app_id);
             }
+            return Ok(old(key));
+        }
+        if let Some(found) = self.noted(notes.as_ref(), name)? {
+            return Ok(old(found));
+        }
+        if self.is_given
+            && notes.is_none()
+            && let [only] = &self.list()?[..]
+        {
+            return Ok(old(only.clone()));
+        }
+        self.unassigned(notes.as_ref(), name)?;
+        if let Making::Forbidden(why) = making {
+            return Err(KeysError::NotMade { path: self.path.clone(), name: name.into(), why });
+        }
+        self.make_for(name)
+            .map_err(|error| KeysError::CannotMake { name: name.into(), source: Box::new(error) })
+    }
+
+    /// Makes a key for an app, unless another process has done so meanwhile, and notes it.
+    fn make_for(&self, name: &str) -> Result<AppKey, KeysError> {
+        let path = self.apps_path();
+        let mut file = self.open_locked(&path)?;
+        let notes = Notes::read(&path, &mut file)?;
+        if let Some(key) = self.noted(Some(&notes), name)? {
+            return Ok(AppKey { key, is_new: false });
         }
         let key = self.generate()?;
-        at("write", &path, apps.write_all(format!("{name} {}\n", key.app_id()).as_bytes()))?;
-        at("write", &path, apps.sync_all())?;
+        at("write", &path, Notes::append(&mut file, name, &key.app_id()))?;
         Ok(AppKey { key, is_new: true })
+    }
+
+    /// Returns the key that is noted for an app, if one is.
+    fn noted(&self, notes: Option<&Notes>, name: &str) -> Result<Option<Key>, KeysError> {
+        let Some(app_id) = notes.and_then(|notes| notes.find(name)) else { return Ok(None) };
+        match self.get(&app_id) {
+            Err(KeysError::NoKey { path, app_id }) => {
+                Err(KeysError::Lost { path, app_id, name: name.into() })
+            }
+            found => found.map(Some),
+        }
+    }
+
+    /// Refuses to make a key where an imported one waits for its app.
+    fn unassigned(&self, notes: Option<&Notes>, name: &str) -> Result<(), KeysError> {
+        let waiting = notes.map(Notes::of_no_app).unwrap_or_default();
+        match waiting.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(KeysError::Unassigned { path: self.path.clone(), name: name.into(), app_ids: waiting })
+            }
+        }
+    }
+
+    /// Notes that a key is an app's from now on. Returns the one that was noted before, if it is another.
+    ///
+    /// # Errors
+    /// Notes that cannot be read or written.
+    pub fn assign(&self, name: &str, app_id: &AppId) -> Result<Option<AppId>, KeysError> {
+        let path = self.apps_path();
+        let mut file = self.open_locked(&path)?;
+        let before = Notes::read(&path, &mut file)?.find(name);
+        if before != Some(*app_id) {
+            at("write", &path, Notes::append(&mut file, name, app_id))?;
+        }
+        Ok(before.filter(|before| before != app_id))
+    }
+
+    /// Notes of imported keys that their app is not known yet, unless it is.
+    ///
+    /// # Errors
+    /// As [`Keyring::assign`].
+    pub fn leave_unassigned(&self, app_ids: &[AppId]) -> Result<(), KeysError> {
+        let path = self.apps_path();
+        let mut file = self.open_locked(&path)?;
+        let notes = Notes::read(&path, &mut file)?;
+        for app_id in app_ids.iter().filter(|id| notes.app_of(id).is_none()) {
+            at("write", &path, Notes::append(&mut file, notes::OF_NO_APP, app_id))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the name of the app that a key is noted for.
+    ///
+    /// # Errors
+    /// Notes that cannot be read.
+    pub fn app_of(&self, app_id: &AppId) -> Result<Option<String>, KeysError> {
+        Ok(self.notes()?.and_then(|notes| notes.app_of(app_id)))
+    }
+
+    /// Returns what is noted beside the ring; `None` where no notes are. Nothing is written for that.
+    fn notes(&self) -> Result<Option<Notes>, KeysError> {
+        let path = self.apps_path();
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => Notes::read(&path, &mut at("read", &path, opened)?).map(Some),
+        }
     }
 
     fn apps_path(&self) -> PathBuf {
@@ -219,7 +451,7 @@ impl Keyring {
         self.refuse_open(&file)?;
         let mut bytes = Vec::new();
         at("read", &self.path, file.read_to_end(&mut bytes))?;
-        let present = self.parse(&bytes)?;
+        let present = key_file::read(&bytes).map_err(|source| self.damaged(source))?;
         let new: Vec<&Key> = keys.iter().filter(|key| !present.contains(key)).collect();
         let tail: Vec<u8> = new.iter().flat_map(|key| key.to_bytes()).collect();
         let written = file.write_all(&tail).and_then(|()| file.sync_all());
@@ -266,14 +498,15 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o600);
 
         let (_other_directory, other) = self::ring();
+        let import =
+            |ring: &Keyring, bytes: &[u8]| ring.import(&key_file::read_any(bytes).expect("is a ring"));
         let exported = ring.export(&[two.app_id()]).expect("exports");
         assert_eq!(exported.len(), 128);
-        assert_eq!(other.import(&exported).expect("imports"), [two.app_id()]);
-        assert_eq!(other.import(&ring.export(&[]).expect("all")).expect("imports"), [one.app_id()]);
-        assert_eq!(other.import(&exported).expect("known already"), []);
+        assert_eq!(import(&other, &exported).expect("imports"), [two.app_id()]);
+        assert_eq!(import(&other, &ring.export(&[]).expect("all")).expect("imports"), [one.app_id()]);
+        assert_eq!(import(&other, &exported).expect("known already"), []);
         assert_eq!(other.list().expect("lists"), [two, one]);
-        assert!(matches!(other.import(b""), Err(KeysError::NothingToImport)));
-        assert!(matches!(other.import(b"garbage"), Err(KeysError::Import(_))));
+        assert!(matches!(other.import(&[]), Err(KeysError::NothingToImport)));
     }
 
     #[test]
@@ -296,16 +529,16 @@ mod tests {
     #[test]
     fn an_app_keeps_its_key() {
         let (_directory, ring) = ring();
-        let made = ring.for_app("wiki", None).expect("makes");
+        let made = ring.for_app("wiki", None, Making::Allowed).expect("makes");
         assert!(made.is_new);
-        let again = ring.for_app("wiki", None).expect("finds");
+        let again = ring.for_app("wiki", None, Making::Allowed).expect("finds");
         assert_eq!(again, AppKey { key: made.key.clone(), is_new: false });
-        let other = ring.for_app("git", None).expect("makes");
+        let other = ring.for_app("git", None, Making::Allowed).expect("makes");
         assert_ne!(other.key, made.key);
-        let named = ring.for_app("other", Some(&made.key.app_id())).expect("finds");
+        let named = ring.for_app("other", Some(&made.key.app_id()), Making::Allowed).expect("finds");
         assert_eq!(named, again);
         let unknown = AppId([3; 32]);
-        let error = ring.for_app("wiki", Some(&unknown)).expect_err("not there").to_string();
+        let error = ring.for_app("wiki", Some(&unknown), Making::Allowed).expect_err("not there").to_string();
         assert_eq!(error, format!("the keyring {} has no key for {unknown}", ring.path().display()));
     }
 
@@ -320,6 +553,58 @@ mod tests {
         assert!(matches!(ring.generate(), Err(KeysError::Keyring { .. })));
         assert_eq!(fs::read(ring.path()).expect("reads"), bytes);
         fs::write(ring.apps_path(), "wiki nonsense\n").expect("writes");
-        assert!(matches!(ring.for_app("wiki", None), Err(KeysError::Apps { line: 1, .. })));
+        assert!(matches!(ring.for_app("wiki", None, Making::Allowed), Err(KeysError::Apps { line: 1, .. })));
+    }
+
+    #[test]
+    fn a_key_is_not_made_where_that_is_forbidden() {
+        let (_directory, ring) = ring();
+        let locked = Making::Forbidden("with --locked");
+        let error = ring.for_app("wiki", None, locked).expect_err("has none");
+        let path = ring.path().display();
+        let expected = format!("wiki has no key in the keyring {path}, and none is made with --locked");
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().is_some_and(|hint| hint.contains("key export") && hint.contains("--key -")));
+        assert!(!ring.path().exists() && !ring.apps_path().exists());
+        // One key without notes is what somebody has handed over.
+        let key = ring.generate().expect("makes");
+        assert!(matches!(ring.for_app("wiki", None, locked), Err(KeysError::NotMade { .. })));
+        let given = Keyring::given(ring.path());
+        for making in [locked, Making::Allowed] {
+            let found = given.for_app("wiki", None, making).expect("is there");
+            assert_eq!((&found.key, found.is_new), (&key, false));
+        }
+        assert!(!ring.apps_path().exists());
+    }
+
+    #[test]
+    fn an_imported_key_is_its_apps() {
+        let (_directory, ring) = ring();
+        let wiki = ring.for_app("wiki", None, Making::Allowed).expect("makes").key;
+        let of_tea = Key::from_seed([1; 32]);
+        ring.import(std::slice::from_ref(&of_tea)).expect("imports");
+        ring.leave_unassigned(&[of_tea.app_id(), wiki.app_id()]).expect("notes");
+        let error = ring.for_app("tea", None, Making::Allowed).expect_err("would make another");
+        assert!(matches!(&error, KeysError::Unassigned { app_ids, .. } if *app_ids == [of_tea.app_id()]));
+        assert!(error.hint().is_some_and(|hint| hint.contains("--for RECIPE")));
+        assert_eq!(ring.app_of(&of_tea.app_id()).expect("reads"), None);
+        assert_eq!(ring.assign("tea", &of_tea.app_id()).expect("notes"), None);
+        assert_eq!(ring.for_app("tea", None, Making::Allowed).expect("finds").key, of_tea);
+        assert_eq!(ring.app_of(&of_tea.app_id()).expect("reads").as_deref(), Some("tea"));
+        // From now on others are made again, and an app can be given another key.
+        ring.for_app("git", None, Making::Allowed).expect("makes");
+        assert_eq!(ring.assign("wiki", &of_tea.app_id()).expect("notes"), Some(wiki.app_id()));
+        assert_eq!(ring.for_app("wiki", None, Making::Allowed).expect("finds").key, of_tea);
+    }
+
+    #[test]
+    fn a_key_that_a_recipe_names_waits_for_no_app_any_more() {
+        let (_directory, ring) = ring();
+        let key = Key::from_seed([1; 32]);
+        ring.import(std::slice::from_ref(&key)).expect("imports");
+        ring.leave_unassigned(&[key.app_id()]).expect("notes");
+        ring.for_app("tea", Some(&key.app_id()), Making::Allowed).expect("finds");
+        assert!(ring.for_app("git", None, Making::Allowed).expect("makes").is_new);
+        assert_eq!(ring.for_app("tea", None, Making::Allowed).expect("finds").key, key);
     }
 }

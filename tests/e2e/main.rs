@@ -14,6 +14,7 @@ mod failed_script;
 mod fix;
 mod full_disk;
 mod interactive;
+mod keys;
 mod killed;
 mod kitchen;
 mod late_import;

@@ -18,13 +18,13 @@ use super::{
     proven::{
         differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_at_end, warn_of,
     },
+    signing::{Named, key_of},
     staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
     app,
     exercise::recipe_words,
     formats::{
-        app_id::AppId,
         digest::{Digest, Hasher},
         key_file::Key,
         manifest::Manifest,
@@ -67,9 +67,9 @@ pub struct Args {
     /// The file to write, or a directory for it [default: RECIPE/NAME.spk]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Whose key signs [default: the recipe's, or the one made for this app's name]
-    #[arg(long, value_name = "APPID")]
-    key: Option<AppId>,
+    /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one noted for this app]
+    #[arg(long, value_name = "APPID|-")]
+    key: Option<Named>,
     #[command(flatten)]
     ring: KeyFile,
     /// Write the package unproven, where apps cannot be run
@@ -93,9 +93,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let recipe = recipe::read(&args.recipe)?;
     let lock = read_lock(&recipe)?;
     let manifest = manifest_of(&recipe, &lock)?;
+    // Before the long work: in CI none is made.
+    let key = key_of(&recipe, args.key, &args.ring, context)?;
     let store = context.store()?;
     let output = output_path(args.output.as_deref(), &recipe);
-    let key = signing_key(args, &recipe, context)?;
     let inputs = inputs_digest(&recipe, &key, args.no_proof)?.to_string();
     if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
         && is_file_with(&output, &summary.sha256)
@@ -250,29 +251,6 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> PathBuf {
         Some(path) if path.is_dir() => path.join(name),
         Some(path) => path.to_path_buf(),
     }
-}
-
-/// Returns the key that signs; a new one is told of, since nothing can replace it.
-fn signing_key(args: &Args, recipe: &Recipe, context: &Context) -> Result<Key, Failure> {
-    let ring = args.ring.keyring()?;
-    if let Some(app_id) = &args.key {
-        return ring.get(app_id).map_err(|error| {
-            Failure::from(error)
-                .hint("`tinyroot key list` shows those that are there; `key import` adds others")
-        });
-    }
-    let app_id = recipe.app.id.as_ref().map(|id| id.parse::<AppId>()).transpose()?;
-    let found = ring.for_app(&recipe.app.name, app_id.as_ref()).map_err(|error| {
-        Failure::from(error).hint("add it with `tinyroot key import`, or take `id` out of the recipe")
-    })?;
-    if found.is_new {
-        context.progress.warn(&format!(
-            "made a key for {}: it lies in {}; keep a copy, grains of the app can never be upgraded without it",
-            recipe.app.name,
-            ring.path().display()
-        ));
-    }
-    Ok(found.key)
 }
 
 /// Returns a digest of all that a package's bytes and its summary depend on.

@@ -11,15 +11,26 @@ use serde_json::json;
 
 use crate::{
     cli::{Context, Failure, print, xdg_directory},
-    formats::app_id::AppId,
-    keys::Keyring,
+    formats::{
+        app_id::AppId,
+        key_file::{self, Key},
+    },
+    keys::{self, Keyring, KeysError},
+    recipe::{self, Recipe},
 };
 
 /// Make, list and move the keys that sign apps
 ///
 /// They are kept in Sandstorm's keyring format. A lost key cannot be replaced: grains of its app can never be
 /// upgraded again. Keep a copy.
+///
+/// With --locked, and where CI is set, no build makes a key: hand one over as a keyring (--key-file FILE), on standard
+/// input (build --key -) or as text in the variable TINYROOT_KEY.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "A key for CI jobs:\n  \
+    tinyroot key generate --for recipes/wiki        unless a build has made one already\n  \
+    tinyroot key export --for recipes/wiki --text   the secret TINYROOT_KEY of the job\n  \
+    tinyroot key import wiki.key --for recipes/wiki on another machine")]
 pub struct Args {
     #[command(flatten)]
     ring: KeyFile,
@@ -42,11 +53,12 @@ impl KeyFile {
     /// No home directory.
     pub fn keyring(&self) -> Result<Keyring, Failure> {
         if let Some(path) = &self.key_file {
-            return Ok(Keyring::new(path));
+            return Ok(Keyring::given(path));
         }
         let directory = xdg_directory("XDG_DATA_HOME", ".local/share");
         let directory = directory.ok_or_else(|| {
-            Failure::new("HOME is not set to an absolute path").hint("name a keyring with --key-file FILE")
+            Failure::new("there is no place for app keys, as HOME is not set to an absolute path")
+                .hint("name a keyring with --key-file FILE, or hand a key over by --key - or in TINYROOT_KEY")
         })?;
         Ok(Keyring::new(directory.join("keyring")))
     }
@@ -55,7 +67,11 @@ impl KeyFile {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Make a key and print its app id
-    Generate,
+    Generate {
+        /// Note that it is the key of this recipe's app
+        #[arg(long = "for", value_name = "RECIPE")]
+        recipe: Option<PathBuf>,
+    },
     /// Print the app ids of all keys
     List,
     /// Write keys as a keyring of their own; they are secret
@@ -63,15 +79,24 @@ enum Command {
         /// Whose keys; all if none is named
         #[arg(value_name = "APPID")]
         app_ids: Vec<AppId>,
+        /// The key of this recipe's app
+        #[arg(long = "for", value_name = "RECIPE")]
+        recipe: Option<PathBuf>,
+        /// Write them as one line of text (base64), for places that keep only text, such as the secrets of a CI service
+        #[arg(long)]
+        text: bool,
         /// The file to write, which must not exist; - is standard output
         #[arg(long, short, value_name = "FILE", default_value = "-")]
         output: PathBuf,
     },
-    /// Add the keys of another keyring
+    /// Add the keys of another keyring, or of the text of one
     Import {
         /// The other keyring; - is standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Note that the key is that of this recipe's app, so that `build` finds it
+        #[arg(long = "for", value_name = "RECIPE")]
+        recipe: Option<PathBuf>,
     },
 }
 
@@ -79,44 +104,138 @@ enum Command {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let ring = args.ring.keyring()?;
     match &args.command {
-        Command::Generate => {
-            let app_id = ring.generate()?.app_id();
-            print_ids(&[app_id], "keys", context)?;
-            let path = ring.path().display();
-            context.progress.warn(&format!("the key lies in {path}: keep a copy, it cannot be replaced"));
-            Ok(())
-        }
+        Command::Generate { recipe } => generate(&ring, recipe.as_deref(), context),
         Command::List => {
-            let ids: Vec<AppId> = ring.list()?.iter().map(|key| key.app_id()).collect();
-            print_ids(&ids, "keys", context)
+            let ids: Vec<AppId> = ring.list()?.iter().map(Key::app_id).collect();
+            print_ids(&ring, &ids, "keys", context)
         }
-        Command::Export { app_ids, output } => export(&ring, app_ids, output),
-        Command::Import { file } => {
-            let mut bytes = Vec::new();
-            if file.as_os_str() == "-" {
-                io::stdin().lock().read_to_end(&mut bytes)?;
-            } else {
-                let read = std::fs::read(file);
-                bytes = read.map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+        Command::Export { app_ids, recipe, text, output } => {
+            let mut app_ids = app_ids.clone();
+            if let Some(folder) = recipe {
+                app_ids.push(id_of(&ring, &recipe::read(folder)?)?);
             }
-            print_ids(&ring.import(&bytes)?, "imported", context)
+            export(&ring, &app_ids, *text, output)
+        }
+        Command::Import { file, recipe } => import(&ring, file, recipe.as_deref(), context),
+    }
+}
+
+fn generate(ring: &Keyring, recipe: Option<&Path>, context: &Context) -> Result<(), Failure> {
+    let recipe = recipe.map(recipe::read).transpose()?;
+    if let Some(recipe) = &recipe
+        && let Ok(app_id) = id_of(ring, recipe)
+    {
+        let text = format!("{} has the key {app_id} already", recipe.app.name);
+        return Err(Failure::new(text).hint("grains of the app can only be upgraded by what that key signs"));
+    }
+    let app_id = ring.generate()?.app_id();
+    if let Some(recipe) = &recipe {
+        assign(ring, recipe, &app_id, context)?;
+    }
+    print_ids(ring, &[app_id], "keys", context)?;
+    let path = ring.path().display();
+    context.progress.warn(&format!("the key lies in {path}: keep a copy, it cannot be replaced"));
+    Ok(())
+}
+
+/// Returns the key of a recipe's app: the one that it names, or the one that is noted for it.
+fn id_of(ring: &Keyring, recipe: &Recipe) -> Result<AppId, Failure> {
+    if let Some(named) = named_in(recipe)? {
+        return Ok(named);
+    }
+    let ids = ring.list()?.iter().map(Key::app_id).collect::<Vec<_>>();
+    for id in ids.iter().rev() {
+        if ring.app_of(id)?.as_deref() == Some(&recipe.app.name) {
+            return Ok(*id);
+        }
+    }
+    let text = format!("no key is noted for {} in the keyring {}", recipe.app.name, ring.path().display());
+    Err(Failure::new(text).hint("`tinyroot key list` shows the keys; name one by its APPID"))
+}
+
+/// Returns the key that a recipe names.
+pub(super) fn named_in(recipe: &Recipe) -> Result<Option<AppId>, Failure> {
+    Ok(recipe.app.id.as_ref().map(|id| id.parse()).transpose()?)
+}
+
+fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context) -> Result<(), Failure> {
+    let recipe = recipe.map(recipe::read).transpose()?;
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        io::stdin().lock().read_to_end(&mut bytes)?;
+    } else {
+        let read = std::fs::read(file);
+        bytes = read.map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
+    }
+    let keys = keys::read_ring(&bytes)?;
+    let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;
+    let new = ring.import(&keys)?;
+    if let (Some(recipe), Some(app_id)) = (&recipe, &of_recipe) {
+        assign(ring, recipe, app_id, context)?;
+    }
+    let ids: Vec<AppId> = keys.iter().map(Key::app_id).collect();
+    ring.leave_unassigned(&ids)?;
+    for id in &ids {
+        if ring.app_of(id)?.is_none() {
+            context.progress.warn(&format!(
+                "no app is noted for {id}: import it again with --for RECIPE, unless the recipe names it (`[app] id`)"
+            ));
+        }
+    }
+    print_ids(ring, &new, "imported", context)
+}
+
+/// Returns which of the keys to import is that of a recipe's app.
+fn one_for(recipe: &Recipe, keys: &[Key]) -> Result<AppId, Failure> {
+    let name = &recipe.app.name;
+    match (named_in(recipe)?, keys) {
+        (_, []) => Err(KeysError::NothingToImport.into()),
+        (Some(named), keys) if !keys.iter().any(|key| key.app_id() == named) => {
+            let text = format!(
+                "the recipe says that {name} has the key {named}, and that is not among the imported ones"
+            );
+            Err(Failure::new(text).hint("`[app] id` of the recipe names it"))
+        }
+        (Some(named), _) => Ok(named),
+        (None, [only]) => Ok(only.app_id()),
+        (None, keys) => {
+            let text = format!(
+                "there are {} keys to import, and the recipe does not say which is that of {name}",
+                keys.len()
+            );
+            Err(Failure::new(text).hint("export it alone: `tinyroot key export APPID`"))
         }
     }
 }
 
-fn print_ids(ids: &[AppId], what: &str, context: &Context) -> Result<(), Failure> {
+/// Notes that a key is that of a recipe's app.
+fn assign(ring: &Keyring, recipe: &Recipe, app_id: &AppId, context: &Context) -> Result<(), Failure> {
+    if let Some(before) = ring.assign(&recipe.app.name, app_id)? {
+        context.progress.warn(&format!(
+            "{} had the key {before}: its grains that exist cannot be upgraded to what {app_id} signs",
+            recipe.app.name
+        ));
+    }
+    Ok(())
+}
+
+fn print_ids(ring: &Keyring, ids: &[AppId], what: &str, context: &Context) -> Result<(), Failure> {
     if context.global.json {
-        let ids: Vec<_> = ids.iter().map(|id| json!({"app_id": id})).collect();
+        let one = |id: &AppId| Ok(json!({"app_id": id, "app": ring.app_of(id)?}));
+        let ids: Vec<_> = ids.iter().map(one).collect::<Result<_, KeysError>>()?;
         print(&format!("{:#}\n", json!({what: ids})))
     } else {
         print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())
     }
 }
 
-fn export(ring: &Keyring, app_ids: &[AppId], output: &Path) -> Result<(), Failure> {
-    let bytes = ring.export(app_ids)?;
+fn export(ring: &Keyring, app_ids: &[AppId], text: bool, output: &Path) -> Result<(), Failure> {
+    let mut bytes = ring.export(app_ids)?;
     if bytes.is_empty() {
         return Err(Failure::new(format!("the keyring {} has no keys", ring.path().display())));
+    }
+    if text {
+        bytes = format!("{}\n", key_file::to_text(&bytes)).into_bytes();
     }
     if output.as_os_str() == "-" {
         if io::stdout().is_terminal() {

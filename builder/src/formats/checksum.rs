@@ -11,7 +11,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::digest::Digest;
+use super::{base64, digest::Digest};
 
 /// A digest that says of which kind it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +46,7 @@ impl Checksum {
     pub fn from_integrity(text: &str) -> Result<Self, InvalidIntegrity> {
         let value = |prefix: &str| {
             let word = text.split_ascii_whitespace().find_map(|word| word.strip_prefix(prefix))?;
-            Some(from_base64(word.split('?').next().unwrap_or(word)).ok_or(InvalidIntegrity::Damaged))
+            Some(base64::decode(word.split('?').next().unwrap_or(word)).ok_or(InvalidIntegrity::Damaged))
         };
         let damaged = |_| InvalidIntegrity::Damaged;
         match (value("sha512-"), value("sha256-")) {
@@ -183,27 +183,6 @@ impl io::Write for State {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Undoes base64 (RFC 4648, 4), padding included; `None` for anything else.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(digits.len() * 3 / 4);
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in digits.bytes() {
-        let value = DIGITS.iter().position(|known| *known == digit)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count & 0xff) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Each is a framed message with the root `KeyFile` (no data, 2 pointers): publicKey, 32 bytes; privateKey, 64 bytes,
 //! which are the Ed25519 seed and the public key once more. Rings merge by concatenation; duplicates are
-//! harmless. An empty file is a ring without keys. Sandstorm's own reader silently ignores a damaged end; here every byte
+//! harmless. Where only text can be kept, as in the secrets of a CI service, a ring may be written in base64 ([`read_any`]). An empty file is a ring without keys. Sandstorm's own reader silently ignores a damaged end; here every byte
 //! must belong to a key, because a key that is silently lost is an app that can never be upgraded again.
 
 use std::fmt;
@@ -11,6 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::{
     app_id::AppId,
+    base64,
     capnp::{CapnpError, Message, Struct, Value, message_bytes},
 };
 
@@ -74,6 +75,25 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({})", self.app_id())
+    }
+}
+
+/// Returns a keyring as text: base64 on one line.
+pub fn to_text(ring: &[u8]) -> String {
+    base64::encode(ring)
+}
+
+/// Reads a keyring, or the text of one, as [`to_text`] gives it; line ends and blanks in the text do not count.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_any(bytes: &[u8]) -> Result<Vec<Key>, KeyFileError> {
+    // The first word of a message counts its segments, so a ring begins with bytes that no text has.
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let joined = text.map(|text| text.split_ascii_whitespace().collect::<String>());
+    match joined.as_deref().and_then(base64::decode) {
+        Some(ring) => read(&ring),
+        None => read(bytes),
     }
 }
 

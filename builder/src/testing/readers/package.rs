@@ -166,9 +166,11 @@ pub(super) fn block(bytes: &[u8]) {
 
 /// A keyring of apps.
 pub(super) fn keys(bytes: &[u8]) {
-    let Ok(keys) = key_file::read(bytes) else { return };
+    let Ok(keys) = key_file::read_any(bytes) else { return };
     let written: Vec<u8> = keys.iter().flat_map(|key| key.to_bytes()).collect();
     let again = key_file::read(&written).expect("what was written can be read");
+    let of_text = key_file::read_any(key_file::to_text(&written).as_bytes());
+    assert_eq!(of_text.expect("its text can be read"), again);
     let ids = |keys: &[key_file::Key]| keys.iter().map(|key| key.app_id().to_string()).collect::<Vec<_>>();
     assert_eq!(ids(&again), ids(&keys));
     for id in ids(&keys) {

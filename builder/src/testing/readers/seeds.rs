@@ -7,7 +7,7 @@ use crate::{
         capnp::{self, Piece},
         digest::Digest,
         elf_image, icu_data, jimage,
-        key_file::Key as AppKey,
+        key_file::{self, Key as AppKey},
         manifest::{self, Manifest},
         module_info,
         packages::table::Table,
@@ -83,6 +83,7 @@ fn of_packages(add: Add<'_>) {
     add("archive", "nothing", capnp::message_bytes(&capnp::Value::Struct { data: vec![], pointers: vec![] }));
     add("manifest", "small", described);
     let key = AppKey::from_seed([7; 32]);
+    add("keys", "text", key_file::to_text(&key.to_bytes()).into_bytes());
     add("keys", "two", [key.to_bytes(), AppKey::from_seed([8; 32]).to_bytes()].concat());
     let signature = spk::sign(&key, &[5; 64]);
     add("signature", "good", signature.clone());

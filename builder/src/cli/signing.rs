@@ -1,0 +1,112 @@
+//! Which key signs a package: handed over for one command, or of a keyring.
+
+use std::{
+    io::{self, Read as _},
+    str::FromStr,
+};
+
+use super::{
+    Context, Failure,
+    key::{KeyFile, named_in},
+    staged::hinted,
+    surroundings::is_ci,
+};
+use crate::{
+    formats::{
+        app_id::{AppId, InvalidAppId},
+        key_file::Key,
+    },
+    keys::{Handed, KeysError, Making},
+    recipe::Recipe,
+};
+
+/// More is no keyring: one key takes 128 bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Which key a command line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The one of an app, from the keyring.
+    App(AppId),
+    /// The one that comes on standard input.
+    Input,
+}
+
+impl FromStr for Named {
+    type Err = InvalidAppId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAppId> {
+        match text {
+            "-" => Ok(Named::Input),
+            id => id.parse().map(Named::App),
+        }
+    }
+}
+
+/// Returns the key that signs a recipe's packages. A new one is warned of, since nothing can replace it.
+///
+/// It is the one that the command line names; else one that is handed over in `TINYROOT_KEY`, unless a keyring is named; else the
+/// keyring's for this app. With `--locked`, and in CI, none is made.
+///
+/// # Errors
+/// No such key, with what one can do about it.
+pub fn key_of(
+    recipe: &Recipe,
+    named: Option<Named>,
+    ring: &KeyFile,
+    context: &Context,
+) -> Result<Key, Failure> {
+    let of_recipe = named_in(recipe)?;
+    let name = &recipe.app.name;
+    let wanted = match named {
+        Some(Named::Input) => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes)?;
+            return handed("standard input", &bytes, name, of_recipe);
+        }
+        Some(Named::App(app_id)) => Some(app_id),
+        None => of_recipe,
+    };
+    if ring.key_file.is_none()
+        && let Some(text) = std::env::var_os("TINYROOT_KEY")
+    {
+        return handed("TINYROOT_KEY", text.as_encoded_bytes(), name, wanted);
+    }
+    let ring = ring.keyring()?;
+    let is_of_recipe = named.is_none() && of_recipe.is_some();
+    let found = ring.for_app(name, wanted.as_ref(), making(context)).map_err(|error| {
+        let hint = match &error {
+            KeysError::NoKey { .. } if is_of_recipe => Some(
+                "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
+                 take `id` out of the recipe"
+                    .to_owned(),
+            ),
+            other => other.hint(),
+        };
+        hinted(error, hint)
+    })?;
+    if found.is_new {
+        context.progress.warn(&format!(
+            "made a key for {name}: it lies in {}; keep a copy, grains of the app can never be upgraded without it",
+            ring.path().display()
+        ));
+    }
+    Ok(found.key)
+}
+
+fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, Failure> {
+    let key = Handed::read(from, bytes).and_then(|handed| handed.for_app(name, app_id.as_ref()));
+    key.map_err(|error| {
+        let hint = error.hint();
+        hinted(error, hint)
+    })
+}
+
+/// Returns whether a key may be made. One that a job makes is lost with the job.
+fn making(context: &Context) -> Making {
+    match (context.global.locked, is_ci()) {
+        (true, _) => Making::Forbidden("with --locked"),
+        (_, true) => Making::Forbidden("where CI is set"),
+        _ => Making::Allowed,
+    }
+}

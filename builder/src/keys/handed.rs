@@ -1,0 +1,69 @@
+//! Keys that are handed over for one command and lie in no file of ours: from a variable, or on standard input.
+
+use super::KeysError;
+use crate::formats::{
+    app_id::AppId,
+    key_file::{self, Key},
+};
+
+/// Keys, and from where they came.
+#[derive(Debug)]
+pub struct Handed {
+    from: &'static str,
+    keys: Vec<Key>,
+}
+
+impl Handed {
+    /// Reads keys: a keyring, or the text of one. `from` says from where they came ("TINYROOT_KEY").
+    ///
+    /// # Errors
+    /// Bytes that are none.
+    pub fn read(from: &'static str, bytes: &[u8]) -> Result<Self, KeysError> {
+        let keys = key_file::read_any(bytes).map_err(|source| KeysError::HandedDamaged { from, source })?;
+        Ok(Handed { from, keys })
+    }
+
+    /// Returns the key of a recipe's app: the one that is named, or the only one.
+    ///
+    /// # Errors
+    /// None, or several of which none is named.
+    pub fn for_app(self, name: &str, app_id: Option<&AppId>) -> Result<Key, KeysError> {
+        let Handed { from, keys } = self;
+        match (app_id, &keys[..]) {
+            (_, []) => Err(KeysError::HandedNone { from }),
+            (Some(app_id), keys) => {
+                let found = keys.iter().find(|key| key.app_id() == *app_id);
+                found.cloned().ok_or(KeysError::HandedOthers { from, app_id: *app_id })
+            }
+            (None, [only]) => Ok(only.clone()),
+            (None, keys) => Err(KeysError::HandedSeveral { from, count: keys.len(), name: name.into() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_key_counts_or_the_only_one() {
+        let [one, two] = [1, 2].map(|seed| Key::from_seed([seed; 32]));
+        let both = [one.to_bytes(), two.to_bytes()].concat();
+        let choose = |bytes: &[u8], app_id: Option<&AppId>| {
+            let chosen = Handed::read("TINYROOT_KEY", bytes).and_then(|handed| handed.for_app("tea", app_id));
+            chosen.map_err(|error| error.to_string())
+        };
+        let text = format!("  {}\r\n", key_file::to_text(&one.to_bytes()));
+        for bytes in [one.to_bytes(), text.into_bytes()] {
+            assert_eq!(choose(&bytes, None), Ok(one.clone()));
+            assert_eq!(choose(&bytes, Some(&one.app_id())), Ok(one.clone()));
+            let other = format!("there is no key for {} in TINYROOT_KEY", two.app_id());
+            assert_eq!(choose(&bytes, Some(&two.app_id())), Err(other));
+        }
+        assert_eq!(choose(&both, Some(&two.app_id())), Ok(two.clone()));
+        let several = "there are 2 keys in TINYROOT_KEY, and the recipe does not say which is that of tea";
+        assert_eq!(choose(&both, None), Err(several.into()));
+        assert_eq!(choose(b"\n", None), Err("there is no key in TINYROOT_KEY".into()));
+        assert_eq!(choose(b"nonsense!", None), Err("cannot read the key from TINYROOT_KEY".into()));
+    }
+}
