@@ -28,7 +28,7 @@ use tinyroot::{
     archive::{self, Mirrors},
     assemble::assemble,
     cli,
-    configure::configure,
+    configure::{Wanted, configure},
     download::{self, Downloader},
     exercise::{self, Authority, Visit},
     fetch::fetch,
@@ -148,7 +148,7 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let fetched = fetch(&lock, &mirrors, &store, &downloader, &silent)?;
     let unpacked = unpack(&fetched, &store, &silent)?;
     let mut configured =
-        configure(&unpacked, &assemble(&unpacked)?, &lock, &recipe.debian.debconf, &store, &silent, None)?;
+        configure(&unpacked, &assemble(&unpacked)?, &lock, Wanted { answers: &recipe.debian.debconf, owners: true }, &store, &silent, None)?;
     let epoch_s = configured.epoch_s;
     app::lay_files(&mut configured.tree, &recipe, &store, epoch_s)?;
     if way == "view" {

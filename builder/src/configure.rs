@@ -30,6 +30,7 @@ use crate::{
     recipe::Answer,
     render::{self, RenderError, RenderOptions},
     sandbox::{
+        self,
         Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way,
         does_without, remove_tree,
     },
@@ -143,8 +144,18 @@ impl ConfigureError {
 /// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to run there.
 pub type Visit<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
 
+/// What a recipe wants of a configured root.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its answers to debconf.
+    pub answers: &'a BTreeMap<String, Answer>,
+    /// Whether the owners of files matter. Where they do not, a root that was configured in any way will do.
+    pub owners: bool,
+}
+
 /// Returns the configured root of packages: from the store if it is there, else by running their scripts, in the most
-/// faithful way that the host allows (`TINYROOT_WAY` names another). `answers` are the recipe's to debconf.
+/// faithful way that the host allows (`TINYROOT_WAY` names another). From the store comes also one that another way made, such as
+/// on another machine, with truer owners, or with any where they do not matter.
 ///
 /// # Errors
 /// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. With `visit` that is told to it first.
@@ -152,7 +163,7 @@ pub fn configure(
     unpacked: &Unpacked,
     assembled: &Assembled,
     lock: &Lock,
-    answers: &BTreeMap<String, Answer>,
+    wanted: Wanted<'_>,
     store: &Store,
     progress: &Progress,
     visit: Option<&Visit<'_>>,
@@ -162,22 +173,24 @@ pub fn configure(
         let (layer, _) = store.load_bundle("layer", key)?;
         Some(Layer::from_tree(layer).apply(&assembled.tree))
     };
-    let answers = answers::lines(answers, unpacked, store)?;
+    let answers = answers::lines(wanted.answers, unpacked, store)?;
     let way = best_way();
-    // A host that can run no script at all takes what another has put into the store.
     let kinds = match &way {
-        Ok(way) => vec![way.has_owners()],
-        Err(_) => vec![true, false],
+        Ok(way) if sandbox::is_way_asked_for() => vec![way.has_owners()],
+        Ok(way) if wanted.owners && way.has_owners() => vec![true],
+        // Also for a host that can run no script at all.
+        _ => vec![true, false],
     };
-    let whole =
-        kinds.iter().find_map(|has_owners| stored(&key(unpacked, &answers, epoch_s, *has_owners, &[])));
-    let (tree, cached) = match whole {
+    let whole = || kinds.iter().find_map(|owners| stored(&key(unpacked, &answers, epoch_s, *owners, &[])));
+    let (tree, cached) = match whole() {
         Some(tree) => (tree, true),
         None => {
             let way = way?;
             let lacking = does_without(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
-            match stored(&key) {
+            let wait = || progress.task("waiting for another tinyroot that configures the same packages", 0, Unit::Items);
+            let _turn = store.turn("layer", &key, wait);
+            match whole().or_else(|| stored(&key)) {
                 Some(tree) => (tree, true),
                 None => {
                     let mut bundle = store.begin_bundle("layer", &key)?;
@@ -280,11 +293,12 @@ impl Run<'_> {
             })
             .collect();
         let text = script::configure(&paths(&essential), &steps, &base, self.answers);
-        // dpkg reads them by their paths. A script that runs may not be one that somebody has changed.
-        self.unpacked
-            .packages
-            .iter()
-            .try_for_each(|package| package.pack.check())
+        // dpkg reads them by their paths. A script that runs may not be one that somebody has changed. All are checked even if
+        // one is: what is found is made anew at once then.
+        let checked: Vec<_> = self.unpacked.packages.iter().map(|package| package.pack.check()).collect();
+        checked
+            .into_iter()
+            .collect::<io::Result<()>>()
             .map_err(failed("use the unpacked packages of the cache"))?;
         let script = scratch.join("configure");
         std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;

@@ -5,6 +5,7 @@
 //! is not fetched again; whoever unpacks it digests it once more.
 
 use std::{
+    collections::BTreeSet,
     error::Error as _,
     fmt::Write as _,
     fs::{self, File},
@@ -132,31 +133,52 @@ pub fn fetch(
     downloader: &Downloader,
     progress: &Progress,
 ) -> Result<Fetched, FetchError> {
-    let mut missing: Vec<(&LockedPackage, (Wanted, PathBuf))> = Vec::new();
-    let mut debs = Vec::new();
-    for package in &lock.packages {
-        let path = store.deb_path(&package.checksum);
-        let there = fs::metadata(&path).is_ok_and(|found| found.len() == package.size_bytes);
-        if !there || digest(package, &path).is_none() {
-            missing.push((package, (wanted(package, mirrors), path.clone())));
+    let mut fetched_bytes = 0;
+    let mut tried: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let missing: Vec<&LockedPackage> = lock.packages.iter().filter(|p| !is_there(p, store)).collect();
+        let missing: Vec<_> = missing.into_iter().filter(|p| !tried.contains(&p.checksum.hex())).collect();
+        let Some(first) = missing.first() else { break };
+        // What another process fetches now is not fetched twice.
+        let turn = |package: &&LockedPackage| store.try_turn(TURN, &package.checksum.hex());
+        let ours: Vec<_> = missing.iter().filter_map(|package| Some((*package, turn(package)?))).collect();
+        if ours.is_empty() {
+            let wait = || progress.task("waiting for another tinyroot that fetches packages", 0, Unit::Items);
+            store.turn(TURN, &first.checksum.hex(), wait);
+            continue;
         }
-    }
-    let fetched_bytes = missing.iter().map(|(package, _)| package.size_bytes).sum();
-    if !missing.is_empty() {
-        let task = progress.task("fetching packages", fetched_bytes, Unit::Bytes);
-        let files: Vec<(Wanted, PathBuf)> = missing.iter().map(|(_, file)| file.clone()).collect();
+        let ours: Vec<_> = ours.into_iter().filter(|(package, _)| !is_there(package, store)).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        let total = ours.iter().map(|(package, _)| package.size_bytes).sum();
+        let files: Vec<(Wanted, PathBuf)> =
+            ours.iter().map(|(p, _)| (wanted(p, mirrors), store.deb_path(&p.checksum))).collect();
+        let task = progress.task("fetching packages", total, Unit::Bytes);
         let errors = downloader.fetch_all(&files, &store.tmp(), &|bytes| task.add(bytes));
         if !errors.is_empty() {
-            let faults = errors.into_iter().map(|(index, error)| (missing[index].0.clone(), error)).collect();
+            let faults = errors.into_iter().map(|(index, error)| (ours[index].0.clone(), error)).collect();
             return Err(FetchError { faults, of: lock.packages.len() });
         }
+        fetched_bytes += total;
+        tried.extend(ours.iter().map(|(package, _)| package.checksum.hex()));
     }
+    let mut debs = Vec::new();
     for package in &lock.packages {
         let path = store.deb_path(&package.checksum);
         let digest = digest(package, &path).ok_or_else(|| damaged(lock, package, &path))?;
         debs.push(FetchedDeb { package: package.clone(), path, digest });
     }
     Ok(Fetched { debs, fetched_bytes })
+}
+
+/// The turns of those who fetch one .deb.
+const TURN: &str = "fetch";
+
+fn is_there(package: &LockedPackage, store: &Store) -> bool {
+    let path = store.deb_path(&package.checksum);
+    let there = fs::metadata(&path).is_ok_and(|found| found.len() == package.size_bytes);
+    there && digest(package, &path).is_some()
 }
 
 /// Returns the SHA-256 of a .deb. One that is locked by SHA-512 is read for it, and is checked once more; `None`: it

@@ -135,6 +135,11 @@ pub fn unpack(
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);
     }
+    let wait = || progress.task("waiting for another tinyroot that unpacks the same npm packages", 0, Unit::Items);
+    let _turn = store.turn(BUNDLE, &key, wait);
+    if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
+        return Ok(tree);
+    }
     fetch(set, registry, store, downloader, progress)?;
     let task = progress.task("unpacking npm packages", set.packages.len() as u64, Unit::Items);
     let mut bundle = store.begin_bundle(BUNDLE, &key)?;

@@ -37,7 +37,7 @@ use std::{
 };
 
 pub use abilities::{Ability, HostAbilities, Lacking, does_without, host};
-pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root, unknown_way};
+pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
 pub use listening::Listening;
 pub use monitor::child_main;
 pub use remove::remove_tree;

@@ -8,10 +8,11 @@
 //! CACHE/indexes/…              what `archive` keeps; sealed
 //! CACHE/notes/KIND/KEY         a few lines about work that need not be done again; sealed
 //! CACHE/tmp/run-…/             unfinished writes of one process
+//! CACHE/turns                  locks of those who make something, on a byte each
 //! ```
 //!
 //! Everything is written below `tmp/` and renamed, and nothing is ever changed in place, so a
-//! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks. A
+//! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks, though they take turns to make one. A
 //! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
 //! Each process holds a lock on its directory in `tmp/`; the next one removes those without.
 //!
@@ -23,12 +24,14 @@
 mod blob;
 mod bundle;
 mod pack;
+mod turn;
 
 pub use blob::{Blob, BlobReader};
 #[cfg(feature = "testing")]
 pub(crate) use bundle::read_anything;
 pub use bundle::{BundleWriter, PackedBlob};
 pub use pack::Pack;
+pub use turn::Turn;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -115,6 +118,7 @@ pub struct Store {
     /// Entries that had a seal which is not ours.
     foreign: Mutex<BTreeSet<String>>,
     exposed: Option<(PathBuf, Open)>,
+    turns: turn::Turns,
     tmp: Tmp,
 }
 
@@ -212,7 +216,7 @@ impl Store {
         let tmp = root.join("tmp");
         let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
         let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
-        Ok(Store { root, seal, index, damages, foreign, exposed, tmp })
+        Ok(Store { root, seal, index, damages, foreign, exposed, turns: turn::Turns::default(), tmp })
     }
 
     /// Returns the directory above the store, if there is one, of which another user could take the store away and lay another one
@@ -239,6 +243,22 @@ impl Store {
     /// Returns true if contents could not be read since they were changed, so that what was made without them is not to be used.
     pub fn has_refused(&self) -> bool {
         self.damages.has_refused()
+    }
+
+    /// Checks all that is known of contents in packs, so that what was changed is found at once and not piece by piece.
+    pub fn check_known(&self) {
+        let mut packs: Vec<Pack> = Vec::new();
+        for place in self.index.read().unwrap_or_else(PoisonError::into_inner).values() {
+            if let Place::Pack { pack, .. } = place
+                && !packs.iter().any(|known| known.is_same(pack))
+            {
+                packs.push(pack.clone());
+            }
+        }
+        for pack in packs.iter().filter(|pack| !pack.is_damaged()) {
+            // What it finds is noted.
+            let _ = pack.check();
+        }
     }
 
     /// As [`Store::has_refused`], and forgets it.
@@ -357,6 +377,10 @@ impl Store {
             let now = self.read_sealed(&bundle)?;
             if now == sealed {
                 let _ = fs::remove_file(&bundle);
+                match open_regular(&path) {
+                    Ok(file) => pack::remove_if_unused(&path, &file),
+                    Err(_) => drop(fs::remove_file(&path)),
+                }
                 self.note_damaged(&path);
                 return None;
             }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod cpu;
+pub mod lock;
 pub mod memory;
 pub mod mount;
 pub mod namespace;

@@ -25,7 +25,7 @@ use crate::{
         tar_in::{self, Limits, TarError},
     },
     lock::LockedPackage,
-    progress::{Progress, Unit},
+    progress::{Progress, Task, Unit},
     render::for_each_parallel,
     store::{BundleWriter, Pack, PackedBlob, Store, StoreError},
     tree::{Kind, Tree, TreePath},
@@ -167,7 +167,7 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     let task = progress.task("unpacking packages", total, Unit::Bytes);
     let unpacked = for_each_parallel(&work, |(deb, slot)| {
         task.now(&deb.package.name);
-        let package = unpack_one(deb, store).map_err(|source| UnpackError {
+        let package = unpack_one(deb, store, &task).map_err(|source| UnpackError {
             name: deb.package.name.clone(),
             version: deb.package.version.clone(),
             source,
@@ -185,11 +185,37 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     Ok(Unpacked { packages })
 }
 
-fn unpack_one(deb: &FetchedDeb, store: &Store) -> Result<UnpackedPackage, UnpackFault> {
+/// How often a package is unpacked again whose contents in the store were found changed.
+const AGAIN_TIMES: usize = 3;
+
+fn unpack_one(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedPackage, UnpackFault> {
+    for _ in 0..AGAIN_TIMES {
+        match unpack_with(deb, store, task) {
+            // It is gone from the store.
+            Err(UnpackFault::Store(StoreError::Io { source, .. }))
+                if source.kind() == io::ErrorKind::InvalidData =>
+            {
+                store.take_refused();
+            }
+            result => return result,
+        }
+    }
+    unpack_with(deb, store, task)
+}
+
+fn unpack_with(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedPackage, UnpackFault> {
     let key = deb.digest.to_string();
     let (tree, pack) = match store.load_bundle(BUNDLE, &key) {
         Some(bundle) => bundle,
-        None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
+        None => {
+            let name = &deb.package.name;
+            let _turn = store
+                .turn(BUNDLE, &key, || task.now(&format!("waiting for another tinyroot that unpacks {name}")));
+            match store.load_bundle(BUNDLE, &key) {
+                Some(bundle) => bundle,
+                None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
+            }
+        }
     };
     let (tree, control_files) = split(tree);
     let read = |name: &str| control_files.get(name).map(|digest| store.read(digest)).transpose();

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Returns a world of these packages on the host's own dpkg.
-fn world(debs: Vec<Deb>, tail: &str) -> Option<World> {
+pub fn world(debs: Vec<Deb>, tail: &str) -> Option<World> {
     let base = match base() {
         Ok(base) => base.file("etc/nsswitch.conf", 0o644, "hosts: files\n"),
         Err(why) => {

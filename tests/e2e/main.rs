@@ -21,6 +21,7 @@ mod late_import;
 mod listings;
 mod npm;
 mod serve;
+mod shared_cache;
 mod small;
 mod stopped;
 #[path = "../support.rs"]

@@ -89,6 +89,7 @@ pub(super) fn mended(
             break;
         }
         if let Some(store) = context.store.get() {
+            store.check_known();
             store.take_refused();
         }
         result = dispatch(command, context);

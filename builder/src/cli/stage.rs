@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         shell::show(running, program, error, output.as_os_str() == "-", &context.progress);
     };
     let visit = args.shell_on_failure.then_some(&visit as &Visit<'_>);
-    let staged = plain_root(recipe::read(&args.recipe)?, context, visit)?;
+    let staged = plain_root(recipe::read(&args.recipe)?, context, true, visit)?;
     let store = context.store()?;
     let tree = &staged.configured.tree;
     let task = context.progress.task("writing the root", 0, Unit::Items);

@@ -10,10 +10,11 @@ use crate::{
     app,
     assemble::{Assembled, assemble},
     cli::{Context, Failure, archives, lock::request},
-    configure::{Configured, Visit, configure},
+    configure::{Configured, Visit, Wanted, configure},
     fetch::fetch,
     lock::{Lock, LockedPackage},
     npm::{self, NpmError},
+    progress::Unit,
     recipe::{self, Recipe},
     tree::Tree,
     unpack::{Unpacked, unpack},
@@ -57,7 +58,7 @@ pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure>
 /// As [`stage`], of a recipe that was read already.
 pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
     let (packages, took) = npm_packages(&recipe, context)?;
-    let mut staged = plain_root(recipe, context, None)?;
+    let mut staged = plain_root(recipe, context, false, None)?;
     let Staged { recipe, configured, times, .. } = &mut staged;
     for (set, packages) in recipe.npm.iter().zip(packages) {
         npm::lay(set, packages, &mut configured.tree, &mut configured.owners, configured.epoch_s)?;
@@ -86,10 +87,12 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
     Ok((trees, times))
 }
 
-/// Makes the root of a recipe as Debian alone has it. `visit` is shown it if its packages cannot be configured.
+/// Makes the root of a recipe as Debian alone has it, with the owners of its files if they matter (`owners`). `visit` is shown it if
+/// its packages cannot be configured.
 pub(super) fn plain_root(
     recipe: Recipe,
     context: &Context,
+    owners: bool,
     visit: Option<&Visit<'_>>,
 ) -> Result<Staged, Failure> {
     let lock = read_lock(&recipe)?;
@@ -98,6 +101,8 @@ pub(super) fn plain_root(
     let progress = &context.progress;
     let mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
     let downloader = archives::downloader(context);
+    let wait = || progress.task("waiting for another tinyroot that trims the cache", 0, Unit::Items);
+    let relying = store.rely_on_downloads(wait);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
     let fetched = fetched.map_err(|error| {
         let hint = error.hint();
@@ -106,9 +111,10 @@ pub(super) fn plain_root(
     })?;
     let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
-    let answers = &recipe.debian.debconf;
+    drop(relying);
+    let wanted = Wanted { answers: &recipe.debian.debconf, owners };
     let configured = times
-        .measure("configure", || configure(&unpacked, &assembled, &lock, answers, &store, progress, visit));
+        .measure("configure", || configure(&unpacked, &assembled, &lock, wanted, &store, progress, visit));
     let configured = configured.map_err(|error| {
         let look = (error.is_of_script() && visit.is_none()).then(|| {
             let recipe = recipe.directory.display();

@@ -308,6 +308,11 @@ fn way_named(name: &OsStr) -> Option<Way> {
     }
 }
 
+/// Returns whether `TINYROOT_WAY` names a way, so that no other one will do.
+pub fn is_way_asked_for() -> bool {
+    asked_way().is_some()
+}
+
 /// Returns what `TINYROOT_WAY` names if that is none of the ways.
 pub fn unknown_way() -> Option<String> {
     let name =

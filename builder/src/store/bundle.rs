@@ -16,6 +16,8 @@ use std::{
     os::unix::fs::FileExt,
 };
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::{
     Store, StoreError, at,
     pack::{self, Digester, Pack},
@@ -180,7 +182,8 @@ impl<'a> BundleWriter<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Makes the bundle visible under its key and its contents known. Returns the pack.
+    /// Makes the bundle visible under its key and its contents known. Returns the pack: that of another process, which made the
+    /// same meanwhile, rather than a second one.
     ///
     /// # Errors
     /// A full disk.
@@ -192,6 +195,16 @@ impl<'a> BundleWriter<'a> {
         let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
         let path = store.root().join("packs").join(&name);
         let chunks = at("write", &path, digester.finish(pack.as_file(), position))?;
+        let _turn = store.turn("bundle", &format!("{kind}/{key}"), || ());
+        if store.bundle_path(&kind, &key).exists()
+            && let Some((kept, kept_pack)) = store.load_bundle(&kind, &key)
+            && kept == *tree
+            && kept_pack.has_chunks(&chunks)
+        {
+            return Ok(kept_pack);
+        }
+        // Before it has a name that others see: they remove what has no lock and no bundle.
+        let _ = flock(pack.as_file(), FlockOperation::NonBlockingLockShared);
         let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
         let mut text = format!("pack {name} {position}\nchunks ");
         for chunk in &chunks {

@@ -139,6 +139,16 @@ impl Pack {
         self.0.is_damaged.load(Ordering::Relaxed)
     }
 
+    /// Returns whether both are one open file.
+    pub(super) fn is_same(&self, other: &Pack) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns whether it was written with these digests of chunks.
+    pub(super) fn has_chunks(&self, digests: &[Digest]) -> bool {
+        self.0.digests == digests
+    }
+
     /// Notes that a reader of contents had to be refused.
     pub(super) fn refuse(&self) {
         self.0.damages.refuse();
