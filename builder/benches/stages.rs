@@ -138,7 +138,15 @@ fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Ti
     let unpacked = times.measure("unpack", || unpack(&fetched, store, &silent))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
     let configured = times.measure("configure", || {
-        configure(&unpacked, &assembled, &lock, Wanted { answers: &recipe.debian.debconf, owners: true }, store, &silent, None)
+        configure(
+            &unpacked,
+            &assembled,
+            &lock,
+            Wanted { answers: &recipe.debian.debconf, owners: true },
+            store,
+            &silent,
+            None,
+        )
     })?;
     let sink = std::io::sink();
     times.measure("write as tar", || write_tar(&configured.tree, store, sink, TarOptions::default()))?;

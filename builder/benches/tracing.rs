@@ -147,8 +147,15 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let downloader = Downloader::new(download::Options::default());
     let fetched = fetch(&lock, &mirrors, &store, &downloader, &silent)?;
     let unpacked = unpack(&fetched, &store, &silent)?;
-    let mut configured =
-        configure(&unpacked, &assemble(&unpacked)?, &lock, Wanted { answers: &recipe.debian.debconf, owners: true }, &store, &silent, None)?;
+    let mut configured = configure(
+        &unpacked,
+        &assemble(&unpacked)?,
+        &lock,
+        Wanted { answers: &recipe.debian.debconf, owners: true },
+        &store,
+        &silent,
+        None,
+    )?;
     let epoch_s = configured.epoch_s;
     app::lay_files(&mut configured.tree, &recipe, &store, epoch_s)?;
     if way == "view" {

@@ -30,9 +30,8 @@ use crate::{
     recipe::Answer,
     render::{self, RenderError, RenderOptions},
     sandbox::{
-        self,
-        Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way, best_way,
-        does_without, remove_tree,
+        self, Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way,
+        best_way, does_without, remove_tree,
     },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
@@ -188,7 +187,13 @@ pub fn configure(
             let way = way?;
             let lacking = does_without(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
-            let wait = || progress.task("waiting for another tinyroot that configures the same packages", 0, Unit::Items);
+            let wait = || {
+                progress.task(
+                    "waiting for another tinyroot that configures the same packages",
+                    0,
+                    Unit::Items,
+                )
+            };
             let _turn = store.turn("layer", &key, wait);
             match whole().or_else(|| stored(&key)) {
                 Some(tree) => (tree, true),

@@ -135,7 +135,8 @@ pub fn unpack(
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);
     }
-    let wait = || progress.task("waiting for another tinyroot that unpacks the same npm packages", 0, Unit::Items);
+    let wait =
+        || progress.task("waiting for another tinyroot that unpacks the same npm packages", 0, Unit::Items);
     let _turn = store.turn(BUNDLE, &key, wait);
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);

@@ -209,8 +209,9 @@ fn unpack_with(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedP
         Some(bundle) => bundle,
         None => {
             let name = &deb.package.name;
-            let _turn = store
-                .turn(BUNDLE, &key, || task.now(&format!("waiting for another tinyroot that unpacks {name}")));
+            let _turn = store.turn(BUNDLE, &key, || {
+                task.now(&format!("waiting for another tinyroot that unpacks {name}"))
+            });
             match store.load_bundle(BUNDLE, &key) {
                 Some(bundle) => bundle,
                 None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,

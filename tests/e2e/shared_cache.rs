@@ -182,7 +182,8 @@ fn a_root_that_was_configured_with_one_id_does_for_builds_with_all() {
     let Some(kitchen) = Kitchen::new() else { return };
     let build = |output: &str, way: Option<&str>| {
         let output = kitchen.home.path(output);
-        let mut command = kitchen.command(&["build", text(&kitchen.recipe), "--verbose", "--output", text(&output)]);
+        let mut command =
+            kitchen.command(&["build", text(&kitchen.recipe), "--verbose", "--output", text(&output)]);
         let ended = end(command.envs(way.map(|way| ("TINYROOT_WAY", way))));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         (ended.stderr, fs::read(output).expect("reads"))
