@@ -1,70 +1,68 @@
-//! Compiles the first process of a grain (`init/`), which the library embeds.
+//! Lays down the first process of a grain (`init/`), which the library embeds.
 //!
-//! rustc is called by itself, not through cargo, and links with the toolchain's own linker: no
-//! compiler, linker, start file or library of the host takes part, and no path of it gets in. So
-//! the bytes, which go into every artifact, are the same from every machine with this toolchain.
+//! It goes into every artifact, whose bytes must not depend on the version of rustc. So its bytes are kept in
+//! `init/built`, by the digest of the sources that they were compiled from, and are taken from there. A test compiles the sources
+//! again. Where the sources were changed, or nothing is kept for the architecture, they are compiled here.
+
+#[path = "init/compile.rs"]
+mod compile;
+/// The first process's own: a build needs no other crate for it.
+#[path = "init/src/sha256.rs"]
+mod sha256;
 
 use std::{
     env,
     error::Error,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let sources = here.join("init/src");
+    let init = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("init");
+    let sources = init.join("src");
     let out = PathBuf::from(env::var("OUT_DIR")?).join("tinyroot-init");
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", sources.display());
-    let target = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
-        "aarch64" => "aarch64-unknown-linux-gnu",
-        _ => "x86_64-unknown-linux-gnu",
-    };
-    compile(&sources, &out, target)?;
-    let size_bytes = fs::metadata(&out)?.len();
-    let release = release()?;
-    println!("cargo::rustc-env=TINYROOT_INIT_RUSTC={release}");
-    println!("cargo::rerun-if-changed={}", here.join("init/digests").display());
-    let known = fs::read_to_string(here.join("init/digests"))?;
-    if !known.lines().any(|line| line.starts_with(&format!("{release} "))) {
-        println!(
-            "cargo::warning=rustc {release} is not in init/digests: packages built with this tinyroot may be others, \
-             by the bytes of their first process, than those of other machines"
-        );
+    for path in [Path::new("build.rs"), &sources, &init.join("built"), &init.join("compile.rs")] {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
+    let digest = digest(&compile::hashed(&sources)?)?;
+    match kept(&init.join("built"), &architecture, &digest)? {
+        Some(bytes) => fs::write(&out, bytes)?,
+        None => {
+            let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
+            println!(
+                "cargo::warning=init/built has no bytes of init/src for {architecture}; they are compiled by rustc {}, and packages may \
+                 differ from those of other machines: `cargo run --example pin_init` keeps these bytes",
+                compile::release(&rustc)?
+            );
+            compile::compile(&rustc, &sources, &out, &architecture)?;
+        }
+    }
+    println!("cargo::rustc-env=TINYROOT_INIT_SOURCES={digest}");
+    let size_bytes = fs::metadata(&out)?.len();
     if size_bytes > 64 << 10 {
         return Err(format!("the first process has {size_bytes} bytes, more than 64 KiB").into());
     }
     Ok(())
 }
 
-/// Returns the version of the compiler ("1.95.0").
-fn release() -> Result<String, Box<dyn Error>> {
-    let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
-    let text = String::from_utf8(Command::new(rustc).arg("--version").output()?.stdout)?;
-    Ok(text.split(' ').nth(1).ok_or("rustc tells no version")?.to_owned())
+/// Returns the bytes kept for an architecture, if they are of these sources: a line of `digests` is the architecture, the digest of
+/// the sources, that of the bytes and the version of rustc.
+fn kept(built: &Path, architecture: &str, sources: &str) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
+    let text = fs::read_to_string(built.join("digests"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{architecture} {sources} ")));
+    let Some(known) = line.and_then(|line| line.split(' ').next()) else { return Ok(None) };
+    let file = built.join(architecture);
+    let bytes = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    if digest(&bytes)? != known {
+        return Err(format!("{} has another digest than init/built/digests tells: check it out again", file.display()).into());
+    }
+    Ok(Some(bytes))
 }
 
-fn compile(sources: &Path, out: &Path, target: &str) -> Result<(), Box<dyn Error>> {
-    let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
-    let mut command = Command::new(rustc);
-    command
-        .args(["--crate-name", "tinyroot_init", "--crate-type", "bin", "--edition", "2024"])
-        .args(["--target", target])
-        .args(["-C", "panic=abort", "-C", "opt-level=s", "-C", "codegen-units=1", "-C", "lto=fat"])
-        .args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"])
-        .args(["-C", "linker=rust-lld", "-C", "linker-flavor=ld.lld", "-C", "strip=symbols"])
-        .args(["-C", "link-arg=--build-id=none", "-C", "link-arg=--no-eh-frame-hdr"])
-        .args(["-C", "metadata=tinyroot-init"])
-        .arg(format!("--remap-path-prefix={}=init", sources.display()))
-        .arg("-o")
-        .arg(out)
-        .arg(sources.join("main.rs"))
-        // Flags meant for the builder would change the artifact.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let status = command.status()?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}").into()) }
+/// Returns a SHA-256 in hexadecimal.
+fn digest(bytes: &[u8]) -> Result<String, Box<dyn Error>> {
+    let mut sum = sha256::Sha256::new();
+    sum.add(bytes);
+    Ok(String::from_utf8(sum.finish().to_vec())?)
 }

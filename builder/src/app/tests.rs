@@ -4,6 +4,10 @@ use std::fs;
 #[path = "../../init/src/sha256.rs"]
 mod sha256;
 
+/// As `build.rs` does it.
+#[path = "../../init/compile.rs"]
+mod compile;
+
 use super::*;
 use crate::{formats::digest::Digest, recipe};
 
@@ -254,16 +258,29 @@ fn the_first_process_is_a_small_static_program() {
 }
 
 #[test]
-fn the_first_process_has_the_bytes_that_every_machine_makes() {
-    let (release, architecture) = (env!("TINYROOT_INIT_RUSTC"), std::env::consts::ARCH);
-    let known = include_str!("../../init/digests");
-    let line = known.lines().find_map(|line| line.strip_prefix(&format!("{release} {architecture} ")));
-    match line {
-        Some(digest) => assert_eq!(Digest::of(INIT).to_string(), digest),
-        None => crate::testing::lacking(&format!(
-            "init/digests has no line for rustc {release} on {architecture}"
-        )),
+fn the_first_process_has_the_bytes_that_every_compiler_gives() {
+    let digests = include_str!("../../init/built/digests");
+    let (architecture, sources) = (std::env::consts::ARCH, env!("TINYROOT_INIT_SOURCES"));
+    let start = format!("{architecture} {sources} {} ", Digest::of(INIT));
+    assert!(
+        digests.lines().any(|line| line.starts_with(&start)),
+        "init/built is not of init/src: run `cargo run --example pin_init`"
+    );
+}
+
+#[test]
+fn the_kept_first_process_is_what_its_sources_give() {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let release = compile::release(&rustc).expect("runs");
+    let digests = include_str!("../../init/built/digests");
+    if !digests.lines().any(|line| line.starts_with(std::env::consts::ARCH) && line.ends_with(&format!(" {release}"))) {
+        return crate::testing::lacking(&format!("init/built was made by another rustc than {release}"));
     }
+    let folder = tempfile::tempdir().expect("is made");
+    let out = folder.path().join("init");
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("init/src");
+    compile::compile(&rustc, &sources, &out, std::env::consts::ARCH).expect("compiles");
+    assert!(fs::read(out).expect("reads") == INIT, "init/src gives other bytes than init/built has");
 }
 
 #[test]
