@@ -12,5 +12,6 @@ fn main() -> ExitCode {
     // Before anything starts a thread. `TINYROOT_CACHE= tinyroot …` means the default, as with most programs.
     tinyroot::sys::process::forget_empty_variables("TINYROOT_");
     tinyroot::sys::process::raise_open_files();
+    tinyroot::sys::names::use_built_in_services();
     tinyroot::cli::main()
 }

@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod lock;
 pub mod memory;
 pub mod mount;
+pub mod names;
 pub mod namespace;
 pub mod path;
 pub mod peer;
