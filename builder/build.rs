@@ -55,7 +55,11 @@ fn kept(built: &Path, architecture: &str, sources: &str) -> Result<Option<Vec<u8
     let file = built.join(architecture);
     let bytes = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     if digest(&bytes)? != known {
-        return Err(format!("{} has another digest than init/built/digests tells: check it out again", file.display()).into());
+        return Err(format!(
+            "{} has another digest than init/built/digests tells: check it out again",
+            file.display()
+        )
+        .into());
     }
     Ok(Some(bytes))
 }

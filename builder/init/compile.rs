@@ -25,7 +25,8 @@ const FLAGS: &str = "--crate-name tinyroot_init --crate-type bin --edition 2024 
 /// # Errors
 /// The folder cannot be read.
 pub fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut files = fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    let mut files =
+        fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
     files.retain(|file| file.extension() == Some(OsStr::new("rs")));
     files.sort();
     Ok(files)

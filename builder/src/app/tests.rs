@@ -273,7 +273,10 @@ fn the_kept_first_process_is_what_its_sources_give() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let release = compile::release(&rustc).expect("runs");
     let digests = include_str!("../../init/built/digests");
-    if !digests.lines().any(|line| line.starts_with(std::env::consts::ARCH) && line.ends_with(&format!(" {release}"))) {
+    if !digests
+        .lines()
+        .any(|line| line.starts_with(std::env::consts::ARCH) && line.ends_with(&format!(" {release}")))
+    {
         return crate::testing::lacking(&format!("init/built was made by another rustc than {release}"));
     }
     let folder = tempfile::tempdir().expect("is made");

@@ -10,7 +10,10 @@ pub fn use_built_in_services() {
     {
         unsafe extern "C" {
             /// `<nss.h>`: overrides the lines of nsswitch.conf; keeps the second text by its address.
-            fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+            fn __nss_configure_lookup(
+                database: *const libc::c_char,
+                services: *const libc::c_char,
+            ) -> libc::c_int;
         }
         for (database, services) in [(c"hosts", c"files dns"), (c"passwd", c"files"), (c"group", c"files")] {
             // SAFETY: Both are texts that end with a zero and live as long as the program.
