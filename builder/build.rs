@@ -38,7 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             compile::compile(&rustc, &sources, &out, &architecture)?;
         }
     }
-    println!("cargo::rustc-env=TINYROOT_INIT_SOURCES={digest}");
     let size_bytes = fs::metadata(&out)?.len();
     if size_bytes > 64 << 10 {
         return Err(format!("the first process has {size_bytes} bytes, more than 64 KiB").into());
