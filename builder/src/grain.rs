@@ -145,6 +145,11 @@ pub enum GrainError {
 const NO_LIBRARY: &str = "error while loading shared libraries";
 
 impl GrainError {
+    /// Returns true where the host is at fault, and the app has not even begun.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, GrainError::Sandbox(_) | GrainError::View(_) | GrainError::Thread(_))
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {

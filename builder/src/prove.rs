@@ -102,6 +102,9 @@ pub enum ProveError {
     /// No place for the grain's `/var`.
     #[error("cannot make a place for the grain")]
     Scratch(#[source] StoreError),
+    /// The host refuses what running any app takes.
+    #[error("this host does not let the app run")]
+    Host(#[source] GrainError),
     /// The app does not start or stop.
     #[error("the app does not run on its {root} root{}", misses_text(.misses))]
     Grain {
@@ -159,7 +162,10 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Reduced(_) | ProveError::Scratch(_) | ProveError::Left { .. } => &[],
+            ProveError::Reduced(_)
+            | ProveError::Scratch(_)
+            | ProveError::Host(_)
+            | ProveError::Left { .. } => &[],
         }
     }
 
@@ -171,7 +177,7 @@ impl ProveError {
             {
                 Some("add the lines to the recipe ([prune], [app]), or trace again")
             }
-            ProveError::Grain { source, .. } => source.hint(),
+            ProveError::Host(source) | ProveError::Grain { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -347,6 +353,9 @@ struct Taken {
 
 impl Run<'_> {
     fn fault(&self, source: GrainError, misses: &[Miss]) -> ProveError {
+        if source.is_of_host() {
+            return ProveError::Host(source);
+        }
         ProveError::Grain { root: self.root, source, misses: misses.to_vec() }
     }
 

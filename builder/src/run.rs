@@ -79,6 +79,9 @@ pub enum RunError {
     /// No port on the host.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The host refuses what running any app takes.
+    #[error("this host does not let the app run")]
+    Host(#[source] GrainError),
     /// The app does not start.
     #[error("the app does not start")]
     Grain(#[source] GrainError),
@@ -88,10 +91,15 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Returns the error of a grain, by who is at fault.
+    fn of(error: GrainError) -> Self {
+        if error.is_of_host() { RunError::Host(error) } else { RunError::Grain(error) }
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            RunError::Grain(error) | RunError::Served(error) => error.hint(),
+            RunError::Host(error) | RunError::Grain(error) | RunError::Served(error) => error.hint(),
             RunError::Busy(_) => Some("run another one with --grain NAME"),
             RunError::Listen(error) => Some(error.hint()),
             RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it"),
@@ -224,13 +232,13 @@ fn start_locked(
         true => Base::showing(tree, store, pruned, Some(asked)),
         false => Base::new(tree, store, false, Some(pruned), Some(asked)),
     };
-    let base = base.map_err(RunError::Grain)?;
+    let base = base.map_err(RunError::of)?;
     let log_path = directory.join("log");
     let log = Log::to_file(&log_path);
     let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
     let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
     grain_options.log = Arc::new(log.telling(reading(app, on_line, on_miss)));
-    let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::Grain)?;
+    let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::of)?;
     Ok(Instance { grain, _lock: lock })
 }
 
@@ -270,7 +278,7 @@ pub fn run(
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None });
-        forwarding.map_err(|source| RunError::Grain(GrainError::Thread(source)))?;
+        forwarding.map_err(|source| RunError::of(GrainError::Thread(source)))?;
     }
     on_ready(url.as_deref(), grain.base());
     let exit = grain.wait();

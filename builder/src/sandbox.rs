@@ -36,7 +36,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use abilities::{Ability, HostAbilities, Lacking, does_without, host};
+pub use abilities::{Ability, HostAbilities, Lacking, does_without, fuse, host};
 pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
 pub use listening::Listening;
 pub use monitor::child_main;
@@ -370,6 +370,8 @@ pub enum SandboxError {
         way: String,
         /// What failed.
         source: std::io::Error,
+        /// What one can do about it.
+        hint: Option<String>,
     },
     /// No way to be root-like, or to be apart from the host at all.
     #[error("this host allows no sandbox: {reason}")]
@@ -385,7 +387,9 @@ impl SandboxError {
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            SandboxError::SetUp { hint, .. } | SandboxError::Host { hint, .. } => hint.as_deref(),
+            SandboxError::SetUp { hint, .. } | SandboxError::Map { hint, .. } | SandboxError::Host { hint, .. } => {
+                hint.as_deref()
+            }
             SandboxError::Spawn(call) if call.errno == rustix::io::Errno::AGAIN => Some(crate::threads::HINT),
             SandboxError::Program { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
                 Some(crate::threads::HINT)

@@ -31,7 +31,7 @@ use crate::{
     proxy::ListenError,
     recipe::Recipe,
     render::{RenderError, RenderOptions, render},
-    sandbox::{Ability, Exit, grain_host_id, host, is_full_root},
+    sandbox::{Ability, Exit, fuse, grain_host_id, is_full_root},
     store::{Scratch, Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
@@ -97,6 +97,9 @@ pub enum TraceError {
     /// Its first `/var` cannot be made.
     #[error("cannot fill the grain's /var")]
     Fill(#[source] RenderError),
+    /// The host refuses what running any app takes.
+    #[error("this host does not let the app run")]
+    Host(#[source] GrainError),
     /// The grain did not start, or did not end well.
     #[error("the app does not run on its whole root")]
     Grain(#[source] GrainError),
@@ -123,11 +126,16 @@ pub enum TraceError {
 }
 
 impl TraceError {
+    /// Returns the error of a grain, by who is at fault.
+    fn of(error: GrainError) -> Self {
+        if error.is_of_host() { TraceError::Host(error) } else { TraceError::Grain(error) }
+    }
+
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
             TraceError::NoView { remedy, .. } => Some(remedy),
-            TraceError::Grain(error) => error.hint(),
+            TraceError::Host(error) | TraceError::Grain(error) => error.hint(),
             TraceError::Listen(error) => Some(error.hint()),
             _ => None,
         }
@@ -158,7 +166,7 @@ struct Started {
 impl Started {
     fn new(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Self, TraceError> {
         let Inputs { tree, recipe, epoch_s, .. } = *inputs;
-        if let Ability::Missing { reason, remedy } = host().fuse {
+        if let Ability::Missing { reason, remedy } = fuse() {
             return Err(TraceError::NoView { reason, remedy });
         }
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
@@ -180,7 +188,7 @@ impl Started {
         let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
         let options = GrainOptions::of(recipe, &var);
         let log = options.log.clone();
-        let grain = Grain::start(base, options).map_err(TraceError::Grain)?;
+        let grain = Grain::start(base, options).map_err(TraceError::of)?;
         view.settle();
         drop(starting);
         let ready_after = began.elapsed();
@@ -211,7 +219,7 @@ impl Started {
         talk: Talk,
         talked_for: Duration,
     ) -> Result<Trace, TraceError> {
-        self.grain.stop().map_err(TraceError::Grain)?;
+        self.grain.stop().map_err(TraceError::of)?;
         let absent = self.view.uses().iter().filter(|used| used.kinds == Kinds::ABSENT).count();
         Ok(Trace { used: self.used(names)?, talk, absent, ready_after: self.ready_after, talked_for })
     }

@@ -519,7 +519,7 @@ fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
     sandbox.proc = true;
     let error = sandbox.start().expect_err("may not see it");
     assert!(error.to_string().starts_with("cannot mount /proc: fsmount(proc"), "{error}");
-    assert!(error.hint().expect("has one").contains("--security-opt unmask=ALL"), "{error}");
+    assert!(error.hint().expect("has one").contains("--security-opt systempaths=unconfined"), "{error}");
 }
 
 #[test]

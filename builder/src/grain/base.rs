@@ -9,7 +9,7 @@ use std::{
 use crate::{
     app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     render::{RenderOptions, render},
-    sandbox::{Ability, Root, grain_host_id, host},
+    sandbox::{Ability, Root, fuse, grain_host_id},
     store::{Scratch, Store},
     tree::{Tree, TreePath},
     view::{self, OnMiss, Pruned, View},
@@ -80,7 +80,7 @@ impl Base {
         let restricted = apply_modes(Arc::make_mut(&mut tree), store);
         // Finding out takes some sandboxes, and the answer stays.
         static FUSE: OnceLock<Ability> = OnceLock::new();
-        match FUSE.get_or_init(|| host().fuse).clone() {
+        match FUSE.get_or_init(fuse).clone() {
             Ability::Available => {
                 let linked = Linked::of(&tree);
                 let reported: view::Reported = Box::new(move |path| linked.find(path));

@@ -53,13 +53,9 @@ pub struct HostAbilities {
 
 /// Finds what this host allows, by trying.
 pub fn host() -> HostAbilities {
-    let missing = |error: &SandboxError| Ability::Missing {
-        reason: super::reason(error),
-        remedy: error.hint().unwrap_or("no remedy is known").to_owned(),
-    };
-    let (user_namespaces, fuse) = match probe(Ids::Grain) {
-        Ok(probed) => (Ability::Available, probed.fuse),
-        Err(error) => (missing(&error), missing(&error)),
+    let user_namespaces = match probe(Ids::Grain) {
+        Ok(_) => Ability::Available,
+        Err(error) => missing(&error),
     };
     let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
         Err(error) => Ability::Missing { reason: error.to_string(), remedy: SUBORDINATE.into() },
@@ -68,7 +64,19 @@ pub fn host() -> HostAbilities {
             Err(error) => Ability::Missing { reason: super::reason(&error), remedy: SUBORDINATE.into() },
         },
     };
-    HostAbilities { user_namespaces, subordinate_ids, fuse, way: best_way().ok() }
+    HostAbilities { user_namespaces, subordinate_ids, fuse: fuse(), way: best_way().ok() }
+}
+
+/// Finds whether this host lets us serve the root of a grain, by trying.
+pub fn fuse() -> Ability {
+    probe(Ids::Grain).map_or_else(|error| missing(&error), |probed| probed.fuse)
+}
+
+fn missing(error: &SandboxError) -> Ability {
+    Ability::Missing {
+        reason: super::reason(error),
+        remedy: error.hint().unwrap_or("no remedy is known").to_owned(),
+    }
 }
 
 /// A directory that programs have to do without, but for what stands in for it.
@@ -105,7 +113,7 @@ pub(super) struct Probed {
     pub devices: Ability,
 }
 
-/// Tries to make a sandbox's name spaces and mounts with these ids.
+/// Tries all that a sandbox with these ids takes, up to its program.
 pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
     let mut monitor = Monitor::spawn(&Task::Probe(ids))?;
     let result = monitor.map(ids).and_then(|()| monitor.next());
@@ -114,10 +122,6 @@ pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
         return Err(SandboxError::Ended { output: String::new() });
     };
     let refused = |name: &str| found.iter().find(|(n, _)| n == name).and_then(|(_, why)| why.clone());
-    if let Some(call) = refused("tmpfs") {
-        let hint = hint(&call, libc::EPERM);
-        return Err(SandboxError::SetUp { step: "mount a file system in memory".into(), call, hint });
-    }
     let ability = |name: &str| {
         refused(name).map_or(Ability::Available, |reason| {
             let remedy = hint(&reason, libc::EPERM).unwrap_or_default();
@@ -130,26 +134,26 @@ pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
 /// Returns what commonly forbids a call, as something that one can do.
 pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     if call.starts_with("open(\"/dev/fuse\"") {
-        return Some(if Path::new("/dev/fuse").exists() {
-            "chmod 0666 /dev/fuse, as Debian has it".into()
-        } else {
-            "modprobe fuse, or give the container its /dev/fuse".into()
+        return Some(match errno_of_device(call) {
+            Some("EACCES") => "chmod 0666 /dev/fuse, as Debian has it".into(),
+            // The device is there, and a container's control group forbids it.
+            Some("EPERM") => "run the container with --device /dev/fuse".into(),
+            _ => "modprobe fuse, or run the container with --device /dev/fuse".into(),
         });
     }
     if call.starts_with("fsmount(proc") || call.starts_with("fsconfig(proc") {
         return Some(
             "the kernel gives no new /proc where the present one is partly covered, as in containers: run the container \
-             with an unmasked /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL)"
+             with --security-opt systempaths=unconfined"
                 .into(),
         );
     }
     if let Some(lacking) = call.strip_prefix("capget() without ") {
         let names = lacking.split(" = ").next().unwrap_or_default();
-        let options = names.split(", ").map(|name| format!("--cap-add {}", name.trim_start_matches("CAP_")));
-        return Some(format!("run the container with {}", options.collect::<Vec<_>>().join(" ")));
+        return Some(format!("run the container with {}", as_options(names)));
     }
     if call == super::chroot::NO_MOUNTS || call.starts_with("mknodat(") {
-        return Some(format!("name spaces give it; in a container: {CONTAINER_OPTIONS}"));
+        return Some(format!("name spaces give it: {}", container_options()));
     }
     if call.starts_with("execve(") && errno == libc::EACCES {
         return Some(
@@ -160,6 +164,10 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     }
     if [libc::EAGAIN, libc::ENOMEM].contains(&errno) {
         return Some(crate::threads::HINT.into());
+    }
+    let of_name_spaces = NAME_SPACES.iter().any(|name| call.starts_with(name));
+    if errno == libc::ENOSYS && of_name_spaces {
+        return Some(format!("use Linux 5.12 or newer; {}", container_options()));
     }
     let setting = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).ok();
     let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
@@ -180,19 +188,55 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
                 .into(),
         );
     }
-    call.starts_with("unshare(").then(|| {
+    of_name_spaces.then(|| {
         format!(
-            "a container's confinement may forbid it: {CONTAINER_OPTIONS}; as its root, `stage` and `build --no-proof` \
-             work without"
+            "{}; as root of a container with the usual capabilities, `stage` and `build --no-proof` work without",
+            container_options()
         )
     })
 }
 
-/// What lets root of a container make name spaces and mounts: Docker's filter of system calls forbids the one, its
-/// AppArmor profile the other; podman allows both, and like Docker masks `/proc`.
-const CONTAINER_OPTIONS: &str = "docker --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
-                                 --security-opt systempaths=unconfined --device /dev/fuse, or podman --security-opt \
-                                 unmask=ALL --device /dev/fuse";
+/// Calls that make name spaces, and mounts in them.
+const NAME_SPACES: [&str; 10] = [
+    "unshare(",
+    "setns(",
+    "mount(",
+    "open_tree(",
+    "move_mount(",
+    "fsopen(",
+    "fsconfig(",
+    "fsmount(",
+    "mount_setattr(",
+    "pivot_root(",
+];
+
+/// What lets a container make name spaces and mounts: Docker's filter of system calls forbids the one, its AppArmor profile the
+/// other; podman's own profile allows both, and takes the same options. Both cover parts of `/proc`.
+fn container_options() -> String {
+    let options = "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt \
+                   systempaths=unconfined --device /dev/fuse";
+    match super::ids::root_lacks() {
+        Some(_) => format!("in a container, docker and podman give it by {options} --user 1000"),
+        None => format!("in a container, docker and podman give it by {options}"),
+    }
+}
+
+/// Returns the error at the end of a call as a trace line has it.
+fn errno_of_device(call: &str) -> Option<&str> {
+    call.rsplit_once(" = ")?.1.split(' ').next()
+}
+
+/// Returns what lets root of a container map ids, if it is that which lacks.
+pub(super) fn hint_of_map() -> Option<String> {
+    let options = as_options(&super::ids::root_lacks()?);
+    Some(format!("run the container as another user than root (--user 1000), or with {options}"))
+}
+
+/// Writes the names of capabilities as options of a container engine.
+fn as_options(names: &str) -> String {
+    let options = names.split(", ").map(|name| format!("--cap-add {}", name.trim_start_matches("CAP_")));
+    options.collect::<Vec<_>>().join(" ")
+}
 
 #[cfg(test)]
 mod tests {

@@ -47,19 +47,24 @@ const DEVICES: [(&str, (u32, u32)); 6] = [
     ("tty", (5, 0)),
 ];
 
-/// Tries whether this process could run a program in a chroot, and returns what would lack there.
-pub(super) fn probe() -> Result<Vec<(String, Option<String>)>, Fault> {
+/// Checks that this process has what a root by chroot takes.
+pub(super) fn require_capabilities() -> Result<(), Fault> {
     let doing = || "be root by chroot".to_owned();
-    step(sys::process::require_capabilities(KEPT | CapabilitySet::SYS_CHROOT), doing)?;
-    let place = tempfile::tempdir().map_err(|error| {
+    step(sys::process::require_capabilities(KEPT | CapabilitySet::SYS_CHROOT), doing)
+}
+
+/// Makes a directory in which a root can be tried.
+pub(super) fn place() -> Result<tempfile::TempDir, Fault> {
+    // With a read-only root, containers may have the second place only.
+    tempfile::tempdir().or_else(|_| tempfile::tempdir_in("/dev/shm")).map_err(|error| {
         let errno = Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-        Fault { step: doing(), call: CallError { call: "mkdir(TEMPORARY)".into(), errno } }
-    })?;
-    let root = step(open_root(place.path()), doing)?;
-    let devices = make_device(&root, "null", DEVICES[0].1).err().map(|call| call.to_string());
-    drop(place);
-    step(sys::process::change_root_to(&root), doing)?;
-    Ok(vec![("proc".into(), Some(NO_MOUNTS.into())), ("devices".into(), devices)])
+        Fault { step: "be root by chroot".into(), call: CallError { call: "mkdir(TEMPORARY)".into(), errno } }
+    })
+}
+
+/// Returns why no device files can be made in a root.
+pub(super) fn refuses_devices(root: &OwnedFd) -> Option<String> {
+    make_device(root, "null", DEVICES[0].1).err().map(|call| call.to_string())
 }
 
 /// Opens the root of a sandbox that can be one by chroot.

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsStr, fmt, fs, io, path::Path, process::Command};
 
+use rustix::thread::CapabilitySet;
+
 use super::{SandboxError, abilities::probe};
+use crate::sys;
 
 /// Who a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -59,6 +62,14 @@ pub(super) const GRAIN_ID: u32 = 1000;
 /// so no account has it, and below 65536, so containers have it.
 const UNPRIVILEGED_ID: u32 = 65533;
 
+/// What root needs to give files away, to read them all the same, and to map ids (`user_namespaces(7)`).
+const FULL: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETFCAP);
+
 /// One line of `/proc/PID/uid_map`: inside, outside, how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdMap {
@@ -84,10 +95,23 @@ pub fn grain_host_id() -> (u32, u32) {
     if is_full_root() { (unprivileged_id("uid_map"), unprivileged_id("gid_map")) } else { own_ids() }
 }
 
-/// Returns true if we are root and have enough ids to be so fully: the 65535 that Debian's accounts may use.
+/// Returns true if we are root and can be so fully: with the 65535 ids that Debian's accounts may use, and the capabilities to give
+/// files to them, which a container may have dropped.
 pub fn is_full_root() -> bool {
     let many = |map| known_ids(map).iter().map(|m| u64::from(m.count)).sum::<u64>() >= 65535;
-    own_ids().0 == 0 && many("uid_map") && many("gid_map")
+    own_ids().0 == 0
+        && root_lacks().is_none()
+        && many("uid_map")
+        && many("gid_map")
+}
+
+/// Returns the names of the capabilities without which root is none here, with commas; `None` for root that has them and for others.
+pub(super) fn root_lacks() -> Option<String> {
+    if own_ids().0 != 0 {
+        return None;
+    }
+    let error = sys::process::require_capabilities(FULL).err()?;
+    Some(error.call.trim_start_matches("capget() without ").to_owned())
 }
 
 /// Returns our own uid and gid.
@@ -287,9 +311,12 @@ pub fn best_way() -> Result<Way, SandboxError> {
         Err(refused) if own_ids().0 == 0 => refused,
         result => return result,
     };
-    possible(Way::Chroot).map_err(|error| SandboxError::Host {
-        reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
-        hint: error.hint().map(str::to_owned),
+    possible(Way::Chroot).map_err(|error| {
+        let hints: Vec<&str> = [refused.hint(), error.hint()].into_iter().flatten().collect();
+        SandboxError::Host {
+            reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
+            hint: (!hints.is_empty()).then(|| hints.join("; or ")),
+        }
     })
 }
 

@@ -10,6 +10,8 @@
 //! process 1 its whole process namespace, and with the last of them the mounts. Of a [`Way::Chroot`] it stays outside, takes
 //! on what process 1 leaves behind, and kills that before it tells of the end.
 
+mod rehearsal;
+
 use std::{
     ffi::OsString,
     fs::File,
@@ -103,20 +105,15 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
     match task {
         Task::Run(sandbox) => {
             let chroot = if sandbox.ids.is_chroot() { Some(chroot::open(&sandbox)?) } else { None };
-            Monitor { control, sandbox: &sandbox, chroot }.run(output, None)
+            Monitor { control, sandbox: &sandbox, chroot, rehearses: false }.run(output, None)
         }
         Task::Again(sandbox) => {
             let (Order::Join, fds) = next_order(control)? else { return Err(Stop::Closed) };
             let [users, view] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| Stop::Closed)?;
             let held = Held { users, view };
-            Monitor { control, sandbox: &sandbox, chroot: None }.run(output, Some(held))
+            Monitor { control, sandbox: &sandbox, chroot: None, rehearses: false }.run(output, Some(held))
         }
-        Task::Probe(ids) if ids.is_chroot() => {
-            no_namespaces(control)?;
-            tell(control, &Report::Probed(chroot::probe()?), &[]);
-            Ok(())
-        }
-        Task::Probe(ids) => probe(control, ids),
+        Task::Probe(ids) => rehearsal::probe(control, ids, output),
         Task::Remove { ids, path } => remove(control, ids, &path),
     }
 }
@@ -176,18 +173,6 @@ fn no_namespaces(control: &OwnedFd) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Tries what the host allows.
-fn probe(control: &OwnedFd, ids: Ids) -> Result<(), Stop> {
-    let proc_of_host = leave_host(control, ids, None)?;
-    let forbid = sys::mount::Restrictions::DATA;
-    let memory = sys::mount::new_file_system("tmpfs", &[], forbid).map_err(|call| call.to_string());
-    let fuse = root::view().map_err(|fault| fault.call.to_string());
-    let found = [("tmpfs", memory.err()), ("fuse", fuse.err()), ("proc", probe_proc(proc_of_host))];
-    let found = found.map(|(name, why)| (name.to_owned(), why)).to_vec();
-    tell(control, &Report::Probed(found), &[]);
-    Ok(())
-}
-
 /// Removes a path of the host.
 fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
     leave_host(control, ids, None)?;
@@ -200,29 +185,23 @@ fn remove(control: &OwnedFd, ids: Ids, path: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Returns why there is no new `/proc`, which only a process of the new process namespace can mount.
-fn probe_proc(of_host: bool) -> Option<String> {
-    let (ours, theirs) = sys::socket::pair().ok()?;
-    match sys::process::fork().ok()? {
-        Forked::Child => {
-            let refused = proc::proc(of_host).err().map(|call| call.to_string());
-            let _ = send(&theirs, &refused, &[]);
-            sys::process::exit(0)
-        }
-        Forked::Parent(child) => {
-            drop(theirs);
-            let refused = receive::<Option<String>>(&ours).ok().flatten().and_then(|(refused, _)| refused);
-            let _ = child.wait();
-            refused
-        }
-    }
-}
-
 struct Monitor<'a> {
     control: &'a OwnedFd,
     sandbox: &'a Sandbox,
     /// The root of a [`Way::Chroot`], which the monitor itself does not enter.
     chroot: Option<OwnedFd>,
+    /// Whether this is a [`rehearsal`], which goes on where there is no `/proc`.
+    rehearses: bool,
+}
+
+/// A root that is put together, with process 1 in it that waits at a gate.
+struct Built {
+    first: Child,
+    gate: OwnedFd,
+    /// A copy of a view's mount.
+    view: Option<OwnedFd>,
+    /// Why a rehearsal has no `/proc`.
+    no_proc: Option<String>,
 }
 
 impl Monitor<'_> {
@@ -235,7 +214,7 @@ impl Monitor<'_> {
         } else {
             let (users, view) = held.map(|held| (held.users, held.view)).unzip();
             proc_of_host = leave_host(self.control, self.sandbox.ids, users.as_ref())?;
-            step(sys::namespace::set_host_name(&self.sandbox.hostname), || "name the host".into())?;
+            sys::namespace::set_host_name(&self.sandbox.hostname);
             let mut parts = Parts::take(self.sandbox, view)?;
             if let Some(fuse) = parts.fuse.take() {
                 let users = step(sys::namespace::users(), || "name the users' name space".into())?;
@@ -252,7 +231,7 @@ impl Monitor<'_> {
             None => None,
         }
         .unzip();
-        let (first, gate, view) = self.build(parts, proc_of_host, output, word)?;
+        let Built { first, gate, view, .. } = self.build(parts, proc_of_host, output, word)?;
         tell(self.control, &Report::Built, &view.iter().collect::<Vec<_>>());
         // Whoever has it now keeps the view mounted.
         drop(view);
@@ -268,14 +247,14 @@ impl Monitor<'_> {
         self.watch(first, ready)
     }
 
-    /// Builds the root, with process 1 in it that waits at a gate. Returns a copy of a view's mount as well.
+    /// Builds the root, and makes process 1.
     fn build(
         &self,
         parts: Option<Parts>,
         proc_of_host: bool,
         output: &OwnedFd,
         word: Option<OwnedFd>,
-    ) -> Result<(Child, OwnedFd, Option<OwnedFd>), Stop> {
+    ) -> Result<Built, Stop> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let call = || "open(\"/dev/null\", O_RDONLY|O_CLOEXEC)".to_owned();
         let null = step(null.map_err(|errno| CallError { call: call(), errno }), || "open /dev/null".into())?;
@@ -302,17 +281,17 @@ impl Monitor<'_> {
             self.be_first(placed.as_ref(), proc_of_host, &inner, word, [&null, output, output]);
         };
         drop((inner, word));
-        match receive::<Gate>(&gate).ok().flatten() {
-            Some((Gate::Ready, _)) => {}
+        let no_proc = match receive::<Gate>(&gate).ok().flatten() {
+            Some((Gate::Ready { no_proc }, _)) => no_proc,
             Some((Gate::Fault { step, call, errno }, _)) => {
                 let call = CallError { call, errno: Errno::from_raw_os_error(errno) };
                 return Err(Fault { step, call }.into());
             }
             _ => return Err(Stop::Closed),
-        }
+        };
         // Process 1 shares these mounts, and the kernel moves it to the new root along with us.
         placed.iter().try_for_each(root::enter)?;
-        Ok((first, gate, view))
+        Ok(Built { first, gate, view, no_proc })
     }
 
     /// Goes on as process 1.
@@ -325,8 +304,14 @@ impl Monitor<'_> {
         streams: [&OwnedFd; 3],
     ) -> ! {
         // Before anything else: a monitor that dies takes us along.
+        let mut no_proc = None;
         let ready = step(sys::process::die_with_parent(), || "bind process 1 to its monitor".into())
             .and_then(|()| match root {
+                Some(_) if self.rehearses => {
+                    // Only a process of the new process namespace can mount it.
+                    no_proc = proc::proc(proc_of_host).err().map(|call| call.to_string());
+                    Ok(())
+                }
                 Some(root) if self.sandbox.proc && self.sandbox.ids == Ids::Grain => {
                     proc::mount_proc_of_grain(root)
                 }
@@ -337,7 +322,7 @@ impl Monitor<'_> {
                 _ => Ok(()),
             });
         let message = match ready {
-            Ok(()) => Gate::Ready,
+            Ok(()) => Gate::Ready { no_proc },
             Err(Fault { step, call }) => {
                 Gate::Fault { step, errno: call.errno.raw_os_error(), call: call.call }
             }
@@ -545,7 +530,7 @@ impl Monitor<'_> {
 /// What process 1 and its monitor say to each other before it runs.
 #[derive(serde::Serialize, serde::Deserialize)]
 enum Gate {
-    Ready,
+    Ready { no_proc: Option<String> },
     Go,
     Fault { step: String, call: String, errno: i32 },
 }

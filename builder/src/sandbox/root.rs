@@ -216,7 +216,8 @@ fn overlay(lower: &Path, upper: &Path, work: &Path) -> Result<OwnedFd, Fault> {
     })
 }
 
-fn file_system_in_memory(tmpfs: &Tmpfs, ids: Ids) -> sys::Result<OwnedFd> {
+/// Returns a fresh file system in memory that belongs to the program's user.
+pub(super) fn file_system_in_memory(tmpfs: &Tmpfs, ids: Ids) -> sys::Result<OwnedFd> {
     let owner = if ids == Ids::Grain { GRAIN_ID } else { 0 }.to_string();
     let (mode, size) = (format!("{:o}", tmpfs.mode), tmpfs.size_bytes.to_string());
     // A file of one page takes about 1 KiB more for its inode; without a limit inodes are another way to fill memory.

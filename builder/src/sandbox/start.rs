@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     CHILD_ARGUMENT, Ids, Running, Sandbox, SandboxError,
-    abilities::hint,
+    abilities::{hint, hint_of_map},
     protocol::{Order, Report, Task, receive, send},
 };
 use crate::sys;
@@ -70,7 +70,7 @@ impl Monitor {
                 Ids::RootLike(way) => way.to_string(),
             };
             let maps = ids.maps().and_then(|maps| maps.write(self.process.id()));
-            maps.map_err(|source| SandboxError::Map { way, source })?;
+            maps.map_err(|source| SandboxError::Map { way, source, hint: hint_of_map() })?;
         }
         self.order(&Order::Mapped)
     }

@@ -361,11 +361,22 @@ pub fn set_standard_streams(streams: [&OwnedFd; 3]) -> Result<()> {
 /// Marks every descriptor from `first` on to be closed when another program is executed.
 ///
 /// # Errors
-/// The call.
+/// The call, where a container's filter refuses it and descriptors cannot be listed either.
 pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     // SAFETY: CLOSE_RANGE_CLOEXEC closes nothing that anyone here holds; it only sets a flag on each.
     let result = checked(unsafe {
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     });
-    traced(result, || format!("close_range({first}, ~0, CLOSE_RANGE_CLOEXEC)")).map(drop)
+    if result.is_ok() {
+        return Ok(());
+    }
+    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {
+        return traced(result, || format!("close_range({first}, ~0, CLOSE_RANGE_CLOEXEC)")).map(drop);
+    };
+    let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    for number in numbers.filter(|number| *number >= first) {
+        // SAFETY: it only sets a flag on a descriptor, and one that is not there is an error that changes nothing.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
 }

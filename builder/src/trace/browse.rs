@@ -83,7 +83,7 @@ pub fn browse(
     let grain = running.clone();
     // Nobody listens any more when the app was asked to end.
     let watch = watch.spawn(move || drop(to_end.send(Event::Ended(grain.wait()))));
-    let watch = watch.map_err(|source| TraceError::Grain(GrainError::Thread(source)))?;
+    let watch = watch.map_err(|source| TraceError::of(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
     let _instead = Instead::new(move || drop(to_stop.send(Event::Stop)));
     // Connections wait until they are served. Before the task, as a terminal shows it below all else.
