@@ -387,9 +387,9 @@ impl SandboxError {
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            SandboxError::SetUp { hint, .. } | SandboxError::Map { hint, .. } | SandboxError::Host { hint, .. } => {
-                hint.as_deref()
-            }
+            SandboxError::SetUp { hint, .. }
+            | SandboxError::Map { hint, .. }
+            | SandboxError::Host { hint, .. } => hint.as_deref(),
             SandboxError::Spawn(call) if call.errno == rustix::io::Errno::AGAIN => Some(crate::threads::HINT),
             SandboxError::Program { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
                 Some(crate::threads::HINT)

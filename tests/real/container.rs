@@ -152,8 +152,13 @@ fn a_container_without_mounts_stages_and_builds_the_same_bytes() {
     assert!(root.join("var/lib/dpkg/status").is_file());
 
     // What runs the app says what it lacks.
-    let remedies =
-        ["name spaces: unshare(", "EPERM", "hint: ", "--security-opt seccomp=unconfined", "systempaths=unconfined"];
+    let remedies = [
+        "name spaces: unshare(",
+        "EPERM",
+        "hint: ",
+        "--security-opt seccomp=unconfined",
+        "systempaths=unconfined",
+    ];
     for words in [["trace", text(&folder)], ["check", text(&package)], ["run", text(&package)]] {
         let ended = contained(&home, &words, None);
         assert_eq!(ended.code, Some(1), "{words:?}: {}{}", ended.stdout, ended.stderr);

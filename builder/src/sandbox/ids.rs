@@ -99,10 +99,7 @@ pub fn grain_host_id() -> (u32, u32) {
 /// files to them, which a container may have dropped.
 pub fn is_full_root() -> bool {
     let many = |map| known_ids(map).iter().map(|m| u64::from(m.count)).sum::<u64>() >= 65535;
-    own_ids().0 == 0
-        && root_lacks().is_none()
-        && many("uid_map")
-        && many("gid_map")
+    own_ids().0 == 0 && root_lacks().is_none() && many("uid_map") && many("gid_map")
 }
 
 /// Returns the names of the capabilities without which root is none here, with commas; `None` for root that has them and for others.
@@ -312,7 +309,9 @@ pub fn best_way() -> Result<Way, SandboxError> {
         result => return result,
     };
     possible(Way::Chroot).map_err(|error| {
-        let hints: Vec<&str> = [refused.hint(), error.hint()].into_iter().flatten().collect();
+        // What maps ids makes name spaces too, with fewer capabilities than a chroot takes.
+        let of_chroot = error.hint().filter(|_| !matches!(refused, SandboxError::Map { .. }));
+        let hints: Vec<&str> = [refused.hint(), of_chroot].into_iter().flatten().collect();
         SandboxError::Host {
             reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
             hint: (!hints.is_empty()).then(|| hints.join("; or ")),
