@@ -20,7 +20,7 @@ mod sources;
 use std::path::PathBuf;
 
 use crate::{
-    download::{Answer, DownloadError, Downloader, url_below},
+    download::{Answer, DownloadError, Downloader, Refusal, url_below},
     formats::{
         digest::Digest,
         suite::{self, is_exact},
@@ -404,7 +404,7 @@ impl<'a> Opening<'a> {
         answer: Answer,
         signature: Option<Vec<u8>>,
         kept: Option<&Dated>,
-    ) -> Result<Option<Dated>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<Option<Dated>, Refusal> {
         let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
         let asked = self.asked(suite);
         let Answer::Body { bytes, validators } = answer else {
@@ -418,7 +418,10 @@ impl<'a> Opening<'a> {
             kept.release.check(&asked, now_s, offline)?;
             return Ok(None);
         }
-        let signed = message.verify(&self.keyring, now_s)?;
+        let signed = message.verify(&self.keyring, now_s).map_err(|error| Refusal {
+            may_be_damaged: error.may_be_damage(),
+            error: error.into(),
+        })?;
         let release = asked.parse(&signed)?;
         release.check(&asked, now_s, offline)?;
         if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {

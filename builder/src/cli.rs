@@ -60,7 +60,7 @@ use crate::{
 #[command(after_help = "A first app:\n  \
     tinyroot build recipes/dokuwiki       make recipes/dokuwiki/dokuwiki.spk\n  \
     tinyroot run dokuwiki.spk             start it and print its URL\n\n\
-    The mirror is taken from the recipe, --mirror, TINYROOT_MIRROR or this host's apt sources.")]
+    Mirrors are taken from the recipe, then --mirror or TINYROOT_MIRROR, else from this host's apt sources.")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -71,9 +71,9 @@ struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Base URL of a Debian mirror, or file:///PATH
-    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_MIRROR")]
-    pub mirror: Option<String>,
+    /// Base URL of a Debian mirror, or file:///PATH; further ones, behind blanks or each with --mirror, are tried in turn
+    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_MIRROR", value_delimiter = ' ')]
+    pub mirror: Vec<String>,
     /// Directory of downloads, unpacked packages and layers [default: ~/.cache/tinyroot]
     #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_CACHE")]
     pub cache: Option<PathBuf>,
@@ -86,6 +86,9 @@ pub struct Global {
     /// Base URL of the npm registry for recipes with [[npm]] that name none [default: as npm is configured]
     #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY")]
     pub npm_registry: Option<String>,
+    /// How long to retry a file whose mirror is busy or fails; 0: not at all
+    #[arg(long, global = true, value_name = "SECONDS", env = "TINYROOT_RETRY_TIME", default_value_t = 60)]
+    pub retry_time: u64,
     /// Use what is cached; reach no network
     #[arg(long, global = true)]
     pub offline: bool,

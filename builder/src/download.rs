@@ -3,36 +3,36 @@
 //! URLs, lengths and checksums come in; files that have these go out.
 //! A body is cut as soon as it is longer than it may be, a connection that stays silent is given
 //! up, one that breaks off is taken up again where it stopped, and several mirrors are tried in
-//! turn, in a few rounds. What is wrong rather than broken (not there, another length, another digest) is
-//! not asked for twice at the same place. Nothing half-done is ever left under a final name.
+//! turn, for about a minute a file (see `patience`). Nothing half-done is ever left under a final name.
 //! `file:` URLs are read likewise, and are all that works offline.
 
 mod error;
+mod partial;
+mod patience;
 mod proxies;
+mod retry_after;
 mod transfer;
 
 use std::{
-    collections::BTreeSet,
     fmt::Write as _,
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use crate::{
-    formats::checksum::{self, Checksum},
-    threads,
-};
+use crate::{formats::checksum::Checksum, progress::Progress, threads};
 
-use transfer::{Body, Reply};
+use partial::Partial;
+use patience::{Known, Manner, Place};
+use transfer::{Body, Request, Reply};
 
-pub use error::{DownloadError, Fault};
-pub use proxies::Proxies;
+pub use error::{DownloadError, Fault, PROXY_HINT, Refusal};
+pub use patience::{Clock, Patience, RealClock};
+pub use proxies::{Proxies, Via};
 
 /// Below this a transfer is given up in the long run: a mirror that drips is no better than one
 /// that stalls.
@@ -45,10 +45,12 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a connection may send nothing.
     pub stall_timeout: Duration,
-    /// How often each mirror is tried, while its faults are of a passing kind.
-    pub rounds: u32,
-    /// The pause before the second round, doubled before each further one.
-    pub backoff: Duration,
+    /// How long passing faults are waited out.
+    pub patience: Patience,
+    /// What pauses are measured by.
+    pub clock: Arc<dyn Clock>,
+    /// Where waits are shown.
+    pub progress: Progress,
     /// How many files are fetched at a time.
     pub threads: usize,
     /// Reach no network; `file:` URLs still work.
@@ -62,8 +64,9 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(20),
-            rounds: 3,
-            backoff: Duration::from_millis(500),
+            patience: Patience::default(),
+            clock: Arc::new(RealClock::start()),
+            progress: Progress::silent(),
             threads: 6,
             offline: false,
             proxies: Proxies::default(),
@@ -78,6 +81,8 @@ pub struct Wanted {
     pub what: String,
     /// Where it may be had, best first.
     pub urls: Vec<String>,
+    /// Where a service of past states has it, asked once none of the others is left.
+    pub past: Vec<String>,
     /// How long it is.
     pub length: Length,
     /// What it is known by.
@@ -160,9 +165,7 @@ pub struct Downloader {
     /// Made at first use, since most runs need none: without TLS, and with the host's certificates.
     plain: OnceLock<reqwest::blocking::Client>,
     secure: OnceLock<reqwest::blocking::Client>,
-    /// Hosts that lately gave no answer; they are asked after all others, so that a dead mirror costs
-    /// its timeout once and not for every file.
-    silent: Mutex<BTreeSet<String>>,
+    known: Known,
 }
 
 /// A fault of a place, or one that ends it all.
@@ -180,7 +183,7 @@ impl From<Fault> for Trouble {
 impl Downloader {
     /// Makes a downloader; nothing is connected yet.
     pub fn new(options: Options) -> Self {
-        Downloader { options, plain: OnceLock::new(), secure: OnceLock::new(), silent: Mutex::default() }
+        Downloader { options, plain: OnceLock::new(), secure: OnceLock::new(), known: Known::default() }
     }
 
     /// Whether the network is not to be used.
@@ -199,18 +202,18 @@ impl Downloader {
         urls: &[String],
         limit_bytes: u64,
         known: Option<&Validators>,
-        mut check: impl FnMut(Answer) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
+        mut check: impl FnMut(Answer) -> Result<T, Refusal>,
     ) -> Result<T, DownloadError> {
-        self.in_rounds(what, Path::new(""), urls, |url| {
+        self.any_place(what, Path::new(""), urls, &[], |url, manner| {
             let known = known.filter(|known| known.url == url);
-            let answer = match self.request(url, 0, known)? {
+            let answer = match self.request(url, &Request { known, ..Request::new(manner) })? {
                 Reply::Unchanged => Answer::Unchanged,
                 Reply::Body(body) => {
                     let validators = body.validators.clone();
                     Answer::Body { bytes: self.read_all(body, limit_bytes)?, validators }
                 }
             };
-            Ok(check(answer).map_err(Fault::Refused)?)
+            Ok(check(answer).map_err(Fault::from)?)
         })
     }
 
@@ -246,16 +249,17 @@ impl Downloader {
     ) -> Result<tempfile::NamedTempFile, DownloadError> {
         let disk = |source| DownloadError::Write { what: wanted.what.clone(), path: tmp.into(), source };
         let file = tempfile::Builder::new().prefix("fetch-").tempfile_in(tmp).map_err(disk)?;
-        let state = wanted.checksum.begin();
-        let mut partial = Partial { file, kind: wanted.checksum, state, got: 0, told: 0, pieces: 0 };
-        self.in_rounds(&wanted.what, tmp, &wanted.urls, |url| {
-            let mut result = self.transfer(wanted, url, &mut partial, on_bytes);
-            if matches!(&result, Err(Trouble::Fault(Fault::WrongDigest { .. }))) && partial.pieces > 1 {
+        let mut partial = Partial::new(file, wanted.checksum);
+        self.any_place(&wanted.what, tmp, &wanted.urls, &wanted.past, |url, manner| {
+            let before = partial.got;
+            let mut result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
+            if matches!(&result, Err(Trouble::Fault(fault)) if fault.is_of_bytes()) && partial.pieces > 1 {
                 // Pieces of two places, or of two versions of one: only a whole one can be judged.
                 partial.restart().map_err(Trouble::Disk)?;
-                result = self.transfer(wanted, url, &mut partial, on_bytes);
+                result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
             }
-            if matches!(&result, Err(Trouble::Fault(fault)) if !fault.may_pass()) {
+            manner.brought = partial.got.saturating_sub(before);
+            if matches!(&result, Err(Trouble::Fault(fault)) if !fault.keeps_pieces()) {
                 partial.restart().map_err(Trouble::Disk)?;
             }
             result
@@ -268,18 +272,22 @@ impl Downloader {
         &self,
         wanted: &Wanted,
         url: &str,
+        manner: &Manner,
         partial: &mut Partial,
         on_bytes: &dyn Fn(u64),
     ) -> Result<(), Trouble> {
-        let Reply::Body(mut body) = self.request(url, partial.got, None)? else {
+        let same = Some(&partial.validators).filter(|validators| validators.url == url);
+        let request = Request { from: partial.got, same, ..Request::new(manner) };
+        let Reply::Body(mut body) = self.request(url, &request)? else {
             return Err(Fault::Status(304).into());
         };
         if body.start != partial.got {
             partial.restart().map_err(Trouble::Disk)?;
         }
         partial.pieces += 1;
+        partial.validators = body.validators.clone();
         let limit = wanted.length.limit();
-        let announced = body.length.map(|length| body.start.saturating_add(length));
+        let announced = body.whole;
         let least = match (wanted.length, announced) {
             (Length::Exactly(expected), Some(found)) if found != expected => {
                 return Err(Fault::WrongSize { expected, found }.into());
@@ -357,92 +365,42 @@ impl Downloader {
         errors
     }
 
-    fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.silent.lock().expect("no panic holds the lock")
-    }
-
-    /// Tries places in turn, and those with passing faults again after a pause.
-    fn in_rounds<T>(
+    /// Tries places until one has it or all are over.
+    fn any_place<T>(
         &self,
         what: &str,
         path: &Path,
         urls: &[String],
-        mut attempt: impl FnMut(&str) -> Result<T, Trouble>,
+        past: &[String],
+        mut attempt: impl FnMut(&str, &mut Manner) -> Result<T, Trouble>,
     ) -> Result<T, DownloadError> {
         let usable = |url: &&String| !self.options.offline || url.starts_with("file:");
-        let mut places: Vec<(&String, Option<Fault>)> =
-            urls.iter().filter(usable).map(|url| (url, None)).collect();
-        if places.is_empty() && !urls.is_empty() {
-            return Err(DownloadError::Offline { what: what.into() });
-        }
-        places.sort_by_key(|(url, _)| self.silent().contains(host(url)));
-        for round in 0..self.options.rounds.max(1) {
-            // Silence is expensive, and a mirror that is silent twice will be so again.
-            let silent = |fault: &Fault| round > 1 && matches!(fault, Fault::Stalled(_));
-            let again =
-                |fault: &Option<Fault>| fault.as_ref().is_none_or(|fault| fault.may_pass() && !silent(fault));
-            if round > 0 && places.iter().any(|(_, fault)| again(fault)) {
-                thread::sleep(self.options.backoff * (1 << (round - 1).min(8)));
-            }
-            for (url, fault) in places.iter_mut().filter(|(_, fault)| again(fault)) {
-                match attempt(url) {
-                    Ok(value) => {
-                        self.silent().remove(host(url));
-                        return Ok(value);
-                    }
-                    Err(Trouble::Fault(found)) => {
-                        if matches!(found, Fault::Connect(_) | Fault::Stalled(_) | Fault::Slow) {
-                            self.silent().insert(host(url).to_owned());
-                        }
-                        *fault = Some(found);
-                    }
-                    Err(Trouble::Disk(source)) => {
-                        return Err(DownloadError::Write { what: what.into(), path: path.into(), source });
-                    }
+        let all = urls.iter().map(|url| (url, false)).chain(past.iter().map(|url| (url, true)));
+        let mut places: Vec<Place<'_>> =
+            all.filter(|(url, _)| usable(url)).map(|(url, past)| Place::new(url, past)).collect();
+        let is_offline = places.len() < urls.len() + past.len();
+        while let Some(index) = self.next_place(&mut places) {
+            let place = &mut places[index];
+            self.wait_for(place);
+            let _turn = self.known.turn(place.past);
+            let (began, mut manner) = (self.options.clock.now(), place.manner());
+            match attempt(place.url, &mut manner) {
+                Ok(value) => {
+                    self.note_success(place.url);
+                    return Ok(value);
+                }
+                Err(Trouble::Fault(fault)) => self.note_fault(place, fault, began, manner.brought),
+                Err(Trouble::Disk(source)) => {
+                    return Err(DownloadError::Write { what: what.into(), path: path.into(), source });
                 }
             }
         }
-        let faults = places.into_iter().filter_map(|(url, fault)| Some((url.clone(), fault?))).collect();
-        Err(DownloadError::Places { what: what.into(), faults })
-    }
-}
-
-/// Returns the scheme and host of a URL.
-fn host(url: &str) -> &str {
-    url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end])
-}
-
-/// A transfer as far as it has come.
-struct Partial {
-    file: tempfile::NamedTempFile,
-    kind: Checksum,
-    state: checksum::State,
-    got: u64,
-    told: u64,
-    pieces: u32,
-}
-
-impl Partial {
-    fn restart(&mut self) -> io::Result<()> {
-        self.state = self.kind.begin();
-        (self.got, self.pieces) = (0, 0);
-        self.file.as_file_mut().set_len(0)?;
-        self.file.as_file_mut().rewind()
-    }
-
-    fn append(&mut self, bytes: &[u8], on_bytes: &dyn Fn(u64)) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.state.update(bytes);
-        self.got += bytes.len() as u64;
-        if self.got > self.told {
-            on_bytes(self.got - self.told);
-            self.told = self.got;
+        let faults: Vec<(String, Fault)> =
+            places.into_iter().filter_map(|place| Some((place.url.to_owned(), place.fault?))).collect();
+        match is_offline {
+            true => Err(DownloadError::Offline { what: what.into(), faults }),
+            false => Err(DownloadError::Places { what: what.into(), faults }),
         }
-        Ok(())
-    }
-
-    fn checksum(&mut self) -> Checksum {
-        std::mem::replace(&mut self.state, self.kind.begin()).finish()
     }
 }
 

@@ -4,10 +4,10 @@
 //! the lock when it came. No index is looked at and no version chosen. What the store has already
 //! is not fetched again; whoever unpacks it digests it once more.
 
+mod faults;
+
 use std::{
     collections::BTreeSet,
-    error::Error as _,
-    fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     archive::Mirrors,
-    download::{DownloadError, Downloader, Fault, Length, Wanted, url_below},
+    download::{DownloadError, Downloader, Length, Wanted, url_below},
     formats::{
         checksum::Checksum,
         digest::{Digest, Hasher},
@@ -23,8 +23,10 @@ use crate::{
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::Store,
-    threads,
 };
+
+pub use faults::FetchError;
+pub(crate) use faults::describe;
 
 /// A .deb in the store.
 #[derive(Clone, Debug)]
@@ -44,82 +46,6 @@ pub struct Fetched {
     pub debs: Vec<FetchedDeb>,
     /// How many bytes had to be fetched.
     pub fetched_bytes: u64,
-}
-
-/// .debs that could not be had; as many others as possible were fetched.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", describe(.faults, *.of))]
-pub struct FetchError {
-    /// Each package and its fault, in the order of the lock.
-    pub faults: Vec<(LockedPackage, DownloadError)>,
-    /// How many packages the lock has.
-    pub of: usize,
-}
-
-/// Returns the text for faults: the fault itself if it is one, else a list.
-pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize) -> String {
-    let told = |error: &DownloadError| match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
-    if let [(_, error)] = faults {
-        return told(error);
-    }
-    let mut out = format!("cannot fetch {} of {of} packages", faults.len());
-    for (_, error) in faults {
-        let text = told(error).replace('\n', "\n  ");
-        write!(out, "\n  {}", text.strip_prefix("cannot fetch ").unwrap_or(&text))
-            .expect("a string takes it");
-    }
-    out
-}
-
-impl FetchError {
-    /// Returns the packages that no place has any more.
-    pub fn gone(&self) -> Vec<&LockedPackage> {
-        self.faults.iter().filter(|(_, error)| error.is_gone()).map(|(package, _)| package).collect()
-    }
-
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let gone: Vec<&str> = self.gone().iter().map(|package| package.name.as_str()).collect();
-        if !gone.is_empty() {
-            return Some(format!(
-                "the archive has moved on, or the mirror lacks it: name a service of past states with \
-                 --snapshot-service, or lock what there is now with `tinyroot lock RECIPE --update {}`",
-                gone.join(" --update ")
-            ));
-        }
-        let any =
-            |wanted: &dyn Fn(&DownloadError) -> bool| self.faults.iter().any(|(_, error)| wanted(error));
-        let no_threads = |e: &DownloadError| matches!(e, DownloadError::Places { faults, .. } if faults.iter().any(|(_, fault)| matches!(fault, Fault::Threads(_))));
-        if any(&no_threads) {
-            return Some(threads::HINT.into());
-        }
-        let nowhere =
-            |e: &DownloadError| matches!(e, DownloadError::Places { faults, .. } if faults.is_empty());
-        if any(&nowhere) {
-            return Some(
-                "name a mirror with --mirror URL or the environment variable TINYROOT_MIRROR".into(),
-            );
-        }
-        if any(&|e| matches!(e, DownloadError::Offline { .. })) {
-            return Some("run the same once without --offline".into());
-        }
-        let changed = |e: &DownloadError| {
-            let wrong = |fault: &Fault| {
-                matches!(fault, Fault::WrongDigest { .. } | Fault::WrongSize { .. } | Fault::TooLong(_))
-            };
-            matches!(e, DownloadError::Places { faults, .. } if faults.iter().any(|(_, fault)| wrong(fault)))
-        };
-        if any(&changed) {
-            return Some(
-                "the mirror has other bytes under this name than the lock: try another with --mirror URL"
-                    .into(),
-            );
-        }
-        None
-    }
 }
 
 /// Fetches what the store does not have of a lock's .debs.
@@ -158,7 +84,7 @@ pub fn fetch(
         let errors = downloader.fetch_all(&files, &store.tmp(), &|bytes| task.add(bytes));
         if !errors.is_empty() {
             let faults = errors.into_iter().map(|(index, error)| (ours[index].0.clone(), error)).collect();
-            return Err(FetchError { faults, of: lock.packages.len() });
+            return Err(FetchError { faults, of: lock.packages.len(), has_past: mirrors.has_past() });
         }
         fetched_bytes += total;
         tried.extend(ours.iter().map(|(package, _)| package.checksum.hex()));
@@ -198,14 +124,16 @@ fn damaged(lock: &Lock, package: &LockedPackage, path: &Path) -> FetchError {
     let source = io::Error::other("what was just written reads otherwise");
     let what = format!("{} {}", package.name, package.version);
     let error = DownloadError::Write { what, path: path.into(), source };
-    FetchError { faults: vec![(package.clone(), error)], of: lock.packages.len() }
+    FetchError { faults: vec![(package.clone(), error)], of: lock.packages.len(), has_past: false }
 }
 
 fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
     let bases = mirrors.beginning_with(&package.suite).into_iter();
+    let past = mirrors.past(&package.suite).iter();
     Wanted {
         what: format!("{} {}", package.name, package.version),
         urls: bases.filter_map(|base| url_below(base, &package.path)).collect(),
+        past: past.filter_map(|base| url_below(base, &package.path)).collect(),
         length: Length::Exactly(package.size_bytes),
         checksum: package.checksum,
     }

@@ -53,7 +53,7 @@ pub enum NpmError {
         lock: String,
     },
     /// Tarballs that could not be had; as many others as possible were fetched.
-    #[error("{}", describe(faults, *of))]
+    #[error("{}", describe(faults, *of, |_| String::new()))]
     Fetch {
         /// Each package and its fault, in the order of the root's paths.
         faults: Vec<(String, DownloadError)>,
@@ -249,6 +249,7 @@ fn fetch(
             let wanted = Wanted {
                 what: what(package),
                 urls: url_below(registry.trim_end_matches('/'), &path).into_iter().collect(),
+                past: Vec::new(),
                 length: Length::AtMost(TARBALL_BYTES),
                 checksum: package.locked.checksum,
             };

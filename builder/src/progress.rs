@@ -47,6 +47,12 @@ pub struct Progress {
     next: Arc<AtomicU64>,
 }
 
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
 impl Progress {
     /// Tells a sink.
     pub fn new(sink: Arc<dyn Sink>) -> Self {

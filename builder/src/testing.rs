@@ -17,6 +17,7 @@
 //! ```
 
 mod archive;
+mod clock;
 mod deb;
 mod key;
 mod readers;
@@ -32,6 +33,7 @@ pub fn lacking(why: &str) {
 }
 
 pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
+pub use clock::FastClock;
 pub use deb::{Compression, Deb, deb};
 pub use key::{KEY_TIME_S, Key};
 pub use readers::{READERS, Reader, Seed, find as find_reader, long_inputs, seeds};

@@ -63,7 +63,7 @@ fn a_deb_with_other_bytes_never_gets_into_the_cache() {
     world.lock();
     let path = pool_file(&world.made.directory, "water");
     world.server.fault(&path, Fault::WrongBytes);
-    let said = world.fails(&["build", text(&world.recipe)]);
+    let said = world.fails(&["build", text(&world.recipe), "--retry-time", "0"]);
     assert_says(&said, &["water"]);
     assert_eq!(names(&world.home.path("cache/tmp")), Vec::<String>::new());
     world.server.heal();
@@ -78,7 +78,7 @@ fn a_locked_deb_that_has_left_the_mirror_is_named_with_what_moves_the_lock() {
     let kept = fs::read(&path).expect("reads");
     fs::remove_file(&path).expect("removes");
     let said = world.fails(&["build", text(&world.recipe)]);
-    assert_says(&said, &["water", "tinyroot lock RECIPE --update water"]);
+    assert_says(&said, &["water", &format!("`tinyroot lock {} --update water`", text(&world.recipe))]);
     fs::write(&path, kept).expect("writes");
     world.fetches();
 }
@@ -98,7 +98,7 @@ fn mirrors_that_refuse_cut_off_or_lie_about_lengths_are_named() {
     let path = pool_file(&world.made.directory, "tea");
     for fault in [Fault::Status(404), Fault::CutOff(1000), Fault::Short(1000)] {
         world.server.fault(&path, fault);
-        assert_says(&world.fails(&["build", text(&world.recipe)]), &["tea"]);
+        assert_says(&world.fails(&["build", text(&world.recipe), "--retry-time", "0"]), &["tea"]);
         assert_eq!(names(&world.home.path("cache/tmp")), Vec::<String>::new());
     }
     world.server.heal();

@@ -65,7 +65,7 @@ fn a_registry_is_needed_once_and_found_as_npm_finds_it() {
 fn other_bytes_than_the_locked_are_refused_and_asked_for_again() {
     let world = world();
     let url = format!("{}/npm", world.server.url());
-    let build = ["build", text(&world.recipe), "--npm-registry", &url];
+    let build = ["build", text(&world.recipe), "--npm-registry", &url, "--retry-time", "0"];
     world.server.fault(TARBALL, Fault::WrongBytes);
     let said = world.fails(&build);
     assert_says(

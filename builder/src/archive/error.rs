@@ -4,7 +4,7 @@ use std::{error::Error, io, path::PathBuf};
 
 use super::{KeyringError, ReleaseError};
 use crate::{
-    download::{DownloadError, Fault},
+    download::{DownloadError, Fault, PROXY_HINT},
     formats::checksum::Checksum,
     store::StoreError,
 };
@@ -86,6 +86,15 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Whether the suite is nowhere: nothing says where it is, or no mirror has it.
+    pub fn is_missing_suite(&self) -> bool {
+        match self {
+            ArchiveError::NoMirror { .. } => true,
+            ArchiveError::Download(error) => error.is_gone(),
+            _ => false,
+        }
+    }
+
     /// Returns what one can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
@@ -115,17 +124,28 @@ fn is_pocket(suite: &str) -> bool {
 }
 
 fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
-    let error = match fault {
-        Fault::Refused(error) => error,
+    let error = match fault.itself() {
+        Fault::Refused(error) | Fault::Damaged(error) => error,
         Fault::Threads(_) => return Some(crate::threads::HINT),
-        Fault::Connect(_) if url.starts_with("https:") => {
+        _ if fault.is_of_proxy() => return Some(PROXY_HINT),
+        Fault::Connect(_) | Fault::Certificate(_) if url.starts_with("https:") => {
             return Some(
                 "an http mirror will do as well, since all that comes is checked by signature or digest; \
                  or use what is cached with --offline",
             );
         }
-        Fault::Connect(_) | Fault::Stalled(_) => {
+        Fault::Connect(_)
+        | Fault::ConnectionRefused(_)
+        | Fault::UnknownHost(_)
+        | Fault::Stalled(_)
+        | Fault::Status(500..)
+        | Fault::Busy { .. } => {
             return Some("try another mirror with --mirror URL, or what is cached with --offline");
+        }
+        Fault::NotFound if url.ends_with("-security/InRelease") => {
+            return Some(
+                "name a mirror that has security updates with a further --mirror URL; or leave them out with `pockets` of [debian]",
+            );
         }
         Fault::NotFound if url.ends_with("/InRelease") => {
             return Some("check the name of the suite, or try another mirror with --mirror URL");

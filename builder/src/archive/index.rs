@@ -83,6 +83,7 @@ impl Opening<'_> {
         let wanted = Wanted {
             what: what.clone(),
             urls: bases.flat_map(|base| paths.iter().filter_map(|path| url_below(base, path))).collect(),
+            past: Vec::new(),
             length: Length::Exactly(index.fetched.size_bytes),
             checksum: index.fetched.checksum,
         };

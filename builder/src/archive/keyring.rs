@@ -70,6 +70,19 @@ pub enum KeyringError {
     },
 }
 
+impl KeyringError {
+    /// Whether a text that was damaged on its way would look like this.
+    pub(super) fn may_be_damage(&self) -> bool {
+        match self {
+            KeyringError::NotSigned { .. } => true,
+            KeyringError::Untrusted { reasons } => {
+                reasons.is_empty() || reasons.iter().any(|reason| reason.ends_with(WRONG))
+            }
+            KeyringError::Read { .. } | KeyringError::Parse { .. } => false,
+        }
+    }
+}
+
 /// A text that a trusted key has signed.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {

@@ -126,8 +126,18 @@ impl Mirrors {
         self.suites.get(suite).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every base that may have a file of a suite's pool: those of the suite, those of the other
-    /// suites of its archive, and past states of it. No archive is asked for files of another.
+    /// Whether a service has past states.
+    pub fn has_past(&self) -> bool {
+        !self.past.is_empty()
+    }
+
+    /// Returns the bases of past states of a suite's archive, the most likely first.
+    pub fn past(&self, suite: &str) -> &[String] {
+        self.past.get(suite).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns every base that may have a file of a suite's pool: those of the suite, then those of the other
+    /// suites of its archive. No archive is asked for files of another.
     pub fn beginning_with(&self, suite: &str) -> Vec<&str> {
         let mut bases: Vec<&String> = Vec::new();
         let beside = suite.split_once('/').map(|(archive, own)| (archive.to_owned(), own.to_owned()));
@@ -137,10 +147,7 @@ impl Mirrors {
                 let others = self.others.iter().filter(|((name, _), _)| name == archive);
                 bases.extend(others.flat_map(|(_, bases)| bases));
             }
-            None => {
-                bases.extend(self.of(suite).iter().chain(self.suites.values().flatten()));
-                bases.extend(self.past.get(suite).into_iter().flatten());
-            }
+            None => bases.extend(self.of(suite).iter().chain(self.suites.values().flatten())),
         }
         let mut out: Vec<&str> = Vec::new();
         for base in bases {

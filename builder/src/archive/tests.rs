@@ -4,14 +4,13 @@ use std::{
     fs,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use super::*;
 use crate::{
     download,
     progress::Sink,
-    testing::{ARCHIVE_TIME_S, Compression, Fault, Key, MadeArchive, Server, deb},
+    testing::{ARCHIVE_TIME_S, Compression, FastClock, Fault, Key, MadeArchive, Server, deb},
 };
 
 const DAY_S: i64 = 86_400;
@@ -63,8 +62,7 @@ impl Fixture {
         let store = Store::open(self.cache.path()).expect("opens");
         let downloader = Downloader::new(download::Options {
             offline,
-            rounds: 1,
-            backoff: Duration::from_millis(1),
+            clock: Arc::new(FastClock::default()),
             ..download::Options::default()
         });
         let progress = Progress::new(Arc::new(Warnings(self.warnings.clone())));

@@ -1,11 +1,11 @@
 //! How commands reach archives and registries: mirrors, keys and downloads, as options and recipe have them.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     archive::{self, Archive, ArchiveError, Mirrors, Selection, Snapshots},
-    cli::{Context, Failure},
-    download::{self, Downloader, Proxies},
+    cli::{Context, Failure, staged::hinted},
+    download::{self, Downloader, Patience, Proxies},
     lock::Lock,
     npm,
     recipe::Debian,
@@ -16,7 +16,7 @@ use crate::{
 fn options(context: &Context) -> archive::Options {
     let global = &context.global;
     archive::Options {
-        mirrors: global.mirror.iter().cloned().collect(),
+        mirrors: global.mirror.iter().filter(|given| !given.is_empty()).cloned().collect(),
         keyring: global.keyring.clone(),
         snapshots: global.snapshot_service.clone().map(|template| Snapshots { template, wanted_s: None }),
         ..archive::Options::default()
@@ -35,15 +35,22 @@ fn options_of(context: &Context, debian: &Debian) -> archive::Options {
 
 /// Returns a downloader for mirrors, which are reached as apt reaches them.
 pub(super) fn downloader(context: &Context) -> Downloader {
-    let proxies = Proxies::as_apt(&archive::Options::default().sources);
-    let offline = context.global.offline;
-    Downloader::new(download::Options { offline, proxies, ..download::Options::default() })
+    downloader_by(context, Proxies::as_apt(&archive::Options::default().sources))
 }
 
 /// Returns a downloader for registries, of which apt knows nothing.
 pub(super) fn registry_downloader(context: &Context) -> Downloader {
-    let (offline, proxies) = (context.global.offline, Proxies::of_environment());
-    Downloader::new(download::Options { offline, proxies, ..download::Options::default() })
+    downloader_by(context, Proxies::of_environment())
+}
+
+fn downloader_by(context: &Context, proxies: Proxies) -> Downloader {
+    Downloader::new(download::Options {
+        offline: context.global.offline,
+        proxies,
+        patience: Patience::of_seconds(context.global.retry_time),
+        progress: context.progress.clone(),
+        ..download::Options::default()
+    })
 }
 
 /// Returns the npm registry for recipes that name none.
@@ -121,12 +128,31 @@ fn open_one(
     let opened = archive::open(selection, options, &store, &downloader(context), &context.progress);
     opened.map_err(|error: ArchiveError| {
         let hint = error.hint();
-        let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        hinted(error, hint)
     })
+}
+
+/// Returns the failure for the first of some suites of Debian's archive that is nowhere, if there is one: what is locked of it
+/// cannot be had then.
+pub(super) fn missing_suite(
+    context: &Context,
+    debian: &Debian,
+    suites: &BTreeSet<&str>,
+) -> Option<Failure> {
+    let options = options_of(context, debian);
+    let store = context.store().ok()?;
+    let of_others = |suite: &str| debian.archives.iter().any(|extra| suite.starts_with(&format!("{}/", extra.name)));
+    for suite in suites.iter().filter(|suite| !of_others(suite)) {
+        let one = Selection { suite: (*suite).into(), pockets: Vec::new(), ..selection(debian) };
+        let opened = archive::open(&one, &options, &store, &downloader(context), &context.progress);
+        if let Err(error) = opened.map(drop)
+            && error.is_missing_suite()
+        {
+            let hint = error.hint();
+            return Some(hinted(error, hint));
+        }
+    }
+    None
 }
 
 /// Returns where the .debs of a recipe's lock can be had.

@@ -1,6 +1,7 @@
 //! From a recipe folder to its configured root with the recipe's files on it: where several commands begin.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     path::Path,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use crate::{
     assemble::{Assembled, assemble},
     cli::{Context, Failure, archives, lock::request},
     configure::{Configured, Visit, Wanted, configure},
-    fetch::fetch,
+    fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
     npm::{self, NpmError},
     progress::Unit,
@@ -104,11 +105,7 @@ pub(super) fn plain_root(
     let wait = || progress.task("waiting for another tinyroot that trims the cache", 0, Unit::Items);
     let relying = store.rely_on_downloads(wait);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
-    let fetched = fetched.map_err(|error| {
-        let hint = error.hint();
-        let moved = moved(&recipe, context, &error.gone());
-        hinted(error, hint.map(|hint| moved + &hint))
-    })?;
+    let fetched = fetched.map_err(|error| not_fetched(&recipe, context, error))?;
     let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
     drop(relying);
@@ -126,6 +123,22 @@ pub(super) fn plain_root(
     Ok(Staged { recipe, lock, unpacked, assembled, configured, times })
 }
 
+/// How many packages are named that have moved on.
+const MOST_MOVED: usize = 6;
+
+/// Makes the failure for packages that could not be fetched. Where a whole suite is missing, it says so, as `resolve` does.
+fn not_fetched(recipe: &Recipe, context: &Context, error: FetchError) -> Failure {
+    let gone = error.gone();
+    let suites: BTreeSet<&str> = gone.iter().map(|package| package.suite.as_str()).collect();
+    if let Some(failure) = archives::missing_suite(context, &recipe.debian, &suites) {
+        return failure;
+    }
+    let moved = moved(recipe, context, &gone);
+    let folder = recipe.directory.display().to_string();
+    let hint = error.hint().map(|hint| moved + &hint.replace("lock RECIPE", &format!("lock {folder}")));
+    hinted(error, hint)
+}
+
 /// Says of locked packages that have left the archive what it has in their place, as far as that can be
 /// found out.
 fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String {
@@ -135,12 +148,17 @@ fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String 
     let Ok(archive) = archives::open_of(context, &recipe.debian) else { return String::new() };
     let Ok(universe) = archives::universe(&archive, &recipe.debian.pins) else { return String::new() };
     let now = |name: &str| universe.find(name).map(|id| universe.package(id).version);
-    let lines = gone.iter().map(|package| match now(&package.name) {
-        Some(version) if version == package.version => String::new(),
-        Some(version) => format!("{} is at {version} now; {} was locked\n", package.name, package.version),
-        None => format!("{} is not in the archive any more\n", package.name),
+    let lines = gone.iter().filter_map(|package| match now(&package.name) {
+        Some(version) if version == package.version => None,
+        Some(version) => Some(format!("{} is at {version} now; {} was locked\n", package.name, package.version)),
+        None => Some(format!("{} {} was locked and is not in the archive any more\n", package.name, package.version)),
     });
-    lines.collect()
+    let lines: Vec<String> = lines.collect();
+    let more = match lines.len().saturating_sub(MOST_MOVED) {
+        0 => String::new(),
+        more => format!("and {more} more moved on\n"),
+    };
+    lines.into_iter().take(MOST_MOVED).collect::<String>() + &more
 }
 
 /// Reads the lock of a recipe, which must be one for what the recipe asks for now.

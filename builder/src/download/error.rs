@@ -1,8 +1,12 @@
 //! What can go wrong with a download, and how it is told.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
+use super::Via;
 use crate::formats::checksum::Checksum;
+
+/// What one can do about a proxy that fails.
+pub const PROXY_HINT: &str = "mend or unset what names the proxy, or except the mirror from it with `no_proxy`";
 
 /// What one place did wrong.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +17,44 @@ pub enum Fault {
     /// Another status than was hoped for.
     #[error("the server answers with status {0}")]
     Status(u16),
+    /// The same, and it names a pause (Retry-After).
+    #[error("the server answers with status {status} and wants a pause of {} s", .rest.as_secs())]
+    Busy {
+        /// The status.
+        status: u16,
+        /// How long not to ask.
+        rest: Duration,
+    },
     /// One redirection after another.
     #[error("it is redirected without end")]
     Redirects,
     /// No connection, be it for the name, the route, or TLS.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// No connection, since nothing listens there.
+    #[error("cannot connect: {0}")]
+    ConnectionRefused(String),
+    /// No such name, as a name server says.
+    #[error("there is no host of this name: {0}")]
+    UnknownHost(String),
+    /// TLS with another than the host, or with one that nobody vouches for.
+    #[error("its certificate cannot be accepted: {0}")]
+    Certificate(String),
+    /// Another part than was asked for, or one that is not as announced.
+    #[error("the server sends another part of it than was asked for")]
+    OtherPart,
+    /// The host did nothing but fail while another file was asked for.
+    #[error("it is not asked any more, since it failed for too long: {0}")]
+    GivenUp(String),
+    /// A fault on the way through a proxy.
+    #[error("{}", through(.0, .1))]
+    Through(Box<Via>, Box<Fault>),
+    /// A proxy that wants a user name and a password.
+    #[error("it wants a user name and a password")]
+    ProxyAuthentication,
+    /// A proxy that cannot reach the host.
+    #[error("it cannot connect to the host: {0}")]
+    Tunnel(String),
     /// Silence.
     #[error("nothing came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
@@ -47,9 +83,12 @@ pub enum Fault {
         /// As it is.
         found: Box<Checksum>,
     },
-    /// It came, but whoever asked for it does not accept it.
+    /// It came, but cannot be accepted.
     #[error("{0}")]
-    Refused(Box<dyn std::error::Error + Send + Sync>),
+    Refused(Box<dyn Error + Send + Sync>),
+    /// The same, which may be for damage on the way.
+    #[error("{0}")]
+    Damaged(Box<dyn Error + Send + Sync>),
     /// Too few threads can be started.
     #[error("cannot start the threads that a download needs: the system gives {0} of {needed}", needed = crate::threads::FOR_HTTP)]
     Threads(usize),
@@ -57,21 +96,128 @@ pub enum Fault {
     #[error("cannot read it: {0}")]
     Read(io::Error),
     /// A proxy that cannot be used.
-    #[error("the proxy that apt's configuration or the environment names is no http or https URL")]
-    Proxy,
+    #[error("the proxy that {named_by} names is no http or https URL")]
+    Proxy {
+        /// A variable, or a setting of apt's.
+        named_by: String,
+    },
     /// What is neither http, https nor file, or leads out of its mirror.
     #[error("it is no usable URL")]
     Url,
 }
 
-impl Fault {
-    /// Whether another try at the same place may do better.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Fault::Status(status) => *status >= 500 || *status == 429 || *status == 408,
-            Fault::Connect(_) | Fault::Stalled(_) | Fault::Slow | Fault::CutOff(_) => true,
-            _ => false,
+/// Why contents cannot be accepted, as the one who wants them says.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What is wrong.
+    pub error: Box<dyn Error + Send + Sync>,
+    /// Whether it may have been damaged on the way, so that another try may do better.
+    pub may_be_damaged: bool,
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Refusal { error: error.into(), may_be_damaged: false }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.may_be_damaged {
+            true => Fault::Damaged(refusal.error),
+            false => Fault::Refused(refusal.error),
         }
+    }
+}
+
+/// What another try at the same place is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: the place says so itself.
+    Final,
+    /// It may do better in a while.
+    Passing,
+    /// It may bring other bytes.
+    Doubtful,
+}
+
+impl Fault {
+    /// Returns the fault itself, without the proxy that it came through.
+    pub fn itself(&self) -> &Fault {
+        match self {
+            Fault::Through(_, fault) => fault.itself(),
+            fault => fault,
+        }
+    }
+
+    /// Whether it is the proxy that fails, rather than what lies behind it.
+    pub fn is_of_proxy(&self) -> bool {
+        use Fault::{Connect, ConnectionRefused, ProxyAuthentication, Tunnel, UnknownHost};
+        match self {
+            Fault::Through(_, fault) => matches!(
+                **fault,
+                Connect(_) | ConnectionRefused(_) | UnknownHost(_) | ProxyAuthentication | Tunnel(_)
+            ),
+            fault => matches!(fault, Fault::Proxy { .. }),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.itself() {
+            // 425 is RFC 8470's; 501, 505 and 511 (a network that wants a login) stay as they are.
+            Fault::Status(408 | 425 | 429) | Fault::Busy { .. } => Kind::Passing,
+            Fault::Status(501 | 505 | 511) => Kind::Final,
+            Fault::Status(500..) => Kind::Passing,
+            Fault::Connect(_)
+            | Fault::ConnectionRefused(_)
+            | Fault::Tunnel(_)
+            | Fault::Stalled(_)
+            | Fault::Slow
+            | Fault::CutOff(_)
+            | Fault::GivenUp(_) => Kind::Passing,
+            Fault::OtherPart
+            | Fault::WrongSize { .. }
+            | Fault::TooLong(_)
+            | Fault::WrongDigest { .. }
+            | Fault::Damaged(_) => Kind::Doubtful,
+            _ => Kind::Final,
+        }
+    }
+
+    /// Returns the pause that the server wants.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        match self.itself() {
+            Fault::Busy { rest, .. } => Some(*rest),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing listens there, which is known at once.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.itself(), Fault::ConnectionRefused(_))
+    }
+
+    /// Whether what came is wrong, rather than the way that it came.
+    pub fn is_of_bytes(&self) -> bool {
+        use Fault::{OtherPart, TooLong, WrongDigest, WrongSize};
+        matches!(self.itself(), WrongDigest { .. } | WrongSize { .. } | TooLong(_) | OtherPart)
+    }
+
+    /// Whether what came so far may be right, so that the rest is enough.
+    pub(super) fn keeps_pieces(&self) -> bool {
+        self.kind() == Kind::Passing
+    }
+}
+
+/// Returns the text for a fault on the way through a proxy.
+fn through(via: &Via, fault: &Fault) -> String {
+    match fault {
+        Fault::Connect(why) | Fault::ConnectionRefused(why) => format!("cannot connect to {via}: {why}"),
+        Fault::UnknownHost(why) => format!("cannot find {via}: {why}"),
+        Fault::ProxyAuthentication => format!("{via} wants a user name and a password"),
+        Fault::Tunnel(why) => format!("{via} cannot connect to the host: {why}"),
+        fault if fault.to_string().contains('\n') => format!("{fault}\nby way of {via}"),
+        fault => format!("{fault}, by way of {via}"),
     }
 }
 
@@ -79,10 +225,12 @@ impl Fault {
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// Not cached, and the network is not to be used.
-    #[error("cannot fetch {what} offline")]
+    #[error("cannot fetch {what} offline{}", Found(.faults))]
     Offline {
         /// What it was.
         what: String,
+        /// Each place on this machine and its fault.
+        faults: Vec<(String, Fault)>,
     },
     /// No place had it.
     #[error("cannot fetch {what}{}", Places(.faults))]
@@ -111,12 +259,36 @@ impl DownloadError {
             if !faults.is_empty() && faults.iter().all(|(_, fault)| matches!(fault, Fault::NotFound)))
     }
 
+    /// Whether no place has it: each says that there is nothing under its name, or has something else there.
+    pub fn is_lost(&self) -> bool {
+        let lost = |fault: &Fault| matches!(fault, Fault::NotFound) || fault.is_of_bytes();
+        matches!(self, DownloadError::Places { faults, .. }
+            if !faults.is_empty() && faults.iter().all(|(_, fault)| lost(fault)))
+    }
+
+    /// Returns what could not be had.
+    pub fn what(&self) -> &str {
+        match self {
+            DownloadError::Offline { what, .. }
+            | DownloadError::Places { what, .. }
+            | DownloadError::Write { what, .. } => what,
+        }
+    }
+
+    /// Returns each place that was asked, and its last fault.
+    pub fn faults(&self) -> &[(String, Fault)] {
+        match self {
+            DownloadError::Offline { faults, .. } | DownloadError::Places { faults, .. } => faults,
+            DownloadError::Write { .. } => &[],
+        }
+    }
+
     /// Whether the fault is this file's alone, so that others may well be had.
     pub(super) fn is_of_one_file(&self) -> bool {
         match self {
             DownloadError::Offline { .. } => true,
             DownloadError::Places { faults, .. } => {
-                faults.is_empty() || faults.iter().any(|(_, fault)| !fault.may_pass())
+                faults.is_empty() || faults.iter().any(|(_, fault)| fault.kind() != Kind::Passing)
             }
             DownloadError::Write { .. } => false,
         }
@@ -143,12 +315,21 @@ impl fmt::Display for Places<'_> {
     }
 }
 
+/// Shows what is wrong with places on this machine.
+struct Found<'a>(&'a [(String, Fault)]);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(url, fault)| write!(f, "\n  {}: {}", without_password(url), indented(fault)))
+    }
+}
+
 fn indented(fault: &Fault) -> String {
     fault.to_string().replace('\n', "\n  ")
 }
 
 /// Returns a URL without the user name and password that a mirror may want.
-pub(super) fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

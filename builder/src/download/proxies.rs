@@ -6,11 +6,12 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env, fmt, fs,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
+use super::error::without_password;
 use crate::formats::apt_conf::{self, Setting};
 
 /// Where requests go through.
@@ -19,7 +20,32 @@ pub struct Proxies {
     /// Settings of apt's below `Acquire::http` and `Acquire::https`.
     settings: BTreeMap<String, String>,
     /// Variables of the environment, by their names in lower case.
-    environment: BTreeMap<&'static str, String>,
+    environment: BTreeMap<&'static str, Variable>,
+}
+
+/// A variable of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Variable {
+    /// Its name as it is set: `http_proxy` or `HTTP_PROXY`.
+    name: String,
+    value: String,
+}
+
+/// A proxy, and what names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Its URL, with the user name and password that it may have.
+    pub url: String,
+    /// A variable, or a setting of apt's.
+    pub named_by: String,
+}
+
+impl fmt::Display for Via {
+    /// Without a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = without_password(&self.url);
+        write!(f, "the proxy {} ({})", url.trim_end_matches('/'), self.named_by)
+    }
 }
 
 /// The variables that count; capital letters count where small ones do not say anything, but for programs that a web
@@ -33,10 +59,11 @@ impl Proxies {
     /// Returns the proxies of this process' environment, and of no configuration.
     pub fn of_environment() -> Self {
         let named = |name: &'static str| {
-            let capital = || (name != "http_proxy" || env::var_os("REQUEST_METHOD").is_none()).then_some(());
-            let value = env::var(name).ok().filter(|value| !value.is_empty());
-            let value = value.or_else(|| capital().and_then(|()| env::var(name.to_uppercase()).ok()));
-            value.filter(|value| !value.is_empty()).map(|value| (name, value))
+            let capital = name != "http_proxy" || env::var_os("REQUEST_METHOD").is_none();
+            let names = [Some(name.to_owned()), capital.then(|| name.to_uppercase())];
+            let mut set = names.into_iter().flatten().filter_map(|name| Some((env::var(&name).ok()?, name)));
+            let (value, own_name) = set.find(|(value, _)| !value.is_empty())?;
+            Some((name, Variable { name: own_name, value }))
         };
         let environment = VARIABLES.into_iter().filter_map(named).collect();
         Proxies { settings: BTreeMap::new(), environment }
@@ -80,26 +107,32 @@ impl Proxies {
         }
     }
 
-    /// Returns the URL of the proxy for a scheme and a host; `None`: there is none.
-    pub fn of(&self, scheme: &str, host: &str) -> Option<String> {
+    /// Returns the proxy for a scheme and a host; `None`: there is none.
+    pub fn of(&self, scheme: &str, host: &str) -> Option<Via> {
         let host = host.to_ascii_lowercase();
         let schemes: &[&str] = if scheme == "https" { &["https", "http"] } else { &["http"] };
         let setting = |field: &str| {
-            let named = |scheme: &&str| self.settings.get(&format!("acquire::{scheme}::{field}"));
-            schemes.iter().find_map(named).filter(|value| !value.is_empty())
+            let named = |scheme: &&str| {
+                let value = self.settings.get(&format!("acquire::{scheme}::{field}"));
+                let value = value.filter(|value| !value.is_empty())?;
+                Some((value, format!("Acquire::{scheme}::P{} of apt's configuration", field.get(1..)?)))
+            };
+            schemes.iter().find_map(named)
         };
         let variable = |name: &str| self.environment.get(name);
         let from_variables = || {
             let names = schemes.iter().map(|scheme| format!("{scheme}_proxy")).chain(["all_proxy".into()]);
-            names.into_iter().find_map(|name| variable(&name))
+            let found = names.into_iter().find_map(|name| variable(&name))?;
+            Some((&found.value, found.name.clone()))
         };
-        let proxy =
+        let (proxy, named_by) =
             setting(&format!("proxy::{host}")).or_else(|| setting("proxy")).or_else(from_variables)?;
         let direct = ["direct", "false"].iter().any(|word| proxy.eq_ignore_ascii_case(word));
-        if direct || variable("no_proxy").is_some_and(|list| lists(list, &host)) {
+        if direct || variable("no_proxy").is_some_and(|list| lists(&list.value, &host)) {
             return None;
         }
-        Some(if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") })
+        let url = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
+        Some(Via { url, named_by })
     }
 }
 
@@ -140,8 +173,26 @@ mod tests {
                 .expect("writes");
             paths.push(path);
         }
-        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let variable = |value: &str, name: &str| Variable { name: name.into(), value: value.into() };
+        let environment = environment.iter().map(|(name, value)| (*name, variable(value, name))).collect();
         Proxies { environment, ..Proxies::as_apt(directory.path()) }
+    }
+
+    fn url(via: Option<Via>) -> Option<String> {
+        via.map(|via| via.url)
+    }
+
+    #[test]
+    fn each_proxy_says_what_names_it_and_hides_its_password() {
+        let conf = "Acquire::http::Proxy \"http://me:secret@conf:1/\"; Acquire::http::Proxy::own.org \"own:2\";";
+        let all = proxies(&[("apt.conf", conf)], &[]);
+        let shown = |proxies: &Proxies, host| proxies.of("http", host).map(|via| via.to_string());
+        let named = |url: &str, by: &str| Some(format!("the proxy {url} ({by})"));
+        let of = |name: &str| format!("{name} of apt's configuration");
+        assert_eq!(shown(&all, "a"), named("http://conf:1", &of("Acquire::http::Proxy")));
+        assert_eq!(shown(&all, "own.org"), named("http://own:2", &of("Acquire::http::Proxy::own.org")));
+        let env = proxies(&[], &[("http_proxy", "http://env:1")]);
+        assert_eq!(shown(&env, "a"), named("http://env:1", "http_proxy"));
     }
 
     #[test]
@@ -157,20 +208,20 @@ mod tests {
             ("http", "other.org", Some("http://other:1")),
             ("http", "very.no.org", None),
         ] {
-            assert_eq!(both.of(scheme, host).as_deref(), expected, "{scheme} {host}");
+            assert_eq!(url(both.of(scheme, host)).as_deref(), expected, "{scheme} {host}");
         }
         let https = "Acquire::https::Proxy \"DIRECT\"; Acquire::http::Proxy \"http://conf:1\";";
         let https = proxies(&[("apt.conf", https)], &[]);
-        assert_eq!((https.of("https", "a"), https.of("http", "a").as_deref()), (None, Some("http://conf:1")));
+        assert_eq!((https.of("https", "a"), url(https.of("http", "a")).as_deref()), (None, Some("http://conf:1")));
         let empty = proxies(&[("apt.conf", "Acquire::http::Proxy \"\";")], &[("http_proxy", "env:1")]);
-        assert_eq!(empty.of("https", "a").as_deref(), Some("http://env:1"));
+        assert_eq!(url(empty.of("https", "a")).as_deref(), Some("http://env:1"));
         assert_eq!(proxies(&[], &[]).of("http", "a"), None);
     }
 
     #[test]
     fn files_are_read_in_apts_order() {
         let set = |to: &str| format!("Acquire::http::Proxy \"http://{to}\";");
-        let of = |files: &[(&str, &str)]| proxies(files, &[]).of("http", "a");
+        let of = |files: &[(&str, &str)]| url(proxies(files, &[]).of("http", "a"));
         let (one, two, main) = (set("one"), set("two"), set("main"));
         let parts = [("apt.conf.d/01a", &*one), ("apt.conf.d/02b.conf", &*two)];
         assert_eq!(of(&parts).as_deref(), Some("http://two"));

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::Path,
     sync::OnceLock,
@@ -15,11 +14,14 @@ use reqwest::{
     redirect,
 };
 
-use super::{Downloader, Fault, Validators};
-use crate::threads;
+use super::{Downloader, Fault, Manner, Validators, Via, retry_after};
+use crate::{sys::path::open_regular_through_links, threads};
 
 /// More than any mirror network needs.
 const MAX_REDIRECTS: usize = 10;
+
+/// How many times longer a slow service may be silent.
+const SLOWLY: u32 = 3;
 
 pub(super) enum Reply {
     /// What is known is still right.
@@ -32,9 +34,52 @@ pub(super) struct Body {
     reader: Box<dyn Read>,
     /// The offset in the file at which they begin.
     pub(super) start: u64,
-    /// How many bytes will come, if the server says so.
-    pub(super) length: Option<u64>,
+    /// How long the whole file is, if the server says so.
+    pub(super) whole: Option<u64>,
     pub(super) validators: Validators,
+}
+
+/// What is asked of a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    /// The offset from which on the file is wanted.
+    pub(super) from: u64,
+    /// The version of which the bytes before it are, if that is known.
+    pub(super) same: Option<&'a Validators>,
+    /// The version that need not be sent again.
+    pub(super) known: Option<&'a Validators>,
+    pub(super) manner: &'a Manner,
+}
+
+impl<'a> Request<'a> {
+    /// Asks for all of a file.
+    pub(super) fn new(manner: &'a Manner) -> Self {
+        Request { from: 0, same: None, known: None, manner }
+    }
+
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        let mut out = Vec::new();
+        if self.from > 0 {
+            out.push((header::RANGE, format!("bytes={}-", self.from)));
+            // Only a strong validator can say that two parts are of one version (RFC 9110, section 13.1.5).
+            let validator = self.same.and_then(|same| {
+                let strong = Some(&same.etag).filter(|etag| etag.starts_with('"'));
+                strong.or(Some(&same.modified).filter(|modified| !modified.is_empty()))
+            });
+            out.extend(validator.map(|validator| (header::IF_RANGE, validator.clone())));
+        }
+        if let Some(known) = self.known {
+            let pairs = [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)];
+            let set = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+            out.extend(set.map(|(name, value)| (name, value.clone())));
+        }
+        if self.manner.fresh {
+            // The second is for caches of HTTP/1.0.
+            out.push((header::CACHE_CONTROL, "no-cache".into()));
+            out.push((header::PRAGMA, "no-cache".into()));
+        }
+        out
+    }
 }
 
 impl Read for Body {
@@ -45,36 +90,35 @@ impl Read for Body {
 
 impl Downloader {
     /// Asks for a file from an offset on; a server may begin at the start all the same.
-    pub(super) fn request(&self, url: &str, from: u64, known: Option<&Validators>) -> Result<Reply, Fault> {
+    pub(super) fn request(&self, url: &str, request: &Request<'_>) -> Result<Reply, Fault> {
         if let Some(path) = url.strip_prefix("file:") {
-            return open_file(path, url, from);
+            return open_file(path, url, request.from);
         }
         let asked = url;
         let mut url = url.to_owned();
         for _ in 0..MAX_REDIRECTS {
-            let client = self.client(&url)?;
-            self.check_proxy(&url)?;
-            let mut request = client.get(&url);
-            if from > 0 {
-                request = request.header(header::RANGE, format!("bytes={from}-"));
-            }
-            if let Some(known) = known {
-                let pairs =
-                    [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)];
-                for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-                    request = request.header(name, value);
-                }
-            }
-            let response = request.send().map_err(|e| self.send_fault(&e))?;
+            let via = self.via(&url)?;
+            let response = self.send(&url, request, via.as_ref())?;
             let status = response.status();
             if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
                 let target = response.url().join(&header_text(&response, header::LOCATION));
                 url = target.map_err(|_| Fault::Url)?.into();
                 continue;
             }
-            return reply(response, asked, from);
+            return reply(response, asked, request.from).map_err(|fault| by_way_of(via.as_ref(), fault));
         }
         Err(Fault::Redirects)
+    }
+
+    fn send(&self, url: &str, request: &Request<'_>, via: Option<&Via>) -> Result<Response, Fault> {
+        let mut builder = self.client(url)?.get(url);
+        for (name, value) in request.headers() {
+            builder = builder.header(name, value);
+        }
+        if request.manner.slowly {
+            builder = builder.timeout(self.options.stall_timeout * SLOWLY);
+        }
+        builder.send().map_err(|error| by_way_of(via, self.send_fault(&error)))
     }
 
     /// Returns the client for a URL. Plain http is by far the commonest, works where no certificates
@@ -104,32 +148,35 @@ impl Downloader {
         }
         // One that is set replaces what the library finds in the environment itself.
         let proxies = self.options.proxies.clone();
-        builder = builder
-            .proxy(Proxy::custom(move |url| proxies.of(url.scheme(), url.host_str().unwrap_or_default())));
+        builder = builder.proxy(Proxy::custom(move |url| {
+            proxies.of(url.scheme(), url.host_str().unwrap_or_default()).map(|via| via.url)
+        }));
         let client = builder.build().map_err(|e| Fault::Connect(root_cause(&e)))?;
         Ok(cell.get_or_init(|| client))
     }
 
-    /// Turns away proxies of a kind that is not known here, which the library would go past.
-    fn check_proxy(&self, url: &str) -> Result<(), Fault> {
+    /// Returns the proxy that a URL is asked through. One of a kind that is not known here is turned away: the library would go
+    /// past it.
+    fn via(&self, url: &str) -> Result<Option<Via>, Fault> {
         let parsed = Url::parse(url).map_err(|_| Fault::Url)?;
-        let proxy = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default());
-        match proxy.map(|proxy| Url::parse(&proxy)) {
-            None => Ok(()),
-            Some(Ok(proxy)) if ["http", "https"].contains(&proxy.scheme()) && proxy.has_host() => Ok(()),
-            Some(_) => Err(Fault::Proxy),
+        let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default()) else {
+            return Ok(None);
+        };
+        match Url::parse(&via.url) {
+            Ok(proxy) if ["http", "https"].contains(&proxy.scheme()) && proxy.has_host() => Ok(Some(via)),
+            _ => Err(Fault::Proxy { named_by: via.named_by }),
         }
     }
 
     fn send_fault(&self, error: &reqwest::Error) -> Fault {
         if error.is_connect() {
-            Fault::Connect(root_cause(error))
+            connect_fault(error)
         } else if error.is_timeout() {
             Fault::Stalled(self.options.stall_timeout)
         } else if error.is_builder() {
             Fault::Url
         } else {
-            // The connection was there and went away before an answer.
+            // The connection was there and went away before a response.
             Fault::CutOff(0)
         }
     }
@@ -152,6 +199,47 @@ fn install_cryptography() {
     });
 }
 
+/// Names the proxy in a fault that may be its own. What a mirror says of a file, it says whatever the way.
+fn by_way_of(via: Option<&Via>, fault: Fault) -> Fault {
+    match (via, fault) {
+        (None, Fault::ProxyAuthentication) => Fault::Status(407),
+        (None, fault) | (_, fault @ (Fault::NotFound | Fault::Url)) => fault,
+        (Some(via), fault) => Fault::Through(Box::new(via.clone()), Box::new(fault)),
+    }
+}
+
+/// What name servers say of a name that does not exist, as glibc and musl put it. All else they say may pass.
+const UNKNOWN: [&str; 3] =
+    ["Name or service not known", "No address associated with hostname", "Name does not resolve"];
+
+/// Tells why there is no connection.
+fn connect_fault(error: &(dyn Error + 'static)) -> Fault {
+    let why = root_cause(error);
+    let mut cause = Some(error);
+    while let Some(now) = cause {
+        let io = now.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+            return Fault::ConnectionRefused(why);
+        }
+        let inner = io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(_)) = inner.or(now.downcast_ref::<rustls::Error>()) {
+            return Fault::Certificate(why);
+        }
+        // Of hyper's tunnels there is only a text.
+        match now.to_string().strip_prefix("tunnel error: ") {
+            Some("proxy authorization required") => return Fault::ProxyAuthentication,
+            Some("failed to create underlying connection") | None => {}
+            Some("unsuccessful") => return Fault::Tunnel("it refuses, or finds no way".into()),
+            Some(other) => return Fault::Tunnel(other.to_owned()),
+        }
+        cause = now.source();
+    }
+    match UNKNOWN.iter().any(|text| why.contains(text)) {
+        true => Fault::UnknownHost(why),
+        false => Fault::Connect(why),
+    }
+}
+
 /// Returns the text of the innermost cause; those around it only say that a request failed.
 fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
@@ -166,37 +254,102 @@ fn header_text(response: &Response, name: HeaderName) -> String {
 }
 
 fn reply(response: Response, url: &str, from: u64) -> Result<Reply, Fault> {
-    let start = match response.status() {
-        StatusCode::OK => 0,
+    let length = response.content_length();
+    let (start, whole) = match response.status() {
+        StatusCode::OK => (0, length),
         StatusCode::PARTIAL_CONTENT => {
             let range = header_text(&response, header::CONTENT_RANGE);
-            let start = range.strip_prefix("bytes ").and_then(|range| range.split('-').next()?.parse().ok());
-            start.filter(|&start: &u64| start == from).ok_or(Fault::Status(206))?
+            let whole = part(&range, from, length).ok_or(Fault::OtherPart)?;
+            (from, whole)
         }
+        StatusCode::RANGE_NOT_SATISFIABLE => return Err(Fault::OtherPart),
         StatusCode::NOT_MODIFIED => return Ok(Reply::Unchanged),
         StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Fault::NotFound),
-        status => return Err(Fault::Status(status.as_u16())),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::ProxyAuthentication),
+        status => {
+            let after = header_text(&response, header::RETRY_AFTER);
+            let status = status.as_u16();
+            return Err(match retry_after::pause(&after, &header_text(&response, header::DATE)) {
+                Some(rest) if status == 429 || status >= 500 => Fault::Busy { status, rest },
+                _ => Fault::Status(status),
+            });
+        }
     };
     let validators = Validators {
         url: url.into(),
         etag: header_text(&response, header::ETAG),
         modified: header_text(&response, header::LAST_MODIFIED),
     };
-    Ok(Reply::Body(Body { start, length: response.content_length(), validators, reader: Box::new(response) }))
+    Ok(Reply::Body(Body { start, whole, validators, reader: Box::new(response) }))
+}
+
+/// Reads a Content-Range header, as `bytes 4-9/10`; returns the length of the whole file, if that is said. `None`: the header is
+/// none, says another beginning than was asked for, or does not fit the length of what comes.
+fn part(range: &str, from: u64, length: Option<u64>) -> Option<Option<u64>> {
+    let (ends, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = ends.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let whole: Option<u64> = if whole == "*" { None } else { Some(whole.parse().ok()?) };
+    let count = last.checked_sub(first)?.checked_add(1)?;
+    let fits = length.is_none_or(|length| length == count) && whole.is_none_or(|whole| last < whole);
+    (first == from && fits).then_some(whole)
 }
 
 fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, Fault> {
     let path = format!("/{}", path.trim_start_matches('/'));
-    let mut file = File::open(Path::new(&path)).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Fault::NotFound,
+    let mut file = open_regular_through_links(Path::new(&path)).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData => Fault::NotFound,
         _ => Fault::Read(e),
     })?;
     let length = file.metadata().map_err(Fault::Read)?;
-    if !length.is_file() {
-        return Err(Fault::NotFound);
-    }
     let start = from.min(length.len());
     file.seek(SeekFrom::Start(start)).map_err(Fault::Read)?;
     let validators = Validators { url: url.into(), ..Validators::default() };
-    Ok(Reply::Body(Body { start, length: Some(length.len() - start), validators, reader: Box::new(file) }))
+    Ok(Reply::Body(Body { start, whole: Some(length.len()), validators, reader: Box::new(file) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_must_be_the_one_that_was_asked_for() {
+        for (range, length, expected) in [
+            ("bytes 4-9/10", Some(6), Some(Some(10))),
+            ("bytes 4-9/10", None, Some(Some(10))),
+            ("bytes 4-6/10", Some(3), Some(Some(10))),
+            ("bytes 4-9/*", Some(6), Some(None)),
+            ("bytes 3-9/10", Some(7), None),
+            ("bytes 4-9/10", Some(5), None),
+            ("bytes 4-9/9", Some(6), None),
+            ("bytes 4-3/10", Some(0), None),
+            ("bytes 4-18446744073709551615/*", None, Some(None)),
+            ("bytes 0-18446744073709551615/*", None, None),
+            ("bytes */10", None, None),
+            ("items 4-9/10", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(part(range, 4, length), expected, "{range} {length:?}");
+        }
+    }
+
+    /// An error around another one, as libraries have them.
+    #[derive(Debug, thiserror::Error)]
+    #[error("it failed")]
+    struct Around(#[source] Box<dyn Error + Send + Sync>);
+
+    #[test]
+    fn why_there_is_no_connection_decides_whether_to_try_again() {
+        let name = |text: &str| Around(format!("failed to lookup address information: {text}").into());
+        assert!(matches!(connect_fault(&name("Name or service not known")), Fault::UnknownHost(_)));
+        assert!(matches!(connect_fault(&name("Temporary failure in name resolution")), Fault::Connect(_)));
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let certificate = Around(Box::new(io::Error::other(certificate)));
+        assert!(matches!(connect_fault(&certificate), Fault::Certificate(why) if why.contains("xpired")));
+        let refused = Around(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert!(matches!(connect_fault(&refused), Fault::ConnectionRefused(_)));
+        let tunnel = |text: &str| Around(format!("tunnel error: {text}").into());
+        assert!(matches!(connect_fault(&tunnel("proxy authorization required")), Fault::ProxyAuthentication));
+        assert!(matches!(connect_fault(&tunnel("unsuccessful")), Fault::Tunnel(_)));
+    }
 }

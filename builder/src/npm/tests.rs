@@ -1,12 +1,12 @@
 //! Made tarballs, from a made registry and from the cache.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use super::*;
 use crate::{
     download,
     formats::package_lock::LockedNpm,
-    testing::{self, Deb, Server, deb},
+    testing::{self, Deb, FastClock, Server, deb},
     tree::{Entry, Kind},
 };
 
@@ -52,8 +52,7 @@ impl Fixture {
         packages: &[NpmPackage],
     ) -> Result<Tree, NpmError> {
         let options = download::Options {
-            rounds: 2,
-            backoff: Duration::from_millis(1),
+            clock: Arc::new(FastClock::default()),
             offline,
             ..download::Options::default()
         };
@@ -171,7 +170,7 @@ fn what_cannot_be_had_is_told_with_its_remedy() {
     assert_eq!(text, lacking);
     assert!(hint.contains("--npm-registry URL"), "{hint}");
     let (text, hint) = tell(Some("http://registry.example"), true);
-    assert!(text.starts_with("cannot fetch 2 of 2 packages\n  npm:a 1.0.0 offline"), "{text}");
+    assert!(text.starts_with("cannot fetch 2 of 2 packages\n  npm:a 1.0.0, npm:b 1.0.0 offline"), "{text}");
     assert_eq!(hint, "run the same once without --offline");
 
     fixture.server.fault("a/-/a-1.0.0.tgz", testing::Fault::WrongBytes);

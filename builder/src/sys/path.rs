@@ -53,9 +53,21 @@ pub fn open_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());
-    let file: File =
-        traced(opened, || format!("open({path:?}, O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|O_CLOEXEC)"))?
-            .into();
+    regular(traced(opened, || format!("open({path:?}, O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|O_CLOEXEC)"))?)
+}
+
+/// As [`open_regular`], but links are followed: for a place that the user names.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_regular_through_links(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    regular(traced(opened, || format!("open({path:?}, O_RDONLY|O_NONBLOCK|O_NOCTTY|O_CLOEXEC)"))?)
+}
+
+fn regular(opened: OwnedFd) -> io::Result<File> {
+    let file = File::from(opened);
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")),

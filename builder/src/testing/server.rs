@@ -21,6 +21,10 @@ use crate::formats::digest::Digest;
 pub enum Fault {
     /// With another status and no body.
     Status(u16),
+    /// The same, with the header Retry-After.
+    Busy(u16, String),
+    /// With a closed connection and no response.
+    HangUp,
     /// With so many bytes, then silence.
     Stall(usize),
     /// With so many bytes of those announced, then a closed connection.
@@ -29,10 +33,14 @@ pub enum Fault {
     Short(usize),
     /// With the first byte changed.
     WrongBytes,
+    /// The same, but to a request that wants nothing from a cache (Cache-Control).
+    WrongInCache,
     /// With what is asked for, followed by zeros that never end.
     Endless,
     /// From the start although a later part was asked for.
     NoRanges,
+    /// With a part that begins elsewhere, as its header says.
+    OtherPart,
     /// With a redirection to another URL.
     Redirect(String),
 }
@@ -48,8 +56,12 @@ pub struct Request {
     pub host: String,
     /// The Range header, or nothing.
     pub range: String,
+    /// The If-Range header, or nothing.
+    pub if_range: String,
     /// Whether it asked for a changed version only.
     pub conditional: bool,
+    /// Whether it wants nothing from a cache.
+    pub fresh: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +69,8 @@ struct State {
     directory: PathBuf,
     /// By path, `*` for all; how often still.
     faults: Mutex<HashMap<String, (Fault, usize)>>,
+    /// One for each so many requests; how many came since.
+    every: Mutex<Option<(Fault, usize, usize)>>,
     requests: Mutex<Vec<Request>>,
     stop: AtomicBool,
     plus_is_blank: AtomicBool,
@@ -78,6 +92,7 @@ impl Server {
         let state = Arc::new(State {
             directory: directory.into(),
             faults: Mutex::default(),
+            every: Mutex::default(),
             requests: Mutex::default(),
             stop: AtomicBool::new(false),
             plus_is_blank: AtomicBool::new(false),
@@ -111,6 +126,11 @@ impl Server {
         self.state.faults.lock().expect("no panic holds the lock").insert(path.into(), (fault, times));
     }
 
+    /// Answers one of each so many requests wrongly, whatever it asks for, where no other fault was set.
+    pub fn fault_every(&self, count: usize, fault: Fault) {
+        *self.state.every.lock().expect("no panic holds the lock") = Some((fault, count, 0));
+    }
+
     /// Reads `+` in a path as a blank from now on, as S3 does.
     pub fn read_plus_as_blank(&self) {
         self.state.plus_is_blank.store(true, Ordering::Relaxed);
@@ -119,6 +139,7 @@ impl Server {
     /// Answers everything rightly again.
     pub fn heal(&self) {
         self.state.faults.lock().expect("no panic holds the lock").clear();
+        self.state.every.lock().expect("no panic holds the lock").take();
     }
 
     /// Returns the requests since the last call.
@@ -142,7 +163,12 @@ impl State {
     fn next_fault(&self, path: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().expect("no panic holds the lock");
         let key = if faults.contains_key(path) { path } else { "*" };
-        let (fault, times) = faults.get_mut(key)?;
+        let Some((fault, times)) = faults.get_mut(key) else {
+            let mut every = self.every.lock().expect("no panic holds the lock");
+            let (fault, each, count) = every.as_mut()?;
+            *count += 1;
+            return (*count % *each == 0).then(|| fault.clone());
+        };
         let fault = fault.clone();
         *times -= 1;
         if *times == 0 {
@@ -172,16 +198,25 @@ impl State {
         }
         let known = headers.get("if-none-match").cloned().unwrap_or_default();
         let range = headers.get("range").cloned().unwrap_or_default();
+        let if_range = headers.get("if-range").cloned().unwrap_or_default();
+        let fresh = headers.get("cache-control").is_some_and(|value| value == "no-cache");
         self.requests.lock().expect("no panic holds the lock").push(Request {
             path: path.clone(),
             escaped: escaped.into(),
             host: host.into(),
             range: range.clone(),
+            if_range: if_range.clone(),
             conditional: !known.is_empty(),
+            fresh,
         });
-        let fault = self.next_fault(&path);
+        let fault = match self.next_fault(&path) {
+            Some(Fault::WrongInCache) => (!fresh).then_some(Fault::WrongBytes),
+            fault => fault,
+        };
         let inside = !path.split('/').any(|part| part == "..");
         let bytes = fs::read(self.directory.join(&path)).ok().filter(|_| inside);
+        let tag = bytes.as_ref().map(|bytes| tag(bytes)).unwrap_or_default();
+        let range = if if_range.is_empty() || if_range == tag { range } else { String::new() };
         self.reply(stream, fault, bytes, &range, &known)
     }
 
@@ -198,6 +233,11 @@ impl State {
             Some(Fault::Status(status)) => {
                 return write!(out, "HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n{end}");
             }
+            Some(Fault::Busy(status, pause)) => {
+                let head = format!("HTTP/1.1 {status} Busy\r\nRetry-After: {pause}");
+                return write!(out, "{head}\r\nContent-Length: 0\r\n{end}");
+            }
+            Some(Fault::HangUp) => return Ok(()),
             Some(Fault::Redirect(url)) => {
                 let head = "HTTP/1.1 302 Found\r\nContent-Length: 0";
                 return write!(out, "{head}\r\nLocation: {url}\r\n{end}");
@@ -207,7 +247,7 @@ impl State {
         let Some(mut bytes) = bytes else {
             return write!(out, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n{end}");
         };
-        let tag = format!("\"{}\"", Digest::of(&bytes));
+        let tag = tag(&bytes);
         if tag == known {
             return write!(out, "HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{end}");
         }
@@ -226,7 +266,8 @@ impl State {
         let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
         write!(out, "HTTP/1.1 {status}\r\nETag: {tag}\r\n")?;
         if start > 0 {
-            write!(out, "Content-Range: bytes {start}-{}/{whole}\r\n", whole - 1)?;
+            let said = start - usize::from(fault == Some(Fault::OtherPart));
+            write!(out, "Content-Range: bytes {said}-{}/{whole}\r\n", whole - 1)?;
         }
         if fault != Some(Fault::Endless) {
             write!(out, "Content-Length: {}\r\n", bytes.len())?;
@@ -252,6 +293,11 @@ impl State {
             _ => out.write_all(&bytes),
         }
     }
+}
+
+/// Returns the ETag of contents.
+fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", Digest::of(bytes))
 }
 
 /// Undoes percent-encoding.
