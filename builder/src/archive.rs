@@ -418,10 +418,9 @@ impl<'a> Opening<'a> {
             kept.release.check(&asked, now_s, offline)?;
             return Ok(None);
         }
-        let signed = message.verify(&self.keyring, now_s).map_err(|error| Refusal {
-            may_be_damaged: error.may_be_damage(),
-            error: error.into(),
-        })?;
+        let signed = message
+            .verify(&self.keyring, now_s)
+            .map_err(|error| Refusal { may_be_damaged: error.may_be_damage(), error: error.into() })?;
         let release = asked.parse(&signed)?;
         release.check(&asked, now_s, offline)?;
         if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {

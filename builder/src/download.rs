@@ -28,7 +28,7 @@ use crate::{formats::checksum::Checksum, progress::Progress, threads};
 
 use partial::Partial;
 use patience::{Known, Manner, Place};
-use transfer::{Body, Request, Reply};
+use transfer::{Body, Reply, Request};
 
 pub use error::{DownloadError, Fault, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};

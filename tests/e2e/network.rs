@@ -19,9 +19,13 @@ use super::{
 
 #[test]
 fn a_mirror_that_fails_now_and_then_is_no_obstacle() {
-    for fault in
-        [Fault::Status(503), Fault::Busy(429, "1".into()), Fault::CutOff(700), Fault::WrongBytes, Fault::HangUp]
-    {
+    for fault in [
+        Fault::Status(503),
+        Fault::Busy(429, "1".into()),
+        Fault::CutOff(700),
+        Fault::WrongBytes,
+        Fault::HangUp,
+    ] {
         let world = World::new();
         world.server.fault_every(3, fault);
         world.lock();

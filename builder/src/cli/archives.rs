@@ -134,14 +134,11 @@ fn open_one(
 
 /// Returns the failure for the first of some suites of Debian's archive that is nowhere, if there is one: what is locked of it
 /// cannot be had then.
-pub(super) fn missing_suite(
-    context: &Context,
-    debian: &Debian,
-    suites: &BTreeSet<&str>,
-) -> Option<Failure> {
+pub(super) fn missing_suite(context: &Context, debian: &Debian, suites: &BTreeSet<&str>) -> Option<Failure> {
     let options = options_of(context, debian);
     let store = context.store().ok()?;
-    let of_others = |suite: &str| debian.archives.iter().any(|extra| suite.starts_with(&format!("{}/", extra.name)));
+    let of_others =
+        |suite: &str| debian.archives.iter().any(|extra| suite.starts_with(&format!("{}/", extra.name)));
     for suite in suites.iter().filter(|suite| !of_others(suite)) {
         let one = Selection { suite: (*suite).into(), pockets: Vec::new(), ..selection(debian) };
         let opened = archive::open(&one, &options, &store, &downloader(context), &context.progress);

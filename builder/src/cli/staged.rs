@@ -150,8 +150,13 @@ fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String 
     let now = |name: &str| universe.find(name).map(|id| universe.package(id).version);
     let lines = gone.iter().filter_map(|package| match now(&package.name) {
         Some(version) if version == package.version => None,
-        Some(version) => Some(format!("{} is at {version} now; {} was locked\n", package.name, package.version)),
-        None => Some(format!("{} {} was locked and is not in the archive any more\n", package.name, package.version)),
+        Some(version) => {
+            Some(format!("{} is at {version} now; {} was locked\n", package.name, package.version))
+        }
+        None => Some(format!(
+            "{} {} was locked and is not in the archive any more\n",
+            package.name, package.version
+        )),
     });
     let lines: Vec<String> = lines.collect();
     let more = match lines.len().saturating_sub(MOST_MOVED) {

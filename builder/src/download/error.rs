@@ -6,7 +6,8 @@ use super::Via;
 use crate::formats::checksum::Checksum;
 
 /// What one can do about a proxy that fails.
-pub const PROXY_HINT: &str = "mend or unset what names the proxy, or except the mirror from it with `no_proxy`";
+pub const PROXY_HINT: &str =
+    "mend or unset what names the proxy, or except the mirror from it with `no_proxy`";
 
 /// What one place did wrong.
 #[derive(Debug, thiserror::Error)]
@@ -320,7 +321,9 @@ struct Found<'a>(&'a [(String, Fault)]);
 
 impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(url, fault)| write!(f, "\n  {}: {}", without_password(url), indented(fault)))
+        self.0
+            .iter()
+            .try_for_each(|(url, fault)| write!(f, "\n  {}: {}", without_password(url), indented(fault)))
     }
 }
 

@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn each_proxy_says_what_names_it_and_hides_its_password() {
-        let conf = "Acquire::http::Proxy \"http://me:secret@conf:1/\"; Acquire::http::Proxy::own.org \"own:2\";";
+        let conf =
+            "Acquire::http::Proxy \"http://me:secret@conf:1/\"; Acquire::http::Proxy::own.org \"own:2\";";
         let all = proxies(&[("apt.conf", conf)], &[]);
         let shown = |proxies: &Proxies, host| proxies.of("http", host).map(|via| via.to_string());
         let named = |url: &str, by: &str| Some(format!("the proxy {url} ({by})"));
@@ -212,7 +213,10 @@ mod tests {
         }
         let https = "Acquire::https::Proxy \"DIRECT\"; Acquire::http::Proxy \"http://conf:1\";";
         let https = proxies(&[("apt.conf", https)], &[]);
-        assert_eq!((https.of("https", "a"), url(https.of("http", "a")).as_deref()), (None, Some("http://conf:1")));
+        assert_eq!(
+            (https.of("https", "a"), url(https.of("http", "a")).as_deref()),
+            (None, Some("http://conf:1"))
+        );
         let empty = proxies(&[("apt.conf", "Acquire::http::Proxy \"\";")], &[("http_proxy", "env:1")]);
         assert_eq!(url(empty.of("https", "a")).as_deref(), Some("http://env:1"));
         assert_eq!(proxies(&[], &[]).of("http", "a"), None);

@@ -343,7 +343,10 @@ fn a_proxy_is_asked_in_the_mirrors_place() {
     for proxy in ["socks5h://127.0.0.1:9", "http://"] {
         let odd = through(&format!("Acquire::http::Proxy \"{proxy}\";"));
         let error = odd.fetch(&wanted(&[&odd.server.url()])).expect_err(proxy);
-        assert!(error.contains("the proxy that Acquire::http::Proxy of apt's configuration names"), "{error}");
+        assert!(
+            error.contains("the proxy that Acquire::http::Proxy of apt's configuration names"),
+            "{error}"
+        );
         assert_eq!(odd.server.requests(), []);
     }
 }

@@ -159,7 +159,8 @@ impl Downloader {
     /// past it.
     fn via(&self, url: &str) -> Result<Option<Via>, Fault> {
         let parsed = Url::parse(url).map_err(|_| Fault::Url)?;
-        let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default()) else {
+        let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default())
+        else {
             return Ok(None);
         };
         match Url::parse(&via.url) {
@@ -298,7 +299,9 @@ fn part(range: &str, from: u64, length: Option<u64>) -> Option<Option<u64>> {
 fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, Fault> {
     let path = format!("/{}", path.trim_start_matches('/'));
     let mut file = open_regular_through_links(Path::new(&path)).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData => Fault::NotFound,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData => {
+            Fault::NotFound
+        }
         _ => Fault::Read(e),
     })?;
     let length = file.metadata().map_err(Fault::Read)?;

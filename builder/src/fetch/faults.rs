@@ -27,11 +27,7 @@ pub struct FetchError {
 
 /// Returns the text for faults: the fault itself if it is one, else a list, in which what has the same faults at the same
 /// mirrors stands together. `path` is that of a file below its mirror.
-pub(crate) fn describe<T>(
-    faults: &[(T, DownloadError)],
-    of: usize,
-    path: impl Fn(&T) -> String,
-) -> String {
+pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl Fn(&T) -> String) -> String {
     let told = |error: &DownloadError| match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -91,10 +87,14 @@ impl FetchError {
             };
             let past = match self.has_past {
                 true => "name a further mirror with --mirror URL",
-                false => "name a service of past states with --snapshot-service, or a further mirror with --mirror URL",
+                false => {
+                    "name a service of past states with --snapshot-service, or a further mirror with --mirror URL"
+                }
             };
             let update = if gone.len() == 1 { format!(" --update {}", first.name) } else { String::new() };
-            return Some(format!("{why}: {past}, or lock what there is now with `tinyroot lock RECIPE{update}`"));
+            return Some(format!(
+                "{why}: {past}, or lock what there is now with `tinyroot lock RECIPE{update}`"
+            ));
         }
         if any(&|fault| matches!(fault.itself(), Fault::Threads(_))) {
             return Some(threads::HINT.into());
@@ -118,8 +118,9 @@ impl FetchError {
             let faults = error.faults();
             !faults.is_empty() && !matches!(error, DownloadError::Write { .. })
         };
-        self.faults.iter().any(|(_, error)| fails(error)).then(|| {
-            "try another mirror with --mirror URL, or later; what was fetched is kept".into()
-        })
+        self.faults
+            .iter()
+            .any(|(_, error)| fails(error))
+            .then(|| "try another mirror with --mirror URL, or later; what was fetched is kept".into())
     }
 }

@@ -245,8 +245,7 @@ fn a_bad_mirror_is_no_obstacle() {
 fn past_states_are_asked_last_patiently_and_one_at_a_time() {
     let fixture = fixture(patient());
     let service = Server::start(fixture.served.path());
-    let both =
-        Wanted { past: vec![format!("{}/file", service.url())], ..wanted(&[&fixture.server.url()]) };
+    let both = Wanted { past: vec![format!("{}/file", service.url())], ..wanted(&[&fixture.server.url()]) };
     // A mirror that may come back is waited for.
     fixture.server.fault_times("file", testing::Fault::Status(503), 3);
     assert_eq!(fixture.fetch(&both), Ok(CONTENTS.to_vec()));
@@ -272,7 +271,8 @@ fn the_proxy_is_named_where_it_is_at_fault() {
     };
     let said = |made: &Fixture, url: &str, proxy: &str| {
         let error = made.fetch(&wanted(&[url])).expect_err("a fault");
-        let text = error.replace(proxy.trim_start_matches("http://me:secret@").trim_start_matches("http://"), "PROXY");
+        let text = error
+            .replace(proxy.trim_start_matches("http://me:secret@").trim_start_matches("http://"), "PROXY");
         assert!(!text.contains("secret"), "{text}");
         text.lines().next().unwrap_or_default().trim_start_matches("cannot fetch the file: ").to_owned()
     };
@@ -286,8 +286,16 @@ fn the_proxy_is_named_where_it_is_at_fault() {
     let served = through("");
     let proxy = served.server.url();
     for (fault, url, text) in [
-        (testing::Fault::Status(407), "http://m.invalid", format!("{named} wants a user name and a password")),
-        (testing::Fault::Status(407), "https://m.invalid", format!("{named} wants a user name and a password")),
+        (
+            testing::Fault::Status(407),
+            "http://m.invalid",
+            format!("{named} wants a user name and a password"),
+        ),
+        (
+            testing::Fault::Status(407),
+            "https://m.invalid",
+            format!("{named} wants a user name and a password"),
+        ),
         (
             testing::Fault::Status(502),
             "http://m.invalid",
