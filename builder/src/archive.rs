@@ -37,7 +37,7 @@ use listed::ListedIndex;
 use release::Asked;
 
 pub use error::ArchiveError;
-pub use kept_index::Text;
+pub use kept_index::{Text, is_kept_index};
 pub use keyring::{Keyring, KeyringError};
 pub use release::ReleaseError;
 pub use sources::{Mirrors, Snapshots};

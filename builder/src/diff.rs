@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::tree::{Entry, Kind, Tree, TreePath};
+use crate::{
+    formats::size::parse_size,
+    tree::{Entry, Kind, Tree, TreePath},
+};
 
 /// What changed between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -105,19 +108,7 @@ impl std::str::FromStr for Limit {
         if let Some(percent) = text.strip_suffix('%') {
             return number(percent).map(Limit::Percent);
         }
-        let units = [
-            ("MiB", 1 << 20),
-            ("KiB", 1 << 10),
-            ("MB", 1_000_000),
-            ("kB", 1000),
-            ("M", 1_000_000),
-            ("k", 1000),
-            ("B", 1),
-            ("", 1),
-        ];
-        let unit = units.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, *factor)));
-        let (value, factor) = unit.unwrap_or((text, 1));
-        Ok(Limit::Bytes((number(value)? * f64::from(factor)).round() as u64))
+        parse_size(text).map(Limit::Bytes).map_err(|_| InvalidLimit)
     }
 }
 
@@ -285,12 +276,16 @@ mod tests {
 
     #[test]
     fn limits() {
-        let rows: [(&str, Option<Limit>); 10] = [
+        let rows: [(&str, Option<Limit>); 14] = [
             ("200", Some(Limit::Bytes(200))),
             ("1.5 MB", Some(Limit::Bytes(1_500_000))),
             ("2KiB", Some(Limit::Bytes(2048))),
             ("3 kB", Some(Limit::Bytes(3000))),
             ("200k", Some(Limit::Bytes(200_000))),
+            ("200KB", Some(Limit::Bytes(200_000))),
+            ("200KiB", Some(Limit::Bytes(204_800))),
+            ("0.1 GB", Some(Limit::Bytes(100_000_000))),
+            ("1 %", Some(Limit::Percent(1.0))),
             ("5%", Some(Limit::Percent(5.0))),
             ("", None),
             ("-1", None),

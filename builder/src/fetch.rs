@@ -103,8 +103,11 @@ const TURN: &str = "fetch";
 
 fn is_there(package: &LockedPackage, store: &Store) -> bool {
     let path = store.deb_path(&package.checksum);
-    let there = fs::metadata(&path).is_ok_and(|found| found.len() == package.size_bytes);
-    there && digest(package, &path).is_some()
+    let Some(found) = fs::metadata(&path).ok().filter(|found| found.len() == package.size_bytes) else {
+        return false;
+    };
+    store.used(&path, &found);
+    digest(package, &path).is_some()
 }
 
 /// Returns the SHA-256 of a .deb. One that is locked by SHA-512 is read for it, and is checked once more; `None`: it

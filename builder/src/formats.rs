@@ -23,6 +23,7 @@ pub mod packages;
 #[cfg(test)]
 mod properties;
 pub mod relation;
+pub mod size;
 pub mod spk;
 pub mod suite;
 pub mod tar_in;

@@ -15,7 +15,6 @@ mod languages;
 mod npm;
 mod reduce;
 mod service;
-mod size;
 mod step;
 mod stop;
 mod web;
@@ -28,7 +27,6 @@ pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use languages::is_icu_language;
 pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
-pub use size::{ParseSizeError, parse_size};
 pub use stop::SIGTERM;
 
 use std::{

@@ -23,6 +23,7 @@
 
 mod blob;
 mod bundle;
+pub mod inventory;
 mod pack;
 mod turn;
 
@@ -445,11 +446,15 @@ impl Store {
     /// What the kernel says.
     pub(crate) fn read_kept(&self, path: &Path) -> io::Result<KeptFile> {
         let mut bytes = Vec::new();
-        open_regular(path)?.read_to_end(&mut bytes)?;
+        let mut file = open_regular(path)?;
+        file.read_to_end(&mut bytes)?;
         let seal = bytes.strip_prefix(SEALED).and_then(|rest| rest.split_first_chunk::<65>());
         let Some((seal, rest)) = seal else { return Ok(KeptFile { bytes, is_ours: false }) };
         let seal = std::str::from_utf8(seal).ok().and_then(|line| line.strip_suffix('\n')?.parse().ok());
         let is_ours = seal.is_some_and(|seal| self.is_sealed(path, rest, &seal));
+        if is_ours && let Ok(found) = file.metadata() {
+            self.used(path, &found);
+        }
         bytes.drain(..SEALED.len() + 65);
         Ok(KeptFile { bytes, is_ours })
     }

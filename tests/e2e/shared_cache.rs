@@ -198,3 +198,58 @@ fn a_root_that_was_configured_with_one_id_does_for_builds_with_all() {
     assert!(!said.contains("configuring packages"), "{said}");
     assert!(first == second && first == third);
 }
+
+#[test]
+fn a_cache_can_be_listed_trimmed_and_checked() {
+    let world = World::new();
+    world.lock();
+    world.fetches();
+    let cache = world.home.path("cache");
+    let listed = || {
+        let text = world.home.done(&["cache", "list", "--json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&text).expect("is JSON")
+    };
+    let document = listed();
+    let counts: Vec<(&str, u64)> = document["kinds"].as_array().expect("a list").iter().map(|kind| {
+        (kind["kind"].as_str().expect("a name"), kind["count"].as_u64().expect("a number"))
+    }).collect();
+    assert_eq!(counts, [("indexes", 4), ("downloads", 2), ("unpacked_packages", 2)]);
+    assert_eq!(document["size_bytes"].as_u64(), Some(size_bytes(&cache)));
+    let said = world.home.done(&["cache", "list"]).stdout;
+    assert_says(&said, &["downloaded packages", "in the last 2 h", text(&cache)]);
+    assert_says(&world.home.done(&["cache", "check"]).stdout, &["checked 8 entries"]);
+
+    let name = names(&cache.join("debs")).remove(0);
+    fs::write(cache.join("debs").join(&name), "none").expect("writes");
+    let ended = world.home.run(&["cache", "check"]);
+    assert_eq!(ended.code, Some(1));
+    assert_says(&ended.stdout, &[&format!("damaged, and removed: {}/debs/{name}", cache.display())]);
+    assert_says(&ended.stderr, &["error: 1 entry of the cache was damaged", "hint: they were removed"]);
+    world.home.done(&["cache", "check"]);
+    world.fetches();
+
+    let said = world.home.done(&["cache", "trim", "--keep", "1 GB"]).stdout;
+    assert!(said.starts_with("kept "), "{said}");
+    let said = world.home.done(&["cache", "trim", "--keep", "1MB"]).stdout;
+    assert_says(&said, &["removed ", "kept "]);
+    assert!(size_bytes(&cache) <= 1_000_000);
+    world.fetches();
+    let said = world.home.done(&["cache", "trim", "--keep", "0", "--json"]).stdout;
+    assert_says(&said, &["\"kept_bytes\": 0", "\"in_use_bytes\": 0"]);
+    assert_eq!(size_bytes(&cache), 0);
+    world.fetches();
+    let ended = world.home.run(&["cache", "trim", "--keep", "much"]);
+    assert_eq!(ended.code, Some(2));
+    assert_says(&ended.stderr, &["`much` is not a size"]);
+    // With another key all that is sealed is another's, until it is removed.
+    let check = |arguments: &[&str]| {
+        let mut command = world.home.command();
+        end(command.args(["cache", "check"]).args(arguments).env("TINYROOT_CACHE_KEY", "k".repeat(40)))
+    };
+    let ended = check(&[]);
+    assert_eq!(ended.code, Some(1));
+    assert_says(&ended.stderr, &["error: 2 entries of the cache were made by another user", "cache check --remove"]);
+    check(&["--remove"]);
+    assert_eq!(check(&[]).code, Some(0));
+    assert_eq!(listed()["kinds"].as_array().map(Vec::len), Some(2));
+}

@@ -102,21 +102,37 @@ pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
     let mut start = vec![0; 1024];
     let got = file.read_at(&mut start, 0)?;
     let Some((head, words, seal)) = Head::parse(&start[..got]) else { return Ok(None) };
-    let size_bytes = file.metadata()?.len();
+    let found = file.metadata()?;
+    let size_bytes = found.len();
+    if !store.is_sealed(path, words, &seal) {
+        return Ok(None);
+    }
+    let damaged = || {
+        if std::fs::remove_file(path).is_ok() {
+            store.note_damaged(path);
+        }
+    };
     let body_bytes =
         head.body_bytes().filter(|bytes| (head.end as u64).checked_add(*bytes) == Some(size_bytes));
-    let Some(body_bytes) = body_bytes.filter(|_| store.is_sealed(path, words, &seal)) else {
+    let Some(body_bytes) = body_bytes else {
+        damaged();
         return Ok(None);
     };
     let length = usize::try_from(body_bytes).map_err(io::Error::other)?;
     let mut body = memory::zeroes(length)?;
     let Some(()) = fill(&file, head.end as u64, &mut body[..length], &head.sums)? else {
-        store.note_damaged(path);
+        damaged();
         return Ok(None);
     };
+    store.used(path, &found);
     let Some(table) = head.table(&body[..length]) else { return Ok(None) };
     let Head { text_bytes, digest, .. } = head;
     Ok(Some(Text { kept: Some(Arc::new(Kept { body, text_bytes, digest, table })) }))
+}
+
+/// Returns whether a file of a store is an index that was kept there, and whole. One that is damaged is removed.
+pub fn is_kept_index(store: &Store, path: &Path) -> bool {
+    matches!(read(store, path), Ok(Some(_)))
 }
 
 /// Returns the parts of a file as [`read`] takes them, whatever its sums and its seal.

@@ -1,5 +1,9 @@
 //! The cache as commands use it: opened as this user's own, and what was found changed in it told and made anew.
 
+mod command;
+
+pub use command::{Args, run};
+
 use std::path::Path;
 
 use super::{Command, Context, Failure, dispatch, xdg_directory};

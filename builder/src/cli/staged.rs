@@ -70,6 +70,9 @@ pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, 
     Ok(staged)
 }
 
+/// What is waited for before downloads are relied on.
+const TRIMS: &str = "waiting for another tinyroot that trims the cache";
+
 /// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network then.
 fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times), Failure> {
     let mut times = Times::default();
@@ -79,6 +82,8 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
     read_lock(recipe)?;
     let (registry, downloader) = (archives::npm_registry(context), archives::registry_downloader(context));
     let store = context.store()?;
+    let wait = || context.progress.task(TRIMS, 0, Unit::Items);
+    let _relying = store.rely_on_downloads(wait);
     let unpack = |set| npm::unpack(set, registry.as_deref(), &store, &downloader, &context.progress);
     let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());
     let trees = trees.map_err(|error| {
@@ -102,7 +107,7 @@ pub(super) fn plain_root(
     let progress = &context.progress;
     let mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
     let downloader = archives::downloader(context);
-    let wait = || progress.task("waiting for another tinyroot that trims the cache", 0, Unit::Items);
+    let wait = || progress.task(TRIMS, 0, Unit::Items);
     let relying = store.rely_on_downloads(wait);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
     let fetched = fetched.map_err(|error| not_fetched(&recipe, context, error))?;

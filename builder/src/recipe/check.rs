@@ -5,8 +5,11 @@ use std::{ops::Range, path::Path};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Npm, RecipeError, error, npm, parse_size};
-use crate::{formats::suite, tree::TreePath};
+use super::{Npm, RecipeError, error, npm};
+use crate::{
+    formats::{size::parse_size, suite},
+    tree::TreePath,
+};
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "one value or a list of such values: texts in quotes, numbers without")]

@@ -12,12 +12,13 @@ use super::{
     App, AppPrune, Budget, Debian, LaidContent, LaidFile, Npm, Prune, Recipe, RecipeError, SandboxKeys,
     Setup, Version, answers, archives,
     check::Checker,
-    error, npm, parse_size,
+    error, npm,
     reduce::{ReduceKeys, reduce},
     service::{ServiceKeys, services},
     step::{StepKeys, step},
     web::{WebKeys, web},
 };
+use crate::formats::size::parse_size;
 use crate::formats::suite::is_exact;
 
 #[derive(Deserialize)]

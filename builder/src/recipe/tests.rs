@@ -233,7 +233,7 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[budget]\nartifact = \"x\"\n",
-            "7:12: budget.artifact: `x` is no size; write a number and B, kB, MB, GB, KiB, MiB or GiB",
+            "7:12: budget.artifact: `x` is not a size; write a number and B, kB, MB, GB, KiB, MiB or GiB",
         ),
         (
             "[reduce]\nicu = { languages = [\"en\", \"dd\"] }\n",

@@ -66,6 +66,11 @@ impl Store {
         self.wait_for(IN_USE, Hold::Shared, on_wait)
     }
 
+    /// Waits until no other process relies on downloads, and keeps them from it for as long as the result lives.
+    pub(super) fn may_remove_downloads<W>(&self, on_wait: impl FnOnce() -> W) -> Turn {
+        self.wait_for(IN_USE, Hold::Alone, on_wait)
+    }
+
     fn wait_for<W>(&self, byte: u64, hold: Hold, on_wait: impl FnOnce() -> W) -> Turn {
         self.hold(byte, hold, false).unwrap_or_else(|| {
             let _waiting = on_wait();

@@ -2,10 +2,10 @@
 
 /// A size that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no size; write a number and B, kB, MB, GB, KiB, MiB or GiB")]
+#[error("`{0}` is not a size; write a number and B, kB, MB, GB, KiB, MiB or GiB")]
 pub struct ParseSizeError(pub String);
 
-/// Reads "19 MB", "5.5MB", "512 KiB" or "1000"; decimal units are powers of 1000 (`units(7)`).
+/// Reads "19 MB", "5.5MB", "512 KiB", "200k" or "1000"; decimal units are powers of 1000 (`units(7)`).
 ///
 /// # Errors
 /// Anything else, and what does not fit.
@@ -16,9 +16,9 @@ pub fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
     let (number, unit) = text.split_at(split);
     let unit: u64 = match unit.trim() {
         "" | "B" => 1,
-        "kB" | "KB" => 1000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
+        "kB" | "KB" | "k" | "K" => 1000,
+        "MB" | "M" => 1_000_000,
+        "GB" | "G" => 1_000_000_000,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
@@ -46,6 +46,9 @@ mod tests {
             ("512 KiB", 524_288),
             ("1000", 1000),
             ("0.5 kB", 500),
+            ("200k", 200_000),
+            ("200KB", 200_000),
+            ("2 G", 2_000_000_000),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
