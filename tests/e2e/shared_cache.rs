@@ -210,9 +210,12 @@ fn a_cache_can_be_listed_trimmed_and_checked() {
         serde_json::from_str::<serde_json::Value>(&text).expect("is JSON")
     };
     let document = listed();
-    let counts: Vec<(&str, u64)> = document["kinds"].as_array().expect("a list").iter().map(|kind| {
-        (kind["kind"].as_str().expect("a name"), kind["count"].as_u64().expect("a number"))
-    }).collect();
+    let counts: Vec<(&str, u64)> = document["kinds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|kind| (kind["kind"].as_str().expect("a name"), kind["count"].as_u64().expect("a number")))
+        .collect();
     assert_eq!(counts, [("indexes", 4), ("downloads", 2), ("unpacked_packages", 2)]);
     assert_eq!(document["size_bytes"].as_u64(), Some(size_bytes(&cache)));
     let said = world.home.done(&["cache", "list"]).stdout;
@@ -248,7 +251,10 @@ fn a_cache_can_be_listed_trimmed_and_checked() {
     };
     let ended = check(&[]);
     assert_eq!(ended.code, Some(1));
-    assert_says(&ended.stderr, &["error: 2 entries of the cache were made by another user", "cache check --remove"]);
+    assert_says(
+        &ended.stderr,
+        &["error: 2 entries of the cache were made by another user", "cache check --remove"],
+    );
     check(&["--remove"]);
     assert_eq!(check(&[]).code, Some(0));
     assert_eq!(listed()["kinds"].as_array().map(Vec::len), Some(2));

@@ -79,7 +79,14 @@ fn list(store: &Store, context: &Context) -> Result<(), Failure> {
         let (size, age) = (size_text(size_bytes), age_text(age_s(last_used_s)));
         let _ = writeln!(out, "{size:>10}  {count:>6}  {age:<14}  {}", kind.name());
     }
-    let _ = writeln!(out, "{:>10}  {:>6}  {:<14}  {}", size_text(total), entries.len(), "", store.root().display());
+    let _ = writeln!(
+        out,
+        "{:>10}  {:>6}  {:<14}  {}",
+        size_text(total),
+        entries.len(),
+        "",
+        store.root().display()
+    );
     print(&out)
 }
 
@@ -166,11 +173,10 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
     }
     match (damaged.len(), foreign.len()) {
         (0, 0) => Ok(()),
-        (0, count) => Err(Failure::new(format!(
-            "{} made by another user or machine, or changed since",
-            entries(count)
-        ))
-        .hint("they are not used; `tinyroot cache check --remove` removes them")),
+        (0, count) => {
+            Err(Failure::new(format!("{} made by another user or machine, or changed since", entries(count)))
+                .hint("they are not used; `tinyroot cache check --remove` removes them"))
+        }
         (count, _) => Err(Failure::new(format!("{} damaged", entries(count)))
             .hint("they were removed, and are made anew when they are needed")),
     }
