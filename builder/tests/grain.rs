@@ -23,6 +23,8 @@ mod state;
 mod stop;
 #[path = "grain/upgrade.rs"]
 mod upgrade;
+#[path = "grain/volume.rs"]
+mod volume;
 
 use tinyroot::{
     app::{self, Fate, VarPolicy},

@@ -4,11 +4,14 @@
 //!
 //! | it holds | meaning | what is done |
 //! |---|---|---|
-//! | – and `/var` is empty | a new grain | it is written as `begun`, then `/var` is filled, setup run |
+//! | – and `/var` is fresh | a new grain | it is written as `begun`, then `/var` is filled, setup run |
 //! | – and `/var` has something | data brought by someone else | kept; what is missing is filled in, setup run |
 //! | `begun` | a kill came in between | all else in `/var` is removed, then as for a new grain |
 //! | `filled DIGEST` | whoever made the grain filled it from the skeleton of that digest | it is written as `begun`, then setup run |
 //! | `ready DIGEST` | set up, with the skeleton of that digest | nothing; another digest: an upgrade ([`upgrade`](crate::upgrade)) |
+//!
+//! A fresh `/var` has no files but those that a container engine copied there from the image: what `dpkg` knows of the package. Directories it
+//! may have, as file systems and engines make them (`lost+found`, the places of mounts).
 //!
 //! `/var/.tinyroot.copied` is `/tinyroot/copied` as it was then: what a later version is merged with.
 
@@ -102,7 +105,7 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
             subject: b"/var",
             errno,
         })?;
-    } else if is_empty().map_err(|errno| Fault { what: "cannot read", subject: b"/var", errno })? {
+    } else if is_fresh(&mut Path::new(b"/var"), 0).map_err(|errno| Fault { what: "cannot read", subject: b"/var", errno })? {
         begin().map_err(|errno| Fault { what: "cannot write", subject: MARK.to_bytes(), errno })?;
     } else {
         log::line(&[b"/var holds data but no mark of ours: kept, and set up"]);
@@ -374,17 +377,51 @@ fn each_entry(fd: sys::Fd, mut each: impl FnMut(&[u8], EntryKind) -> Result<(), 
     }
 }
 
-fn is_empty() -> Result<bool, Errno> {
-    let mut empty = true;
-    let directory = sys::open(c"/var", sys::O_RDONLY | sys::O_DIRECTORY, 0)?;
-    each_entry(directory.0, |name, _| {
-        empty &= name == b"lost+found";
-        Ok(())
-    })?;
-    Ok(empty)
+/// Says what is to be done where `/var` cannot be written.
+pub fn explain(fault: &Fault) {
+    let (mut digits, mut others) = ([0; 12], [0; 12]);
+    let user = log::number(i64::from(sys::uid()), &mut digits, b"");
+    match fault.errno {
+        sys::EROFS => log::line(&[b"/var must be a volume that user ", user, b" can write to"]),
+        sys::EACCES | sys::EPERM => {
+            let owner = sys::open(c"/var", sys::O_PATH, 0).and_then(|var| sys::owner(var.0)).unwrap_or(0);
+            let owner = log::number(i64::from(owner), &mut others, b"");
+            let [whose, ours] = [&b"/var belongs to user "[..], b", and this is user "];
+            log::line(&[whose, owner, ours, user, b": give the volume to it (chown -R ", user, ENGINES]);
+        }
+        _ => {}
+    }
 }
 
-/// Removes all below a directory, but for our mark at the top.
+/// How engines give a volume to a user.
+const ENGINES: &[u8] = b"; podman: -v VOLUME:/var:U; Kubernetes: fsGroup)";
+
+/// What a container engine copies into a new volume: the package's own file, of which apps make no use.
+const OF_DPKG: &[u8] = b"/var/lib/dpkg";
+
+/// Returns whether nothing below a directory is anyone's data.
+fn is_fresh(path: &mut Path, depth: usize) -> Result<bool, Errno> {
+    let flags = sys::O_RDONLY | sys::O_DIRECTORY | sys::O_NOFOLLOW;
+    let directory = sys::open(path.c_str(), flags, 0)?;
+    let mut fresh = true;
+    each_entry(directory.0, |name, kind| {
+        if !fresh || depth == 0 && name == b"lost+found" {
+            return Ok(());
+        }
+        let Some(length) = path.push(name) else { return Err(sys::ENAMETOOLONG) };
+        fresh = match kind.of(path) {
+            EntryKind::Directory if path.as_bytes() == OF_DPKG => true,
+            // What cannot be looked into is someone's.
+            EntryKind::Directory if depth < MAX_DEPTH => is_fresh(path, depth + 1).unwrap_or(false),
+            _ => false,
+        };
+        path.cut(length);
+        Ok(())
+    })?;
+    Ok(fresh)
+}
+
+/// Removes all below a directory, but for our mark at the top, what is the engine's, and directories that stay, as places of mounts do.
 fn clear(path: &mut Path, depth: usize) -> Result<(), Errno> {
     let flags = sys::O_RDONLY | sys::O_DIRECTORY | sys::O_NOFOLLOW;
     // A listing under removal may skip names on some file systems, so it is read until nothing is left.
@@ -399,12 +436,17 @@ fn clear(path: &mut Path, depth: usize) -> Result<(), Errno> {
                 return Ok(());
             }
             let Some(length) = path.push(name) else { return Ok(()) };
-            let kind = kind.of(path);
-            if let EntryKind::Directory = kind {
-                clear(path, depth + 1)?;
+            match kind.of(path) {
+                EntryKind::Directory if path.as_bytes() == OF_DPKG => {}
+                EntryKind::Directory => {
+                    clear(path, depth + 1)?;
+                    removed |= sys::remove(path.c_str(), true).is_ok();
+                }
+                _ => {
+                    sys::remove(path.c_str(), false)?;
+                    removed = true;
+                }
             }
-            sys::remove(path.c_str(), matches!(kind, EntryKind::Directory))?;
-            removed = true;
             path.cut(length);
             Ok(())
         })?;

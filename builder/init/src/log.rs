@@ -51,6 +51,7 @@ pub fn reason(errno: Errno, digits: &mut [u8; 12]) -> &[u8] {
         11 => b"too many processes",
         12 => b"out of memory",
         13 => b"permission denied",
+        16 => b"busy",
         17 => b"file exists",
         20 => b"not a directory",
         21 => b"is a directory",
@@ -66,7 +67,8 @@ pub fn reason(errno: Errno, digits: &mut [u8; 12]) -> &[u8] {
 /// Writes a number, after a prefix of at most six bytes, into the buffer.
 pub fn number<'a>(value: i64, digits: &'a mut [u8; 12], prefix: &[u8]) -> &'a [u8] {
     let mut reversed = [0_u8; 12];
-    let mut rest = value.unsigned_abs().min(99_999);
+    let most = if prefix.is_empty() { u64::from(u32::MAX) } else { 99_999 };
+    let mut rest = value.unsigned_abs().min(most);
     let mut count = 0;
     loop {
         reversed[count] = b'0' + (rest % 10) as u8;

@@ -116,6 +116,7 @@ fn run(environment: &[*const u8]) -> i32 {
         Ok(state) => state,
         Err(fault) => {
             log::fault(&fault);
+            fill::explain(&fault);
             return FAULT;
         }
     };

@@ -8,12 +8,15 @@ use core::{arch::asm, ffi::CStr};
 /// The kernel's errno.
 pub type Errno = i32;
 
+pub const EPERM: Errno = 1;
 pub const ENOENT: Errno = 2;
 pub const ESRCH: Errno = 3;
 pub const EINTR: Errno = 4;
 pub const EAGAIN: Errno = 11;
+pub const EACCES: Errno = 13;
 pub const EEXIST: Errno = 17;
 pub const EISDIR: Errno = 21;
+pub const EROFS: Errno = 30;
 pub const ENAMETOOLONG: Errno = 36;
 pub const EINPROGRESS: Errno = 115;
 
@@ -32,6 +35,7 @@ pub const O_EXCL: usize = 0o200;
 pub const O_TRUNC: usize = 0o1000;
 pub const O_NONBLOCK: usize = 0o4000;
 pub const O_CLOEXEC: usize = 0o2_000_000;
+pub const O_PATH: usize = 0o10_000_000;
 #[cfg(target_arch = "x86_64")]
 pub const O_DIRECTORY: usize = 0o200_000;
 #[cfg(target_arch = "x86_64")]
@@ -64,6 +68,7 @@ mod number {
     pub const FCNTL: usize = 72;
     pub const FSYNC: usize = 74;
     pub const UMASK: usize = 95;
+    pub const GETUID: usize = 102;
     pub const SETSID: usize = 112;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const GETDENTS64: usize = 217;
@@ -102,6 +107,7 @@ mod number {
     pub const FCNTL: usize = 25;
     pub const FSYNC: usize = 82;
     pub const UMASK: usize = 166;
+    pub const GETUID: usize = 174;
     pub const SETSID: usize = 157;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const GETDENTS64: usize = 61;
@@ -249,11 +255,22 @@ pub fn entries(fd: Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
 
 /// Returns the permission bits and the modification time of an open file.
 pub fn mode_and_mtime(fd: Fd) -> Result<(u32, i64), Errno> {
-    // struct stat, 144 bytes at most; its fields lie apart on the two architectures.
-    let mut stat = [0_u64; 18];
-    call!(FSTAT, fd, stat.as_mut_ptr())?;
+    let stat = stat(fd)?;
     let mode = if cfg!(target_arch = "x86_64") { stat[3] as u32 } else { stat[2] as u32 };
     Ok((mode & 0o7777, stat[11] as i64))
+}
+
+/// Returns the user who owns an open file.
+pub fn owner(fd: Fd) -> Result<u32, Errno> {
+    let stat = stat(fd)?;
+    Ok(if cfg!(target_arch = "x86_64") { (stat[3] >> 32) as u32 } else { stat[3] as u32 })
+}
+
+/// Returns `struct stat`, 144 bytes at most; its fields lie apart on the two architectures.
+fn stat(fd: Fd) -> Result<[u64; 18], Errno> {
+    let mut stat = [0_u64; 18];
+    call!(FSTAT, fd, stat.as_mut_ptr())?;
+    Ok(stat)
 }
 
 /// Sets access and modification time in seconds; a link itself, not what it names.
@@ -278,6 +295,10 @@ pub fn memory(length: usize) -> Option<&'static mut [u8]> {
 
 pub fn pid() -> i32 {
     call!(GETPID).unwrap_or(0) as i32
+}
+
+pub fn uid() -> u32 {
+    call!(GETUID).unwrap_or(0) as u32
 }
 
 pub fn umask(mode: u32) {
