@@ -93,6 +93,18 @@ pub enum ArtifactError {
     Store(#[from] StoreError),
 }
 
+impl ArtifactError {
+    /// Returns the same error under another name of the file, for one whose path says nothing.
+    #[must_use]
+    pub fn naming(mut self, name: &str) -> Self {
+        match &mut self {
+            ArtifactError::Io { path, .. } | ArtifactError::Refused { path, .. } => *path = name.into(),
+            ArtifactError::Exists(_) | ArtifactError::Store(_) => {}
+        }
+        self
+    }
+}
+
 /// Why a package is refused, in the order of the checks.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {

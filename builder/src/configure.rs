@@ -19,7 +19,11 @@ mod key_store;
 pub(crate) mod readers;
 mod script;
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     assemble::{self, AssembleError, Assembled, Owners},
@@ -246,6 +250,9 @@ fn key(
     Digest::of(text.as_bytes()).to_string()
 }
 
+/// Where scripts see the packages.
+const PACKS: &str = "/tmp/packs";
+
 /// One run of maintainer scripts.
 struct Run<'a> {
     unpacked: &'a Unpacked,
@@ -315,7 +322,9 @@ impl Run<'_> {
         if self.way == Way::Chroot {
             self.copy_packs(root, &script).map_err(failed("copy packages into the root"))?;
         } else {
-            sandbox.binds.push(Bind::read_only(self.store.root().join("packs"), "/tmp/packs"));
+            for (directory, place) in self.pack_directories() {
+                sandbox.binds.push(Bind::read_only(directory, place));
+            }
             sandbox.binds.push(Bind::read_only(&script, "/tmp/configure"));
         }
         self.follow(&sandbox)?;
@@ -407,7 +416,20 @@ impl Run<'_> {
 
     /// The path of a .deb inside the sandbox.
     fn inside(&self, package: &UnpackedPackage) -> String {
-        format!("/tmp/packs/{}", package.pack.path().file_name().unwrap_or_default().to_string_lossy())
+        let path = package.pack.path();
+        let directories = self.pack_directories();
+        let found = directories.iter().find(|(directory, _)| path.parent() == Some(directory));
+        let place = found.filter(|_| self.way != Way::Chroot).map_or(PACKS, |(_, place)| &**place);
+        format!("{place}/{}", path.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// Returns the directories that the packages lie in, and where a sandbox sees them: commonly one, and another for what lies in a
+    /// cache that cannot be written.
+    fn pack_directories(&self) -> Vec<(PathBuf, String)> {
+        let parents = self.unpacked.packages.iter().filter_map(|package| package.pack.path().parent());
+        let directories: BTreeSet<&Path> = parents.collect();
+        let place = |index| if index == 0 { PACKS.to_owned() } else { format!("{PACKS}-{index}") };
+        directories.into_iter().enumerate().map(|(index, path)| (path.to_path_buf(), place(index))).collect()
     }
 
     /// What dpkg calls a package.

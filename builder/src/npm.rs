@@ -273,7 +273,7 @@ fn unpack_one(package: &NpmPackage, store: &Store, bundle: &mut BundleWriter<'_>
     let path = store.tarball_path(&package.locked.checksum);
     let bytes = fs::read(&path).map_err(|source| NpmError::Read { path: path.clone(), source })?;
     if !is_as_locked(&bytes, &package.locked.checksum) {
-        let _ = fs::remove_file(&path);
+        store.discard(&path);
         return Err(NpmError::Changed { path });
     }
     let own = tarball::read(&bytes, |contents| Ok(bundle.add(contents)?.0));

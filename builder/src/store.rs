@@ -20,13 +20,18 @@
 //! digests of their own, which the lock has. All else is sealed ([`seal`](crate::seal)) with a key that is not in the cache, or has a digest in
 //! something that is. An entry that does not fit is none: it is made anew. What a kernel reads by itself (a bind mount of the packs, a
 //! copy inside the kernel) was checked a moment before; between the two only our own user and root could change it.
+//!
+//! A cache that cannot be written is read all the same ([`below`]): what is made then lies in a directory or in memory for as long as
+//! the store is open.
 
+mod below;
 mod blob;
 mod bundle;
 pub mod inventory;
 mod pack;
 mod turn;
 
+pub use below::unnamed;
 pub use blob::{Blob, BlobReader};
 #[cfg(feature = "testing")]
 pub(crate) use bundle::read_anything;
@@ -42,6 +47,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use below::Below;
 use blob::Place;
 use pack::Damages;
 use rustix::fs::{FlockOperation, flock};
@@ -78,6 +84,9 @@ pub enum StoreError {
         /// Why others could.
         open: Open,
     },
+    /// A store in memory that was asked for a directory.
+    #[error("there is no directory to write to")]
+    NoPlace,
     /// Contents that no loaded tree brought along.
     #[error("contents sha256:{0} are not in the store")]
     Missing(Digest),
@@ -88,6 +97,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             StoreError::Open { path, open } => Some(open.remedy(path)),
+            StoreError::NoPlace => Some("name one with --cache DIR".into()),
             _ => None,
         }
     }
@@ -120,7 +130,10 @@ pub struct Store {
     foreign: Mutex<BTreeSet<String>>,
     exposed: Option<(PathBuf, Open)>,
     turns: turn::Turns,
-    tmp: Tmp,
+    /// A cache that is only read, below what is written.
+    below: Option<Below>,
+    /// None: what is made lies in memory.
+    tmp: Option<Tmp>,
 }
 
 /// A directory below [`Store::tmp`], removed when dropped, whatever was put into it.
@@ -217,7 +230,8 @@ impl Store {
         let tmp = root.join("tmp");
         let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
         let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
-        Ok(Store { root, seal, index, damages, foreign, exposed, turns: turn::Turns::default(), tmp })
+        let (turns, below) = (turn::Turns::default(), None);
+        Ok(Store { root, seal, index, damages, foreign, exposed, turns, below, tmp: Some(tmp) })
     }
 
     /// Returns the directory above the store, if there is one, of which another user could take the store away and lay another one
@@ -238,6 +252,7 @@ impl Store {
 
     /// Notes that a file was found changed, and removed.
     pub(crate) fn note_damaged(&self, path: &Path) {
+        self.set_aside(path);
         self.damages.add(path);
     }
 
@@ -279,27 +294,27 @@ impl Store {
 
     /// Returns the directory for unfinished writes; on the same file system as all else here.
     pub fn tmp(&self) -> PathBuf {
-        self.tmp.directory.path().to_path_buf()
+        self.tmp.as_ref().map_or_else(|| self.root.join("tmp"), |tmp| tmp.directory.path().to_path_buf())
     }
 
     /// Makes a fresh directory below [`Store::tmp`], removed when the value is dropped.
     ///
     /// # Errors
-    /// A full or read-only disk.
+    /// A full or read-only disk; [`StoreError::NoPlace`].
     pub fn scratch(&self, prefix: &str) -> Result<Scratch, StoreError> {
-        let tmp = self.tmp();
+        let tmp = self.writable()?;
         let made = tempfile::Builder::new().prefix(prefix).tempdir_in(&tmp);
         at("create a directory in", &tmp, made).map(|made| Scratch(made.keep()))
     }
 
     /// Returns the place of a downloaded .deb, which may not be there yet.
     pub fn deb_path(&self, checksum: &Checksum) -> PathBuf {
-        self.root.join("debs").join(format!("{}.deb", checksum.hex()))
+        self.existing(self.root.join("debs").join(format!("{}.deb", checksum.hex())))
     }
 
     /// Returns the place of a downloaded tarball of an npm package, which may not be there yet.
     pub fn tarball_path(&self, checksum: &Checksum) -> PathBuf {
-        self.root.join("npm").join(format!("{}-{}.tgz", checksum.algorithm(), checksum.hex()))
+        self.existing(self.root.join("npm").join(format!("{}-{}.tgz", checksum.algorithm(), checksum.hex())))
     }
 
     /// Remembers contents for the life of this value and returns their digest.
@@ -362,10 +377,10 @@ impl Store {
         let mut sealed = self.read_sealed(&bundle)?;
         loop {
             let text = bundle::Text::parse(std::str::from_utf8(&sealed).ok()?)?;
-            let path = self.root.join("packs").join(text.name);
+            let path = self.existing(self.root.join("packs").join(text.name));
             let file = open_regular(&path).ok().filter(|file| has_length(file, text.size_bytes));
             if let Some(file) = file {
-                let place = (path.clone(), bundle.clone());
+                let place = (path.clone(), self.existing(bundle.clone()));
                 let pack = Pack::new(place, file, text.size_bytes, text.chunks()?, self.damages())?;
                 // Not removed before it was locked.
                 if pack.is_there() {
@@ -377,8 +392,10 @@ impl Store {
             // Another process may have written the bundle anew meanwhile.
             let now = self.read_sealed(&bundle)?;
             if now == sealed {
-                let _ = fs::remove_file(&bundle);
+                let lost = self.existing(bundle);
+                self.discard(&lost);
                 match open_regular(&path) {
+                    _ if self.set_aside(&path) => {}
                     Ok(file) => pack::remove_if_unused(&path, &file),
                     Err(_) => drop(fs::remove_file(&path)),
                 }
@@ -423,7 +440,7 @@ impl Store {
 
     /// Returns the name of a file of the cache by which it is sealed, so that none can stand in for another.
     fn name_of(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+        self.relative(path).to_string_lossy().into_owned()
     }
 
     /// Writes a file of the cache with its seal, in one step.
@@ -446,7 +463,7 @@ impl Store {
     /// What the kernel says.
     pub(crate) fn read_kept(&self, path: &Path) -> io::Result<KeptFile> {
         let mut bytes = Vec::new();
-        let mut file = open_regular(path)?;
+        let mut file = open_regular(&self.existing(path.to_path_buf()))?;
         file.read_to_end(&mut bytes)?;
         let seal = bytes.strip_prefix(SEALED).and_then(|rest| rest.split_first_chunk::<65>());
         let Some((seal, rest)) = seal else { return Ok(KeptFile { bytes, is_ours: false }) };
@@ -465,8 +482,9 @@ impl Store {
     /// A full or read-only disk.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let parent = path.parent().unwrap_or(&self.root);
+        let tmp = self.writable()?;
         self.make_directories(parent)?;
-        let mut file = at("create a file in", &self.tmp(), tempfile::NamedTempFile::new_in(self.tmp()))?;
+        let mut file = at("create a file in", &tmp, tempfile::NamedTempFile::new_in(&tmp))?;
         at("write", path, file.write_all(bytes))?;
         if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
             // Not of ours: only files lie there.

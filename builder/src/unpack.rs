@@ -9,7 +9,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Write},
     path::PathBuf,
     sync::Mutex,
@@ -307,7 +307,7 @@ fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> Unp
     match File::open(&deb.path).and_then(Digest::of_reader) {
         Ok((found, _)) if found != deb.digest => {
             let own = deb.path == store.deb_path(&deb.package.checksum);
-            let removed = own && fs::remove_file(&deb.path).is_ok();
+            let removed = own && store.discard(&deb.path);
             if removed {
                 store.note_damaged(&deb.path);
             }

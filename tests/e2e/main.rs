@@ -19,6 +19,7 @@ mod killed;
 mod kitchen;
 mod late_import;
 mod listings;
+mod little;
 mod network;
 mod npm;
 mod serve;

@@ -98,6 +98,7 @@ pub(super) fn to_bytes(
 
 /// Reads a kept index; `None` if it is not what we wrote.
 pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
+    let path = &store.existing(path.to_path_buf());
     let file = open_regular(path)?;
     let mut start = vec![0; 1024];
     let got = file.read_at(&mut start, 0)?;

@@ -4,13 +4,13 @@ mod command;
 
 pub use command::{Args, run};
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use super::{Command, Context, Failure, dispatch, xdg_directory};
 use crate::{
     progress::Progress,
     seal::{Seal, SealError},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// Returns the seal of this user's caches: that of `TINYROOT_CACHE_KEY`, else the one that is kept with this user's state, else, with the
@@ -33,22 +33,72 @@ pub fn seal() -> Result<(Seal, Option<SealError>), SealError> {
     }
 }
 
-/// Opens the cache in a directory. What is odd about it is a warning.
+/// Opens the cache in a directory, to read it and to write to it; one that cannot be written is read below a directory of this process
+/// alone. What is odd about it is a warning.
 pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
-    let store = Store::open_sealed(directory, seal).map_err(|error| {
-        let hint = error.hint();
-        match hint {
-            Some(hint) => Failure::from(error).hint(hint),
-            None => Failure::from(error),
-        }
-    })?;
+    let store = match Store::open_sealed(directory, seal.clone()) {
+        Err(error) if error.is_of_writing() => over(directory, seal, error, progress)?,
+        opened => opened.map_err(hinted)?,
+    };
     if let Some(why) = why_not {
         let why = Failure::from(why).to_string();
         let why = why.trim_start_matches("error: ");
         progress
             .warn(&format!("the key of the cache cannot be kept, so all but downloads is made anew: {why}"));
     }
+    warn_of(&store, progress);
+    Ok(store)
+}
+
+/// Opens a cache that cannot be written, as an error said.
+fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) -> Result<Store, Failure> {
+    let store = match Store::open_over(directory, seal) {
+        Ok(store) => store,
+        // The first error says more, unless the cache is one that cannot be believed.
+        Err(other @ StoreError::Open { .. }) if !other.is_of_writing() => return Err(hinted(other)),
+        Err(_) => {
+            let failure = Failure::from(error);
+            return Err(failure.hint("name a directory that can be written with --cache DIR, or set TMPDIR"));
+        }
+    };
+    let why = Failure::from(error).to_string();
+    progress.warn(&format!(
+        "the cache {} cannot be written, so what is made lies in {} and is lost when this ends (another: --cache DIR): {}",
+        directory.display(),
+        store.root().display(),
+        why.trim_start_matches("error: ")
+    ));
+    Ok(store)
+}
+
+/// Opens the cache for a command that needs nothing but what it is given: where there is no cache, or it cannot be written, what the
+/// command unpacks lies in memory, and nothing is said of it. `is_named` says whether a person has named the cache.
+fn open_for_reading(directory: Option<&Path>, is_named: bool, progress: &Progress) -> Result<Store, Failure> {
+    let (seal, why_not) = seal()?;
+    let Some(directory) = directory else { return Ok(Store::in_memory(seal)) };
+    let store = match Store::open_sealed(directory, seal.clone()) {
+        Ok(store) => store,
+        Err(error @ StoreError::Open { .. }) if is_named && !error.is_of_writing() => {
+            return Err(hinted(error));
+        }
+        // Without a key that lasts nothing in it can be believed.
+        Err(StoreError::Io { .. }) if why_not.is_none() => {
+            Store::in_memory(seal.clone()).reading(directory).unwrap_or_else(|_| Store::in_memory(seal))
+        }
+        Err(_) => return Ok(Store::in_memory(seal)),
+    };
+    warn_of(&store, progress);
+    Ok(store)
+}
+
+fn hinted(error: StoreError) -> Failure {
+    let hint = error.hint();
+    super::staged::hinted(error, hint)
+}
+
+/// Warns of what is odd about a store, now and as it is found.
+fn warn_of(store: &Store, progress: &Progress) {
     if let Some((above, open)) = store.exposed() {
         let text = "is above the cache, so another user could lay one of theirs in its place";
         progress.warn(&format!("{} {text}: {open}", above.display()));
@@ -60,10 +110,23 @@ pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failu
             "{path} was changed since tinyroot wrote it; it was removed, and is made anew when it is needed next"
         ));
     });
-    Ok(store)
 }
 
 impl Context {
+    /// Returns the store, opened at first use, for a command that does without a home, a cache and a place to write to.
+    ///
+    /// # Errors
+    /// A cache that a person has named and that other users could change.
+    pub(super) fn reading_store(&self) -> Result<Arc<Store>, Failure> {
+        if let Some(store) = self.store.get() {
+            return Ok(store.clone());
+        }
+        let directory = self.cache_directory().ok();
+        let is_named = self.global.cache.is_some();
+        let store = open_for_reading(directory.as_deref(), is_named, &self.progress)?;
+        Ok(self.store.get_or_init(|| Arc::new(store)).clone())
+    }
+
     /// Fails if contents of the cache were refused since they were changed: what was made meanwhile may lack them.
     pub(super) fn unaffected(&self) -> Result<(), Failure> {
         match self.store.get().is_some_and(|store| store.has_refused()) {

@@ -48,7 +48,7 @@ struct Files {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let store = context.reading_store()?;
     let before = artifact::open(&args.before, &store, &context.progress)?;
     let after = artifact::open(&args.after, &store, &context.progress)?;
     let papers = (Papers::read(&before.tree, &store), Papers::read(&after.tree, &store));

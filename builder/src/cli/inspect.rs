@@ -29,7 +29,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = verify::with_file(&args.artifact, context, artifact::open)?;
-    let store = context.store()?;
+    let store = context.reading_store()?;
     let papers = Papers::read(&opened.tree, &store);
     let proof = verify::proof_of(&opened, &store);
     if context.global.json {

@@ -24,5 +24,5 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
     }
     let opened = with_file(&args.artifact, context, artifact::open)?;
-    Ok(artifact::unpack(&opened, &*context.store()?, &args.directory)?)
+    Ok(artifact::unpack(&opened, &*context.reading_store()?, &args.directory)?)
 }

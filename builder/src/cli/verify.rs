@@ -1,15 +1,21 @@
 //! `tinyroot verify`: whether a package holds and can be installed.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
 use crate::{
-    artifact::{self, Opened},
+    artifact::{self, ArtifactError, Opened},
     cli::{Context, Failure, print, size_text},
     papers::{self, ProofPaper, Standing},
+    progress::Progress,
     shown,
-    store::Store,
+    store::{self, Store},
 };
 
 /// Check a package: signature, structure, all that an install needs
@@ -25,7 +31,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let opened = with_file(&args.artifact, context, artifact::verify)?;
-    let proof = proof_of(&opened, &*context.store()?);
+    let proof = proof_of(&opened, &*context.reading_store()?);
     if context.global.json {
         let mut document = summary(&opened);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
@@ -129,22 +135,23 @@ pub(super) fn summary(opened: &Opened) -> serde_json::Value {
     })
 }
 
-/// Opens a package in the way that is given; `-` is standard input, kept until it is open.
-pub(super) fn with_file<E>(
-    path: &std::path::Path,
+/// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is open.
+pub(super) fn with_file(
+    path: &Path,
     context: &Context,
-    open: impl Fn(&std::path::Path, &crate::store::Store, &crate::progress::Progress) -> Result<Opened, E>,
-) -> Result<Opened, Failure>
-where
-    Failure: From<E>,
-{
-    let store = context.store()?;
+    open: impl Fn(&Path, &Store, &Progress) -> Result<Opened, ArtifactError>,
+) -> Result<Opened, Failure> {
+    let store = context.reading_store()?;
     if path.as_os_str() != "-" {
         return Ok(open(path, &store, &context.progress)?);
     }
-    let scratch = store.scratch("stdin-")?;
-    let copy = scratch.path().join("standard-input.spk");
-    let mut file = File::create(&copy)?;
+    let mut file = store::unnamed()?;
     io::copy(&mut io::stdin().lock(), &mut file)?;
-    Ok(open(&copy, &store, &context.progress)?)
+    let opened = open(&path_of(&file), &store, &context.progress);
+    Ok(opened.map_err(|error| error.naming("standard input"))?)
+}
+
+/// Returns a path by which this process opens a file that has no name.
+fn path_of(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }

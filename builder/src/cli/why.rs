@@ -48,7 +48,7 @@ struct Inside {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let inside = match source_of(&args.artifact)? {
         Source::Artifact(file) => {
-            let store = context.store()?;
+            let store = context.reading_store()?;
             let opened = artifact::open(&file, &store, &context.progress)?;
             Inside::read(opened.tree, &store).ok_or_else(|| {
                 let text = format!("{} does not say why its files are in", file.display());

@@ -14,12 +14,13 @@ use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
     os::unix::fs::FileExt,
+    path::PathBuf,
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    Store, StoreError, at,
+    Store, StoreError, at, below,
     pack::{self, Digester, Pack},
 };
 use crate::{
@@ -114,7 +115,7 @@ pub struct BundleWriter<'a> {
     store: &'a Store,
     kind: String,
     key: String,
-    pack: BufWriter<tempfile::NamedTempFile>,
+    pack: BufWriter<Target>,
     digester: Digester,
     position: u64,
     blobs: Vec<PackedBlob>,
@@ -123,8 +124,12 @@ pub struct BundleWriter<'a> {
 impl<'a> BundleWriter<'a> {
     pub(super) fn new(store: &'a Store, kind: &str, key: &str) -> Result<Self, StoreError> {
         let tmp = store.tmp();
-        let pack = tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp);
-        let pack = BufWriter::with_capacity(1 << 18, at("create a file in", &tmp, pack)?);
+        let named = || tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp).map(Target::Named);
+        let pack = match store.writable() {
+            Ok(_) => at("create a file in", &tmp, named())?,
+            Err(_) => at("create a file in memory for", &tmp, below::unnamed().map(Target::Unnamed))?,
+        };
+        let pack = BufWriter::with_capacity(1 << 18, pack);
         Ok(BundleWriter {
             store,
             kind: kind.into(),
@@ -191,6 +196,10 @@ impl<'a> BundleWriter<'a> {
         let BundleWriter { store, kind, key, pack, digester, position, blobs } = self;
         let tmp = store.tmp();
         let pack = at("write a pack in", &tmp, pack.into_inner().map_err(io::IntoInnerError::into_error))?;
+        let pack = match pack {
+            Target::Named(pack) => pack,
+            Target::Unnamed(file) => return keep(store, file, digester, position, &blobs),
+        };
         let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
         let path = store.root().join("packs").join(&name);
@@ -227,6 +236,49 @@ impl<'a> BundleWriter<'a> {
         let pack = at("write", &path, pack.ok_or_else(whole))?;
         store.index_blobs(&pack, &blobs);
         Ok(pack)
+    }
+}
+
+/// Makes the contents of a pack that has no name known for the life of the store.
+fn keep(
+    store: &Store,
+    file: File,
+    digester: Digester,
+    size_bytes: u64,
+    blobs: &[PackedBlob],
+) -> Result<Pack, StoreError> {
+    let nowhere = PathBuf::new();
+    let chunks = at("read back", &nowhere, digester.finish(&file, size_bytes))?;
+    let pack = Pack::new((nowhere.clone(), nowhere.clone()), file, size_bytes, chunks, store.damages());
+    let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
+    let pack = at("write", &nowhere, pack.ok_or_else(whole))?;
+    store.index_blobs(&pack, blobs);
+    Ok(pack)
+}
+
+/// Where a pack is written: to a file that gets its name at the end, or to one that never has any.
+#[derive(Debug)]
+enum Target {
+    Named(tempfile::NamedTempFile),
+    Unnamed(File),
+}
+
+impl Target {
+    fn as_file(&self) -> &File {
+        match self {
+            Target::Named(file) => file.as_file(),
+            Target::Unnamed(file) => file,
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.as_file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.as_file().flush()
     }
 }
 

@@ -162,24 +162,24 @@ impl Store {
 
     /// Returns all entries, by kind and path. What vanishes meanwhile is left out.
     pub fn entries(&self) -> Vec<Entry> {
-        let mut out = Vec::new();
+        let (root, mut out) = (self.cache_root(), Vec::new());
         for (directory, kind) in [
             ("indexes", Kind::Indexes),
             ("debs", Kind::Downloads),
             ("npm", Kind::NpmDownloads),
             ("notes", Kind::Notes),
         ] {
-            files(&self.root.join(directory), &mut |path, found| out.push(entry(kind, path, found)));
+            files(&root.join(directory), &mut |path, found| out.push(entry(kind, path, found)));
         }
         let mut packs = HashMap::new();
-        files(&self.root.join("packs"), &mut |path, found| {
+        files(&root.join("packs"), &mut |path, found| {
             packs.insert(path, found);
         });
         let mut named = HashSet::new();
-        files(&self.root.join("bundles"), &mut |path, found| {
+        files(&root.join("bundles"), &mut |path, found| {
             let kind = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
             let mut bundle = entry(Kind::of_bundle(kind.unwrap_or_default()), path, found);
-            let pack = pack_of(&bundle.path).map(|name| self.root.join("packs").join(name));
+            let pack = pack_of(&bundle.path).map(|name| root.join("packs").join(name));
             if let Some((pack, found)) = pack.and_then(|pack| packs.get_key_value(&pack)) {
                 bundle.size_bytes += found.len();
                 bundle.pack = Some(pack.clone());

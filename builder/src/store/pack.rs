@@ -38,6 +38,9 @@ pub(super) type OnDamage = Box<dyn Fn(&Path) + Send + Sync>;
 pub(super) struct Damages {
     /// Files that were changed since they were written; they are gone.
     found: Mutex<Vec<PathBuf>>,
+    below: OnceLock<PathBuf>,
+    /// Entries of a cache that cannot be written which are as good as not there.
+    aside: Mutex<BTreeSet<PathBuf>>,
     on_damage: OnceLock<OnDamage>,
     /// Whether a reader of contents was refused some.
     refused: AtomicBool,
@@ -66,6 +69,24 @@ impl Damages {
 
     pub fn take(&self) -> Vec<PathBuf> {
         std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says where a cache lies of which nothing may be removed.
+    pub fn keep(&self, below: &Path) {
+        let _ = self.below.set(below.to_path_buf());
+    }
+
+    /// Takes a file for gone from now on, if it is in the cache of which nothing may be removed. Returns whether it is.
+    pub fn set_aside(&self, path: &Path) -> bool {
+        let is_below = self.below.get().is_some_and(|below| path.starts_with(below));
+        if is_below {
+            self.aside.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
+        }
+        is_below
+    }
+
+    pub fn is_aside(&self, path: &Path) -> bool {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
 
     pub fn refuse(&self) {
@@ -260,8 +281,12 @@ impl Pack {
     fn damaged(&self) -> io::Error {
         let Inner { path, bundle, file, is_damaged, damages, .. } = &*self.0;
         if !is_damaged.swap(true, Ordering::Relaxed) {
-            let _ = fs::remove_file(bundle);
-            remove_if_unused(path, file);
+            if !damages.set_aside(bundle) {
+                let _ = fs::remove_file(bundle);
+            }
+            if !damages.set_aside(path) {
+                remove_if_unused(path, file);
+            }
             damages.add(path);
         }
         let text = format!("{} was changed since tinyroot wrote it, and was removed", path.display());

@@ -57,6 +57,11 @@ enum Command {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
+    if !store.is_written() && !matches!(args.command, Command::List) {
+        let text = format!("the cache {} cannot be written", store.cache_root().display());
+        return Err(Failure::new(text)
+            .hint("run it as the user who owns the cache, where it is not mounted read-only"));
+    }
     match args.command {
         Command::List => list(&store, context),
         Command::Trim { keep } => trim(&store, keep, context),
@@ -70,7 +75,7 @@ fn list(store: &Store, context: &Context) -> Result<(), Failure> {
     let kinds = by_kind(&entries);
     if context.global.json {
         let kinds: Vec<_> = kinds.iter().map(|(kind, amount)| row(kind, amount)).collect();
-        let document = json!({ "directory": store.root(), "size_bytes": total, "kinds": kinds });
+        let document = json!({ "directory": store.cache_root(), "size_bytes": total, "kinds": kinds });
         return print(&format!("{document:#}\n"));
     }
     let mut out = String::new();
@@ -85,7 +90,7 @@ fn list(store: &Store, context: &Context) -> Result<(), Failure> {
         size_text(total),
         entries.len(),
         "",
-        store.root().display()
+        store.cache_root().display()
     );
     print(&out)
 }

@@ -1,0 +1,164 @@
+//! How little a command needs: no home, no cache, no place to write to, no name of its user.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::Path,
+    process::Command,
+};
+
+use tinyroot::{
+    sandbox::is_full_root,
+    testing::{deb, lacking},
+};
+
+use super::{
+    kitchen::{Kitchen, RECIPE},
+    support::{Ended, assert_says, end, names, text},
+};
+
+/// tinyroot with nothing in its environment but what is given.
+fn bare(environment: &[(&str, &str)], args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tinyroot"));
+    command.env_clear().envs(environment.iter().copied()).arg("--quiet").args(args);
+    command
+}
+
+/// The user whom no file of the system names.
+const NOBODY_KNOWN: u32 = 54321;
+
+#[test]
+fn what_only_reads_needs_no_home_no_cache_and_no_place_to_write_to() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let place = kitchen.home.path("open");
+    fs::create_dir(&place).expect("makes");
+    let package = place.join("tea.spk");
+    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&package)]);
+    // The home of the test is its owner's alone, and this user is another.
+    fs::set_permissions(kitchen.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens it");
+    let package = text(&package);
+    // Nothing can be made in /proc.
+    let nowhere: [(&str, &str); 3] = [("TMPDIR", "/proc"), ("HOME", "/proc"), ("XDG_RUNTIME_DIR", "/proc")];
+    let cache = kitchen.home.path("cache");
+    let read_only = [("TMPDIR", "/proc"), ("HOME", "/nonexistent"), ("TINYROOT_CACHE", text(&cache))];
+    let environments: [&[(&str, &str)]; 4] = [&[], &[("TMPDIR", "/proc")], &nowhere, &read_only];
+    let commands: [(&[&str], &str); 7] = [
+        (&["verify", package], "app id      "),
+        (&["inspect", package], "by package"),
+        (&["inspect", package, "--json"], "\"app_id\": "),
+        (&["why", package, "/usr/share/tea/cup"], "/usr/share/tea/cup of tea is kept"),
+        (&["why", package, "tea"], "paths kept"),
+        (&["diff", package, package, "--fail-over", "0"], "the contents are the same"),
+        (&["diff", package, package, "--format", "markdown"], "**package file**"),
+    ];
+    let before = names(&cache.join("packs"));
+    let mut users = vec![("ours", None)];
+    match is_full_root() {
+        true => users.push(("no one's", Some(NOBODY_KNOWN))),
+        false => lacking("root, to run as a user without a name"),
+    }
+    for (user, id) in users {
+        let run = |command: &mut Command| match id {
+            Some(id) => end(command.uid(id).gid(id)),
+            None => end(command),
+        };
+        for (index, environment) in environments.into_iter().enumerate() {
+            // The others differ in where what is unpacked lies.
+            let commands = if index < 2 { &commands[..1] } else { &commands[..] };
+            for (args, expected) in commands {
+                let ended = run(&mut bare(environment, args));
+                assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{user}: {environment:?} {args:?}");
+                assert_says(&ended.stdout, &[expected]);
+            }
+        }
+        let input = fs::File::open(package).expect("opens");
+        let ended = run(bare(&nowhere, &["verify", "-"]).stdin(input));
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{user}");
+        let ended = run(bare(&nowhere, &["verify", "-"]).stdin(fs::File::open("/dev/null").expect("opens")));
+        assert_says(&ended.stderr, &["error: standard input is refused"]);
+        let target = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(target.path(), fs::Permissions::from_mode(0o777)).expect("opens it");
+        let ended = run(&mut bare(&nowhere, &["unpack", package, text(&target.path().join("tea"))]));
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{user}");
+        assert!(target.path().join("tea/usr/share/tea/cup").exists());
+    }
+    assert!(names(&cache.join("packs")).len() <= before.len() + 1);
+}
+
+/// Runs tinyroot where a cache cannot be written.
+fn over_read_only(kitchen: &Kitchen, cache: &Path, args: &[&str]) -> Option<Ended> {
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" || exit 77; exec \"$@\"";
+    let inner = kitchen.command(args);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, text(cache)]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let tmp = kitchen.home.path("tmp");
+    fs::create_dir_all(&tmp).expect("makes");
+    let ended = end(command.env("TMPDIR", &tmp).env("TINYROOT_CACHE", cache));
+    if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
+        lacking(&format!("a cache cannot be made read-only: {}", ended.stderr));
+        return None;
+    }
+    // What was made went away with the process.
+    for place in names(&tmp) {
+        assert_eq!(names(&tmp.join(place)), Vec::<String>::new());
+    }
+    Some(ended)
+}
+
+#[test]
+fn a_read_only_cache_is_used_as_far_as_it_goes() {
+    let milk = || deb("milk").field("Essential", "yes").file("usr/share/milk", 0o644, "white\n");
+    let Some(kitchen) = Kitchen::of(RECIPE, |tea| vec![tea, milk()]) else { return };
+    let [first, again] = ["first.spk", "again.spk"].map(|name| kitchen.home.path(name));
+    let args = |output| ["build", text(&kitchen.recipe), "--no-proof", "--offline", "--output", text(output)];
+    kitchen.done(&args(&first));
+    let package = fs::read(&first).expect("reads");
+    let cache = kitchen.home.path("cache");
+    let warning =
+        format!("warning: the cache {} cannot be written, so what is made lies in ", cache.display());
+    let layers = || fs::remove_dir_all(cache.join("bundles/layer")).expect("removes");
+    // All of it; without what was configured, in a cache that is open to the eyes of others; without one of the packages; without any.
+    let steps: [&dyn Fn(); 4] = [
+        &|| {},
+        &|| {
+            layers();
+            fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("opens it");
+        },
+        &|| {
+            let debs = cache.join("bundles/deb");
+            fs::remove_file(debs.join(&names(&debs)[0])).expect("removes");
+        },
+        &|| {
+            fs::remove_dir_all(cache.join("packs")).expect("removes");
+            fs::remove_dir_all(cache.join("bundles")).expect("removes");
+        },
+    ];
+    for (number, step) in steps.iter().enumerate() {
+        step();
+        let before = names(&cache.join("packs"));
+        let Some(ended) = over_read_only(&kitchen, &cache, &args(&again)) else { return };
+        assert_eq!(ended.code, Some(0), "step {number}: {}", ended.stderr);
+        assert_says(&ended.stderr, &[&warning, "--cache DIR", "Read-only file system"]);
+        assert_eq!(ended.stderr.matches("warning: the cache").count(), 1, "{}", ended.stderr);
+        assert!(fs::read(&again).expect("reads") == package, "step {number}: another package");
+        fs::remove_file(&again).expect("removes");
+        assert_eq!(names(&cache.join("packs")), before, "step {number}");
+    }
+    // One that is not there and cannot be made is none.
+    let Some(ended) = over_read_only(
+        &kitchen,
+        &cache,
+        &["lock", text(&kitchen.recipe), "--check", "--cache", text(&cache.join("new"))],
+    ) else {
+        return;
+    };
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_says(&ended.stderr, &["/new cannot be written", "is up to date"]);
+}
