@@ -10,6 +10,7 @@ mod cache;
 mod check;
 mod diff;
 mod failure;
+mod fetch;
 mod grains;
 mod init;
 mod inspect;
@@ -86,6 +87,9 @@ pub struct Global {
     /// Base URL of the npm registry for recipes with [[npm]] that name none [default: as npm is configured]
     #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY")]
     pub npm_registry: Option<String>,
+    /// Directory that `tinyroot fetch` filled: packages are looked for there before any mirror is asked
+    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_POOL")]
+    pub pool: Option<PathBuf>,
     /// How long to retry a file whose mirror is busy or fails; 0: not at all
     #[arg(long, global = true, value_name = "SECONDS", env = "TINYROOT_RETRY_TIME", default_value_t = 60)]
     pub retry_time: u64,
@@ -112,6 +116,7 @@ enum Command {
     Init(init::Args),
     Resolve(resolve::Args),
     Lock(lock::Args),
+    Fetch(fetch::Args),
     Stage(stage::Args),
     Trace(trace::Args),
     Build(build::Args),
@@ -225,6 +230,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Init(args) => init::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
         Command::Lock(args) => lock::run(args, context),
+        Command::Fetch(args) => fetch::run(args, context),
         Command::Stage(args) => stage::run(args, context),
         Command::Trace(args) => trace::run(args, context),
         Command::Build(args) => build::run(args, context),

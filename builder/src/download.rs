@@ -15,7 +15,9 @@ mod transfer;
 
 use std::{
     fmt::Write as _,
+    fs::Permissions,
     io::{self, Read, Write},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
@@ -87,6 +89,13 @@ pub struct Wanted {
     pub length: Length,
     /// What it is known by.
     pub checksum: Checksum,
+    /// Its permission bits, once it is in its place.
+    pub mode: u32,
+}
+
+impl Wanted {
+    /// The mode of what is for our own user alone, as in the store.
+    pub const OWN: u32 = 0o600;
 }
 
 /// What is known of a file's length, in bytes.
@@ -99,7 +108,8 @@ pub enum Length {
 }
 
 impl Length {
-    fn limit(self) -> u64 {
+    /// Returns the most that it may be.
+    pub fn limit(self) -> u64 {
         match self {
             Length::Exactly(bytes) | Length::AtMost(bytes) => bytes,
         }
@@ -346,9 +356,9 @@ impl Downloader {
                 let (wanted, to) = &wanted[index];
                 let done = self.fetch(wanted, tmp, on_bytes).and_then(|file| {
                     let what = wanted.what.clone();
-                    let write = |e: tempfile::PersistError| e.error;
                     let disk = |source| DownloadError::Write { what, path: to.clone(), source };
-                    file.persist(to).map(drop).map_err(write).map_err(disk)
+                    let set = file.as_file().set_permissions(Permissions::from_mode(wanted.mode));
+                    set.and_then(|()| Ok(file.persist(to).map(drop)?)).map_err(disk)
                 });
                 if let Err(error) = done {
                     if !error.is_of_one_file() {
@@ -379,6 +389,7 @@ impl Downloader {
         let mut places: Vec<Place<'_>> =
             all.filter(|(url, _)| usable(url)).map(|(url, past)| Place::new(url, past)).collect();
         let is_offline = places.len() < urls.len() + past.len();
+        let several = places.len() > 1;
         while let Some(index) = self.next_place(&mut places) {
             let place = &mut places[index];
             self.wait_for(place);
@@ -389,7 +400,13 @@ impl Downloader {
                     self.note_success(place.url);
                     return Ok(value);
                 }
-                Err(Trouble::Fault(fault)) => self.note_fault(place, fault, began, manner.brought),
+                Err(Trouble::Fault(fault)) => {
+                    if fault.is_of_bytes() && place.url.starts_with("file:") && several {
+                        let path = place.url.trim_start_matches("file:");
+                        self.options.progress.warn(&format!("{path} is damaged; it is passed over"));
+                    }
+                    self.note_fault(place, fault, began, manner.brought);
+                }
                 Err(Trouble::Disk(source)) => {
                     return Err(DownloadError::Write { what: what.into(), path: path.into(), source });
                 }

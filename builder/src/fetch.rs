@@ -130,15 +130,16 @@ fn damaged(lock: &Lock, package: &LockedPackage, path: &Path) -> FetchError {
     FetchError { faults: vec![(package.clone(), error)], of: lock.packages.len(), has_past: false }
 }
 
-fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
-    let bases = mirrors.beginning_with(&package.suite).into_iter();
-    let past = mirrors.past(&package.suite).iter();
+/// Returns what is to be fetched for a package, and where it may be had.
+pub(crate) fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
+    let (bases, past) = (mirrors.beginning_with(&package.suite), mirrors.past(&package.suite));
     Wanted {
         what: format!("{} {}", package.name, package.version),
-        urls: bases.filter_map(|base| url_below(base, &package.path)).collect(),
-        past: past.filter_map(|base| url_below(base, &package.path)).collect(),
+        urls: bases.iter().filter_map(|base| url_below(base, &package.path)).collect(),
+        past: past.iter().filter_map(|base| url_below(base, &package.path)).collect(),
         length: Length::Exactly(package.size_bytes),
         checksum: package.checksum,
+        mode: Wanted::OWN,
     }
 }
 

@@ -25,6 +25,7 @@ pub mod lock;
 pub mod npm;
 pub mod pack;
 pub mod papers;
+pub mod pool;
 pub mod progress;
 pub mod prove;
 pub mod proxy;

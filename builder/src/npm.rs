@@ -26,6 +26,7 @@ use crate::{
     download::{DownloadError, Downloader, Length, Wanted, url_below},
     fetch::describe,
     formats::{checksum::Checksum, digest::Digest, package_lock::tarball_path},
+    pool,
     progress::{Progress, Unit},
     recipe::{Npm, NpmPackage},
     store::{BundleWriter, Store, StoreError},
@@ -126,7 +127,7 @@ impl NpmError {
 /// [`NpmError`]. Tarballs that were had stay in the store, and nothing else does.
 pub fn unpack(
     set: &Npm,
-    registry: Option<&str>,
+    registry: Registry<'_>,
     store: &Store,
     downloader: &Downloader,
     progress: &Progress,
@@ -212,7 +213,7 @@ fn key(set: &Npm) -> String {
 /// Fetches the tarballs that the store lacks.
 fn fetch(
     set: &Npm,
-    registry: Option<&str>,
+    registry: Registry<'_>,
     store: &Store,
     downloader: &Downloader,
     progress: &Progress,
@@ -234,34 +235,67 @@ fn fetch(
     if missing.is_empty() {
         return Ok(());
     }
-    let Some(registry) = set.registry.as_deref().or(registry) else {
+    if registry.of(set).is_empty() {
         return Err(NpmError::NoRegistry {
             missing: missing.len(),
             of: set.packages.len(),
             lock: set.lock.clone(),
         });
-    };
+    }
     let task = progress.task("fetching npm packages", 0, Unit::Bytes);
-    let files: Vec<(Wanted, PathBuf)> = missing
-        .iter()
-        .map(|package| {
-            let path = tarball_path(&package.locked.name, &package.locked.version);
-            let wanted = Wanted {
-                what: what(package),
-                urls: url_below(registry.trim_end_matches('/'), &path).into_iter().collect(),
-                past: Vec::new(),
-                length: Length::AtMost(TARBALL_BYTES),
-                checksum: package.locked.checksum,
-            };
-            (wanted, store.tarball_path(&package.locked.checksum))
-        })
-        .collect();
+    let place = |package: &NpmPackage| store.tarball_path(&package.locked.checksum);
+    let files: Vec<(Wanted, PathBuf)> =
+        missing.iter().map(|package| (wanted(package, &registry.of(set)), place(package))).collect();
     let errors = downloader.fetch_all(&files, &store.tmp(), &|bytes| task.add(bytes));
     if errors.is_empty() {
         return Ok(());
     }
     let faults = errors.into_iter().map(|(index, error)| (what(missing[index]), error)).collect();
     Err(NpmError::Fetch { faults, of: set.packages.len() })
+}
+
+/// Where tarballs may be had.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Registry<'a> {
+    /// The registry for sets that name none.
+    pub url: Option<&'a str>,
+    /// The pool that is looked in first, as a path.
+    pub pool: Option<&'a str>,
+}
+
+impl Registry<'_> {
+    /// Returns the base URLs for a set, best first.
+    fn of(&self, set: &Npm) -> Vec<String> {
+        let registry = set.registry.as_deref().or(self.url).map(|url| url.trim_end_matches('/').to_owned());
+        self.pool.map(pool::npm_base).into_iter().chain(registry).collect()
+    }
+}
+
+/// Returns a file for each package of a set that belongs in a pool. Those that the store has are taken from there.
+pub fn pool_items(set: &Npm, registry: Registry<'_>, store: &Store) -> Vec<pool::Item> {
+    let item = |package: &NpmPackage| {
+        let path = format!("npm/{}", tarball_path(&package.locked.name, &package.locked.version));
+        let mut wanted = wanted(package, &registry.of(set));
+        let kept = store.tarball_path(&package.locked.checksum);
+        if kept.exists() {
+            wanted.urls.insert(0, format!("file:{}", kept.display()));
+        }
+        pool::Item { path, wanted }
+    };
+    set.packages.iter().map(item).collect()
+}
+
+/// Returns what is to be fetched for a package.
+fn wanted(package: &NpmPackage, bases: &[String]) -> Wanted {
+    let path = tarball_path(&package.locked.name, &package.locked.version);
+    Wanted {
+        what: what(package),
+        urls: bases.iter().filter_map(|base| url_below(base, &path)).collect(),
+        past: Vec::new(),
+        length: Length::AtMost(TARBALL_BYTES),
+        checksum: package.locked.checksum,
+        mode: Wanted::OWN,
+    }
 }
 
 fn what(package: &NpmPackage) -> String {

@@ -22,6 +22,7 @@ mod listings;
 mod little;
 mod network;
 mod npm;
+mod pool;
 mod serve;
 mod shared_cache;
 mod small;

@@ -86,6 +86,7 @@ impl Opening<'_> {
             past: Vec::new(),
             length: Length::Exactly(index.fetched.size_bytes),
             checksum: index.fetched.checksum,
+            mode: Wanted::OWN,
         };
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;
         let source = |source| ArchiveError::Decompress { what: what.clone(), source };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{ArchiveError, Options};
-use crate::{formats::apt_conf, lock::Lock};
+use crate::{formats::apt_conf, lock::Lock, pool};
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -38,6 +38,8 @@ pub struct Mirrors {
     suites: BTreeMap<String, Vec<String>>,
     /// The same of archives beside Debian's, by the archive's name and the suite.
     others: BTreeMap<(String, String), Vec<String>>,
+    /// The pool that is looked in before all, as a path.
+    pool: Option<String>,
     /// Where files are looked for that have left the mirrors: past states of a suite's archive.
     past: BTreeMap<String, Vec<String>>,
 }
@@ -121,6 +123,17 @@ impl Mirrors {
         Ok(())
     }
 
+    /// Has packages looked for in a pool first; indexes are not.
+    pub fn add_pool(&mut self, pool: &str) {
+        self.pool = Some(pool.into());
+    }
+
+    /// Returns the name of the archive beside Debian's that a suite is of, if it is of one.
+    pub fn archive_of<'s>(&self, suite: &'s str) -> Option<&'s str> {
+        let (archive, own) = suite.split_once('/')?;
+        self.others.contains_key(&(archive.to_owned(), own.to_owned())).then_some(archive)
+    }
+
     /// Returns the bases of one suite of Debian's archive, or of the one that the options name; best first.
     pub fn of(&self, suite: &str) -> &[String] {
         self.suites.get(suite).map_or(&[], Vec::as_slice)
@@ -136,10 +149,11 @@ impl Mirrors {
         self.past.get(suite).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every base that may have a file of a suite's pool: those of the suite, then those of the other
+    /// Returns every base that may have a file of a suite's pool: the pool directory, those of the suite, then those of the other
     /// suites of its archive. No archive is asked for files of another.
-    pub fn beginning_with(&self, suite: &str) -> Vec<&str> {
-        let mut bases: Vec<&String> = Vec::new();
+    pub fn beginning_with(&self, suite: &str) -> Vec<String> {
+        let pool = self.pool.as_ref().map(|path| pool::base(path, self.archive_of(suite)));
+        let mut bases: Vec<&String> = pool.iter().collect();
         let beside = suite.split_once('/').map(|(archive, own)| (archive.to_owned(), own.to_owned()));
         match beside.and_then(|key| self.others.get_key_value(&key)) {
             Some(((archive, _), own)) => {
@@ -149,10 +163,10 @@ impl Mirrors {
             }
             None => bases.extend(self.of(suite).iter().chain(self.suites.values().flatten())),
         }
-        let mut out: Vec<&str> = Vec::new();
+        let mut out: Vec<String> = Vec::new();
         for base in bases {
-            if !out.contains(&base.as_str()) {
-                out.push(base);
+            if !out.contains(base) {
+                out.push(base.clone());
             }
         }
         out

@@ -162,6 +162,23 @@ pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result
     Ok(mirrors)
 }
 
+/// Returns the pool that packages are taken from, as an absolute path.
+///
+/// # Errors
+/// A directory that is not there, or that cannot be named in a URL.
+pub(super) fn pool(context: &Context) -> Result<Option<String>, Failure> {
+    let Some(given) = &context.global.pool else { return Ok(None) };
+    let shown = given.display();
+    if !given.is_dir() {
+        let failure = Failure::new(format!("there is no pool {shown}"));
+        return Err(failure.hint(format!("fill one with `tinyroot fetch RECIPE --output {shown}`")));
+    }
+    match std::path::absolute(given)?.to_str() {
+        Some(path) => Ok(Some(path.trim_end_matches('/').to_owned())),
+        None => Err(Failure::new(format!("the name of the pool {shown} is no text in UTF-8"))),
+    }
+}
+
 /// Reads the packages of an archive, and ranks them by pins.
 pub(super) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Universe<'a>, ResolveError> {
     Universe::pinned(&archive.selection.architecture, &archive.sources(), pins)

@@ -14,7 +14,7 @@ use crate::{
     configure::{Configured, Visit, Wanted, configure},
     fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
-    npm::{self, NpmError},
+    npm::{self, NpmError, Registry},
     progress::Unit,
     recipe::{self, Recipe},
     tree::Tree,
@@ -84,7 +84,9 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
     let store = context.store()?;
     let wait = || context.progress.task(TRIMS, 0, Unit::Items);
     let _relying = store.rely_on_downloads(wait);
-    let unpack = |set| npm::unpack(set, registry.as_deref(), &store, &downloader, &context.progress);
+    let pool = archives::pool(context)?;
+    let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
+    let unpack = |set| npm::unpack(set, registry, &store, &downloader, &context.progress);
     let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());
     let trees = trees.map_err(|error| {
         let hint = error.hint().map(str::to_owned);
@@ -105,7 +107,10 @@ pub(super) fn plain_root(
     let mut times = Times::default();
     let store = context.store()?;
     let progress = &context.progress;
-    let mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
+    let mut mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
+    if let Some(pool) = archives::pool(context)? {
+        mirrors.add_pool(&pool);
+    }
     let downloader = archives::downloader(context);
     let wait = || progress.task(TRIMS, 0, Unit::Items);
     let relying = store.rely_on_downloads(wait);

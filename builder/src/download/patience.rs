@@ -242,6 +242,8 @@ impl Downloader {
     pub(super) fn note_fault(&self, place: &mut Place<'_>, fault: Fault, began: Duration, brought: u64) {
         let now = self.options.clock.now();
         match fault.kind() {
+            // A file of this machine stays as it is.
+            _ if place.url.starts_with("file:") => place.over = true,
             Kind::Final => {
                 self.note_success(place.url);
                 place.over = true;

@@ -42,6 +42,7 @@ fn wanted(bases: &[&str]) -> Wanted {
         past: Vec::new(),
         length: Length::Exactly(CONTENTS.len() as u64),
         checksum: Digest::of(CONTENTS).into(),
+        mode: Wanted::OWN,
     }
 }
 
@@ -250,6 +251,7 @@ fn one_missing_file_does_not_keep_the_others() {
             past: Vec::new(),
             length: Length::Exactly(1),
             checksum: Digest::of(name.as_bytes()).into(),
+            mode: Wanted::OWN,
         };
         files.push((wanted, fixture.tmp.path().join(name)));
     }

@@ -56,6 +56,7 @@ impl Fixture {
             offline,
             ..download::Options::default()
         };
+        let registry = Registry { url: registry, pool: None };
         unpack(&set(packages), registry, &self.store, &Downloader::new(options), &Progress::silent())
     }
 

@@ -232,6 +232,7 @@ fn a_bad_mirror_is_no_obstacle() {
                 past: Vec::new(),
                 length: Length::Exactly(1000),
                 checksum: Digest::of(&contents).into(),
+                mode: Wanted::OWN,
             };
             files.push((wanted, fixture.tmp.path().join(number.to_string())));
         }

@@ -1,0 +1,107 @@
+//! `tinyroot fetch`: all that builds of recipes need, in a directory.
+
+use std::path::PathBuf;
+
+use super::{
+    Context, Failure, archives,
+    output::{print, say},
+    size_text,
+    staged::{hinted, read_lock},
+};
+use crate::{
+    download::Downloader,
+    fetch::wanted,
+    lock::LockedPackage,
+    npm::{Registry, pool_items},
+    pool::{self, Filled, Item, PoolError},
+    recipe::{self, Recipe},
+};
+
+/// Fetch all packages that recipes need into a directory, for builds without a network
+///
+/// What is there and right is not fetched again; what is damaged is replaced. `build`, `stage`, `trace` and `check` take the directory with
+/// --pool DIR or TINYROOT_POOL, which they only read. A web server over it is a mirror.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot fetch recipes/* --output pool                  all packages of all recipes\n  \
+    tinyroot build recipes/cgit --offline --pool pool       with them and without a network\n  \
+    tinyroot fetch recipes/* --output pool --prune          once locks have moved")]
+pub struct Args {
+    /// Recipe folders, each with its lock
+    #[arg(required = true)]
+    recipe: Vec<PathBuf>,
+    /// The directory; it is made if needed
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Remove the packages that none of these recipes needs
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let (mut debs, mut tarballs) = (Vec::new(), Vec::new());
+    for folder in &args.recipe {
+        let recipe = recipe::read(folder)?;
+        debs.extend(debs_of(&recipe, context)?);
+        tarballs.extend(tarballs_of(&recipe, context)?);
+    }
+    let refused = |error: PoolError| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    };
+    let fill = |items: &[Item], downloader: &Downloader| {
+        pool::fill(&args.output, items, downloader, &context.progress).map_err(refused)
+    };
+    let mut filled = fill(&debs, &archives::downloader(context))?;
+    filled.add(fill(&tarballs, &archives::registry_downloader(context))?);
+    let items = [debs, tarballs].concat();
+    if args.prune {
+        filled.removed = pool::prune(&args.output, &items).map_err(refused)?;
+    }
+    if context.global.json {
+        return print(&(serde_json::to_string_pretty(&filled)? + "\n"));
+    }
+    if !context.global.quiet {
+        say(&format!("{}: {}", args.output.display(), summary(&filled)));
+    }
+    Ok(())
+}
+
+/// Returns the .debs that belong in a pool for a recipe. Those that the cache has are taken from there.
+fn debs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
+    let lock = read_lock(recipe)?;
+    let store = context.store()?;
+    let mut mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
+    if let Some(pool) = archives::pool(context)? {
+        mirrors.add_pool(&pool);
+    }
+    let item = |package: &LockedPackage| {
+        let mut wanted = wanted(package, &mirrors);
+        let kept = store.deb_path(&package.checksum);
+        if kept.exists() {
+            wanted.urls.insert(0, format!("file:{}", kept.display()));
+        }
+        Item { path: pool::deb_path(&package.path, mirrors.archive_of(&package.suite)), wanted }
+    };
+    Ok(lock.packages.iter().map(item).collect())
+}
+
+/// Returns the tarballs that belong in a pool for a recipe.
+fn tarballs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
+    let (registry, pool) = (archives::npm_registry(context), archives::pool(context)?);
+    let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
+    let store = context.store()?;
+    Ok(recipe.npm.iter().flat_map(|set| pool_items(set, registry, &store)).collect())
+}
+
+fn summary(filled: &Filled) -> String {
+    let mut parts = vec![format!("{} packages", filled.files)];
+    if filled.fetched > 0 {
+        parts.push(format!("{} of them new ({})", filled.fetched, size_text(filled.fetched_bytes)));
+    }
+    if !filled.removed.is_empty() {
+        parts.push(format!("{} removed that none of these recipes needs", filled.removed.len()));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,289 @@
+//! A pool: a directory with all that builds of recipes need and that a network would otherwise give.
+//!
+//! ```text
+//! POOL/pool/…              the .debs of Debian's archive, each at its path in that archive
+//! POOL/archives/NAME/…     the same of an archive beside it
+//! POOL/npm/NAME/-/…        tarballs, as npm registries have them
+//! ```
+//!
+//! Locks say what belongs in it, and all digests are in them: no index is needed, and what lies here is not believed. It has the
+//! layout of a mirror (any web server over it is one for `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it,
+//! so it may be another user's and its file system mounted read-only. What is written gets its name when it is whole, and modes
+//! that let everybody read it, whatever the umask.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    beside,
+    download::{DownloadError, Downloader, Length, Wanted, url_below},
+    fetch::describe,
+    progress::{Progress, Unit},
+    sys::path::open_regular_through_links,
+};
+
+/// The mode of files.
+const FILE_MODE: u32 = 0o644;
+/// The mode of directories.
+const DIRECTORY_MODE: u32 = 0o755;
+
+/// Where what is fetched lies until it is whole.
+const SCRATCH: &str = ".tinyroot-fetch-";
+
+/// A file that belongs in a pool.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where, below the pool.
+    pub path: String,
+    /// What it is, and where it may be had.
+    pub wanted: Wanted,
+}
+
+/// What became of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Filled {
+    /// How many files are needed, and are there now.
+    pub files: usize,
+    /// How many of them were fetched now.
+    pub fetched: usize,
+    /// Their size.
+    pub fetched_bytes: u64,
+    /// The paths of those of which something else was there.
+    pub damaged: Vec<String>,
+    /// The paths that were not needed and were removed.
+    pub removed: Vec<String>,
+}
+
+impl Filled {
+    /// Adds what became of further files.
+    pub fn add(&mut self, other: Filled) {
+        self.files += other.files;
+        self.fetched += other.fetched;
+        self.fetched_bytes += other.fetched_bytes;
+        self.damaged.extend(other.damaged);
+        self.removed.extend(other.removed);
+    }
+}
+
+/// A pool that could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// A path that leads out of the pool, or has no name of a package.
+    #[error("cannot keep {what} in a pool: its path `{path}` is none of a package")]
+    Path {
+        /// The package.
+        what: String,
+        /// Its path, as its lock has it.
+        path: String,
+    },
+    /// Two recipes want other bytes at one place.
+    #[error("cannot keep {what} in a pool twice: two recipes have other checksums for {path}")]
+    Clash {
+        /// The package.
+        what: String,
+        /// Where it would lie.
+        path: String,
+    },
+    /// Files that could not be had; as many others as possible are in the pool.
+    #[error("{}", describe(faults, *of, |path| path.clone()))]
+    Fetch {
+        /// Each path and its fault.
+        faults: Vec<(String, DownloadError)>,
+        /// How many files the pool lacked.
+        of: usize,
+    },
+    /// The disk.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl PoolError {
+    /// Returns what one can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            PoolError::Clash { .. } => Some("give each of these recipes a pool of its own"),
+            PoolError::Path { .. } => Some("make the lock anew with `tinyroot lock`"),
+            PoolError::Fetch { .. } => Some(
+                "name a further mirror with --mirror URL or a service of past states with --snapshot-service; \
+                 what was fetched is in the pool",
+            ),
+            PoolError::Io { .. } => None,
+        }
+    }
+}
+
+/// Returns the base URL of Debian's archive in a pool, or of an archive beside it.
+pub fn base(pool: &str, archive: Option<&str>) -> String {
+    match archive {
+        Some(name) => format!("file:{pool}/archives/{name}"),
+        None => format!("file:{pool}"),
+    }
+}
+
+/// Returns the base URL of the registry in a pool.
+pub fn npm_base(pool: &str) -> String {
+    format!("file:{pool}/npm")
+}
+
+/// Returns the path of a .deb below a pool.
+pub fn deb_path(path: &str, archive: Option<&str>) -> String {
+    match archive {
+        Some(name) => format!("archives/{name}/{path}"),
+        None => path.to_owned(),
+    }
+}
+
+/// Fills a pool, which is made if needed: what is there and right stays, what is damaged is replaced with a warning.
+///
+/// # Errors
+/// [`PoolError`]; what was fetched is in the pool.
+pub fn fill(
+    pool: &Path,
+    items: &[Item],
+    downloader: &Downloader,
+    progress: &Progress,
+) -> Result<Filled, PoolError> {
+    let items = by_path(items)?;
+    make_directories(pool, Path::new(""))?;
+    let mut filled = Filled { files: items.len(), ..Filled::default() };
+    let mut missing: Vec<(Wanted, PathBuf)> = Vec::new();
+    let task = progress.task("checking the pool", items.len() as u64, Unit::Items);
+    for (path, wanted) in &items {
+        let place = pool.join(path);
+        if !is_right(&place, wanted) {
+            if fs::symlink_metadata(&place).is_ok() {
+                progress.warn(&format!("{} is damaged; it is fetched again", place.display()));
+                filled.damaged.push((*path).to_owned());
+            }
+            make_directories(pool, Path::new(path).parent().unwrap_or(Path::new("")))?;
+            missing.push((Wanted { mode: FILE_MODE, ..(*wanted).clone() }, place));
+        }
+        task.add(1);
+    }
+    drop(task);
+    if missing.is_empty() {
+        return Ok(filled);
+    }
+    let scratch = beside::Directory::make(pool, SCRATCH).map_err(io_at("make a directory in", pool))?;
+    let total = missing.iter().map(|(wanted, _)| wanted.length.limit()).sum();
+    let task = progress.task("fetching packages", total, Unit::Bytes);
+    let errors = downloader.fetch_all(&missing, scratch.path(), &|bytes| task.add(bytes));
+    drop(task);
+    if !errors.is_empty() {
+        let path = |place: &Path| place.strip_prefix(pool).unwrap_or(place).display().to_string();
+        let faults = errors.into_iter().map(|(index, error)| (path(&missing[index].1), error)).collect();
+        return Err(PoolError::Fetch { faults, of: missing.len() });
+    }
+    filled.fetched = missing.len();
+    let size = |place: &PathBuf| fs::metadata(place).map_or(0, |found| found.len());
+    filled.fetched_bytes = missing.iter().map(|(_, place)| size(place)).sum();
+    Ok(filled)
+}
+
+/// Removes the packages that are not needed from a pool, and directories that are empty then. What has no name of a package, and what
+/// lies elsewhere than packages do, stays. Returns their paths, sorted.
+///
+/// # Errors
+/// [`PoolError::Io`].
+pub fn prune(pool: &Path, items: &[Item]) -> Result<Vec<String>, PoolError> {
+    let needed = by_path(items)?;
+    let mut removed = Vec::new();
+    for (top, ending) in [("pool", "deb"), ("archives", "deb"), ("npm", "tgz")] {
+        prune_below(pool, Path::new(top), ending, &|path| needed.contains_key(path), &mut removed)?;
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+fn prune_below(
+    pool: &Path,
+    below: &Path,
+    ending: &str,
+    is_needed: &dyn Fn(&str) -> bool,
+    removed: &mut Vec<String>,
+) -> Result<(), PoolError> {
+    let directory = pool.join(below);
+    // A link leads out of the pool.
+    if !fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    let entries = fs::read_dir(&directory).map_err(io_at("list", &directory))?;
+    for entry in entries {
+        let entry = entry.map_err(io_at("list", &directory))?;
+        let path = below.join(entry.file_name());
+        let kind = entry.file_type().map_err(io_at("look at", &directory))?;
+        if kind.is_dir() {
+            prune_below(pool, &path, ending, is_needed, removed)?;
+            // One that is not empty stays.
+            let _ = fs::remove_dir(pool.join(&path));
+        } else if path.extension().is_some_and(|found| found == ending) {
+            let name = path.to_string_lossy();
+            if !is_needed(&name) {
+                fs::remove_file(pool.join(&path)).map_err(io_at("remove", &pool.join(&path)))?;
+                removed.push(name.into_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns items by their paths, each once.
+fn by_path(items: &[Item]) -> Result<BTreeMap<&str, &Wanted>, PoolError> {
+    let mut out: BTreeMap<&str, &Wanted> = BTreeMap::new();
+    for Item { path, wanted } in items {
+        let named = [".deb", ".tgz"].iter().any(|ending| path.ends_with(ending));
+        if !named || url_below("", path).is_none() {
+            return Err(PoolError::Path { what: wanted.what.clone(), path: path.clone() });
+        }
+        if let Some(other) = out.insert(path, wanted)
+            && other.checksum != wanted.checksum
+        {
+            return Err(PoolError::Clash { what: wanted.what.clone(), path: path.clone() });
+        }
+    }
+    Ok(out)
+}
+
+fn is_right(place: &Path, wanted: &Wanted) -> bool {
+    let Ok(file) = open_regular_through_links(place) else { return false };
+    let length = file.metadata().map_or(0, |found| found.len());
+    let fits = match wanted.length {
+        Length::Exactly(bytes) => length == bytes,
+        Length::AtMost(bytes) => length <= bytes,
+    };
+    fits && wanted.checksum.is_of(file).unwrap_or(false)
+}
+
+/// Makes a directory below a pool and all above it, for everybody to read.
+fn make_directories(pool: &Path, below: &Path) -> Result<(), PoolError> {
+    let above = below.ancestors().collect::<Vec<_>>();
+    for directory in above.into_iter().rev().map(|below| pool.join(below)) {
+        if directory.is_dir() {
+            continue;
+        }
+        fs::create_dir_all(&directory).map_err(io_at("make", &directory))?;
+        fs::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE))
+            .map_err(io_at("open to readers", &directory))?;
+    }
+    Ok(())
+}
+
+fn io_at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PoolError {
+    let path = path.to_path_buf();
+    move |source| PoolError::Io { operation, path, source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Pools, filled from a made server.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    download,
+    formats::digest::Digest,
+    testing::{self, FastClock, Server},
+};
+
+struct Fixture {
+    served: tempfile::TempDir,
+    place: tempfile::TempDir,
+    server: Server,
+}
+
+const PATHS: [&str; 3] =
+    ["pool/main/a/a_1+b_amd64.deb", "archives/other/c_1_all.deb", "npm/@s/leaf/-/leaf-1.0.0.tgz"];
+
+fn fixture() -> Fixture {
+    let (served, place) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    for path in PATHS {
+        let file = served.path().join(path);
+        fs::create_dir_all(file.parent().expect("has one")).expect("makes");
+        fs::write(file, path).expect("writes");
+    }
+    let server = Server::start(served.path());
+    Fixture { served, place, server }
+}
+
+impl Fixture {
+    fn pool(&self) -> PathBuf {
+        self.place.path().join("new/pool")
+    }
+
+    fn item(&self, path: &str) -> Item {
+        let wanted = Wanted {
+            what: path.into(),
+            urls: url_below(&self.server.url(), path).into_iter().collect(),
+            past: Vec::new(),
+            length: Length::Exactly(path.len() as u64),
+            checksum: Digest::of(path.as_bytes()).into(),
+            mode: 0o600,
+        };
+        Item { path: path.into(), wanted }
+    }
+
+    fn items(&self) -> Vec<Item> {
+        PATHS.iter().map(|path| self.item(path)).collect()
+    }
+
+    fn fill(&self, items: &[Item]) -> Result<Filled, PoolError> {
+        let clock = Arc::new(FastClock::default());
+        let downloader = Downloader::new(download::Options { clock, ..download::Options::default() });
+        fill(&self.pool(), items, &downloader, &Progress::silent())
+    }
+}
+
+#[test]
+fn what_is_there_and_right_is_not_fetched_again() {
+    let fixture = fixture();
+    let items = [fixture.items(), fixture.items()].concat();
+    let filled = fixture.fill(&items).expect("fills");
+    let bytes: usize = PATHS.iter().map(|path| path.len()).sum();
+    assert_eq!((filled.files, filled.fetched, filled.fetched_bytes), (3, 3, bytes as u64));
+    for path in PATHS {
+        let file = fixture.pool().join(path);
+        assert_eq!(fs::read_to_string(&file).expect("reads"), path);
+        assert_eq!(fs::metadata(&file).expect("is there").permissions().mode() & 0o7777, 0o644);
+        let above = file.parent().expect("has one");
+        assert_eq!(fs::metadata(above).expect("is there").permissions().mode() & 0o7777, 0o755);
+    }
+    fixture.server.requests();
+    let again = fixture.fill(&items).expect("fills");
+    assert_eq!(again, Filled { files: 3, ..Filled::default() });
+    assert_eq!(fixture.server.requests(), []);
+    // Nothing but packages is left in it.
+    let names: Vec<_> = fs::read_dir(fixture.pool()).expect("lists").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(names.len(), 3);
+}
+
+#[test]
+fn what_is_damaged_is_replaced() {
+    let fixture = fixture();
+    fixture.fill(&fixture.items()).expect("fills");
+    let (short, other) = (fixture.pool().join(PATHS[0]), fixture.pool().join(PATHS[1]));
+    fs::write(&short, "short").expect("writes");
+    fs::write(&other, PATHS[1].to_uppercase()).expect("writes");
+    let filled = fixture.fill(&fixture.items()).expect("fills");
+    assert_eq!((filled.fetched, filled.damaged), (2, vec![PATHS[1].to_owned(), PATHS[0].to_owned()]));
+    assert_eq!(fs::read_to_string(&short).expect("reads"), PATHS[0]);
+}
+
+#[test]
+fn what_cannot_be_had_keeps_nothing_else_out() {
+    let fixture = fixture();
+    fixture.server.fault(PATHS[0], testing::Fault::Status(404));
+    let error = fixture.fill(&fixture.items()).expect_err("one is lacking");
+    assert!(error.to_string().starts_with(&format!("cannot fetch {}: it is not there", PATHS[0])), "{error}");
+    assert!(error.hint().expect("a hint").contains("--snapshot-service"));
+    assert!(!fixture.pool().join(PATHS[0]).exists() && fixture.pool().join(PATHS[1]).exists());
+    fixture.server.heal();
+    assert_eq!(fixture.fill(&fixture.items()).expect("fills").fetched, 1);
+}
+
+#[test]
+fn only_packages_that_are_not_needed_are_removed() {
+    let fixture = fixture();
+    fixture.fill(&fixture.items()).expect("fills");
+    let pool = fixture.pool();
+    for path in ["pool/main/a/README", "own.deb", "own/x.deb", "npm/x.deb"] {
+        fs::create_dir_all(pool.join(path).parent().expect("has one")).expect("makes");
+        fs::write(pool.join(path), "mine").expect("writes");
+    }
+    std::os::unix::fs::symlink(pool.join("own"), pool.join("pool/link")).expect("links");
+    let removed = prune(&pool, &[fixture.item(PATHS[1])]).expect("prunes");
+    assert_eq!(removed, [PATHS[2], PATHS[0]]);
+    for path in ["pool/main/a/README", "own.deb", "own/x.deb", "npm/x.deb", PATHS[1], "pool/link"] {
+        assert!(pool.join(path).exists(), "{path}");
+    }
+    assert!(!pool.join("npm/@s").exists());
+    assert_eq!(prune(&pool, &[]).expect("prunes"), [PATHS[1]]);
+    assert_eq!(prune(&fixture.place.path().join("nothing"), &[]).expect("prunes"), Vec::<String>::new());
+}
+
+#[test]
+fn paths_of_a_lock_cannot_leave_the_pool() {
+    let fixture = fixture();
+    for path in ["../a.deb", "/a.deb", "pool/../../a.deb", "pool/a.sh", ".bashrc", "", "a\n.deb"] {
+        let error = fixture.fill(&[fixture.item(path)]).expect_err(path);
+        assert!(matches!(error, PoolError::Path { .. }), "{path}: {error}");
+    }
+    assert_eq!(fs::read_dir(fixture.place.path()).expect("lists").count(), 0);
+    let mut clash = fixture.items();
+    clash.push(Item { path: PATHS[0].into(), ..fixture.item(PATHS[1]) });
+    let error = fixture.fill(&clash).expect_err("a clash");
+    assert!(error.to_string().contains("two recipes have other checksums for pool/main/a/a_1+b"), "{error}");
+    assert!(fixture.served.path().exists());
+}
