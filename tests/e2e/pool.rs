@@ -136,7 +136,9 @@ fn what_has_left_the_mirror_says_what_was_tried_and_what_moves_the_lock() {
         deb("tea").version("2.1").field("Depends", "water"),
         deb("water").version("1").file("usr/share/water", 0o644, "wet\n"),
     ];
-    debs.into_iter().fold(MadeArchive::new("bookworm"), MadeArchive::add).write_with_pockets(&world.made.directory);
+    debs.into_iter()
+        .fold(MadeArchive::new("bookworm"), MadeArchive::add)
+        .write_with_pockets(&world.made.directory);
     let service = format!("{}/past/{{archive}}/{{time}}", world.server.url());
     let said = world.fails(&["build", text(&world.recipe), "--snapshot-service", &service]);
     assert_says(

@@ -77,7 +77,8 @@ fn what_is_there_and_right_is_not_fetched_again() {
     assert_eq!(again, Filled { files: 3, ..Filled::default() });
     assert_eq!(fixture.server.requests(), []);
     // Nothing but packages is left in it.
-    let names: Vec<_> = fs::read_dir(fixture.pool()).expect("lists").flatten().map(|e| e.file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(fixture.pool()).expect("lists").flatten().map(|e| e.file_name()).collect();
     assert_eq!(names.len(), 3);
 }
 
