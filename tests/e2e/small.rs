@@ -108,3 +108,20 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
     let size = |told: &serde_json::Value| told["size_bytes"].as_u64().expect("a number");
     assert!(size(&last) + saves / 2 < size(&told), "{last} and {told}");
 }
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_work_and_a_folder_is_made() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    kitchen.done(&["lock"]);
+    let missing = kitchen.home.path("none/tea.spk");
+    let failed = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(&missing)]));
+    assert_eq!(failed.code, Some(1));
+    assert_says(&failed.stderr, &["none is not a directory", "mkdir -p "]);
+    assert!(!failed.stderr.contains("packages ("), "nothing was begun: {}", failed.stderr);
+
+    let folder = kitchen.home.path("packages/new/");
+    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&folder)]));
+    // Evidence is missing, which is found after the folder is made.
+    assert_eq!(built.code, Some(1), "{}", built.stderr);
+    assert!(folder.is_dir());
+}

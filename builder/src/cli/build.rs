@@ -5,7 +5,7 @@ mod reductions;
 mod summary;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -64,7 +64,7 @@ pub(super) fn read_note(note: &[u8]) {
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// The file to write, or a directory for it [default: RECIPE/NAME.spk]
+    /// The file to write, or a directory for it, which is made if it ends with / [default: RECIPE/NAME.spk]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one noted for this app]
@@ -96,7 +96,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Before the long work: in CI none is made.
     let key = key_of(&recipe, args.key, &args.ring, context)?;
     let store = context.store()?;
-    let output = output_path(args.output.as_deref(), &recipe);
+    let output = output_path(args.output.as_deref(), &recipe)?;
     let inputs = inputs_digest(&recipe, &key, args.no_proof)?.to_string();
     if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
         && is_file_with(&output, &summary.sha256)
@@ -244,13 +244,22 @@ fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, Failure> {
     Ok(Manifest::for_init(&app.title, &version, app.release, &app.noun))
 }
 
-fn output_path(given: Option<&Path>, recipe: &Recipe) -> PathBuf {
+fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure> {
     let name = format!("{}.spk", recipe.app.name);
-    match given {
-        None => recipe.directory.join(name),
-        Some(path) if path.is_dir() => path.join(name),
-        Some(path) => path.to_path_buf(),
+    let Some(path) = given else { return Ok(recipe.directory.join(name)) };
+    let is_named_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if is_named_directory {
+        fs::create_dir_all(path).map_err(|e| Failure::new(format!("cannot make {}: {e}", path.display())))?;
     }
+    if path.is_dir() {
+        return Ok(path.join(name));
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    Err(Failure::new(format!("cannot write {}: {} is not a directory", path.display(), parent.display()))
+        .hint(format!("mkdir -p {}", parent.display())))
 }
 
 /// Returns a digest of all that a package's bytes and its summary depend on.
