@@ -7,6 +7,8 @@
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
 mod container;
+mod engine;
+mod jobs;
 mod line;
 mod run;
 mod sameness;
@@ -140,7 +142,8 @@ fn write_key(home: &Home) -> PathBuf {
     let path = home.path("keys");
     fs::write(&path, key.to_bytes()).expect("writes");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closes it");
-    let apps: String = RECIPES.iter().map(|(name, _)| format!("{name} {}\n", key.app_id())).collect();
+    let names = RECIPES.iter().map(|(name, _)| *name).chain(["tinyroot"]);
+    let apps: String = names.map(|name| format!("{name} {}\n", key.app_id())).collect();
     fs::write(home.path("keys.apps"), apps).expect("writes");
     path
 }

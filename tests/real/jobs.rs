@@ -1,0 +1,123 @@
+//! The jobs of docs/ci.md, run line by line as a CI service runs them, in containers of the image that recipes/tinyroot makes.
+
+mod pipeline;
+
+use std::{fs, path::Path, process::Command};
+
+use super::{
+    alone, copy_recipe,
+    engine::Engine,
+    give_debs,
+    share_debs,
+    support::{Ended, Home, end, text},
+    write_key,
+};
+use pipeline::{Job, github, gitlab};
+
+/// Where services keep a project while its job runs.
+const PROJECT: &str = "/builds/project";
+
+/// Copies what is in a directory into another.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("makes");
+    let copied = end(Command::new("cp").arg("-a").arg(from.join(".")).arg(to));
+    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
+}
+
+/// A service that runs jobs: what is kept between them, and what they are run in.
+struct Service {
+    engine: Engine,
+    home: Home,
+    image: String,
+    key: String,
+}
+
+impl Service {
+    /// Makes the image, or says what is lacking.
+    fn new() -> Option<Service> {
+        let engine = Engine::new()?;
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/tinyroot/files/tinyroot");
+        if !program.exists() {
+            tinyroot::testing::lacking("a static tinyroot in recipes/tinyroot/files, which .ci/static makes");
+            return None;
+        }
+        let home = Home::new();
+        share_debs(&home);
+        let recipe = copy_recipe("tinyroot", &home.path("recipes"));
+        let (package, root) = (home.path("tinyroot.spk"), home.path("root"));
+        let keys = write_key(&home);
+        home.done(&["build", text(&recipe), "--output", text(&package), "--key-file", text(&keys)]);
+        give_debs(&home);
+        home.done(&["unpack", text(&package), text(&root)]);
+        let image = engine.import(&root, "localhost/tinyroot:test");
+        let key = home.done(&["key", "export", "--text", "--key-file", text(&keys)]).stdout.trim().to_owned();
+        // What an earlier pipeline has kept.
+        copy(&home.path("cache/debs"), &home.path("kept/.cache/tinyroot/debs"));
+        Some(Service { engine, home, image, key })
+    }
+
+    /// Runs a job in a fresh checkout, with the caches and artifacts of those before it, and keeps its own.
+    fn run(&self, job: &Job) -> Ended {
+        let project = self.home.path("project");
+        let _ = fs::remove_dir_all(&project);
+        copy_recipe("cgit", &project.join("recipes"));
+        let kept = self.home.path("kept");
+        copy(&kept, &project);
+        let script = project.join(".script");
+        fs::write(&script, job.script.join("\n")).expect("writes");
+
+        let mut words = vec!["--volume".to_owned(), format!("{}:{PROJECT}", text(&project))];
+        words.extend(["--workdir".to_owned(), PROJECT.to_owned()]);
+        words.extend(job.options.clone());
+        // The mirror as this host has it.
+        words.extend(["--network", "host", "--volume", "/etc/apt:/etc/apt:ro"].map(str::to_owned));
+        if let Ok(mirror) = std::env::var("TINYROOT_MIRROR") {
+            words.extend(["--env".to_owned(), format!("TINYROOT_MIRROR={mirror}")]);
+        }
+        let service = [("CI", "true"), ("CI_PROJECT_DIR", PROJECT), ("TINYROOT_KEY", &self.key)];
+        let service = service.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (name, value) in service.iter().chain(&job.variables) {
+            words.extend(["--env".to_owned(), format!("{name}={value}")]);
+        }
+        let ended = self.engine.run(&words, &self.image, &["/bin/sh", "-e", ".script"]);
+
+        for path in &job.kept {
+            if project.join(path).exists() {
+                copy(&project.join(path), &kept.join(path));
+            }
+        }
+        ended
+    }
+
+    fn kept(&self, path: &str) -> Vec<u8> {
+        fs::read(self.home.path("kept").join(path)).expect("is kept")
+    }
+
+    fn run_all(&self, jobs: &[Job]) {
+        for job in jobs {
+            let ended = self.run(job);
+            let code = ended.code.unwrap_or(-1);
+            assert!(
+                code == 0 || job.allowed.contains(&code),
+                "{} ended with {code}: {}{}", job.name, ended.stdout, ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn the_jobs_that_are_written_down_for_gitlab_and_github_do_their_work() {
+    let _turn = alone();
+    let Some(service) = Service::new() else { return };
+    let gitlab = gitlab();
+    let names: Vec<&str> = gitlab.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!(names, ["build", "outdated", "keep", "review"]);
+    service.run_all(&gitlab);
+    let [package, kept] = ["packages/cgit.spk", "kept/cgit.spk"].map(|path| service.kept(path));
+    assert_eq!(package, kept);
+
+    let github = github();
+    assert_eq!(github.len(), 3);
+    service.run_all(&github);
+    assert_eq!(service.kept("packages/cgit.spk"), package, "another service, the same bytes");
+}
