@@ -49,8 +49,18 @@ impl Engine {
     /// Makes an image of a directory, whatever its owner, and returns its name.
     pub fn import(&self, root: &Path, name: &str) -> String {
         let tar = self.place.path().join("image.tar");
-        let packed = end(Command::new("tar")
-            .args(["--create", "--owner", "0", "--group", "0", "--file", text(&tar), "--directory", text(root), "."]));
+        let packed = end(Command::new("tar").args([
+            "--create",
+            "--owner",
+            "0",
+            "--group",
+            "0",
+            "--file",
+            text(&tar),
+            "--directory",
+            text(root),
+            ".",
+        ]));
         assert_eq!(packed.code, Some(0), "{}", packed.stderr);
         let imported = end(self.command().args(["import", "--quiet", text(&tar), name]));
         assert_eq!(imported.code, Some(0), "{}", imported.stderr);

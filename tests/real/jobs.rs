@@ -7,8 +7,7 @@ use std::{fs, path::Path, process::Command};
 use super::{
     alone, copy_recipe,
     engine::Engine,
-    give_debs,
-    share_debs,
+    give_debs, share_debs,
     support::{Ended, Home, end, text},
     write_key,
 };
@@ -99,7 +98,10 @@ impl Service {
             let code = ended.code.unwrap_or(-1);
             assert!(
                 code == 0 || job.allowed.contains(&code),
-                "{} ended with {code}: {}{}", job.name, ended.stdout, ended.stderr
+                "{} ended with {code}: {}{}",
+                job.name,
+                ended.stdout,
+                ended.stderr
             );
         }
     }
