@@ -14,7 +14,7 @@ use std::{
 /// The bits by which users other than the owner can write.
 const WRITABLE: u32 = 0o022;
 /// The bit of directories for everybody, such as `/tmp`: names in them belong to their owners.
-const STICKY: u32 = 0o1000;
+pub const STICKY: u32 = 0o1000;
 
 /// Why a directory cannot be used as our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ impl Open {
                 "run it as user {uid}, without sudo; or name a directory of root's own with --cache DIR"
             ),
             Open::Writable { .. } => format!("name a directory of your own in it: --cache {path}/tinyroot"),
+            Open::Owner { .. } => format!(
+                "name a directory of your own with --cache DIR; `cp -r {path} DIR` before makes use of what is there"
+            ),
             _ => "name a directory of your own with --cache DIR".into(),
         }
     }

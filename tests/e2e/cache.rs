@@ -184,7 +184,7 @@ fn a_release_that_a_forged_line_vouches_for_is_not_taken() {
 }
 
 #[test]
-fn a_cache_that_others_can_write_to_is_refused_with_the_remedy() {
+fn a_cache_that_others_could_write_to_is_closed_and_one_for_everybody_refused() {
     let world = World::new();
     world.lock();
     let cache = world.home.path("cache");
@@ -199,18 +199,24 @@ fn a_cache_that_others_can_write_to_is_refused_with_the_remedy() {
     ];
     for (path, mode) in [(cache.clone(), 0o777), (cache.clone(), 0o770), (cache.join("packs"), 0o777)] {
         set(&path, mode);
+        let said = world.done(commands[0]);
+        let expected = format!(
+            "warning: other users could write to the cache {} (mode {mode:04o}), so it was closed (0700)",
+            cache.display()
+        );
+        assert_says(&said, &[&expected]);
+        assert!(!world.done(commands[0]).contains("warning"));
+        set(&cache, 0o1777);
         for command in commands {
             let said = world.fails(command);
             let expected = format!(
-                "cannot use the cache {}: other users can write to it (mode {mode:04o})",
-                path.display()
+                "cannot use the cache {}: other users can write to it (mode 1777)",
+                cache.display()
             );
-            assert_says(
-                &said,
-                &[&expected, &format!("hint: `chmod go-w {}`", path.display()), "--cache DIR"],
-            );
+            let hint = format!("hint: name a directory of your own in it: --cache {}/tinyroot", cache.display());
+            assert_says(&said, &[&expected, &hint]);
         }
-        set(&path, 0o755);
+        set(&cache, 0o755);
         world.done(commands[0]);
         assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o7777, 0o700);
     }

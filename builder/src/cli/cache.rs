@@ -10,7 +10,7 @@ use super::{Command, Context, Failure, dispatch, xdg_directory};
 use crate::{
     progress::Progress,
     seal::{Seal, SealError},
-    store::{Store, StoreError},
+    store::{Closed, Store, StoreError},
 };
 
 /// Returns the seal of this user's caches: that of `TINYROOT_CACHE_KEY`, else the one that is kept with this user's state, else, with the
@@ -102,6 +102,17 @@ fn warn_of(store: &Store, progress: &Progress) {
     if let Some((above, open)) = store.exposed() {
         let text = "is above the cache, so another user could lay one of theirs in its place";
         progress.warn(&format!("{} {text}: {open}", above.display()));
+    }
+    if let Some(Closed { mode, removed }) = store.closed() {
+        let gone = match removed {
+            0 => String::new(),
+            1 => "; 1 file to which another user could still write was removed".into(),
+            _ => format!("; {removed} files to which other users could still write were removed"),
+        };
+        let root = store.root().display();
+        progress.warn(&format!(
+            "other users could write to the cache {root} (mode {mode:04o}), so it was closed (0700){gone}"
+        ));
     }
     let progress = progress.clone();
     store.tell_damage(move |path| {

@@ -83,6 +83,7 @@ impl Store {
             damages: Arc::default(),
             foreign: Mutex::default(),
             exposed: None,
+            closed: None,
             turns: super::turn::Turns::default(),
             below: None,
             tmp: None,

@@ -45,6 +45,28 @@ pub fn unlock(file: &File, byte: u64) {
     let _ = set(file, byte, libc::F_UNLCK, false);
 }
 
+/// `F_SETSIG` of `<asm-generic/fcntl.h>`, which `libc` lacks.
+const F_SETSIG: libc::c_int = 10;
+
+/// Returns whether anybody has a file open for writing, through whatever name: then it cannot have a lease for reading
+/// (`F_SETLEASE(2const)`). The file is open for reading only, and our own user's.
+///
+/// # Errors
+/// The call: `EINVAL` where a file system has no leases.
+pub fn has_writers(file: &File) -> io::Result<bool> {
+    let call = |command, argument: libc::c_int| {
+        // SAFETY: the descriptor is open, and these commands take a number.
+        checked(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }.into())
+    };
+    // Who opens it meanwhile makes the kernel send a signal, by default one that would end us. This one does nothing.
+    call(F_SETSIG, libc::SIGURG)?;
+    match call(libc::F_SETLEASE, libc::F_RDLCK) {
+        Ok(_) => call(libc::F_SETLEASE, libc::F_UNLCK).map(|_| false).map_err(io::Error::from),
+        Err(Errno::AGAIN) => Ok(true),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn set(file: &File, byte: u64, kind: libc::c_int, wait: bool) -> Result<(), Errno> {
     // SAFETY: all bytes 0 are a valid `flock`.
     let mut lock: libc::flock = unsafe { mem::zeroed() };
@@ -60,6 +82,22 @@ fn set(file: &File, byte: u64, kind: libc::c_int, wait: bool) -> Result<(), Errn
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_writers_while_it_is_open_for_writing() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("pack");
+        std::fs::write(&path, "tea").expect("writes");
+        let file = File::open(&path).expect("opens");
+        assert!(!has_writers(&file).expect("has leases"));
+        let other = place.path().join("link");
+        std::fs::hard_link(&path, &other).expect("links");
+        let writer = File::options().read(true).write(true).open(&other).expect("opens");
+        assert!(has_writers(&file).expect("has leases"));
+        let opened = File::open(&path).expect("opens");
+        drop(writer);
+        assert!(!has_writers(&file).expect("has leases") && !has_writers(&opened).expect("has leases"));
+    }
 
     #[test]
     fn a_byte_is_held_by_one_open_file_or_shared_by_several() {
