@@ -4,6 +4,8 @@
 //! rule). Goes out: a [`SizeDiff`]. Pure. Sizes are those of file contents, hard links counted once; what a change costs
 //! compressed cannot be told from a part.
 
+mod renames;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -29,6 +31,13 @@ pub struct SizeDiff {
 pub struct PackageChange {
     /// The heading.
     pub package: String,
+    /// The heading that it had in the first, where its name has another version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_before: Option<String>,
+    /// Its version in the first; [`diff`] does not know it.
+    pub version_before: Option<String>,
+    /// Its version in the second.
+    pub version_after: Option<String>,
     /// Its contents in the first.
     pub before_bytes: u64,
     /// Its contents in the second.
@@ -42,6 +51,9 @@ pub struct PackageChange {
 pub struct PathChange {
     /// Where, printed.
     pub path: String,
+    /// Where it was in the first, where its name has another version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_before: Option<String>,
     /// The heading it is counted under.
     pub package: String,
     /// What happened.
@@ -60,6 +72,8 @@ pub enum Change {
     Added,
     /// Only the first has it.
     Removed,
+    /// It has another version in its name, and maybe other contents.
+    Renamed,
     /// Both have it, with another kind, other contents or another target.
     Changed,
     /// Only mode, owner, attributes or time differ.
@@ -147,6 +161,9 @@ pub fn diff(
     let mut count = |package: String, before_bytes: u64, after_bytes: u64, paths: usize| {
         let sum = packages.entry(package.clone()).or_insert(PackageChange {
             package,
+            package_before: None,
+            version_before: None,
+            version_after: None,
             before_bytes: 0,
             after_bytes: 0,
             paths: 0,
@@ -156,6 +173,7 @@ pub fn diff(
         sum.paths += paths;
     };
     let mut paths = Vec::new();
+    let mut there: BTreeMap<String, (bool, bool)> = BTreeMap::new();
     let all: BTreeSet<&TreePath> = before.iter().chain(after.iter()).map(|(path, _)| path).collect();
     for path in all {
         let (old, new) = (before.get(path.as_bytes()), after.get(path.as_bytes()));
@@ -164,6 +182,10 @@ pub fn diff(
         let changes = usize::from(change.is_some());
         let (was, is) = (package_before(path), package_after(path));
         let shown = if new.is_some() { is.clone() } else { was.clone() };
+        // Directories are of many.
+        let is_content = |entry: Option<&Entry>| entry.is_some_and(|entry| !entry.kind.is_directory());
+        there.entry(was.clone()).or_default().0 |= is_content(old);
+        there.entry(is.clone()).or_default().1 |= is_content(new);
         if old.is_some() && new.is_some() && was != is {
             count(was, before_bytes, 0, changes);
             count(is, 0, after_bytes, changes);
@@ -173,6 +195,7 @@ pub fn diff(
         if let Some(change) = change {
             paths.push(PathChange {
                 path: path.to_string(),
+                path_before: None,
                 package: shown,
                 change,
                 before_bytes,
@@ -180,6 +203,15 @@ pub fn diff(
             });
         }
     }
+    let renamed = renames::of_paths(&mut paths, |path| {
+        let tree = if path.change == Change::Added { after } else { before };
+        match tree.get(path.path.as_bytes()).map(|entry| &entry.kind) {
+            Some(Kind::File { .. }) => "file",
+            Some(Kind::Symlink { .. }) => "link",
+            Some(Kind::Directory) => "directory",
+            _ => "other",
+        }
+    });
     let largest = |before: u64, after: u64| std::cmp::Reverse(growth(before, after).unsigned_abs());
     paths.sort_by(|a, b| {
         let key = |p: &PathChange| largest(p.before_bytes, p.after_bytes);
@@ -187,6 +219,12 @@ pub fn diff(
     });
     let mut packages: Vec<_> =
         packages.into_values().filter(|p| p.paths > 0 || p.before_bytes != p.after_bytes).collect();
+    for package in &mut packages {
+        // Each was counted as a removed path and as an added one.
+        let twice = renamed.iter().filter(|name| **name == package.package).count();
+        package.paths = package.paths.saturating_sub(twice);
+    }
+    renames::of_packages(&mut packages, |name| there.get(name).copied().unwrap_or_default());
     packages.sort_by_key(|p| largest(p.before_bytes, p.after_bytes));
     SizeDiff { before_bytes: before.size_bytes(), after_bytes: after.size_bytes(), packages, paths }
 }
@@ -272,6 +310,42 @@ mod tests {
         let packages: Vec<_> =
             moved.packages.iter().map(|p| (p.package.as_str(), p.before_bytes, p.after_bytes)).collect();
         assert_eq!(packages, [("new", 0, 3), ("old", 3, 0)]);
+    }
+
+    #[test]
+    fn another_version_in_a_name_is_one_change() {
+        let before = tree(&[
+            ("libtea1/libtea.so.1.2", "12345"),
+            ("libtea1/libcup.so.1", "1"),
+            ("libtea1/libcup.so.2", "1"),
+            ("pot/a", "1"),
+        ]);
+        let after = tree(&[
+            ("libtea2/libtea.so.2.0.1", "1234567"),
+            ("libtea2/libcup.so.3", "1"),
+            ("pot/a", "1"),
+            ("pot/b1", "1"),
+        ]);
+        let diff = diff(&before, &after, first_component, first_component);
+        let packages: Vec<_> = diff
+            .packages
+            .iter()
+            .map(|p| (p.package_before.as_deref(), &p.package[..], p.before_bytes, p.after_bytes, p.paths))
+            .collect();
+        assert_eq!(packages, [(Some("libtea1"), "libtea2", 7, 8, 4), (None, "pot", 1, 2, 1)]);
+        let paths: Vec<_> =
+            diff.paths.iter().map(|p| (p.path_before.as_deref(), &p.path[..], p.change)).collect();
+        assert_eq!(
+            paths,
+            [
+                (Some("libtea1/libtea.so.1.2"), "libtea2/libtea.so.2.0.1", Change::Renamed),
+                // Of two it is not known which.
+                (None, "libtea1/libcup.so.1", Change::Removed),
+                (None, "libtea1/libcup.so.2", Change::Removed),
+                (None, "libtea2/libcup.so.3", Change::Added),
+                (None, "pot/b1", Change::Added),
+            ]
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use proof::{ProofPaper, Standing, add_proof, digest_of, proof, standing};
 use std::collections::BTreeMap;
 
 use crate::{
-    formats::{deb822::Fault, digest::Digest},
+    formats::{deb822::Fault, digest::Digest, size::parse_size},
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
     recipe::{NPM_PREFIX, NpmPackage, Recipe, RecipeError},
@@ -45,6 +45,8 @@ pub const DIRECTORY: &str = "tinyroot/papers";
 // The longest papers that are read. Those of WordPress with its MariaDB take 0.6 MB, 0.2 MB and 3 kB.
 const LIST_LIMIT_BYTES: u64 = 32 << 20;
 const LOCK_LIMIT_BYTES: u64 = 4 << 20;
+/// What a recipe may have.
+const RECIPE_LIMIT_BYTES: u64 = 512 << 10;
 
 /// A fault of writing papers.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +195,12 @@ pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
 /// Returns the lock that a tree encloses; `None` if it has none that can be read.
 pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
     Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
+}
+
+/// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that can be read.
+pub fn budget_bytes(tree: &Tree, store: &Store) -> Option<u64> {
+    let text = String::from_utf8(enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?).ok()?;
+    parse_size(text.parse::<toml::Table>().ok()?.get("budget")?.get("artifact")?.as_str()?).ok()
 }
 
 /// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its text.

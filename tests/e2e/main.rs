@@ -10,6 +10,7 @@ mod cache;
 mod configuring;
 mod costly;
 mod dependencies;
+mod differences;
 mod failed_script;
 mod fix;
 mod full_disk;

@@ -119,6 +119,11 @@ impl Papers {
         self.versions.get(package).map(String::as_str)
     }
 
+    /// Returns the packages whose versions are known, with these, by name.
+    pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.versions.iter().map(|(package, version)| (&package[..], &version[..]))
+    }
+
     /// Returns the files that have not their package's contents any more, each with what is left of it.
     pub fn reduced(&self) -> impl Iterator<Item = (&TreePath, &str)> {
         self.reduced.iter().map(|(path, left)| (path, &left[..]))

@@ -1,0 +1,114 @@
+//! Files and packages whose names differ in a version alone: one line each, instead of a removed and an added one.
+
+use std::collections::BTreeMap;
+
+use super::{Change, PackageChange, PathChange};
+
+/// Returns a name with `#` in the place of each version: digits, with dots between them.
+fn without_versions(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut letters = name.chars();
+    while let Some(letter) = letters.next() {
+        if !letter.is_ascii_digit() {
+            out.push(letter);
+            continue;
+        }
+        out.push('#');
+        let mut ahead = letters.clone();
+        loop {
+            match ahead.next() {
+                Some(digit) if digit.is_ascii_digit() => letters = ahead.clone(),
+                Some('.') => {}
+                _ => break,
+            }
+        }
+    }
+    out
+}
+
+/// Returns the pairs of items of which one is gone and one is new, with the same key, which no further one has.
+fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usize, usize)> {
+    let mut found: BTreeMap<String, [Vec<usize>; 2]> = BTreeMap::new();
+    for (index, item) in items.iter().enumerate() {
+        if let Some((is_new, key)) = key(item) {
+            found.entry(key).or_default()[usize::from(is_new)].push(index);
+        }
+    }
+    let only = |[gone, new]: [Vec<usize>; 2]| match (&gone[..], &new[..]) {
+        ([gone], [new]) => Some((*gone, *new)),
+        _ => None,
+    };
+    found.into_values().filter_map(only).collect()
+}
+
+/// Removes the items that were merged into others.
+fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
+    let mut index = 0;
+    items.retain(|_| {
+        index += 1;
+        merged.iter().all(|(gone, _)| *gone != index - 1)
+    });
+}
+
+/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind` tells what is at
+/// a path. Returns the packages of the removed ones.
+pub(super) fn of_paths(
+    paths: &mut Vec<PathChange>,
+    kind: impl Fn(&PathChange) -> &'static str,
+) -> Vec<String> {
+    let merged = pairs(paths, |path| {
+        let is_new = match path.change {
+            Change::Added => true,
+            Change::Removed => false,
+            _ => return None,
+        };
+        let stem = without_versions(&path.path);
+        Some((is_new, format!("{} {} {stem}", kind(path), without_versions(&path.package))))
+    });
+    for (gone, new) in &merged {
+        let (path_before, before_bytes) = (paths[*gone].path.clone(), paths[*gone].before_bytes);
+        let path = &mut paths[*new];
+        (path.path_before, path.before_bytes, path.change) =
+            (Some(path_before), before_bytes, Change::Renamed);
+    }
+    let packages = merged.iter().map(|(gone, _)| paths[*gone].package.clone()).collect();
+    retain(paths, &merged);
+    packages
+}
+
+/// Makes one change of each package that is gone and one that is new, whose names differ in versions alone. `is_there` tells
+/// whether the first and the second tree have anything of a package.
+pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> (bool, bool)) {
+    let merged = pairs(packages, |package| match is_there(&package.package) {
+        (true, false) => Some((false, without_versions(&package.package))),
+        (false, true) => Some((true, without_versions(&package.package))),
+        _ => None,
+    });
+    for (gone, new) in &merged {
+        let before = packages[*gone].clone();
+        let package = &mut packages[*new];
+        package.before_bytes = before.before_bytes;
+        package.paths += before.paths;
+        package.package_before = Some(before.package);
+    }
+    retain(packages, &merged);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_names() {
+        for (name, expected) in [
+            ("usr/lib/libfoo.so.1.2", "usr/lib/libfoo.so.#"),
+            ("libicu72", "libicu#"),
+            ("python3.11-minimal", "python#-minimal"),
+            ("a1.b22.", "a#.b#."),
+            ("libx-4.2.so", "libx-#.so"),
+            ("none", "none"),
+        ] {
+            assert_eq!(without_versions(name), expected);
+        }
+    }
+}

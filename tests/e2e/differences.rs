@@ -1,0 +1,143 @@
+//! What `diff` says to who reviews a change of a package.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+};
+
+use tinyroot::{
+    formats::{key_file::Key, manifest::Manifest},
+    pack::pack,
+    progress::Progress,
+    store::Store,
+    tree::{Entry, Tree, TreePath},
+};
+
+use super::support::{Home, assert_says, end, text};
+
+/// Writes a package of files, signed with a key.
+fn package(home: &Home, name: &str, version: (&str, u32), key: u8, files: &[(&str, &str)]) -> PathBuf {
+    let store = Store::open(&home.path("cache")).expect("opens");
+    let file = |(path, contents): &(&str, &str)| {
+        let entry = Entry::file(store.put(*contents), contents.len() as u64, 0o644, 0);
+        (TreePath::new(path.as_bytes()).expect("a path"), entry)
+    };
+    let mut tree: Tree = files.iter().map(file).collect();
+    tree.add_parents(0);
+    let manifest = Manifest::for_init("Tea", version.0, version.1, "cup");
+    let out = home.path(name);
+    pack(&tree, &store, &manifest, &Key::from_seed([key; 32]), &out, &Progress::silent()).expect("packs");
+    out
+}
+
+/// An older and a newer package.
+fn two(home: &Home) -> [PathBuf; 2] {
+    let old = package(
+        home,
+        "old.spk",
+        ("1.0", 1),
+        1,
+        &[
+            ("usr/lib/libtea.so.1.2", "libtea, old"),
+            ("usr/bin/pot", "pot"),
+            ("var/lib/dpkg/info/libtea1.list", "/usr/lib/libtea.so.1.2\n"),
+            ("var/lib/dpkg/info/pot.list", "/usr/bin/pot\n"),
+            (
+                "var/lib/dpkg/status",
+                "Package: libtea1\nVersion: 1.2-1\n\nPackage: pot\nVersion: 4\n\nPackage: cup\nVersion: 7\n",
+            ),
+            ("tinyroot/papers/recipe/recipe.toml", "[budget]\nartifact = \"4 kB\"\n"),
+        ],
+    );
+    let new = package(
+        home,
+        "new.spk",
+        ("1.1", 2),
+        2,
+        &[
+            ("usr/lib/libtea.so.1.3", "libtea, newer"),
+            ("usr/bin/pot", "a larger pot"),
+            ("var/lib/dpkg/info/libtea1.list", "/usr/lib/libtea.so.1.3\n"),
+            ("var/lib/dpkg/info/pot.list", "/usr/bin/pot\n"),
+            (
+                "var/lib/dpkg/status",
+                "Package: libtea1\nVersion: 1.3-1\n\nPackage: pot\nVersion: 4\n\nPackage: cup\nVersion: 8\n",
+            ),
+            ("tinyroot/papers/recipe/recipe.toml", "[budget]\nartifact = \"2 MB\"\n"),
+            (
+                "tinyroot/papers/proof.json",
+                "{\"exercised\": false, \"steps\": [], \"compared\": false, \
+                 \"tree\": \"0000000000000000000000000000000000000000000000000000000000000000\"}",
+            ),
+        ],
+    );
+    [old, new]
+}
+
+#[test]
+fn a_reviewer_sees_versions_renamed_libraries_key_proof_budget_and_limit() {
+    let home = Home::new();
+    let [old, new] = two(&home);
+    let said = home.done(&["diff", text(&old), text(&new), "--fail-over", "200k"]).stdout;
+    for line in [
+        "   version  1.0 (1) -> 1.1 (2)",
+        "     proof  unknown -> none",
+        "    budget  4.0 kB -> 2.0 MB",
+        "       +2 B  libtea1 1.2-1 -> 1.3-1 (1 changed)",
+        "       +9 B  pot 4 (1 changed)",
+        "       +0 B  cup 7 -> 8 (0 changed)",
+        "       +2 B  renamed   /usr/lib/libtea.so.1.2 -> libtea.so.1.3  libtea1",
+    ] {
+        assert!(said.lines().any(|shown| shown.trim() == line.trim()), "{line}\n{said}");
+    }
+    assert_says(&said, &["limit of growth 200.0 kB: kept", "budget 2.0 MB: 2.0 MB left", "app id  "]);
+
+    let ended = home.run(&["diff", text(&old), text(&new), "--fail-over", "1 %", "--format", "markdown"]);
+    assert_eq!(ended.code, Some(3));
+    assert_says(
+        &ended.stdout,
+        &[
+            "- limit of growth 1 %: exceeded by ",
+            "- version: 1.0 (1) -> 1.1 (2)\n",
+            "| libtea1 1.2-1 -> 1.3-1 |",
+            "| `/usr/lib/libtea.so.1.2 -> libtea.so.1.3` | renamed |",
+        ],
+    );
+    assert_says(&ended.stderr, &["limit exceeded: the package grew by ", "over the limit of 1 %"]);
+
+    let document = home.done(&["diff", text(&old), text(&new), "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
+    let packages = document["packages"].as_array().expect("a list");
+    let package = packages.iter().find(|package| package["package"] == "libtea1").expect("is there");
+    assert_eq!(
+        [&package["package"], &package["version_before"], &package["version_after"]],
+        ["libtea1", "1.2-1", "1.3-1"]
+    );
+    let path = document["paths"].as_array().expect("a list").iter().find(|path| path["change"] == "renamed");
+    assert_eq!(path.expect("is renamed")["path_before"], "usr/lib/libtea.so.1.2");
+    assert_eq!(document["before"]["budget_bytes"], 4000);
+    assert_eq!(document["after"]["proof"], "none");
+    assert_ne!(document["before"]["app_id"], document["after"]["app_id"]);
+}
+
+#[test]
+fn one_of_two_packages_may_come_from_standard_input() {
+    let home = Home::new();
+    let [old, new] = two(&home);
+    let mut command = home.command();
+    command.args(["diff", "-", text(&new)]).stdin(File::open(&old).expect("opens"));
+    let ended = end(&mut command);
+    assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""));
+    assert_eq!(ended.stdout, home.done(&["diff", text(&old), text(&new)]).stdout);
+    assert!(!fs::exists(home.path("-")).expect("is known"));
+    assert_says(&home.fails(&["diff", "-", "-"]), &["error: A and B cannot both come from standard input"]);
+}
+
+#[test]
+fn the_same_package_differs_in_nothing() {
+    let home = Home::new();
+    let [old, _] = two(&home);
+    let said = home.done(&["diff", text(&old), text(&old)]).stdout;
+    assert_eq!(said.lines().filter(|line| line.contains("->")).count(), 2, "{said}");
+    assert_says(&said, &["the contents are the same"]);
+}
