@@ -209,11 +209,10 @@ fn a_cache_that_others_could_write_to_is_closed_and_one_for_everybody_refused() 
         set(&cache, 0o1777);
         for command in commands {
             let said = world.fails(command);
-            let expected = format!(
-                "cannot use the cache {}: other users can write to it (mode 1777)",
-                cache.display()
-            );
-            let hint = format!("hint: name a directory of your own in it: --cache {}/tinyroot", cache.display());
+            let expected =
+                format!("cannot use the cache {}: other users can write to it (mode 1777)", cache.display());
+            let hint =
+                format!("hint: name a directory of your own in it: --cache {}/tinyroot", cache.display());
             assert_says(&said, &[&expected, &hint]);
         }
         set(&cache, 0o755);

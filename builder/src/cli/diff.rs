@@ -72,7 +72,8 @@ impl Facts {
             version: opened.manifest.marketing_version.clone(),
             app_version: opened.manifest.app_version,
             app_id: opened.app_id,
-            proof: proof.map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
+            proof: proof
+                .map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
             budget_bytes: papers::budget_bytes(&opened.tree, store),
         }
     }
@@ -183,7 +184,8 @@ fn path_text(p: &PathChange) -> String {
 
 /// Returns what is to be said of the limit that was asked for and of the budget that B has.
 fn bounds(files: Files, facts: &[Facts; 2]) -> Vec<String> {
-    let over = |over: u64| if over == 0 { "kept".to_owned() } else { format!("exceeded by {}", size_text(over)) };
+    let over =
+        |over: u64| if over == 0 { "kept".to_owned() } else { format!("exceeded by {}", size_text(over)) };
     let Files { before_bytes, after_bytes, limit } = files;
     let limit = limit.map(|limit| {
         let shown = match limit {
@@ -285,7 +287,8 @@ fn markdown(diff: &SizeDiff, files: Files, facts: &[Facts; 2]) -> String {
     }
     let bounds = bounds(files, facts);
     let facts = changed(facts).into_iter().map(|(what, was, is)| format!("{what}: {was} -> {is}"));
-    let lines: Vec<String> = bounds.into_iter().chain(facts).map(|line| format!("- {}\n", cell(&line))).collect();
+    let lines: Vec<String> =
+        bounds.into_iter().chain(facts).map(|line| format!("- {}\n", cell(&line))).collect();
     if !lines.is_empty() {
         out += &format!("\n{}", lines.concat());
     }
@@ -309,7 +312,9 @@ mod tests {
     fn a_limit_that_is_exceeded_is_told_in_bytes() {
         let told = |limit: &str, before_bytes, after_bytes| {
             let limit = limit.parse().expect("is a limit");
-            within(limit, Files { before_bytes, after_bytes, limit: Some(limit) }).err().map(|failure| failure.to_string())
+            within(limit, Files { before_bytes, after_bytes, limit: Some(limit) })
+                .err()
+                .map(|failure| failure.to_string())
         };
         assert_eq!(told("0", 1_300_000, 1_300_000), None);
         let text = "limit exceeded: the package grew by 7 bytes, from 1300000 bytes to 1300007 bytes: \
