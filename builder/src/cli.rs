@@ -1,7 +1,7 @@
 //! The command line: one file a command below `cli/`, each calling stages in order.
 //!
-//! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 done, but a limit
-//! that was asked for is exceeded; `run` passes on the app's status.
+//! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 a limit that was asked for is exceeded, or a lock has
+//! drifted; `run` passes on the app's status.
 
 mod archives;
 mod browser;
@@ -40,16 +40,18 @@ pub use cache::seal;
 pub use failure::Failure;
 pub use output::print;
 
-use output::say;
+use output::{finish_with, say};
 pub use report::Screen;
+use surroundings::Color;
 
 use std::{
+    ffi::OsString,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, OnceLock},
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     interrupt, progress::Progress, sandbox::unknown_way, store::Store, sys::signals::Stops, threads,
@@ -105,9 +107,15 @@ pub struct Global {
     /// Print what is decided on the way
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Print results as one JSON document
+    /// Print results as one JSON document; on failure it has `error`
     #[arg(long, global = true)]
     pub json: bool,
+    /// When errors and warnings are coloured
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// How progress is shown
+    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = surroundings::Progress::Auto)]
+    pub progress: surroundings::Progress,
 }
 
 /// The commands, in the order of the line.
@@ -151,7 +159,7 @@ pub struct Context {
 
 impl Context {
     fn new(global: Global) -> Self {
-        let progress = Progress::new(Arc::new(Screen::new(global.quiet, global.verbose)));
+        let progress = Progress::new(Arc::new(Screen::new(global.quiet, global.verbose, global.progress)));
         Context { global, progress, store: OnceLock::new() }
     }
 
@@ -189,7 +197,12 @@ pub fn xdg_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match parse() {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    output::set_color(global.color.is_wanted());
+    let is_json = global.json;
     let context = Context::new(global);
     let watched = match command {
         // They stop their apps themselves.
@@ -205,7 +218,26 @@ pub fn main() -> ExitCode {
         None => Ok(()),
     });
     let result = known.and_then(|()| dispatch(&command, &context));
-    failure::conclude(cache::mended(result, &command, is_grain, &context))
+    failure::conclude(cache::mended(result, &command, is_grain, &context), is_json)
+}
+
+/// Reads the command line. One that is wrong, or asks for help, has been answered when this returns the status to end with.
+fn parse() -> Result<Cli, ExitCode> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let color = match Color::asked(&arguments) {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    let is_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let matches = Cli::command().color(color).try_get_matches_from(arguments);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        let _ = error.print();
+        if is_json && error.use_stderr() {
+            let _ = print(&format!("{:#}\n", failure::of_usage(&error)));
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
 }
 
 /// Lets Ctrl-C and requests to end leave nothing half-done behind. To be called before any thread is started.

@@ -53,8 +53,9 @@ fn a_lock_of_another_request_is_refused() {
     let world = World::new();
     world.lock();
     write_recipe(&world.home, r#"["water"]"#, "");
-    let said = world.fails(&["build", text(&world.recipe)]);
-    assert_says(&said, &["recipe.lock was made for other packages", "tinyroot lock"]);
+    let ended = world.home.run(&world.args(&["build", text(&world.recipe)], &world.server.url()));
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_says(&ended.stderr, &["recipe.lock was made for other packages", "tinyroot lock"]);
 }
 
 #[test]

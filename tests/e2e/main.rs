@@ -23,6 +23,7 @@ mod listings;
 mod little;
 mod network;
 mod npm;
+mod outcome;
 mod pool;
 mod serve;
 mod shared_cache;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Context, Failure,
+    Context, Failure, finish_with,
     key::KeyFile,
     print,
     proven::{
@@ -288,7 +288,7 @@ fn conclude(
     context: &Context,
 ) -> Result<(), Failure> {
     if context.global.json {
-        print(&summary.json(output, up_to_date)?)?;
+        finish_with(summary.json(output, up_to_date)?);
     } else if !context.global.quiet {
         print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
     }

@@ -6,7 +6,7 @@ mod watch;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Context, Failure, print,
+    Context, Failure, finish_with, print,
     proven::{
         differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
         warn_at_end, warn_of,
@@ -105,10 +105,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         false => (prover(args, &store, context)?().map_err(|error| unproven(error, &args.subject))?, None),
     };
     warn_of(&proof, context);
-    print(&match context.global.json {
-        true => json(&proof, explored.as_ref()),
-        false => text(&proof, explored.as_ref()),
-    })?;
+    match context.global.json {
+        true => finish_with(json(&proof, explored.as_ref())),
+        false => print(&text(&proof, explored.as_ref()))?,
+    }
     warn_at_end(&proof.to_look_at(), context);
     match proof.differences.len() {
         0 => Ok(()),

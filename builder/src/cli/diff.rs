@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use crate::{
     artifact::{self, Opened, Papers},
-    cli::{Context, Failure, print, size_text, verify},
+    cli::{Context, Failure, finish_with, print, size_text, verify},
     diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff},
     formats::app_id::AppId,
     papers, shown,
@@ -123,7 +123,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 document["over_limit_bytes"] =
                     limit.exceeded_by(files.before_bytes, files.after_bytes).into();
             }
-            print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+            finish_with(serde_json::to_string_pretty(&document)? + "\n");
         }
         Format::Text => print(&text(&result, files, &facts))?,
         Format::Markdown => print(&markdown(&result, files, &facts))?,

@@ -1,8 +1,11 @@
 //! How a command ends when it does not end well, and how that is told.
 
-use super::output::say;
+mod document;
 
 use std::{error::Error, fmt, process::ExitCode};
+
+use super::output::{self, say};
+pub(super) use document::of_usage;
 
 /// Why a command did not end with 0.
 #[derive(Debug)]
@@ -15,7 +18,21 @@ pub struct Failure {
 enum Kind {
     Error(Box<dyn Error + Send + Sync>),
     Exceeded(String),
+    Drifted(String),
+    Usage(clap::Error),
     Status(u8),
+}
+
+impl Kind {
+    /// The one place that chooses exit statuses.
+    fn status(&self) -> u8 {
+        match self {
+            Kind::Error(_) => 1,
+            Kind::Usage(_) => 2,
+            Kind::Exceeded(_) | Kind::Drifted(_) => 3,
+            Kind::Status(code) => *code,
+        }
+    }
 }
 
 impl Failure {
@@ -27,6 +44,16 @@ impl Failure {
     /// Done, but a limit that was asked for is exceeded (exit 3).
     pub fn exceeded(text: impl Into<String>) -> Self {
         Failure { kind: Kind::Exceeded(text.into()), hint: None }
+    }
+
+    /// A lock that is not what the recipe or the archive now gives (exit 3, whichever command finds it).
+    pub fn drifted(text: impl Into<String>) -> Self {
+        Failure { kind: Kind::Drifted(text.into()), hint: None }
+    }
+
+    /// A command line that is wrong in a way that its grammar does not tell (exit 2).
+    pub fn usage(error: clap::Error) -> Self {
+        Failure { kind: Kind::Usage(error), hint: None }
     }
 
     /// Ends with another program's status and prints nothing.
@@ -61,6 +88,8 @@ impl fmt::Display for Failure {
                 }
             }
             Kind::Exceeded(text) => write!(f, "limit exceeded: {}", indented(text))?,
+            Kind::Drifted(text) => write!(f, "error: {}", indented(text))?,
+            Kind::Usage(error) => f.write_str(error.to_string().trim_end())?,
             Kind::Status(_) => return Ok(()),
         }
         match &self.hint {
@@ -82,16 +111,17 @@ fn indented(text: impl fmt::Display) -> String {
     out
 }
 
-/// Prints a failure to stderr and chooses the exit code.
-pub(super) fn conclude(result: Result<(), Failure>) -> ExitCode {
-    let Err(failure) = result else { return ExitCode::SUCCESS };
+/// Prints a failure to stderr, with `--json` also to stdout, and returns the exit status. What the command has left to be printed as its
+/// document comes first.
+pub(super) fn conclude(result: Result<(), Failure>, is_json: bool) -> ExitCode {
+    let failed = result.as_ref().err();
+    // Only the app's own status is nothing to tell.
+    let error = failed.filter(|failure| is_json && !matches!(failure.kind, Kind::Status(_)));
+    let printed = output::print_document(error.map(document::of));
+    let Err(failure) = result.and(printed) else { return ExitCode::SUCCESS };
     let text = failure.to_string();
     if !text.is_empty() {
         say(&text);
     }
-    match failure.kind {
-        Kind::Error(_) => ExitCode::from(1),
-        Kind::Exceeded(_) => ExitCode::from(3),
-        Kind::Status(code) => ExitCode::from(code),
-    }
+    ExitCode::from(failure.kind.status())
 }

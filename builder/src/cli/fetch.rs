@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     Context, Failure, archives,
-    output::{print, say},
+    output::{finish_with, say},
     size_text,
     staged::{hinted, read_lock},
 };
@@ -60,7 +60,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         filled.removed = pool::prune(&args.output, &items).map_err(refused)?;
     }
     if context.global.json {
-        return print(&(serde_json::to_string_pretty(&filled)? + "\n"));
+        finish_with(serde_json::to_string_pretty(&filled)? + "\n");
+        return Ok(());
     }
     if !context.global.quiet {
         say(&format!("{}: {}", args.output.display(), summary(&filled)));

@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use super::{Context, Failure, output::ask, print, xdg_directory};
+use super::{Context, Failure, finish_with, output::ask, print, xdg_directory};
 use crate::{
     grains::{Grains, Kept},
     shown,
@@ -53,7 +53,10 @@ pub(super) fn library() -> Result<Grains, Failure> {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let grains = library()?.list()?;
     match &args.command {
-        Command::List if context.global.json => print(&format!("{:#}\n", json(&grains))),
+        Command::List if context.global.json => {
+            finish_with(format!("{:#}\n", json(&grains)));
+            Ok(())
+        }
         Command::List => print(&table(&grains)),
         Command::Log { grain } => {
             let directory = &find(&grains, grain)?.directory;

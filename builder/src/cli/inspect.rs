@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     artifact::{self, Opened, Papers, sizes_by},
     cli::verify::Proof,
-    cli::{Context, Failure, print, size_text, verify},
+    cli::{Context, Failure, finish_with, print, size_text, verify},
     shown,
     tree::{Kind, TreePath},
 };
@@ -33,10 +33,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let papers = Papers::read(&opened.tree, &store);
     let proof = verify::proof_of(&opened, &store);
     if context.global.json {
-        print(&format!(
-            "{}\n",
-            serde_json::to_string_pretty(&document(&opened, &papers, proof.as_ref(), args))?
-        ))?;
+        let document = document(&opened, &papers, proof.as_ref(), args);
+        finish_with(serde_json::to_string_pretty(&document)? + "\n");
     } else if args.files {
         print(&file_table(&opened, &papers))?;
     } else {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Context, Failure, print, xdg_directory},
+    cli::{Context, Failure, finish_with, print, xdg_directory},
     formats::{
         app_id::AppId,
         key_file::{self, Key},
@@ -223,7 +223,8 @@ fn print_ids(ring: &Keyring, ids: &[AppId], what: &str, context: &Context) -> Re
     if context.global.json {
         let one = |id: &AppId| Ok(json!({"app_id": id, "app": ring.app_of(id)?}));
         let ids: Vec<_> = ids.iter().map(one).collect::<Result<_, KeysError>>()?;
-        print(&format!("{:#}\n", json!({what: ids})))
+        finish_with(format!("{:#}\n", json!({what: ids})));
+        Ok(())
     } else {
         print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())
     }

@@ -3,12 +3,14 @@
 mod minimize;
 mod siblings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
 
 use crate::{
     archive::Archive,
-    cli::{Context, Failure, archives, output::say, print, size_text},
-    lock::{Changes, Lock, LockError, LockedIndex},
+    cli::{Context, Failure, archives, finish_with, output::say, print, size_text},
+    lock::{Change, Changes, Lock, LockError, LockedIndex},
     recipe::{self, Recipe},
     resolve::{Request, Resolution},
 };
@@ -20,7 +22,7 @@ use crate::{
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// Write nothing; exit 3 if the lock would change
+    /// Write nothing; exit 3 if the lock would change, as with --locked
     #[arg(long)]
     check: bool,
     /// Move only this package and what must move with it; without a name, all
@@ -73,21 +75,25 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(old) => Changes::between(old, &new),
         None => Changes { packages: Vec::new(), other: true },
     };
+    let is_new = old.is_none();
+    let written = !changes.is_empty() && !args.check && !context.global.locked;
+    if context.global.json {
+        finish_with(format!("{:#}\n", document(&path, &new, &changes, written)));
+    }
     if changes.is_empty() {
         tell(context, &format!("{} is up to date: {} packages", path.display(), new.packages.len()));
         return Ok(());
     }
-    print(&changes.packages.iter().map(|change| format!("{change}\n")).collect::<String>())?;
-    let summary = match &old {
-        Some(_) => changes.summary(),
-        None => totals(&resolution),
-    };
-    if args.check {
-        return Err(Failure::exceeded(format!("{} would change: {summary}", path.display())));
+    if !context.global.json {
+        print(&changes.packages.iter().map(|change| format!("{change}\n")).collect::<String>())?;
     }
-    if context.global.locked {
-        let failure = Failure::new(format!("{} would change: {summary}", path.display()));
-        return Err(failure.hint("run it without --locked"));
+    let summary = if is_new { totals(&resolution) } else { changes.summary() };
+    if !written {
+        let option = if args.check { "--check" } else { "--locked" };
+        let failure = Failure::drifted(format!("{} would change: {summary}", path.display()));
+        return Err(
+            failure.hint(format!("if the change is wanted, run it without {option} and read the diff"))
+        );
     }
     new.write(&path)?;
     tell(context, &format!("wrote {}: {summary}", path.display()));
@@ -98,6 +104,20 @@ fn tell(context: &Context, text: &str) {
     if !context.global.quiet {
         say(text);
     }
+}
+
+/// Returns what moves, as JSON.
+fn document(path: &Path, lock: &Lock, changes: &Changes, written: bool) -> serde_json::Value {
+    let change = |change: &Change| {
+        json!({
+            "name": change.name, "kind": change.kind(), "old": change.old, "new": change.new,
+            "security": change.security,
+        })
+    };
+    json!({
+        "path": path, "up_to_date": changes.is_empty(), "written": written, "packages": lock.packages.len(),
+        "changes": changes.packages.iter().map(change).collect::<Vec<_>>(),
+    })
 }
 
 fn totals(resolution: &Resolution) -> String {

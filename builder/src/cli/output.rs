@@ -1,9 +1,47 @@
 //! The one place that prints. All that is printed is text: what would be more on a terminal is escaped.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
 
 use super::Failure;
 use crate::shown;
+
+/// Whether the words that begin lines of ours on stderr are coloured.
+static COLOR: AtomicBool = AtomicBool::new(false);
+
+/// The JSON document of a command, printed at its end: only then is it known whether it failed.
+static DOCUMENT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Colours errors, warnings and hints from now on, or not.
+pub(super) fn set_color(color: bool) {
+    COLOR.store(color, Ordering::Relaxed);
+}
+
+/// Leaves the one JSON document of a command to be printed when it ends. Another one replaces it.
+pub fn finish_with(document: impl Into<String>) {
+    *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.into());
+}
+
+/// Prints the document that was left, with `error` in it if there is one.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_document(error: Option<Value>) -> Result<(), Failure> {
+    let left = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(error) = error else { return left.map_or(Ok(()), |text| print(&text)) };
+    let mut document = left.and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or(json!({}));
+    if let Value::Object(fields) = &mut document {
+        fields.insert("error".into(), error);
+    }
+    print(&format!("{document:#}\n"))
+}
 
 /// Prints a result to stdout. A reader that has seen enough (`| head`) is no fault.
 ///
@@ -19,7 +57,27 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints lines to stderr: what is no result. Where stderr is closed they are lost.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", shown::lines(text));
+    let text = shown::lines(text);
+    let _ = match COLOR.load(Ordering::Relaxed) {
+        true => writeln!(io::stderr(), "{}", colored(&text)),
+        false => writeln!(io::stderr(), "{text}"),
+    };
+}
+
+/// Words that begin a line of ours, and how they look: bold, red, yellow and cyan, as cargo and gcc have them.
+const WORDS: [(&str, &str); 4] =
+    [("error:", "1;31"), ("limit exceeded:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
+
+/// Colours the word that begins a text, and that of its hint. What others say never begins a line of a text of ours but the first.
+fn colored(text: &str) -> String {
+    let paint = |(index, line): (usize, &str)| {
+        let known = WORDS.iter().find(|(word, _)| line.starts_with(word));
+        match known.filter(|(word, _)| index == 0 || *word == "hint:") {
+            Some((word, look)) => format!("\u{1b}[{look}m{word}\u{1b}[0m{}", &line[word.len()..]),
+            None => line.to_owned(),
+        }
+    };
+    text.split('\n').enumerate().map(paint).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a question to stderr; the cursor stays behind it.
@@ -32,4 +90,17 @@ pub(super) fn say_for_app(line: &[u8]) {
     // One write a line: others print there too.
     let marked = format!("| {}\n", shown::line(&String::from_utf8_lossy(line)));
     let _ = io::stderr().write_all(marked.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_and_the_hint_are_coloured() {
+        let text = "error: no tea\n  because hint: none\nwarning: x\nhint: buy some";
+        let expected = "\u{1b}[1;31merror:\u{1b}[0m no tea\n  because hint: none\nwarning: x\n\u{1b}[1;36mhint:\u{1b}[0m buy some";
+        assert_eq!(colored(text), expected);
+        assert_eq!(colored("no warning: here"), "no warning: here");
+    }
 }

@@ -2,14 +2,13 @@
 
 use std::{
     collections::HashMap,
-    io::IsTerminal,
     sync::Mutex,
     time::{Duration, Instant},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::say;
+use super::{output::say, surroundings};
 use crate::{
     progress::{Sink, Unit},
     shown,
@@ -26,18 +25,20 @@ struct Shown {
 
 /// Progress on stderr.
 pub struct Screen {
-    quiet: bool,
+    /// Whether a task that has ended gets a line.
+    lines: bool,
     verbose: bool,
     bars: Option<MultiProgress>,
     tasks: Mutex<HashMap<u64, Shown>>,
 }
 
 impl Screen {
-    /// Shows bars if stderr is a terminal; nothing but warnings if `quiet`.
-    pub fn new(quiet: bool, verbose: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !quiet;
-        let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Screen { quiet, verbose, bars, tasks: Mutex::default() }
+    /// Shows progress as it is asked for; nothing but warnings if `quiet`.
+    pub fn new(quiet: bool, verbose: bool, progress: surroundings::Progress) -> Self {
+        let lines = !quiet && progress != surroundings::Progress::None;
+        let live = lines && progress.is_live();
+        let bars = live.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Screen { lines, verbose, bars, tasks: Mutex::default() }
     }
 
     fn line(&self, text: &str) {
@@ -89,7 +90,7 @@ impl Sink for Screen {
             bar.finish_and_clear();
         }
         let took = shown.began.elapsed();
-        if !self.quiet && (self.verbose || took >= WORTH_A_LINE) {
+        if self.lines && (self.verbose || took >= WORTH_A_LINE) {
             self.line(&format!("{} ({:.1} s)", shown.what, took.as_secs_f64()));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     archive::Selection,
-    cli::{Context, Failure, archives, output::say, print, size_text},
+    cli::{Context, Failure, archives, finish_with, output::say, print, size_text},
     resolve::{Explanation, Request, Resolution, explain},
 };
 
@@ -64,17 +64,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     if let Some(name) = &args.explain {
         let explanation = explain(&universe, &request, &resolution, name)?;
-        return match context.global.json {
-            true => print(&(serde_json::to_string_pretty(&explanation)? + "\n")),
-            false => print(&explanation_text(&explanation)),
-        };
+        if context.global.json {
+            finish_with(serde_json::to_string_pretty(&explanation)? + "\n");
+            return Ok(());
+        }
+        return print(&explanation_text(&explanation));
     }
     if context.global.json {
         let document = serde_json::json!({
             "packages": resolution.packages,
             "beyond_apt": resolution.beyond_apt,
         });
-        return print(&(serde_json::to_string_pretty(&document)? + "\n"));
+        finish_with(serde_json::to_string_pretty(&document)? + "\n");
+        return Ok(());
     }
     print(&table(&resolution))?;
     if !context.global.quiet {

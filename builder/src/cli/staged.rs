@@ -186,7 +186,7 @@ pub(super) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
     if !lock.matches(&recipe.debian.suite, &recipe.debian.architecture, &request(recipe)) {
         let text = format!("{} was made for other packages than the recipe now asks for", path.display());
         let hint = format!("make it anew with `tinyroot lock {}`", recipe.directory.display());
-        return Err(Failure::new(text).hint(hint));
+        return Err(Failure::drifted(text).hint(hint));
     }
     Ok(lock)
 }

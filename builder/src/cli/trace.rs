@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(Some(report)) = &args.merge {
         if args.interactive {
             let text = "the argument '--interactive' cannot be used with '--merge=REPORT'";
-            Cli::command().error(ErrorKind::ArgumentConflict, text).exit();
+            return Err(Failure::usage(Cli::command().error(ErrorKind::ArgumentConflict, text)));
         }
         return take_in(report, args, context);
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     artifact::{self, ArtifactError, Opened},
-    cli::{Context, Failure, print, size_text},
+    cli::{Context, Failure, finish_with, print, size_text},
     papers::{self, ProofPaper, Standing},
     progress::Progress,
     shown,
@@ -35,7 +35,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let mut document = summary(&opened);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
-        return print(&format!("{document:#}\n"));
+        finish_with(format!("{document:#}\n"));
+        return Ok(());
     }
     let manifest = &opened.manifest;
     let (title, version) = (shown::name(&manifest.title), shown::name(&manifest.marketing_version));

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Context, Failure, print,
+    Context, Failure, finish_with, print,
     proven::{prune_staged, read_used},
     staged::stage_recipe,
 };
@@ -62,7 +62,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         None => inside.about_path(&args.subject)?,
     };
     if context.global.json {
-        return print(&format!("{:#}\n", answer.json));
+        finish_with(format!("{:#}\n", answer.json));
+        return Ok(());
     }
     print(&answer.text(context.global.verbose))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     archive,
-    cli::{Context, Failure, print, size_text},
+    cli::{Context, Failure, finish_with, print, size_text},
     formats::size::parse_size,
     progress::Unit,
     store::{
@@ -76,7 +76,8 @@ fn list(store: &Store, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let kinds: Vec<_> = kinds.iter().map(|(kind, amount)| row(kind, amount)).collect();
         let document = json!({ "directory": store.cache_root(), "size_bytes": total, "kinds": kinds });
-        return print(&format!("{document:#}\n"));
+        finish_with(format!("{document:#}\n"));
+        return Ok(());
     }
     let mut out = String::new();
     for (kind, amount) in &kinds {
@@ -118,7 +119,7 @@ fn trim(store: &Store, keep_bytes: u64, context: &Context) -> Result<(), Failure
         let removed: Vec<_> = kinds.iter().map(|(kind, amount)| row(kind, amount)).collect();
         let (kept, in_use) = (trimmed.kept_bytes, trimmed.in_use_bytes);
         let document = json!({ "removed": removed, "kept_bytes": kept, "in_use_bytes": in_use });
-        print(&format!("{document:#}\n"))?;
+        finish_with(format!("{document:#}\n"));
     } else {
         let mut out = String::new();
         for (kind, Amount { count, size_bytes, .. }) in &kinds {
@@ -164,7 +165,7 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
             "damaged": damaged,
             "foreign": foreign,
         });
-        print(&format!("{document:#}\n"))?;
+        finish_with(format!("{document:#}\n"));
     } else {
         let mut out = format!("checked {} entries, {}\n", checked.count, size_text(read.get()));
         for path in damaged {

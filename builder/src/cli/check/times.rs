@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Args, prover};
 use crate::{
     cli::{
-        Context, Failure, print,
+        Context, Failure, finish_with, print,
         proven::{differs, unproven, warn_of},
     },
     store::Store,
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, times: u32, store: &Arc<Store>, context: &Context
     }
     if context.global.json {
         let document = json!({ "times": times, "passed": passed, "proofs": proofs });
-        print(&format!("{document:#}\n"))?;
+        finish_with(format!("{document:#}\n"));
     } else {
         print(&format!("{passed} of {times} proofs passed\n"))?;
     }
