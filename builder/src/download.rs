@@ -32,6 +32,9 @@ use partial::Partial;
 use patience::{Known, Manner, Place};
 use transfer::{Body, Reply, Request};
 
+#[cfg(feature = "testing")]
+pub(crate) use transfer::read_headers;
+
 pub use error::{DownloadError, Fault, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};

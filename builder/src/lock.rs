@@ -33,6 +33,9 @@ pub struct Lock {
     pub architecture: String,
     /// The newest `Date` of the suites' Release files, in seconds since 1970.
     pub time_s: i64,
+    /// The times of the older locks that packages were left from when others moved on alone, rising: what has left the archive
+    /// since can be had of a past state of one of them.
+    pub earlier_s: Vec<i64>,
     /// What was asked for.
     pub request: Request,
     /// The indexes that were chosen from; sorted.
@@ -145,6 +148,7 @@ impl Lock {
             suite: suite.into(),
             architecture: architecture.into(),
             time_s,
+            earlier_s: Vec::new(),
             request: request.clone(),
             indexes,
             packages: resolution.packages.iter().map(package).collect(),

@@ -105,8 +105,10 @@ impl Mirrors {
         let Some(service) = &options.snapshots else { return Ok(mirrors) };
         for suite in &suites {
             let mut bases: Vec<String> = Vec::new();
-            for time_s in [lock.time_s, lock.time_s.saturating_add(SNAPSHOT_LAG_S)] {
-                bases.push(service.base(suite, time_s)?);
+            for time_s in std::iter::once(&lock.time_s).chain(lock.earlier_s.iter().rev()) {
+                for time_s in [*time_s, time_s.saturating_add(SNAPSHOT_LAG_S)] {
+                    bases.push(service.base(suite, time_s)?);
+                }
             }
             mirrors.past.insert(suite.clone(), bases);
         }

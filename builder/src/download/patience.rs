@@ -104,7 +104,7 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 const APART: Duration = Duration::from_millis(200);
 
 /// A wait that is worth a word.
-const WORTH_A_WORD: Duration = Duration::from_secs(1);
+const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 /// One URL of a file.
 pub(super) struct Place<'a> {

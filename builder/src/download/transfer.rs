@@ -222,10 +222,6 @@ fn connect_fault(error: &(dyn Error + 'static)) -> Fault {
         if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
             return Fault::ConnectionRefused(why);
         }
-        let inner = io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(_)) = inner.or(now.downcast_ref::<rustls::Error>()) {
-            return Fault::Certificate(why);
-        }
         // Of hyper's tunnels there is only a text.
         match now.to_string().strip_prefix("tunnel error: ") {
             Some("proxy authorization required") => return Fault::ProxyAuthentication,
@@ -234,6 +230,10 @@ fn connect_fault(error: &(dyn Error + 'static)) -> Fault {
             Some(other) => return Fault::Tunnel(other.to_owned()),
         }
         cause = now.source();
+    }
+    if why.starts_with("invalid peer certificate") {
+        // rustls has no other text for it, and its errors come in wrappings that differ.
+        return Fault::Certificate(why);
     }
     match UNKNOWN.iter().any(|text| why.contains(text)) {
         true => Fault::UnknownHost(why),
@@ -309,6 +309,25 @@ fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, Fault> {
     file.seek(SeekFrom::Start(start)).map_err(Fault::Read)?;
     let validators = Validators { url: url.into(), ..Validators::default() };
     Ok(Reply::Body(Body { start, whole: Some(length.len()), validators, reader: Box::new(file) }))
+}
+
+/// Headers that mirrors and proxies send: Content-Range, Retry-After and Date, one a line.
+#[cfg(feature = "testing")]
+pub(crate) fn read_headers(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines().map(str::trim);
+    let mut next = || lines.next().unwrap_or_default();
+    let (range, after, date) = (next(), next(), next());
+    for from in [1, 4, u64::MAX] {
+        for length in [None, Some(0), Some(6)] {
+            if let Some(Some(whole)) = part(range, from, length) {
+                assert!(whole > from, "{range}");
+            }
+        }
+    }
+    if let Some(pause) = retry_after::pause(after, date) {
+        assert!(pause.checked_mul(4).is_some());
+    }
 }
 
 #[cfg(test)]

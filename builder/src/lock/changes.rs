@@ -120,6 +120,7 @@ mod tests {
             suite: "s".into(),
             architecture: "amd64".into(),
             time_s: 0,
+            earlier_s: Vec::new(),
             request: Request::default(),
             indexes: Vec::new(),
             packages: packages.iter().map(package).collect(),

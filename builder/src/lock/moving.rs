@@ -8,6 +8,9 @@ use crate::{
     resolve::{ResolveError, Universe},
 };
 
+/// How many times of older locks are kept: each is one more place where a service is asked for what has left the mirrors.
+const MOST_EARLIER: usize = 8;
+
 impl Lock {
     /// Returns this new lock with every package put back to where an old lock has it, but for the named
     /// one and what must move with it: what is from the same source package, and what the moved ones
@@ -49,7 +52,18 @@ impl Lock {
         let mut packages: Vec<LockedPackage> = self.packages.iter().map(keep).collect();
         packages.extend(old.packages.iter().filter(|package| self.get(&package.name).is_none()).cloned());
         packages.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Lock { packages, ..self.clone() })
+        let is_present = |package: &LockedPackage| {
+            self.get(&package.name)
+                .is_some_and(|new| (&new.version, new.checksum) == (&package.version, package.checksum))
+        };
+        let mut earlier_s = Vec::new();
+        if !packages.iter().all(is_present) {
+            earlier_s.extend(old.earlier_s.iter().chain([&old.time_s]).filter(|time_s| **time_s != self.time_s));
+            earlier_s.sort_unstable();
+            earlier_s.dedup();
+            earlier_s.drain(..earlier_s.len().saturating_sub(MOST_EARLIER));
+        }
+        Ok(Lock { packages, earlier_s, ..self.clone() })
     }
 
     fn of_the_same_source<'l>(&'l self, name: &str, universe: &Universe<'_>) -> Vec<&'l str> {
@@ -108,15 +122,15 @@ mod tests {
 
     #[test]
     fn moves_a_package_and_what_must_move_with_it() {
-        let lock = |universe: &Universe<'_>| {
+        let lock = |universe: &Universe<'_>, time_s| {
             let request = Request { packages: vec!["app".into()], ..Request::default() };
             let resolution = resolve(universe, &request).expect("there is a solution");
-            Lock::new("s", "amd64", 0, &request, Vec::new(), &resolution)
+            Lock::new("s", "amd64", time_s, &request, Vec::new(), &resolution)
         };
         let (before, after) = (index("1"), index("2"));
-        let old = lock(&Universe::new("amd64", &[Source::new("s", before.as_bytes())]).expect("sound"));
+        let old = lock(&Universe::new("amd64", &[Source::new("s", before.as_bytes())]).expect("sound"), 10);
         let universe = Universe::new("amd64", &[Source::new("s", after.as_bytes())]).expect("sound");
-        let new = lock(&universe);
+        let new = lock(&universe, 20);
         let rows = [
             ("other", "app 1, lib 1, lib-data 1, other 2, tool 1"),
             ("lib-data", "app 1, lib 2, lib-data 2, other 1, tool 1"),
@@ -129,5 +143,18 @@ mod tests {
             assert_eq!(shown.join(", "), expected, "{name}");
         }
         assert!(new.moving_only("none", &old, &universe).is_err());
+
+        // What is left may have to come from the time of the old lock, or of one before it.
+        let moved = new.moving_only("other", &old, &universe).expect("is there");
+        assert_eq!((moved.time_s, &*moved.earlier_s), (20, &[10][..]));
+        let later = Lock { time_s: 30, ..new.clone() };
+        let moved = later.moving_only("lib-data", &moved, &universe).expect("is there");
+        assert_eq!(moved.earlier_s, [10, 20]);
+        assert_eq!(Lock::parse(moved.to_text().as_bytes()).expect("reads"), moved);
+        let whole = later.moving_only("app", &new, &universe).expect("is there");
+        assert_eq!(whole.earlier_s, [0; 0]);
+        let many = Lock { earlier_s: (0..10).collect(), ..old };
+        let moved = new.moving_only("other", &many, &universe).expect("is there");
+        assert_eq!(moved.earlier_s, [3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

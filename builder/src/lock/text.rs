@@ -6,6 +6,8 @@
 //! architecture = "amd64"
 //! time = "2026-11-14T09:12:33Z"
 //!
+//! earlier = ["2026-10-01T08:00:00Z"]
+//!
 //! [request]
 //! packages = ["hello"]
 //! essential = true
@@ -30,7 +32,8 @@
 //! because = "requested"
 //! ```
 //!
-//! `time` is the newest `Date` of the suites' Release files. `path` is relative to the root of the
+//! `time` is the newest `Date` of the suites' Release files. `earlier`, where packages were left as an older lock had them (`lock --update
+//! PACKAGE`), has the times of such locks. `path` is relative to the root of the
 //! archive that holds `suite`. A package has `sha512` in place of `sha256` where its archive lists no other. An index at
 //! an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are refused, so what a later version adds needs a new number.
 
@@ -63,6 +66,10 @@ impl Lock {
         line("suite", quote(&self.suite));
         line("architecture", quote(&self.architecture));
         line("time", quote(&time_text(self.time_s)));
+        if !self.earlier_s.is_empty() {
+            let times: Vec<String> = self.earlier_s.iter().map(|time_s| time_text(*time_s)).collect();
+            line("earlier", list(&times));
+        }
         let request = &self.request;
         out += "\n[request]\n";
         let _ = writeln!(out, "packages = {}", list(&request.packages));
@@ -159,6 +166,8 @@ struct RawLock {
     suite: Spanned<String>,
     architecture: Spanned<String>,
     time: Spanned<String>,
+    #[serde(default)]
+    earlier: Vec<Spanned<String>>,
     request: Request,
     #[serde(default)]
     index: Vec<RawIndex>,
@@ -211,6 +220,15 @@ fn suite(text: Spanned<String>) -> Result<String, Fault> {
     }
 }
 
+/// Takes a time, in seconds since 1970.
+fn time(text: &Spanned<String>) -> Result<i64, Fault> {
+    let time: Result<jiff::Timestamp, _> = text.get_ref().parse();
+    time.map(jiff::Timestamp::as_second).map_err(|_| {
+        let reason = format!("{:?} is no time such as 2026-11-14T09:12:33Z", text.get_ref());
+        (text.span().start, reason)
+    })
+}
+
 /// Takes the name of a component, which may have parts apart by slashes.
 fn component(text: Spanned<String>) -> Result<String, Fault> {
     match suite::check_parts(text.get_ref()) {
@@ -221,10 +239,10 @@ fn component(text: Spanned<String>) -> Result<String, Fault> {
 
 impl RawLock {
     fn check(self) -> Result<Lock, Fault> {
-        let time: jiff::Timestamp = self.time.get_ref().parse().map_err(|_| {
-            let reason = format!("{:?} is no time such as 2026-11-14T09:12:33Z", self.time.get_ref());
-            (self.time.span().start, reason)
-        })?;
+        let time_s = time(&self.time)?;
+        let mut earlier_s = self.earlier.iter().map(time).collect::<Result<Vec<i64>, _>>()?;
+        earlier_s.sort_unstable();
+        earlier_s.dedup();
         let mut indexes = Vec::new();
         for index in self.index {
             indexes.push(LockedIndex {
@@ -251,7 +269,8 @@ impl RawLock {
         Ok(Lock {
             suite: suite(self.suite)?,
             architecture,
-            time_s: time.as_second(),
+            time_s,
+            earlier_s,
             request: self.request,
             indexes,
             packages: packages.into_iter().map(|(_, package)| package).collect(),
@@ -323,6 +342,7 @@ mod tests {
             suite: "bookworm".into(),
             architecture: "amd64".into(),
             time_s: 1_794_647_553,
+            earlier_s: Vec::new(),
             request: Request {
                 packages: vec!["b".into(), "a".into()],
                 essential: true,

@@ -107,6 +107,7 @@ fn made() -> Made {
         suite: "bookworm".to_owned(),
         architecture: "amd64".to_owned(),
         time_s: 1000,
+        earlier_s: Vec::new(),
         request: Request::default(),
         indexes: vec![LockedIndex {
             suite: "bookworm".to_owned(),

@@ -8,7 +8,7 @@
 //! | bytes of | readers here |
 //! |---|---|
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers` |
-//! | Debian's archive and its mirrors | `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
+//! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock) |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
@@ -31,7 +31,7 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{app, archive, cli, configure, exercise, prove, prune, sandbox, store};
+use crate::{app, archive, cli, configure, download, exercise, prove, prune, sandbox, store};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +71,7 @@ pub const READERS: &[Reader] = &[
     reader("index", archive::readers::index, 1 << 12),
     reader("release", archive::readers::release, 1 << 13),
     reader("keyring", archive::readers::keyring, 1 << 13),
+    reader("headers", download::read_headers, 1 << 9),
     reader("packages", debian::packages, 1 << 13),
     reader("control", debian::control, 1 << 12),
     reader("relations", debian::relations, 1 << 10),

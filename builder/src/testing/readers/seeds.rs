@@ -255,6 +255,8 @@ fn of_cache(add: Add<'_>) {
 
 /// Texts: reader, name, and the text itself.
 const TEXTS: &[(&str, &str, &str)] = &[
+    ("headers", "seconds", "bytes 4-9/10\n20\n"),
+    ("headers", "date", "bytes 4-18/*\nSun, 06 Nov 1994 08:49:37 GMT\nSun Nov  6 08:49:00 1994\n"),
     (
         "sources",
         "list",
