@@ -58,7 +58,8 @@ impl Lock {
         };
         let mut earlier_s = Vec::new();
         if !packages.iter().all(is_present) {
-            earlier_s.extend(old.earlier_s.iter().chain([&old.time_s]).filter(|time_s| **time_s != self.time_s));
+            earlier_s
+                .extend(old.earlier_s.iter().chain([&old.time_s]).filter(|time_s| **time_s != self.time_s));
             earlier_s.sort_unstable();
             earlier_s.dedup();
             earlier_s.drain(..earlier_s.len().saturating_sub(MOST_EARLIER));
