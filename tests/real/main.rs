@@ -10,6 +10,7 @@ mod container;
 mod engine;
 mod jobs;
 mod line;
+mod podman;
 mod run;
 mod sameness;
 mod stage;
