@@ -153,7 +153,7 @@ pub enum KeysError {
 }
 
 impl KeysError {
-    /// Returns what one can do about it, if that is always the same.
+    /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             KeysError::NoKey { .. } => {
@@ -166,6 +166,15 @@ impl KeysError {
                                              or make a new one: `tinyroot key generate --for RECIPE`"
                 .into(),
             KeysError::NotMade { .. } => HAND_OVER.into(),
+            KeysError::Open { .. } => {
+                "one that a CI service wrote so can be given on standard input: build --key - < FILE".into()
+            }
+            KeysError::Keyring { .. } => {
+                "put your copy of it in its place; or name another with --key-file FILE".into()
+            }
+            KeysError::Io { source, .. } if is_not_writable(source) => {
+                "name another keyring with --key-file FILE, or hand a key over by --key - or in TINYROOT_KEY".into()
+            }
             KeysError::CannotMake { source, .. } => match &**source {
                 KeysError::Io { source, .. } if is_not_writable(source) => {
                     "name a keyring that can be written with --key-file FILE, or hand a key over by --key - (standard input) \

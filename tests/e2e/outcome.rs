@@ -35,7 +35,7 @@ fn every_command_that_fails_says_so_in_its_document() {
     let home = Home::new();
     let (folder, file) = (home.path("none"), home.path("none.spk"));
     let (folder, file) = (text(&folder), text(&file));
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 18] = [
         &["lock", folder],
         &["stage", folder, "--output", "root.tar"],
         &["trace", folder],
@@ -49,6 +49,7 @@ fn every_command_that_fails_says_so_in_its_document() {
         &["run", file],
         &["serve", file],
         &["grains", "log", "none"],
+        &["fetch", folder, "--output", "pool"],
         &["key", "export"],
         &["key", "import", file],
         &["resolve", "tea", "--suite", "bookworm", "--offline", "--mirror", "http://127.0.0.1:1"],
@@ -114,8 +115,8 @@ fn a_lock_that_has_drifted_ends_every_command_with_the_same_status() {
         (Some(0), &true.into(), &Value::Null)
     );
     write_recipe(&world.home, r#"["tea", "water"]"#, "");
-    let output = world.home.path("root.tar");
-    let commands: [&[&str]; 8] = [
+    let (output, pool) = (world.home.path("root.tar"), world.home.path("pool"));
+    let commands: [&[&str]; 9] = [
         &["lock", recipe, "--check"],
         &["lock", recipe, "--locked"],
         &["lock", recipe, "--locked", "--check"],
@@ -124,6 +125,7 @@ fn a_lock_that_has_drifted_ends_every_command_with_the_same_status() {
         &["why", recipe, "tea"],
         &["build", recipe],
         &["check", recipe],
+        &["fetch", recipe, "--output", text(&pool)],
     ];
     for command in commands {
         for more in [&[][..], &["--locked"], &["--json"]] {

@@ -132,7 +132,16 @@ impl Page {
 
     /// Ends it by Ctrl-C, and sees that nothing is left.
     pub fn close(self) -> Home {
+        self.close_after(&[])
+    }
+
+    /// The same, where Ctrl-C comes again after pauses.
+    fn close_after(self, pauses_ms: &[u64]) -> Home {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        for pause_ms in pauses_ms {
+            std::thread::sleep(Duration::from_millis(*pause_ms));
+            kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        }
         self.kitchen.ended(self.child.wait_with_output().expect("ends"), 0);
         self.kitchen.home
     }
@@ -194,6 +203,17 @@ fn each_grain_has_data_and_an_origin_of_its_own() {
     let home = page.close();
     home.done(&["grains", "remove", "--yes", "document-1"]);
     assert_eq!(home.done(&["grains", "list"]).stdout, "");
+}
+
+#[test]
+fn further_requests_to_stop_kill_no_grain_that_is_stopping() {
+    let slow = RECIPE
+        .replace("{ exit 0 }", "{ select(undef, undef, undef, 0.7); print STDERR \"clean\\n\"; exit 0 }");
+    let Some(kitchen) = Kitchen::of(&slow, |tea| vec![tea]) else { return };
+    let page = Page::of(kitchen, &[]);
+    page.make("slow");
+    let home = page.close_after(&[0, 100, 200]);
+    assert_says(&home.done(&["grains", "log", "document-1"]).stdout, &["clean\n"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub use command::{Args, run};
 
 use std::{path::Path, sync::Arc};
 
-use super::{Command, Context, Failure, dispatch, xdg_directory};
+use super::{Command, Context, Failure, dispatch, output, xdg_directory};
 use crate::{
     progress::Progress,
     seal::{Seal, SealError},
@@ -170,6 +170,7 @@ pub(super) fn mended(
             store.check_known();
             store.take_refused();
         }
+        output::forget_document();
         result = dispatch(command, context);
     }
     if let Some(count) = context.store.get().map(|store| store.foreign()).filter(|count| *count > 0) {

@@ -2,9 +2,10 @@
 
 mod document;
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{any::Any, error::Error, fmt, process::ExitCode};
 
 use super::output::{self, say};
+use crate::{keys::KeysError, store::StoreError};
 pub(super) use document::of_usage;
 
 /// Why a command did not end with 0.
@@ -70,8 +71,12 @@ impl Failure {
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    /// Takes the hint of an error that has one wherever it comes up.
     fn from(error: E) -> Self {
-        Failure { kind: Kind::Error(Box::new(error)), hint: None }
+        let known: &dyn Any = &error;
+        let hint = known.downcast_ref().and_then(KeysError::hint);
+        let hint = hint.or_else(|| known.downcast_ref().and_then(StoreError::hint));
+        Failure { kind: Kind::Error(Box::new(error)), hint }
     }
 }
 

@@ -29,6 +29,11 @@ pub fn finish_with(document: impl Into<String>) {
     *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.into());
 }
 
+/// Forgets the document of a command that is done again.
+pub(super) fn forget_document() {
+    *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
 /// Prints the document that was left, with `error` in it if there is one.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! `tinyroot serve`: a page of apps and their grains.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{Context, Failure, grains::library, print, run::failed, staged::hinted};
 use crate::{
-    artifact, interrupt, recipe,
+    artifact, interrupt,
+    progress::Progress,
+    recipe,
     sandbox::{Ability, host},
     serve::{ServeOptions, Served, Server, serve},
     sys::signals::Stops,
@@ -14,8 +16,8 @@ use crate::{
 ///
 /// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at an origin of its
 /// own, and stops it. What a grain asks for and does not have because it was pruned is named there; with the app's --recipe, a
-/// click takes it into used.list. The page is for this machine and for whoever has the URL. Ctrl-C stops all grains, a second
-/// one kills them.
+/// click takes it into used.list. The page is for this machine and for whoever has the URL. Ctrl-C stops all grains; further ones
+/// change nothing while they end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot serve dokuwiki.spk cgit.spk\n  \
@@ -72,31 +74,21 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => format!("{}\n", serde_json::json!({ "url": url })),
         false => format!("{url}\n"),
     });
-    let signal = stops.wait();
-    let code = if close(server, stops) { 0 } else { 128 + signal };
+    stops.wait();
+    close(&server, stops, &context.progress);
     interrupt::tidy_up();
-    std::process::exit(code);
+    std::process::exit(0);
 }
 
-/// Stops all grains; returns false if somebody did not want to wait for that.
-fn close(server: Arc<Server>, stops: Stops) -> bool {
-    let (sender, ended) = std::sync::mpsc::channel();
-    let impatient = sender.clone();
-    // Where no thread is to be had, one does without a second request to stop.
+/// Stops all grains, each of which ends within a bound. Further requests to stop change nothing: the same one often comes twice.
+fn close(server: &Server, stops: Stops, progress: &Progress) {
+    let progress = progress.clone();
+    // Where no thread is to be had, nothing is said of it.
     let _ = std::thread::Builder::new().spawn(move || {
         stops.wait();
-        let _ = impatient.send(false);
+        progress.warn("the grains are stopping already; Ctrl-\\ (SIGQUIT) kills them now");
     });
-    let closing = server.clone();
-    let closer = std::thread::Builder::new().spawn(move || {
-        closing.close();
-        let _ = sender.send(true);
-    });
-    if closer.is_err() {
-        server.close();
-        return true;
-    }
-    ended.recv().unwrap_or(false)
+    server.close();
 }
 
 /// Opens the artifacts, and finds whose the recipes are.

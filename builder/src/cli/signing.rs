@@ -8,7 +8,6 @@ use std::{
 use super::{
     Context, Failure,
     key::{KeyFile, named_in},
-    staged::hinted,
     surroundings::is_ci,
 };
 use crate::{
@@ -74,16 +73,12 @@ pub fn key_of(
     }
     let ring = ring.keyring()?;
     let is_of_recipe = named.is_none() && of_recipe.is_some();
-    let found = ring.for_app(name, wanted.as_ref(), making(context)).map_err(|error| {
-        let hint = match &error {
-            KeysError::NoKey { .. } if is_of_recipe => Some(
-                "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
-                 take `id` out of the recipe"
-                    .to_owned(),
-            ),
-            other => other.hint(),
-        };
-        hinted(error, hint)
+    let found = ring.for_app(name, wanted.as_ref(), making(context)).map_err(|error| match &error {
+        KeysError::NoKey { .. } if is_of_recipe => Failure::from(error).hint(
+            "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
+             take `id` out of the recipe",
+        ),
+        _ => error.into(),
     })?;
     if found.is_new {
         context.progress.warn(&format!(
@@ -95,11 +90,7 @@ pub fn key_of(
 }
 
 fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, Failure> {
-    let key = Handed::read(from, bytes).and_then(|handed| handed.for_app(name, app_id.as_ref()));
-    key.map_err(|error| {
-        let hint = error.hint();
-        hinted(error, hint)
-    })
+    Ok(Handed::read(from, bytes)?.for_app(name, app_id.as_ref())?)
 }
 
 /// Returns whether a key may be made. One that a job makes is lost with the job.
