@@ -22,7 +22,7 @@ use crate::{
     },
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
-    store::Store,
+    store::{Store, UNPACKED_DEB},
 };
 
 pub use faults::FetchError;
@@ -33,7 +33,7 @@ pub(crate) use faults::describe;
 pub struct FetchedDeb {
     /// What the lock says of it.
     pub package: LockedPackage,
-    /// Where it is.
+    /// Where it is; nothing is there if the store has it unpacked.
     pub path: PathBuf,
     /// Its SHA-256: the locked one, or that of the file which was found to have the locked SHA-512.
     pub digest: Digest,
@@ -101,10 +101,14 @@ pub fn fetch(
 /// The turns of those who fetch one .deb.
 const TURN: &str = "fetch";
 
+/// Returns whether the store has a .deb, or what was unpacked of it.
 fn is_there(package: &LockedPackage, store: &Store) -> bool {
     let path = store.deb_path(&package.checksum);
     let Some(found) = fs::metadata(&path).ok().filter(|found| found.len() == package.size_bytes) else {
-        return false;
+        return match package.checksum {
+            Checksum::Sha256(digest) => store.has_bundle(UNPACKED_DEB, &digest.to_string()),
+            Checksum::Sha512(_) => false,
+        };
     };
     store.used(&path, &found);
     digest(package, &path).is_some()

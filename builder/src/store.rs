@@ -110,6 +110,9 @@ fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<
     result.map_err(|source| StoreError::Io { operation, path: path.to_path_buf(), source })
 }
 
+/// The kind of bundles that hold unpacked .debs, each under the digest of its .deb.
+pub const UNPACKED_DEB: &str = "deb";
+
 /// What stands before a sealed file, with its seal behind it.
 const SEALED: &[u8] = b"sealed 1 ";
 
@@ -413,6 +416,16 @@ impl Store {
             }
             sealed = now;
         }
+    }
+
+    /// Returns whether a bundle is there and ours, and its pack as long as it was. Its contents are not made known.
+    pub fn has_bundle(&self, kind: &str, key: &str) -> bool {
+        let sealed = self.read_sealed(&self.bundle_path(kind, key)).unwrap_or_default();
+        let text = std::str::from_utf8(&sealed).ok().and_then(bundle::Text::parse);
+        text.is_some_and(|text| {
+            let pack = fs::metadata(self.existing(self.root.join("packs").join(text.name)));
+            pack.is_ok_and(|found| found.len() == text.size_bytes)
+        })
     }
 
     fn bundle_path(&self, kind: &str, key: &str) -> PathBuf {

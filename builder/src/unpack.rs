@@ -27,12 +27,12 @@ use crate::{
     lock::LockedPackage,
     progress::{Progress, Task, Unit},
     render::for_each_parallel,
-    store::{BundleWriter, Pack, PackedBlob, Store, StoreError},
+    store::{BundleWriter, Pack, PackedBlob, Store, StoreError, UNPACKED_DEB},
     tree::{Kind, Tree, TreePath},
 };
 
 /// The bundles that hold unpacked packages, by the digest of the .deb.
-const BUNDLE: &str = "deb";
+const BUNDLE: &str = UNPACKED_DEB;
 
 /// Where control files stand in a bundle's tree: `dpkg-deb --build` keeps this name for itself too.
 const CONTROL: &[u8] = b"DEBIAN";
@@ -178,6 +178,13 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     });
     if let Err(UnpackError { source: UnpackFault::Digest { removed: true, .. }, .. }) = &unpacked {
         remove_changed(fetched, store);
+    }
+    if let Err(UnpackError { source: UnpackFault::Read { source, .. }, .. }) = &unpacked
+        && source.kind() == io::ErrorKind::NotFound
+    {
+        // It was not fetched, since it was unpacked, and that was damaged. All that is damaged is found at once.
+        let packs = fetched.debs.iter().filter_map(|deb| store.load_bundle(BUNDLE, &deb.digest.to_string()));
+        packs.for_each(|(_, pack)| drop(pack.check()));
     }
     unpacked?;
     let unlocked = |slot: Mutex<Option<UnpackedPackage>>| slot.into_inner().expect("no panic holds the lock");

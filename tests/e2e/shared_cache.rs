@@ -86,6 +86,31 @@ fn a_cache_all_of_which_is_damaged_is_mended_in_the_same_run() {
     assert_eq!(names(&packs).len(), whole);
 }
 
+#[test]
+fn a_cache_that_holds_what_was_unpacked_needs_no_downloads() {
+    let world = World::of(many(20));
+    world.lock();
+    world.fetches();
+    let debs = world.home.path("cache/debs");
+    names(&debs).iter().for_each(|name| fs::remove_file(debs.join(name)).expect("removes"));
+    world.server.requests();
+    world.fetches();
+    assert_eq!(names(&debs), Vec::<String>::new());
+    assert!(world.server.requests().iter().all(|request| !request.path.ends_with(".deb")));
+    // They come again where what was unpacked is damaged.
+    let packs = world.home.path("cache/packs");
+    for name in names(&packs) {
+        let path = packs.join(name);
+        let bytes = fs::read(&path).expect("reads");
+        let file = File::options().write(true).open(&path).expect("opens");
+        for at in (100..bytes.len()).step_by(1000) {
+            file.write_all_at(&[bytes[at] ^ 1], at as u64).expect("writes");
+        }
+    }
+    world.fetches();
+    assert_eq!(names(&debs).len(), 21);
+}
+
 fn start(world: &World, output: &str, cache: &str) -> Child {
     let url = world.server.url();
     let args = ["stage", text(&world.recipe), "--output", output, "--verbose"];

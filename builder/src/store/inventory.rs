@@ -16,7 +16,7 @@ use std::{
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock};
 
-use super::{SEALED, Store, StoreError, Turn, at, bundle, pack::Pack};
+use super::{SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, pack::Pack};
 use crate::{formats::checksum::Checksum, sys::path::open_regular};
 
 /// How exactly it is known when an entry was last used. It spares a system call for most uses.
@@ -53,7 +53,7 @@ pub enum Kind {
 impl Kind {
     fn of_bundle(name: &str) -> Self {
         match name {
-            "deb" => Kind::UnpackedPackages,
+            UNPACKED_DEB => Kind::UnpackedPackages,
             "npm" => Kind::NpmPackages,
             "layer" => Kind::ConfiguredRoots,
             "xz-block" => Kind::CompressedBlocks,
