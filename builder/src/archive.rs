@@ -7,6 +7,7 @@
 //! small conditional request a suite, and `--offline` none.
 
 mod error;
+mod files;
 mod index;
 mod kept_index;
 mod kept_release;
@@ -37,6 +38,7 @@ use listed::ListedIndex;
 use release::Asked;
 
 pub use error::ArchiveError;
+pub use files::{Files, files};
 pub use kept_index::{Text, is_kept_index};
 pub use keyring::{Keyring, KeyringError};
 pub use release::ReleaseError;
@@ -201,15 +203,8 @@ pub fn open(
     downloader: &Downloader,
     progress: &Progress,
 ) -> Result<Archive, ArchiveError> {
-    selection.check()?;
-    let keyring = match &options.keyring {
-        Some(path) => Keyring::read(path)?,
-        None => Keyring::debian(),
-    };
+    let opening = Opening::begin(selection, options, store, downloader, progress)?;
     let suites = selection.suites();
-    let mirrors = Mirrors::find(&suites, options)?;
-    let architecture = &*selection.architecture;
-    let opening = Opening { options, architecture, store, downloader, progress, keyring, mirrors };
     let task = progress.task("asking for the state of the archive", suites.len() as u64, Unit::Items);
     let releases = threads::map(threads::for_downloads(suites.len()), &suites, |suite| {
         opening.release(suite).inspect(|_| task.add(1))
@@ -284,6 +279,23 @@ struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
+    fn begin(
+        selection: &'a Selection,
+        options: &'a Options,
+        store: &'a Store,
+        downloader: &'a Downloader,
+        progress: &'a Progress,
+    ) -> Result<Self, ArchiveError> {
+        selection.check()?;
+        let keyring = match &options.keyring {
+            Some(path) => Keyring::read(path)?,
+            None => Keyring::debian(),
+        };
+        let mirrors = Mirrors::find(&selection.suites(), options)?;
+        let architecture = &*selection.architecture;
+        Ok(Opening { options, architecture, store, downloader, progress, keyring, mirrors })
+    }
+
     fn asked<'s>(&self, suite: &'s str) -> Asked<'s> {
         Asked { suite, leniently: self.options.name.is_some() || is_exact(suite) }
     }
@@ -361,6 +373,8 @@ impl<'a> Opening<'a> {
             Err(error) if error.is_gone() => self
                 .release_signed_apart(suite, &urls("Release"), kept.as_ref())
                 .map_err(|other| if other.is_gone() { error } else { other })?,
+            // A copy here that lacks it or is older is no reason not to use what is kept.
+            Err(_) if offline && kept.is_some() => None,
             new => new?,
         };
         Ok(new.or(kept).expect("an answer without a body is accepted only with one kept"))

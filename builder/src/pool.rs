@@ -4,9 +4,10 @@
 //! POOL/pool/…              the .debs of Debian's archive, each at its path in that archive
 //! POOL/archives/NAME/…     the same of an archive beside it
 //! POOL/npm/NAME/-/…        tarballs, as npm registries have them
+//! POOL/dists/…             signed indexes, on request
 //! ```
 //!
-//! Locks say what belongs in it, and all digests are in them: no index is needed, and what lies here is not believed. It has the
+//! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and what lies here is not believed. It has the
 //! layout of a mirror (any web server over it is one for `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it,
 //! so it may be another user's and its file system mounted read-only. What is written gets its name when it is whole, and modes
 //! that let everybody read it, whatever the umask.
@@ -23,6 +24,7 @@ use crate::{
     beside,
     download::{DownloadError, Downloader, Length, Wanted, url_below},
     fetch::describe,
+    formats::suite,
     progress::{Progress, Unit},
     sys::path::open_regular_through_links,
 };
@@ -132,13 +134,21 @@ pub fn base(pool: &str, archive: Option<&str>) -> String {
     }
 }
 
+/// Tells whether a pool has the signed indexes of a suite.
+pub fn has_indexes(pool: &str, archive: Option<&str>, suite: &str) -> bool {
+    let has = |name: &str| {
+        Path::new(pool).join(path(&format!("{}{name}", suite::directory(suite)), archive)).is_file()
+    };
+    has("InRelease") || has("Release")
+}
+
 /// Returns the base URL of the registry in a pool.
 pub fn npm_base(pool: &str) -> String {
     format!("file:{pool}/npm")
 }
 
-/// Returns the path of a .deb below a pool.
-pub fn deb_path(path: &str, archive: Option<&str>) -> String {
+/// Returns the path below a pool of a file of an archive.
+pub fn path(path: &str, archive: Option<&str>) -> String {
     match archive {
         Some(name) => format!("archives/{name}/{path}"),
         None => path.to_owned(),
@@ -192,6 +202,19 @@ pub fn fill(
     Ok(filled)
 }
 
+/// Writes the Release files of a pool, each at once, behind the indexes that they list.
+///
+/// # Errors
+/// [`PoolError::Io`].
+pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), PoolError> {
+    for (path, bytes) in signed {
+        make_directories(pool, Path::new(path).parent().unwrap_or(Path::new("")))?;
+        let place = pool.join(path);
+        beside::replace(&place, bytes).map_err(io_at("write", &place))?;
+    }
+    Ok(())
+}
+
 /// Removes the packages that are not needed from a pool, and directories that are empty then. What has no name of a package, and what
 /// lies elsewhere than packages do, stays. Returns their paths, sorted.
 ///
@@ -243,7 +266,9 @@ fn prune_below(
 fn by_path(items: &[Item]) -> Result<BTreeMap<&str, &Wanted>, PoolError> {
     let mut out: BTreeMap<&str, &Wanted> = BTreeMap::new();
     for Item { path, wanted } in items {
-        let named = [".deb", ".tgz"].iter().any(|ending| path.ends_with(ending));
+        let own = path.rsplit('/').next().unwrap_or_default();
+        let is_index = own.starts_with("Packages") || path.contains("/by-hash/");
+        let named = is_index || [".deb", ".tgz"].iter().any(|ending| path.ends_with(ending));
         if !named || url_below("", path).is_none() {
             return Err(PoolError::Path { what: wanted.what.clone(), path: path.clone() });
         }

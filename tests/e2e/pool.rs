@@ -54,7 +54,7 @@ fn filled() -> (World, String) {
     let pool = text(&world.home.path("pool")).to_owned();
     let registry = format!("{}/npm", world.server.url());
     let said = world.done(&["fetch", text(&world.recipe), "--output", &pool, "--npm-registry", &registry]);
-    assert_says(&said, &["4 packages, 4 of them new"]);
+    assert_says(&said, &["4 files, 4 of them new"]);
     fs::remove_dir_all(&beside).expect("removes");
     fs::remove_dir_all(world.home.path("cache")).expect("removes");
     world.server.requests();
@@ -82,6 +82,36 @@ fn a_pool_is_all_that_a_build_without_a_network_needs() {
 }
 
 #[test]
+fn with_its_indexes_a_pool_says_whether_a_lock_would_change() {
+    let world = World::new();
+    world.lock();
+    let pool = text(&world.home.path("pool")).to_owned();
+    let url = world.server.url();
+    let check = ["lock", text(&world.recipe), "--check", "--offline", "--pool", &pool];
+    let keyring = ["--keyring", text(&world.made.keyring)];
+    let fetch = |more: &[&str]| {
+        world.done(&[&["fetch", text(&world.recipe), "--output", &pool][..], more].concat());
+        let _ = fs::remove_dir_all(world.home.path("cache"));
+        world.server.requests();
+    };
+    fetch(&[]);
+    let said = world.home.fails(&[&check[..], &keyring[..]].concat());
+    assert_says(&said, &["cannot open bookworm offline: it was never fetched"]);
+    fetch(&["--indexes"]);
+    let ended = world.home.done(&[&check[..], &keyring[..]].concat());
+    assert_says(&ended.stderr, &["is up to date: 2 packages"]);
+    assert_eq!(world.server.requests(), []);
+    // The cache knows a newer state: that counts.
+    let newer = [deb("tea").version("3").field("Depends", "water"), deb("water").version("1")];
+    let newer = newer.into_iter().fold(MadeArchive::new("bookworm"), MadeArchive::add);
+    newer.date_s(tinyroot::testing::ARCHIVE_TIME_S + 100).write(&world.made.directory);
+    let online = world.args(&["lock", text(&world.recipe), "--check"], &url);
+    assert_eq!(world.home.run(&online).code, Some(3));
+    let ended = world.home.run(&[&check[..], &keyring[..]].concat());
+    assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
 fn a_web_server_over_a_pool_is_a_mirror() {
     let (world, pool) = filled();
     fs::remove_dir_all(Path::new(&pool).join("archives")).expect("removes");
@@ -92,6 +122,10 @@ fn a_web_server_over_a_pool_is_a_mirror() {
     let said = world.home.fails(&world.args(&["build", text(&world.recipe)], &server.url()));
     assert_says(&said, &[GOES_ON]);
     assert_eq!(server.requests().len(), 2);
+    // With indexes, of all of it.
+    world.done(&["fetch", text(&world.recipe), "--output", &pool, "--indexes"]);
+    fs::remove_dir_all(world.home.path("cache")).expect("removes");
+    world.home.done(&world.args(&["lock", text(&world.recipe), "--check"], &server.url()));
 }
 
 #[test]
@@ -119,7 +153,7 @@ fn what_is_damaged_in_a_pool_comes_from_elsewhere_or_is_named() {
     write_recipe(&world.home, r#"["water"]"#, "");
     world.lock();
     let said = world.done(&["fetch", text(&world.recipe), "--output", &pool, "--prune"]);
-    assert_says(&said, &["1 packages, 3 removed that none of these recipes needs"]);
+    assert_says(&said, &["1 files, 3 packages removed that none of these recipes needs"]);
     assert_eq!(names(Path::new(&pool)), ["archives", "npm", "pool"]);
     let gone = world.fails(&["fetch", "/nowhere", "--output", &pool]);
     assert_says(&gone, &["error: "]);

@@ -74,20 +74,25 @@ impl Opening<'_> {
         kept_index::read(self.store, &self.text_path(index)).ok().flatten()
     }
 
-    fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
+    /// Returns what is to be fetched for an index.
+    pub(super) fn wanted(&self, release: &Dated, index: &ListedIndex) -> Wanted {
         let directory = suite::directory(&release.suite);
         let names = index.fetched.by_hash.iter().chain([&index.fetched.path]);
         let paths: Vec<String> = names.map(|name| format!("{directory}{name}")).collect();
-        let what = format!("{directory}{}", index.fetched.path);
         let bases = self.mirrors.of(&release.suite).iter();
-        let wanted = Wanted {
-            what: what.clone(),
+        Wanted {
+            what: format!("{directory}{}", index.fetched.path),
             urls: bases.flat_map(|base| paths.iter().filter_map(|path| url_below(base, path))).collect(),
             past: Vec::new(),
             length: Length::Exactly(index.fetched.size_bytes),
             checksum: index.fetched.checksum,
             mode: Wanted::OWN,
-        };
+        }
+    }
+
+    fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
+        let wanted = self.wanted(release, index);
+        let what = wanted.what.clone();
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;
         let source = |source| ArchiveError::Decompress { what: what.clone(), source };
         let limit = index.plain.as_ref().map_or(MOST_UNLISTED_BYTES, |plain| plain.size_bytes) + 1;

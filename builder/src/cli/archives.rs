@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
-    archive::{self, Archive, ArchiveError, Mirrors, Selection, Snapshots},
+    archive::{self, Archive, ArchiveError, Files, Mirrors, Selection, Snapshots},
     cli::{Context, Failure, staged::hinted},
     download::{self, Downloader, Patience, Proxies},
     lock::Lock,
     npm,
-    recipe::Debian,
+    pool,
+    recipe::{Debian, ExtraArchive},
     resolve::{Pin, Request, Resolution, ResolveError, Universe, remedies, resolve},
 };
 
@@ -85,21 +86,48 @@ pub(super) fn open_of(context: &Context, debian: &Debian) -> Result<Archive, Fai
     }
     let mut archive = open_one(context, &selection(debian), &options)?;
     for extra in &debian.archives {
-        let options = archive::Options {
-            mirrors: extra.mirrors.clone(),
-            keyring: Some(extra.keys.clone()),
-            name: Some(extra.name.clone()),
-            ..archive::Options::default()
-        };
-        let selection = Selection {
-            suite: extra.suite.clone(),
-            pockets: Vec::new(),
-            components: extra.components.clone(),
-            architecture: debian.architecture.clone(),
-        };
+        let (selection, options) = beside(debian, extra);
         archive.join(open_one(context, &selection, &options)?);
     }
     Ok(archive)
+}
+
+/// Returns how an archive beside Debian's is opened.
+fn beside(debian: &Debian, extra: &ExtraArchive) -> (Selection, archive::Options) {
+    let options = archive::Options {
+        mirrors: extra.mirrors.clone(),
+        keyring: Some(extra.keys.clone()),
+        name: Some(extra.name.clone()),
+        ..archive::Options::default()
+    };
+    let selection = Selection {
+        suite: extra.suite.clone(),
+        pockets: Vec::new(),
+        components: extra.components.clone(),
+        architecture: debian.architecture.clone(),
+    };
+    (selection, options)
+}
+
+/// Returns the signed indexes of all archives that a recipe chooses from, as files of a pool.
+pub(super) fn files_of(context: &Context, debian: &Debian) -> Result<Files, Failure> {
+    let (store, downloader) = (context.store()?, downloader(context));
+    let mut all = vec![(None, selection(debian), options_of(context, debian))];
+    for extra in &debian.archives {
+        let (selection, options) = beside(debian, extra);
+        all.push((Some(extra.name.as_str()), selection, options));
+    }
+    let mut out = Files::default();
+    for (name, selection, options) in all {
+        let found = archive::files(&selection, &options, &store, &downloader, &context.progress);
+        let found = found.map_err(|error| {
+            let hint = error.hint();
+            hinted(error, hint)
+        })?;
+        out.indexes.extend(found.indexes.into_iter().map(|(path, wanted)| (pool::path(&path, name), wanted)));
+        out.signed.extend(found.signed.into_iter().map(|(path, bytes)| (pool::path(&path, name), bytes)));
+    }
+    Ok(out)
 }
 
 /// Returns the indexes of Debian's archive that a recipe chooses from.
@@ -125,7 +153,15 @@ fn open_one(
     options: &archive::Options,
 ) -> Result<Archive, Failure> {
     let store = context.store()?;
-    let opened = archive::open(selection, options, &store, &downloader(context), &context.progress);
+    let mut options = options.clone();
+    // With a network the present state counts.
+    if let Some(pool) = self::pool(context)?.filter(|_| context.global.offline)
+        && pool::has_indexes(&pool, options.name.as_deref(), &selection.suite)
+    {
+        options.mirrors = vec![pool::base(&pool, options.name.as_deref())];
+        options.snapshots = None;
+    }
+    let opened = archive::open(selection, &options, &store, &downloader(context), &context.progress);
     opened.map_err(|error: ArchiveError| {
         let hint = error.hint();
         hinted(error, hint)

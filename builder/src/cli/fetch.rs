@@ -36,14 +36,22 @@ pub struct Args {
     /// Remove the packages that none of these recipes needs
     #[arg(long)]
     prune: bool,
+    /// Keep the present signed indexes as well, for `lock --check --offline`
+    #[arg(long)]
+    indexes: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let (mut debs, mut tarballs) = (Vec::new(), Vec::new());
+    let (mut debs, mut tarballs, mut signed) = (Vec::new(), Vec::new(), Vec::new());
     for folder in &args.recipe {
         let recipe = recipe::read(folder)?;
         debs.extend(debs_of(&recipe, context)?);
+        if args.indexes {
+            let files = archives::files_of(context, &recipe.debian)?;
+            debs.extend(files.indexes.into_iter().map(|(path, wanted)| Item { path, wanted }));
+            signed.extend(files.signed);
+        }
         tarballs.extend(tarballs_of(&recipe, context)?);
     }
     let refused = |error: PoolError| {
@@ -55,6 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let mut filled = fill(&debs, &archives::downloader(context))?;
     filled.add(fill(&tarballs, &archives::registry_downloader(context))?);
+    pool::write_signed(&args.output, &signed).map_err(refused)?;
     let items = [debs, tarballs].concat();
     if args.prune {
         filled.removed = pool::prune(&args.output, &items).map_err(refused)?;
@@ -83,7 +92,7 @@ fn debs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
         if kept.exists() {
             wanted.urls.insert(0, format!("file:{}", kept.display()));
         }
-        Item { path: pool::deb_path(&package.path, mirrors.archive_of(&package.suite)), wanted }
+        Item { path: pool::path(&package.path, mirrors.archive_of(&package.suite)), wanted }
     };
     Ok(lock.packages.iter().map(item).collect())
 }
@@ -97,12 +106,12 @@ fn tarballs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure>
 }
 
 fn summary(filled: &Filled) -> String {
-    let mut parts = vec![format!("{} packages", filled.files)];
+    let mut parts = vec![format!("{} files", filled.files)];
     if filled.fetched > 0 {
         parts.push(format!("{} of them new ({})", filled.fetched, size_text(filled.fetched_bytes)));
     }
     if !filled.removed.is_empty() {
-        parts.push(format!("{} removed that none of these recipes needs", filled.removed.len()));
+        parts.push(format!("{} packages removed that none of these recipes needs", filled.removed.len()));
     }
     parts.join(", ")
 }
