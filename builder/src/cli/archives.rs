@@ -7,8 +7,7 @@ use crate::{
     cli::{Context, Failure, staged::hinted},
     download::{self, Downloader, Patience, Proxies},
     lock::Lock,
-    npm,
-    pool,
+    npm, pool,
     recipe::{Debian, ExtraArchive},
     resolve::{Pin, Request, Resolution, ResolveError, Universe, remedies, resolve},
 };
