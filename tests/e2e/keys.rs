@@ -35,14 +35,9 @@ fn no_key_is_made_with_locked_or_in_ci() {
             "error: tea has no key in the keyring {}",
             text(&world.home.path(".local/share/tinyroot/keyring"))
         );
-        let hint = [
-            "hint: make one",
-            "key generate --for RECIPE",
-            "key export --for RECIPE --text",
-            "TINYROOT_KEY",
-            "--key -",
-            "--key-file",
-        ];
+        let [generate, export] = [("generate", ""), ("export", " --text")]
+            .map(|(command, rest)| format!("key {command} --for {}{rest}`", text(&world.recipe)));
+        let hint = ["hint: make one", &*generate, &*export, "TINYROOT_KEY", "--key -", "--key-file"];
         assert_says(&ended.stderr, &[&[&*expected, why], &hint[..]].concat());
         // Nothing was fetched for it, and nothing is left of it.
         assert_eq!(world.server.requests().len(), 0);
@@ -104,7 +99,13 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_says(
         &ended.stderr,
-        &["tea has no key yet", "imported keys of which no app is noted: ", id.trim(), "hint: say whose"],
+        &[
+            "tea has no key yet",
+            "imported keys of which no app is noted: ",
+            id.trim(),
+            "hint: say whose",
+            recipe,
+        ],
     );
     assert_eq!(key(&kitchen, "three", &["list"]).stdout, id);
     same(

@@ -121,8 +121,10 @@ fn a_read_only_cache_is_used_as_far_as_it_goes() {
     kitchen.done(&args(&first));
     let package = fs::read(&first).expect("reads");
     let cache = kitchen.home.path("cache");
-    let warning =
-        format!("warning: the cache {} cannot be written, so what is made lies in ", cache.display());
+    let warning = format!(
+        "warning: the cache {} cannot be written (read-only filesystem or storage medium), so what is made lies in ",
+        cache.display()
+    );
     let layers = || fs::remove_dir_all(cache.join("bundles/layer")).expect("removes");
     // All of it; without what was configured, in a cache that is open to the eyes of others; without one of the packages; without any.
     let steps: [&dyn Fn(); 4] = [
@@ -145,7 +147,7 @@ fn a_read_only_cache_is_used_as_far_as_it_goes() {
         let before = names(&cache.join("packs"));
         let Some(ended) = over_read_only(&kitchen, &cache, &args(&again)) else { return };
         assert_eq!(ended.code, Some(0), "step {number}: {}", ended.stderr);
-        assert_says(&ended.stderr, &[&warning, "--cache DIR", "Read-only file system"]);
+        assert_says(&ended.stderr, &[&warning, "--cache DIR"]);
         assert_eq!(ended.stderr.matches("warning: the cache").count(), 1, "{}", ended.stderr);
         assert!(fs::read(&again).expect("reads") == package, "step {number}: another package");
         fs::remove_file(&again).expect("removes");

@@ -62,12 +62,15 @@ fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) ->
             return Err(failure.hint("name a directory that can be written with --cache DIR, or set TMPDIR"));
         }
     };
-    let why = Failure::from(error).to_string();
+    let why = match &error {
+        StoreError::Io { source, .. } => source.kind().to_string(),
+        StoreError::Open { open, .. } => open.to_string(),
+        other => other.to_string(),
+    };
     progress.warn(&format!(
-        "the cache {} cannot be written, so what is made lies in {} and is lost when this ends (another: --cache DIR): {}",
+        "the cache {} cannot be written ({why}), so what is made lies in {} until this ends; --cache DIR names another",
         directory.display(),
         store.root().display(),
-        why.trim_start_matches("error: ")
     ));
     Ok(store)
 }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Context, Failure,
     key::{KeyFile, named_in},
+    staged::hinted,
     surroundings::is_ci,
 };
 use crate::{
@@ -78,7 +79,11 @@ pub fn key_of(
             "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
              take `id` out of the recipe",
         ),
-        _ => error.into(),
+        _ => {
+            let folder = recipe.directory.display().to_string();
+            let hint = error.hint().map(|hint| hint.replace("RECIPE", &folder));
+            hinted(error, hint)
+        }
     })?;
     if found.is_new {
         context.progress.warn(&format!(
