@@ -243,8 +243,9 @@ fn with_dockers_filter(world: &World) {
 fn readme_and_hints_have_the_options_that_were_tried() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("reads");
     let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
-    for options in [OPTIONS, FUSE, "--cap-drop ALL", "--user 1000"] {
-        assert!(readme.contains(options), "README does not have {options}");
+    let options = [OPTIONS, FUSE, "--cap-drop ALL", "--user 1000"].map(str::to_owned);
+    for options in options.into_iter().chain(package::words()) {
+        assert!(readme.contains(&options), "README does not have {options}");
     }
 }
 

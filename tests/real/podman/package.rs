@@ -5,18 +5,30 @@ use std::time::{Duration, Instant};
 use super::{Engine, USER, World};
 use crate::support::{assert_says, text};
 
-/// A container as closed as engines make one.
-const CLOSED: &str = "--detach --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run";
+/// A container as closed as engines make one, as README has it.
+const CLOSED: &str = "--read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run";
 
-/// What makes an image of it that needs no more words.
+/// What makes an image of a package that needs no more words.
 const CHANGES: [&str; 3] = ["CMD [\"/tinyroot/init\", \"new\"]", "USER 1000:1000", "VOLUME /var"];
+
+/// What README says of images and their containers.
+pub fn words() -> Vec<String> {
+    let changes = CHANGES.iter().map(|change| format!("--change '{change}'"));
+    changes.chain([CLOSED.to_owned()]).collect()
+}
 
 impl Engine {
     /// Starts a container and returns what its first process says until it is ready or has ended.
     fn starts(&self, name: &str, volume: &str, image: &[&str]) -> String {
         let volume = format!("{name}-volume:/var{volume}");
         let options = CLOSED.split_whitespace().chain(["--name", name, "--volume", &volume]);
-        self.done(&["run"].into_iter().chain(options).chain(image.iter().copied()).collect::<Vec<_>>());
+        self.done(
+            &["run", "--detach", "--network", "none"]
+                .into_iter()
+                .chain(options)
+                .chain(image.iter().copied())
+                .collect::<Vec<_>>(),
+        );
         self.said(name)
     }
 
