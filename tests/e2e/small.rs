@@ -112,7 +112,7 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
 #[test]
 fn an_output_that_cannot_be_written_is_told_before_the_work_and_a_folder_is_made() {
     let Some(kitchen) = Kitchen::new() else { return };
-    kitchen.done(&["lock"]);
+    kitchen.done(&["lock", text(&kitchen.recipe)]);
     let missing = kitchen.home.path("none/tea.spk");
     let failed = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(&missing)]));
     assert_eq!(failed.code, Some(1));
