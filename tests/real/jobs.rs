@@ -2,7 +2,9 @@
 
 mod pipeline;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::Write as _, path::Path, process::Command};
+
+use rustix::process::geteuid;
 
 use super::{
     alone, copy_recipe,
@@ -16,6 +18,8 @@ use pipeline::{Job, github, gitlab};
 /// Where services keep a project while its job runs.
 const PROJECT: &str = "/builds/project";
 
+const IMAGE: &str = "tinyroot";
+
 /// Copies what is in a directory into another.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("makes");
@@ -27,13 +31,17 @@ fn copy(from: &Path, to: &Path) {
 struct Service {
     engine: Engine,
     home: Home,
-    image: String,
     key: String,
 }
 
 impl Service {
     /// Makes the image, or says what is lacking.
     fn new() -> Option<Service> {
+        if !geteuid().is_root() {
+            // No fault of the host, even where all tests must run; the test harness keeps what print macros write.
+            let _ = writeln!(std::io::stderr(), "not tested here: jobs, whose containers root starts, as services do");
+            return None;
+        }
         let engine = Engine::new()?;
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/tinyroot/files/tinyroot");
         if !program.exists() {
@@ -48,11 +56,11 @@ impl Service {
         home.done(&["build", text(&recipe), "--output", text(&package), "--key-file", text(&keys)]);
         give_debs(&home);
         home.done(&["unpack", text(&package), text(&root)]);
-        let image = engine.import(&root, "localhost/tinyroot:test");
+        engine.import(&root, 0, &[], IMAGE);
         let key = home.done(&["key", "export", "--text", "--key-file", text(&keys)]).stdout.trim().to_owned();
         // What an earlier pipeline has kept.
         copy(&home.path("cache/debs"), &home.path("kept/.cache/tinyroot/debs"));
-        Some(Service { engine, home, image, key })
+        Some(Service { engine, home, key })
     }
 
     /// Runs a job in a fresh checkout, with the caches and artifacts of those before it, and keeps its own.
@@ -65,7 +73,8 @@ impl Service {
         let script = project.join(".script");
         fs::write(&script, job.script.join("\n")).expect("writes");
 
-        let mut words = vec!["--volume".to_owned(), format!("{}:{PROJECT}", text(&project))];
+        let mut words = ["run", "--rm", "--volume"].map(str::to_owned).to_vec();
+        words.push(format!("{}:{PROJECT}", text(&project)));
         words.extend(["--workdir".to_owned(), PROJECT.to_owned()]);
         words.extend(job.options.clone());
         // The mirror as this host has it.
@@ -78,7 +87,8 @@ impl Service {
         for (name, value) in service.iter().chain(&job.variables) {
             words.extend(["--env".to_owned(), format!("{name}={value}")]);
         }
-        let ended = self.engine.run(&words, &self.image, &["/bin/sh", "-e", ".script"]);
+        words.extend([IMAGE, "/bin/sh", "-e", ".script"].map(str::to_owned));
+        let ended = self.engine.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
 
         for path in &job.kept {
             if project.join(path).exists() {
@@ -113,7 +123,7 @@ fn the_jobs_that_are_written_down_for_gitlab_and_github_do_their_work() {
     let Some(service) = Service::new() else { return };
     let gitlab = gitlab();
     let names: Vec<&str> = gitlab.iter().map(|job| job.name.as_str()).collect();
-    assert_eq!(names, ["build", "outdated", "keep", "review"]);
+    assert_eq!(names, ["build", "pool", "outdated", "again", "keep", "review"]);
     service.run_all(&gitlab);
     let [package, kept] = ["packages/cgit.spk", "kept/cgit.spk"].map(|path| service.kept(path));
     assert_eq!(package, kept);

@@ -7,7 +7,6 @@
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
 mod container;
-mod engine;
 mod jobs;
 mod line;
 mod podman;

@@ -3,7 +3,7 @@
 //! As root the engine runs as root; as an ordinary user, without ("rootless"). No Docker runs here: its filter is Debian's own file, given to
 //! podman. What AppArmor adds in a Docker of Debian or Ubuntu is not tried.
 
-mod engine;
+pub mod engine;
 mod package;
 
 use std::{fs, path::PathBuf, process::Command};
