@@ -7,9 +7,9 @@ use std::{fs, io::Write as _, path::Path, process::Command};
 use rustix::process::geteuid;
 
 use super::{
-    alone, copy_recipe,
-    engine::Engine,
-    give_debs, share_debs,
+    alone, copy_recipe, give_debs,
+    podman::engine::Engine,
+    share_debs,
     support::{Ended, Home, end, text},
     write_key,
 };
