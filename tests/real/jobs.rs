@@ -39,7 +39,10 @@ impl Service {
     fn new() -> Option<Service> {
         if !geteuid().is_root() {
             // No fault of the host, even where all tests must run; the test harness keeps what print macros write.
-            let _ = writeln!(std::io::stderr(), "not tested here: jobs, whose containers root starts, as services do");
+            let _ = writeln!(
+                std::io::stderr(),
+                "not tested here: jobs, whose containers root starts, as services do"
+            );
             return None;
         }
         let engine = Engine::new()?;
