@@ -264,14 +264,14 @@ impl Downloader {
         let file = tempfile::Builder::new().prefix("fetch-").tempfile_in(tmp).map_err(disk)?;
         let mut partial = Partial::new(file, wanted.checksum);
         self.any_place(&wanted.what, tmp, &wanted.urls, &wanted.past, |url, manner| {
-            let before = partial.got;
+            let before = partial.told;
             let mut result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
             if matches!(&result, Err(Trouble::Fault(fault)) if fault.is_of_bytes()) && partial.pieces > 1 {
                 // Pieces of two places, or of two versions of one: only a whole one can be judged.
                 partial.restart().map_err(Trouble::Disk)?;
                 result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
             }
-            manner.brought = partial.got.saturating_sub(before);
+            manner.brought = partial.told - before;
             if matches!(&result, Err(Trouble::Fault(fault)) if !fault.keeps_pieces()) {
                 partial.restart().map_err(Trouble::Disk)?;
             }

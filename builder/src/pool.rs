@@ -215,16 +215,22 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
     Ok(())
 }
 
-/// Removes the packages that are not needed from a pool, and directories that are empty then. What has no name of a package, and what
-/// lies elsewhere than packages do, stays. Returns their paths, sorted.
+/// Removes the packages that are not needed from a pool, and directories that are empty then; where indexes are needed, those that are
+/// not as well. What has another name, and what lies elsewhere, stays. Returns their paths, sorted.
 ///
 /// # Errors
 /// [`PoolError::Io`].
 pub fn prune(pool: &Path, items: &[Item]) -> Result<Vec<String>, PoolError> {
     let needed = by_path(items)?;
     let mut removed = Vec::new();
-    for (top, ending) in [("pool", "deb"), ("archives", "deb"), ("npm", "tgz")] {
-        prune_below(pool, Path::new(top), ending, &|path| needed.contains_key(path), &mut removed)?;
+    let with_indexes = needed.keys().any(|path| is_index(path));
+    let is_ours = |path: &str| {
+        let is_package = path.ends_with(if path.starts_with("npm/") { ".tgz" } else { ".deb" });
+        is_package || with_indexes && is_index(path)
+    };
+    for top in ["pool", "archives", "npm", "dists"] {
+        let goes = |path: &str| is_ours(path) && !needed.contains_key(path);
+        prune_below(pool, Path::new(top), &goes, &mut removed)?;
     }
     removed.sort();
     Ok(removed)
@@ -233,8 +239,7 @@ pub fn prune(pool: &Path, items: &[Item]) -> Result<Vec<String>, PoolError> {
 fn prune_below(
     pool: &Path,
     below: &Path,
-    ending: &str,
-    is_needed: &dyn Fn(&str) -> bool,
+    goes: &dyn Fn(&str) -> bool,
     removed: &mut Vec<String>,
 ) -> Result<(), PoolError> {
     let directory = pool.join(below);
@@ -248,15 +253,12 @@ fn prune_below(
         let path = below.join(entry.file_name());
         let kind = entry.file_type().map_err(io_at("look at", &directory))?;
         if kind.is_dir() {
-            prune_below(pool, &path, ending, is_needed, removed)?;
+            prune_below(pool, &path, goes, removed)?;
             // One that is not empty stays.
             let _ = fs::remove_dir(pool.join(&path));
-        } else if path.extension().is_some_and(|found| found == ending) {
-            let name = path.to_string_lossy();
-            if !is_needed(&name) {
-                fs::remove_file(pool.join(&path)).map_err(io_at("remove", &pool.join(&path)))?;
-                removed.push(name.into_owned());
-            }
+        } else if path.to_str().is_some_and(goes) {
+            fs::remove_file(pool.join(&path)).map_err(io_at("remove", &pool.join(&path)))?;
+            removed.push(path.to_string_lossy().into_owned());
         }
     }
     Ok(())
@@ -266,9 +268,7 @@ fn prune_below(
 fn by_path(items: &[Item]) -> Result<BTreeMap<&str, &Wanted>, PoolError> {
     let mut out: BTreeMap<&str, &Wanted> = BTreeMap::new();
     for Item { path, wanted } in items {
-        let own = path.rsplit('/').next().unwrap_or_default();
-        let is_index = own.starts_with("Packages") || path.contains("/by-hash/");
-        let named = is_index || [".deb", ".tgz"].iter().any(|ending| path.ends_with(ending));
+        let named = is_index(path) || [".deb", ".tgz"].iter().any(|ending| path.ends_with(ending));
         if !named || url_below("", path).is_none() {
             return Err(PoolError::Path { what: wanted.what.clone(), path: path.clone() });
         }
@@ -279,6 +279,12 @@ fn by_path(items: &[Item]) -> Result<BTreeMap<&str, &Wanted>, PoolError> {
         }
     }
     Ok(out)
+}
+
+/// Tells whether a path is one of a Packages index.
+fn is_index(path: &str) -> bool {
+    let own = path.rsplit('/').next().unwrap_or_default();
+    own.starts_with("Packages") || path.contains("/by-hash/")
 }
 
 fn is_right(place: &Path, wanted: &Wanted) -> bool {

@@ -10,6 +10,8 @@ fn help_names_every_command_and_each_has_its_own() {
     let names: Vec<&str> = commands
         .lines()
         .skip(1)
+        // Lines that go on with a description are indented further.
+        .filter(|line| !line.starts_with("    "))
         .map_while(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
@@ -31,6 +33,7 @@ fn the_readme_names_every_command() {
     let help = Home::new().done(&["--help"]).stdout;
     let readme = include_str!("../../README.md");
     let commands = help.split("Commands:").nth(1).expect("lists commands").lines().skip(1);
+    let commands = commands.filter(|line| !line.starts_with("    "));
     for name in commands.map_while(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
         assert!(readme.contains(&format!("tinyroot {name}")), "README.md does not name `tinyroot {name}`");
     }

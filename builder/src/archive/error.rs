@@ -138,6 +138,7 @@ fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
         | Fault::ConnectionRefused(_)
         | Fault::UnknownHost(_)
         | Fault::Stalled(_)
+        | Fault::GivenUp(_)
         | Fault::Status(500..)
         | Fault::Busy { .. } => {
             return Some("try another mirror with --mirror URL, or what is cached with --offline");

@@ -11,7 +11,8 @@ pub(super) struct Partial {
     state: checksum::State,
     /// How many bytes there are.
     pub(super) got: u64,
-    told: u64,
+    /// How many there ever were.
+    pub(super) told: u64,
     /// Of how many responses they are.
     pub(super) pieces: u32,
     /// What the server of the last piece said of its version.

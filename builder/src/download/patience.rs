@@ -126,7 +126,7 @@ pub(super) struct Manner {
     pub(super) fresh: bool,
     /// With more time for each response.
     pub(super) slowly: bool,
-    /// How many bytes it brought, if it failed.
+    /// How many bytes more than ever before it brought, if it failed.
     pub(super) brought: u64,
 }
 

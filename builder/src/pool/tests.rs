@@ -122,6 +122,16 @@ fn only_packages_that_are_not_needed_are_removed() {
         assert!(pool.join(path).exists(), "{path}");
     }
     assert!(!pool.join("npm/@s").exists());
+    // Indexes stay unless there are others.
+    let index = |digit: char| format!("dists/x/main/binary-amd64/by-hash/SHA256/{digit}");
+    for path in [index('1'), index('2'), "dists/x/InRelease".into()] {
+        fs::create_dir_all(pool.join(&path).parent().expect("has one")).expect("makes");
+        fs::write(pool.join(&path), "text").expect("writes");
+    }
+    let needed = |path: &str| fixture.item(path);
+    assert_eq!(prune(&pool, &[needed(PATHS[1])]).expect("prunes"), Vec::<String>::new());
+    assert_eq!(prune(&pool, &[needed(PATHS[1]), needed(&index('2'))]).expect("prunes"), [index('1')]);
+    assert!(pool.join("dists/x/InRelease").exists());
     assert_eq!(prune(&pool, &[]).expect("prunes"), [PATHS[1]]);
     assert_eq!(prune(&fixture.place.path().join("nothing"), &[]).expect("prunes"), Vec::<String>::new());
 }

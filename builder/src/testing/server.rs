@@ -74,6 +74,7 @@ struct State {
     requests: Mutex<Vec<Request>>,
     stop: AtomicBool,
     plus_is_blank: AtomicBool,
+    no_ranges: AtomicBool,
 }
 
 /// A server, until it is dropped.
@@ -96,6 +97,7 @@ impl Server {
             requests: Mutex::default(),
             stop: AtomicBool::new(false),
             plus_is_blank: AtomicBool::new(false),
+            no_ranges: AtomicBool::new(false),
         });
         let shared = state.clone();
         let thread = thread::spawn(move || {
@@ -134,6 +136,11 @@ impl Server {
     /// Reads `+` in a path as a blank from now on, as S3 does.
     pub fn read_plus_as_blank(&self) {
         self.state.plus_is_blank.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends all of a file from now on, whatever part is asked for.
+    pub fn no_ranges(&self) {
+        self.state.no_ranges.store(true, Ordering::Relaxed);
     }
 
     /// Answers everything rightly again.
@@ -216,7 +223,8 @@ impl State {
         let inside = !path.split('/').any(|part| part == "..");
         let bytes = fs::read(self.directory.join(&path)).ok().filter(|_| inside);
         let tag = bytes.as_ref().map(|bytes| tag(bytes)).unwrap_or_default();
-        let range = if if_range.is_empty() || if_range == tag { range } else { String::new() };
+        let is_same = if_range.is_empty() || if_range == tag;
+        let range = if is_same && !self.no_ranges.load(Ordering::Relaxed) { range } else { String::new() };
         self.reply(stream, fault, bytes, &range, &known)
     }
 

@@ -339,3 +339,22 @@ fn a_wait_is_shown_once_for_all_and_without_passwords() {
         )]
     );
 }
+
+#[test]
+fn a_server_that_never_gets_further_is_given_up() {
+    let fixture = fixture(patient());
+    let contents = vec![7; 4 << 20];
+    fs::write(fixture.served.path().join("file"), &contents).expect("writes");
+    let large = Wanted {
+        length: Length::Exactly(contents.len() as u64),
+        checksum: Digest::of(&contents).into(),
+        ..wanted(&[&fixture.server.url()])
+    };
+    // It begins anew each time, and breaks off at two megabytes or at three.
+    fixture.server.no_ranges();
+    fixture.server.fault("*", testing::Fault::CutOff(3 << 20));
+    fixture.server.fault_times("file", testing::Fault::CutOff(2 << 20), 3);
+    let error = fixture.fetch(&large).expect_err("it never ends");
+    assert!(error.contains("the connection broke off after"), "{error}");
+    assert!(fixture.waited() <= MINUTE * 2);
+}
