@@ -23,7 +23,8 @@ pub fn fetched(suite: &str, packages: &[&str], cache: &Path) -> Fetched {
     let output = command.arg("lock").arg(folder.path()).arg("--cache").arg(cache).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lock = Lock::read(&folder.path().join("recipe.lock")).expect("a lock");
-    let mirrors = std::env::var("TINYROOT_MIRROR").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let mirrors =
+        std::env::var("TINYROOT_MIRROR").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let options = Options { mirrors, ..Options::default() };
     let suites: Vec<String> = lock.packages.iter().map(|package| package.suite.clone()).collect();
     let mirrors = Mirrors::find(&suites, &options).expect("a mirror");
