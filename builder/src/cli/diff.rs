@@ -14,7 +14,7 @@ use crate::{
 /// Paths that the text forms list; JSON has all.
 const SHOWN_PATHS: usize = 50;
 
-/// Compare two packages: size by Debian package and by path, versions, key, proof and budget
+/// Compare two packages: sizes, versions, key, proof and budget
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot diff old.spk new.spk                               for reading\n  \
