@@ -192,11 +192,7 @@ pub fn configure(
             let lacking = does_without(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
             let wait = || {
-                progress.task(
-                    "waiting for another tinyroot that configures the same packages",
-                    0,
-                    Unit::Items,
-                )
+                progress.wait_for_another("configures the same packages")
             };
             let _turn = store.turn("layer", &key, wait);
             match whole().or_else(|| stored(&key)) {

@@ -69,7 +69,7 @@ pub fn fetch(
         let turn = |package: &&LockedPackage| store.try_turn(TURN, &package.checksum.hex());
         let ours: Vec<_> = missing.iter().filter_map(|package| Some((*package, turn(package)?))).collect();
         if ours.is_empty() {
-            let wait = || progress.task("waiting for another tinyroot that fetches packages", 0, Unit::Items);
+            let wait = || progress.wait_for_another("fetches packages");
             store.turn(TURN, &first.checksum.hex(), wait);
             continue;
         }

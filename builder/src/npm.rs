@@ -137,7 +137,7 @@ pub fn unpack(
         return Ok(tree);
     }
     let wait =
-        || progress.task("waiting for another tinyroot that unpacks the same npm packages", 0, Unit::Items);
+        || progress.wait_for_another("unpacks the same npm packages");
     let _turn = store.turn(BUNDLE, &key, wait);
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);

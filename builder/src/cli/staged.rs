@@ -15,7 +15,6 @@ use crate::{
     fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
     npm::{self, NpmError, Registry},
-    progress::Unit,
     recipe::{self, Recipe},
     tree::Tree,
     unpack::{Unpacked, unpack},
@@ -71,7 +70,7 @@ pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, 
 }
 
 /// What is waited for before downloads are relied on.
-const TRIMS: &str = "waiting for another tinyroot that trims the cache";
+const TRIMS: &str = "trims the cache";
 
 /// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network then.
 fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times), Failure> {
@@ -82,7 +81,7 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
     read_lock(recipe)?;
     let (registry, downloader) = (archives::npm_registry(context), archives::registry_downloader(context));
     let store = context.store()?;
-    let wait = || context.progress.task(TRIMS, 0, Unit::Items);
+    let wait = || context.progress.wait_for_another(TRIMS);
     let _relying = store.rely_on_downloads(wait);
     let pool = archives::pool(context)?;
     let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
@@ -112,7 +111,7 @@ pub(super) fn plain_root(
         mirrors.add_pool(&pool);
     }
     let downloader = archives::downloader(context);
-    let wait = || progress.task(TRIMS, 0, Unit::Items);
+    let wait = || progress.wait_for_another(TRIMS);
     let relying = store.rely_on_downloads(wait);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
     let fetched = fetched.map_err(|error| not_fetched(&recipe, context, error))?;

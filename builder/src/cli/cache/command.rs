@@ -112,7 +112,7 @@ fn age_text(seconds: u64) -> String {
 }
 
 fn trim(store: &Store, keep_bytes: u64, context: &Context) -> Result<(), Failure> {
-    let wait = || context.progress.task("waiting for other tinyroots that fetch or unpack", 0, Unit::Items);
+    let wait = || context.progress.wait_for_another("fetches or unpacks");
     let trimmed = store.trim(keep_bytes, wait);
     let kinds = by_kind(&trimmed.removed);
     if context.global.json {
