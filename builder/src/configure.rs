@@ -191,9 +191,7 @@ pub fn configure(
             let way = way?;
             let lacking = does_without(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
-            let wait = || {
-                progress.wait_for_another("configures the same packages")
-            };
+            let wait = || progress.wait_for_another("configures the same packages");
             let _turn = store.turn("layer", &key, wait);
             match whole().or_else(|| stored(&key)) {
                 Some(tree) => (tree, true),

@@ -136,8 +136,7 @@ pub fn unpack(
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);
     }
-    let wait =
-        || progress.wait_for_another("unpacks the same npm packages");
+    let wait = || progress.wait_for_another("unpacks the same npm packages");
     let _turn = store.turn(BUNDLE, &key, wait);
     if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
         return Ok(tree);
