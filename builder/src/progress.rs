@@ -24,6 +24,10 @@ pub const WAITING: &str = "waiting for another tinyroot that ";
 pub trait Sink: Send + Sync {
     /// A task begins; `total` is 0 where it is not known.
     fn begin(&self, task: u64, what: &str, total: u64, unit: Unit);
+    /// A wait begins, which is a task that does nothing; it is worth a word at once.
+    fn begin_wait(&self, task: u64, what: &str) {
+        self.begin(task, what, 0, Unit::Items);
+    }
     /// A task stands at `done` of its total; `detail` names the present item, if any.
     fn update(&self, task: u64, done: u64, detail: Option<&str>);
     /// A task has ended, well or not.
@@ -76,6 +80,13 @@ impl Progress {
     pub fn task(&self, what: &str, total: u64, unit: Unit) -> Task {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.sink.begin(id, what, total, unit);
+        Task { id, sink: self.sink.clone(), done: AtomicU64::new(0) }
+    }
+
+    /// Begins a wait, `what` being for whom, why and how long.
+    pub fn wait(&self, what: &str) -> Task {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sink.begin_wait(id, what);
         Task { id, sink: self.sink.clone(), done: AtomicU64::new(0) }
     }
 

@@ -75,6 +75,14 @@ impl Sink for Screen {
         self.tasks.lock().expect("no panic holds the lock").insert(task, shown);
     }
 
+    fn begin_wait(&self, task: u64, what: &str) {
+        // Where there are only lines, one at its end would come too late to say why nothing happens.
+        match (&self.bars, self.lines) {
+            (None, true) => self.line(what),
+            _ => self.begin(task, what, 0, Unit::Items),
+        }
+    }
+
     fn update(&self, task: u64, done: u64, detail: Option<&str>) {
         let tasks = self.tasks.lock().expect("no panic holds the lock");
         let Some(Shown { what, bar: Some(bar), .. }) = tasks.get(&task) else { return };

@@ -14,7 +14,6 @@ use std::{
 };
 
 use super::{Downloader, Fault, error::Kind, error::without_password};
-use crate::progress::Unit;
 
 /// Where time comes from; tests have one that takes none.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -225,7 +224,7 @@ impl Downloader {
                 None => "busy".into(),
             };
             let text = format!("waiting for {host}: {why}; again in {:.0} s", wait.as_secs_f64().ceil());
-            self.options.progress.task(&text, 0, Unit::Items)
+            self.options.progress.wait(&text)
         });
         self.options.clock.wait(wait);
         if task.is_some() {
