@@ -147,7 +147,14 @@ const NO_LIBRARY: &str = "error while loading shared libraries";
 impl GrainError {
     /// Returns true where the host is at fault, and the app has not even begun.
     pub fn is_of_host(&self) -> bool {
-        matches!(self, GrainError::Sandbox(_) | GrainError::View(_) | GrainError::Thread(_))
+        match self {
+            GrainError::Var { .. }
+            | GrainError::Sandbox(_)
+            | GrainError::View(_)
+            | GrainError::Render(_)
+            | GrainError::Thread(_) => true,
+            GrainError::Owner { .. } | GrainError::Ended { .. } => false,
+        }
     }
 
     /// Returns what one can do about it, if anything.

@@ -244,8 +244,37 @@ mod tests {
 
     #[test]
     fn a_device_that_cannot_be_opened_has_a_remedy() {
-        let hint = hint("open(\"/dev/fuse\", O_RDWR|O_CLOEXEC) = EACCES (Permission denied)", libc::EACCES);
-        assert!(hint.expect("has one").contains("/dev/fuse"));
+        let rows = [
+            ("EACCES (Permission denied)", libc::EACCES, "chmod 0666 /dev/fuse"),
+            ("EPERM (Operation not permitted)", libc::EPERM, "run the container with --device /dev/fuse"),
+            ("ENOENT (No such file or directory)", libc::ENOENT, "modprobe fuse"),
+        ];
+        for (errno, number, expected) in rows {
+            let hint = hint(&format!("open(\"/dev/fuse\", O_RDWR|O_CLOEXEC) = {errno}"), number);
+            assert!(hint.expect("has one").starts_with(expected), "{errno}");
+        }
+    }
+
+    #[test]
+    fn whatever_of_name_spaces_and_mounts_is_refused_the_options_of_engines_give_it() {
+        for call in [
+            "unshare(CLONE_NEWUSER)",
+            "move_mount(MOUNT, \"\")",
+            "pivot_root(\".\", \".\")",
+            "fsopen(\"tmpfs\")",
+        ] {
+            for (errno, number) in
+                [("EPERM", libc::EPERM), ("EACCES", libc::EACCES), ("ENOSYS", libc::ENOSYS)]
+            {
+                let hint = hint(&format!("{call} = {errno}"), number).expect("has one");
+                // A host that forbids user namespaces altogether says so instead.
+                assert!(
+                    hint.contains("--security-opt seccomp=unconfined") || hint.contains("sysctl"),
+                    "{hint}"
+                );
+                assert_eq!(hint.contains("Linux 5.12"), errno == "ENOSYS", "{hint}");
+            }
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn lead(
     let running = match live.start(&server.store, &server.closing) {
         Ok(running) => running,
         Err(why) => {
-            return Ok(Some(Answer::refusal("502 Bad Gateway", &format!("the app does not start: {why}"))));
+            return Ok(Some(Answer::refusal("502 Bad Gateway", &format!("the grain does not start: {why}"))));
         }
     };
     let Some(app) = connect(&running, live) else {
