@@ -17,9 +17,6 @@ pub enum Unit {
     Items,
 }
 
-/// How tasks begin in which nothing is done here.
-pub const WAITING: &str = "waiting for another tinyroot that ";
-
 /// Shows progress; `cli` has the one for terminals.
 pub trait Sink: Send + Sync {
     /// A task begins; `total` is 0 where it is not known.
@@ -73,7 +70,7 @@ impl Progress {
 
     /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is told at once.
     pub fn wait_for_another(&self, that: &str) -> Task {
-        self.task(&format!("{WAITING}{that}"), 0, Unit::Items)
+        self.wait(&format!("waiting for another tinyroot that {that}"))
     }
 
     /// Begins a task, `what` being a participle and its object ("unpacking packages").

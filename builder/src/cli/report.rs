@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{output::say, surroundings};
 use crate::{
-    progress::{Sink, Unit, WAITING},
+    progress::{Sink, Unit},
     shown,
 };
 
@@ -67,10 +67,6 @@ impl Sink for Screen {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        // It may take long, and whoever reads a log shall know why nothing happens.
-        if self.lines && bar.is_none() && what.starts_with(WAITING) {
-            self.line(what);
-        }
         let shown = Shown { what: what.to_owned(), began: Instant::now(), bar };
         self.tasks.lock().expect("no panic holds the lock").insert(task, shown);
     }
