@@ -24,6 +24,7 @@ pub(crate) mod readers;
 mod report;
 mod resolve;
 mod run;
+mod secret;
 mod serve;
 mod shell;
 mod signing;
@@ -230,7 +231,8 @@ fn parse() -> Result<Cli, ExitCode> {
         Color::Never => ColorChoice::Never,
     };
     let is_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let matches = Cli::command().color(color).try_get_matches_from(arguments);
+    let harmless = secret::refuse_keys(&arguments, std::env::vars_os());
+    let matches = harmless.and_then(|()| Cli::command().color(color).try_get_matches_from(arguments));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         let _ = error.print();
         if is_json && error.use_stderr() {

@@ -99,13 +99,11 @@ pub enum KeysError {
         /// Why not.
         source: Box<KeysError>,
     },
-    /// Keys that were handed over and cannot be read.
-    #[error("cannot read the key from {from}")]
+    /// What was handed over and is none; what else it is may be secret.
+    #[error("{from} is not the text of a key, as `tinyroot key export --text` writes it")]
     HandedDamaged {
         /// From where.
         from: &'static str,
-        /// What is wrong.
-        source: KeyFileError,
     },
     /// Nothing that was handed over.
     #[error("there is no key in {from}")]

@@ -10,7 +10,7 @@ use std::{
 use super::{
     World,
     kitchen::Kitchen,
-    support::{Ended, assert_says, end, text},
+    support::{Ended, Home, assert_says, end, text},
 };
 
 #[test]
@@ -142,7 +142,7 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
     assert!(!kitchen.home.path("job/tinyroot/keyring").exists());
     assert!(!kitchen.home.path("tea.key.apps").exists());
     for (secret, expected) in
-        [("", "there is no key in standard input"), ("nonsense", "cannot read the key from standard input")]
+        [("", "there is no key in standard input"), ("nonsense", "standard input is not the text of a key")]
     {
         let mut child = kitchen
             .command(&["build", recipe, "--key", "-"])
@@ -222,4 +222,59 @@ fn a_keyring_in_a_read_only_home_is_used_and_what_is_wrong_with_it_is_named() {
     let ended = read_only();
     assert_says(&ended.stderr, &["cannot configure a root without dpkg"]);
     assert!(!ended.stderr.contains("key for"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_not_repeated() {
+    let home = Home::new();
+    let ring = home.path("ring");
+    home.done(&["key", "--key-file", text(&ring), "generate"]);
+    let key = home.done(&["key", "--key-file", text(&ring), "export", "--text"]).stdout;
+    let key = key.trim_end();
+    let joined = format!("--key={key}");
+    let wrong: [(&[&str], &str); 10] = [
+        (&["build", "r", "--key", key], "looks like a key"),
+        (&["build", "r", &joined], "looks like a key"),
+        (&["build", key], "looks like a key"),
+        (&["key", "export", key], "looks like a key"),
+        (&["key", "import", key], "looks like a key"),
+        (&["key", "list", "--key-file", key], "looks like a key"),
+        (&[key], "looks like a key"),
+        // A part of one, and another secret.
+        (&["build", "r", "--key", &key[20..]], "the value of '--key <APPID|->' is not an app id"),
+        (&["key", "export", &key[20..]], "the value of '[APPID]...' is not an app id"),
+        (&["build", "r", "--key", "hunter2"], "the value of '--key <APPID|->' is not an app id"),
+    ];
+    let assert_silent = |args: &[&str], ended: &Ended, status: i32, expected: &str| {
+        assert_eq!(ended.code, Some(status), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &[expected]);
+        for part in ["AAAA", &key[40..60], &key[140..], "hunter", "1953396073"] {
+            assert!(!ended.stdout.contains(part), "{args:?}: {}", ended.stdout);
+            assert!(!ended.stderr.contains(part), "{args:?}: {}", ended.stderr);
+        }
+    };
+    for (args, expected) in wrong {
+        for json in [&[][..], &["--json"]] {
+            let args = [args, json].concat();
+            let ended = home.run(&args);
+            assert_silent(&args, &ended, 2, expected);
+            assert_eq!(ended.stdout.contains("TINYROOT_KEY or on standard input"), !json.is_empty());
+        }
+    }
+    let args = ["key", "list", "--json"];
+    let ended = end(home.command().args(args).env("TINYROOT_KEYRING", key));
+    assert_silent(&args, &ended, 2, "TINYROOT_KEYRING looks like a key");
+
+    // Where a key belongs, and is another secret.
+    let world = World::new();
+    world.lock();
+    let args = ["build", text(&world.recipe), "--json"];
+    for secret in ["hunter2-my-secret", "hunter22", &key[20..]] {
+        let ended = end(world.home.command().args(args).env("TINYROOT_KEY", secret));
+        assert_silent(&args, &ended, 1, "error: TINYROOT_KEY is not the text of a key");
+    }
+    let file = home.path("secret");
+    fs::write(&file, "hunter22").expect("writes");
+    let ended = home.run(&["key", "import", text(&file)]);
+    assert_silent(&["key", "import"], &ended, 1, "because it is not the text of a key");
 }

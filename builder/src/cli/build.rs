@@ -18,7 +18,7 @@ use super::{
     proven::{
         differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_at_end, warn_of,
     },
-    signing::{Named, key_of},
+    signing::{NAMED, Named, key_of},
     staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one noted for this app]
-    #[arg(long, value_name = "APPID|-")]
+    #[arg(long, value_name = "APPID|-", value_parser = NAMED)]
     key: Option<Named>,
     #[command(flatten)]
     ring: KeyFile,

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Context, Failure, finish_with, print, xdg_directory},
+    cli::{Context, Failure, finish_with, print, secret::APP_ID, xdg_directory},
     formats::{
         app_id::AppId,
         key_file::{self, Key},
@@ -77,7 +77,7 @@ enum Command {
     /// Write keys as a keyring of their own; they are secret
     Export {
         /// Whose keys; all if none is named
-        #[arg(value_name = "APPID")]
+        #[arg(value_name = "APPID", value_parser = APP_ID)]
         app_ids: Vec<AppId>,
         /// The key of this recipe's app
         #[arg(long = "for", value_name = "RECIPE")]

@@ -1,21 +1,16 @@
 //! Which key signs a package: handed over for one command, or of a keyring.
 
-use std::{
-    io::{self, Read as _},
-    str::FromStr,
-};
+use std::io::{self, Read as _};
 
 use super::{
     Context, Failure,
     key::{KeyFile, named_in},
+    secret::Unrepeated,
     staged::hinted,
     surroundings::is_ci,
 };
 use crate::{
-    formats::{
-        app_id::{AppId, InvalidAppId},
-        key_file::Key,
-    },
+    formats::{app_id::AppId, key_file::Key},
     keys::{Handed, KeysError, Making},
     recipe::Recipe,
 };
@@ -32,16 +27,11 @@ pub enum Named {
     Input,
 }
 
-impl FromStr for Named {
-    type Err = InvalidAppId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAppId> {
-        match text {
-            "-" => Ok(Named::Input),
-            id => id.parse().map(Named::App),
-        }
-    }
-}
+/// Reads what a command line names.
+pub(super) const NAMED: Unrepeated<Named> = Unrepeated(|text| match text {
+    "-" => Some(Named::Input),
+    id => id.parse().ok().map(Named::App),
+});
 
 /// Returns the key that signs a recipe's packages. A new one is warned of, since nothing can replace it.
 ///

@@ -30,6 +30,9 @@ pub enum KeyFileError {
         /// What is wrong with it.
         source: CapnpError,
     },
+    /// Text that no ring was written as. Nothing of it is told: it may be another secret.
+    #[error("it is not the text of a key, as `tinyroot key export --text` writes it")]
+    Text,
     /// A key of the wrong length.
     #[error("the key at byte {offset} has {found} bytes where {expected} belong")]
     Length {
@@ -78,6 +81,14 @@ impl fmt::Debug for Key {
     }
 }
 
+/// How the text of every ring begins: its first key is one segment of 15 words.
+const TEXT_BEGINS: &str = "AAAAAA8AAAAAAAAA";
+
+/// Returns whether the text of a ring, or at least its beginning, is in a text, however it is wrapped or quoted there.
+pub fn has_text_of_key(text: &str) -> bool {
+    text.split_ascii_whitespace().collect::<String>().contains(TEXT_BEGINS)
+}
+
 /// Returns a keyring as text: base64 on one line.
 pub fn to_text(ring: &[u8]) -> String {
     base64::encode(ring)
@@ -86,13 +97,13 @@ pub fn to_text(ring: &[u8]) -> String {
 /// Reads a keyring, or the text of one, as [`to_text`] gives it; line ends and blanks in the text do not count.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`], and [`KeyFileError::Text`].
 pub fn read_any(bytes: &[u8]) -> Result<Vec<Key>, KeyFileError> {
     // The first word of a message counts its segments, so a ring begins with bytes that no text has.
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     let joined = text.map(|text| text.split_ascii_whitespace().collect::<String>());
-    match joined.as_deref().and_then(base64::decode) {
-        Some(ring) => read(&ring),
+    match joined {
+        Some(text) => base64::decode(&text).and_then(|ring| read(&ring).ok()).ok_or(KeyFileError::Text),
         None => read(bytes),
     }
 }
@@ -170,6 +181,19 @@ mod tests {
         assert_eq!(hex(&bytes[96..]), public);
         assert_eq!(key(0).app_id().to_string(), "0fhhggzmts8cw7chvndffky0m5my9pjhmfkhursxvk3684kp66w0");
         assert_eq!(read(&bytes).expect("reads"), [key(0)]);
+    }
+
+    #[test]
+    fn of_a_text_that_is_no_ring_nothing_is_told() {
+        let ring = key(0).to_bytes();
+        let text = to_text(&ring);
+        assert!(text.starts_with(TEXT_BEGINS));
+        let wrapped = format!("{}\r\n {}\n", &text[..76], &text[76..]);
+        assert_eq!(read_any(wrapped.as_bytes()).expect("reads"), [key(0)]);
+        assert_eq!(read_any(b" \n").expect("an empty ring"), []);
+        for wrong in ["hunter2-my-secret", "hunter22", "-----BEGIN", &text[1..], &text[..120]] {
+            assert!(matches!(read_any(wrong.as_bytes()), Err(KeyFileError::Text)), "{wrong}");
+        }
     }
 
     #[test]

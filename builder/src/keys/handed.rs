@@ -19,7 +19,7 @@ impl Handed {
     /// # Errors
     /// Bytes that are none.
     pub fn read(from: &'static str, bytes: &[u8]) -> Result<Self, KeysError> {
-        let keys = key_file::read_any(bytes).map_err(|source| KeysError::HandedDamaged { from, source })?;
+        let keys = key_file::read_any(bytes).map_err(|_| KeysError::HandedDamaged { from })?;
         Ok(Handed { from, keys })
     }
 
@@ -64,6 +64,9 @@ mod tests {
         let several = "there are 2 keys in TINYROOT_KEY, and the recipe does not say which is that of tea";
         assert_eq!(choose(&both, None), Err(several.into()));
         assert_eq!(choose(b"\n", None), Err("there is no key in TINYROOT_KEY".into()));
-        assert_eq!(choose(b"nonsense!", None), Err("cannot read the key from TINYROOT_KEY".into()));
+        assert_eq!(
+            choose(b"nonsense!", None),
+            Err("TINYROOT_KEY is not the text of a key, as `tinyroot key export --text` writes it".into())
+        );
     }
 }

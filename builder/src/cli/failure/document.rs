@@ -50,7 +50,8 @@ fn usage(error: &clap::Error) -> Value {
     let text = error.to_string();
     let mut parts = text.trim_end().splitn(2, "\n\n");
     let message = parts.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    object("usage", message, Vec::new(), parts.next(), 2).into()
+    let hint = parts.next().map(|text| text.trim_start_matches("hint: "));
+    object("usage", message, Vec::new(), hint, 2).into()
 }
 
 fn object(
