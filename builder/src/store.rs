@@ -8,6 +8,7 @@
 //! CACHE/indexes/…              what `archive` keeps; sealed
 //! CACHE/notes/KIND/KEY         a few lines about work that need not be done again; sealed
 //! CACHE/tmp/run-…/             unfinished writes of one process
+//! CACHE/CACHEDIR.TAG           shows that it is one ([`mark`])
 //! CACHE/turns                  locks of those who make something, on a byte each
 //! ```
 //!
@@ -28,7 +29,9 @@ mod below;
 mod blob;
 mod bundle;
 mod closing;
+mod form;
 pub mod inventory;
+mod mark;
 mod pack;
 mod turn;
 
@@ -52,7 +55,7 @@ use std::{
 use below::Below;
 use blob::Place;
 use pack::Damages;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
 use crate::{
     closed::{self, Open},
@@ -86,6 +89,14 @@ pub enum StoreError {
         /// Why others could.
         open: Open,
     },
+    /// A directory of other things.
+    #[error("cannot use {} as a cache: it holds other things, such as `{other}`", path.display())]
+    NotCache {
+        /// Which.
+        path: PathBuf,
+        /// The name of one of them.
+        other: String,
+    },
     /// A store in memory that was asked for a directory.
     #[error("there is no directory to write to")]
     NoPlace,
@@ -99,6 +110,10 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             StoreError::Open { path, open } => Some(open.remedy(path)),
+            StoreError::NotCache { path, .. } => Some(format!(
+                "name a directory of its own, such as --cache {}",
+                path.join("tinyroot").display()
+            )),
             StoreError::NoPlace => Some("name one with --cache DIR".into()),
             _ => None,
         }
@@ -176,7 +191,7 @@ impl Tmp {
         let turn = File::open(parent)?;
         flock(&turn, FlockOperation::LockExclusive)?;
         sweep(parent)?;
-        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent)?;
+        let directory = tempfile::Builder::new().prefix(RUN).tempdir_in(parent)?;
         let lock = File::open(directory.path())?;
         flock(&lock, FlockOperation::LockExclusive)?;
         let unfinished = Unfinished::new(directory.path());
@@ -184,17 +199,26 @@ impl Tmp {
     }
 }
 
-/// Removes what nobody holds a lock on. What cannot be removed stays: it is in nobody's way.
+/// Removes the directories of processes that nobody holds a lock on. What cannot be removed stays: it is in nobody's way. So does all
+/// that has another name: it is not ours.
 fn sweep(tmp: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     for entry in fs::read_dir(tmp)? {
-        let path = entry?.path();
-        let Ok(file) = File::open(&path) else { continue };
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let entry = entry?;
+        if !form::is_run(&entry.file_name()) || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(directory) = rustix::fs::open(&path, flags, Mode::empty()) else { continue };
+        if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = sandbox::remove_tree(&path);
         }
     }
     Ok(())
 }
+
+/// What stands before the name of a process's directory in `tmp/`.
+const RUN: &str = "run-";
 
 /// The directories of a cache.
 const DIRECTORIES: [&str; 7] = ["debs", "bundles", "npm", "packs", "indexes", "notes", "tmp"];
@@ -223,11 +247,13 @@ impl Store {
     /// Opens the store in a directory, which is made if needed. What other processes left there with the same seal is used.
     ///
     /// # Errors
-    /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could change.
+    /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could change;
+    /// [`StoreError::NotCache`] for one of other things, which stays as it is.
     pub fn open_sealed(root: &Path, seal: Seal) -> Result<Self, StoreError> {
         if let Some(open) = closed::foreign_link(root) {
             return Err(StoreError::Open { path: root.to_path_buf(), open });
         }
+        mark::check(root)?;
         at("create", root, closed::make(root))?;
         let root = at("open", root, fs::canonicalize(root))?;
         let closed = closing::close(&root)?;
@@ -236,6 +262,7 @@ impl Store {
         let exposed = closed::exposed(&root);
         let tmp = root.join("tmp");
         let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
+        mark::make(&root, tmp.directory.path());
         let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
         let (turns, below) = (turn::Turns::default(), None);
         Ok(Store { root, seal, index, damages, foreign, exposed, closed, turns, below, tmp: Some(tmp) })
@@ -583,7 +610,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let live = Store::open(directory.path()).expect("opens");
         fs::write(live.tmp().join("half"), "written").expect("writes");
-        let dead = directory.path().join("tmp/run-dead");
+        let dead = directory.path().join("tmp/run-killed");
         fs::create_dir_all(dead.join("root")).expect("makes");
         fs::write(dead.join("root/half"), "written").expect("writes");
         let other = Store::open(directory.path()).expect("opens");

@@ -19,9 +19,10 @@ use super::{
     support::{assert_says, end, names, text},
 };
 
-/// Returns the bytes of all files below a directory.
+/// Returns the bytes of all files below a directory, but for the mark of a cache.
 pub fn size_bytes(directory: &Path) -> u64 {
-    let paths = names(directory).into_iter().map(|name| directory.join(name));
+    let paths = names(directory).into_iter().filter(|name| name != "CACHEDIR.TAG");
+    let paths = paths.map(|name| directory.join(name));
     let size = |path: PathBuf| match fs::symlink_metadata(&path).expect("is there") {
         found if found.is_dir() => size_bytes(&path),
         found => found.len(),

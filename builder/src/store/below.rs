@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{DIRECTORIES, Store, StoreError, Tmp, at, own};
+use super::{DIRECTORIES, Store, StoreError, Tmp, at, mark, own};
 use crate::{
     closed::{self, Open},
     seal::Seal,
@@ -44,6 +44,7 @@ fn readable(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     if let Some(open) = closed::foreign_link(root) {
         return Err(StoreError::Open { path: root.to_path_buf(), open });
     }
+    mark::check(root)?;
     let Ok(root) = fs::canonicalize(root) else { return Ok(None) };
     for path in DIRECTORIES.iter().map(|name| root.join(name)).chain([root.clone()]) {
         match closed::check(&path) {

@@ -12,18 +12,15 @@ use std::{
     path::Path,
 };
 
-use super::{DIRECTORIES, StoreError, at};
+use super::{DIRECTORIES, StoreError, at, mark};
 use crate::{
     closed::{self, Open},
     deep,
     sys::{lock, path::open_regular},
 };
 
-/// What a cache has that was made by us, whatever has become of its modes.
-const MARKS: [&str; 4] = ["bundles", "debs", "packs", "tmp"];
-
 /// There from the first closed directory to the last, so that what a kill interrupts is done again.
-const UNDER_WAY: &str = "closing";
+pub(super) const UNDER_WAY: &str = "closing";
 
 /// A cache that was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +31,8 @@ pub struct Closed {
     pub removed: usize,
 }
 
-/// Closes a cache of our own to which others could write; `None` if there is no need, or if it is not plainly one.
+/// Closes a cache of our own ([`mark`]) to which others could write; `None` if there is no need, or nothing in it.
+/// One that everybody may write to, or of another user, stays as it is.
 pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     let places = [root.to_path_buf()].into_iter().chain(DIRECTORIES.iter().map(|name| root.join(name)));
     let mut open = None;
@@ -50,25 +48,28 @@ pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     }
     let mark = root.join(UNDER_WAY);
     let is_under_way = fs::symlink_metadata(&mark).is_ok();
-    let is_directory = |name: &str| fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_dir());
-    let is_cache = MARKS.into_iter().all(is_directory);
-    let Some(mode) = open.or(is_under_way.then_some(0o700)).filter(|_| is_cache) else {
+    let Some(mode) = open.or(is_under_way.then_some(0o700)) else {
         return Ok(None);
     };
+    let is_empty = at("list", root, fs::read_dir(root))?.next().is_none();
     at("close", root, fs::set_permissions(root, Permissions::from_mode(0o700)))?;
     if !is_under_way {
         at("create", &mark, File::create_new(&mark).map(drop))?;
     }
     let mut removed = 0;
-    close_below(root, &mut removed)?;
+    close_below(root, root, &mut removed)?;
     at("remove", &mark, fs::remove_file(&mark))?;
-    Ok(Some(Closed { mode, removed }))
+    Ok((!is_empty).then_some(Closed { mode, removed }))
 }
 
-/// Closes what a directory holds, which is closed itself.
-fn close_below(directory: &Path, removed: &mut usize) -> Result<(), StoreError> {
+/// Closes what a directory holds, which is closed itself. What else lies beside the directories of the cache is never used.
+fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(), StoreError> {
     for entry in at("list", directory, fs::read_dir(directory))? {
-        let path = at("list", directory, entry)?.path();
+        let entry = at("list", directory, entry)?;
+        let path = entry.path();
+        if directory == root && !mark::has(&entry.file_name()) {
+            continue;
+        }
         let found = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             found => at("look at", &path, found)?,
@@ -78,7 +79,7 @@ fn close_below(directory: &Path, removed: &mut usize) -> Result<(), StoreError> 
             at("close", &path, fs::set_permissions(&path, Permissions::from_mode(0o700)))?;
             // Unfinished work of others is swept; of our own it is closed from the beginning.
             if directory.file_name().is_none_or(|name| name != "tmp") {
-                close_below(&path, removed)?;
+                close_below(root, &path, removed)?;
             }
         } else if found.is_dir() {
             if deep::remove(&path).is_err() || path.exists() {
@@ -208,7 +209,7 @@ mod tests {
     fn a_directory_that_is_not_plainly_a_cache_is_left_alone() {
         let place = tempfile::tempdir().expect("a directory");
         let shared = place.path().join("shared");
-        fs::create_dir(&shared).expect("makes");
+        fs::create_dir_all(shared.join("tmp/mine")).expect("makes");
         for modes in [0o777, 0o770, 0o1777] {
             set(&shared, modes);
             assert!(Store::open(&shared).is_err());
@@ -218,5 +219,32 @@ mod tests {
         set(&root, 0o1777);
         assert!(Store::open(&root).is_err());
         assert_eq!(mode(&root), 0o1777);
+        let empty = place.path().join("empty");
+        fs::create_dir(&empty).expect("makes");
+        set(&empty, 0o1777);
+        assert!(Store::open(&empty).is_err());
+        assert_eq!(mode(&empty), 0o1777);
+    }
+
+    #[test]
+    fn a_part_of_a_cache_that_came_back_open_is_closed_and_an_empty_one_silently() {
+        let place = tempfile::tempdir().expect("a directory");
+        let deb = format!("{}.deb", crate::formats::digest::Digest::of(b"tea"));
+        for (number, modes) in [[0o777, 0o777], [0o775, 0o775], [0o755, 0o777]].into_iter().enumerate() {
+            let root = place.path().join(format!("cache{number}"));
+            let debs = root.join("debs");
+            fs::create_dir_all(&debs).expect("makes");
+            fs::write(debs.join(&deb), "tea").expect("writes");
+            set(&debs, modes[1]);
+            set(&root, modes[0]);
+            let store = Store::open(&root).expect("closes it");
+            assert_eq!(store.closed(), Some(&Closed { mode: modes[1], removed: 0 }));
+            assert_eq!((mode(&root), mode(&debs), mode(&debs.join(&deb))), (0o700, 0o700, 0o600));
+        }
+        let empty = place.path().join("empty");
+        fs::create_dir(&empty).expect("makes");
+        set(&empty, 0o777);
+        assert_eq!(Store::open(&empty).expect("closes it").closed(), None);
+        assert_eq!(mode(&empty), 0o700);
     }
 }

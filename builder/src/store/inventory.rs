@@ -2,7 +2,7 @@
 //!
 //! The unit is an entry: a download, an index, a note, or a bundle with its pack. When an entry was last used is the time of
 //! its file, which [`Store::used`] moves forward: access times are off on many machines, and a cache that was restored has
-//! none. Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
+//! none. What has no form of ours ([`form`]) is no entry and stays. Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,7 +16,10 @@ use std::{
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock};
 
-use super::{SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, pack::Pack};
+use super::{
+    SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, form,
+    pack::{self, Pack},
+};
 use crate::{formats::checksum::Checksum, sys::path::open_regular};
 
 /// How exactly it is known when an entry was last used. It spares a system call for most uses.
@@ -143,6 +146,8 @@ pub struct Checked {
     pub damaged: Vec<PathBuf>,
     /// Files with another seal: of another user or machine, or changed since.
     pub foreign: Vec<PathBuf>,
+    /// What is not tinyroot's at all, and stays.
+    pub others: Vec<PathBuf>,
 }
 
 impl Store {
@@ -162,14 +167,25 @@ impl Store {
 
     /// Returns all entries, by kind and path. What vanishes meanwhile is left out.
     pub fn entries(&self) -> Vec<Entry> {
-        let (root, mut out) = (self.cache_root(), Vec::new());
+        self.all().0
+    }
+
+    /// Returns all entries, and what lies beside them that tinyroot did not make.
+    fn all(&self) -> (Vec<Entry>, Vec<PathBuf>) {
+        let (root, mut out, mut others) = (self.cache_root(), Vec::new(), Vec::new());
+        let is_ours = |path: &Path, found: &Metadata| {
+            found.is_file() && path.strip_prefix(root).is_ok_and(|name| form::is_ours(root, name))
+        };
         for (directory, kind) in [
             ("indexes", Kind::Indexes),
             ("debs", Kind::Downloads),
             ("npm", Kind::NpmDownloads),
             ("notes", Kind::Notes),
         ] {
-            files(&root.join(directory), &mut |path, found| out.push(entry(kind, path, found)));
+            files(&root.join(directory), &mut |path, found| match is_ours(&path, &found) {
+                true => out.push(entry(kind, path, found)),
+                false => others.push(path),
+            });
         }
         let mut packs = HashMap::new();
         files(&root.join("packs"), &mut |path, found| {
@@ -177,6 +193,9 @@ impl Store {
         });
         let mut named = HashSet::new();
         files(&root.join("bundles"), &mut |path, found| {
+            if !is_ours(&path, &found) {
+                return others.push(path);
+            }
             let kind = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
             let mut bundle = entry(Kind::of_bundle(kind.unwrap_or_default()), path, found);
             let pack = pack_of(&bundle.path).map(|name| root.join("packs").join(name));
@@ -187,10 +206,15 @@ impl Store {
             }
             out.push(bundle);
         });
-        let remains = packs.into_iter().filter(|(path, _)| !named.contains(path));
-        out.extend(remains.map(|(path, found)| entry(Kind::Remains, path, found)));
+        for (path, found) in packs.into_iter().filter(|(path, _)| !named.contains(path)) {
+            match is_ours(&path, &found) {
+                true => out.push(entry(Kind::Remains, path, found)),
+                false => others.push(path),
+            }
+        }
         out.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
-        out
+        others.sort();
+        (out, others)
     }
 
     /// Removes remains, and then what was not used for the longest time, until the rest has at most so many bytes. What other
@@ -223,7 +247,9 @@ impl Store {
     pub fn check(&self, is_whole: impl Fn(&Path) -> bool, on_entry: impl Fn(&Entry)) -> Checked {
         let mut out = Checked::default();
         self.take_damaged();
-        for entry in self.entries() {
+        let (entries, others) = self.all();
+        out.others = others;
+        for entry in entries {
             match entry.kind {
                 Kind::Downloads | Kind::NpmDownloads => self.check_download(&entry.path),
                 Kind::Indexes if is_whole(&entry.path) => {}
@@ -264,17 +290,22 @@ impl Store {
         };
         match pack() {
             Some(pack) => drop(pack.check()),
-            None if fs::remove_file(path).is_ok() => self.note_damaged(path),
+            None if self.remove_foreign(path).is_ok() => self.note_damaged(path),
             None => {}
         }
     }
 
-    /// Removes a file that [`Store::check`] named.
+    /// Removes an entry that [`Store::check`] named; of a bundle the pack, too, unless it is in use.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn remove_foreign(&self, path: &Path) -> Result<(), StoreError> {
-        at("remove", path, fs::remove_file(path))
+        let pack = pack_of(path).map(|name| self.root.join("packs").join(name));
+        at("remove", path, fs::remove_file(path))?;
+        if let Some((pack, file)) = pack.and_then(|pack| open_regular(&pack).ok().map(|file| (pack, file))) {
+            pack::remove_if_unused(&pack, &file);
+        }
+        Ok(())
     }
 
     fn is_own(&self, path: &Path) -> bool {
@@ -282,7 +313,7 @@ impl Store {
     }
 }
 
-/// Calls a function for each regular file below a directory.
+/// Calls a function for each file below a directory.
 fn files(directory: &Path, visit: &mut dyn FnMut(PathBuf, Metadata)) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -298,13 +329,15 @@ fn entry(kind: Kind, path: PathBuf, found: Metadata) -> Entry {
     Entry { kind, path, pack: None, size_bytes: found.len(), used_s: found.mtime() }
 }
 
-/// Returns the name of the pack that a bundle names, whoever sealed it.
+/// Returns the name of the pack that a bundle names, whoever sealed it. It is one that this very bundle can have.
 fn pack_of(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     open_regular(path).ok()?.take(1024).read_to_end(&mut start).ok()?;
     let text = start.strip_prefix(SEALED)?.get(65..)?.strip_prefix(b"pack ")?;
     let name = text.split(|byte| *byte == b' ').next()?;
-    std::str::from_utf8(name).ok().filter(|name| bundle::is_pack_name(name)).map(str::to_owned)
+    let name = std::str::from_utf8(name).ok().filter(|name| bundle::is_pack_name(name))?;
+    let [key, kind] = [path.file_name(), path.parent()?.file_name()].map(|part| part?.to_str());
+    name.starts_with(&format!("{}-{}-", kind?, key?)).then(|| name.to_owned())
 }
 
 /// Removes an entry; returns false if it is in use.
@@ -394,7 +427,8 @@ mod tests {
         made(&store, "k", 9);
         let (_, pack) = store.load_bundle("deb", "k").expect("is there");
         // As a kill between a pack and its bundle leaves it, and one between a bundle and its pack.
-        let remains = [0, 1].map(|number| store.root().join(format!("packs/deb-l-{number}")));
+        let key = Digest::of(b"l");
+        let remains = [0, 1].map(|number| store.root().join(format!("packs/deb-{key}-0abcd{number}")));
         remains.iter().for_each(|path| fs::write(path, "left").expect("writes"));
         let unfinished = store.begin_bundle("deb", "m").expect("begins");
         let kinds = by_kind(&other.entries());
@@ -452,6 +486,54 @@ mod tests {
         assert_eq!((checked.damaged, &checked.foreign[..]), (vec![], std::slice::from_ref(&note)));
         store.remove_foreign(&note).expect("removes");
         assert_eq!(check(&store).count, 0);
+    }
+
+    #[test]
+    fn what_is_not_of_tinyroot_is_told_and_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("opens");
+        let others = [
+            "bundles/deb/mine",
+            "debs/tea_1_amd64.deb",
+            "debs/sub/mine",
+            "indexes/mine",
+            "notes/build/todo",
+            "notes/todo",
+            "npm/tea-1.0.0.tgz",
+            "packs/deb-tea-notes",
+            "packs/tea.pack",
+        ];
+        let others = others.map(|name| directory.path().join(name));
+        for path in &others {
+            fs::create_dir_all(path.parent().expect("has one")).expect("makes");
+            fs::write(path, "mine").expect("writes");
+        }
+        let deb = download(&store, &[1; 50_000], 40);
+        made(&store, "k", 9);
+        let mut found = store.check(|_| false, |_| ());
+        found.others.sort_by_key(|path| others.iter().position(|other| other == path));
+        assert_eq!((found.count, found.damaged.len(), found.foreign.len()), (2, 0, 0));
+        assert_eq!(found.others, others);
+        let trimmed = store.trim(0, || ());
+        assert_eq!((trimmed.removed.len(), trimmed.kept_bytes), (2, 0));
+        assert!(
+            !deb.exists() && others.iter().all(|path| fs::read(path).is_ok_and(|bytes| bytes == b"mine"))
+        );
+    }
+
+    #[test]
+    fn an_entry_of_another_seal_goes_with_its_pack() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [store, other] = ["a", "b"].map(|letter| {
+            let seal = crate::seal::Seal::of_text(&letter.repeat(40)).expect("is long");
+            Store::open_sealed(directory.path(), seal).expect("opens")
+        });
+        made(&store, "k", 9);
+        let found = other.check(|_| false, |_| ());
+        assert_eq!(found.foreign.len(), 1);
+        found.foreign.iter().for_each(|path| other.remove_foreign(path).expect("removes"));
+        assert_eq!(other.entries().len(), 0);
+        assert_eq!(fs::read_dir(directory.path().join("packs")).expect("lists").count(), 0);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use rustix::fs::OFlags;
 use super::Store;
 use crate::sys::lock::{self, Hold, LAST_BYTE};
 
+/// The name of the file whose bytes are locked.
+pub(super) const NAME: &str = "turns";
+
 /// The byte that is shared by who relies on downloads, and held alone by who removes some. No thing has it.
 const IN_USE: u64 = LAST_BYTE;
 
@@ -29,7 +32,7 @@ impl Turns {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
             options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
-            options.open(root.join("turns")).ok().map(Arc::new)
+            options.open(root.join(NAME)).ok().map(Arc::new)
         };
         self.0.get_or_init(open).clone()
     }
@@ -127,6 +130,7 @@ mod tests {
     #[test]
     fn where_no_lock_can_be_had_there_is_no_waiting() {
         let directory = tempfile::tempdir().expect("a directory");
+        drop(Store::open(directory.path()).expect("opens"));
         std::os::unix::fs::symlink("/dev/null", directory.path().join("turns")).expect("links");
         let open = || Store::open(directory.path()).expect("opens");
         let (one, other) = (open(), open());

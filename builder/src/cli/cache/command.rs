@@ -164,6 +164,7 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
             "size_bytes": read.get(),
             "damaged": damaged,
             "foreign": foreign,
+            "others": checked.others,
         });
         finish_with(format!("{document:#}\n"));
     } else {
@@ -174,6 +175,9 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
         let what = if remove { "of another seal, and removed" } else { "of another seal" };
         for path in foreign {
             let _ = writeln!(out, "{what}: {}", path.display());
+        }
+        for path in &checked.others {
+            let _ = writeln!(out, "not of tinyroot, and left as it is: {}", path.display());
         }
         print(&out)?;
     }

@@ -1,0 +1,73 @@
+//! By which names and first bytes a file is known as one that tinyroot makes.
+//!
+//! It says nothing of who made it or whether it is whole. It keeps files that somebody laid into a cache, or had in a directory that
+//! was taken for one, from being counted, removed or called damaged.
+
+use std::{io::Read as _, path::Path};
+
+use super::{SEALED, UNPACKED_DEB};
+use crate::{
+    formats::{checksum::Checksum, digest::Digest},
+    sys::path::open_regular,
+};
+
+/// The kinds of bundles.
+const BUNDLES: [&str; 5] = [UNPACKED_DEB, "npm", "layer", "xz-block", "spk"];
+
+/// The kinds of notes.
+const NOTES: [&str; 2] = ["build", "compressed"];
+
+/// What stands before a text of an index.
+const INDEX: &[u8] = b"PACKAGES ";
+
+/// Returns whether a file has the form of one that tinyroot makes at that place. `name` is its path below the cache.
+pub(super) fn is_ours(root: &Path, name: &Path) -> bool {
+    let parts: Option<Vec<&str>> = name.iter().map(|part| part.to_str()).collect();
+    let begins = |starts: &[&[u8]]| begins(&root.join(name), starts);
+    match parts.as_deref() {
+        Some(["debs", name]) => {
+            name.strip_suffix(".deb").is_some_and(|stem| stem.parse::<Checksum>().is_ok())
+        }
+        Some(["npm", name]) => name.strip_suffix(".tgz").is_some_and(is_tarball),
+        Some(["packs", name]) => is_pack(name),
+        Some(["bundles", kind, key]) => BUNDLES.contains(kind) && is_key(key) || begins(&[SEALED]),
+        Some(["notes", kind, key]) => NOTES.contains(kind) && is_key(key) || begins(&[SEALED]),
+        Some(["indexes", "texts", name]) => is_key(name) || begins(&[INDEX]),
+        Some(["indexes", _, _] | ["indexes", _, _, _]) => begins(&[SEALED]),
+        _ => false,
+    }
+}
+
+fn is_tarball(stem: &str) -> bool {
+    stem.split_once('-').is_some_and(|(algorithm, hex)| {
+        hex.parse().is_ok_and(|checksum: Checksum| checksum.algorithm() == algorithm)
+    })
+}
+
+/// Returns whether a name is that of a pack: its bundle's kind and key, and what makes it the only one.
+fn is_pack(name: &str) -> bool {
+    let of_kind = |kind: &&str| {
+        let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-'));
+        rest.and_then(|rest| rest.rsplit_once('-')).is_some_and(|(key, unique)| {
+            is_key(key) && unique.len() == 6 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+    };
+    BUNDLES.iter().any(of_kind)
+}
+
+/// Returns whether a name is a digest, or begins with one and `-`.
+fn is_key(name: &str) -> bool {
+    name.split('-').next().is_some_and(|digest| digest.parse::<Digest>().is_ok())
+}
+
+fn begins(path: &Path, starts: &[&[u8]]) -> bool {
+    let mut found = Vec::new();
+    let read = open_regular(path).and_then(|file| file.take(16).read_to_end(&mut found));
+    read.is_ok() && starts.iter().any(|start| found.starts_with(start))
+}
+
+/// Returns whether a name in `tmp/` is that of the directory of a process.
+pub(super) fn is_run(name: &std::ffi::OsStr) -> bool {
+    let unique = name.to_str().and_then(|name| name.strip_prefix(super::RUN));
+    unique.is_some_and(|unique| unique.len() == 6 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
