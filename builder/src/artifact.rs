@@ -111,6 +111,12 @@ pub enum Fault {
     /// Another kind of file.
     #[error("it does not begin as a Sandstorm package does")]
     Magic,
+    /// More bytes than the largest package has.
+    #[error("it is longer than a package can be: {limit_bytes} bytes")]
+    TooLong {
+        /// As many as it may have.
+        limit_bytes: u64,
+    },
     /// A compressed stream that is damaged, cut off or followed by something.
     #[error("it cannot be decompressed")]
     Compression(#[source] io::Error),

@@ -76,25 +76,45 @@ struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Base URL of a Debian mirror, or file:///PATH; further ones, behind blanks or each with --mirror, are tried in turn
-    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_MIRROR", value_delimiter = ' ')]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TINYROOT_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
     pub mirror: Vec<String>,
     /// Directory of downloads, unpacked packages and layers [default: ~/.cache/tinyroot]
-    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_CACHE")]
+    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
     /// Armored OpenPGP certificates that vouch for the archive, instead of Debian's own
     #[arg(long, global = true, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
     /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for what has left the mirrors
-    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_SNAPSHOT_SERVICE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TINYROOT_SNAPSHOT_SERVICE",
+        hide_env_values = true
+    )]
     pub snapshot_service: Option<String>,
     /// Base URL of the npm registry for recipes with [[npm]] that name none [default: as npm is configured]
-    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY")]
+    #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY", hide_env_values = true)]
     pub npm_registry: Option<String>,
     /// Directory that `tinyroot fetch` filled: packages are looked for there before any mirror is asked
-    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_POOL")]
+    #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_POOL", hide_env_values = true)]
     pub pool: Option<PathBuf>,
     /// How long to retry a file whose mirror is busy or fails; 0: not at all
-    #[arg(long, global = true, value_name = "SECONDS", env = "TINYROOT_RETRY_TIME", default_value_t = 60)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "TINYROOT_RETRY_TIME",
+        hide_env_values = true,
+        default_value_t = 60
+    )]
     pub retry_time: u64,
     /// Use what is cached; reach no network
     #[arg(long, global = true)]

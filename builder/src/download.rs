@@ -7,6 +7,7 @@
 //! `file:` URLs are read likewise, and are all that works offline.
 
 mod error;
+mod pace;
 mod partial;
 mod patience;
 mod proxies;
@@ -23,25 +24,22 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{formats::checksum::Checksum, progress::Progress, threads};
 
 use partial::Partial;
 use patience::{Known, Manner, Place};
-use transfer::{Body, Reply, Request};
+use transfer::{Body, Reply, Request, begins_as_page};
 
 #[cfg(feature = "testing")]
 pub(crate) use transfer::read_headers;
 
-pub use error::{DownloadError, Fault, PROXY_HINT, Refusal};
+pub(crate) use error::without_password;
+pub use error::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};
-
-/// Below this a transfer is given up in the long run: a mirror that drips is no better than one
-/// that stalls.
-const SLOWEST_BYTES_PER_S: u64 = 1000;
 
 /// Patience and habits of a [`Downloader`].
 #[derive(Clone, Debug)]
@@ -219,21 +217,26 @@ impl Downloader {
     ) -> Result<T, DownloadError> {
         self.any_place(what, Path::new(""), urls, &[], |url, manner| {
             let known = known.filter(|known| known.url == url);
+            let mut is_page = false;
             let answer = match self.request(url, &Request { known, ..Request::new(manner) })? {
                 Reply::Unchanged => Answer::Unchanged,
                 Reply::Body(body) => {
                     let validators = body.validators.clone();
-                    Answer::Body { bytes: self.read_all(body, limit_bytes)?, validators }
+                    is_page = body.is_page;
+                    let bytes = self.read_all(body, limit_bytes)?;
+                    is_page |= begins_as_page(&bytes);
+                    Answer::Body { bytes, validators }
                 }
             };
-            Ok(check(answer).map_err(Fault::from)?)
+            let checked = check(answer);
+            Ok(checked.map_err(|refusal| if is_page { Fault::WebPage } else { refusal.into() })?)
         })
     }
 
     fn read_all(&self, mut body: Body, limit_bytes: u64) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::new();
         let mut buffer = vec![0; 1 << 16];
-        let end = self.deadline(limit_bytes);
+        let mut pace = self.pace();
         loop {
             let count = body.read(&mut buffer).map_err(|e| self.read_fault(&e, out.len() as u64))?;
             if count == 0 {
@@ -243,9 +246,7 @@ impl Downloader {
             if out.len() as u64 > limit_bytes {
                 return Err(Fault::TooLong(limit_bytes));
             }
-            if Instant::now() > end {
-                return Err(Fault::Slow);
-            }
+            pace.note(count as u64)?;
         }
     }
 
@@ -299,16 +300,36 @@ impl Downloader {
         }
         partial.pieces += 1;
         partial.validators = body.validators.clone();
+        match self.receive(wanted, &mut body, partial, on_bytes) {
+            Err(Trouble::Fault(fault))
+                if fault.is_of_bytes() && (body.is_page || partial.begins_as_page()) =>
+            {
+                Err(Fault::WebPage.into())
+            }
+            result => result,
+        }
+    }
+
+    /// Takes a body to its end, and compares the digest of the whole file.
+    fn receive(
+        &self,
+        wanted: &Wanted,
+        body: &mut Body,
+        partial: &mut Partial,
+        on_bytes: &dyn Fn(u64),
+    ) -> Result<(), Trouble> {
         let limit = wanted.length.limit();
         let announced = body.whole;
         let least = match (wanted.length, announced) {
             (Length::Exactly(expected), Some(found)) if found != expected => {
+                body.look();
                 return Err(Fault::WrongSize { expected, found }.into());
             }
             (Length::Exactly(expected), _) => expected,
             (Length::AtMost(_), announced) => announced.unwrap_or(0),
         };
-        let end = self.deadline(announced.unwrap_or(limit).min(limit));
+        let whole = announced.unwrap_or(limit);
+        let mut pace = self.pace();
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count = body.read(&mut buffer).map_err(|e| self.read_fault(&e, partial.got))?;
@@ -319,8 +340,8 @@ impl Downloader {
                 return Err(Fault::TooLong(limit).into());
             }
             partial.append(&buffer[..count], on_bytes).map_err(Trouble::Disk)?;
-            if Instant::now() > end {
-                return Err(Fault::Slow.into());
+            if partial.got < whole {
+                pace.note(count as u64)?;
             }
         }
         if partial.got < least {
@@ -333,11 +354,6 @@ impl Downloader {
             return Ok(());
         }
         Err(Fault::WrongDigest { expected: expected.into(), found: found.into() }.into())
-    }
-
-    fn deadline(&self, size_bytes: u64) -> Instant {
-        let patience = self.options.stall_timeout * 4 + Duration::from_secs(size_bytes / SLOWEST_BYTES_PER_S);
-        Instant::now() + patience
     }
 
     /// Fetches files side by side, the largest first, and renames each to its place. Faults of
@@ -400,7 +416,7 @@ impl Downloader {
             let (began, mut manner) = (self.options.clock.now(), place.manner());
             match attempt(place.url, &mut manner) {
                 Ok(value) => {
-                    self.note_success(place.url);
+                    self.note_whole(place.url);
                     return Ok(value);
                 }
                 Err(Trouble::Fault(fault)) => {

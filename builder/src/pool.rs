@@ -5,6 +5,7 @@
 //! POOL/archives/NAME/…     the same of an archive beside it
 //! POOL/npm/NAME/-/…        tarballs, as npm registries have them
 //! POOL/dists/…             signed indexes, on request
+//! POOL/tinyroot-pool       the mark of a directory that we made
 //! ```
 //!
 //! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and what lies here is not believed. It has the
@@ -14,15 +15,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, Permissions},
-    io,
+    fs::{self, File, Permissions},
+    io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
     beside,
-    download::{DownloadError, Downloader, Length, Wanted, url_below},
+    download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, url_below},
     fetch::describe,
     formats::suite,
     progress::{Progress, Unit},
@@ -36,6 +37,15 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 /// Where what is fetched lies until it is whole.
 const SCRATCH: &str = ".tinyroot-fetch-";
+
+/// The mark of a pool. What lies in any other directory is not ours to replace or remove: it may be a mirror that another tool
+/// keeps. It is not hidden, since what carries directories from job to job leaves hidden files behind.
+const MARK: &str = "tinyroot-pool";
+const MARK_TEXT: &str =
+    "`tinyroot fetch` made this directory; with --prune it removes the packages that no recipe needs.\n";
+
+/// What a new file system has in it.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// A file that belongs in a pool.
 #[derive(Clone, Debug)]
@@ -91,6 +101,20 @@ pub enum PoolError {
         /// Where it would lie.
         path: String,
     },
+    /// A directory that holds something and has no mark.
+    #[error("cannot use {} as a pool: it is not empty, and `tinyroot fetch` did not make it", .0.display())]
+    Foreign(PathBuf),
+    /// Something else where a directory should be.
+    #[error("cannot use {} as a directory of a pool: it is something else", .0.display())]
+    NotDirectory(PathBuf),
+    /// A directory where a package should be.
+    #[error("cannot put {what} into the pool: {} is a directory", path.display())]
+    Directory {
+        /// The package.
+        what: String,
+        /// Where it belongs.
+        path: PathBuf,
+    },
     /// Files that could not be had; as many others as possible are in the pool.
     #[error("{}", describe(faults, *of, |path| path.clone()))]
     Fetch {
@@ -117,6 +141,19 @@ impl PoolError {
         match self {
             PoolError::Clash { .. } => Some("give each of these recipes a pool of its own"),
             PoolError::Path { .. } => Some("make the lock anew with `tinyroot lock`"),
+            PoolError::Foreign(_) => Some("name a directory that is new or empty with --output DIR"),
+            PoolError::NotDirectory(_) => Some("remove it, or name another directory with --output DIR"),
+            PoolError::Directory { .. } => Some("remove this directory"),
+            PoolError::Fetch { faults, .. }
+                if faults.iter().any(|(_, error)| matches!(error, DownloadError::Write { .. })) =>
+            {
+                Some(
+                    "make room, or name another directory with --output DIR; what was fetched is in the pool",
+                )
+            }
+            PoolError::Fetch { faults, .. } if faults.iter().any(|(_, error)| error.has_page()) => {
+                Some(LOGIN_HINT)
+            }
             PoolError::Fetch { .. } => Some(
                 "name a further mirror with --mirror URL or a service of past states with --snapshot-service; \
                  what was fetched is in the pool",
@@ -155,6 +192,43 @@ pub fn path(path: &str, archive: Option<&str>) -> String {
     }
 }
 
+/// Checks that a directory may be filled and pruned: it has our mark, or is empty or not there yet.
+///
+/// # Errors
+/// [`PoolError::Foreign`], [`PoolError::NotDirectory`] and [`PoolError::Io`].
+pub fn check(pool: &Path) -> Result<(), PoolError> {
+    let entries = match fs::read_dir(pool) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(PoolError::NotDirectory(pool.into()));
+        }
+        Err(error) => return Err(io_at("list", pool)(error)),
+    };
+    let mut is_empty = true;
+    for entry in entries {
+        is_empty &= entry.map_err(io_at("list", pool))?.file_name() == LOST_AND_FOUND;
+    }
+    // Looked for last: another process may make it at the same time.
+    let is_ours = fs::symlink_metadata(pool.join(MARK)).is_ok_and(|found| found.is_file());
+    if is_empty || is_ours { Ok(()) } else { Err(PoolError::Foreign(pool.into())) }
+}
+
+/// Makes a pool with its mark, if it is not there.
+fn make(pool: &Path) -> Result<(), PoolError> {
+    check(pool)?;
+    make_directories(pool, Path::new(""))?;
+    let mark = pool.join(MARK);
+    let mut file = match File::options().write(true).create_new(true).open(&mark) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(io_at("make", &mark)(error)),
+    };
+    let written = file.write_all(MARK_TEXT.as_bytes());
+    let opened = written.and_then(|()| file.set_permissions(Permissions::from_mode(FILE_MODE)));
+    opened.map_err(io_at("write", &mark))
+}
+
 /// Fills a pool, which is made if needed: what is there and right stays, what is damaged is replaced with a warning.
 ///
 /// # Errors
@@ -166,14 +240,17 @@ pub fn fill(
     progress: &Progress,
 ) -> Result<Filled, PoolError> {
     let items = by_path(items)?;
-    make_directories(pool, Path::new(""))?;
+    make(pool)?;
     let mut filled = Filled { files: items.len(), ..Filled::default() };
     let mut missing: Vec<(Wanted, PathBuf)> = Vec::new();
     let task = progress.task("checking the pool", items.len() as u64, Unit::Items);
     for (path, wanted) in &items {
         let place = pool.join(path);
         if !is_right(&place, wanted) {
-            if fs::symlink_metadata(&place).is_ok() {
+            if let Ok(found) = fs::symlink_metadata(&place) {
+                if found.is_dir() {
+                    return Err(PoolError::Directory { what: wanted.what.clone(), path: place });
+                }
                 progress.warn(&format!("{} is damaged; it is fetched again", place.display()));
                 filled.damaged.push((*path).to_owned());
             }
@@ -219,8 +296,9 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
 /// not as well. What has another name, and what lies elsewhere, stays. Returns their paths, sorted.
 ///
 /// # Errors
-/// [`PoolError::Io`].
+/// Those of [`check`].
 pub fn prune(pool: &Path, items: &[Item]) -> Result<Vec<String>, PoolError> {
+    check(pool)?;
     let needed = by_path(items)?;
     let mut removed = Vec::new();
     let with_indexes = needed.keys().any(|path| is_index(path));
@@ -304,7 +382,10 @@ fn make_directories(pool: &Path, below: &Path) -> Result<(), PoolError> {
         if directory.is_dir() {
             continue;
         }
-        fs::create_dir_all(&directory).map_err(io_at("make", &directory))?;
+        fs::create_dir_all(&directory).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => PoolError::NotDirectory(directory.clone()),
+            _ => io_at("make", &directory)(error),
+        })?;
         fs::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE))
             .map_err(io_at("open to readers", &directory))?;
     }

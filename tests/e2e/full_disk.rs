@@ -35,3 +35,23 @@ fn a_full_disk_is_told_and_the_cache_stays_whole() {
     assert_says(&ended.stderr, &["No space left on device", "cannot configure a root without dpkg"]);
     assert_eq!(names(&world.recipe), ["recipe.lock", "recipe.toml"]);
 }
+
+#[test]
+fn a_package_on_standard_input_that_does_not_fit_says_where_it_was_kept() {
+    let world = World::new();
+    let small = world.home.path("small");
+    fs::create_dir(&small).expect("makes");
+    let script = r#"
+        mount -t tmpfs -o size=2m,mode=700 small "$1" || exit 77
+        { printf '\217\306\315\357\105\032\352\226'; cat /dev/zero; } | TMPDIR=$1 "$2" verify -
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", text(&small)]);
+    command.arg(env!("CARGO_BIN_EXE_tinyroot")).env("TINYROOT_CACHE", world.home.path("cache"));
+    let ended = end(&mut command);
+    if ended.code == Some(77) || ended.stderr.contains("unshare: unshare failed") {
+        return tinyroot::testing::lacking(&format!("a small disk cannot be made: {}", ended.stderr));
+    }
+    let place = format!("cannot keep standard input in {}", small.display());
+    assert_says(&ended.stderr, &[&place, "No space left", "hint: name a directory with more room in TMPDIR"]);
+}

@@ -154,7 +154,7 @@ fn what_is_damaged_in_a_pool_comes_from_elsewhere_or_is_named() {
     world.lock();
     let said = world.done(&["fetch", text(&world.recipe), "--output", &pool, "--prune"]);
     assert_says(&said, &["1 files, 3 packages removed that none of these recipes needs"]);
-    assert_eq!(names(Path::new(&pool)), ["archives", "npm", "pool"]);
+    assert_eq!(names(Path::new(&pool)), ["archives", "npm", "pool", "tinyroot-pool"]);
     let gone = world.fails(&["fetch", "/nowhere", "--output", &pool]);
     assert_says(&gone, &["error: "]);
 }
@@ -186,4 +186,23 @@ fn what_has_left_the_mirror_says_what_was_tried_and_what_moves_the_lock() {
         ],
     );
     assert!(said.lines().count() <= 8, "{said}");
+}
+
+#[test]
+fn a_mirror_of_another_tool_is_no_pool() {
+    let world = World::new();
+    world.lock();
+    let mirror = world.home.path("mirror");
+    let theirs = mirror.join("pool/main/h/hello/hello_1_amd64.deb");
+    fs::create_dir_all(theirs.parent().expect("has one")).expect("makes");
+    fs::write(&theirs, "d").expect("writes");
+    world.server.requests();
+    for more in [&["--prune", "--offline"][..], &["--prune", "--indexes"], &[]] {
+        let fetch = ["fetch", text(&world.recipe), "--output", text(&mirror)];
+        let said = world.fails(&[&fetch[..], more].concat());
+        let fault = format!("cannot use {} as a pool: it is not empty", mirror.display());
+        assert_says(&said, &[&fault, "hint: name a directory that is new or empty with --output DIR"]);
+    }
+    assert!(theirs.exists());
+    assert_eq!((names(&mirror), world.server.requests()), (vec!["pool".to_owned()], Vec::new()));
 }

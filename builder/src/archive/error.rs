@@ -4,7 +4,7 @@ use std::{error::Error, io, path::PathBuf};
 
 use super::{KeyringError, ReleaseError};
 use crate::{
-    download::{DownloadError, Fault, PROXY_HINT},
+    download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT},
     formats::checksum::Checksum,
     store::StoreError,
 };
@@ -126,6 +126,7 @@ fn is_pocket(suite: &str) -> bool {
 fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
     let error = match fault.itself() {
         Fault::Refused(error) | Fault::Damaged(error) => error,
+        Fault::WebPage => return Some(LOGIN_HINT),
         Fault::Threads(_) => return Some(crate::threads::HINT),
         _ if fault.is_of_proxy() => return Some(PROXY_HINT),
         Fault::Connect(_) | Fault::Certificate(_) if url.starts_with("https:") => {
@@ -138,6 +139,7 @@ fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
         | Fault::ConnectionRefused(_)
         | Fault::UnknownHost(_)
         | Fault::Stalled(_)
+        | Fault::Slow
         | Fault::GivenUp(_)
         | Fault::Status(500..)
         | Fault::Busy { .. } => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{ArchiveError, Options};
-use crate::{formats::apt_conf, lock::Lock, pool};
+use crate::{download::without_password, formats::apt_conf, lock::Lock, pool};
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -194,7 +194,11 @@ fn base_of(given: &str) -> Result<String, ArchiveError> {
     }
     let known = ["http://", "https://", "file:/"].iter().any(|scheme| base.starts_with(scheme));
     let clean = base.bytes().all(|byte| byte.is_ascii_graphic());
-    if known && clean { Ok(base.into()) } else { Err(ArchiveError::MirrorUrl { given: given.into() }) }
+    if known && clean {
+        Ok(base.into())
+    } else {
+        Err(ArchiveError::MirrorUrl { given: without_password(given) })
+    }
 }
 
 /// Returns the bases for a suite among given ones. Debian's mirrors have `…/debian` and, where

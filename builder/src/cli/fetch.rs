@@ -30,7 +30,7 @@ pub struct Args {
     /// Recipe folders, each with its lock
     #[arg(required = true)]
     recipe: Vec<PathBuf>,
-    /// The directory; it is made if needed
+    /// The directory: one that `fetch` made, or that is new or empty
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Remove the packages that none of these recipes needs
@@ -43,6 +43,11 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let refused = |error: PoolError| {
+        let hint = error.hint().map(str::to_owned);
+        hinted(error, hint)
+    };
+    pool::check(&args.output).map_err(refused)?;
     let (mut debs, mut tarballs, mut signed) = (Vec::new(), Vec::new(), Vec::new());
     for folder in &args.recipe {
         let recipe = recipe::read(folder)?;
@@ -54,10 +59,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         tarballs.extend(tarballs_of(&recipe, context)?);
     }
-    let refused = |error: PoolError| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    };
     let fill = |items: &[Item], downloader: &Downloader| {
         pool::fill(&args.output, items, downloader, &context.progress).map_err(refused)
     };

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read, Write as _},
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
 };
@@ -10,8 +10,9 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    artifact::{self, ArtifactError, Opened},
+    artifact::{self, ArtifactError, Fault, Opened},
     cli::{Context, Failure, finish_with, print, size_text},
+    formats::spk,
     papers::{self, ProofPaper, Standing},
     progress::Progress,
     shown,
@@ -146,13 +147,66 @@ pub(super) fn with_file(
     if path.as_os_str() != "-" {
         return Ok(open(path, &store, &context.progress)?);
     }
-    let mut file = store::unnamed()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
+    let file = kept(&mut io::stdin().lock(), spk::MAX_PACKAGE_BYTES)?;
     let opened = open(&path_of(&file), &store, &context.progress);
-    Ok(opened.map_err(|error| error.naming("standard input"))?)
+    Ok(opened.map_err(|error| error.naming(STANDARD_INPUT))?)
+}
+
+const STANDARD_INPUT: &str = "standard input";
+
+/// Keeps a package that comes as a stream in a file without a name. What does not begin as one, or does not end, is not
+/// waited for.
+fn kept(input: &mut impl Read, limit_bytes: u64) -> Result<File, Failure> {
+    let refused = |source| ArtifactError::Refused { path: STANDARD_INPUT.into(), source };
+    let unread = |source| ArtifactError::Io { operation: "read", path: STANDARD_INPUT.into(), source };
+    let full = |source| {
+        let path = std::env::temp_dir();
+        let error = ArtifactError::Io { operation: "keep standard input in", path, source };
+        Failure::from(error).hint("name a directory with more room in TMPDIR")
+    };
+    let mut magic = Vec::new();
+    input.by_ref().take(spk::MAGIC.len() as u64).read_to_end(&mut magic).map_err(unread)?;
+    if magic != spk::MAGIC {
+        return Err(refused(Fault::Magic).into());
+    }
+    let mut file = store::unnamed().map_err(full)?;
+    file.write_all(&magic).map_err(full)?;
+    let (mut size_bytes, mut buffer) = (magic.len() as u64, vec![0; 1 << 16]);
+    loop {
+        let count = match input.read(&mut buffer) {
+            Ok(0) => return Ok(file),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unread(error).into()),
+        };
+        size_bytes += count as u64;
+        if size_bytes > limit_bytes {
+            return Err(refused(Fault::TooLong { limit_bytes }).into());
+        }
+        file.write_all(&buffer[..count]).map_err(full)?;
+    }
 }
 
 /// Returns a path by which this process opens a file that has no name.
 fn path_of(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_kept_only_if_it_begins_as_a_package_and_ends() {
+        let error = kept(&mut io::repeat(0), u64::MAX).expect_err("is no package");
+        let text =
+            "error: standard input is refused\n  because it does not begin as a Sandstorm package does";
+        assert_eq!(error.to_string(), text);
+        let mut endless = spk::MAGIC.chain(io::repeat(0));
+        let error = kept(&mut endless, 1 << 20).expect_err("has no end").to_string();
+        assert!(error.ends_with("it is longer than a package can be: 1048576 bytes"), "{error}");
+        kept(&mut spk::MAGIC.chain(&[0; 8][..]), 15).expect_err("is longer");
+        let file = kept(&mut spk::MAGIC.chain(&[0; 8][..]), 16).expect("fits");
+        assert_eq!(file.metadata().expect("is there").len(), 16);
+    }
 }

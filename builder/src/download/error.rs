@@ -2,12 +2,15 @@
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use super::Via;
+use super::{Via, pace::SLOWEST_BYTES_PER_S};
 use crate::formats::checksum::Checksum;
 
 /// What one can do about a proxy that fails.
 pub const PROXY_HINT: &str =
     "mend or unset what names the proxy, or except the mirror from it with `no_proxy`";
+
+/// What one can do about a network that wants a login.
+pub const LOGIN_HINT: &str = "open a web page in a browser of this host, to see whether the network wants a login; or try another mirror with --mirror URL";
 
 /// What one place did wrong.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +22,7 @@ pub enum Fault {
     #[error("the server answers with status {0}")]
     Status(u16),
     /// The same, and it names a pause (Retry-After).
-    #[error("the server answers with status {status} and wants a pause of {} s", .rest.as_secs())]
+    #[error("the server answers with status {status} and wants a pause of {}", pause_text(*.rest))]
     Busy {
         /// The status.
         status: u16,
@@ -45,7 +48,7 @@ pub enum Fault {
     #[error("the server sends another part of it than was asked for")]
     OtherPart,
     /// The host did nothing but fail while another file was asked for.
-    #[error("it is not asked any more, since it failed for too long: {0}")]
+    #[error("it is not asked any more, since it did nothing but fail: {0}")]
     GivenUp(String),
     /// A fault on the way through a proxy.
     #[error("{}", through(.0, .1))]
@@ -60,7 +63,7 @@ pub enum Fault {
     #[error("nothing came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     /// Not quite silence.
-    #[error("it came too slowly")]
+    #[error("it came too slowly: less than {SLOWEST_BYTES_PER_S} bytes per second")]
     Slow,
     /// The connection ended early.
     #[error("the connection broke off after {0} bytes")]
@@ -73,6 +76,9 @@ pub enum Fault {
         /// As the server says.
         found: u64,
     },
+    /// What a network answers to those who have not logged in.
+    #[error("it sends a web page (text/html) in its place: a login page of the network?")]
+    WebPage,
     /// More bytes than there may be.
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
@@ -180,6 +186,7 @@ impl Fault {
             | Fault::WrongSize { .. }
             | Fault::TooLong(_)
             | Fault::WrongDigest { .. }
+            | Fault::WebPage
             | Fault::Damaged(_) => Kind::Doubtful,
             _ => Kind::Final,
         }
@@ -207,6 +214,14 @@ impl Fault {
     /// Whether what came so far may be right, so that the rest is enough.
     pub(super) fn keeps_pieces(&self) -> bool {
         self.kind() == Kind::Passing
+    }
+}
+
+/// Returns the text for a pause; servers may name any.
+fn pause_text(pause: Duration) -> String {
+    match pause.as_secs() {
+        seconds @ ..=86_400 => format!("{seconds} s"),
+        _ => "more than a day".into(),
     }
 }
 
@@ -265,6 +280,11 @@ impl DownloadError {
         let lost = |fault: &Fault| matches!(fault, Fault::NotFound) || fault.is_of_bytes();
         matches!(self, DownloadError::Places { faults, .. }
             if !faults.is_empty() && faults.iter().all(|(_, fault)| lost(fault)))
+    }
+
+    /// Whether some place sent a web page in its place.
+    pub fn has_page(&self) -> bool {
+        self.faults().iter().any(|(_, fault)| matches!(fault.itself(), Fault::WebPage))
     }
 
     /// Returns what could not be had.
@@ -331,9 +351,16 @@ fn indented(fault: &Fault) -> String {
     fault.to_string().replace('\n', "\n  ")
 }
 
-/// Returns a URL without the user name and password that a mirror may want.
+/// Returns a URL without the user name and password that a mirror may want. Of one that is not well formed, whose parts cannot
+/// be told, all before the last `@` is left out.
 pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    if url.starts_with("file:") {
+        return url.into();
+    }
+    let is_well_formed = reqwest::Url::parse(url).is_ok_and(|url| url.has_host());
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_well_formed) else {
+        return url.rsplit_once('@').map_or_else(|| url.into(), |(_, rest)| format!("…@{rest}"));
+    };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     format!("{scheme}://{host}/{path}")

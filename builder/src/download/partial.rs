@@ -1,8 +1,11 @@
 //! A transfer as far as it has come.
 
-use std::io::{self, Seek, Write};
+use std::{
+    io::{self, Seek, Write},
+    os::unix::fs::FileExt as _,
+};
 
-use super::Validators;
+use super::{Validators, begins_as_page};
 use crate::formats::checksum::{self, Checksum};
 
 pub(super) struct Partial {
@@ -41,6 +44,13 @@ impl Partial {
             self.told = self.got;
         }
         Ok(())
+    }
+
+    /// Whether what came so far is a web page.
+    pub(super) fn begins_as_page(&self) -> bool {
+        let mut start = [0; 64];
+        let count = self.file.as_file().read_at(&mut start, 0).unwrap_or(0);
+        begins_as_page(&start[..count])
     }
 
     pub(super) fn checksum(&mut self) -> Checksum {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Downloader, Fault, error::Kind, error::without_password};
+use super::{Downloader, Fault, error::Kind, without_password};
 
 /// Where time comes from; tests have one that takes none.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -96,6 +96,9 @@ const MOST_DOUBTS: u32 = 6;
 /// The same once a host insisted on wrong contents.
 const MOST_DOUBTS_OF_A_LIAR: u32 = 2;
 
+/// Of how many files a host may send web pages, with nothing else between, before it is given up.
+const MOST_PAGES: u32 = 3;
+
 /// A transfer that brought so much before it broke off has not failed.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
@@ -152,6 +155,8 @@ struct Host {
     /// The fault for which it was given up.
     given_up: Option<String>,
     lies: bool,
+    /// Of how many files it has sent web pages since anything came as it should.
+    pages: u32,
 }
 
 /// What all transfers of a [`Downloader`] know.
@@ -232,9 +237,29 @@ impl Downloader {
         }
     }
 
+    /// Notes that something came from a host as it should.
+    pub(super) fn note_whole(&self, url: &str) {
+        self.known.with(url, |host| (host.failing_since, host.given_up, host.pages) = (None, None, 0));
+    }
+
     /// Notes that a host works.
-    pub(super) fn note_success(&self, url: &str) {
+    fn note_success(&self, url: &str) {
         self.known.with(url, |host| (host.failing_since, host.given_up) = (None, None));
+    }
+
+    /// Notes that a place sent a web page: the second time it is over, and after some of them its host.
+    fn note_page(&self, place: &mut Place<'_>, fault: &Fault, now: Duration) {
+        place.doubts += 1;
+        place.ready = now + self.pause(place.doubts);
+        place.over = place.doubts >= MOST_DOUBTS_OF_A_LIAR || self.options.patience.longest.is_zero();
+        if place.over {
+            self.known.with(place.url, |host| {
+                host.pages += 1;
+                if host.pages >= MOST_PAGES {
+                    host.given_up = Some(fault.to_string());
+                }
+            });
+        }
     }
 
     /// Notes what a place did wrong, and when it is to be asked again, if at all. `began` is when it was asked.
@@ -247,6 +272,7 @@ impl Downloader {
                 self.note_success(place.url);
                 place.over = true;
             }
+            Kind::Doubtful if matches!(fault.itself(), Fault::WebPage) => self.note_page(place, &fault, now),
             Kind::Doubtful => self.note_doubt(place, now),
             Kind::Passing => self.note_passing(place, &fault, began, brought),
         }

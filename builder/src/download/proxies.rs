@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::without_password;
+use super::without_password;
 use crate::formats::apt_conf::{self, Setting};
 
 /// Where requests go through.

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, fs};
 
-use super::{error::without_password, *};
+use super::*;
 use crate::{
     formats::digest::Digest,
     testing::{self, FastClock, Server},
@@ -319,7 +319,16 @@ fn urls_stay_below_their_base_and_hide_passwords() {
         assert_eq!(url_below(base, path).as_deref(), url, "{base} {path:?}");
     }
     assert_eq!(without_password("http://me:secret@m/debian/x@y"), "http://m/debian/x@y");
-    assert_eq!(without_password("file:/srv/x"), "file:/srv/x");
+    for (url, shown) in [
+        ("file:/srv/x@y", "file:/srv/x@y"),
+        ("http://me:a/b@m/debian/x", "…@m/debian/x"),
+        ("ftp://me:secret@m/x", "ftp://m/x"),
+        ("me:secret@m/debian", "…@m/debian"),
+        ("http:/me:secret@m/", "…@m/"),
+        ("proxy:3128", "proxy:3128"),
+    ] {
+        assert_eq!(without_password(url), shown);
+    }
 }
 
 #[test]

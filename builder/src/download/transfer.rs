@@ -37,6 +37,19 @@ pub(super) struct Body {
     /// How long the whole file is, if the server says so.
     pub(super) whole: Option<u64>,
     pub(super) validators: Validators,
+    /// Whether it is a web page, as its type or its first bytes say.
+    pub(super) is_page: bool,
+}
+
+/// How web pages begin; nothing that is fetched here begins so.
+const PAGES: [&[u8]; 8] =
+    [b"<!doctype", b"<!--", b"<?xml", b"<html", b"<head", b"<body", b"<script", b"<meta"];
+
+/// Tells whether contents begin as a web page does.
+pub(super) fn begins_as_page(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    let begins = |page: &&[u8]| start.get(..page.len()).is_some_and(|own| own.eq_ignore_ascii_case(page));
+    PAGES.iter().any(begins)
 }
 
 /// What is asked of a place.
@@ -85,6 +98,15 @@ impl<'a> Request<'a> {
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer)
+    }
+}
+
+impl Body {
+    /// Looks at the first bytes of one that is not wanted.
+    pub(super) fn look(&mut self) {
+        let mut start = [0; 64];
+        let count = if self.is_page { 0 } else { self.reader.read(&mut start).unwrap_or(0) };
+        self.is_page |= begins_as_page(&start[..count]);
     }
 }
 
@@ -281,7 +303,9 @@ fn reply(response: Response, url: &str, from: u64) -> Result<Reply, Fault> {
         etag: header_text(&response, header::ETAG),
         modified: header_text(&response, header::LAST_MODIFIED),
     };
-    Ok(Reply::Body(Body { start, whole, validators, reader: Box::new(response) }))
+    let kind = header_text(&response, header::CONTENT_TYPE).to_ascii_lowercase();
+    let is_page = ["text/html", "application/xhtml"].iter().any(|page| kind.starts_with(page));
+    Ok(Reply::Body(Body { start, whole, validators, is_page, reader: Box::new(response) }))
 }
 
 /// Reads a Content-Range header, as `bytes 4-9/10`; returns the length of the whole file, if that is said. `None`: the header is
@@ -308,7 +332,8 @@ fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, Fault> {
     let start = from.min(length.len());
     file.seek(SeekFrom::Start(start)).map_err(Fault::Read)?;
     let validators = Validators { url: url.into(), ..Validators::default() };
-    Ok(Reply::Body(Body { start, whole: Some(length.len()), validators, reader: Box::new(file) }))
+    let (whole, is_page) = (Some(length.len()), false);
+    Ok(Reply::Body(Body { start, whole, validators, is_page, reader: Box::new(file) }))
 }
 
 /// Headers that mirrors and proxies send: Content-Range, Retry-After and Date, one a line.

@@ -3,7 +3,7 @@
 use std::{error::Error as _, fmt::Write as _};
 
 use crate::{
-    download::{DownloadError, Fault, PROXY_HINT, url_below},
+    download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, url_below},
     lock::LockedPackage,
     threads,
 };
@@ -38,9 +38,10 @@ pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl F
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (item, error) in faults {
         let text = told(error).replace('\n', "\n  ");
-        let text = text.strip_prefix("cannot fetch ").unwrap_or(&text);
         let what = error.what();
-        let rest = text.strip_prefix(what).unwrap_or(text).to_owned();
+        let rest = text.strip_prefix("cannot fetch ").and_then(|rest| rest.strip_prefix(what));
+        // What is not about the fetching, as a disk that is full.
+        let rest = rest.map_or_else(|| format!(": {}", text.replacen(what, "it", 1)), str::to_owned);
         let rest = ends(&path(item)).iter().fold(rest, |rest, end| rest.replace(end, ""));
         match groups.iter_mut().find(|(other, _)| *other == rest) {
             Some((_, names)) => names.push(what.to_owned()),
@@ -98,6 +99,9 @@ impl FetchError {
         }
         if any(&|fault| matches!(fault.itself(), Fault::Threads(_))) {
             return Some(threads::HINT.into());
+        }
+        if self.faults.iter().any(|(_, error)| error.has_page()) {
+            return Some(LOGIN_HINT.into());
         }
         if any(&Fault::is_of_proxy) {
             return Some(PROXY_HINT.into());

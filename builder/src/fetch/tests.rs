@@ -297,3 +297,16 @@ fn files_of_odd_names_are_asked_for_as_apt_asks() {
     assert_eq!(again().debs[1].digest, fetched.debs[1].digest);
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn a_disk_that_fills_up_is_told_once_for_all_packages() {
+    let fault = |what: &str| {
+        let source = io::Error::from_raw_os_error(28);
+        ((), DownloadError::Write { what: what.into(), path: "/pool".into(), source })
+    };
+    let text = describe(&[fault("findutils 4.9.0-4"), fault("dash 1")], 3, |()| "pool/x".into());
+    assert_eq!(
+        text,
+        "cannot fetch 2 of 3 packages\n  findutils 4.9.0-4, dash 1: cannot write it below /pool: No space left on device (os error 28)"
+    );
+}

@@ -29,6 +29,8 @@ pub const MAGIC: [u8; 8] = [0x8f, 0xc6, 0xcd, 0xef, 0x45, 0x1a, 0xea, 0x96];
 
 /// What an archive may take decompressed; exactly this much passes.
 pub const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
+/// The longest file of a package: the largest archive, which xz makes longer by far less than a sixteenth where it cannot be compressed.
+pub const MAX_PACKAGE_BYTES: u64 = MAX_ARCHIVE_BYTES + MAX_ARCHIVE_BYTES / 16;
 
 /// What one file may take: the element limit of a byte list.
 pub const MAX_FILE_BYTES: u64 = super::capnp::MAX_ELEMENTS;

@@ -76,10 +76,10 @@ fn what_is_there_and_right_is_not_fetched_again() {
     let again = fixture.fill(&items).expect("fills");
     assert_eq!(again, Filled { files: 3, ..Filled::default() });
     assert_eq!(fixture.server.requests(), []);
-    // Nothing but packages is left in it.
+    // Nothing but packages and the mark is left in it.
     let names: Vec<_> =
         fs::read_dir(fixture.pool()).expect("lists").flatten().map(|e| e.file_name()).collect();
-    assert_eq!(names.len(), 3);
+    assert_eq!(names.len(), 4);
 }
 
 #[test]
@@ -149,4 +149,54 @@ fn paths_of_a_lock_cannot_leave_the_pool() {
     let error = fixture.fill(&clash).expect_err("a clash");
     assert!(error.to_string().contains("two recipes have other checksums for pool/main/a/a_1+b"), "{error}");
     assert!(fixture.served.path().exists());
+}
+
+#[test]
+fn a_directory_that_another_tool_made_is_left_alone() {
+    let fixture = fixture();
+    let (pool, foreign) = (fixture.pool(), fixture.pool().join(PATHS[0]));
+    fs::create_dir_all(foreign.parent().expect("has one")).expect("makes");
+    fs::write(&foreign, "theirs").expect("writes");
+    for error in [
+        check(&pool).expect_err("not ours"),
+        prune(&pool, &[]).expect_err("not ours"),
+        fixture.fill(&fixture.items()).expect_err("not ours"),
+    ] {
+        assert!(matches!(error, PoolError::Foreign(_)), "{error}");
+        assert!(error.hint().expect("a hint").contains("--output"));
+    }
+    assert_eq!(fs::read_to_string(&foreign).expect("reads"), "theirs");
+    assert_eq!(fs::read_dir(&pool).expect("lists").count(), 1);
+    assert_eq!(fixture.server.requests(), []);
+    // One that is empty, or a new file system, becomes ours.
+    fs::remove_dir_all(&pool).expect("removes");
+    fs::create_dir_all(pool.join("lost+found")).expect("makes");
+    fixture.fill(&fixture.items()).expect("fills");
+    let mark = fs::metadata(pool.join("tinyroot-pool")).expect("is there");
+    assert_eq!(mark.permissions().mode() & 0o7777, 0o644);
+    assert_eq!(prune(&pool, &[]).expect("prunes").len(), 3);
+    // A directory or a link of the mark's name is none.
+    fs::remove_file(pool.join("tinyroot-pool")).expect("removes");
+    fs::create_dir(pool.join("tinyroot-pool")).expect("makes");
+    assert!(matches!(check(&pool), Err(PoolError::Foreign(_))));
+}
+
+#[test]
+fn what_stands_in_the_way_in_a_pool_is_named() {
+    let fixture = fixture();
+    let place = fixture.pool().join(PATHS[0]);
+    fixture.fill(&[]).expect("fills");
+    fs::create_dir_all(&place).expect("makes");
+    let error = fixture.fill(&fixture.items()).expect_err("is a directory");
+    let expected = format!("cannot put {} into the pool: {} is a directory", PATHS[0], place.display());
+    assert_eq!((error.to_string(), error.hint()), (expected, Some("remove this directory")));
+    let file = place.parent().expect("has one");
+    fs::remove_dir_all(file).expect("removes");
+    fs::write(file, "text").expect("writes");
+    let error = fixture.fill(&fixture.items()).expect_err("is a file");
+    assert!(matches!(&error, PoolError::NotDirectory(path) if path == file), "{error}");
+    fs::remove_dir_all(fixture.pool()).expect("removes");
+    fs::write(fixture.pool(), "text").expect("writes");
+    let error = check(&fixture.pool()).expect_err("is a file");
+    assert!(error.to_string().ends_with("as a directory of a pool: it is something else"), "{error}");
 }

@@ -41,6 +41,10 @@ pub enum Fault {
     NoRanges,
     /// With a part that begins elsewhere, as its header says.
     OtherPart,
+    /// With a byte every few milliseconds.
+    Drip,
+    /// With a page of this type in place of all that is asked for.
+    Page(String, String),
     /// With a redirection to another URL.
     Redirect(String),
 }
@@ -246,6 +250,11 @@ impl State {
                 return write!(out, "{head}\r\nContent-Length: 0\r\n{end}");
             }
             Some(Fault::HangUp) => return Ok(()),
+            Some(Fault::Page(kind, text)) => {
+                let length = text.len();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}");
+                return write!(out, "{head}\r\n{end}{text}");
+            }
             Some(Fault::Redirect(url)) => {
                 let head = "HTTP/1.1 302 Found\r\nContent-Length: 0";
                 return write!(out, "{head}\r\nLocation: {url}\r\n{end}");
@@ -290,6 +299,10 @@ impl State {
                 }
                 Ok(())
             }
+            Some(Fault::Drip) => bytes.iter().try_for_each(|byte| {
+                thread::sleep(Duration::from_millis(10));
+                out.write_all(&[*byte])
+            }),
             Some(Fault::Endless) => {
                 out.write_all(&bytes)?;
                 // Until the client has had enough.

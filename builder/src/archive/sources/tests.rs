@@ -65,6 +65,15 @@ fn what_is_no_mirror_is_refused() {
 }
 
 #[test]
+fn a_mirror_that_is_refused_shows_no_password() {
+    for given in ["me:SECRET@m", "ftp://me:SECRET@m/", "http://me:SECRET@m/a b", "HTTP://me:SEC/RET@m"] {
+        let options = Options { mirrors: vec![given.into()], ..Options::default() };
+        let error = Mirrors::find(&suites(), &options).expect_err(given);
+        assert!(!error.to_string().contains("SEC") && error.to_string().contains('m'), "{error}");
+    }
+}
+
+#[test]
 fn the_hosts_sources_are_read_in_both_forms() {
     let deb822 = "# Debian\nTypes: deb deb-src\nURIs: http://a/debian/\n  http://b/debian\n\
                   Suites: bookworm bookworm-updates\nComponents: main\n\n\

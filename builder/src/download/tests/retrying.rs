@@ -146,7 +146,7 @@ fn a_host_that_only_failed_is_not_waited_for_again() {
     let error = fixture.fetch_here().expect_err("it is given up");
     assert_eq!(
         error,
-        "cannot fetch the file: it is not asked any more, since it failed for too long: \
+        "cannot fetch the file: it is not asked any more, since it did nothing but fail: \
          the server answers with status 503\n  at URL/file"
     );
     assert_eq!((fixture.waited(), fixture.server.requests().len()), (Duration::ZERO, 0));
@@ -357,4 +357,76 @@ fn a_server_that_never_gets_further_is_given_up() {
     let error = fixture.fetch(&large).expect_err("it never ends");
     assert!(error.contains("the connection broke off after"), "{error}");
     assert!(fixture.waited() <= MINUTE * 2);
+}
+
+#[test]
+fn a_server_that_drips_is_given_up() {
+    let window = Duration::from_millis(300);
+    let fixture = fixture(Options { stall_timeout: window, patience: Patience::NONE, ..patient() });
+    let contents = vec![7; 4000];
+    let large = |bases: &[&str]| Wanted {
+        length: Length::Exactly(4000),
+        checksum: Digest::of(&contents).into(),
+        ..wanted(bases)
+    };
+    fs::write(fixture.served.path().join("file"), &contents).expect("writes");
+    fixture.server.fault("*", testing::Fault::Drip);
+    let began = std::time::Instant::now();
+    let error = fixture.fetch(&large(&[&fixture.server.url()])).expect_err("it drips");
+    let text = "cannot fetch the file: it came too slowly: less than 1000 bytes per second\n  at URL/file";
+    assert_eq!(error, text);
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    let small =
+        fixture
+            .downloader
+            .fetch_small("it", &[format!("{}/file", fixture.server.url())], 5000, None, |_| Ok(()));
+    assert!(small.expect_err("it drips").to_string().contains("too slowly"));
+    // What came is kept, and another mirror has the rest.
+    let fixture = self::fixture(Options { stall_timeout: window, ..patient() });
+    fs::write(fixture.served.path().join("file"), &contents).expect("writes");
+    fixture.server.fault("*", testing::Fault::Drip);
+    let other = Server::start(fixture.served.path());
+    let bases = [fixture.server.url(), other.url()];
+    assert_eq!(fixture.fetch(&large(&[&bases[0], &bases[1]])), Ok(contents.clone()));
+    assert!(other.requests().iter().all(|request| request.range.starts_with("bytes=")));
+    assert_eq!(fixture.server.requests().len(), 1);
+}
+
+#[test]
+fn a_login_page_in_place_of_files_is_named_and_its_host_not_asked_for_others() {
+    let page = "it sends a web page (text/html) in its place: a login page of the network?";
+    for (kind, text) in
+        [("text/html; charset=x", "Log in"), ("application/x", " <!DOCTYPE html>Log in"), ("", "<html>6789")]
+    {
+        let fixture = fixture(Options { threads: 2, ..patient() });
+        fixture.server.fault("*", testing::Fault::Page(kind.into(), text.into()));
+        let url = fixture.server.url();
+        let to = |n: usize| fixture.tmp.path().join(n.to_string());
+        let files: Vec<(Wanted, PathBuf)> = (0..50).map(|n| (wanted(&[&url]), to(n))).collect();
+        let errors = fixture.downloader.fetch_all(&files, fixture.tmp.path(), &|_| {});
+        assert!(errors.iter().all(|(_, error)| error.to_string().contains(page)), "{kind}: {errors:?}");
+        assert!(!errors.is_empty() && fixture.server.requests().len() <= 10, "{kind}");
+    }
+    // One that comes for a single file says nothing of the others.
+    let fixture = fixture(patient());
+    fixture.server.fault("file", testing::Fault::Page("text/html".into(), "none".into()));
+    fs::write(fixture.served.path().join("other"), CONTENTS).expect("writes");
+    let urls = vec![format!("{}/other", fixture.server.url())];
+    for _ in 0..4 {
+        assert!(fixture.fetch_here().expect_err("a page").contains(page));
+        assert_eq!(fixture.fetch(&Wanted { urls: urls.clone(), ..wanted(&[]) }), Ok(CONTENTS.to_vec()));
+    }
+    let small =
+        fixture.downloader.fetch_small("it", &[format!("{}/file", fixture.server.url())], 99, None, |_| {
+            Err::<(), _>("not signed".into())
+        });
+    assert!(small.expect_err("a page").to_string().contains(page));
+}
+
+#[test]
+fn a_pause_without_end_is_shown_as_one() {
+    let fixture = fixture(patient());
+    fixture.server.fault("*", testing::Fault::Busy(503, "99999999999999999999999".into()));
+    let error = fixture.fetch_here().expect_err("it is busy");
+    assert!(error.contains("status 503 and wants a pause of more than a day\n"), "{error}");
 }

@@ -1,0 +1,38 @@
+//! How fast a transfer must be: a mirror that drips is no better than one that stays silent.
+
+use std::time::{Duration, Instant};
+
+use super::{Downloader, Fault};
+
+/// The slowest that is waited for, measured anew for each stall timeout.
+pub(super) const SLOWEST_BYTES_PER_S: u64 = 1000;
+
+/// The pace of one response.
+pub(super) struct Pace {
+    window: Duration,
+    began: Instant,
+    bytes: u64,
+}
+
+impl Downloader {
+    /// Begins to measure.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { window: self.options.stall_timeout, began: Instant::now(), bytes: 0 }
+    }
+}
+
+impl Pace {
+    /// Takes note of bytes that came; fails if too few came for the length of a window.
+    pub(super) fn note(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.bytes += bytes;
+        let elapsed = self.began.elapsed();
+        if elapsed < self.window {
+            return Ok(());
+        }
+        if u128::from(self.bytes) * 1000 < u128::from(SLOWEST_BYTES_PER_S) * elapsed.as_millis() {
+            return Err(Fault::Slow);
+        }
+        (self.began, self.bytes) = (Instant::now(), 0);
+        Ok(())
+    }
+}
