@@ -13,6 +13,7 @@ mod failure;
 mod fetch;
 mod grains;
 mod init;
+mod input;
 mod inspect;
 pub mod key;
 mod lock;
@@ -246,16 +247,22 @@ pub fn main() -> ExitCode {
 fn parse() -> Result<Cli, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let color = match Color::asked(&arguments) {
-        Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
+        // Help goes to standard output, which need not be a terminal where stderr is.
+        asked if asked.is_wanted() => ColorChoice::Auto,
+        _ => ColorChoice::Never,
     };
     let is_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let harmless = secret::refuse_keys(&arguments, std::env::vars_os());
     let matches = harmless.and_then(|()| Cli::command().color(color).try_get_matches_from(arguments));
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        let _ = error.print();
-        if is_json && error.use_stderr() {
+        let is_help = !error.use_stderr();
+        if let Err(failure) = output::written(error.print())
+            && is_help
+        {
+            return failure::conclude(Err(failure), false);
+        }
+        if is_json && !is_help {
             let _ = print(&format!("{:#}\n", failure::of_usage(&error)));
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -300,9 +307,14 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Unpack(args) => unpack::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "tinyroot", &mut std::io::stdout());
-            Ok(())
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "tinyroot", &mut text);
+            print(&String::from_utf8_lossy(&text))
         }
-        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+        Command::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+            print(&String::from_utf8_lossy(&text))
+        }
     }
 }

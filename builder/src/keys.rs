@@ -81,6 +81,16 @@ pub enum KeysError {
         /// The keys.
         app_ids: Vec<AppId>,
     },
+    /// Keys without a note of whose they are, where none is made.
+    #[error("the keyring {} has {}, and nothing notes which is that of {name}", path.display(), counted(*.count))]
+    Unnoted {
+        /// Which ring.
+        path: PathBuf,
+        /// How many keys it has.
+        count: usize,
+        /// Which app.
+        name: String,
+    },
     /// An app without a key, where none may be made.
     #[error("{name} has no key in the keyring {}, and none is made {why}", path.display())]
     NotMade {
@@ -163,6 +173,10 @@ impl KeysError {
             KeysError::Unassigned { .. } => "say whose one is: `tinyroot key import FILE --for RECIPE`, or `build --key APPID`; \
                                              or make a new one: `tinyroot key generate --for RECIPE`"
                 .into(),
+            KeysError::Unnoted { path, .. } => format!(
+                "name one with --key APPID: `tinyroot key list --key-file {}` shows them",
+                path.display()
+            ),
             KeysError::NotMade { .. } => HAND_OVER.into(),
             KeysError::Open { .. } => {
                 "one that a CI service wrote so can be given on standard input: build --key - < FILE".into()
@@ -171,7 +185,7 @@ impl KeysError {
                 "put your copy of it in its place; or name another with --key-file FILE".into()
             }
             KeysError::Io { source, .. } if is_not_writable(source) => {
-                "name another keyring with --key-file FILE, or hand a key over by --key - or in TINYROOT_KEY".into()
+                "name another keyring with --key-file FILE".into()
             }
             KeysError::CannotMake { source, .. } => match &**source {
                 KeysError::Io { source, .. } if is_not_writable(source) => {
@@ -182,10 +196,10 @@ impl KeysError {
                 other => return other.hint(),
             },
             KeysError::HandedOthers { .. } | KeysError::HandedSeveral { .. } => {
-                "export the app's alone: `tinyroot key export APPID --text`, or `--for RECIPE --text`".into()
+                "export the app's alone: `tinyroot key export APPID --text --output FILE`, or `--for RECIPE` in the place of APPID".into()
             }
             KeysError::HandedDamaged { .. } | KeysError::HandedNone { .. } => {
-                "it should be what `tinyroot key export APPID --text` prints".into()
+                "it should be what `tinyroot key export APPID --text --output FILE` writes".into()
             }
             _ => return None,
         })
@@ -194,11 +208,18 @@ impl KeysError {
 
 /// How a key comes to where none is made.
 const HAND_OVER: &str = "make one on a machine of yours (`tinyroot key generate --for RECIPE`), keep a copy, and hand it over: what \
-                         `tinyroot key export --for RECIPE --text` prints, as the secret TINYROOT_KEY or on standard input \
+                         `tinyroot key export --for RECIPE --text --output FILE` writes, as the secret TINYROOT_KEY or on standard input \
                          (--key -), or the keyring itself by --key-file FILE";
 
 fn is_not_writable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+}
+
+fn counted(keys: usize) -> String {
+    match keys {
+        1 => "1 key".into(),
+        more => format!("{more} keys"),
+    }
 }
 
 fn listed(app_ids: &[AppId]) -> String {
@@ -337,7 +358,7 @@ impl Keyring {
     ///
     /// # Errors
     /// As [`Keyring::get`] and [`Keyring::generate`]; a key that is named or noted must be there. [`KeysError::NotMade`] where a
-    /// key would have to be made and may not; [`KeysError::Unassigned`] where one may be there under no name.
+    /// key would have to be made and may not; [`KeysError::Unnoted`] and [`KeysError::Unassigned`] where one may be there under no name.
     pub fn for_app(&self, name: &str, app_id: Option<&AppId>, making: Making) -> Result<AppKey, KeysError> {
         let old = |key| AppKey { key, is_new: false };
         let notes = self.notes()?;
@@ -352,11 +373,15 @@ impl Keyring {
         if let Some(found) = self.noted(notes.as_ref(), name)? {
             return Ok(old(found));
         }
-        if self.is_given
-            && notes.is_none()
-            && let [only] = &self.list()?[..]
-        {
-            return Ok(old(only.clone()));
+        if notes.is_none() && (self.is_given || making != Making::Allowed) {
+            match &self.list()?[..] {
+                [] => {}
+                [only] if self.is_given => return Ok(old(only.clone())),
+                keys => {
+                    let (path, count) = (self.path.clone(), keys.len());
+                    return Err(KeysError::Unnoted { path, count, name: name.into() });
+                }
+            }
         }
         self.unassigned(notes.as_ref(), name)?;
         if let Making::Forbidden(why) = making {
@@ -575,13 +600,25 @@ mod tests {
         assert!(!ring.path().exists() && !ring.apps_path().exists());
         // One key without notes is what somebody has handed over.
         let key = ring.generate().expect("makes");
-        assert!(matches!(ring.for_app("wiki", None, locked), Err(KeysError::NotMade { .. })));
+        assert!(matches!(ring.for_app("wiki", None, locked), Err(KeysError::Unnoted { count: 1, .. })));
         let given = Keyring::given(ring.path());
         for making in [locked, Making::Allowed] {
             let found = given.for_app("wiki", None, making).expect("is there");
             assert_eq!((&found.key, found.is_new), (&key, false));
         }
         assert!(!ring.apps_path().exists());
+        // Of two, it is not known which is meant.
+        ring.generate().expect("makes");
+        for (ring, making) in [(&given, locked), (&given, Making::Allowed), (&ring, locked)] {
+            let error = ring.for_app("wiki", None, making).expect_err("may be either");
+            assert_eq!(
+                error.to_string(),
+                format!("the keyring {path} has 2 keys, and nothing notes which is that of wiki")
+            );
+            assert!(error.hint().is_some_and(|hint| hint.starts_with("name one with --key APPID")));
+            assert_eq!(ring.for_app("wiki", Some(&key.app_id()), making).expect("is named").key, key);
+        }
+        assert_eq!(ring.list().expect("lists").len(), 2);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod peer;
 pub mod process;
 pub mod signals;
 pub mod socket;
+pub mod stdout;
 pub mod terminal;
 
 use std::{fmt, io};

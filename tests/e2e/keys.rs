@@ -35,7 +35,7 @@ fn no_key_is_made_with_locked_or_in_ci() {
             "error: tea has no key in the keyring {}",
             text(&world.home.path(".local/share/tinyroot/keyring"))
         );
-        let [generate, export] = [("generate", ""), ("export", " --text")]
+        let [generate, export] = [("generate", ""), ("export", " --text --output FILE")]
             .map(|(command, rest)| format!("key {command} --for {}{rest}`", text(&world.recipe)));
         let hint = ["hint: make one", &*generate, &*export, "TINYROOT_KEY", "--key -", "--key-file"];
         assert_says(&ended.stderr, &[&[&*expected, why], &hint[..]].concat());
@@ -116,6 +116,20 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
     );
     same("the next", build(&kitchen, &again, "three", |_| {}));
 
+    // That of another app may be set for all jobs.
+    key(&kitchen, "other", &["generate"]);
+    let others = key(&kitchen, "other", &["export", "--text"]).stdout;
+    same(
+        "--key APPID of the keyring, and another in the variable",
+        build(&kitchen, &again, "three", |command| {
+            command.args(["--key", id.trim()]).env("TINYROOT_KEY", &others);
+        }),
+    );
+    let ended = build(&kitchen, &again, "job", |command| {
+        command.args(["--key", id.trim()]).env("TINYROOT_KEY", &others);
+    });
+    assert_says(&ended.stderr, &["there is no key for ", id.trim(), " in TINYROOT_KEY"]);
+
     // Handed to a job.
     same(
         "a variable",
@@ -183,7 +197,7 @@ fn a_keyring_in_a_read_only_home_is_used_and_what_is_wrong_with_it_is_named() {
     // Cache and recipe lie elsewhere than the home.
     let home = world.home.path("home");
     fs::create_dir(&home).expect("makes");
-    let read_only = || {
+    let read_only = |args: &[&str]| {
         let script =
             "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" || exit 77; exec \"$@\"";
         let inner = world.home.command();
@@ -197,10 +211,11 @@ fn a_keyring_in_a_read_only_home_is_used_and_what_is_wrong_with_it_is_named() {
                 None => command.env_remove(name),
             };
         }
-        command.args(world.args(&["build", text(&world.recipe)], &url)).env("HOME", &home);
+        command.args(args).env("HOME", &home);
         end(&mut command)
     };
-    let ended = read_only();
+    let build = world.args(&["build", text(&world.recipe)], &url);
+    let ended = read_only(&build);
     if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
         return tinyroot::testing::lacking(&format!("a home cannot be made read-only: {}", ended.stderr));
     }
@@ -216,10 +231,16 @@ fn a_keyring_in_a_read_only_home_is_used_and_what_is_wrong_with_it_is_named() {
         ],
     );
     assert!(!ended.stderr.contains("take `id` out"), "{}", ended.stderr);
+    // What `build` alone can do is not advised elsewhere.
+    let ended = read_only(&["key", "generate"]);
+    assert_says(
+        &ended.stderr,
+        &["Read-only file system", "hint: name another keyring with --key-file FILE\n"],
+    );
     let made =
         end(world.home.command().args(["key", "generate", "--for", text(&world.recipe)]).env("HOME", &home));
     assert_eq!(made.code, Some(0), "{}", made.stderr);
-    let ended = read_only();
+    let ended = read_only(&build);
     assert_says(&ended.stderr, &["cannot configure a root without dpkg"]);
     assert!(!ended.stderr.contains("key for"), "{}", ended.stderr);
 }

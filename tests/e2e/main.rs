@@ -24,6 +24,7 @@ mod little;
 mod network;
 mod npm;
 mod outcome;
+mod output;
 mod pool;
 mod serve;
 mod shared_cache;

@@ -206,6 +206,14 @@ fn a_terminal_of_a_job_gets_lines_and_one_of_a_person_moves() {
             assert!(!said.contains('\u{1b}'), "{set:?} {more:?}: {said:?}");
         }
     }
+    // So does what the grammar says.
+    for (ci, is_colored) in [("true", false), ("", true)] {
+        let mut command = world.home.command();
+        command.args(["verify", "--nonsense"]).env("TERM", "xterm").env("CI", ci).env_remove("NO_COLOR");
+        let said = on_terminal(command);
+        assert_says(&said, &["--nonsense"]);
+        assert_eq!(said.contains('\u{1b}'), is_colored, "CI={ci}: {said:?}");
+    }
     // Not on a terminal, and yet asked for.
     let mut command = world.home.command();
     let ended = end(command.args(["verify", "none.spk", "--color", "always"]));

@@ -1,8 +1,8 @@
 //! `tinyroot key`: the keys that sign apps.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    fs::{self, OpenOptions},
+    io::{self, IsTerminal as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -10,7 +10,12 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cli::{Context, Failure, finish_with, print, secret::APP_ID, xdg_directory},
+    cli::{
+        Context, Failure, finish_with, input,
+        output::{print, print_bytes},
+        secret::APP_ID,
+        xdg_directory,
+    },
     formats::{
         app_id::AppId,
         key_file::{self, Key},
@@ -28,9 +33,11 @@ use crate::{
 /// input (build --key -) or as text in the variable TINYROOT_KEY.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A key for CI jobs:\n  \
-    tinyroot key generate --for recipes/wiki        unless a build has made one already\n  \
-    tinyroot key export --for recipes/wiki --text   the secret TINYROOT_KEY of the job\n  \
-    tinyroot key import wiki.key --for recipes/wiki on another machine")]
+    tinyroot key generate --for recipes/wiki    unless a build has made one already\n  \
+    tinyroot key export --for recipes/wiki --text --output wiki.key\n  \
+                                                its text is the secret TINYROOT_KEY of the job\n  \
+    tinyroot key import wiki.key --for recipes/wiki\n  \
+                                                on another machine")]
 pub struct Args {
     #[command(flatten)]
     ring: KeyFile,
@@ -102,7 +109,7 @@ enum Command {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let ring = args.ring.keyring()?;
+    let ring = args.ring.keyring().map_err(|failure| failure.hint("name a keyring with --key-file FILE"))?;
     match &args.command {
         Command::Generate { recipe } => generate(&ring, recipe.as_deref(), context),
         Command::List => {
@@ -113,6 +120,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let mut app_ids = app_ids.clone();
             if let Some(folder) = recipe {
                 app_ids.push(id_of(&ring, &recipe::read(folder)?)?);
+            }
+            if context.global.json {
+                return Err(
+                    Failure::new("key export has no JSON").hint("`tinyroot key list --json` has the app ids")
+                );
             }
             export(&ring, &app_ids, *text, output)
         }
@@ -160,13 +172,11 @@ pub(super) fn named_in(recipe: &Recipe) -> Result<Option<AppId>, Failure> {
 
 fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context) -> Result<(), Failure> {
     let recipe = recipe.map(recipe::read).transpose()?;
-    let mut bytes = Vec::new();
-    if file.as_os_str() == "-" {
-        io::stdin().lock().read_to_end(&mut bytes)?;
-    } else {
-        let read = std::fs::read(file);
-        bytes = read.map_err(|e| Failure::new(format!("cannot read {}: {e}", file.display())))?;
-    }
+    let bytes = match file.as_os_str() == "-" {
+        true => input::read(u64::MAX)?,
+        false => fs::read(file)
+            .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?,
+    };
     let keys = keys::read_ring(&bytes)?;
     let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;
     let new = ring.import(&keys)?;
@@ -244,9 +254,15 @@ fn export(ring: &Keyring, app_ids: &[AppId], text: bool, output: &Path) -> Resul
                 Failure::new("keys are not printed on a terminal").hint("name a file with --output FILE")
             );
         }
-        return Ok(io::stdout().write_all(&bytes)?);
+        return print_bytes(&bytes);
     }
-    let cannot = |e: io::Error| Failure::new(format!("cannot write {}: {e}", output.display()));
+    let cannot = |error: io::Error| {
+        let failure = Failure::new(format!("cannot write {}: {error}", output.display()));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => failure.hint("a key never replaces a file: name another file"),
+            _ => failure,
+        }
+    };
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(output).map_err(cannot)?;
     file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(cannot)

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::shown;
+use crate::{shown, sys::stdout};
 
 /// Whether the words that begin lines of ours on stderr are coloured.
 static COLOR: AtomicBool = AtomicBool::new(false);
@@ -51,12 +51,39 @@ pub(super) fn print_document(error: Option<Value>) -> Result<(), Failure> {
 /// Prints a result to stdout. A reader that has seen enough (`| head`) is no fault.
 ///
 /// # Errors
-/// What the kernel says, such as a full disk.
+/// What the kernel says, such as a full disk; no stdout.
 pub fn print(text: &str) -> Result<(), Failure> {
+    match text.is_empty() {
+        true => Ok(()),
+        false => print_bytes(shown::lines(text).as_bytes()),
+    }
+}
+
+/// Prints to stdout what is no text.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(shown::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+    written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// Returns how writing to stdout ended.
+pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
+    must_be_open()?;
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a stdout that is closed.
+pub(super) fn must_be_open() -> Result<(), Failure> {
+    match stdout::was_closed() {
+        true => Err(Failure::new("cannot write to standard output: it is closed")),
+        false => Ok(()),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Which key signs a package: handed over for one command, or of a keyring.
 
-use std::io::{self, Read as _};
-
 use super::{
-    Context, Failure,
+    Context, Failure, input,
     key::{KeyFile, named_in},
     secret::Unrepeated,
     staged::hinted,
@@ -50,9 +48,8 @@ pub fn key_of(
     let name = &recipe.app.name;
     let wanted = match named {
         Some(Named::Input) => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes)?;
-            return handed("standard input", &bytes, name, of_recipe);
+            let bytes = input::read(MOST_BYTES)?;
+            return Ok(handed("standard input", &bytes, name, of_recipe)?);
         }
         Some(Named::App(app_id)) => Some(app_id),
         None => of_recipe,
@@ -60,11 +57,15 @@ pub fn key_of(
     if ring.key_file.is_none()
         && let Some(text) = std::env::var_os("TINYROOT_KEY")
     {
-        return handed("TINYROOT_KEY", text.as_encoded_bytes(), name, wanted);
+        return handed_to_job(text.as_encoded_bytes(), name, wanted, ring);
     }
     let ring = ring.keyring()?;
     let is_of_recipe = named.is_none() && of_recipe.is_some();
     let found = ring.for_app(name, wanted.as_ref(), making(context)).map_err(|error| match &error {
+        KeysError::Io { .. } => {
+            let hint = error.hint().map(|hint| hint + ", or hand a key over by --key - or in TINYROOT_KEY");
+            hinted(error, hint)
+        }
         KeysError::NoKey { .. } if is_of_recipe => Failure::from(error).hint(
             "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
              take `id` out of the recipe",
@@ -84,8 +85,20 @@ pub fn key_of(
     Ok(found.key)
 }
 
-fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, Failure> {
-    Ok(Handed::read(from, bytes)?.for_app(name, app_id.as_ref())?)
+fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, KeysError> {
+    Handed::read(from, bytes)?.for_app(name, app_id.as_ref())
+}
+
+/// Returns the key in `TINYROOT_KEY`. Another app's may be set for all jobs; then one that is named may still be in the keyring.
+fn handed_to_job(bytes: &[u8], name: &str, wanted: Option<AppId>, ring: &KeyFile) -> Result<Key, Failure> {
+    let key = handed("TINYROOT_KEY", bytes, name, wanted);
+    let (Err(KeysError::HandedOthers { app_id, .. }), Ok(ring)) = (&key, ring.keyring()) else {
+        return Ok(key?);
+    };
+    match ring.for_app(name, Some(app_id), Making::Forbidden("for an app id")) {
+        Err(KeysError::NoKey { .. }) => Ok(key?),
+        found => Ok(found?.key),
+    }
 }
 
 /// Returns whether a key may be made. One that a job makes is lost with the job.

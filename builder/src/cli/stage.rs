@@ -6,7 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Context, Failure, output::say, shell, staged::plain_root};
+use serde_json::json;
+
+use super::{
+    Context, Failure, finish_with,
+    output::{must_be_open, say},
+    shell,
+    staged::plain_root,
+};
 use crate::{
     beside,
     configure::{ConfigureError, Visit},
@@ -43,6 +50,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let output = &args.output;
+    if output.as_os_str() == "-" {
+        must_be_open()?;
+    }
     let is_tar = output.extension().is_some_and(|ending| ending == "tar");
     if output.as_os_str() != "-" && !is_tar && fs::symlink_metadata(output).is_ok() {
         let failure = Failure::new(format!("{} is there already", output.display()));
@@ -64,8 +74,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         directory(tree, &store, output, context)?;
     }
     drop(task);
-    if !context.global.quiet && output.as_os_str() != "-" {
-        let (paths, packages) = (tree.iter().count(), staged.lock.packages.len());
+    if output.as_os_str() == "-" {
+        return Ok(());
+    }
+    let (paths, packages) = (tree.iter().count(), staged.lock.packages.len());
+    if context.global.json {
+        let size_bytes = is_tar.then(|| fs::metadata(output).map(|metadata| metadata.len())).transpose()?;
+        let document =
+            json!({"output": output, "packages": packages, "paths": paths, "size_bytes": size_bytes});
+        finish_with(format!("{document:#}\n"));
+    }
+    if !context.global.quiet {
         say(&format!("wrote {}: {packages} packages, {paths} paths", output.display()));
     }
     Ok(())

@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::{
     artifact,
-    cli::{Context, Failure, verify::with_file},
+    cli::{
+        Context, Failure, finish_with,
+        verify::{summary, with_file},
+    },
 };
 
 /// Write a package's contents to a directory, after checking it as verify does
@@ -24,5 +29,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
     }
     let opened = with_file(&args.artifact, context, artifact::open)?;
-    Ok(artifact::unpack(&opened, &*context.reading_store()?, &args.directory)?)
+    artifact::unpack(&opened, &*context.reading_store()?, &args.directory)?;
+    if context.global.json {
+        let mut document = summary(&opened);
+        document["directory"] = json!(args.directory);
+        finish_with(format!("{document:#}\n"));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use super::{
     Context, Failure, finish_with, print,
     proven::{prune_staged, read_used},
     staged::stage_recipe,
+    verify::with_file,
 };
 use crate::{
     artifact,
@@ -28,7 +29,7 @@ const SHOWN: usize = 20;
 /// Print why a path or package is in, or why it was pruned
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package file, or a recipe folder: the package built from it, or, without a new one, what its evidence says now
+    /// A package file, - for one on standard input, or a recipe folder: the package built from it, or, without a new one, what its evidence says now
     artifact: PathBuf,
     /// A path in it, such as /usr/bin/git, or a Debian package
     subject: String,
@@ -49,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let inside = match source_of(&args.artifact)? {
         Source::Artifact(file) => {
             let store = context.reading_store()?;
-            let opened = artifact::open(&file, &store, &context.progress)?;
+            let opened = with_file(&file, context, artifact::open)?;
             Inside::read(opened.tree, &store).ok_or_else(|| {
                 let text = format!("{} does not say why its files are in", file.display());
                 Failure::new(text).hint("only packages that tinyroot built have a prune.list")
@@ -78,7 +79,7 @@ enum Source {
 
 /// Returns what an argument means: a package file, or a recipe folder, of which the package counts if it is the newest.
 fn source_of(given: &Path) -> Result<Source, Failure> {
-    if !given.is_dir() {
+    if given.as_os_str() == "-" || !given.is_dir() {
         return Ok(Source::Artifact(given.to_path_buf()));
     }
     let recipe = recipe::read(given)?;

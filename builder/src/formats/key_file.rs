@@ -30,7 +30,7 @@ pub enum KeyFileError {
         /// What is wrong with it.
         source: CapnpError,
     },
-    /// Text that no ring was written as. Nothing of it is told: it may be another secret.
+    /// Text that no ring was written as. Nothing of it is shown: it may be another secret.
     #[error("it is not the text of a key, as `tinyroot key export --text` writes it")]
     Text,
     /// A key of the wrong length.
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_text_that_is_no_ring_nothing_is_told() {
+    fn of_a_text_that_is_no_ring_nothing_is_shown() {
         let ring = key(0).to_bytes();
         let text = to_text(&ring);
         assert!(text.starts_with(TEXT_BEGINS));

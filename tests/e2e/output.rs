@@ -1,0 +1,108 @@
+//! What a command prints arrives where it should, or the command says that it does not.
+
+use std::{
+    fs::{self, File},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::{
+    kitchen::Kitchen,
+    support::{Ended, Home, assert_says, end, text},
+};
+
+/// Runs a command without a standard output, as `>&-` of a shell does.
+fn without_output(home: &Home, args: &[&str]) -> Ended {
+    let inner = home.command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" >&-", "sh"]).arg(inner.get_program()).args(args);
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    end(&mut command)
+}
+
+#[test]
+fn a_closed_output_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
+    let home = Home::new();
+    home.done(&["key", "generate"]);
+    let commands: [&[&str]; 8] = [
+        &["--help"],
+        &["--version"],
+        &["key", "--help"],
+        &["completions", "bash"],
+        &["man"],
+        &["key", "list"],
+        &["key", "list", "--json"],
+        &["key", "export"],
+    ];
+    for args in commands {
+        let ended = without_output(&home, args);
+        assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &["error: cannot write to standard output: it is closed"]);
+        let (ours, theirs) = UnixStream::pair().expect("makes");
+        drop(ours);
+        let ended = end(home.command().args(args).stdout(OwnedFd::from(theirs)));
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{args:?}");
+        let full = File::options().write(true).open("/dev/full").expect("is there");
+        let ended = end(home.command().args(args).stdout(full));
+        assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &["error: cannot write to standard output: No space left on device"]);
+        assert!(!home.done(args).stdout.is_empty());
+    }
+    // Nothing is due on it.
+    let ended = without_output(&home, &["key", "export", "--output", text(&home.path("ring"))]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn a_fault_of_standard_input_or_of_the_output_is_named() {
+    let home = Home::new();
+    for args in [&["verify", "-"][..], &["inspect", "-"], &["why", "-", "tea"], &["key", "import", "-"]] {
+        let ended = end(home.command().args(args).stdin(File::open("/").expect("opens")));
+        assert_eq!(ended.code, Some(1), "{args:?}");
+        assert_says(&ended.stderr, &["error: cannot read standard input", "Is a directory"]);
+    }
+    home.done(&["key", "generate"]);
+    let file = home.path("ring");
+    fs::write(&file, "mine").expect("writes");
+    let said = home.fails(&["key", "export", "--output", text(&file)]);
+    assert_says(&said, &["cannot write ", text(&file), "File exists", "hint: ", "name another file"]);
+    assert_eq!(fs::read(&file).expect("reads"), b"mine");
+    let ended = end(home.command().args(["key", "export", "--json"]).stdout(Stdio::piped()));
+    assert_eq!(ended.code, Some(1));
+    let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+    assert_eq!(document["error"]["message"], "key export has no JSON");
+}
+
+#[test]
+fn what_is_written_to_files_is_reported_as_json() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let document = |args: &[&str]| -> Value {
+        let ended = end(&mut kitchen.command(args));
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+    };
+    let [package, tar, root, unpacked] =
+        ["tea.spk", "root.tar", "root", "unpacked"].map(|name| kitchen.home.path(name));
+    let recipe = text(&kitchen.recipe);
+    kitchen.done(&["build", recipe, "--no-proof", "--output", text(&package)]);
+    let staged = document(&["stage", recipe, "--output", text(&tar), "--json"]);
+    assert_eq!(staged["output"], text(&tar));
+    assert_eq!(staged["size_bytes"], fs::metadata(&tar).expect("is there").len());
+    assert!(staged["packages"].as_u64() > Some(0) && staged["paths"].as_u64() > Some(0), "{staged}");
+    let staged = document(&["stage", recipe, "--output", text(&root), "--json"]);
+    assert_eq!((&staged["output"], &staged["size_bytes"]), (&text(&root).into(), &Value::Null));
+    let written = document(&["unpack", text(&package), text(&unpacked), "--json"]);
+    assert_eq!(written["directory"], text(&unpacked));
+    assert_eq!(written["size_bytes"], fs::metadata(&package).expect("is there").len());
+    // A package on standard input can be asked, too.
+    let mut command = kitchen.command(&["why", "-", "/usr/share/tea/cup"]);
+    let ended = end(command.stdin(File::open(&package).expect("opens")));
+    assert_says(&ended.stdout, &["/usr/share/tea/cup of tea is kept"]);
+}
