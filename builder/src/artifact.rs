@@ -32,7 +32,7 @@ use crate::{
         xz,
     },
     progress::{Progress, Unit},
-    store::{BundleWriter, Pack, Store, StoreError},
+    store::{BundleWriter, Pack, Store, StoreError, is_of_space},
     tree::{Entry, Tree, TreePath},
 };
 
@@ -103,6 +103,15 @@ impl ArtifactError {
         }
         self
     }
+
+    /// Returns whether there was no space for what was unpacked.
+    fn is_of_space(&self) -> bool {
+        match self {
+            ArtifactError::Io { source, .. } => is_of_space(source),
+            ArtifactError::Store(error) => error.is_of_space(),
+            _ => false,
+        }
+    }
 }
 
 /// Why a package is refused, in the order of the checks.
@@ -171,6 +180,15 @@ pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, A
 /// # Errors
 /// As [`open`].
 pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    loop {
+        match unpack_and_check(path, store, progress) {
+            Err(error) if error.is_of_space() && store.moves_on() => {}
+            result => return result,
+        }
+    }
+}
+
+fn unpack_and_check(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
     let file = Source::open(path)?;
     // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the end.
     let (key, size_bytes) = file.io("read", Digest::of_reader(&file.file))?;

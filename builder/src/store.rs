@@ -35,7 +35,7 @@ mod mark;
 mod pack;
 mod turn;
 
-pub use below::unnamed;
+pub use below::{is_of_space, unnamed};
 pub use blob::{Blob, BlobReader};
 #[cfg(feature = "testing")]
 pub(crate) use bundle::read_anything;
@@ -155,6 +155,8 @@ pub struct Store {
     below: Option<Below>,
     /// None: what is made lies in memory.
     tmp: Option<Tmp>,
+    /// Where what is made lies instead, for who does without the cache.
+    spare: below::Spare,
 }
 
 /// A directory below [`Store::tmp`], removed when dropped, whatever was put into it.
@@ -265,7 +267,19 @@ impl Store {
         mark::make(&root, tmp.directory.path());
         let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
         let (turns, below) = (turn::Turns::default(), None);
-        Ok(Store { root, seal, index, damages, foreign, exposed, closed, turns, below, tmp: Some(tmp) })
+        Ok(Store {
+            root,
+            seal,
+            index,
+            damages,
+            foreign,
+            exposed,
+            closed,
+            turns,
+            below,
+            tmp: Some(tmp),
+            spare: Default::default(),
+        })
     }
 
     /// Returns the directory above the store, if there is one, of which another user could take the store away and lay another one

@@ -85,6 +85,86 @@ fn what_only_reads_needs_no_home_no_cache_and_no_place_to_write_to() {
     assert!(names(&cache.join("packs")).len() <= before.len() + 1);
 }
 
+/// Runs a command where a cache is a disk of a few kB.
+fn on_a_small_disk(cache: &Path, command: &Command) -> Option<Ended> {
+    let script = "mount -t tmpfs -o size=120k,mode=700 none \"$0\" || exit 77; exec \"$@\"";
+    let mut outer = Command::new("unshare");
+    outer.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, text(cache)]);
+    outer.arg(command.get_program()).args(command.get_args());
+    let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let ended = end(outer.envs(environment));
+    if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
+        lacking(&format!("a file system cannot be mounted: {}", ended.stderr));
+        return None;
+    }
+    Some(ended)
+}
+
+#[test]
+fn what_only_reads_does_without_a_cache_that_cannot_be_used() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let package = kitchen.home.path("tea.spk");
+    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&package)]);
+    let package = text(&package);
+    let place = |name: &str| {
+        let path = kitchen.home.path(name);
+        fs::create_dir(&path).expect("makes");
+        path
+    };
+    let [foreign, sticky, small] = ["foreign", "sticky", "small"].map(place);
+    fs::write(foreign.join("mine"), "mine").expect("writes");
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o755)).expect("sets");
+    fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).expect("sets");
+    let key = "k".repeat(40);
+    let runs = |cache: &Path, args: &[&str], tmp: &str| {
+        let environment = [
+            ("TINYROOT_CACHE", text(cache)),
+            ("TINYROOT_CACHE_KEY", &key),
+            ("HOME", "/proc"),
+            ("TMPDIR", tmp),
+        ];
+        bare(&environment, args)
+    };
+    let commands: [&[&str]; 4] = [
+        &["verify", package],
+        &["inspect", package],
+        &["why", package, "/usr/share/tea/cup"],
+        &["diff", package, package],
+    ];
+    for args in commands {
+        // The last one has entries of another seal.
+        for cache in [&foreign, &sticky, &kitchen.home.path("cache")] {
+            let ended = end(&mut runs(cache, args, "/tmp"));
+            assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{} {args:?}", cache.display());
+        }
+        for tmp in ["/tmp", text(&small)] {
+            let Some(ended) = on_a_small_disk(&small, &runs(&small, args, tmp)) else { return };
+            assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "full, {tmp} {args:?}");
+        }
+    }
+    assert_eq!(names(&foreign), ["mine"]);
+    assert_eq!(fs::metadata(&foreign).expect("is there").permissions().mode() & 0o7777, 0o755);
+    // Who writes to it says so.
+    let ended = kitchen.home.run(&["cache", "list", "--cache", text(&foreign)]);
+    assert_eq!(ended.code, Some(1));
+    assert_says(&ended.stderr, &["as a cache: it holds other things, such as `mine`", "/foreign/tinyroot"]);
+}
+
+#[test]
+fn a_cache_of_root_that_another_user_cannot_read_is_not_called_empty() {
+    let world = super::World::new();
+    world.lock();
+    if !is_full_root() {
+        return lacking("root, to run as a user without a name");
+    }
+    fs::set_permissions(world.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens it");
+    let cache = world.home.path("cache");
+    let environment = [("TINYROOT_CACHE", text(&cache)), ("HOME", "/proc"), ("TMPDIR", "/tmp")];
+    let ended = end(bare(&environment, &["cache", "list"]).uid(NOBODY_KNOWN).gid(NOBODY_KNOWN));
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_says(&ended.stderr, &["error: cannot list ", "ermission denied"]);
+}
+
 /// Runs tinyroot where a cache cannot be written.
 fn over_read_only(kitchen: &Kitchen, cache: &Path, args: &[&str]) -> Option<Ended> {
     let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" || exit 77; exec \"$@\"";

@@ -284,5 +284,5 @@ fn a_cache_can_be_listed_trimmed_and_checked() {
     );
     check(&["--remove"]);
     assert_eq!(check(&[]).code, Some(0));
-    assert_eq!(listed()["kinds"].as_array().map(Vec::len), Some(2));
+    assert_eq!(listed()["kinds"].as_array().map(Vec::len), Some(1));
 }

@@ -83,6 +83,13 @@ impl Service {
         copy_recipe("cgit", &project.join("recipes"));
         let kept = self.home.path("kept");
         copy(&kept, &project);
+        // As GitLab's helper restores what is kept.
+        for path in job.kept.iter().filter_map(|path| path.split('/').next()) {
+            if project.join(path).exists() {
+                let opened = end(Command::new("chmod").args(["-R", "0777"]).arg(project.join(path)));
+                assert_eq!(opened.code, Some(0), "{}", opened.stderr);
+            }
+        }
         let script = project.join(".script");
         fs::write(&script, job.script.join("\n")).expect("writes");
 

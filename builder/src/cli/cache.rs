@@ -75,21 +75,19 @@ fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) ->
     Ok(store)
 }
 
-/// Opens the cache for a command that needs nothing but what it is given: where there is no cache, or it cannot be written, what the
-/// command unpacks lies in memory, and nothing is said of it. `is_named` says whether a person has named the cache.
-fn open_for_reading(directory: Option<&Path>, is_named: bool, progress: &Progress) -> Result<Store, Failure> {
+/// Opens the cache for a command that needs nothing but what it is given: where there is no cache, it cannot be used or written, or has
+/// no space, what the command unpacks lies in memory, and nothing is said of it.
+fn open_for_reading(directory: Option<&Path>, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
-    let Some(directory) = directory else { return Ok(Store::in_memory(seal)) };
+    let in_memory = |seal| Store::in_memory(seal).spared();
+    let Some(directory) = directory else { return Ok(in_memory(seal)) };
     let store = match Store::open_sealed(directory, seal.clone()) {
-        Ok(store) => store,
-        Err(error @ StoreError::Open { .. }) if is_named && !error.is_of_writing() => {
-            return Err(hinted(error));
-        }
+        Ok(store) => store.spared(),
         // Without a key that lasts nothing in it can be believed.
         Err(StoreError::Io { .. }) if why_not.is_none() => {
-            Store::in_memory(seal.clone()).reading(directory).unwrap_or_else(|_| Store::in_memory(seal))
+            in_memory(seal.clone()).reading(directory).unwrap_or_else(|_| in_memory(seal))
         }
-        Err(_) => return Ok(Store::in_memory(seal)),
+        Err(_) => return Ok(in_memory(seal)),
     };
     warn_of(&store, progress);
     Ok(store)
@@ -130,14 +128,13 @@ impl Context {
     /// Returns the store, opened at first use, for a command that does without a home, a cache and a place to write to.
     ///
     /// # Errors
-    /// A cache that a person has named and that other users could change.
+    /// A key of the cache that is too short or no text.
     pub(super) fn reading_store(&self) -> Result<Arc<Store>, Failure> {
         if let Some(store) = self.store.get() {
             return Ok(store.clone());
         }
         let directory = self.cache_directory().ok();
-        let is_named = self.global.cache.is_some();
-        let store = open_for_reading(directory.as_deref(), is_named, &self.progress)?;
+        let store = open_for_reading(directory.as_deref(), &self.progress)?;
         Ok(self.store.get_or_init(|| Arc::new(store)).clone())
     }
 
@@ -176,7 +173,8 @@ pub(super) fn mended(
         output::forget_document();
         result = dispatch(command, context);
     }
-    if let Some(count) = context.store.get().map(|store| store.foreign()).filter(|count| *count > 0) {
+    let used = context.store.get().filter(|store| !store.is_spared());
+    if let Some(count) = used.map(|store| store.foreign()).filter(|count| *count > 0) {
         let what = if count == 1 { "entry of the cache was" } else { "entries of the cache were" };
         context
             .progress

@@ -8,7 +8,10 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
 
 use super::{DIRECTORIES, Store, StoreError, Tmp, at, mark, own};
@@ -17,6 +20,15 @@ use crate::{
     seal::Seal,
 };
 
+/// Where what is made lies when there was no space for it.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    /// Whether the command does without the cache.
+    is_wanted: AtomicBool,
+    /// 0: where the store writes; 1: a file without a name; 2: memory.
+    place: AtomicU8,
+}
+
 /// A cache that is only read.
 #[derive(Debug)]
 pub(super) struct Below {
@@ -24,6 +36,11 @@ pub(super) struct Below {
 }
 
 impl StoreError {
+    /// Returns whether there was no space for what was written.
+    pub fn is_of_space(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if is_of_space(source))
+    }
+
     /// Returns whether a directory could only not be written to, so that it may still be read.
     pub fn is_of_writing(&self) -> bool {
         use ErrorKind::{NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -37,6 +54,11 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// Returns whether there was no space for what was written.
+pub fn is_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// Returns a directory as one that can be read and is root's or our own; `None` if it is not there or we may not look at it.
@@ -88,6 +110,7 @@ impl Store {
             turns: super::turn::Turns::default(),
             below: None,
             tmp: None,
+            spare: Spare::default(),
         }
     }
 
@@ -114,12 +137,39 @@ impl Store {
         self.below.is_none()
     }
 
+    /// Returns the store for a command that does without a cache: of what it cannot use nothing is said.
+    pub fn spared(self) -> Self {
+        self.spare.is_wanted.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Returns whether the command does without a cache.
+    pub fn is_spared(&self) -> bool {
+        self.spare.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Has what is made from now on lie elsewhere, after there was no space for it. Returns false if there is no other place, or the
+    /// command is one that writes to the cache.
+    pub(crate) fn moves_on(&self) -> bool {
+        let next = |place| (place < 2).then_some(place + 1);
+        self.is_spared() && self.spare.place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// Returns a file without a name for what is made.
+    pub(super) fn unnamed(&self) -> io::Result<fs::File> {
+        match self.spare.place.load(Ordering::Relaxed) {
+            0 | 1 => unnamed(),
+            _ => in_memory(),
+        }
+    }
+
     /// Returns the directory for unfinished writes.
     ///
     /// # Errors
     /// [`StoreError::NoPlace`] for a store in memory.
     pub(super) fn writable(&self) -> Result<PathBuf, StoreError> {
-        self.tmp.as_ref().map(|_| self.tmp()).ok_or(StoreError::NoPlace)
+        let is_here = self.spare.place.load(Ordering::Relaxed) == 0;
+        self.tmp.as_ref().filter(|_| is_here).map(|_| self.tmp()).ok_or(StoreError::NoPlace)
     }
 
     /// Returns where an entry can be read: at its path, or in the cache below, if it is there only.
@@ -157,10 +207,11 @@ impl Store {
 /// # Errors
 /// A kernel without either.
 pub fn unnamed() -> io::Result<fs::File> {
-    tempfile::tempfile().or_else(|_| {
-        let flags = rustix::fs::MemfdFlags::CLOEXEC;
-        Ok(rustix::fs::memfd_create("tinyroot", flags)?.into())
-    })
+    tempfile::tempfile().or_else(|_| in_memory())
+}
+
+fn in_memory() -> io::Result<fs::File> {
+    Ok(rustix::fs::memfd_create("tinyroot", rustix::fs::MemfdFlags::CLOEXEC)?.into())
 }
 
 #[cfg(test)]

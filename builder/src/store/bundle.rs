@@ -20,7 +20,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    Store, StoreError, at, below,
+    Store, StoreError, at,
     pack::{self, Digester, Pack},
 };
 use crate::{
@@ -127,7 +127,7 @@ impl<'a> BundleWriter<'a> {
         let named = || tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp).map(Target::Named);
         let pack = match store.writable() {
             Ok(_) => at("create a file in", &tmp, named())?,
-            Err(_) => at("create a file in memory for", &tmp, below::unnamed().map(Target::Unnamed))?,
+            Err(_) => at("create a file in memory for", &tmp, store.unnamed().map(Target::Unnamed))?,
         };
         let pack = BufWriter::with_capacity(1 << 18, pack);
         Ok(BundleWriter {

@@ -17,7 +17,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock};
 
 use super::{
-    SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, form,
+    DIRECTORIES, SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, form,
     pack::{self, Pack},
 };
 use crate::{formats::checksum::Checksum, sys::path::open_regular};
@@ -163,6 +163,21 @@ impl Store {
         let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
         // A cache that cannot be written to is not trimmed either.
         let _ = rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+    }
+
+    /// Fails if there is a cache of which not all can be listed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn check_listable(&self) -> Result<(), StoreError> {
+        let root = self.cache_root();
+        for path in DIRECTORIES.iter().map(|name| root.join(name)).chain([root.to_path_buf()]) {
+            match fs::read_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                listed => drop(at("list", &path, listed)?),
+            }
+        }
+        Ok(())
     }
 
     /// Returns all entries, by kind and path. What vanishes meanwhile is left out.

@@ -70,6 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn list(store: &Store, context: &Context) -> Result<(), Failure> {
+    store.check_listable()?;
     let entries = store.entries();
     let total = entries.iter().map(|entry| entry.size_bytes).sum();
     let kinds = by_kind(&entries);
