@@ -83,7 +83,7 @@ impl Store {
     /// a cache has that cannot be written.
     ///
     /// # Errors
-    /// No place for the directory; [`StoreError::Open`] for a cache that users other than root and us could change.
+    /// No place for the directory; [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could change.
     pub fn open_over(cache: &Path, seal: Seal) -> Result<Self, StoreError> {
         let mut store = Store::in_memory(seal).reading(cache)?;
         let parent = std::env::temp_dir().join(format!("tinyroot-{}", closed::our_uid()));
@@ -117,7 +117,7 @@ impl Store {
     /// Has the store read what a cache has as well, if that is there.
     ///
     /// # Errors
-    /// [`StoreError::Open`] for a cache that users other than root and us could change.
+    /// [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could change.
     pub fn reading(mut self, cache: &Path) -> Result<Self, StoreError> {
         if let Some(root) = readable(cache)? {
             self.exposed = closed::exposed(&root);
