@@ -33,11 +33,9 @@ use crate::{
 /// input (build --key -) or as text in the variable TINYROOT_KEY.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A key for CI jobs:\n  \
-    tinyroot key generate --for recipes/wiki    unless a build has made one already\n  \
-    tinyroot key export --for recipes/wiki --text --output wiki.key\n  \
-                                                its text is the secret TINYROOT_KEY of the job\n  \
-    tinyroot key import wiki.key --for recipes/wiki\n  \
-                                                on another machine")]
+    tinyroot key generate --for recipes/wiki                    unless a build has made one already\n  \
+    tinyroot key export --for recipes/wiki --text -o wiki.key   its text is the job's TINYROOT_KEY\n  \
+    tinyroot key import wiki.key --for recipes/wiki             on another machine")]
 pub struct Args {
     #[command(flatten)]
     ring: KeyFile,

@@ -35,7 +35,7 @@ use crate::{
     tinyroot stage recipes/cgit --output root.tar    a tar with owners, the same bytes for every user\n  \
     tinyroot stage recipes/cgit --output - | tar t   the tar to standard output\n  \
     tinyroot stage recipes/cgit --output root --shell-on-failure\n  \
-                                                     see why a maintainer script fails")]
+    \x20                                                see why a maintainer script fails")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
