@@ -33,7 +33,8 @@ pub(super) fn is_ours(root: &Path, name: &Path) -> bool {
         Some(["bundles", kind, key]) => BUNDLES.contains(kind) && is_key(key) || begins(&[SEALED]),
         Some(["notes", kind, key]) => NOTES.contains(kind) && is_key(key) || begins(&[SEALED]),
         Some(["indexes", "texts", name]) => is_key(name) || begins(&[INDEX]),
-        Some(["indexes", _, _] | ["indexes", _, _, _]) => begins(&[SEALED]),
+        // Whatever has become of it; older versions did not seal it.
+        Some(["indexes", keys, _] | ["indexes", keys, _, _]) => is_keyring(keys) || begins(&[SEALED]),
         _ => false,
     }
 }
@@ -60,6 +61,12 @@ fn is_key(name: &str) -> bool {
     name.split('-').next().is_some_and(|digest| digest.parse::<Digest>().is_ok())
 }
 
+/// Returns whether a name is that of a set of keys, or of an archive that is kept by one.
+fn is_keyring(name: &str) -> bool {
+    let digits = name.split('-').next().unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn begins(path: &Path, starts: &[&[u8]]) -> bool {
     let mut found = Vec::new();
     let read = open_regular(path).and_then(|file| file.take(16).read_to_end(&mut found));
@@ -70,4 +77,28 @@ fn begins(path: &Path, starts: &[&[u8]]) -> bool {
 pub(super) fn is_run(name: &std::ffi::OsStr) -> bool {
     let unique = name.to_str().and_then(|name| name.strip_prefix(super::RUN));
     unique.is_some_and(|unique| unique.len() == 6 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_the_names_that_tinyroot_gives() {
+        let digest = Digest::of(b"tea");
+        let names = [
+            (format!("debs/{digest}.deb"), "debs/tea_1_amd64.deb"),
+            (format!("npm/sha256-{digest}.tgz"), "npm/tea-1.0.0.tgz"),
+            (format!("packs/xz-block-{digest}-x86-or-none-1-a0B1c2"), "packs/deb-tea-a0B1c2"),
+            (format!("bundles/deb/{digest}"), "bundles/deb/tea"),
+            (format!("notes/build/{digest}"), "notes/build/tea"),
+            (format!("indexes/texts/{digest}-amd64"), "indexes/texts/tea"),
+            ("indexes/758bb75b241ac45a/trixie".into(), "indexes/tea/trixie"),
+            ("indexes/758bb75b241ac45a-own/base/trixie".into(), "indexes/758bb75b241ac45a"),
+        ];
+        for (ours, other) in names {
+            assert!(is_ours(Path::new("/nowhere"), Path::new(&ours)), "{ours}");
+            assert!(!is_ours(Path::new("/nowhere"), Path::new(other)), "{other}");
+        }
+    }
 }
