@@ -18,6 +18,9 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::{interrupt::Unfinished, sandbox};
 
+/// How many random letters and digits stand behind the prefix: more than a name that a person would give has.
+const RANDOM: usize = 16;
+
 /// A directory that is not yet where it is meant to be; removed when dropped.
 #[derive(Debug)]
 pub struct Directory {
@@ -34,7 +37,7 @@ impl Directory {
     pub fn make(parent: &Path, prefix: &str) -> io::Result<Self> {
         sweep(parent, prefix);
         loop {
-            let directory = Builder::new().prefix(prefix).tempdir_in(parent)?;
+            let directory = Builder::new().prefix(prefix).rand_bytes(RANDOM).tempdir_in(parent)?;
             let _unfinished = Unfinished::new(directory.path());
             let Ok(lock) = File::open(directory.path()) else { continue };
             if is_held(&lock)? {
@@ -57,7 +60,7 @@ pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinishe
     sweep(parent, prefix);
     loop {
         let mut unfinished = None;
-        let file = Builder::new().prefix(prefix).make_in(parent, |path| {
+        let file = Builder::new().prefix(prefix).rand_bytes(RANDOM).make_in(parent, |path| {
             // Before it is there: who is told to stop in between removes it too.
             unfinished = Some(Unfinished::new(path));
             File::options().read(true).write(true).create_new(true).open(path)
@@ -100,7 +103,9 @@ fn is_held(file: &File) -> io::Result<bool> {
 /// Removes what is ours, of that kind and locked by nobody. What cannot be removed stays: it is in nobody's way.
 fn sweep(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let is_of_kind = entry.file_name().to_string_lossy().starts_with(prefix);
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(prefix)).unwrap_or_default();
+        let is_of_kind = random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let is_ours = || {
             entry.metadata().is_ok_and(|found| {
                 (found.is_file() || found.is_dir()) && found.uid() == rustix::process::geteuid().as_raw()
@@ -145,8 +150,9 @@ mod tests {
         let at = |name: &str| place.path().join(name);
         let (live, _unfinished) = file(place.path(), ".kind-").expect("makes");
         let working = Directory::make(place.path(), ".kind-").expect("makes");
-        fs::write(at(".kind-dead"), "half").expect("writes");
-        fs::create_dir_all(at(".kind-gone/root")).expect("makes");
+        fs::write(at(".kind-0123456789abcdeF"), "half").expect("writes");
+        fs::create_dir_all(at(".kind-0123456789ABCDEf/root")).expect("makes");
+        fs::write(at(".kind-backup"), "a person's").expect("writes");
         fs::write(at(".other-x"), "").expect("writes");
         std::os::unix::fs::symlink(at(".other-x"), at(".kind-link")).expect("links");
         drop(file(place.path(), ".kind-").expect("makes"));
@@ -154,12 +160,12 @@ mod tests {
             fs::read_dir(place.path()).expect("lists").flatten().map(|e| e.path()).collect();
         names.sort();
         let mut expected =
-            vec![at(".kind-link"), at(".other-x"), live.path().to_path_buf(), working.path().to_path_buf()];
+            vec![at(".kind-backup"), at(".kind-link"), at(".other-x"), live.path().to_path_buf(), working.path().to_path_buf()];
         expected.sort();
         assert_eq!(names, expected);
         live.persist(at("whole")).expect("renames");
         drop(working);
         assert!(at("whole").exists());
-        assert_eq!(fs::read_dir(place.path()).expect("lists").count(), 3);
+        assert_eq!(fs::read_dir(place.path()).expect("lists").count(), 4);
     }
 }

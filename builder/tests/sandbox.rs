@@ -453,7 +453,7 @@ fn what_subordinate_ids_left_is_removed() {
         return lacking("this user has no subordinate ids");
     }
     let cache = tempfile::tempdir().expect("a directory");
-    let dead = cache.path().join("tmp/run-dead");
+    let dead = cache.path().join("tmp/run-killed");
     fs::create_dir_all(&dead).expect("makes");
     let keep = |root: tempfile::TempDir| {
         let script = "mkdir -p /etc/d/e; echo x > /etc/d/e/f; chown -R 33:42 /etc/d; chmod 0 /etc/d/e; mkdir -m 0 /etc/shut";
