@@ -159,8 +159,13 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(place.path()).expect("lists").flatten().map(|e| e.path()).collect();
         names.sort();
-        let mut expected =
-            vec![at(".kind-backup"), at(".kind-link"), at(".other-x"), live.path().to_path_buf(), working.path().to_path_buf()];
+        let mut expected = vec![
+            at(".kind-backup"),
+            at(".kind-link"),
+            at(".other-x"),
+            live.path().to_path_buf(),
+            working.path().to_path_buf(),
+        ];
         expected.sort();
         assert_eq!(names, expected);
         live.persist(at("whole")).expect("renames");
