@@ -453,6 +453,8 @@ fn what_subordinate_ids_left_is_removed() {
         return lacking("this user has no subordinate ids");
     }
     let cache = tempfile::tempdir().expect("a directory");
+    // Which marks it as a cache.
+    drop(Store::open(cache.path()).expect("opens"));
     let dead = cache.path().join("tmp/run-killed");
     fs::create_dir_all(&dead).expect("makes");
     let keep = |root: tempfile::TempDir| {
