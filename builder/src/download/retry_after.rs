@@ -8,20 +8,25 @@ use jiff::{
     tz::TimeZone,
 };
 
+/// Longer pauses are as good as for ever, and shortened to this, so that callers can calculate with them.
+const LONGEST_S: u64 = u32::MAX as u64;
+
 /// Returns the pause of a Retry-After header. A date is measured by the server's own Date header, since clocks differ, and
 /// by this host's clock without one. `None`: there is no such header, or it says nothing that can be read.
 pub(super) fn pause(retry_after: &str, date: &str) -> Option<Duration> {
     let text = retry_after.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Too many digits are as good as for ever.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
+        return Some(Duration::from_secs(
+            text.parse().map_or(LONGEST_S, |pause_s: u64| pause_s.min(LONGEST_S)),
+        ));
     }
     let until_s = http_date(text)?;
     let now_s = http_date(date.trim()).or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         i64::try_from(now.as_secs()).ok()
     })?;
-    Some(Duration::from_secs(u64::try_from(until_s.saturating_sub(now_s)).unwrap_or(0)))
+    let pause_s = u64::try_from(until_s.saturating_sub(now_s)).unwrap_or(0);
+    Some(Duration::from_secs(pause_s.min(LONGEST_S)))
 }
 
 /// Reads a date of HTTP in any of its three forms (RFC 9110, section 5.6.7), in seconds since 1970.
@@ -48,7 +53,9 @@ mod tests {
         for (text, seconds) in [
             ("20", Some(20)),
             (" 0 ", Some(0)),
-            ("99999999999999999999", Some(u64::from(u32::MAX))),
+            ("99999999999999999999", Some(LONGEST_S)),
+            ("18446744073709551615", Some(LONGEST_S)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST_S)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(37)),
             ("Sun Nov  6 08:49:37 1994", Some(37)),
