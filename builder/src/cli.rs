@@ -3,9 +3,8 @@
 //! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 a limit that was asked for is exceeded, or a lock has
 //! drifted; `run` passes on the app's status.
 
-mod archives;
 mod browser;
-mod build;
+pub(crate) mod build;
 mod cache;
 mod check;
 mod diff;
@@ -16,10 +15,9 @@ mod init;
 mod input;
 mod inspect;
 pub mod key;
-mod lock;
+pub(crate) mod lock;
 mod missed;
 mod output;
-mod proven;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod report;
@@ -30,7 +28,6 @@ mod serve;
 mod shell;
 mod signing;
 mod stage;
-mod staged;
 mod surroundings;
 mod trace;
 mod unpack;
@@ -40,6 +37,7 @@ mod why;
 pub use crate::progress::size_text;
 pub use cache::seal;
 pub use failure::Failure;
+pub(crate) use failure::hinted;
 pub use output::print;
 
 use output::{finish_with, say};

@@ -21,6 +21,7 @@ pub mod grains;
 pub mod interrupt;
 pub mod keys;
 pub mod layer;
+pub mod line;
 pub mod lock;
 pub mod npm;
 pub mod pack;

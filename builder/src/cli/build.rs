@@ -1,44 +1,30 @@
 //! `tinyroot build`: from a recipe folder to one signed package.
 
-mod fix;
-mod reductions;
 mod summary;
 
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{
     Context, Failure, finish_with,
     key::KeyFile,
     print,
-    proven::{
-        differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_at_end, warn_of,
-    },
     signing::{NAMED, Named, key_of},
-    staged::{Staged, read_lock, stage_recipe},
 };
 use crate::{
-    app,
-    exercise::recipe_words,
     formats::{
         digest::{Digest, Hasher},
         key_file::Key,
-        manifest::Manifest,
     },
-    lock::Lock,
-    pack::{self, Artifact},
-    papers::{self, Inputs, ProofPaper},
-    progress::Unit,
-    prove::{Proof, ProveError},
-    prune::Pruned,
-    recipe::{self, Recipe, Version},
-    reduce::{Proposal, Reduced, propose},
-    store::Store,
-    tree::Tree,
+    line::{
+        image::{build, manifest_of},
+        proof::warn_at_end,
+        root::{read_lock, stage_recipe},
+    },
+    recipe::{self, Recipe},
 };
 use summary::Summary;
 
@@ -74,15 +60,15 @@ pub struct Args {
     ring: KeyFile,
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
-    no_proof: bool,
+    pub(crate) no_proof: bool,
     /// Where the pruned app does not do what the whole one does, add what it asked for to `prune.keep` of the recipe, and shipped
     /// state that it was not allowed to write to `app.state`; go round again until nothing new is learnt
     #[arg(long, conflicts_with = "no_proof")]
-    fix: bool,
+    pub(crate) fix: bool,
     /// Try each reduction that a build proposes, one after the other, and write those into the recipe with which the app
     /// still does what the whole one does
     #[arg(long, conflicts_with = "no_proof")]
-    reduce: bool,
+    pub(crate) reduce: bool,
 }
 
 /// Kind of the notes that the store keeps about builds.
@@ -111,137 +97,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let inputs = inputs_digest(&built.staged.recipe, &key, args.no_proof)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
     conclude(&summary, &output, false, &built.staged.recipe, context)
-}
-
-/// A package, and all that it was made of.
-struct Built {
-    staged: Staged,
-    pruned: Pruned,
-    tree: Tree,
-    proof: Option<Proof>,
-    artifact: Artifact,
-    /// What could be reduced as well.
-    proposals: Vec<Proposal>,
-}
-
-/// What a recipe makes of its root.
-struct Round {
-    reduced: Reduced,
-    tree: Tree,
-    proof: Option<Proof>,
-}
-
-fn build(
-    mut staged: Staged,
-    manifest: &Manifest,
-    key: &Key,
-    output: &Path,
-    args: &Args,
-    store: &Arc<Store>,
-    context: &Context,
-) -> Result<Built, Failure> {
-    let mut times = std::mem::take(&mut staged.times);
-    let used = read_used(&staged)?;
-    let mut round = loop {
-        let (reduced, tree) = times.measure("prune", || {
-            let _task = context.progress.task("pruning", 0, Unit::Items);
-            let reduced = prune_staged(&staged, &used, store)?;
-            let tree = finished_tree(&staged, &reduced, &used, store)?;
-            Ok::<_, Failure>((reduced, tree))
-        })?;
-        reduced
-            .pruned
-            .plan
-            .warnings
-            .iter()
-            .chain(&reduced.warnings)
-            .for_each(|warning| context.progress.warn(warning));
-        if args.no_proof {
-            break Round { reduced, tree, proof: None };
-        }
-        let outcome =
-            times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, store, context));
-        if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
-            continue;
-        }
-        break Round { proof: Some(proven(outcome, &staged.recipe.directory, context)?), reduced, tree };
-    };
-    let mut proposals = times.measure("propose", || {
-        let _task = context.progress.task("measuring what could be smaller", 0, Unit::Items);
-        propose(&round.reduced.pruned, &staged.recipe, &used, store)
-    });
-    if args.reduce {
-        round = times.measure("reduce", || {
-            reductions::try_all(&mut staged, round, &mut proposals, &used, store, context)
-        })?;
-    }
-    context.unaffected()?;
-    let Round { reduced: Reduced { pruned, .. }, mut tree, proof } = round;
-    let paper = ProofPaper {
-        exercised: proof.is_some(),
-        steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(recipe_words)).collect(),
-        compared: proof.as_ref().is_some_and(|proof| proof.compared),
-        tree: papers::digest_of(&tree),
-        app_id: Some(key.app_id()),
-    };
-    papers::add_proof(&mut tree, &paper, staged.configured.epoch_s, store)?;
-    let artifact =
-        times.measure("pack", || pack::pack(&tree, store, manifest, key, output, &context.progress))?;
-    staged.times = times;
-    Ok(Built { staged, pruned, tree, proof, artifact, proposals })
-}
-
-/// Returns the proof, if it is one.
-fn proven(outcome: Result<Proof, ProveError>, folder: &Path, context: &Context) -> Result<Proof, Failure> {
-    let proof = outcome.map_err(|error| unproven(error, folder))?;
-    warn_of(&proof, context);
-    if proof.differences.is_empty() {
-        return Ok(proof);
-    }
-    for difference in &proof.differences {
-        context.progress.warn(&format!("differs: {difference}"));
-    }
-    Err(differs(&proof, folder))
-}
-
-/// Returns the tree as it is packed: pruned, furnished, with its papers.
-fn finished_tree(
-    staged: &Staged,
-    reduced: &Reduced,
-    used: &crate::used_list::UsedList,
-    store: &Store,
-) -> Result<Tree, Failure> {
-    let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);
-    let inputs = Inputs {
-        recipe: &staged.recipe,
-        lock: &staged.lock,
-        unpacked: &staged.unpacked,
-        stage: &staged.configured.tree,
-        plan: &reduced.pruned.plan,
-        reductions: &reduced.files,
-        version: env!("CARGO_PKG_VERSION"),
-        init: Digest::of(app::INIT),
-        epoch_s: staged.configured.epoch_s,
-        store,
-    };
-    papers::add(&mut tree, &inputs)?;
-    Ok(tree)
-}
-
-fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, Failure> {
-    let app = &recipe.app;
-    let version = match &app.version {
-        Version::Literal(version) => version.clone(),
-        Version::Npm(name) => recipe.version_of_npm(name).unwrap_or_default().to_owned(),
-        Version::Deb(package) => match lock.get(package) {
-            Some(locked) => locked.version.clone(),
-            None => {
-                let text = format!("the app's version is that of {package}, which is not in recipe.lock");
-                return Err(Failure::new(text).hint("name one of its packages in `version`"));
-            }
-        },
-    };
-    Ok(Manifest::for_init(&app.title, &version, app.release, &app.noun))
 }
 
 fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure> {

@@ -95,7 +95,7 @@ fn open_for_reading(directory: Option<&Path>, progress: &Progress) -> Result<Sto
 
 fn hinted(error: StoreError) -> Failure {
     let hint = error.hint();
-    super::staged::hinted(error, hint)
+    super::hinted(error, hint)
 }
 
 /// Warns of what is odd about a store, now and as it is found.
@@ -139,7 +139,7 @@ impl Context {
     }
 
     /// Fails if contents of the cache were refused since they were changed: what was made meanwhile may lack them.
-    pub(super) fn unaffected(&self) -> Result<(), Failure> {
+    pub(crate) fn unaffected(&self) -> Result<(), Failure> {
         match self.store.get().is_some_and(|store| store.has_refused()) {
             true => Err(Failure::new(
                 "parts of the cache were changed since they were written, and the result would lack them",

@@ -5,18 +5,17 @@ mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{
-    Context, Failure, finish_with, print,
-    proven::{
-        differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
-        warn_at_end, warn_of,
-    },
-    run::failed,
-    staged::stage,
-};
+use super::{Context, Failure, finish_with, print, run::failed};
 use crate::{
     artifact,
     exercise::Authority,
+    line::{
+        proof::{
+            differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
+            warn_at_end, warn_of,
+        },
+        root::stage,
+    },
     papers,
     prove::{Bounds, Cause, Explored, Inputs, Proof, ProveError, explore, prove},
     run::{enclosed_recipe, pruned_of},

@@ -104,6 +104,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Makes a failure of an error and what one can do about it.
+pub(crate) fn hinted(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
 /// Returns a text whose further lines are indented, so that none of them passes for a line of its own.
 fn indented(text: impl fmt::Display) -> String {
     let text = text.to_string();

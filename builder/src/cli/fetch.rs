@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::{
-    Context, Failure, archives,
+    Context, Failure, hinted,
     output::{finish_with, say},
     size_text,
-    staged::{hinted, read_lock},
 };
 use crate::{
     download::Downloader,
     fetch::wanted,
+    line::{root::read_lock, sources},
     lock::LockedPackage,
     npm::{Registry, pool_items},
     pool::{self, Filled, Item, PoolError},
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let recipe = recipe::read(folder)?;
         debs.extend(debs_of(&recipe, context)?);
         if args.indexes {
-            let files = archives::files_of(context, &recipe.debian)?;
+            let files = sources::files_of(context, &recipe.debian)?;
             debs.extend(files.indexes.into_iter().map(|(path, wanted)| Item { path, wanted }));
             signed.extend(files.signed);
         }
@@ -62,8 +62,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let fill = |items: &[Item], downloader: &Downloader| {
         pool::fill(&args.output, items, downloader, &context.progress).map_err(refused)
     };
-    let mut filled = fill(&debs, &archives::downloader(context))?;
-    filled.add(fill(&tarballs, &archives::registry_downloader(context))?);
+    let mut filled = fill(&debs, &sources::downloader(context))?;
+    filled.add(fill(&tarballs, &sources::registry_downloader(context))?);
     pool::write_signed(&args.output, &signed).map_err(refused)?;
     let items = [debs, tarballs].concat();
     if args.prune {
@@ -83,8 +83,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn debs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
     let lock = read_lock(recipe)?;
     let store = context.store()?;
-    let mut mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
-    if let Some(pool) = archives::pool(context)? {
+    let mut mirrors = sources::mirrors(context, &recipe.debian, &lock)?;
+    if let Some(pool) = sources::pool(context)? {
         mirrors.add_pool(&pool);
     }
     let item = |package: &LockedPackage| {
@@ -100,7 +100,7 @@ fn debs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
 
 /// Returns the tarballs that belong in a pool for a recipe.
 fn tarballs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
-    let (registry, pool) = (archives::npm_registry(context), archives::pool(context)?);
+    let (registry, pool) = (sources::npm_registry(context), sources::pool(context)?);
     let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
     let store = context.store()?;
     Ok(recipe.npm.iter().flat_map(|set| pool_items(set, registry, &store)).collect())

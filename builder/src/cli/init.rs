@@ -2,9 +2,10 @@
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Context, Failure, archives, output::say};
+use super::{Context, Failure, output::say};
 use crate::{
     archive::Selection,
+    line::sources,
     recipe::{Wanted, draft},
     resolve::{Request, resolve},
 };
@@ -37,8 +38,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new(format!("{} is there already", output.display()));
         return Err(failure.hint("name another folder with --output DIR"));
     }
-    let archive = archives::open(context, &Selection::new(&args.suite, "amd64"))?;
-    let universe = archives::universe(&archive, &[])?;
+    let archive = sources::open(context, &Selection::new(&args.suite, "amd64"))?;
+    let universe = sources::universe(&archive, &[])?;
     let request = Request {
         packages: args.packages.clone(),
         essential: true,

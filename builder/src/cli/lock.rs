@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::{
-    archive::Archive,
-    cli::{Context, Failure, archives, finish_with, output::say, print, size_text},
-    lock::{Change, Changes, Lock, LockError, LockedIndex},
-    recipe::{self, Recipe},
-    resolve::{Request, Resolution},
+    cli::{Context, Failure, finish_with, output::say, print, size_text},
+    line::{
+        lock::{lock, request},
+        sources,
+    },
+    lock::{Change, Changes, Lock, LockError},
+    recipe,
+    resolve::Resolution,
 };
 
 /// Resolve a recipe's packages and pin every .deb in recipe.lock
@@ -50,14 +53,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let archive = archives::open_of(context, &recipe.debian)?;
-    let universe = archives::universe(&archive, &recipe.debian.pins)?;
+    let archive = sources::open_of(context, &recipe.debian)?;
+    let universe = sources::universe(&archive, &recipe.debian.pins)?;
     if let Some(minimize::Measure::Size) = args.minimize {
         let keep = args.check || context.global.locked;
         recipe = minimize::minimize(recipe, &universe, keep, context)?;
     }
     let request = request(&recipe);
-    let resolution = archives::choose(&universe, &request)?;
+    let resolution = sources::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
     }
@@ -123,28 +126,4 @@ fn document(path: &Path, lock: &Lock, changes: &Changes, written: bool) -> serde
 fn totals(resolution: &Resolution) -> String {
     let bytes = resolution.packages.iter().map(|package| package.size_bytes).sum();
     format!("{} packages, {}", resolution.packages.len(), size_text(bytes))
-}
-
-/// Returns what a recipe asks for. Roots are made with merged `/usr`, hence the preference.
-pub(super) fn request(recipe: &Recipe) -> Request {
-    Request {
-        packages: recipe.requested(),
-        essential: true,
-        recommends: recipe.debian.recommends,
-        recommends_of: recipe.debian.recommends_of.clone(),
-        exclude: recipe.debian.exclude.clone(),
-        prefer: vec![Request::MERGED_USR.into()],
-        pins: recipe.debian.pins.clone(),
-    }
-}
-
-fn lock(recipe: &Recipe, archive: &Archive, request: &Request, resolution: &Resolution) -> Lock {
-    let debian = &recipe.debian;
-    let indexes = archive.indexes.iter().map(|index| LockedIndex {
-        suite: index.suite.clone(),
-        component: index.component.clone(),
-        architecture: index.architecture.clone(),
-        digest: index.digest,
-    });
-    Lock::new(&debian.suite, &debian.architecture, archive.time_s, request, indexes.collect(), resolution)
 }

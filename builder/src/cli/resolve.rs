@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{
     archive::Selection,
-    cli::{Context, Failure, archives, finish_with, output::say, print, size_text},
+    cli::{Context, Failure, finish_with, output::say, print, size_text},
+    line::sources,
     resolve::{Explanation, Request, Resolution, explain},
 };
 
@@ -54,9 +55,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         prefer: args.prefer.clone(),
         ..Request::default()
     };
-    let archive = archives::open(context, &Selection::new(&args.suite, &args.architecture))?;
-    let universe = archives::universe(&archive, &[])?;
-    let resolution = archives::choose(&universe, &request)?;
+    let archive = sources::open(context, &Selection::new(&args.suite, &args.architecture))?;
+    let universe = sources::universe(&archive, &[])?;
+    let resolution = sources::choose(&universe, &request)?;
     if resolution.beyond_apt {
         context
             .progress

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, missed::Missed, output::say_for_app, print, staged::hinted},
+    cli::{Context, Failure, grains::library, hinted, missed::Missed, output::say_for_app, print},
     grains,
     progress::Progress,
     proxy::Guards,

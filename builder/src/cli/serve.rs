@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{Context, Failure, grains::library, print, run::failed, staged::hinted};
+use super::{Context, Failure, grains::library, hinted, print, run::failed};
 use crate::{
     artifact, interrupt,
     progress::Progress,

@@ -1,10 +1,9 @@
 //! Which key signs a package: handed over for one command, or of a keyring.
 
 use super::{
-    Context, Failure, input,
+    Context, Failure, hinted, input,
     key::{KeyFile, named_in},
     secret::Unrepeated,
-    staged::hinted,
     surroundings::is_ci,
 };
 use crate::{

@@ -12,11 +12,11 @@ use super::{
     Context, Failure, finish_with,
     output::{must_be_open, say},
     shell,
-    staged::plain_root,
 };
 use crate::{
     beside,
     configure::{ConfigureError, Visit},
+    line::root::plain_root,
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},

@@ -7,13 +7,9 @@ use std::{
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
-use super::{
-    Cli, Context, Failure, browser,
-    output::say,
-    print,
-    staged::{hinted, stage_recipe},
-};
+use super::{Cli, Context, Failure, browser, hinted, output::say, print};
 use crate::{
+    line::root::stage_recipe,
     prove::read_report,
     recipe,
     trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},

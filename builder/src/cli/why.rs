@@ -7,14 +7,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    Context, Failure, finish_with, print,
-    proven::{prune_staged, read_used},
-    staged::stage_recipe,
-    verify::with_file,
-};
+use super::{Context, Failure, finish_with, print, verify::with_file};
 use crate::{
     artifact,
+    line::{
+        proof::{prune_staged, read_used},
+        root::stage_recipe,
+    },
     lock::Lock,
     papers,
     prune::{Listed, PruneList, parse_list, write_list},

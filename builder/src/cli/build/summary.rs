@@ -5,11 +5,11 @@ use std::{cmp::Reverse, collections::BTreeSet, fmt::Write as _, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Built;
 use crate::{
     artifact::{Papers, sizes_by},
     cli::size_text,
     formats::digest::Digest,
+    line::image::Built,
     recipe::NPM_PREFIX,
     store::Store,
 };

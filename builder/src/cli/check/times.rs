@@ -6,10 +6,8 @@ use serde_json::json;
 
 use super::{Args, prover};
 use crate::{
-    cli::{
-        Context, Failure, finish_with, print,
-        proven::{differs, unproven, warn_of},
-    },
+    cli::{Context, Failure, finish_with, print},
+    line::proof::{differs, unproven, warn_of},
     store::Store,
 };
 

@@ -24,7 +24,7 @@ pub fn minimize(
     keep: bool,
     context: &Context,
 ) -> Result<Recipe, Failure> {
-    let request = super::request(&recipe);
+    let request = crate::line::lock::request(&recipe);
     let apts = resolve(universe, &request)?;
     let Smallest { resolution, exclude } = smallest(universe, &request)?;
     print(&comparison(&apts, &resolution))?;

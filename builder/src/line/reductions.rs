@@ -2,14 +2,13 @@
 
 use std::{collections::VecDeque, error::Error as _, sync::Arc};
 
-use super::{Round, finished_tree};
 use crate::{
     beside,
-    cli::{
-        Context, Failure,
-        proven::{prove_staged, prune_staged},
-        size_text,
-        staged::Staged,
+    cli::{Context, Failure, size_text},
+    line::{
+        image::{Round, finished_tree},
+        proof::{prove_staged, prune_staged},
+        root::Staged,
     },
     progress::Unit,
     prove::{Proof, ProveError},
@@ -22,7 +21,7 @@ use crate::{
 /// Tries proposals one after the other on what is proven already; returns the last that is proven. Each that proves is written
 /// into recipe.toml at once, and each that does not as well (`reduce.not`), so that no build proposes it again. Of several
 /// libraries that do not prove together each is tried alone.
-pub(super) fn try_all(
+pub(crate) fn try_all(
     staged: &mut Staged,
     mut best: Round,
     proposals: &mut Vec<Proposal>,

@@ -7,13 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Context, Failure,
-    staged::{Staged, hinted},
-};
 use crate::{
     app::{State, VarPolicy, furnish, furnish_artifact},
+    cli::{Context, Failure, hinted},
     exercise::Authority,
+    line::root::Staged,
     prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
     prune::{Pruned, prune},
     reduce::{Reduced, can_tell, left_out, reduce},
@@ -24,7 +22,7 @@ use crate::{
 };
 
 /// Reads the evidence of a recipe.
-pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
+pub(crate) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
     let path = staged.recipe.used_path();
     UsedList::read(&path).map_err(|error| {
         let again = format!("`tinyroot trace {}`", staged.recipe.directory.display());
@@ -38,14 +36,14 @@ pub(super) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
 }
 
 /// Prunes the root of a recipe by its evidence, and reduces what the recipe names.
-pub(super) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
+pub(crate) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
     let Staged { recipe, unpacked, configured, .. } = staged;
     let pruned = prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?;
     Ok(reduce(pruned, recipe, used, store)?)
 }
 
 /// Makes the tree that a grain boots of what pruning left.
-pub(super) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
+pub(crate) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
     let Staged { recipe, unpacked, assembled, configured, .. } = staged;
     let state = State::new(recipe, &configured.tree, &assembled.tree, unpacked, used, store);
     furnish_artifact(tree.clone(), recipe, &state, store, configured.epoch_s)
@@ -53,19 +51,19 @@ pub(super) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, stor
 
 /// Makes the tree of the whole root that a pruned one is compared with. There every file of `/var` is a copy, so that a write
 /// that a link to the read-only root would stop shows as a difference.
-pub(super) fn furnish_whole(staged: &Staged, store: &Store) -> Tree {
+pub(crate) fn furnish_whole(staged: &Staged, store: &Store) -> Tree {
     let Staged { recipe, configured, .. } = staged;
     furnish(configured.tree.clone(), recipe, &VarPolicy::CopyAll, store, configured.epoch_s)
 }
 
 /// Returns what a pruned tree lacks, by the paths of furnished ones.
-pub(super) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<view::Pruned> {
+pub(crate) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<view::Pruned> {
     let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
     Arc::new(pruned_between(&staged.configured.tree, &pruned.tree, &owner))
 }
 
 /// Takes a furnished tree through the recipe's exercise and compares its answers with the whole root's.
-pub(super) fn prove_staged(
+pub(crate) fn prove_staged(
     staged: &Staged,
     tree: Tree,
     reduced: &Reduced,
@@ -100,7 +98,7 @@ pub(super) fn prove_staged(
 }
 
 /// Returns the failure of an app that could not be proven; `subject` is the recipe folder or artifact.
-pub(super) fn unproven(error: ProveError, subject: &Path) -> Failure {
+pub(crate) fn unproven(error: ProveError, subject: &Path) -> Failure {
     let lacks = error.misses().iter().any(|miss| !miss.is_write());
     let hint = error.hint().map(str::to_owned);
     let hint = hint.map(|hint| if lacks { format!("{hint}; {}", ask_why(subject)) } else { hint });
@@ -112,7 +110,7 @@ fn ask_why(subject: &Path) -> String {
 }
 
 /// Tells what the proof could not see, and what it saw that no comparison shows.
-pub(super) fn warn_of(proof: &Proof, context: &Context) {
+pub(crate) fn warn_of(proof: &Proof, context: &Context) {
     proof.left_out.iter().for_each(|lost| context.progress.warn(&lost.to_string()));
     if let Some((reason, remedy)) = &proof.blind {
         let text = format!(
@@ -123,12 +121,12 @@ pub(super) fn warn_of(proof: &Proof, context: &Context) {
 }
 
 /// Tells what a person should look at: last, so that it is not lost above a summary.
-pub(super) fn warn_at_end(warnings: &[String], context: &Context) {
+pub(crate) fn warn_at_end(warnings: &[String], context: &Context) {
     warnings.iter().for_each(|warning| context.progress.warn(warning));
 }
 
 /// Returns the failure of a pruned app that answers otherwise than the whole root; `subject` is the recipe folder or artifact.
-pub(super) fn differs(proof: &Proof, subject: &Path) -> Failure {
+pub(crate) fn differs(proof: &Proof, subject: &Path) -> Failure {
     let text = format!("{} steps are answered otherwise than by the whole root", proof.differences.len());
     let remedies = "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)";
     Failure::new(text).hint(format!("{remedies}; {}", ask_why(subject)))

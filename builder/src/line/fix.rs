@@ -11,7 +11,7 @@ use crate::{
 
 /// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
 /// new to add.
-pub(super) fn fix(
+pub(crate) fn fix(
     recipe: &mut Recipe,
     outcome: &Result<Proof, ProveError>,
     context: &Context,

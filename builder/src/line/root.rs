@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    error::Error,
     path::Path,
     time::{Duration, Instant},
 };
@@ -10,9 +9,10 @@ use std::{
 use crate::{
     app,
     assemble::{Assembled, assemble},
-    cli::{Context, Failure, archives, lock::request},
+    cli::{Context, Failure, hinted},
     configure::{Configured, Visit, Wanted, configure},
     fetch::{FetchError, fetch},
+    line::{lock::request, sources},
     lock::{Lock, LockedPackage},
     npm::{self, NpmError, Registry},
     recipe::{self, Recipe},
@@ -22,7 +22,7 @@ use crate::{
 
 /// How long each stage took, in the order of the line.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Times(pub Vec<(&'static str, Duration)>);
+pub(crate) struct Times(pub Vec<(&'static str, Duration)>);
 
 impl Times {
     /// Does the work of a stage and notes how long it took.
@@ -35,7 +35,7 @@ impl Times {
 }
 
 /// A recipe's root, and what it was made from.
-pub(super) struct Staged {
+pub(crate) struct Staged {
     /// The recipe.
     pub recipe: Recipe,
     /// Its lock.
@@ -51,12 +51,12 @@ pub(super) struct Staged {
 }
 
 /// Makes the root of a recipe, from the store where that has it, and lays the recipe's npm packages and files over it.
-pub(super) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure> {
+pub(crate) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure> {
     stage_recipe(recipe::read(folder)?, context)
 }
 
 /// As [`stage`], of a recipe that was read already.
-pub(super) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
+pub(crate) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
     let (packages, took) = npm_packages(&recipe, context)?;
     let mut staged = plain_root(recipe, context, false, None)?;
     let Staged { recipe, configured, times, .. } = &mut staged;
@@ -79,11 +79,11 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
         return Ok((Vec::new(), times));
     }
     read_lock(recipe)?;
-    let (registry, downloader) = (archives::npm_registry(context), archives::registry_downloader(context));
+    let (registry, downloader) = (sources::npm_registry(context), sources::registry_downloader(context));
     let store = context.store()?;
     let wait = || context.progress.wait_for_another(TRIMS);
     let _relying = store.rely_on_downloads(wait);
-    let pool = archives::pool(context)?;
+    let pool = sources::pool(context)?;
     let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
     let unpack = |set| npm::unpack(set, registry, &store, &downloader, &context.progress);
     let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());
@@ -96,7 +96,7 @@ fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times)
 
 /// Makes the root of a recipe as Debian alone has it, with the owners of its files if they matter (`owners`). `visit` is shown it if
 /// its packages cannot be configured.
-pub(super) fn plain_root(
+pub(crate) fn plain_root(
     recipe: Recipe,
     context: &Context,
     owners: bool,
@@ -106,11 +106,11 @@ pub(super) fn plain_root(
     let mut times = Times::default();
     let store = context.store()?;
     let progress = &context.progress;
-    let mut mirrors = archives::mirrors(context, &recipe.debian, &lock)?;
-    if let Some(pool) = archives::pool(context)? {
+    let mut mirrors = sources::mirrors(context, &recipe.debian, &lock)?;
+    if let Some(pool) = sources::pool(context)? {
         mirrors.add_pool(&pool);
     }
-    let downloader = archives::downloader(context);
+    let downloader = sources::downloader(context);
     let wait = || progress.wait_for_another(TRIMS);
     let relying = store.rely_on_downloads(wait);
     let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
@@ -139,7 +139,7 @@ const MOST_MOVED: usize = 6;
 fn not_fetched(recipe: &Recipe, context: &Context, error: FetchError) -> Failure {
     let gone = error.gone();
     let suites: BTreeSet<&str> = gone.iter().map(|package| package.suite.as_str()).collect();
-    if let Some(failure) = archives::missing_suite(context, &recipe.debian, &suites) {
+    if let Some(failure) = sources::missing_suite(context, &recipe.debian, &suites) {
         return failure;
     }
     let moved = moved(recipe, context, &gone);
@@ -154,8 +154,8 @@ fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String 
     if gone.is_empty() {
         return String::new();
     }
-    let Ok(archive) = archives::open_of(context, &recipe.debian) else { return String::new() };
-    let Ok(universe) = archives::universe(&archive, &recipe.debian.pins) else { return String::new() };
+    let Ok(archive) = sources::open_of(context, &recipe.debian) else { return String::new() };
+    let Ok(universe) = sources::universe(&archive, &recipe.debian.pins) else { return String::new() };
     let now = |name: &str| universe.find(name).map(|id| universe.package(id).version);
     let lines = gone.iter().filter_map(|package| match now(&package.name) {
         Some(version) if version == package.version => None,
@@ -176,7 +176,7 @@ fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String 
 }
 
 /// Reads the lock of a recipe, which must be one for what the recipe asks for now.
-pub(super) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
+pub(crate) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
     let path = recipe.lock_path();
     let lock = Lock::read(&path).map_err(|error| {
         let hint = error.hint();
@@ -188,13 +188,4 @@ pub(super) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
         return Err(Failure::drifted(text).hint(hint));
     }
     Ok(lock)
-}
-
-/// Makes a failure of an error and what one can do about it.
-pub(super) fn hinted(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
-    let failure = Failure::from(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

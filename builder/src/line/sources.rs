@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     archive::{self, Archive, ArchiveError, Files, Mirrors, Selection, Snapshots},
-    cli::{Context, Failure, staged::hinted},
+    cli::{Context, Failure, hinted},
     download::{self, Downloader, Patience, Proxies},
     lock::Lock,
     npm, pool,
@@ -34,12 +34,12 @@ fn options_of(context: &Context, debian: &Debian) -> archive::Options {
 }
 
 /// Returns a downloader for mirrors, which are reached as apt reaches them.
-pub(super) fn downloader(context: &Context) -> Downloader {
+pub(crate) fn downloader(context: &Context) -> Downloader {
     downloader_by(context, Proxies::as_apt(&archive::Options::default().sources))
 }
 
 /// Returns a downloader for registries, of which apt knows nothing.
-pub(super) fn registry_downloader(context: &Context) -> Downloader {
+pub(crate) fn registry_downloader(context: &Context) -> Downloader {
     downloader_by(context, Proxies::of_environment())
 }
 
@@ -54,7 +54,7 @@ fn downloader_by(context: &Context, proxies: Proxies) -> Downloader {
 }
 
 /// Returns the npm registry for recipes that name none.
-pub(super) fn npm_registry(context: &Context) -> Option<String> {
+pub(crate) fn npm_registry(context: &Context) -> Option<String> {
     let variable =
         ["NPM_CONFIG_REGISTRY", "npm_config_registry"].iter().find_map(|name| std::env::var(name).ok());
     let npmrc = std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc"));
@@ -67,12 +67,12 @@ pub(super) fn npm_registry(context: &Context) -> Option<String> {
 }
 
 /// Opens Debian's archive.
-pub(super) fn open(context: &Context, selection: &Selection) -> Result<Archive, Failure> {
+pub(crate) fn open(context: &Context, selection: &Selection) -> Result<Archive, Failure> {
     open_one(context, selection, &options(context))
 }
 
 /// Opens all archives that a recipe chooses from.
-pub(super) fn open_of(context: &Context, debian: &Debian) -> Result<Archive, Failure> {
+pub(crate) fn open_of(context: &Context, debian: &Debian) -> Result<Archive, Failure> {
     let mut options = options_of(context, debian);
     if let Some(time) = &debian.snapshot {
         let Some(service) = &mut options.snapshots else {
@@ -109,7 +109,7 @@ fn beside(debian: &Debian, extra: &ExtraArchive) -> (Selection, archive::Options
 }
 
 /// Returns the signed indexes of all archives that a recipe chooses from, as files of a pool.
-pub(super) fn files_of(context: &Context, debian: &Debian) -> Result<Files, Failure> {
+pub(crate) fn files_of(context: &Context, debian: &Debian) -> Result<Files, Failure> {
     let (store, downloader) = (context.store()?, downloader(context));
     let mut all = vec![(None, selection(debian), options_of(context, debian))];
     for extra in &debian.archives {
@@ -169,7 +169,7 @@ fn open_one(
 
 /// Returns the failure for the first of some suites of Debian's archive that is nowhere, if there is one: what is locked of it
 /// cannot be had then.
-pub(super) fn missing_suite(context: &Context, debian: &Debian, suites: &BTreeSet<&str>) -> Option<Failure> {
+pub(crate) fn missing_suite(context: &Context, debian: &Debian, suites: &BTreeSet<&str>) -> Option<Failure> {
     let options = options_of(context, debian);
     let store = context.store().ok()?;
     let of_others =
@@ -188,7 +188,7 @@ pub(super) fn missing_suite(context: &Context, debian: &Debian, suites: &BTreeSe
 }
 
 /// Returns where the .debs of a recipe's lock can be had.
-pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result<Mirrors, ArchiveError> {
+pub(crate) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result<Mirrors, ArchiveError> {
     let beside: Vec<&str> = debian.archives.iter().map(|extra| extra.name.as_str()).collect();
     let mut mirrors = Mirrors::for_lock(lock, &options_of(context, debian), &beside)?;
     for extra in &debian.archives {
@@ -201,7 +201,7 @@ pub(super) fn mirrors(context: &Context, debian: &Debian, lock: &Lock) -> Result
 ///
 /// # Errors
 /// A directory that is not there, or that cannot be named in a URL.
-pub(super) fn pool(context: &Context) -> Result<Option<String>, Failure> {
+pub(crate) fn pool(context: &Context) -> Result<Option<String>, Failure> {
     let Some(given) = &context.global.pool else { return Ok(None) };
     let shown = given.display();
     if !given.is_dir() {
@@ -215,12 +215,12 @@ pub(super) fn pool(context: &Context) -> Result<Option<String>, Failure> {
 }
 
 /// Reads the packages of an archive, and ranks them by pins.
-pub(super) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Universe<'a>, ResolveError> {
+pub(crate) fn universe<'a>(archive: &'a Archive, pins: &[Pin]) -> Result<Universe<'a>, ResolveError> {
     Universe::pinned(&archive.selection.architecture, &archive.sources(), pins)
 }
 
 /// Resolves a request; where that cannot be done, the hint names the single changes that would help.
-pub(super) fn choose(universe: &Universe<'_>, request: &Request) -> Result<Resolution, Failure> {
+pub(crate) fn choose(universe: &Universe<'_>, request: &Request) -> Result<Resolution, Failure> {
     resolve(universe, request).map_err(|error| {
         let changes = match &error {
             ResolveError::Unsatisfiable { .. } => remedies(universe, request),
