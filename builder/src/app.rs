@@ -25,10 +25,10 @@ mod state;
 
 pub use linked::Linked;
 pub use modes::{apply_modes, give_to_grain};
-pub use skeleton::{VarPolicy, filled_var, is_left_out};
+pub use skeleton::{VarPolicy, filled_var};
 pub use state::{Fate, State};
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use crate::{
     recipe::{LaidContent, Recipe},
@@ -266,22 +266,6 @@ fn add_line(tree: &mut Tree, store: &Store, at: &str, line: &str) {
     bytes.extend_from_slice(line.as_bytes());
     let size_bytes = bytes.len() as u64;
     entry.kind = Kind::File { digest: store.put(bytes), size_bytes, hard_link: None };
-}
-
-/// Returns the stage path of a path of a furnished tree: `tinyroot/var/x` is `var/x` there.
-pub fn stage_path(path: &[u8]) -> Cow<'_, [u8]> {
-    match path.strip_prefix(b"tinyroot/var") {
-        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => Cow::Owned([b"var", rest].concat()),
-        _ => Cow::Borrowed(path),
-    }
-}
-
-/// Returns where a stage path lies in a furnished tree: `var/x` at `tinyroot/var/x`.
-pub fn furnished_path(path: &TreePath) -> TreePath {
-    if !path.is_at_or_below(b"var") {
-        return path.clone();
-    }
-    TreePath::new(&[b"tinyroot/", path.as_bytes()].concat()).unwrap_or_else(|_| path.clone())
 }
 
 fn path(text: &str) -> TreePath {

@@ -25,14 +25,16 @@ mod text;
 pub use authority::Authority;
 pub use http::{Answer, HttpError};
 pub(crate) use links::pages_of;
-pub(crate) use text::html_unescape;
 
 use std::{error::Error, fmt, io, net::TcpStream, time::Duration};
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use self::{conversation::Conversation, text::excerpt};
-use crate::recipe::{Recipe, Step, Web};
+use crate::{
+    evidence::step,
+    recipe::{Recipe, Step, Web},
+};
 
 /// What restarts and runs answer with when they fail.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -275,8 +277,8 @@ pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, E
     subject.said();
     for (index, step) in visit.steps.iter().enumerate() {
         let number = index + 1;
-        subject.begin(number, &recipe_words(step));
-        let what = words(step, |text| talk.fill_in(text, str::to_owned));
+        subject.begin(number, &step::words(step));
+        let what = step::words_with(step, |text| talk.fill_in(text, str::to_owned));
         let (outcome, problems) = match step {
             Step::Request(request) => talk.request(number, &what, request, subject)?,
             Step::Restart => {
@@ -326,21 +328,6 @@ impl Outcome {
             Outcome::Ran(ran) => &ran.output,
             Outcome::Done => &[],
         }
-    }
-}
-
-/// Returns a step in the recipe's words, which no capture changes.
-pub(crate) fn recipe_words(step: &Step) -> String {
-    words(step, str::to_owned)
-}
-
-/// Returns a step in words, its path in the given form.
-fn words(step: &Step, form: impl Fn(&str) -> String) -> String {
-    match step {
-        Step::Request(request) => format!("{} {}", request.method, form(&request.path)),
-        Step::Restart => "restart".to_owned(),
-        Step::Sleep { millis } => format!("sleep {millis} ms"),
-        Step::Run { command, .. } => format!("run {}", command.join(" ")),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod deb;
 pub mod deb822;
 pub mod digest;
 pub mod elf_image;
+pub mod html;
 pub mod icu_data;
 pub mod jimage;
 pub mod key_file;

@@ -17,7 +17,6 @@ pub use base::Base;
 pub use log::{Log, OnLine};
 pub use remedy::{Remedy, Waits};
 pub use subject::Exercised;
-pub(crate) use subject::mark_of;
 
 use std::{
     collections::BTreeMap,
@@ -34,6 +33,7 @@ use std::{
 use crate::{
     app::services,
     exercise::Ran,
+    layout::INIT,
     recipe::Recipe,
     sandbox::{
         Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id,
@@ -41,9 +41,6 @@ use crate::{
     threads,
     view::fuse::{Server, ViewError, serve},
 };
-
-/// The first process, by its path inside.
-const INIT: &str = "/tinyroot/init";
 
 /// The variable by which the first process knows where to say that all services are ready.
 const READY_VARIABLE: &str = "TINYROOT_READY_FD";

@@ -10,17 +10,11 @@ mod compare;
 mod explore;
 mod learn;
 mod left;
-mod miss;
-mod misses;
-mod named;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
-pub use miss::{Cause, Miss, most_pruned};
-pub use misses::{MissReport, ReportError, Reported, read_report};
-pub use named::{Reader, named, tells_of_missing};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,15 +25,15 @@ use again::{Sides, hold, twice};
 use left::Shipped;
 
 use crate::{
-    app::furnished_path,
+    evidence::{Miss, Pruned, most_pruned, step},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log, mark_of},
+    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    layout::furnished_path,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
     reduce::{LeftOut, ReduceError},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
-    view::Pruned,
 };
 
 /// What is proven.
@@ -146,7 +140,7 @@ fn misses_text(misses: &[Miss]) -> String {
         text += "; what the app asked for and lacks:";
         asked.iter().for_each(|miss| text += &format!("\n  {}", miss.with_remedy("    ")));
     }
-    let (shown, more) = miss::most_pruned(listed);
+    let (shown, more) = most_pruned(listed);
     if !shown.is_empty() {
         text += "; it also listed directories without their pruned names, which may be why:";
         shown.iter().for_each(|miss| text += &format!("\n  {miss}"));
@@ -186,7 +180,7 @@ impl ProveError {
 /// Returns what a pruned tree lacks, by furnished paths; both trees are in stage paths.
 pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Option<String>) -> Pruned {
     let gone = stage.iter().filter(|(path, _)| pruned.get(path.as_bytes()).is_none());
-    gone.map(|(path, _)| (crate::app::furnished_path(path), owner(path.as_bytes()))).collect()
+    gone.map(|(path, _)| (crate::layout::furnished_path(path), owner(path.as_bytes()))).collect()
 }
 
 /// Runs the exercise on a pruned root, and compares.
@@ -285,13 +279,12 @@ fn warnings<'a>(runs: impl Iterator<Item = &'a Transcript>) -> Vec<Warning> {
 
 /// Returns the misses of a step, or, as what is asked for is not asked for again, all up to it.
 fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
-    let marks: Vec<String> =
-        steps.iter().take(number).map(|step| mark_of(&exercise::recipe_words(step))).collect();
+    let marks: Vec<String> = steps.iter().take(number).map(step::mark).collect();
     let at: Vec<Miss> = misses.iter().filter(|miss| marks.last() == Some(&miss.step)).cloned().collect();
     if !at.is_empty() {
         return at;
     }
-    let later = steps.iter().skip(number).map(|step| mark_of(&exercise::recipe_words(step)));
+    let later = steps.iter().skip(number).map(step::mark);
     let later: BTreeSet<String> = later.filter(|mark| !marks.contains(mark)).collect();
     misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
@@ -440,6 +433,7 @@ fn misses_of(base: &Base) -> Vec<Miss> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Cause;
 
     #[test]
     fn a_difference_is_told_with_the_misses_of_its_step_or_of_all_before_it() {

@@ -10,28 +10,24 @@
 //! until nothing new comes up. What nobody asked for is dropped.
 
 mod elf;
-mod evidence;
-mod globs;
 mod list;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod rules;
 mod surplus;
 
-pub use evidence::{Evidence, Used, evidence_of};
-pub use globs::{Globs, InvalidGlob};
 pub use list::{Listed, PruneList, parse_list, write_list};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     assemble::Owners,
+    evidence::{Evidence, UsedList, evidence_of},
     formats::{digest::Digest, relation},
     recipe::{AppPrune, Recipe},
     store::{Store, StoreError},
-    tree::{Tree, TreePath},
+    tree::{Globs, InvalidGlob, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
-    used_list::UsedList,
 };
 use rules::{Answer, Case, Facts, Needs};
 

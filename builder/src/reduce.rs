@@ -24,12 +24,12 @@ use std::{
 };
 
 use crate::{
+    evidence::UsedList,
     formats::digest::Digest,
     prune::Pruned,
     recipe::Recipe,
     store::{Store, StoreError},
     tree::{Kind, TreePath},
-    used_list::UsedList,
 };
 
 /// The files that were reduced, by path.
@@ -243,7 +243,7 @@ pub fn can_tell(path: &TreePath) -> bool {
 }
 
 /// Returns what was taken out of files by [`reduce`] and was read on the whole root, where `pages` (by path, of
-/// [`PAGE_BYTES`](crate::view::PAGE_BYTES) each) were read of them. A page that holds something else as well tells
+/// [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something else as well tells
 /// nothing.
 ///
 /// # Errors

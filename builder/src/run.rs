@@ -16,16 +16,16 @@ use std::{
 use crate::{
     app::services,
     artifact::Opened,
+    evidence::{Miss, Pruned, Reader},
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     grains, papers,
-    prove::{Miss, Reader},
     proxy::{self, Front, Guards, ListenError},
     prune::PruneList,
     recipe::{self, Recipe, RecipeError},
     sandbox::{Exit, Running},
     store::{Store, StoreError},
     tree::{Tree, TreePath},
-    view::{self, Pruned},
+    view,
 };
 
 /// Is told each [`Miss`] as it happens, from a thread that serves the grain: it must be quick.
@@ -141,7 +141,7 @@ pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);
     let mut pruned: Pruned = BTreeMap::new();
     for (path, listed) in dropped {
-        let furnished = crate::app::furnished_path(&path);
+        let furnished = crate::layout::furnished_path(&path);
         if tree.get(furnished.as_bytes()).is_none() {
             pruned.insert(furnished, listed.package.as_deref().map(str::to_owned));
         }

@@ -8,13 +8,11 @@
 
 mod browse;
 mod gather;
-mod missed;
 mod news;
 mod page;
 mod var;
 
 pub use browse::{Browsing, Urls, browse};
-pub use missed::take_in;
 
 use std::{
     io,
@@ -25,6 +23,7 @@ use std::{
 
 use crate::{
     app::{self, GRAIN_ID, VarPolicy},
+    evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
     progress::{Progress, Unit},
@@ -35,8 +34,7 @@ use crate::{
     store::{Scratch, Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
-    used_list::UsedList,
-    view::{Kinds, Options, View},
+    view::{Options, View},
 };
 
 /// What is traced.

@@ -4,10 +4,12 @@
 //! [`Tree`], in path order. A tree never holds file contents; a [`Digest`] names them and the
 //! [`Store`](crate::store::Store) has them. Nothing here touches a file system.
 
+mod globs;
 mod links;
 mod path;
 mod text;
 
+pub use globs::{Globs, InvalidGlob};
 pub use path::{InvalidPath, TreePath};
 pub use text::{ParseError, parse_line, write_line};
 pub(crate) use text::{escape, unescape};

@@ -2,15 +2,16 @@
 //!
 //! Comes in: a [`Tree`] and the store with its contents. Goes out: answers to the questions a kernel
 //! asks of a file system, and as evidence what was used ([`View::uses`]) and what of a pruned part
-//! was missed ([`View::misses`]). It knows no FUSE ([`fuse`] is the skin), never writes, and opens no
+//! was missed ([`View::misses`]). It records and decides nothing: what evidence means is said in
+//! [`evidence`](crate::evidence). It knows no FUSE ([`fuse`] is the skin), never writes, and opens no
 //! path: contents come through files that the store holds open.
 
 pub mod callers;
-mod evidence;
 pub mod fuse;
 mod gone;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod recorder;
 mod wire;
 
 use std::{
@@ -22,19 +23,17 @@ use std::{
 
 use rustix::{fs::Access, io::Errno};
 
-pub use evidence::{Kinds, Miss, Missed, OnMiss, Pruned, UnknownKind, Use};
+pub use recorder::OnMiss;
 
 use crate::{
+    evidence::{Kinds, PAGE_BYTES, Pruned, PrunedAccess, Use},
     formats::digest::Digest,
     store::{Blob, Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},
 };
 use callers::{ByProc, Programs};
-use evidence::Recorder;
 use gone::Gone;
-
-/// A page, as the kernel reads files that are mapped.
-pub const PAGE_BYTES: u64 = 4096;
+use recorder::Recorder;
 
 /// Names those paths whose refused changes are told of.
 pub type Reported = Box<dyn Fn(&TreePath) -> Option<TreePath> + Send + Sync>;
@@ -293,7 +292,7 @@ impl View {
     }
 
     /// Returns the misses in the order they happened, without the first `since`. Each path is named once.
-    pub fn misses(&self, since: usize) -> Vec<Miss> {
+    pub fn misses(&self, since: usize) -> Vec<PrunedAccess> {
         self.recorder.misses(since)
     }
 

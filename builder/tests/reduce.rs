@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, fs, io::Read, sync::Arc};
 
 use tinyroot::{
     assemble::assemble,
+    evidence::UsedList,
     progress::Progress,
     prune::{Plan, Pruned},
     recipe::{self, Recipe},
@@ -18,7 +19,6 @@ use tinyroot::{
     store::Store,
     tree::{Entry, Tree, TreePath},
     unpack::unpack,
-    used_list::UsedList,
     view::{self, View},
 };
 

@@ -12,6 +12,7 @@ use std::{
 
 use tinyroot::{
     app,
+    evidence::{Kinds, UsedList},
     progress::Progress,
     recipe,
     render::scan,
@@ -19,8 +20,6 @@ use tinyroot::{
     store::Store,
     trace::{Inputs, Trace, TraceError, trace},
     tree::{Kind, Tree, TreePath},
-    used_list::UsedList,
-    view::Kinds,
 };
 
 const RECIPE: &str = r##"

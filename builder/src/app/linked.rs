@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::stage_path;
-use crate::tree::{Kind, Tree, TreePath};
-
-/// Where the skeleton lies.
-const SKELETON: &[u8] = b"tinyroot/var";
+use crate::{
+    layout::{SKELETON, stage_path},
+    tree::{Kind, Tree, TreePath},
+};
 
 /// The places in the root that links of the skeleton lead to, with the stage paths of those links.
 pub struct Linked(BTreeMap<TreePath, TreePath>);

@@ -17,14 +17,12 @@ use std::collections::BTreeSet;
 
 use crate::{
     formats::digest::Digest,
+    layout::{SKELETON, is_left_out},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
 use super::{Fate, leave_group, linked::target_in, services};
-
-/// Where a furnished tree has the skeleton.
-const PLACE: &[u8] = b"tinyroot/var";
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
@@ -35,33 +33,8 @@ pub enum VarPolicy<'a> {
     ByFate(&'a dyn Fn(&TreePath) -> Fate),
 }
 
-/// Subtrees of `/var` that only the package system and the host's own services use.
-const LEFT_OUT: [&str; 16] = [
-    "var/backups",
-    "var/cache/apt",
-    "var/cache/debconf",
-    "var/lib/apt",
-    "var/lib/dpkg",
-    "var/lib/misc",
-    "var/lib/pam",
-    "var/lib/polkit-1",
-    "var/lib/python",
-    "var/lib/shells.state",
-    "var/lib/systemd",
-    "var/lib/ucf",
-    "var/lock",
-    "var/run",
-    "var/tinyroot",
-    "var/tmp",
-];
-
 /// Directories of `/var` that are kept without the files in them.
 const WITHOUT_FILES: [&str; 2] = ["var/cache", "var/log"];
-
-/// Returns whether a stage path lies where only the package system and the host's own services use `/var`: no grain has it.
-pub fn is_left_out(path: &TreePath) -> bool {
-    LEFT_OUT.iter().any(|top| path.is_at_or_below(top.as_bytes()))
-}
 
 fn has_no_place(path: &TreePath, entry: &Entry) -> bool {
     let below = |list: &[&str]| list.iter().any(|top| path.is_at_or_below(top.as_bytes()));
@@ -102,7 +75,7 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
             tree.insert(place, entry);
         }
     }
-    let place = TreePath::new(PLACE).expect("a path written here is good");
+    let place = TreePath::new(SKELETON).expect("a path written here is good");
     if tree.get(place.as_bytes()).is_none() {
         tree.insert(place, Entry::directory(epoch_s));
     }
@@ -152,7 +125,7 @@ fn line(path: &TreePath, fate: Fate, digest: &Digest) -> Option<String> {
 /// belongs to `owner`, a uid and a gid.
 pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
     let mut var = Tree::new();
-    for (path, entry) in furnished.subtree(PLACE) {
+    for (path, entry) in furnished.subtree(SKELETON) {
         let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
         if let Ok(below) = TreePath::new(below) {
             var.insert(below, entry.clone());
@@ -171,7 +144,7 @@ pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
 /// Returns a digest over the skeleton's paths, contents and link targets, and over the lines about them.
 fn digest(tree: &Tree, lines: &str) -> Digest {
     let mut text = lines.as_bytes().to_vec();
-    for (path, entry) in tree.subtree(PLACE) {
+    for (path, entry) in tree.subtree(SKELETON) {
         text.extend_from_slice(path.as_bytes());
         match &entry.kind {
             Kind::File { digest, .. } => text.extend_from_slice(format!("\0file {digest}").as_bytes()),

@@ -16,13 +16,11 @@ pub(super) use scripts::given;
 use std::collections::BTreeSet;
 
 use crate::{
-    prune::Globs,
+    evidence::{Kinds, UsedList},
     recipe::Recipe,
     store::Store,
-    tree::{Entry, Kind, Tree, TreePath},
+    tree::{Entry, Globs, Kind, Tree, TreePath},
     unpack::Unpacked,
-    used_list::UsedList,
-    view::Kinds,
 };
 
 /// Who may write besides the owner: group and others.

@@ -237,18 +237,6 @@ timeout 60
 }
 
 #[test]
-fn stage_paths_of_the_skeleton() {
-    for (furnished, stage) in [
-        ("tinyroot/var/lib/x", "var/lib/x"),
-        ("tinyroot/var", "var"),
-        ("tinyroot/various", "tinyroot/various"),
-        ("usr/bin/x", "usr/bin/x"),
-    ] {
-        assert_eq!(stage_path(furnished.as_bytes()), stage.as_bytes());
-    }
-}
-
-#[test]
 fn the_first_process_is_a_small_static_program() {
     assert!(INIT.starts_with(b"\x7fELF"));
     assert!(INIT.len() < 64 << 10, "{} bytes", INIT.len());

@@ -8,6 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{Context, Failure, finish_with, print, run::failed};
 use crate::{
     artifact,
+    evidence::Cause,
     exercise::Authority,
     line::{
         proof::{
@@ -17,7 +18,7 @@ use crate::{
         root::stage,
     },
     papers,
-    prove::{Bounds, Cause, Explored, Inputs, Proof, ProveError, explore, prove},
+    prove::{Bounds, Explored, Inputs, Proof, ProveError, explore, prove},
     run::{enclosed_recipe, pruned_of},
     store::Store,
 };

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
+    evidence::{Miss, MissReport, most_pruned, tells_of_missing},
     progress::Progress,
-    prove::{Miss, MissReport, most_pruned, tells_of_missing},
 };
 
 /// Collects misses, and writes each to a report if there is one.

@@ -9,12 +9,10 @@ use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::{Cli, Context, Failure, browser, hinted, output::say, print};
 use crate::{
+    evidence::{self, Changes, Kinds, UsedList, UsedListError, read_report},
     line::root::stage_recipe,
-    prove::read_report,
     recipe,
     trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
-    used_list::{Changes, UsedList, UsedListError},
-    view::Kinds,
 };
 
 /// Run the app on its whole root and write used.list
@@ -160,7 +158,7 @@ fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
 fn take_in(report: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
     let path = recipe::read(&args.recipe)?.used_path();
     let misses = read_report(report)?.into_iter().map(|reported| reported.miss);
-    let changes = trace::take_in(misses, &path)?;
+    let changes = evidence::take_in(misses, &path)?;
     tell_changes(&changes, context);
     if !context.global.quiet {
         let same = changes == Changes::default();

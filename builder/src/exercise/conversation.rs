@@ -15,9 +15,12 @@ pub(super) use self::{
 };
 use super::{
     Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies,
-    load::Loaded, log, recipe_words, text,
+    load::Loaded, log, text,
 };
-use crate::recipe::{Request, Step};
+use crate::{
+    evidence::step,
+    recipe::{Request, Step},
+};
 
 /// A conversation, from its first step to its last.
 pub(super) struct Conversation<'a> {
@@ -157,6 +160,6 @@ impl<'a> Conversation<'a> {
         if more > 0 {
             text += &format!(" (and {more} more)");
         }
-        self.transcript.warnings.push(Warning { step: number, what: recipe_words(step), text });
+        self.transcript.warnings.push(Warning { step: number, what: step::words(step), text });
     }
 }

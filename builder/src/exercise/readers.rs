@@ -1,10 +1,7 @@
 //! The readers of what apps respond and log, as functions that take anything ([`testing::readers`](crate::testing::READERS)).
 
 use super::{
-    Authority,
-    cookies::Cookies,
-    disguise, http, links, log, modules, page, style,
-    text::{form_encode, html_unescape},
+    Authority, cookies::Cookies, disguise, http, links, log, modules, page, style, text::form_encode,
 };
 
 /// A response.
@@ -57,7 +54,7 @@ pub(crate) fn lines(text: &str) {
     for line in text.lines() {
         let _ = log::level(line);
     }
-    let _ = (disguise::of_text(text), html_unescape(text));
+    let _ = (disguise::of_text(text), crate::formats::html::unescape(text));
     let encoded = form_encode(text);
     assert!(encoded.is_ascii() && !encoded.contains(['&', '=', ' ', '\n']), "{encoded}");
 }

@@ -8,11 +8,12 @@ use std::{
 
 use crate::{
     app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
+    evidence::Pruned,
     render::{RenderOptions, render},
     sandbox::{Ability, Root, fuse, grain_host_id},
     store::{Scratch, Store},
     tree::{Tree, TreePath},
-    view::{self, OnMiss, Pruned, View},
+    view::{self, OnMiss, View},
 };
 
 use super::GrainError;

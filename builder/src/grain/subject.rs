@@ -3,6 +3,7 @@
 use std::{io, net::TcpStream};
 
 use crate::{
+    evidence::step,
     exercise::{Cause, Ran, Subject},
     progress::Task,
 };
@@ -48,16 +49,11 @@ impl Subject for Exercised<'_> {
     fn begin(&mut self, step: usize, what: &str) {
         if let Some(view) = self.grain.base().view() {
             // The recipe's own words, which no capture changes: evidence must not differ from run to run.
-            view.mark(&mark_of(what));
+            view.mark(&step::mark_of(what));
         }
         if let Some(task) = self.task {
             task.now(what);
             task.add(u64::from(step > 1));
         }
     }
-}
-
-/// Returns the one word that stands for a step in evidence.
-pub(crate) fn mark_of(what: &str) -> String {
-    what.replace(' ', ":")
 }

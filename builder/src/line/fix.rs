@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     cli::{Context, Failure},
-    prove::{Miss, Proof, ProveError},
+    evidence::Miss,
+    prove::{Proof, ProveError},
     recipe::{self, GlobList, Recipe},
     tree::TreePath,
 };

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use crate::{
     app,
     cli::{Context, Failure, build::Args},
-    exercise::recipe_words,
+    evidence,
     formats::{digest::Digest, key_file::Key, manifest::Manifest},
     line::{
         fix,
@@ -91,7 +91,7 @@ pub(crate) fn build(
     let Round { reduced: Reduced { pruned, .. }, mut tree, proof } = round;
     let paper = ProofPaper {
         exercised: proof.is_some(),
-        steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(recipe_words)).collect(),
+        steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(evidence::step::words)).collect(),
         compared: proof.as_ref().is_some_and(|proof| proof.compared),
         tree: papers::digest_of(&tree),
         app_id: Some(key.app_id()),
@@ -120,7 +120,7 @@ fn proven(outcome: Result<Proof, ProveError>, folder: &Path, context: &Context) 
 pub(crate) fn finished_tree(
     staged: &Staged,
     reduced: &Reduced,
-    used: &crate::used_list::UsedList,
+    used: &evidence::UsedList,
     store: &Store,
 ) -> Result<Tree, Failure> {
     let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);

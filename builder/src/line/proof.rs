@@ -10,6 +10,7 @@ use std::{
 use crate::{
     app::{State, VarPolicy, furnish, furnish_artifact},
     cli::{Context, Failure, hinted},
+    evidence::{self, UsedList},
     exercise::Authority,
     line::root::Staged,
     prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
@@ -17,8 +18,6 @@ use crate::{
     reduce::{Reduced, can_tell, left_out, reduce},
     store::Store,
     tree::{Tree, TreePath},
-    used_list::UsedList,
-    view,
 };
 
 /// Reads the evidence of a recipe.
@@ -57,7 +56,7 @@ pub(crate) fn furnish_whole(staged: &Staged, store: &Store) -> Tree {
 }
 
 /// Returns what a pruned tree lacks, by the paths of furnished ones.
-pub(crate) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<view::Pruned> {
+pub(crate) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<evidence::Pruned> {
     let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
     Arc::new(pruned_between(&staged.configured.tree, &pruned.tree, &owner))
 }

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, error::Error as _, sync::Arc};
 use crate::{
     beside,
     cli::{Context, Failure, size_text},
+    evidence::UsedList,
     line::{
         image::{Round, finished_tree},
         proof::{prove_staged, prune_staged},
@@ -15,7 +16,6 @@ use crate::{
     recipe::{self, Recipe},
     reduce::{Change, Proposal},
     store::Store,
-    used_list::UsedList,
 };
 
 /// Tries proposals one after the other on what is proven already; returns the last that is proven. Each that proves is written

@@ -16,8 +16,8 @@ use std::fmt;
 use regex::Regex;
 
 use self::{pattern::fold_digits, texts::Text};
-use super::Miss;
 use crate::{
+    evidence::Miss,
     exercise::{Answer, Outcome, Record, Transcript},
     recipe::Step,
 };

@@ -16,12 +16,12 @@ use regex::Regex;
 
 use super::{Inputs, Proof, ProveError, prove, whole};
 use crate::{
+    evidence::Pruned,
     exercise::{Authority, Outcome, Transcript, pages_of},
     progress::Progress,
     recipe::{Body, Recipe, Request, Step},
     store::Store,
     tree::Tree,
-    view::Pruned,
 };
 
 /// How far is looked.

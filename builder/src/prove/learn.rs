@@ -9,13 +9,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Cause, Inputs, Miss, Proof, ProveError, Run, misses_of, named};
+use super::{Inputs, Proof, ProveError, Run, misses_of};
 use crate::{
-    exercise::{Authority, Outcome, Transcript, recipe_words},
-    grain::{Base, mark_of},
+    evidence::{Cause, Miss, Pruned, named, step},
+    exercise::{Authority, Outcome, Transcript},
+    grain::Base,
     recipe::Step,
     tree::{Tree, TreePath},
-    view::Pruned,
 };
 
 /// How much of a response is searched: a message stands near its beginning, or the response is one.
@@ -41,7 +41,7 @@ pub(super) fn said(
         };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(BODY_BYTES)]);
         let step = record.step.checked_sub(1).and_then(|index| steps.get(index));
-        let step = step.map(|step| mark_of(&recipe_words(step))).unwrap_or_default();
+        let step = step.map(step::mark).unwrap_or_default();
         out.extend(named(&text, pruned, tree).into_iter().map(|miss| Miss { step: step.clone(), ..miss }));
     }
     let lines: Vec<_> = printed.iter().map(|line| String::from_utf8_lossy(line)).collect();

@@ -25,7 +25,7 @@ use std::{
 };
 
 use super::{
-    Decision, Evidence, Inputs, Policy, PruneError, Used,
+    Decision, Inputs, Policy, PruneError,
     elf::Elf,
     surplus::{Folders, Surplus},
 };
@@ -33,6 +33,7 @@ use companions::Companions;
 use secrets::Secrets;
 
 use crate::{
+    evidence::{Evidence, Used},
     formats::digest::Digest,
     store::{Blob, Store},
     tree::{Entry, Kind, Tree, TreePath},

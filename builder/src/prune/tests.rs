@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 
 use super::{elf::tests::write_elf, *};
-use crate::tree::{Entry, Kind};
+use crate::{
+    evidence::Used,
+    tree::{Entry, Kind},
+};
 
 pub(super) fn host_shell() -> std::io::Result<Vec<u8>> {
     std::fs::read("/bin/sh")

@@ -11,12 +11,11 @@
 
 use super::{ReduceError, Reductions, note};
 use crate::{
+    evidence::{Kinds, UsedList},
     formats::digest::Digest,
     prune::Pruned,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
-    used_list::UsedList,
-    view::Kinds,
 };
 
 /// Magic number, flags, then time and size of the source or its hash (PEP 552).

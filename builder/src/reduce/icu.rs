@@ -17,9 +17,9 @@ use std::{
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};
 
 use crate::{
+    evidence::PAGE_BYTES,
     formats::icu_data::{self, CommonData, Item},
     recipe::Icu,
-    view::PAGE_BYTES,
 };
 
 /// What is wrong with a library.

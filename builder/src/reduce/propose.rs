@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use super::{Reductions, icu, java, names::Names, reduce, stubs};
 use crate::{
+    evidence::UsedList,
     formats::{digest::Digest, xz},
     prune::Pruned,
     recipe::{Icu, Java, Recipe, Reduce, is_icu_language},
     store::Store,
     tree::TreePath,
-    used_list::UsedList,
 };
 
 /// Kind of the notes of what contents take compressed.

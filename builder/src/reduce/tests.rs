@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, fs};
 
 use super::*;
 use crate::{
+    evidence::{UsedLine, UsedList},
     formats::{
         elf_image::made::{Made, lookup},
         icu_data::{CommonData, made},
@@ -10,7 +11,6 @@ use crate::{
     prune::Plan,
     recipe,
     tree::{Entry, Tree},
-    used_list::{UsedLine, UsedList},
 };
 
 const LIBRARY: &str = "usr/lib/x86_64-linux-gnu/libicudata.so.72.1";
@@ -210,7 +210,7 @@ fn pages_that_were_read_tell_the_items_that_are_left_out() {
     let places = CommonData::read(&data).expect("is good").items;
     let page = |name: &str, offset: usize| {
         let item = places.iter().find(|item| item.name == name).expect("is one of ours");
-        (DATA_AT + item.place().start + offset) as u64 / crate::view::PAGE_BYTES
+        (DATA_AT + item.place().start + offset) as u64 / crate::evidence::PAGE_BYTES
     };
     let whole = library("icudt72_dat", &data);
     let told = |keys: &str, read: &[u64]| {

@@ -13,8 +13,8 @@ use super::{
     pages,
 };
 use crate::{
-    prove::{Reported, read_report},
-    recipe, trace,
+    evidence::{Reported, read_report, take_in},
+    recipe,
     web::{Answer, Body, Head, TEXT},
 };
 
@@ -166,5 +166,5 @@ fn take(server: &Server, live: &Live, form: &str) -> Result<(), Answer> {
     let misses = reported.into_iter().map(|Reported { miss, .. }| miss);
     let misses = misses.filter(|miss| named.is_empty() || named.contains(&format!("/{}", miss.path)));
     let path = recipe::read(folder).map_err(|error| failed(&error))?.used_path();
-    trace::take_in(misses, &path).map(drop).map_err(|error| failed(&error))
+    take_in(misses, &path).map(drop).map_err(|error| failed(&error))
 }

@@ -13,8 +13,8 @@ use std::{
 
 use super::Served;
 use crate::{
+    evidence::MissReport,
     grains::{GrainsError, Kept, random_text},
-    prove::MissReport,
     run::{self, Instance, OnMiss, StartOptions},
     sandbox::Running,
     store::Store,

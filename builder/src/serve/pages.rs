@@ -10,11 +10,9 @@ use super::{
     live::{Live, Status},
 };
 use crate::{
+    evidence::{Kinds, Reported, UsedList, read_report},
     progress::size_text,
-    prove::{Reported, read_report},
     recipe,
-    used_list::UsedList,
-    view::Kinds,
     web::escaped,
 };
 

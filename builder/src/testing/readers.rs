@@ -31,7 +31,7 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{app, archive, cli, configure, download, exercise, prove, prune, sandbox, store};
+use crate::{app, archive, cli, configure, download, evidence, exercise, prune, sandbox, store};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ pub const READERS: &[Reader] = &[
     reader("used", texts::used, 1 << 12),
     reader("prune_list", texts::prune_list, 1 << 12),
     reader("papers", texts::papers, 1 << 12),
-    reader("report", prove::readers::report, 1 << 10),
+    reader("report", evidence::readers::report, 1 << 10),
     reader("lines", texts::lines, 1 << 11),
     reader("python", prune::readers::python, 1 << 12),
     reader("perl", prune::readers::perl, 1 << 12),

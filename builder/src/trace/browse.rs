@@ -17,18 +17,15 @@ use super::{
     page::Page,
 };
 use crate::{
-    grain::{GrainError, mark_of},
+    evidence::{UsedList, step},
+    grain::GrainError,
     interrupt::Instead,
     progress::{Progress, Task, Unit},
     proxy::{self, Front, Guards, OnRequest},
     sandbox::Exit,
     store::Store,
-    used_list::UsedList,
     view::View,
 };
-
-/// The step of what an app does by itself before the first request.
-const BEFORE: &str = "browser";
 
 /// How an app is offered to a browser.
 pub struct Browsing<'a> {
@@ -76,7 +73,7 @@ pub fn browse(
     let started = Started::new(inputs, store, progress)?;
     let names = gather::Names::new(recipe, inputs.tree, store, inputs.owner);
     let running = started.grain.running().expect("it has just started");
-    started.view.mark(BEFORE);
+    started.view.mark(step::BROWSER);
     let (sender, events) = mpsc::channel();
     let to_end = sender.clone();
     let watch = std::thread::Builder::new().name("grain-end".into());
@@ -117,7 +114,7 @@ fn marking(view: &Arc<View>, task: &Arc<Task>, requests: &Arc<AtomicUsize>) -> O
     let (view, task, requests) = (Arc::downgrade(view), Arc::downgrade(task), requests.clone());
     Arc::new(move |method, target| {
         let (Some(view), Some(task)) = (view.upgrade(), task.upgrade()) else { return };
-        let step = step_of(method, target);
+        let step = step::mark_of_request(method, target);
         view.mark(&step);
         requests.fetch_add(1, Ordering::Relaxed);
         task.now(&step);
@@ -142,37 +139,6 @@ fn tell_until_stopped(
             }
             Event::Stop => return Ok(None),
             Event::Ended(exit) => return Ok(Some(exit)),
-        }
-    }
-}
-
-/// Returns the step that a request is. The values in a query differ from run to run, and may be nobody's business: only
-/// their names are kept.
-fn step_of(method: &str, target: &str) -> String {
-    let Some((path, query)) = target.split_once('?') else { return mark_of(&format!("{method} {target}")) };
-    let fields = query.split_inclusive(['&', ';']).map(|field| {
-        let (field, end) = field.split_at(field.trim_end_matches(['&', ';']).len());
-        let name = field.find('=').map_or("", |equals| &field[..=equals]);
-        if field.is_empty() { end.to_owned() } else { format!("{name}…{end}") }
-    });
-    mark_of(&format!("{method} {path}?{}", fields.collect::<String>()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_steps_without_the_values_of_their_queries() {
-        for (method, target, step) in [
-            ("GET", "/a/b", "GET:/a/b"),
-            ("POST", "/doku.php?id=start&sectok=5f1c=?", "POST:/doku.php?id=…&sectok=…"),
-            ("GET", "/?p=tea.git;a=summary", "GET:/?p=…;a=…"),
-            ("GET", "/a.css?5f1c", "GET:/a.css?…"),
-            ("GET", "/a?&x=1&", "GET:/a?&x=…&"),
-            ("GET", "/a?", "GET:/a?"),
-        ] {
-            assert_eq!(step_of(method, target), step);
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::used_list::{UsedLine, UsedList};
 use crate::{
-    app::stage_path,
+    evidence::{Kinds, Use, UsedLine, UsedList, step},
+    layout::INIT,
+    layout::stage_path,
     recipe::Recipe,
     store::Store,
     tree::{Kind, Tree, TreePath},
-    view::{Kinds, Use, callers::INIT},
 };
 
 /// Where a grain has mounts of its own: nothing there is the root's.
@@ -17,9 +17,6 @@ const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
 /// What the C library loads from beside it where a thread ends while it waits, as some do when a service stops: whether
 /// that happens is chance, so it is no evidence. A rule keeps it ([`prune`](crate::prune)).
 const BY_CHANCE: &[u8] = b"libgcc_s.so.1";
-
-/// Characters of a step's words that a line shows.
-const STEP_LENGTH: usize = 60;
 
 /// What packages, recipe files and services are called.
 pub(super) struct Names<'a> {
@@ -114,7 +111,7 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
             program: if used.program.as_ref() == "?" { String::new() } else { used.program.to_string() },
             package: names.package(&path),
             service: if first { String::new() } else { names.service(&used.service) },
-            step: shortened(&used.step),
+            step: step::cut(&used.step),
         };
         list.insert(path, line);
     }
@@ -124,14 +121,6 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
         list.insert(path, UsedLine { kinds, program, package, service, step });
     }
     list
-}
-
-/// A step's words as a field of a line: programs that a recipe runs can have long arguments.
-fn shortened(step: &str) -> String {
-    if step.chars().count() <= STEP_LENGTH {
-        return step.to_owned();
-    }
-    step.chars().take(STEP_LENGTH - 1).chain(['…']).collect()
 }
 
 fn only(kinds: Kinds, wanted: &[Kinds]) -> Kinds {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::evidence::{UsedLine, UsedList};
 use crate::tree::TreePath;
-use crate::used_list::{UsedLine, UsedList};
 
 /// Grows while an app runs.
 pub(super) struct News {

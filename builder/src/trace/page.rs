@@ -99,7 +99,7 @@ mod tests {
     use std::{io::Write as _, path::Path};
 
     use super::*;
-    use crate::{trace::news::News, used_list::UsedList};
+    use crate::{evidence::UsedList, trace::news::News};
 
     fn page() -> Page {
         Page { title: "<b>Tea & \"milk\"".into(), app_url: "http://127.0.0.1:8000/".into() }

@@ -15,12 +15,10 @@ use rustix::{
 };
 
 use crate::{
+    evidence::Kinds,
+    layout::SKELETON,
     tree::{Kind, Tree, TreePath},
-    view::Kinds,
 };
-
-/// Where a furnished tree has the skeleton.
-const SKELETON: &[u8] = b"tinyroot/var";
 
 /// Returns how the files of the skeleton were used, by their stage paths, after a grain ran on `var`.
 ///

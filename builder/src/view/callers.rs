@@ -11,10 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::tree::escape;
-
-/// Where our own first process lies in a root.
-pub const INIT: &str = "/tinyroot/init";
+use crate::{layout::INIT, tree::escape};
 
 /// The program that a thread runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

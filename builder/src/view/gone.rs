@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Name, NodeId, NodeType, Pruned};
+use super::{Name, NodeId, NodeType};
+use crate::evidence::Pruned;
 
 /// Pruned names by the directory that is there without them.
 #[derive(Default)]

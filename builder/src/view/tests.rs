@@ -4,6 +4,7 @@ use super::{
     callers::{Program, Programs},
     *,
 };
+use crate::evidence::Missed;
 
 /// Threads 1, 2, … run `/one`, `/two`, …; thread 9 is ours.
 #[derive(Default)]
@@ -186,7 +187,7 @@ fn names_that_are_not_there_are_kept_within_bounds() {
         };
         let (mut names, mut bytes) = (0, 0);
         // Every name twice: what is known costs nothing.
-        while names < evidence::ABSENT_LIMIT && bytes < evidence::ABSENT_LIMIT_BYTES {
+        while names < recorder::ABSENT_LIMIT && bytes < recorder::ABSENT_LIMIT_BYTES {
             bytes += look(names);
             look(names);
             names += 1;
@@ -241,7 +242,7 @@ fn names_what_was_pruned_once() {
         pruned: Some(Arc::new(pruned)),
         on_miss: Some(Box::new({
             let heard = heard.clone();
-            move |miss: &Miss| heard.lock().expect("whole").push(miss.path.to_string())
+            move |miss: &PrunedAccess| heard.lock().expect("whole").push(miss.path.to_string())
         })),
         programs: Box::new(Named::default()),
         ..Options::default()

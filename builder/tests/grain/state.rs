@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use tinyroot::{
     app::{self, Fate, VarPolicy},
+    evidence::Pruned,
     exercise::Authority,
     formats::manifest::Manifest,
     keys::Keyring,
@@ -13,7 +14,6 @@ use tinyroot::{
     recipe::Recipe,
     sandbox::{Ability, host},
     tree::{Entry, Tree, TreePath},
-    view::Pruned,
 };
 
 use super::{Fixture, ask, interrupt};

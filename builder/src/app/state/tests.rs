@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     assemble::assemble,
+    evidence::UsedLine,
     fetch::{Fetched, FetchedDeb},
     formats::digest::Digest,
     lock::LockedPackage,
@@ -8,7 +9,6 @@ use crate::{
     recipe,
     testing::{Deb, deb},
     unpack::unpack,
-    used_list::UsedLine,
 };
 
 const RECIPE: &str = r#"

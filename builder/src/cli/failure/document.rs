@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, Kind};
 use crate::{
-    artifact::ArtifactError, configure::ConfigureError, fetch::FetchError, lock::LockError,
-    recipe::RecipeError, resolve::ResolveError, store::StoreError, unpack::UnpackError,
-    used_list::UsedListError,
+    artifact::ArtifactError, configure::ConfigureError, evidence::UsedListError, fetch::FetchError,
+    lock::LockError, recipe::RecipeError, resolve::ResolveError, store::StoreError, unpack::UnpackError,
 };
 
 /// Returns the value of `error`.

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conversation;
 use crate::{
-    exercise::{
-        Answer, ExerciseError, Ran, compile,
-        text::{self, html_unescape},
-    },
+    exercise::{Answer, ExerciseError, Ran, compile, text},
+    formats::html,
     recipe::{Body, Request},
 };
 
@@ -35,7 +33,7 @@ impl Conversation<'_> {
                 problems.push(format!("expected text {text:?}, not found"));
             }
         }
-        self.capture(step, &request.capture, &said, html_unescape, &mut problems)?;
+        self.capture(step, &request.capture, &said, html::unescape, &mut problems)?;
         Ok(problems)
     }
 

@@ -1,7 +1,7 @@
 //! The rules that are asked about each path by itself.
 
 use super::{Answer, Case, Facts, below};
-use crate::{app::is_left_out, tree::Kind};
+use crate::{layout::is_left_out, tree::Kind};
 
 /// What the recipe's own globs say goes before all else.
 pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Answer {

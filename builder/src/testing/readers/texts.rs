@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::assert_inside;
 use crate::{
+    evidence::UsedList,
     formats::{app_id::AppId, apt_conf},
     lock::Lock,
     papers::{self, ProofPaper},
     prune, recipe, shown,
     tree::Tree,
-    used_list::UsedList,
 };
 
 /// A recipe, and what is written into one.
@@ -111,6 +111,7 @@ pub(super) fn lines(bytes: &[u8]) {
     }
     assert_eq!(shown::line(&one), one);
     assert_eq!(shown::lines(&many), many);
+    crate::evidence::readers::lines(&text);
     crate::prove::readers::lines(&text);
     crate::exercise::readers::lines(&text);
 }

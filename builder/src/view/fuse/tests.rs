@@ -15,9 +15,10 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, moun
 
 use super::*;
 use crate::{
+    evidence::{Kinds, Missed, Pruned},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
-    view::{Kinds, Missed, Options, Pruned, tests::small_root},
+    view::{Options, tests::small_root},
 };
 
 struct Mounted {

@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use crate::{
-    app::stage_path,
-    tree::TreePath,
-    view::{self, Missed},
-};
+use super::{Missed, PrunedAccess};
+use crate::{layout::stage_path, tree::TreePath};
 
 /// A pruned path that was asked for or named, or a directory that was listed without its pruned names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,22 +39,22 @@ pub enum Cause {
 
 impl Miss {
     /// Returns a miss at a path of a furnished tree: asked for, nothing known of by whom.
-    pub(super) fn at(furnished: &TreePath, package: Option<String>) -> Self {
+    pub(crate) fn at(furnished: &TreePath, package: Option<String>) -> Self {
         let path = TreePath::new(&stage_path(furnished.as_bytes())).unwrap_or_else(|_| furnished.clone());
         Miss { path, package, program: String::new(), step: String::new(), cause: Cause::Asked }
     }
 
-    /// Returns a view's miss in the words of the stage.
-    pub fn of(miss: &view::Miss) -> Self {
+    /// Returns an access that a view recorded in the words of the stage.
+    pub fn of(access: &PrunedAccess) -> Self {
         Miss {
-            program: miss.program.to_string(),
-            step: miss.step.to_string(),
-            cause: match miss.how {
+            program: access.program.to_string(),
+            step: access.step.to_string(),
+            cause: match access.how {
                 Missed::Absent => Cause::Asked,
                 Missed::Listed(names) => Cause::Listed(names),
                 Missed::Refused => Cause::Written,
             },
-            ..Miss::at(&miss.path, miss.package.clone())
+            ..Miss::at(&access.path, access.package.clone())
         }
     }
 

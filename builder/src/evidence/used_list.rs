@@ -19,10 +19,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{Kinds, UnknownKind};
 use crate::{
     beside,
     tree::{TreePath, escape, unescape},
-    view::Kinds,
 };
 
 const HEADER: &str = "\
@@ -247,8 +247,7 @@ fn parse_line(line: &str) -> Result<(TreePath, UsedLine), String> {
     if path.as_bytes() != bytes {
         return Err("the path is not normal".into());
     }
-    let kinds: Kinds =
-        word("the kind of evidence")?.parse().map_err(|e: crate::view::UnknownKind| e.to_string())?;
+    let kinds: Kinds = word("the kind of evidence")?.parse().map_err(|e: UnknownKind| e.to_string())?;
     let program = word("the program")?;
     unescape(program).ok_or("the program is badly escaped")?;
     let mut text = |what: &str| {

@@ -3,7 +3,7 @@
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::tree::{Tree, TreePath};
+use super::{Tree, TreePath};
 
 /// A glob that cannot be read.
 #[derive(Debug, thiserror::Error)]

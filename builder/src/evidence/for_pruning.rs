@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    tree::TreePath,
-    used_list::{UsedLine, UsedList},
-    view::Kinds,
-};
+use super::{Kinds, UsedLine, UsedList};
+use crate::{layout::INIT, tree::TreePath};
 
 /// What was used, by path.
 pub type Evidence = BTreeMap<TreePath, Used>;
@@ -62,9 +59,7 @@ impl Used {
 /// `/var` says nothing about the app, so it does not count.
 pub fn evidence_of(list: &UsedList) -> Evidence {
     let by_app = |(path, line): &(&TreePath, &UsedLine)| {
-        line.program != "/tinyroot/init"
-            || !path.is_at_or_below(b"var")
-            || line.kinds.contains(Kinds::WRITTEN)
+        line.program != INIT || !path.is_at_or_below(b"var") || line.kinds.contains(Kinds::WRITTEN)
     };
     list.iter().filter(by_app).map(|(path, line)| (path.clone(), Used::from(line))).collect()
 }

@@ -8,12 +8,11 @@ mod said;
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Cause, Miss};
+use super::{Cause, Miss, Pruned};
 use crate::{
-    app::furnished_path,
-    exercise::html_unescape,
+    formats::html,
+    layout::furnished_path,
     tree::{Tree, TreePath},
-    view::Pruned,
 };
 use said::Wanted;
 
@@ -49,7 +48,7 @@ pub fn tells_of_missing(text: &str) -> bool {
 fn lines_of(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| line.len() <= MAX_LINE_BYTES && said::may_tell(line)).flat_map(|line| {
         // A message inside HTML or JSON is still one.
-        let plain = html_unescape(line).replace("\\/", "/").replace("\\\"", "\"").replace("\\u0027", "'");
+        let plain = html::unescape(line).replace("\\/", "/").replace("\\\"", "\"").replace("\\u0027", "'");
         plain.split("\\n").map(str::to_owned).collect::<Vec<_>>()
     })
 }

@@ -2,11 +2,7 @@
 
 use std::path::Path;
 
-use crate::{
-    prove::Miss,
-    used_list::{Changes, UsedLine, UsedList, UsedListError},
-    view::Kinds,
-};
+use super::{Changes, Kinds, Miss, UsedLine, UsedList, UsedListError, step};
 
 /// Adds what a grain's app missed to a used.list that is there: found by stat, as more is not known of what is not there.
 /// A directory that was listed is no miss of its own, and adds nothing. What was to be written is noted so: a grain then has a copy.
@@ -21,7 +17,7 @@ pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Ch
         let kinds = if miss.is_write() { Kinds::WRITTEN } else { Kinds::STAT };
         let Miss { path, package, program, .. } = miss;
         let (package, service) = (package.unwrap_or_default(), String::new());
-        list.insert(path, UsedLine { kinds, program, package, service, step: "run".to_owned() });
+        list.insert(path, UsedLine { kinds, program, package, service, step: step::RUN.to_owned() });
     }
     if old != list {
         list.write(path)?;
@@ -32,7 +28,7 @@ pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Ch
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{prove::Cause, tree::TreePath};
+    use crate::{evidence::Cause, tree::TreePath};
 
     #[test]
     fn listings_add_nothing_and_what_was_asked_for_is_added_as_it_is_known() {
