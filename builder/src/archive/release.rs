@@ -1,13 +1,10 @@
 //! What a Release file says, after its signature was found good.
 //!
-//! Nothing is verified here: the text comes from `keyring`. `debian-packaging` reads the fields, after `Fields` has made sure
-//! of what it lets pass: a field must not stand there twice, since others may go by the one that we do not. The list of files
-//! is read in `listed`. (Format: Debian's wiki, DebianRepository/Format.)
+//! Nothing is verified here: the text comes from `keyring`. A field must not stand there twice, since other programs may go by
+//! the one that we do not. The list of files is read in `listed`. (Format: Debian's wiki, DebianRepository/Format.)
 //!
 //! Debian's own archive names its suite and its time as they should be. Archives of others often do not; apt takes those
 //! with a warning, and so do we where such an archive has keys of its own.
-
-use debian_packaging::{error::DebianError, repository::release::ReleaseFile};
 
 use super::{
     day,
@@ -82,12 +79,10 @@ impl Release {
     /// and where Date says nothing that time counts.
     pub(super) fn parse(text: &str, signed_s: Option<i64>) -> Result<Self, ReleaseError> {
         let wrong = |fault: Fault| ReleaseError::Parse(fault.to_string());
-        let unread = |e: DebianError| ReleaseError::Parse(e.to_string());
         let fields = Fields::read(text).map_err(wrong)?;
         for kind in ["SHA256", "SHA512"] {
             fields.get(kind).map_or(Ok(()), check_list).map_err(wrong)?;
         }
-        let file = ReleaseFile::from_reader(text.as_bytes()).map_err(unread)?;
         let no_time = |name: &str| wrong(Fault::new(fields.line(name), format!("{name} is no time")));
         let mut odd_times = Vec::new();
         let mut own = |name: &str| {
@@ -117,13 +112,16 @@ impl Release {
         Ok(Release {
             date_s,
             valid_until_s,
-            not_automatic: file.not_automatic().unwrap_or(false),
-            but_automatic_upgrades: file.but_automatic_upgrades().unwrap_or(false),
-            names: [file.codename(), file.suite()].into_iter().flatten().map(str::to_owned).collect(),
+            not_automatic: fields.is_yes("NotAutomatic"),
+            but_automatic_upgrades: fields.is_yes("ButAutomaticUpgrades"),
+            names: ["Codename", "Suite"]
+                .iter()
+                .filter_map(|name| Some(fields.get(name)?.value.to_owned()))
+                .collect(),
             indexes: list_indexes(
                 fields.get("SHA256"),
                 fields.get("SHA512"),
-                file.acquire_by_hash().unwrap_or(false),
+                fields.is_yes("Acquire-By-Hash"),
             ),
             all_is_apart: fields.says("Architectures", "all") && !all_is_repeated,
             all_is_repeated,
@@ -224,6 +222,11 @@ impl<'a> Fields<'a> {
 
     fn get(&self, name: &str) -> Option<&Field<'a>> {
         self.0.iter().find(|field| field.is(name))
+    }
+
+    /// Returns whether a field is `yes`, the one word by which Release files affirm.
+    fn is_yes(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|field| field.value == "yes")
     }
 
     /// Returns whether a field has a word in it.
