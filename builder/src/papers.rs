@@ -28,6 +28,8 @@ pub use proof::{ProofPaper, Standing, add_proof, digest_of, proof, standing};
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::{
     formats::{deb822::Fault, digest::Digest, size::parse_size},
     lock::Lock,
@@ -226,12 +228,10 @@ fn npm_purl(name: &str, version: &str) -> String {
     format!("pkg:npm/{name}@{}", percent_encoded(version))
 }
 
+/// Encodes what is no letter or digit and none of `.-_~` (purl specification, "character encoding").
 fn percent_encoded(text: &str) -> String {
-    let encoded = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => (byte as char).to_string(),
-        _ => format!("%{byte:02X}"),
-    });
-    encoded.collect()
+    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 #[cfg(test)]

@@ -11,34 +11,12 @@ pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> 
     let limit = (wrong.chars().count() / 3).clamp(1, 4);
     let mut found: Vec<(usize, &str)> = names
         .filter(|name| name.len().abs_diff(wrong.len()) <= limit)
-        .filter_map(|name| distance(&wrong, name, limit).map(|distance| (distance, name)))
+        .map(|name| (strsim::osa_distance(&wrong, name), name))
+        .filter(|(distance, _)| *distance <= limit)
         .collect();
     found.sort();
     found.dedup();
     found.into_iter().take(MOST).map(|(_, name)| name.into()).collect()
-}
-
-/// Returns how many letters must be put in, taken out, changed or swapped with the next; `None` if
-/// more than a limit.
-fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = changed.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before_last[j - 2] + 1);
-            }
-        }
-        if row.iter().all(|cell| *cell > limit) {
-            return None;
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    Some(last[b.len()]).filter(|found| *found <= limit)
 }
 
 #[cfg(test)]
