@@ -38,25 +38,29 @@ use std::{
 use crate::{formats::digest::Digest, resolve::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
+///
+/// `docs/recipe.md` and recipe(5) are generated from the doc comments of these types. A type whose comment begins with
+/// `[table]` documents that table. A field documents the key of its name, or the keys that its comment begins
+/// with, a paragraph each; one that begins with "No key" is left out. The variants of an enum are listed below its key.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The recipe folder as it was named.
     pub directory: PathBuf,
     /// recipe.toml as it was read.
     pub text: String,
-    /// What the artifact is called and whose packages stay whole.
+    /// The name of the artifact, and its packages.
     pub app: App,
-    /// Where packages come from.
+    /// The sources of packages.
     pub debian: Debian,
     /// Packages of npm registries, laid over the configured root before the files.
     pub npm: Vec<Npm>,
     /// Files laid over the configured root, in order.
     pub files: Vec<LaidFile>,
-    /// What runs once per grain, when `/var` is new.
+    /// The command that runs once per grain, when `/var` is new.
     pub setup: Option<Setup>,
     /// Services, in starting order.
     pub services: Vec<Service>,
-    /// Environment of setup and services; theirs goes before it.
+    /// `[env]`: Environment variables of setup and services. Their own `env` overrides it.
     pub env: BTreeMap<String, String>,
     /// The web port, where the app has one.
     pub web: Option<Web>,
@@ -64,7 +68,7 @@ pub struct Recipe {
     pub exercise: Vec<Step>,
     /// Pruning rules of the recipe.
     pub prune: Prune,
-    /// What is made smaller inside of files.
+    /// Files that are made smaller inside.
     pub reduce: Reduce,
     /// Deviations from the plain sandbox.
     pub sandbox: SandboxKeys,
@@ -72,42 +76,46 @@ pub struct Recipe {
     pub budget: Budget,
 }
 
-/// `[app]`.
+/// `[app]`: The app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     /// Artifact and directory name: lower-case letters, digits, `-`, `+`, `.`.
     pub name: String,
     /// The title that people see. Default: the name.
     pub title: String,
-    /// Where the marketing version comes from.
+    /// The version that people see. Default: the locked version of the first of `packages`.
     pub version: Version,
-    /// Increasing number of the release, for upgrades of grains. Default 1.
+    /// Increasing number of the release, for upgrades of grains. Default: 1.
     pub release: u32,
-    /// What one grain is called ("wiki" in "New wiki"). Default: "document".
+    /// The noun for one grain ("wiki" in "New wiki"). Default: "document".
     pub noun: String,
-    /// Packages that are the app: installed, and kept whole when the rest is pruned. Debian's, or `npm:NAME`.
+    /// Packages that are the app: installed, and kept whole (less documentation) when the rest is pruned. Debian's,
+    /// or `npm:NAME`.
     pub packages: Vec<String>,
     /// The app id whose key signs. Default: the key made for this name on this machine.
     pub id: Option<String>,
-    /// Globs below `/var` of files that each grain has copies of, to write to: `state = ["/var/lib/x/**"]`. What a package gives
-    /// to another user than root or lets a group write, conffiles, and what the trace saw written are copied without being
-    /// named. One without `*` takes a directory with all below it; one that is the path of a link out of `/var` puts a copy of what
-    /// the link leads to in its place. Default: none.
+    /// Globs below `/var` of files that each grain gets copies of, to write to: `state = ["/var/lib/x/**"]`. Files
+    /// that a package gives to another user than root or lets a group write, conffiles, and files that the trace saw
+    /// written are copied without being named; all else that packages ship there is a link into the read-only root.
+    /// A glob without `*` takes a directory with everything below it. The path of a link out of `/var` puts a copy
+    /// of the link's target in its place. `build --fix` adds paths that the app was not allowed to write.
+    /// Default: none.
     pub state: Vec<String>,
-    /// How much of these packages stays: `"whole"` or `"folders"`. Default: whole.
+    /// How much of these packages is kept. Default: `"whole"`.
     pub prune: AppPrune,
 }
 
-/// `app.prune`: in which pieces the app's packages are kept. Documentation and languages not asked for go in any case.
+/// `app.prune`: the pieces in which the app's packages are kept. Documentation and languages that the recipe does not
+/// list are dropped in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AppPrune {
-    /// `"whole"`: all of them. What an exercise does not show is still the app.
+    /// `"whole"`: all of them. An exercise does not show the whole app.
     #[default]
     Whole,
-    /// `"folders"`: those folders of which a trace saw anything used, for apps of hundreds of megabytes. A folder is a
-    /// directory two levels below the app's own, with all that is in it: of `/usr/share/wiki`, such as
-    /// `/usr/share/wiki/extensions/Gallery`. Files that lie higher are a folder with the files beside them. What
-    /// lies elsewhere (`/etc`, `/usr/bin`, `/var`) stays whole.
+    /// `"folders"`: those folders of which a trace saw any file used, for apps of hundreds of megabytes. A folder is
+    /// a directory two levels below the app's own, with everything in it: of `/usr/share/wiki`, such as
+    /// `/usr/share/wiki/extensions/Gallery`. Files that lie higher are a folder with the files beside them. Files
+    /// elsewhere (`/etc`, `/usr/bin`, `/var`) are kept whole.
     Folders,
 }
 
@@ -118,72 +126,77 @@ pub enum Version {
     Deb(String),
     /// `"npm:NAME"`: the locked version of a package of `[[npm]]`.
     Npm(String),
-    /// A literal.
+    /// Any other text: itself.
     Literal(String),
 }
 
-/// `[debian]`.
+/// `[debian]`: The suite and the packages besides the app's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Debian {
-    /// The suite, by codename ("bookworm"), or the exact path of a directory below the mirror ("./").
+    /// The suite, by codename (`"bookworm"`), or the exact path of a directory below the mirror (`"./"`).
     pub suite: String,
     /// Pockets beside the suite. Default: `["updates", "security"]`.
     pub pockets: Vec<String>,
     /// Components. Default: `["main"]`.
     pub components: Vec<String>,
-    /// Debian architecture. Default: `amd64`.
+    /// Debian architecture. Default: `"amd64"`.
     pub architecture: String,
-    /// Packages besides the app's, in the order that apt would be given them.
+    /// Packages besides the app's, in the order in which apt would get them.
     pub packages: Vec<String>,
     /// Packages that must not be installed.
     pub exclude: Vec<String>,
-    /// Whether Recommends are followed (`recommends = true`). Default: false.
+    /// `recommends`: Whether Recommends are followed: `true`, or a list of the packages whose Recommends are
+    /// (`["nginx"]`). Default: `false`.
     pub recommends: bool,
-    /// The packages whose Recommends are followed in any case (`recommends = ["nginx"]`).
+    /// No key of its own: the list of `recommends`.
     pub recommends_of: Vec<String>,
-    /// Which versions go first: `pins = [{ package = "nginx*", suite = "bookworm-backports", priority = 600 }]`,
-    /// as apt_preferences(5) has them.
+    /// Preferred versions, as in apt_preferences(5):
+    /// `pins = [{ package = "nginx*", suite = "bookworm-backports", priority = 600 }]`; `version` instead of `suite`
+    /// selects by version.
     pub pins: Vec<Pin>,
-    /// Base URLs of mirrors, tried in turn (`mirror`: one or a list). Default: see `tinyroot --help`.
+    /// `mirror`: Base URLs of mirrors, tried in turn: one or a list. Default: `--mirror`, `TINYROOT_MIRROR`, or the
+    /// host's apt sources.
     pub mirrors: Vec<String>,
-    /// Answers to questions of debconf, put when packages are configured (`[debian.debconf]`,
-    /// `"tea/colour" = "green"`). Never passwords: those are made per grain in `[setup]`.
+    /// Values for questions of debconf, set before packages are configured (`[debian.debconf]`,
+    /// `"tzdata/Areas" = "Europe"`): text, `true`, `false`, a number, or a list of texts. A question that no package
+    /// has, a value of another type, and passwords are refused; make passwords per grain, in `[setup]`.
     pub debconf: BTreeMap<String, Answer>,
-    /// Archives beside Debian's (`[[debian.archive]]`).
+    /// `archive`: Archives beside Debian's (see below).
     pub archives: Vec<ExtraArchive>,
-    /// The state of Debian's archive to lock, instead of the present one: `20261101T000000Z`.
+    /// The state of Debian's archive to lock, instead of the present one: `"20261101T000000Z"`.
     pub snapshot: Option<String>,
-    /// Where past states of Debian's archive can be had: a base URL in which `{archive}` stands for
-    /// `debian` or `debian-security` and `{time}` for a time. Default: see `tinyroot --help`.
+    /// A service with past states of Debian's archive: a base URL in which `{archive}` stands for `debian` or
+    /// `debian-security` and `{time}` for a time. Default: `--snapshot-service` or `TINYROOT_SNAPSHOT_SERVICE`.
     pub snapshot_service: Option<String>,
 }
 
-/// `[[file]]`, read.
+/// `[[file]]`: A file, link or directory laid over the configured root, in the recipe's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaidFile {
-    /// Where it goes in the root.
+    /// Its absolute path in the root.
     pub path: TreePath,
-    /// What it is.
+    /// `source`, `content`, `mode`, `link`, `directory`: One of:
     pub content: LaidContent,
 }
 
-/// What a `[[file]]` lays.
+/// The content of a `[[file]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaidContent {
-    /// A regular file, from `source` or `content`; `mode` defaults to 0644.
+    /// `source = "files/x"` or `content = "text"`: a regular file, from a file of the recipe folder or from the text.
+    /// `mode` has its permission bits (default `"0644"`).
     File {
-        /// Permission bits.
+        /// No key: `mode` as a number.
         mode: u32,
-        /// The contents.
+        /// No key: the contents.
         bytes: Vec<u8>,
     },
-    /// A symbolic link, from `link`.
+    /// `link = "target"`: a symbolic link.
     Link(String),
-    /// An empty directory, from `directory = true`.
+    /// `directory = true`: an empty directory.
     Directory,
 }
 
-/// `[setup]`.
+/// `[setup]`: A command that runs once per grain, when its `/var` is new, before the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Program and arguments; no shell.
@@ -194,7 +207,8 @@ pub struct Setup {
     pub timeout_s: u32,
 }
 
-/// `[[service]]`.
+/// `[[service]]`: A program that runs as long as the grain. Services are started in the recipe's order and stopped in
+/// the reverse order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Name in logs and evidence.
@@ -203,26 +217,26 @@ pub struct Service {
     pub command: Vec<String>,
     /// Environment of its own.
     pub env: BTreeMap<String, String>,
-    /// When the next service may start. Default: at once.
+    /// When the next service may start. Default: at once. One of:
     pub ready: Ready,
     /// How long readiness may take. Default: 60 s.
     pub timeout_s: u32,
-    /// The signal that asks its process group to end, by number (`stop_signal = "SIGINT"`). Default: SIGTERM. A shell's
-    /// `&` makes programs ignore SIGINT and SIGQUIT unless they handle them, as PostgreSQL does.
+    /// The signal that stops its process group (`"SIGINT"`). Default: `"SIGTERM"`. A shell's `&` makes programs
+    /// ignore SIGINT and SIGQUIT unless they handle them, as PostgreSQL does.
     pub stop_signal: u8,
-    /// How long its process group may take to end before it is killed (`stop_timeout_s = 60`). Default: 10 s, and 20 s
-    /// for all services that have the default.
+    /// How long its process group may take to stop before it is killed. Default: 10 s, and 20 s for all services
+    /// that have the default.
     pub stop_timeout_s: Option<u32>,
 }
 
 /// `service.ready`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// At once.
+    /// No key: at once.
     Started,
     /// `{ socket = PATH }`: a Unix socket accepts connections.
     Socket(String),
-    /// `{ http = PATH }`: the web port answers a GET with any status below 500.
+    /// `{ http = PATH }`: the web port responds to a GET with any status below 500.
     Http(String),
     /// `{ port = N }`: a TCP port on the grain's loopback accepts connections.
     Port(u16),
@@ -230,141 +244,152 @@ pub enum Ready {
     File(String),
 }
 
-/// `[web]`.
+/// `[web]`: The app's web port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
     /// The port on the grain's 127.0.0.1.
     pub port: u16,
-    /// Other hosts that pages may lead to: `links_to = ["www.example.org", "*.example.net", "localhost:9000"]`, or `["*"]` for pages
-    /// with links of their users. Default: none; then a link, a form or a redirect to another authority than that of the
-    /// app fails a step of the exercise. What a page *loads* from a listed host is a warning.
+    /// Other hosts that pages may lead to: `["www.example.org", "*.example.net", "localhost:9000"]`, or `["*"]` for
+    /// pages with links of their users. A link, a form or a redirect to any other authority than the app's fails a
+    /// step of the exercise. A page that *loads* something from a listed host gets a warning. Default: none.
     pub links_to: Vec<String>,
-    /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles, images, fonts, frames.
-    /// Default: true.
+    /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles, images, fonts,
+    /// frames. Default: `true`.
     pub load: bool,
-    /// The host that the app is given with each request instead of the one requested (`host = "localhost"`), for apps that accept
-    /// only hosts that they know. `run`, `serve` and the exercise then change Host, Origin and Referer; in the app's responses, redirects and
-    /// cookies lead back to the host requested. Default: the app sees the host requested.
+    /// The host that the app sees in each request instead of the one requested (`"localhost"`), for apps that accept
+    /// only hosts that they know (H2, Django, Jupyter). `run`, `serve` and the exercise then change Host, Origin and
+    /// Referer; redirects and cookies of the app's responses are changed back. Default: the host requested.
     pub host: Option<String>,
 }
 
-/// `[[exercise]]`.
+/// `[[exercise]]`: A step of the conversation that traces and proves the app, in order.
+///
+/// `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those of the URL in
+/// the user's browser. A redirect is followed to its end, which must not be an error, and a page is loaded as browsers
+/// do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A request and what its answer must be.
+    /// No key: a request and its expected response.
     Request(Request),
-    /// `restart = true`: the grain is stopped and started again on the same `/var`.
+    /// `restart`: With `true`, the grain is stopped and started again on the same `/var`.
     Restart,
-    /// `sleep = SECONDS`.
+    /// `sleep`: A pause, in seconds (0 to 60).
     Sleep {
-        /// How long.
+        /// The pause in milliseconds.
         millis: u64,
     },
-    /// `run = [COMMAND…]`: a program of the root is run in the grain and must exit with 0.
+    /// `run`: A program of the root (absolute path) and its arguments, run in the grain, without a shell. It must exit
+    /// with 0. `contains` and `capture` look at its output.
     Run {
         /// Program and arguments; no shell.
         command: Vec<String>,
-        /// Text that its output must hold.
+        /// Texts that its output must contain.
         contains: Vec<String>,
         /// Values for later steps, taken from its output: name → regular expression whose group 1 counts.
         capture: BTreeMap<String, String>,
     },
 }
 
-/// A request of the exercise. `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those
-/// of the URL in the user's browser.
-///
-/// A redirect is followed to its end, which must not be an error, and a page is loaded as browsers do.
+/// A request of the exercise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `GET`, `POST`, `PUT`, `DELETE`, `HEAD`, or another that HTTP knows, such as WebDAV's `PROPFIND`.
+    /// `get`, `post`, `put`, `delete`, `head`: The path of a request with this method.
     pub method: String,
-    /// Path and query, beginning with `/`.
+    /// `request`: Another method and the path, such as WebDAV's `"PROPFIND /files/"`.
     pub path: String,
-    /// Accepted statuses of the first response; empty accepts any below 500.
+    /// Accepted statuses of the first response: one or a list. Default: any below 500.
     pub status: Vec<u16>,
-    /// Texts of which each must be in headers or body, of the first response or of the page that its redirects end at.
+    /// Texts of which each must be in headers or body, of the first response or of the page that its redirects lead
+    /// to: one or a list.
     pub contains: Vec<String>,
-    /// Whether redirects are followed. Default: true. For one whose end is an error on purpose: `follow = false`.
+    /// Whether redirects are followed. `false` is for one whose end is an error on purpose. Default: `true`.
     pub follow: bool,
-    /// Whether what its page needs is loaded (`load = false`). Default: as `web.load`.
+    /// Whether scripts, styles and the like of its page are loaded. Default: as `web.load`.
     pub load: Option<bool>,
-    /// Whether it is only made to compare two roots; then nothing that is said fails or warns. No key of a recipe.
+    /// No key: whether the request is made only to compare two roots; then no response fails or gets a warning.
     pub is_explored: bool,
     /// Headers to send.
     pub header: BTreeMap<String, String>,
-    /// What is sent.
+    /// `form`, `body`: The request's body. Default: none. One of:
     pub body: Body,
-    /// Values for later steps: name → regular expression whose group 1 is taken from headers and
-    /// body, as for `contains`, and HTML-unescaped.
+    /// Values for later steps: name → regular expression whose group 1 is taken from headers and body, as for
+    /// `contains`, and HTML-unescaped.
     pub capture: BTreeMap<String, String>,
-    /// Regular expressions whose matches are left out when two answers are compared.
+    /// Regular expressions whose matches are ignored when two responses are compared: one or a list.
     pub fold: Vec<String>,
 }
 
 /// The body of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// None.
+    /// No key: no body.
     Empty,
-    /// `form = { … }`: url-encoded fields in the recipe's order.
+    /// `form = { name = "value" }`: url-encoded fields in the recipe's order.
     Form(Vec<(String, String)>),
-    /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded on the way in.
+    /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded when they are filled in.
     FormText(String),
-    /// `body = { source = … }` or `{ text = … }`, with its Content-Type.
+    /// `body = { source = "files/x" }` or `{ text = "…" }`, with its Content-Type in `type`. Default of `type`: by the
+    /// source's ending, else `application/octet-stream`; `text/plain` for a text.
     Bytes {
-        /// `type`, or by the source's ending, else `application/octet-stream`.
+        /// No key: the Content-Type.
         content_type: String,
-        /// The bytes.
+        /// No key: the bytes.
         bytes: Vec<u8>,
     },
 }
 
-/// `[prune]`. Globs match absolute paths; `*` stops at `/`, `**` does not.
+/// `[prune]`: Corrections of the evidence.
+///
+/// Globs match absolute paths; `*` stops at `/`, `**` does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Paths kept though nothing asked for them.
+    /// Globs of paths that are kept without evidence. The exact path of a secret keeps that, too.
     pub keep: Vec<String>,
-    /// Paths dropped though something did.
+    /// Globs of paths that are dropped despite evidence.
     pub drop: Vec<String>,
     /// Packages kept whole: Debian's, or `npm:NAME`.
     pub keep_package: Vec<String>,
-    /// Locales whose files stay in packages that are kept whole ("de", "pt_BR"); `"*"` for all. English stays where it is
-    /// one of an app's own languages (`i18n/en.json`), as does what a trace saw used. Default: none.
+    /// Locales whose files stay in packages that are kept whole (`"de"`, `"pt_BR"`); `"*"` for all. English stays where
+    /// it is one of an app's own languages (`i18n/en.json`), as do languages that a trace saw used. Default: none.
     pub locales: Vec<String>,
-    /// Whether scripts and styles go that have a minified form beside them and that nothing asked for.
+    /// Whether scripts and styles are dropped that have a minified form beside them and no evidence.
+    /// Default: `false`.
     pub minified: bool,
-    /// `imports`: how much may stay, in bytes before compression, since code that stays imports it and no run loaded it
-    /// (`"2 MB"`); `false` for none. `build` shows what goes beyond the bound, and warns of it where the recipe has not chosen
-    /// the bound. Followed are imports of Python, Perl, Ruby, Node and PHP. Default: `"4 MB"`.
+    /// `imports`: The limit, before compression, of files that stay only because kept code imports them and no run
+    /// loaded them (`"2 MB"`); `false` for none. `build` shows files beyond the limit, and warns of them unless the
+    /// recipe sets the limit. Followed are imports of Python, Perl, Ruby, Node and PHP. Default: `"4 MB"`.
     pub imports_bytes: u64,
-    /// Whether the recipe has `imports`.
+    /// No key: whether the recipe has `imports`.
     pub imports_set: bool,
-    /// `companions`: what the code of libraries may weigh that is in the app's own language and stays because the app
-    /// depends on it, however deep. The nearest go first; `"0 B"` for none. Default: 12 MB.
+    /// `companions`: The limit of code in libraries in the app's own language that stay because the app
+    /// depends on them, at any depth. The nearest go first; `"0 B"` for none. Default: `"12 MB"`.
     pub companion_bytes: u64,
 }
 
-/// `[reduce]`: files that are made smaller inside. Default: by `symbols` alone.
+/// `[reduce]`: Files that are made smaller inside.
+///
+/// A reduced file differs from its package's; `inspect`, `why` and the papers name it. `build` proposes lines that
+/// apply, with the size that they would save; `build --reduce` tries them and adds those that pass the proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reduce {
-    /// `icu`: the data in libicudata, for roots whose apps speak few languages. Default: all.
+    /// `icu`: The data in libicudata, for roots whose apps speak few languages. Default: all. One of:
     pub icu: Option<Icu>,
-    /// `java`: the modules of Java itself in the JRE's `lib/modules`. Default: all.
+    /// `java`: The modules of Java itself that stay in the JRE's `lib/modules`, with all that they require:
+    /// `{ modules = ["java.sql"] }`, as for `java --limit-modules`. Give Java this option, too. Default: all.
     pub java: Option<Java>,
-    /// `symbols`: whether programs and linked libraries lose the dynamic symbols that no file of the root can ask for, and
-    /// the sections that only tools read. Say false where an app loads code that comes to it later, such as plug-ins in
-    /// `/var`. Default: they lose them, unless the root holds a compiler or linker, or a file that cannot be read as
-    /// ELF (a warning then).
+    /// `symbols`: Whether programs and linked libraries lose the dynamic symbols that no file of the root can request,
+    /// and the sections that only tools read. `false` is for apps that load code that is not in the root, such as
+    /// plug-ins in `/var`. Default: `true`, unless the root holds a compiler or linker, or a file that cannot be read
+    /// as ELF (a warning then).
     pub symbols: Option<bool>,
-    /// `stubs`: libraries, by the names that others need them by (`["libgcrypt.so.20"]`), that are linked and
-    /// never called. They keep their symbols alone; calling one ends the process. Default: none.
+    /// `stubs`: Libraries, by the names that others need them by (`["libgcrypt.so.20"]`), that are linked and
+    /// never called. Only their symbols are kept; a call ends the process. Default: none.
     pub stubs: Vec<String>,
-    /// `bytecode`: whether Python's sources become empty lines where their byte code stays. Tracebacks then show no lines of
-    /// code. Default: false.
+    /// `bytecode`: Whether Python's sources become empty lines where their byte code stays. Tracebacks then show no
+    /// code. Default: `false`.
     pub bytecode: bool,
-    /// `not`: what `build` is not to propose: `icu`, `java`, `bytecode`, and libraries as in `stubs`. `build --reduce` adds what it
-    /// tried and what did not prove, with the reason. Default: none.
+    /// `not`: Proposals that `build` leaves out: `icu`, `java`, `bytecode`, and libraries as in `stubs`.
+    /// `build --reduce` adds proposals that failed the proof, with the reason. Default: none.
     pub not: Vec<String>,
 }
 
@@ -378,33 +403,40 @@ pub struct Java {
 /// `reduce.icu`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Icu {
-    /// `{ empty = true }`: nothing at all. For roots where only libxml2 uses ICU: it asks the C library for charsets first.
+    /// `{ empty = true }`: no data. For roots where only libxml2 uses ICU: it tries the C library's charsets first.
     Empty,
-    /// `{ languages = ["en", "de"] }`: the data of these languages, what all languages share, and what knows none.
+    /// `{ languages = ["en", "de"] }`: the data of these languages, data that all languages share, and data of no
+    /// language. `converters = false` drops the tables of charsets.
     Kept {
-        /// Languages without regions (ISO 639); `root` for the locale that all others fall back to. Without any, what all
-        /// languages share goes too: then characters can be classified and normalised, and nothing be formatted or sorted.
+        /// Languages without regions (ISO 639); `root` for the locale that all others fall back to. An empty list
+        /// drops the data that all languages share, too: then characters can be classified and normalised, but nothing
+        /// can be formatted or sorted.
         languages: Vec<String>,
-        /// Whether the tables of charsets stay. Default: true.
+        /// No key of its own: whether the tables of charsets stay. Default: true.
         converters: bool,
     },
 }
 
-/// `[sandbox]`.
+/// `[sandbox]`: Deviations from the plain sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxKeys {
-    /// Whether `/proc` is mounted in grains. Default: false.
+    /// Whether `/proc` is mounted in grains, for programs that find their libraries by `$ORIGIN`, such as Java. It has
+    /// the grain's own processes, `cpuinfo`, `filesystems`, `loadavg`, `meminfo` and `uptime`; all else is empty.
+    /// `/proc/self/mountinfo` names the host's directory of `/var`, with the user's home and the app id: the kernel
+    /// has no way to hide it. Default: `false`.
     pub proc: bool,
-    /// Whether grains have pseudo terminals of their own (`openpty(3)`): `/dev/pts`, `/dev/ptmx`, `/dev/tty`. Default: false.
+    /// Whether grains have pseudo terminals of their own (`openpty(3)`), such as for a shell in a page: `/dev/pts`,
+    /// `/dev/ptmx`, `/dev/tty`. Default: `false`.
     pub terminals: bool,
-    /// Size of `/tmp`, `/run` and `/dev/shm` each. Default: 64 MB.
+    /// `tmp`: Size of `/tmp`, `/run` and `/dev/shm` each. Default: `"64 MB"`.
     pub tmp_bytes: u64,
 }
 
-/// `[budget]`.
+/// `[budget]`: Size limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// What the artifact may weigh.
+    /// `artifact`: The largest size of the artifact (`"4 MB"`). A larger one ends `build` with status 3.
+    /// Default: no limit.
     pub artifact_bytes: Option<u64>,
 }
 

@@ -26,6 +26,7 @@ mod npm;
 mod outcome;
 mod output;
 mod pool;
+mod reference;
 mod serve;
 mod shared_cache;
 mod small;

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{RecipeError, check::Checker};
 use crate::{formats::suite::is_exact, resolve::Pin, tree::TreePath};
 
-/// `[[debian.archive]]`, read: an archive beside Debian's, with keys of its own.
+/// `[[debian.archive]]`: An archive beside Debian's, with keys of its own.
 ///
 /// ```toml
 /// [[debian.archive]]
@@ -17,11 +17,13 @@ use crate::{formats::suite::is_exact, resolve::Pin, tree::TreePath};
 /// suite = "stable"
 /// keys = "files/example.asc"
 /// ```
+///
+/// Malformed parts of such an archive get a warning; only packages that cannot be used are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraArchive {
-    /// What the lock calls it, before a slash and the suite.
+    /// Its name in the lock, before a slash and the suite.
     pub name: String,
-    /// Base URLs, tried in turn.
+    /// `mirror`: Base URLs, tried in turn: one or a list.
     pub mirrors: Vec<String>,
     /// The suite, as sources.list(5) has it: a name, which may have slashes (`bookworm/mongodb-org/7.0`), or the exact
     /// path of a directory below the mirror, which ends with a slash (`./`, `stable/`).

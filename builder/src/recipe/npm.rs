@@ -11,10 +11,10 @@ use crate::{
     tree::TreePath,
 };
 
-/// What stands before the name of an npm package where it is named beside Debian's.
+/// The prefix of an npm package's name where it is named beside Debian's.
 pub const PREFIX: &str = "npm:";
 
-/// `[[npm]]`, read: packages of an npm registry.
+/// `[[npm]]`: Packages of an npm registry, pinned by npm's own lock.
 ///
 /// ```toml
 /// [[npm]]
@@ -22,16 +22,21 @@ pub const PREFIX: &str = "npm:";
 /// to = "/opt/etherpad/src"
 /// top = "ep_etherpad-lite"
 /// ```
+///
+/// npm is not needed, and no script of a package is run. `app.packages` and `keep_package` name packages as `npm:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Npm {
-    /// The lock, by its path in the recipe folder; always below `files/`.
+    /// A `package-lock.json` (version 2 or 3), by its path in the recipe folder; always below `files/`.
     pub lock: String,
     /// The directory in the root that gets `node_modules`.
     pub to: TreePath,
-    /// The registry's base URL, without a slash at its end. Default: see `tinyroot --help`.
+    /// The registry's base URL, without a slash at its end. Default: `--npm-registry`, `TINYROOT_NPM_REGISTRY`, or the
+    /// one that npm is configured with.
     pub registry: Option<String>,
-    /// The packages of the lock, without those that only development wants or (unless `optional = true`) only an
-    /// optional dependency, by path.
+    /// `top`: The package whose files lie at `to` itself, with its dependencies in `node_modules` there. Default: none.
+    ///
+    /// `optional`: Whether packages that only an optional dependency needs are installed, too. Packages that only
+    /// development needs never are. Default: `false`.
     pub packages: Vec<NpmPackage>,
 }
 
@@ -40,12 +45,12 @@ pub struct Npm {
 pub struct NpmPackage {
     /// Its directory in the root: below `to` as in the lock; that of `top` is `to` itself.
     pub path: TreePath,
-    /// What the lock says of it.
+    /// Its entry in the lock.
     pub locked: LockedNpm,
 }
 
 impl NpmPackage {
-    /// Returns what it is called beside Debian's packages: `npm:NAME`.
+    /// Returns its name beside Debian's packages: `npm:NAME`.
     pub fn owner(&self) -> String {
         format!("{PREFIX}{}", self.locked.name)
     }
