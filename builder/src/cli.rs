@@ -16,6 +16,7 @@ mod input;
 mod inspect;
 pub mod key;
 pub(crate) mod lock;
+mod man;
 mod missed;
 mod output;
 #[cfg(feature = "testing")]
@@ -164,8 +165,7 @@ enum Command {
         /// bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    Man(man::Args),
 }
 
 /// What a command works with.
@@ -309,10 +309,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "tinyroot", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
-        Command::Man => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-            print(&String::from_utf8_lossy(&text))
-        }
+        Command::Man(args) => man::run(args),
     }
 }
