@@ -24,18 +24,62 @@ fn help_names_every_command_and_each_has_its_own() {
         assert_says(&home.done(&[name, "--help"]).stdout, &["Usage: tinyroot"]);
     }
     assert_eq!(home.run(&["nonsense"]).code, Some(2));
-    assert_says(&home.done(&["man"]).stdout, &[".TH tinyroot"]);
+    assert_says(&home.done(&["man"]).stdout, &[".TH tinyroot 1", ".BR recipe (5)"]);
+    assert_says(&home.done(&["man", "build"]).stdout, &[".TH tinyroot-build 1", "tinyroot build"]);
+    assert_says(&home.done(&["man", "recipe"]).stdout, &[".TH recipe 5", "\\fBkeep_package\\fR"]);
+    let unknown = home.fails(&["man", "nonsense"]);
+    assert_says(
+        &unknown,
+        &["error: cannot print a manual page for `nonsense`", "hint: name a command, or `recipe`"],
+    );
     assert_says(&home.done(&["completions", "bash"]).stdout, &["complete -F"]);
 }
 
 #[test]
-fn the_readme_names_every_command() {
+fn readme_and_reference_name_every_command() {
     let help = Home::new().done(&["--help"]).stdout;
-    let readme = include_str!("../../README.md");
+    let (readme, reference) = (include_str!("../../README.md"), include_str!("../../docs/commands.md"));
     let commands = help.split("Commands:").nth(1).expect("lists commands").lines().skip(1);
     let commands = commands.filter(|line| !line.starts_with("    "));
     for name in commands.map_while(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
-        assert!(readme.contains(&format!("tinyroot {name}")), "README.md does not name `tinyroot {name}`");
+        assert!(
+            reference.contains(&format!("tinyroot {name}")),
+            "docs/commands.md does not name `tinyroot {name}`"
+        );
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not name `{name}`");
+    }
+    assert!(readme.lines().count() < 150, "README.md is too long: the reference is in docs/");
+}
+
+/// Links of Markdown to files of the repository, and to headings in them.
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(root.join("docs")).expect("lists").map(|entry| entry.expect("lists").path());
+    let tops = ["README.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root.join(name));
+    for file in docs.chain(tops) {
+        let text = std::fs::read_to_string(&file).expect("reads");
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, heading) =
+                link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+            let target = match path {
+                "" => file.clone(),
+                path => file.parent().expect("has one").join(path),
+            };
+            assert!(target.exists(), "{}: {link} leads nowhere", file.display());
+            let Some(heading) = heading else { continue };
+            let text = std::fs::read_to_string(&target).expect("reads");
+            let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| {
+                let title = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                title.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect::<String>()
+            });
+            assert!(
+                headings.into_iter().any(|found| found == heading),
+                "{}: no heading for {link}",
+                file.display()
+            );
+        }
     }
 }
 

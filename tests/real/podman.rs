@@ -1,4 +1,4 @@
-//! tinyroot in containers of podman, with its own filter of system calls and with Docker's, and with the options of README.
+//! tinyroot in containers of podman, with its own filter of system calls and with Docker's, and with the options of docs/hosts.md.
 //!
 //! As root the engine runs as root; as an ordinary user, without ("rootless"). No Docker runs here: its filter is Debian's own file, given to
 //! podman. What AppArmor adds in a Docker of Debian or Ubuntu is not tried.
@@ -17,7 +17,7 @@ use super::{
 };
 use engine::Engine;
 
-/// README's options, which the hints name.
+/// The options of docs/hosts.md, which the hints name.
 const OPTIONS: &str = "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt \
                        systempaths=unconfined --device /dev/fuse";
 
@@ -240,12 +240,12 @@ fn with_dockers_filter(world: &World) {
 }
 
 #[test]
-fn readme_and_hints_have_the_options_that_were_tried() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("reads");
-    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+fn documentation_and_hints_have_the_options_that_were_tried() {
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/hosts.md")).expect("reads");
+    let docs = docs.split_whitespace().collect::<Vec<_>>().join(" ");
     let options = [OPTIONS, FUSE, "--cap-drop ALL", "--user 1000"].map(str::to_owned);
     for options in options.into_iter().chain(package::words()) {
-        assert!(readme.contains(&options), "README does not have {options}");
+        assert!(docs.contains(&options), "docs/hosts.md does not have {options}");
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::{Engine, USER, World};
 use crate::support::{assert_says, text};
 
-/// A container as closed as engines make one, as README has it.
+/// A container as closed as engines make one, as docs/hosts.md has it.
 const CLOSED: &str = "--read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run";
 
 /// What makes an image of a package that needs no more words.
 const CHANGES: [&str; 3] = ["CMD [\"/tinyroot/init\", \"new\"]", "USER 1000:1000", "VOLUME /var"];
 
-/// What README says of images and their containers.
+/// Options for images and containers, as in docs/hosts.md.
 pub fn words() -> Vec<String> {
     let changes = CHANGES.iter().map(|change| format!("--change '{change}'"));
     changes.chain([CLOSED.to_owned()]).collect()
