@@ -52,7 +52,7 @@ const MAX_RELEASE_BYTES: u64 = 16 << 20;
 pub struct Selection {
     /// The suite, by codename (`bookworm`), or the exact path of a directory (`./`); see [`suite::canonical`].
     pub suite: String,
-    /// What is read beside it: `updates` stands for `bookworm-updates`.
+    /// The pockets beside it: `updates` stands for `bookworm-updates`.
     pub pockets: Vec<String>,
     /// Components (`main`); an exact path has none.
     pub components: Vec<String>,
@@ -182,7 +182,7 @@ pub struct Index {
 /// [`Selection::suites`], then components.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    /// What was selected.
+    /// The selected suites and components.
     pub selection: Selection,
     /// The indexes.
     pub indexes: Vec<Index>,
@@ -239,7 +239,7 @@ pub fn open(
     };
     let indexes: Vec<Index> = listed.iter().zip(texts).map(index).collect();
     indexes.iter().for_each(|index| opening.tell_left_out(index));
-    // Only now, so that whoever works offline later finds every index of what is kept.
+    // Only now, so that a later offline run finds every index of the Release file that is kept.
     for release in releases.iter().filter(|release| release.is_new) {
         let path = opening.kept_path(&release.suite, opening.base(release));
         store.write_sealed(&path, &release.to_bytes(&opening.keyring))?;
@@ -267,7 +267,7 @@ impl Archive {
     }
 }
 
-/// What opening an archive needs throughout.
+/// The context in which an archive is opened.
 struct Opening<'a> {
     options: &'a Options,
     architecture: &'a str,
@@ -411,7 +411,7 @@ impl<'a> Opening<'a> {
         })
     }
 
-    /// Decides whether an answer is a Release file to go by; `None`: the kept one still is.
+    /// Decides whether a response is a Release file that can be used; `None`: the kept one still is.
     fn judge(
         &self,
         suite: &str,
@@ -519,7 +519,7 @@ impl Message {
     }
 }
 
-/// What is wrong with a server that says of a file we do not know that it is unchanged.
+/// The fault of a server that sends 304 to an unconditional request.
 const UNASKED: &str = "the server answers a question that was not asked";
 
 /// Returns the day of a time, as `2024-01-31`.

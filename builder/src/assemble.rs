@@ -30,11 +30,11 @@ use crate::{
 /// The root that packages make.
 #[derive(Clone, Debug)]
 pub struct Assembled {
-    /// What lies where.
+    /// The entries.
     pub tree: Tree,
     /// From which package.
     pub owners: Owners,
-    /// What had to be decided, in the order of the packages.
+    /// The decisions that were made, in the order of the packages.
     pub decisions: Vec<Decision>,
 }
 
@@ -107,7 +107,7 @@ pub enum Clash {
         /// Name and version of the later one.
         second: String,
     },
-    /// What is a directory in one package is a file or node in another.
+    /// A directory of one package is a file or node of another.
     #[error("/{path} is a directory in {first} and none in {second}")]
     Directory {
         /// The path.
@@ -124,7 +124,7 @@ pub enum Clash {
         path: TreePath,
         /// Name and version of its package.
         package: String,
-        /// What is in the way.
+        /// The path in the way.
         above: TreePath,
     },
     /// Through a link it gets longer than a path may be.
@@ -267,7 +267,7 @@ impl Root<'_> {
         end.ok_or_else(|| Clash::Below { path: path.clone(), package: self.label(index), above: at })
     }
 
-    /// Returns the directory that a path is, or leads to as a link.
+    /// Returns the directory at a path, or the one that a link there points to.
     fn directory_at(&self, path: &TreePath) -> Option<TreePath> {
         let end = self.tree.resolve(path.as_bytes(), |_| {})?;
         let is_directory =
@@ -321,7 +321,7 @@ impl Root<'_> {
         self.decisions.push(Decision { path: at.clone(), kept, dropped: name(dropped), reason });
     }
 
-    /// Tells whether two link targets at a path lead to one directory.
+    /// Returns whether two link targets at a path are one directory.
     fn lead_together(&self, at: &TreePath, old: &[u8], new: &[u8]) -> bool {
         let end = |target: &[u8]| {
             let from: &[u8] =
@@ -338,7 +338,7 @@ impl Root<'_> {
         let there = is_directory(&self.tree.get(at.as_bytes()).expect("there is a contender").kind);
         let owners: Vec<usize> = self.owners.indexes(at.as_bytes()).to_vec();
         if there || self.owners.is_alias(at.as_bytes()) {
-            // What lies below would lie below no directory.
+            // Entries below it would have no parent directory.
             let first = owners.first().map_or_else(|| "every root".into(), |other| self.label(*other));
             return Err(Clash::Directory { path: at.clone(), first, second: self.label(index) });
         }
@@ -375,7 +375,7 @@ impl Root<'_> {
     }
 }
 
-/// Tells whether a package's `Replaces` names another, as dpkg reads it: by name, never by Provides.
+/// Returns whether a package's `Replaces` names another, as dpkg reads it: by name, never by Provides.
 fn replaces(package: &UnpackedPackage, other: &UnpackedPackage) -> bool {
     let field = package.control.get("Replaces").unwrap_or_default();
     let groups = relation::parse(field, &package.locked.architecture).unwrap_or_default();

@@ -33,7 +33,7 @@ pub enum Open {
         /// Its mode.
         mode: u32,
     },
-    /// A symbolic link of another user leads to it.
+    /// The path goes through a symbolic link of another user.
     Link {
         /// Whose the link is.
         uid: u32,

@@ -1,4 +1,4 @@
-//! Runs maintainer scripts, so that a root is as a machine's that was installed with it.
+//! Runs the maintainer scripts, so that the root is what a normal Debian installation leaves.
 //!
 //! Comes in: packages' trees and their assembly. Goes out: the tree that dpkg leaves. The Essential packages are laid
 //! down, the root's own dpkg then installs them and after them the rest, inside the sandbox: no network, no host path, no
@@ -42,13 +42,13 @@ use crate::{
     unpack::{Unpacked, UnpackedPackage},
 };
 
-/// What changes when this stage comes to other results from the same packages: part of the layer's key.
+/// The version of this stage's results: it changes when the same packages give another root. Part of the layer's key.
 const FORMAT: &str = "configured layer 7";
 
 /// A root that is configured.
 #[derive(Clone, Debug)]
 pub struct Configured {
-    /// What lies where. What only this run made (logs, locks, what machines differ in) is not there.
+    /// The entries. Files that only this run made (logs, locks, machine identities) are left out.
     pub tree: Tree,
     /// From which package; diversions are seen to. What scripts made belongs to none.
     pub owners: Owners,
@@ -90,7 +90,7 @@ pub enum ConfigureError {
         /// How that showed.
         source: SandboxError,
     },
-    /// An answer of the recipe that no package takes.
+    /// A value of the recipe that fits no question.
     #[error("cannot answer debian.debconf `{question}`: {reason}")]
     Answer {
         /// The question.
@@ -147,10 +147,10 @@ impl ConfigureError {
 /// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to run there.
 pub type Visit<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
 
-/// What a recipe wants of a configured root.
+/// The parts of a recipe that change the configured root.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Its answers to debconf.
+    /// Its values for debconf.
     pub answers: &'a BTreeMap<String, Answer>,
     /// Whether the owners of files matter. Where they do not, a root that was configured in any way will do.
     pub owners: bool,
@@ -161,7 +161,7 @@ pub struct Wanted<'a> {
 /// on another machine, with truer owners, or with any where they do not matter.
 ///
 /// # Errors
-/// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. With `visit` that is told to it first.
+/// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. `visit` is called with it first.
 pub fn configure(
     unpacked: &Unpacked,
     assembled: &Assembled,
@@ -257,7 +257,7 @@ struct Run<'a> {
     epoch_s: i64,
     way: Way,
     visit: Option<&'a Visit<'a>>,
-    /// What scripts must do without here.
+    /// Features that the host does not give to scripts.
     lacking: Vec<Lacking>,
 }
 
@@ -299,7 +299,7 @@ impl Run<'_> {
             })
             .collect();
         let text = script::configure(&paths(&essential), &steps, &base, self.answers);
-        // dpkg reads them by their paths. A script that runs may not be one that somebody has changed. All are checked even if
+        // dpkg reads them by their paths. A script may not run if it was changed. All are checked even if
         // one is: what is found is made anew at once then.
         let checked: Vec<_> = self.unpacked.packages.iter().map(|package| package.pack.check()).collect();
         checked
@@ -374,7 +374,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What is there before dpkg first runs: the Essential packages, plainly laid down, and an empty database.
+    /// The root before dpkg first runs: the files of the Essential packages, and an empty database.
     fn base(&self, essential: &[usize]) -> Result<Tree, ConfigureError> {
         let packages = essential.iter().map(|index| self.unpacked.packages[*index].clone()).collect();
         let mut tree = assemble::assemble(&Unpacked { packages })?.tree;
@@ -426,7 +426,7 @@ impl Run<'_> {
         directories.into_iter().enumerate().map(|(index, path)| (path.to_path_buf(), place(index))).collect()
     }
 
-    /// What dpkg calls a package.
+    /// The name of a package for dpkg.
     fn name(&self, index: usize) -> String {
         self.unpacked.packages[index].locked.name.clone()
     }
@@ -458,7 +458,7 @@ impl Run<'_> {
         let variables = [
             ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
             ("DEBIAN_FRONTEND", "noninteractive"),
-            // TeX dumps its formats with the day, and goes by the epoch only if told so twice.
+            // TeX dumps its formats with the day, and uses the epoch only with two variables.
             ("FORCE_SOURCE_DATE", "1"),
             ("HOME", "/root"),
             ("LC_ALL", "C.UTF-8"),
@@ -473,7 +473,7 @@ impl Run<'_> {
         sandbox
     }
 
-    /// Runs the script to its end and tells how far it is.
+    /// Runs the script to its end and reports its progress.
     fn follow(&self, sandbox: &Sandbox) -> Result<(), ConfigureError> {
         let total = 2 * self.unpacked.packages.len() as u64;
         let task = self.progress.task("configuring packages", total, Unit::Items);
@@ -513,7 +513,7 @@ impl Run<'_> {
         std::fs::write(&script, script::TAKE_BACK_OWNERS)
             .map_err(failed("write to the scratch directory"))?;
         let mut sandbox = self.sandbox(root, "/tmp/owners");
-        // Its top would be found too, and belongs to nobody inside.
+        // Its top would be found too; its owner does not exist inside.
         sandbox.proc = false;
         sandbox.binds.push(Bind::read_only(&script, "/tmp/owners"));
         let running: Running = sandbox.start()?;

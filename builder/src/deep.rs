@@ -1,4 +1,4 @@
-//! Directories that somebody else filled, removed, measured and listed: with as many levels, names and bytes in names as a file system
+//! Directories with foreign contents, removed, measured and listed: with as many levels, names and bytes in names as a file system
 //! allows.
 //!
 //! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a link; memory,
@@ -49,7 +49,7 @@ struct Emptying<'a> {
 impl Emptying<'_> {
     fn empty(&mut self, directory: &OwnedFd, level: usize) -> Result<(), Errno> {
         loop {
-            // What changes under a listing may be missed by it, and here much does.
+            // A listing may miss concurrent changes, and here much changes.
             let (mut found, mut removed) = (0_u64, 0_u64);
             let mut failed = None;
             for entry in Dir::read_from(directory)? {
@@ -115,7 +115,7 @@ fn open_to_empty<P: rustix::path::Arg + Copy>(at: impl AsFd, name: P) -> Result<
 /// How much lies below a directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// What it takes on disk, in bytes.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
     /// False if some of it was not looked at: it lies too deep, is closed to us, or there was no more time.
     pub is_whole: bool,
@@ -128,7 +128,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// Measures what lies below a directory; nothing where there is none. A file of several names counts once.
+/// Measures the contents of a directory; nothing if it does not exist. A file of several names counts once.
 pub fn size(path: &Path) -> Size {
     size_until(path, None)
 }
@@ -160,7 +160,7 @@ fn size_until(path: &Path, deadline: Option<Instant>) -> Size {
 pub struct Found<'a> {
     /// Its path below the top.
     pub path: &'a [u8],
-    /// What it is; of a link, the link itself.
+    /// Its kind; of a link, the link itself.
     pub stat: &'a Stat,
     directory: &'a OwnedFd,
     name: &'a CStr,
@@ -342,7 +342,7 @@ mod tests {
         let mut names = Vec::new();
         let is_whole = walk(&top, &mut |found| {
             let text = String::from_utf8_lossy(found.path).into_owned();
-            // A FIFO that is opened waits for somebody to write.
+            // Opening a FIFO would wait for a writer.
             let is_read = found.read(10).is_ok();
             names.push(format!("{text} {is_read}"));
             ControlFlow::Continue(())

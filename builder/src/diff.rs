@@ -1,8 +1,8 @@
-//! Two trees, compared by what their contents take.
+//! Two trees, compared by the size of their contents.
 //!
-//! Comes in: two trees, and for each a function that tells under which heading a path is counted (its Debian package, as a
+//! Comes in: two trees, and for each a function that returns the heading of a path (its Debian package, as a
 //! rule). Goes out: a [`SizeDiff`]. Pure. Sizes are those of file contents, hard links counted once; what a change costs
-//! compressed cannot be told from a part.
+//! compressed cannot be derived from a part.
 
 mod renames;
 
@@ -13,7 +13,7 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-/// What changed between two trees.
+/// The changes between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SizeDiff {
     /// All contents of the first.
@@ -26,7 +26,7 @@ pub struct SizeDiff {
     pub paths: Vec<PathChange>,
 }
 
-/// What changed under a heading.
+/// The changes under a heading.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PackageChange {
     /// The heading.
@@ -46,7 +46,7 @@ pub struct PackageChange {
     pub paths: usize,
 }
 
-/// What changed at a path.
+/// The change at a path.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PathChange {
     /// Where, printed.
@@ -56,7 +56,7 @@ pub struct PathChange {
     pub path_before: Option<String>,
     /// The heading it is counted under.
     pub package: String,
-    /// What happened.
+    /// The kind of the change.
     pub change: Change,
     /// Its contents in the first.
     pub before_bytes: u64,
@@ -64,7 +64,7 @@ pub struct PathChange {
     pub after_bytes: u64,
 }
 
-/// What happened to a path.
+/// A kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -105,7 +105,7 @@ pub enum Limit {
     Percent(f64),
 }
 
-/// Text that is no limit.
+/// Text that is not a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a number of bytes (200000, 200 kB, 1.5 MB) or a percentage (5%)")]
 pub struct InvalidLimit;

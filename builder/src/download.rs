@@ -50,7 +50,7 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// How long passing faults are waited out.
     pub patience: Patience,
-    /// What pauses are measured by.
+    /// The clock for pauses.
     pub clock: Arc<dyn Clock>,
     /// Where waits are shown.
     pub progress: Progress,
@@ -80,7 +80,7 @@ impl Default for Options {
 /// A file to be fetched, known by its checksum.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// What it is, for errors: `libc6 2.36-9`.
+    /// Its name in errors: `libc6 2.36-9`.
     pub what: String,
     /// Where it may be had, best first.
     pub urls: Vec<String>,
@@ -88,7 +88,7 @@ pub struct Wanted {
     pub past: Vec<String>,
     /// How long it is.
     pub length: Length,
-    /// What it is known by.
+    /// Its digest.
     pub checksum: Checksum,
     /// Its permission bits, once it is in its place.
     pub mode: u32,
@@ -99,12 +99,12 @@ impl Wanted {
     pub const OWN: u32 = 0o600;
 }
 
-/// What is known of a file's length, in bytes.
+/// The known length of a file, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
     /// All.
     Exactly(u64),
-    /// Only what is not to be believed any more.
+    /// An upper bound; more is refused.
     AtMost(u64),
 }
 
@@ -117,10 +117,10 @@ impl Length {
     }
 }
 
-/// What a server said about the version it sent, to ask later whether there is another.
+/// The validators of the version that a server sent, for later conditional requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validators {
-    /// The URL that was answered.
+    /// The URL whose server sent the response.
     pub url: String,
     /// Its ETag header, or nothing.
     pub etag: String,
@@ -128,7 +128,7 @@ pub struct Validators {
     pub modified: String,
 }
 
-/// An answer to a conditional request.
+/// The response to a conditional request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The version known is still the present one.
@@ -142,7 +142,7 @@ pub enum Answer {
     },
 }
 
-/// Returns the URL of a path below a base, or `None` for a path that leads elsewhere.
+/// Returns the URL of a path below a base, or `None` for a path that points elsewhere.
 ///
 /// It is escaped as apt escapes it: `+`, `~`, blanks and `%` too, and with small hex digits. `%2b` for `+` matters to
 /// servers that read a plus as a blank, as S3 does. (apt's `pkgAcquire::URIEncode`.)
@@ -161,7 +161,7 @@ pub fn url_below(base: &str, path: &str) -> Option<String> {
     for byte in path.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
-            // What a path may hold by RFC 3986, section 3.3.
+            // The characters of a path by RFC 3986, section 3.3.
             _ if b"-._/!$&'()*,;=:@".contains(&byte) => out.push(char::from(byte)),
             _ => write!(out, "%{byte:02x}").expect("a string takes it"),
         }
@@ -202,8 +202,8 @@ impl Downloader {
         self.options.offline
     }
 
-    /// Fetches a small file whose digest nobody knows, from the first of the URLs whose answer
-    /// passes `check`. An answer is [`Answer::Unchanged`] only at the URL of `known`.
+    /// Fetches a small file without a known digest, from the first of the URLs whose response
+    /// passes `check`. A response is [`Answer::Unchanged`] only at the URL of `known`.
     ///
     /// # Errors
     /// [`DownloadError::Places`], in it what `check` said, and [`DownloadError::Offline`].
@@ -250,7 +250,7 @@ impl Downloader {
         }
     }
 
-    /// Fetches one file into a fresh temporary file in `tmp`; `on_bytes` is told how many bytes more
+    /// Fetches one file into a fresh temporary file in `tmp`; `on_bytes` is called with the number of further bytes
     /// have come, never more than the file has in sum.
     ///
     /// # Errors

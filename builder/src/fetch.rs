@@ -1,8 +1,8 @@
 //! The .debs that a lock names.
 //!
 //! A lock and mirrors come in; files in the store go out, each checked against the length and digest in
-//! the lock when it came. No index is looked at and no version chosen. What the store has already
-//! is not fetched again; whoever unpacks it digests it once more.
+//! the lock when it came. No index is read and no version chosen. Files that the store has already
+//! are not fetched again; their digests are checked once more when they are unpacked.
 
 mod faults;
 
@@ -31,7 +31,7 @@ pub(crate) use faults::describe;
 /// A .deb in the store.
 #[derive(Clone, Debug)]
 pub struct FetchedDeb {
-    /// What the lock says of it.
+    /// Its entry in the lock.
     pub package: LockedPackage,
     /// Where it is; nothing is there if the store has it unpacked.
     pub path: PathBuf,
@@ -65,7 +65,7 @@ pub fn fetch(
         let missing: Vec<&LockedPackage> = lock.packages.iter().filter(|p| !is_there(p, store)).collect();
         let missing: Vec<_> = missing.into_iter().filter(|p| !tried.contains(&p.checksum.hex())).collect();
         let Some(first) = missing.first() else { break };
-        // What another process fetches now is not fetched twice.
+        // A file that another process fetches now is not fetched twice.
         let turn = |package: &&LockedPackage| store.try_turn(TURN, &package.checksum.hex());
         let ours: Vec<_> = missing.iter().filter_map(|package| Some((*package, turn(package)?))).collect();
         if ours.is_empty() {

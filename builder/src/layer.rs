@@ -1,4 +1,4 @@
-//! What one tree has, and another lacks or has otherwise.
+//! The difference of two trees, as changes that turn one into the other.
 //!
 //! Comes in: two trees, before and after. Goes out: a [`Layer`] that makes the second of the
 //! first, and can itself be kept as a tree. Pure.

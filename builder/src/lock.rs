@@ -1,8 +1,8 @@
 //! `recipe.lock`: every .deb that a recipe stands on, by digest.
 //!
 //! A resolution in, a text that a person can read in a diff out, and back. The same resolution
-//! gives the same text. There is no mirror in it: whoever has the bytes will do. What is read is
-//! checked as if a stranger had written it.
+//! gives the same text. There is no mirror in it: any source of the bytes will do. A lock that is read is
+//! checked like any foreign file.
 
 mod changes;
 mod moving;
@@ -36,7 +36,7 @@ pub struct Lock {
     /// The times of the older locks that packages were left from when others moved on alone, rising: what has left the archive
     /// since can be had of a past state of one of them.
     pub earlier_s: Vec<i64>,
-    /// What was asked for.
+    /// The request.
     pub request: Request,
     /// The indexes that were chosen from; sorted.
     pub indexes: Vec<LockedIndex>,
@@ -81,7 +81,7 @@ pub struct LockedPackage {
 /// A fault of a lock.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// There is none.
+    /// It does not exist.
     #[error("there is no {}", path.display())]
     Missing {
         /// Where it should be.
@@ -97,7 +97,7 @@ pub enum LockError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A text that is no lock.
+    /// A text that is not a lock.
     #[error("{}:{line}: {reason}", path.display())]
     Invalid {
         /// Which file.
@@ -155,7 +155,7 @@ impl Lock {
         }
     }
 
-    /// Tells whether the lock was made for that request.
+    /// Returns whether the lock was made for that request.
     pub fn matches(&self, suite: &str, architecture: &str, request: &Request) -> bool {
         self.suite == suite && self.architecture == architecture && self.request == *request
     }

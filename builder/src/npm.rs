@@ -37,7 +37,7 @@ use crate::{
 /// The bundles that hold unpacked sets, by the digest of what they were made from.
 const BUNDLE: &str = "npm";
 
-/// What a tarball may weigh; the largest of the registry's common packages have some 100 MB.
+/// The largest tarball; the largest of the registry's common packages have some 100 MB.
 const TARBALL_BYTES: u64 = 256 << 20;
 
 /// Packages that cannot be had or laid.
@@ -80,7 +80,7 @@ pub enum NpmError {
     Tarball {
         /// The package and its version.
         what: String,
-        /// What is wrong.
+        /// The fault.
         source: TarballError,
     },
     /// A file or link where a directory is needed, or something already there.
@@ -90,7 +90,7 @@ pub enum NpmError {
         lock: String,
         /// Where.
         path: TreePath,
-        /// What is there.
+        /// The value found.
         reason: &'static str,
     },
     /// The store cannot take it.
@@ -318,7 +318,7 @@ fn is_as_locked(bytes: &[u8], checksum: &Checksum) -> bool {
     checksum.of_same_kind(bytes) == *checksum
 }
 
-/// Returns the first path above one of `tree` that is no directory in `other`.
+/// Returns the first path above one of `tree` that is not a directory in `other`.
 fn check_parents(tree: &Tree, other: &Tree) -> Result<(), TreePath> {
     let mut good: BTreeSet<TreePath> = BTreeSet::new();
     for (path, _) in tree.iter() {

@@ -8,7 +8,7 @@
 //! POOL/tinyroot-pool       the mark of a directory that we made
 //! ```
 //!
-//! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and what lies here is not believed. It has the
+//! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and its files are not trusted. It has the
 //! layout of a mirror (any web server over it is one for `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it,
 //! so it may be another user's and its file system mounted read-only. What is written gets its name when it is whole, and modes
 //! that let everybody read it, whatever the umask.
@@ -44,7 +44,7 @@ const MARK: &str = "tinyroot-pool";
 const MARK_TEXT: &str =
     "`tinyroot fetch` made this directory; with --prune it removes the packages that no recipe needs.\n";
 
-/// What a new file system has in it.
+/// The contents of a new file system.
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// A file that belongs in a pool.
@@ -52,11 +52,11 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub struct Item {
     /// Where, below the pool.
     pub path: String,
-    /// What it is, and where it may be had.
+    /// The file, and its possible sources.
     pub wanted: Wanted,
 }
 
-/// What became of a pool.
+/// The result of filling a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Filled {
     /// How many files are needed, and are there now.
@@ -85,7 +85,7 @@ impl Filled {
 /// A pool that could not be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
-    /// A path that leads out of the pool, or has no name of a package.
+    /// A path that points out of the pool, or is not the name of a package.
     #[error("cannot keep {what} in a pool: its path `{path}` is none of a package")]
     Path {
         /// The package.
@@ -171,7 +171,7 @@ pub fn base(pool: &str, archive: Option<&str>) -> String {
     }
 }
 
-/// Tells whether a pool has the signed indexes of a suite.
+/// Returns whether a pool has the signed indexes of a suite.
 pub fn has_indexes(pool: &str, archive: Option<&str>, suite: &str) -> bool {
     let has = |name: &str| {
         Path::new(pool).join(path(&format!("{}{name}", suite::directory(suite)), archive)).is_file()
@@ -321,7 +321,7 @@ fn prune_below(
     removed: &mut Vec<String>,
 ) -> Result<(), PoolError> {
     let directory = pool.join(below);
-    // A link leads out of the pool.
+    // A link points out of the pool.
     if !fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
@@ -359,7 +359,7 @@ fn by_path(items: &[Item]) -> Result<BTreeMap<&str, &Wanted>, PoolError> {
     Ok(out)
 }
 
-/// Tells whether a path is one of a Packages index.
+/// Returns whether a path is one of a Packages index.
 fn is_index(path: &str) -> bool {
     let own = path.rsplit('/').next().unwrap_or_default();
     own.starts_with("Packages") || path.contains("/by-hash/")

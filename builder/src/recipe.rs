@@ -522,7 +522,7 @@ fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result
     Ok(())
 }
 
-/// The longest recipe.toml: what it says takes up to a hundred times the memory of its text, and packages bring theirs.
+/// The longest recipe.toml. Its values take up to a hundred times the memory of its text.
 const MAX_BYTES: u64 = 512 << 10;
 
 /// Reads a recipe folder, or the recipe.toml in it.

@@ -1,9 +1,9 @@
-//! Makes files smaller that are large and mostly unused, where the recipe says so.
+//! Shortens large files that are mostly unused, where the recipe says so.
 //!
 //! Comes in: the pruned tree, the `[reduce]` keys of a recipe, its evidence, and the store. Goes out: [`Reduced`], the same tree in
 //! which some files have other contents of the same length, and for each of them what was taken out. The same comes
-//! out each time. A reduced file is no longer its package's, so papers name it; and it is proven as all else is,
-//! against the whole root, where nothing was reduced. Nothing here decides what an app needs.
+//! out each time. A reduced file differs from its package's, so papers name it; and it is proven as all else is,
+//! against the full root, where nothing was reduced. Nothing here decides what an app needs.
 
 mod bytecode;
 pub(crate) mod icu;
@@ -35,10 +35,10 @@ use crate::{
 /// The files that were reduced, by path.
 pub type Reductions = BTreeMap<TreePath, Reduction>;
 
-/// What was done to a file.
+/// The change of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduction {
-    /// What is left of it, as a clause.
+    /// The part that is left, as a clause.
     pub text: String,
     /// The contents as the package ships them.
     pub before: Digest,
@@ -49,11 +49,11 @@ pub struct Reduction {
 /// A pruned tree with smaller files in it.
 #[derive(Clone, Debug)]
 pub struct Reduced {
-    /// What pruning left, with the new contents.
+    /// The pruned tree, with the new contents.
     pub pruned: Pruned,
     /// The files that have others than their packages gave them.
     pub files: Reductions,
-    /// What the recipe asks for in vain, as clauses.
+    /// The keys of the recipe that had no effect, as clauses.
     pub warnings: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct LeftOut {
     pub path: TreePath,
     /// The parts, by their own names.
     pub parts: Vec<String>,
-    /// What keeps them, as a clause.
+    /// The reason that keeps them, as a clause.
     pub remedy: String,
 }
 
@@ -96,7 +96,7 @@ pub enum ReduceError {
     Contents {
         /// The file.
         path: TreePath,
-        /// What the store says.
+        /// The store's error.
         source: StoreError,
     },
     /// A library that holds no data of ICU as we know them.
@@ -104,7 +104,7 @@ pub enum ReduceError {
     Icu {
         /// The library.
         path: TreePath,
-        /// What is wrong with it.
+        /// The fault.
         source: IcuFault,
     },
     /// A file that holds no modules of Java as we know them, or not those that the recipe names.
@@ -112,15 +112,15 @@ pub enum ReduceError {
     Java {
         /// The file.
         path: TreePath,
-        /// What is wrong with it.
+        /// The fault.
         source: JavaFault,
     },
-    /// An ELF file whose names cannot be told, so that nobody knows what it asks of others.
+    /// An ELF file whose symbols cannot be read, so that its uses of other files are unknown.
     #[error("cannot tell the symbols of /{path}, which reduce.symbols and reduce.stubs need")]
     Names {
         /// The file.
         path: TreePath,
-        /// What is wrong with it.
+        /// The fault.
         source: ImageFault,
     },
     /// A file that cannot lose symbols.
@@ -128,7 +128,7 @@ pub enum ReduceError {
     Symbols {
         /// The file.
         path: TreePath,
-        /// What is wrong with it.
+        /// The fault.
         source: ImageFault,
     },
     /// A library of which no stub can be made.
@@ -147,7 +147,7 @@ pub enum StubFault {
     /// It can be started.
     #[error("it is a program")]
     Program,
-    /// Others read from it, which no signal would tell.
+    /// Others read from it, which no signal would show.
     #[error("others use its data, `{0}`")]
     Data(String),
     /// It is not as a loader wants it.
@@ -187,7 +187,7 @@ pub fn reduce(
         }
     }
     let Reduced { pruned, files, warnings } = &mut reduced;
-    // Stubs ask for nothing any more, so they come before the symbols that somebody asks for are counted.
+    // Stubs use no symbols any more, so they come before the used symbols are counted.
     if !recipe.reduce.stubs.is_empty() {
         let missing = stubs::reduce(pruned, &recipe.reduce.stubs, store, files)?;
         let text = |name| format!("reduce.stubs: the pruned root has no library {name}");
@@ -237,7 +237,7 @@ impl Reduced {
     }
 }
 
-/// Returns true for a file of which [`left_out`] can tell anything.
+/// Returns true for a file of which [`left_out`] knows anything.
 pub fn can_tell(path: &TreePath) -> bool {
     icu::is_library(path.file_name())
 }

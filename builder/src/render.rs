@@ -3,7 +3,7 @@
 //! Comes in: a [`Tree`] and the [`Store`] with its contents, or a directory. Goes out: the other
 //! of the two. Each directory is opened through a handle of the root, never through a symbolic
 //! link, and each name in it is used alone; so neither a tree nor a directory that changes
-//! meanwhile leads outside. What is written never depends on umask, user, clock or cores.
+//! meanwhile escapes. The result never depends on umask, user, clock or cores.
 
 mod directory;
 mod scan;
@@ -64,7 +64,7 @@ pub enum RenderError {
     Contents {
         /// The file.
         path: TreePath,
-        /// What the store said.
+        /// The store's error.
         source: StoreError,
     },
     /// The tree holds an entry whose parent is missing or no directory.
@@ -87,7 +87,7 @@ pub enum RenderError {
     Tar(#[source] io::Error),
 }
 
-/// What becomes of device nodes, which only real root can make.
+/// The treatment of device nodes, which only real root can make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Devices {
     /// They are left out.
@@ -104,7 +104,7 @@ pub enum Devices {
 pub struct RenderOptions {
     /// Give entries their owners (needs root or a namespace with these ids); else the caller owns all.
     pub owners: bool,
-    /// What becomes of device nodes.
+    /// The treatment of device nodes.
     pub devices: Devices,
 }
 

@@ -1,9 +1,9 @@
 //! Archive indexes and a request in, the packages that will be installed out, each with the reason.
 //!
-//! Pure: no clock, no environment, no files; the same texts and request give the same answer.
+//! Pure: no clock, no environment, no files; the same texts and request give the same resolution.
 //! Never looks at a .deb and never chooses between mirrors.
 //!
-//! The answer is that of `apt-get -s --no-install-recommends install ESSENTIAL… PACKAGE…` on an
+//! The resolution is that of `apt-get -s --no-install-recommends install ESSENTIAL… PACKAGE…` on an
 //! empty status: what is asked for is marked first, then each is followed depth first, groups in
 //! the order they are written, and a group that anything marked so far satisfies brings nothing
 //! new (`choose`). Where that way ends in a contradiction, apt repairs by scores and may give up;
@@ -37,7 +37,7 @@ pub use remedy::remedies;
 pub use smallest::{Smallest, smallest};
 pub use universe::{Id, Source, Universe};
 
-/// What is asked for.
+/// The request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -55,22 +55,22 @@ pub struct Request {
     pub exclude: Vec<String>,
     /// Packages that go before other alternatives of a group, whatever the order it is written in.
     ///
-    /// apt knows nothing like it, so an answer that shall equal apt's has none. For a root whose
+    /// apt has no such thing, so a request that is compared with apt's has none. For a root whose
     /// `/bin` and kin are links from the start, [`Request::MERGED_USR`] is the right one: bookworm's
     /// `init-system-helpers` depends on `usrmerge | usr-is-merged`, and the first converts a running system.
     pub prefer: Vec<String>,
     /// How versions rank. They decide which ones there are to choose from, so a [`Universe`] is made
-    /// with them; here they tell for which request a lock was made.
+    /// with them; here they identify the request that a lock was made for.
     #[serde(default)]
     pub pins: Vec<Pin>,
 }
 
 impl Request {
-    /// What to prefer for a root that is made with merged `/usr`.
+    /// The preferred package of a root with merged `/usr`.
     pub const MERGED_USR: &'static str = "usr-is-merged";
 }
 
-/// What will be installed.
+/// The packages that will be installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolution {
     /// Sorted by name.
@@ -105,7 +105,7 @@ pub struct Resolved {
     /// SHA-256 of the .deb; its SHA-512 where the index has no other.
     #[serde(flatten)]
     pub checksum: Checksum,
-    /// KiB, as the package tells it.
+    /// KiB, as the package declares it.
     pub installed_size_kib: u64,
     /// Whether it is marked `Essential: yes`.
     pub essential: bool,
@@ -138,7 +138,7 @@ pub enum ResolveError {
         /// Why stanzas about it cannot be used, a clause each.
         left_out: Vec<String>,
     },
-    /// The smallest set cannot be told, though there are sets.
+    /// Sets exist, but the smallest one could not be found.
     #[error("cannot prove which set of packages is the smallest")]
     NotProven,
     /// Requirements that cannot be met together.

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{closed, formats::digest::Digest, sys::path::open_regular};
 
-/// Why there is no key that lasts.
+/// Why the key cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// A file that cannot be used.
@@ -53,7 +53,7 @@ pub enum SealError {
     /// A kernel without random numbers.
     #[error("cannot make random bytes")]
     Random(#[source] io::Error),
-    /// A given key that is no text.
+    /// A given key that is not UTF-8 text.
     #[error("TINYROOT_CACHE_KEY is not UTF-8 text")]
     NotText,
     /// A given key that is too easily found.
@@ -64,7 +64,7 @@ pub enum SealError {
     },
 }
 
-/// What a file of the cache is sealed with.
+/// The key that seals files of the cache.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seal([u8; 32]);
 
@@ -103,7 +103,7 @@ impl Seal {
     /// Returns the one whose key lies in a file, which is made if it is not there or is damaged.
     ///
     /// # Errors
-    /// [`SealError`]: nobody but us may know or have made the key.
+    /// [`SealError`]: the key must be known to and made by our own user alone.
     pub fn read_or_make(path: &Path) -> Result<Self, SealError> {
         if let Some(seal) = read(path)? {
             return Ok(seal);
@@ -203,7 +203,7 @@ mod tests {
         let seal = Seal::read_or_make(&path).expect("is made");
         assert_eq!(fs::metadata(&path).expect("is there").mode() & 0o7777, 0o600);
         assert_eq!(Seal::read_or_make(&path).expect("is there"), seal);
-        // What a disk has damaged is made anew: it only costs time.
+        // A damaged file is made again: it only costs time.
         fs::write(&path, "0123").expect("writes");
         let other = Seal::read_or_make(&path).expect("is made");
         assert_ne!(other, seal);

@@ -19,7 +19,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 /// How many letters of a name are shown. A longer one, or one with blanks up to the edge, would seem to be several lines of a terminal.
 const NAME_LETTERS: usize = 100;
 
-/// Returns what somebody calls a thing, such as a title, as part of a line: no longer than that, and with single blanks.
+/// Returns a foreign name, such as a title, as part of a line: no longer than that, and with single blanks.
 pub fn name(text: &str) -> String {
     let text = line(text);
     let blank = |c: char| c.is_whitespace() || c == '\u{2800}' || c == '\u{3164}';
@@ -51,7 +51,7 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns true for what is no visible character: controls but ends of lines and tabs, what changes directions
+/// Returns true for an invisible character: controls but ends of lines and tabs, what changes directions
 /// (UAX #9) or separates lines (UAX #14), what has no width (`Default_Ignorable_Code_Point` of UAX #44), marks that are drawn around or
 /// before what follows them, and letters that look like blanks.
 fn is_harmful(c: char) -> bool {

@@ -17,9 +17,9 @@
 //! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
 //! Each process holds a lock on its directory in `tmp/`; the next one removes those without.
 //!
-//! What lies here is not believed. The directory is closed to all but our own user ([`closed`](crate::closed), [`closing`]). Downloads have
+//! The contents are not trusted. The directory is closed to all but our own user ([`closed`](crate::closed), [`closing`]). Downloads have
 //! digests of their own, which the lock has. All else is sealed ([`seal`](crate::seal)) with a key that is not in the cache, or has a digest in
-//! something that is. An entry that does not fit is none: it is made anew. What a kernel reads by itself (a bind mount of the packs, a
+//! something that is. An entry that does not fit is ignored and made again. Files that the kernel reads by itself (a bind mount of the packs, a
 //! copy inside the kernel) was checked a moment before; between the two only our own user and root could change it.
 //!
 //! A cache that cannot be written is read all the same ([`below`]): what is made then lies in a directory or in memory for as long as
@@ -128,12 +128,12 @@ fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<
 /// The kind of bundles that hold unpacked .debs, each under the digest of its .deb.
 pub const UNPACKED_DEB: &str = "deb";
 
-/// What stands before a sealed file, with its seal behind it.
+/// The prefix of a sealed file; its seal follows.
 const SEALED: &[u8] = b"sealed 1 ";
 
 /// A file of the cache.
 pub(crate) struct KeptFile {
-    /// What it holds, without its seal.
+    /// Its contents, without its seal.
     pub bytes: Vec<u8>,
     /// Whether we wrote it, and just so.
     pub is_ours: bool,
@@ -172,7 +172,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What others of our ids own stays until the next process sweeps.
+        // Files of our other ids stay until the next process sweeps.
         let _ = deep::remove(&self.0);
     }
 }
@@ -189,7 +189,7 @@ struct Tmp {
 impl Tmp {
     /// Makes a directory of our own, after removing those that killed processes left.
     fn new(parent: &Path) -> io::Result<Self> {
-        // Without this nobody could tell a directory that is not locked yet from one that no longer is.
+        // Serialises making with sweeping: a new directory is not locked for a moment and would look stale.
         let turn = File::open(parent)?;
         flock(&turn, FlockOperation::LockExclusive)?;
         sweep(parent)?;
@@ -201,7 +201,7 @@ impl Tmp {
     }
 }
 
-/// Removes the directories of processes that nobody holds a lock on. What cannot be removed stays: it is in nobody's way. So does all
+/// Removes the directories of processes that hold no lock any more. What cannot be removed stays and does no harm. So does all
 /// that has another name: it is not ours.
 fn sweep(tmp: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -219,7 +219,7 @@ fn sweep(tmp: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What stands before the name of a process's directory in `tmp/`.
+/// The prefix of the name of a process's directory in `tmp/`.
 const RUN: &str = "run-";
 
 /// The directories of a cache.
@@ -298,7 +298,7 @@ impl Store {
         self.damages.take()
     }
 
-    /// Tells somebody of each file that is found changed, once, as soon as it is.
+    /// Sets the callback for changed files: it is called once for each, as soon as it is found.
     pub fn tell_damage(&self, on_damage: impl Fn(&Path) + Send + Sync + 'static) {
         self.damages.tell(Box::new(on_damage));
     }
@@ -325,7 +325,7 @@ impl Store {
             }
         }
         for pack in packs.iter().filter(|pack| !pack.is_damaged()) {
-            // What it finds is noted.
+            // Its finds are noted.
             let _ = pack.check();
         }
     }
@@ -556,8 +556,8 @@ impl Store {
         at("write", path, file.persist(path).map(drop).map_err(|e| e.error))
     }
 
-    /// Makes the directories of the cache down to one. What lies there instead, such as a link out of the cache that came with
-    /// somebody's copy of one, is removed.
+    /// Makes the directories of the cache down to one. Anything else there, such as a link out of the cache that came with
+    /// a copied cache, is removed.
     fn make_directories(&self, directory: &Path) -> Result<(), StoreError> {
         let below = directory.strip_prefix(&self.root).unwrap_or(directory);
         let mut path = self.root.clone();
@@ -689,7 +689,7 @@ mod tests {
             let store = Store::open(directory.path()).expect("opens");
             store.load_bundle("deb", "k").expect("the bundle is whole");
             let blob = store.blob(&digest).expect("is known");
-            // What lies in other chunks can still be read.
+            // Contents in other chunks can still be read.
             let mut byte = [0];
             assert_eq!(blob.read_at(&mut byte, 140_000).expect("is whole"), 1);
             for _ in 0..2 {
@@ -736,12 +736,12 @@ mod tests {
         assert_eq!(one.noted("build", "k"), Some(b"done".to_vec()));
         assert!(other.load_bundle("deb", "k").is_none() && other.noted("build", "k").is_none());
         assert_eq!(other.foreign(), 2);
-        // An entry in the place of another is none either.
+        // An entry in the place of another is ignored, too.
         let [bundles, notes] = ["bundles/deb", "notes/build"].map(|name| directory.path().join(name));
         fs::copy(bundles.join("k"), bundles.join("l")).expect("copies");
         fs::copy(notes.join("k"), notes.join("l")).expect("copies");
         assert!(one.load_bundle("deb", "l").is_none() && one.noted("build", "l").is_none());
-        // What is replaced goes, unless somebody uses it.
+        // The replaced pack is removed, unless it is in use.
         let path = pack.path().to_path_buf();
         bundle(&other, "k", 1000);
         assert!(path.exists(), "a process that reads it by its path still can");
@@ -790,14 +790,14 @@ mod tests {
         fs::create_dir(&outside).expect("makes");
         fs::write(outside.join("kept"), "kept").expect("writes");
         let store = Store::open(&cache).expect("opens");
-        // As a copy of a cache can have them: they are no directories, and are replaced by such.
+        // As a copied cache can have them: files in the place of directories are replaced.
         for directory in ["bundles/deb", "notes/build"] {
             symlink(&outside, cache.join(directory)).expect("links");
         }
         let (_, pack) = bundle(&store, "k", 10);
         store.note("build", "k", b"done").expect("notes");
         assert_eq!(fs::read_dir(&outside).expect("lists").count(), 1);
-        // A pack that is a link or a FIFO is none, and nobody waits for it.
+        // A link or a FIFO is not a pack; opening it must not block.
         let path = pack.path().to_path_buf();
         for lay in [(|path| symlink("/dev/zero", path).expect("links")) as fn(&Path), |path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)

@@ -11,7 +11,7 @@ use std::{
     thread::{self, Builder},
 };
 
-/// What to do about a thread that cannot be started.
+/// The hint for a thread that cannot be started.
 pub const HINT: &str = "the limit of processes (`ulimit -u`, or a container's) or of memory (`ulimit -v`) is reached: raise it, \
                         or end other programs";
 

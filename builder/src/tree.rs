@@ -1,4 +1,4 @@
-//! A root as a value: what lies at each path, with owners, modes, times and content digests.
+//! A root as a value: the entry at each path, with owner, mode, time and content digest.
 //!
 //! Comes in: entries, one by one, from .debs, directories, layers or the text form. Goes out: a
 //! [`Tree`], in path order. A tree never holds file contents; a [`Digest`] names them and the
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use crate::formats::digest::Digest;
 
-/// What lies at a path.
+/// The entry at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A directory. Its entries are separate entries of the tree.
@@ -74,7 +74,7 @@ impl Kind {
 /// One path's kind and metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Permission bits with setuid, setgid and sticky (`07777`); no type bits.
     pub mode: u32,
@@ -211,12 +211,12 @@ impl Tree {
         }
     }
 
-    /// Returns the path that `path` leads to when every symbolic link on the way, and the last
+    /// Returns the target of `path` when every symbolic link on the way, and the last
     /// one, is followed inside this tree; absolute targets start again at the root, `..` stops
-    /// there. `None` if a component is missing, is no directory, or 40 links do not suffice
+    /// there. `None` if a component is missing, is not a directory, or 40 links do not suffice
     /// (`path_resolution(7)`).
     ///
-    /// `on_link` is told each link as it is passed.
+    /// `on_link` is called with each link on the way.
     pub fn resolve(&self, path: &[u8], mut on_link: impl FnMut(&TreePath)) -> Option<TreePath> {
         let mut pending: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
         let mut at = TreePath::root();

@@ -37,9 +37,9 @@ const BUNDLE: &str = UNPACKED_DEB;
 /// Where control files stand in a bundle's tree: `dpkg-deb --build` keeps this name for itself too.
 const CONTROL: &[u8] = b"DEBIAN";
 
-/// What control files may hold in sum; the largest of Debian have some 10 MB of checksums.
+/// The limit of all control files together; the largest of Debian have some 10 MB of checksums.
 const CONTROL_BYTES: u64 = 64 << 20;
-/// What the control file itself may hold.
+/// The limit of the control file itself.
 const STANZA_BYTES: u64 = 1 << 20;
 
 /// A .deb that cannot be unpacked.
@@ -50,13 +50,13 @@ pub struct UnpackError {
     pub name: String,
     /// Its locked version.
     pub version: String,
-    /// What is wrong.
+    /// The fault.
     pub source: UnpackFault,
 }
 
 const AGAIN: &str = "; it was removed, so that the next run fetches it again";
 
-/// What can be wrong with a .deb.
+/// A fault of a .deb.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackFault {
     /// The downloaded file cannot be read.
@@ -72,12 +72,12 @@ pub enum UnpackFault {
     Digest {
         /// The file.
         path: PathBuf,
-        /// What it has.
+        /// The one found.
         found: Digest,
         /// Whether it was the store's own and is gone now.
         removed: bool,
     },
-    /// The file is no .deb.
+    /// The file is not a .deb.
     #[error("its .deb is damaged")]
     Deb(#[from] DebError),
     /// A tar in it is damaged or hostile.
@@ -94,14 +94,14 @@ pub enum UnpackFault {
     /// Its control file cannot be read.
     #[error("its control file is damaged")]
     Control(#[source] Fault),
-    /// Its control file tells of another package than the lock.
+    /// Its control file names another package than the lock.
     #[error("its control file says {field} {found:?}, the lock {locked:?}")]
     Other {
         /// `Package`, `Version` or `Architecture`.
         field: &'static str,
-        /// What the control file has.
+        /// The value in the control file.
         found: String,
-        /// What the lock has.
+        /// The value in the lock.
         locked: String,
     },
     /// It ships files where control files are kept.
@@ -125,11 +125,11 @@ pub struct Unpacked {
 /// One package.
 #[derive(Clone, Debug)]
 pub struct UnpackedPackage {
-    /// What the lock says.
+    /// Its entry in the lock.
     pub locked: LockedPackage,
     /// The control file.
     pub control: Control,
-    /// What it ships, paths as shipped; parents may be missing.
+    /// The files that it ships, paths as shipped; parents may be missing.
     pub tree: Tree,
     /// The control files by name (`control`, `postinst`, `conffiles` …), without directories.
     pub control_files: BTreeMap<String, Digest>,
@@ -146,7 +146,7 @@ impl Unpacked {
     }
 
     /// Returns the digests of all contents that these packages bring along, control files
-    /// included. Whoever unpacks the same packages will have them.
+    /// included. Every store that unpacked the same packages has them.
     pub fn contents(&self) -> HashSet<Digest> {
         let files = self.packages.iter().flat_map(|package| package.tree.iter());
         let files = files.filter_map(|(_, entry)| Some(entry.kind.content()?.0));
@@ -308,7 +308,7 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFau
     Ok((tree, pack))
 }
 
-/// What is wrong with a file that is not the locked one matters less than that. It was the locked
+/// A file that is not the locked one is reported as that first, whatever else is wrong with it. It was the locked
 /// one when it came into the store, so the disk has changed it, and no run could get past it.
 fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> UnpackFault {
     match File::open(&deb.path).and_then(Digest::of_reader) {
@@ -332,7 +332,7 @@ fn remove_changed(fetched: &Fetched, store: &Store) {
 }
 
 /// Returns what a data.tar may hold. Installed-Size counts files in whole KiB and all else as one
-/// KiB; a tar needs up to two headers, a name and padding for each. Those who don't tell it get
+/// KiB; a tar needs up to two headers, a name and padding for each. Packages that do not declare it get
 /// what honest compression reaches.
 fn data_limit(control: &Control, size_bytes: u64) -> u64 {
     const SLACK: u64 = 64 << 20;

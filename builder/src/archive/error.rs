@@ -1,4 +1,4 @@
-//! What can be wrong with an archive, and what one can do about it.
+//! Faults of an archive, and their remedies.
 
 use std::{error::Error, io, path::PathBuf};
 
@@ -15,7 +15,7 @@ pub enum ArchiveError {
     /// A mirror that is no URL.
     #[error("cannot use the mirror '{given}': it is no http, https or file URL and no absolute directory")]
     MirrorUrl {
-        /// What was given.
+        /// The given text.
         given: String,
     },
     /// Nothing says where the archive is.
@@ -67,7 +67,7 @@ pub enum ArchiveError {
     Decompress {
         /// Its path in the archive.
         what: String,
-        /// What the decompressor said.
+        /// The decompressor's error.
         source: io::Error,
     },
     /// An index that holds another text than its Release file says.

@@ -26,7 +26,7 @@ use crate::{
     threads,
 };
 
-/// What decompressing may use; Debian's indexes are packed with a dictionary of 8 MiB.
+/// The limit of memory for decompression; Debian's indexes are packed with a dictionary of 8 MiB.
 const XZ_MEMORY_BYTES: u64 = 128 << 20;
 
 /// The longest text that is read where the Release file lists none; Debian's longest index has 60 MB.
@@ -112,7 +112,7 @@ impl Opening<'_> {
             _ => {}
         }
         let text = reducer.finish();
-        // A text that is too long is told of where it is used, with its suite.
+        // A text that is too long is reported by its user, with its suite.
         let table = Table::make(&text, self.architecture).ok();
         let path = self.text_path(index);
         let bytes = kept_index::to_bytes(&text, &digest, table.as_ref(), |head| self.store.seal(&path, head));
@@ -128,7 +128,7 @@ const PIECE_BYTES: u64 = 256 << 10;
 /// How many such pieces may wait.
 const WAITING: usize = 8;
 
-/// What is known of a text that was read.
+/// The properties of a text that was read.
 struct Whole {
     digest: Digest,
     /// Its digest of the kind that its Release file lists, or its SHA-256.

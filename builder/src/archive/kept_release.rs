@@ -159,7 +159,7 @@ mod tests {
         // Other keys under the same fingerprint: nothing is taken on trust.
         assert_eq!(again(&kept, &keyring_of(&[&Key::new(1).revoked()]), KEY_TIME_S + 20), None);
         assert_eq!(again(&kept, &keyring_of(&[&Key::new(2)]), KEY_TIME_S + 20), None);
-        // What is damaged is verified anew from the message, or is not there at all.
+        // A damaged entry is verified again from the message, or counts as missing.
         for at in 0..kept.len() {
             let mut flipped = kept.clone();
             flipped[at] ^= 1;

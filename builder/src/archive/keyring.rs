@@ -59,13 +59,13 @@ pub enum KeyringError {
     /// A text that is not clear-signed, or not only, and has no signature apart.
     #[error("it is not one clear-signed text: {reason}")]
     NotSigned {
-        /// What was found wrong with it.
+        /// Its fault.
         reason: &'static str,
     },
     /// No good signature.
     #[error("no trusted key vouches for it{}", .reasons.iter().map(|r| format!("\n{r}")).collect::<String>())]
     Untrusted {
-        /// What is wrong with each signature.
+        /// The fault of each signature.
         reasons: Vec<String>,
     },
 }
@@ -86,7 +86,7 @@ impl KeyringError {
 /// A text that a trusted key has signed.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    /// What the signature covers, with `\n` line ends.
+    /// The signed text, with `\n` line ends.
     pub(super) text: String,
     /// Fingerprints of the certificates whose signatures are good.
     pub(super) signers: Vec<String>,
@@ -276,7 +276,7 @@ fn issuer(signature: &Signature) -> String {
     }
 }
 
-/// Whether a signature names a key. One without any name of a key is of nobody.
+/// Whether a signature names a key. One that names none matches no key.
 fn is_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
     let prints = signature.issuer_fingerprint();
     if !prints.is_empty() {

@@ -1,4 +1,4 @@
-//! What a Release file says, after its signature was found good.
+//! The contents of a Release file whose signature is good.
 //!
 //! Nothing is verified here: the text comes from `keyring`. A field must not stand there twice, since other programs may go by
 //! the one that we do not. The list of files is read in `listed`. (Format: Debian's wiki, DebianRepository/Format.)
@@ -70,7 +70,7 @@ pub(super) struct Release {
     all_is_apart: bool,
     /// Whether such an index repeats what the others have.
     all_is_repeated: bool,
-    /// What is odd about its time, a clause each.
+    /// Odd parts of its time, a clause each.
     odd_times: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl Release {
         }
     }
 
-    /// Returns what is odd about it and was let pass, a clause each. An exact path is no name of a suite, so there
+    /// Returns the oddities that were accepted, a clause each. An exact path is no name of a suite, so there
     /// is nothing that the names should be; of a name of several parts, the last may be missing, as apt has it.
     pub(super) fn oddities(&self, suite: &str) -> Vec<String> {
         let mut out = self.odd_times.clone();

@@ -25,7 +25,7 @@ pub fn essential(packages: &[UnpackedPackage]) -> Vec<usize> {
     walk.done
 }
 
-/// What dpkg is told in one go.
+/// The arguments of one call of dpkg.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// The packages that it unpacks, in order.
@@ -37,7 +37,7 @@ pub struct Step {
 /// Returns the steps in which dpkg is given all packages but the Essential ones, which are
 /// configured before. A `preinst` may count on what its package names in `Pre-Depends` being
 /// configured, with all that those need (Policy 7.2): mariadb-server's makes a user, for which
-/// `passwd` must have its settings for PAM. The last step leaves configuring to whoever ends the work.
+/// `passwd` must have its settings for PAM. The last step leaves configuring to the caller.
 pub fn steps(packages: &[UnpackedPackage]) -> Vec<Step> {
     let mut walk = Walk::new(packages);
     walk.visit_all(|package| package.control.essential());

@@ -13,7 +13,7 @@ use crate::tree::TreePath;
 pub struct Owners {
     packages: Vec<String>,
     by_path: BTreeMap<TreePath, Vec<usize>>,
-    /// Links into `/usr` and where they lead.
+    /// Links into `/usr` and their targets.
     aliases: Vec<(Vec<u8>, Vec<u8>)>,
 }
 

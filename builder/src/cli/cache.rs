@@ -1,4 +1,4 @@
-//! The cache as commands use it: opened as this user's own, and what was found changed in it told and made anew.
+//! The cache as commands use it: opened as this user's own; changed entries are reported and made again.
 
 mod command;
 

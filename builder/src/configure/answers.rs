@@ -1,4 +1,4 @@
-//! The recipe's answers to debconf, as lines for debconf-set-selections(1).
+//! The recipe's values for debconf, as lines for debconf-set-selections(1).
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ struct Question<'a> {
     choices: Option<Vec<String>>,
 }
 
-/// Returns `OWNER QUESTION TYPE VALUE` for each answer, sorted by question.
+/// Returns `OWNER QUESTION TYPE VALUE` for each value, sorted by question.
 ///
 /// # Errors
-/// A question that no package has, that asks for a password, or whose type has no such answer.
+/// A question that no package has, that asks for a password, or whose type does not fit the value.
 pub(super) fn lines(
     answers: &BTreeMap<String, Answer>,
     unpacked: &Unpacked,

@@ -1,4 +1,4 @@
-//! What is taken out of a configured root, or set right, so that two runs give one tree.
+//! Removals and corrections in a configured root, so that two runs give one tree.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-/// What goes, with all below it: logs and caches with times in them, locks, copies of the state before, and what was only
+/// Paths that are removed, with all below them: logs and caches with times in them, locks, copies of the state before, and files that were only
 /// for this run. As mmdebstrap removes it, and what a machine makes anew.
 const REMOVED: [&str; 28] = [
     "run/adduser",
@@ -49,7 +49,7 @@ const EMPTIED: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 pub(super) fn empty_places(root: &Path) -> io::Result<()> {
     for place in EMPTIED.into_iter().chain(["run"]) {
         let place = root.join(place);
-        // Nothing runs in the tree any more; but what a script left there may be a link that leads out of it.
+        // Nothing runs in the tree any more; but what a script left there may be a link that points out of it.
         if !fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
             continue;
         }
@@ -195,7 +195,7 @@ pub(super) fn set_owners(tree: &mut Tree, owned: &[Owned]) {
     }
 }
 
-/// With a single id nobody can know the owners that scripts gave; those that packages give are known.
+/// With a single id the owners that scripts gave are lost; only those of the packages are known.
 pub(super) fn guess_owners(tree: &mut Tree, assembled: &Tree) {
     for (path, entry) in tree.iter_mut() {
         (entry.uid, entry.gid) =

@@ -1,4 +1,4 @@
-//! What dpkg says while it works: how far it is, and why it failed.
+//! The status and errors that dpkg reports while it works.
 
 use std::{
     collections::VecDeque,
@@ -35,7 +35,7 @@ enum Status<'a> {
     Other,
 }
 
-/// Reads a status line; `None` for what is none.
+/// Reads a status line; `None` for any other line.
 fn status(line: &str) -> Option<Status<'_>> {
     if let Some(rest) = line.strip_prefix("processing: ") {
         return Some(match rest.split_once(": ") {

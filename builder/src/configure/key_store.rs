@@ -17,7 +17,7 @@ pub(super) const PATH: &str = "etc/ssl/certs/java/cacerts";
 /// The password that Java's own key stores have; it keeps nothing secret.
 const PASSWORD: &str = "changeit";
 
-/// Gives every entry one time. Returns false, and changes nothing, if the bytes are no such key store or have
+/// Gives every entry one time. Returns false, and changes nothing, if the bytes are not such a key store or have
 /// another password.
 pub(super) fn restamp(bytes: &mut [u8], time_s: i64) -> bool {
     let Some(end) = bytes.len().checked_sub(SUM_BYTES) else { return false };

@@ -48,11 +48,11 @@ pub(super) struct Step {
 }
 
 /// Returns the script that installs everything: the Essential packages in one call, then, with services forbidden, the
-/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured). `answers` are lines for
+/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured). `answers` holds lines for
 /// debconf-set-selections(1), given once debconf is configured.
 pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answers: &[String]) -> String {
     let mut text = String::from("set -e\numask 022\n");
-    // Rendered files belong to whoever rendered them. A new owner clears setuid and setgid, so modes come after.
+    // Rendered files belong to the user who rendered them. A new owner clears setuid and setgid, so modes come after.
     for (path, entry) in base.iter() {
         if (entry.uid, entry.gid) == (0, 0) {
             continue;
@@ -128,7 +128,7 @@ fn quoted(path: &TreePath) -> String {
 }
 
 /// dpkg closes the descriptor of its status to the scripts that it runs, so that must not be the one they write to:
-/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: nobody needs this root after a power cut. `force-conf…`: nobody is there to be asked.
+/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: this root need not survive a power cut. `force-conf…`: dpkg cannot ask.
 const START: &str = "run() {
     dpkg --status-fd 3 --force-unsafe-io --force-confdef --force-confold \"$@\" 3>&1
 }
@@ -143,7 +143,7 @@ printf '#!/bin/sh\\nexit 0\\n' > /usr/sbin/start-stop-daemon
 chmod 755 /usr/sbin/start-stop-daemon
 ";
 
-/// What hands answers to debconf.
+/// The script that sets debconf's values.
 const SET_SELECTIONS: &str = "usr/bin/debconf-set-selections";
 
 /// `localhost` has an address while scripts run, as on every machine. Where nothing else makes the file it goes again, so
@@ -158,7 +158,7 @@ if [ -e /etc/hosts ] || [ ! -d /etc ]; then hosts=; else printf %s \"$hosts\" > 
 const FORGET_LOCALHOST: &str = "if [ \"$hosts\" ]; then rm -f /etc/hosts; hosts=; fi
 ";
 
-/// Returns the lines of the shell that hand answers to debconf.
+/// Returns the lines of the shell that set debconf's values.
 fn give_answers(answers: &[String]) -> String {
     let words: Vec<String> =
         answers.iter().map(|line| format!("'{}'", line.replace('\'', r"'\''"))).collect();

@@ -50,7 +50,7 @@ fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
     });
 }
 
-/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind` tells what is at
+/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind` returns the kind of
 /// a path. Returns the packages of the removed ones.
 pub(super) fn of_paths(
     paths: &mut Vec<PathChange>,

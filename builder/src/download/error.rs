@@ -1,18 +1,18 @@
-//! What can go wrong with a download, and how it is told.
+//! Faults of a download, and their texts.
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use super::{Via, pace::SLOWEST_BYTES_PER_S};
 use crate::formats::checksum::Checksum;
 
-/// What one can do about a proxy that fails.
+/// The hint for a proxy that fails.
 pub const PROXY_HINT: &str =
     "mend or unset what names the proxy, or except the mirror from it with `no_proxy`";
 
-/// What one can do about a network that wants a login.
+/// The hint for a network that requires a login.
 pub const LOGIN_HINT: &str = "open a web page in a browser of this host, to see whether the network wants a login; or try another mirror with --mirror URL";
 
-/// What one place did wrong.
+/// A fault of one location.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// 404 or 410, or no such file.
@@ -41,7 +41,7 @@ pub enum Fault {
     /// No such name, as a name server says.
     #[error("there is no host of this name: {0}")]
     UnknownHost(String),
-    /// TLS with another than the host, or with one that nobody vouches for.
+    /// TLS with another host, or with one whose certificate has no trusted issuer.
     #[error("its certificate cannot be accepted: {0}")]
     Certificate(String),
     /// Another part than was asked for, or one that is not as announced.
@@ -76,7 +76,7 @@ pub enum Fault {
         /// As the server says.
         found: u64,
     },
-    /// What a network answers to those who have not logged in.
+    /// The response of a network before a login.
     #[error("it sends a web page (text/html) in its place: a login page of the network?")]
     WebPage,
     /// More bytes than there may be.
@@ -108,7 +108,7 @@ pub enum Fault {
         /// A variable, or a setting of apt's.
         named_by: String,
     },
-    /// What is neither http, https nor file, or leads out of its mirror.
+    /// A URL that is neither http, https nor file, or that points out of its mirror.
     #[error("it is no usable URL")]
     Url,
 }
@@ -116,7 +116,7 @@ pub enum Fault {
 /// Why contents cannot be accepted, as the one who wants them says.
 #[derive(Debug)]
 pub struct Refusal {
-    /// What is wrong.
+    /// The fault.
     pub error: Box<dyn Error + Send + Sync>,
     /// Whether it may have been damaged on the way, so that another try may do better.
     pub may_be_damaged: bool,
@@ -137,7 +137,7 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// What another try at the same place is good for.
+/// The use of a retry at the same location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing: the place says so itself.
@@ -243,7 +243,7 @@ pub enum DownloadError {
     /// Not cached, and the network is not to be used.
     #[error("cannot fetch {what} offline{}", Found(.faults))]
     Offline {
-        /// What it was.
+        /// The fault.
         what: String,
         /// Each place on this machine and its fault.
         faults: Vec<(String, Fault)>,
@@ -251,7 +251,7 @@ pub enum DownloadError {
     /// No place had it.
     #[error("cannot fetch {what}{}", Places(.faults))]
     Places {
-        /// What it was.
+        /// The fault.
         what: String,
         /// Each URL tried and its last fault.
         faults: Vec<(String, Fault)>,
@@ -259,7 +259,7 @@ pub enum DownloadError {
     /// A disk that is full or read-only.
     #[error("cannot write {what} below {}", path.display())]
     Write {
-        /// What it was.
+        /// The fault.
         what: String,
         /// Where.
         path: PathBuf,
@@ -269,7 +269,7 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
-    /// Whether every place said that there is no such file.
+    /// Whether every location responded that the file does not exist.
     pub fn is_gone(&self) -> bool {
         matches!(self, DownloadError::Places { faults, .. }
             if !faults.is_empty() && faults.iter().all(|(_, fault)| matches!(fault, Fault::NotFound)))

@@ -1,4 +1,4 @@
-//! How fast a transfer must be: a mirror that drips is no better than one that stays silent.
+//! The lowest speed of a transfer: a slower mirror counts as a silent one.
 
 use std::time::{Duration, Instant};
 

@@ -18,7 +18,7 @@ pub(super) struct Partial {
     pub(super) told: u64,
     /// Of how many responses they are.
     pub(super) pieces: u32,
-    /// What the server of the last piece said of its version.
+    /// The validators that the server of the last piece sent.
     pub(super) validators: Validators,
 }
 

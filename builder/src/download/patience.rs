@@ -88,7 +88,7 @@ impl Patience {
     }
 }
 
-/// The longest pause that nobody asked for.
+/// The longest pause without a request of the server.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How often contents of one place may be wrong. Of a mirror that damages every fifth response one file in 15 000 is lost.
@@ -143,7 +143,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What is known of a host.
+/// The state of a host.
 #[derive(Debug, Default)]
 struct Host {
     /// Since when it has done nothing but fail.
@@ -159,7 +159,7 @@ struct Host {
     pages: u32,
 }
 
-/// What all transfers of a [`Downloader`] know.
+/// The state that all transfers of a [`Downloader`] share.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     hosts: Mutex<BTreeMap<String, Host>>,

@@ -107,7 +107,7 @@ impl Proxies {
         }
     }
 
-    /// Returns the proxy for a scheme and a host; `None`: there is none.
+    /// Returns the proxy for a scheme and a host; `None` for a direct connection.
     pub fn of(&self, scheme: &str, host: &str) -> Option<Via> {
         let host = host.to_ascii_lowercase();
         let schemes: &[&str] = if scheme == "https" { &["https", "http"] } else { &["http"] };
@@ -136,7 +136,7 @@ impl Proxies {
     }
 }
 
-/// Tells whether a list of ends of host names, and of networks, has a host in it.
+/// Returns whether a list of ends of host names, and of networks, has a host in it.
 fn lists(list: &str, host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
     list.split(',').map(str::trim).filter(|end| !end.is_empty()).any(|end| {
@@ -145,7 +145,7 @@ fn lists(list: &str, host: &str) -> bool {
     })
 }
 
-/// Tells whether an address is in a network such as `10.0.0.0/8`.
+/// Returns whether an address is in a network such as `10.0.0.0/8`.
 fn is_within(address: IpAddr, network: &str) -> bool {
     let Some((base, length)) = network.split_once('/') else { return false };
     let (Ok(base), Ok(length)) = (base.parse::<IpAddr>(), length.parse::<u32>()) else { return false };

@@ -12,7 +12,7 @@ use jiff::{
 const LONGEST_S: u64 = u32::MAX as u64;
 
 /// Returns the pause of a Retry-After header. A date is measured by the server's own Date header, since clocks differ, and
-/// by this host's clock without one. `None`: there is no such header, or it says nothing that can be read.
+/// by this host's clock without one. `None`: the header is missing or cannot be parsed.
 pub(super) fn pause(retry_after: &str, date: &str) -> Option<Duration> {
     let text = retry_after.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -24,7 +24,7 @@ const MAX_REDIRECTS: usize = 10;
 const SLOWLY: u32 = 3;
 
 pub(super) enum Reply {
-    /// What is known is still right.
+    /// The known version is still current (304).
     Unchanged,
     Body(Body),
 }
@@ -45,14 +45,14 @@ pub(super) struct Body {
 const PAGES: [&[u8]; 8] =
     [b"<!doctype", b"<!--", b"<?xml", b"<html", b"<head", b"<body", b"<script", b"<meta"];
 
-/// Tells whether contents begin as a web page does.
+/// Returns whether contents begin as a web page does.
 pub(super) fn begins_as_page(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
     let begins = |page: &&[u8]| start.get(..page.len()).is_some_and(|own| own.eq_ignore_ascii_case(page));
     PAGES.iter().any(begins)
 }
 
-/// What is asked of a place.
+/// A request to one location.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     /// The offset from which on the file is wanted.
@@ -214,7 +214,7 @@ impl Downloader {
     }
 }
 
-/// Makes ring the cryptography of TLS in this process, once; whoever came first is as good.
+/// Makes ring the cryptography of TLS in this process, once. A provider that was installed before is kept.
 fn install_cryptography() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
@@ -231,11 +231,11 @@ fn by_way_of(via: Option<&Via>, fault: Fault) -> Fault {
     }
 }
 
-/// What name servers say of a name that does not exist, as glibc and musl put it. All else they say may pass.
+/// The messages of glibc and musl for a name that does not exist. All other errors of name servers are taken for temporary.
 const UNKNOWN: [&str; 3] =
     ["Name or service not known", "No address associated with hostname", "Name does not resolve"];
 
-/// Tells why there is no connection.
+/// Returns the reason why a connection failed.
 fn connect_fault(error: &(dyn Error + 'static)) -> Fault {
     let why = root_cause(error);
     let mut cause = Some(error);

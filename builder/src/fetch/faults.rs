@@ -1,4 +1,4 @@
-//! .debs that could not be had, told in a few lines.
+//! .debs that could not be fetched, reported in a few lines.
 
 use std::{error::Error as _, fmt::Write as _};
 
@@ -10,7 +10,7 @@ use crate::{
 
 /// How many packages are named that share their faults.
 const NAMED: usize = 6;
-/// How many kinds of faults are told.
+/// The number of kinds of faults that are reported.
 const GROUPS: usize = 5;
 
 /// .debs that could not be had; as many others as possible were fetched.
@@ -40,7 +40,7 @@ pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl F
         let text = told(error).replace('\n', "\n  ");
         let what = error.what();
         let rest = text.strip_prefix("cannot fetch ").and_then(|rest| rest.strip_prefix(what));
-        // What is not about the fetching, as a disk that is full.
+        // Faults that do not concern the transfer, such as a full disk.
         let rest = rest.map_or_else(|| format!(": {}", text.replacen(what, "it", 1)), str::to_owned);
         let rest = ends(&path(item)).iter().fold(rest, |rest, end| rest.replace(end, ""));
         match groups.iter_mut().find(|(other, _)| *other == rest) {

@@ -90,7 +90,7 @@ fn every_package_is_fetched_once() {
     assert_eq!(fixture.fetch_from(&[], true).expect("needs no mirror").fetched_bytes, 0);
     assert_eq!(fixture.server.requests(), []);
 
-    // What a kill or a full disk of the past left short is not taken for the package.
+    // A file that an earlier kill or full disk cut is not taken for the package.
     fs::write(&first.debs[1].path, "short").expect("writes");
     assert_eq!(fixture.fetch().expect("fetches").fetched_bytes, first.debs[1].package.size_bytes);
     assert_eq!(Digest::of(&fs::read(&first.debs[1].path).expect("reads")), first.debs[1].digest);

@@ -18,7 +18,7 @@ const TEXT_LENGTH: usize = 52;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(pub [u8; 32]);
 
-/// Text that is no app id.
+/// Text that is not an app id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAppId {
     /// Not 52 characters.

@@ -147,7 +147,7 @@ pub fn truth(word: &str) -> Option<bool> {
     }
 }
 
-/// Tells whether apt reads a file of a directory such as `sources.list.d`, whose names end with one of some extensions;
+/// Returns whether apt reads a file of a directory such as `sources.list.d`, whose names end with one of some extensions;
 /// an empty one stands for none. (apt's `GetListOfFilesInDir`.)
 pub fn is_read(name: &str, extensions: &[&str]) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

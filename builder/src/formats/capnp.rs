@@ -14,7 +14,7 @@
 //! cannot make a small message do much work; and structs and lists nest only so deep. Missing words
 //! read as zero and null pointers as absent, because sizes are the writer's choice; left-over words are skipped.
 //!
-//! What stands in the way: capabilities, canonical form and packed messages are not read.
+//! Capabilities, canonical form and packed messages are not read.
 
 mod read;
 mod source;

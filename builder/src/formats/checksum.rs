@@ -33,7 +33,7 @@ pub enum InvalidIntegrity {
     Damaged,
 }
 
-/// A text that is no digest.
+/// A text that is not a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 or SHA-512 digest in lower-case hex")]
 pub struct InvalidHex;
@@ -105,7 +105,7 @@ impl Checksum {
 impl FromStr for Checksum {
     type Err = InvalidHex;
 
-    /// Reads lower-case hex; the length tells which of the two it is.
+    /// Reads lower-case hex; the length decides between the two.
     fn from_str(text: &str) -> Result<Self, InvalidHex> {
         let half = |text: &str| text.parse::<Digest>().map_err(|_| InvalidHex);
         match text.len() {

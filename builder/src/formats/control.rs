@@ -120,12 +120,12 @@ impl Control {
         self.text("Architecture")
     }
 
-    /// Tells whether `Essential: yes` is there.
+    /// Returns whether `Essential: yes` is there.
     pub fn essential(&self) -> bool {
         self.text("Essential").eq_ignore_ascii_case("yes")
     }
 
-    /// Returns `Multi-Arch`; what is none of its words counts as `no`.
+    /// Returns `Multi-Arch`; any unknown word counts as `no`.
     pub fn multi_arch(&self) -> MultiArch {
         match self.text("Multi-Arch") {
             "same" => MultiArch::Same,
@@ -144,7 +144,7 @@ impl Control {
         }
     }
 
-    /// Returns the installed size as the package tells it: KiB, rounded up.
+    /// Returns the installed size as the package declares it: KiB, rounded up.
     pub fn installed_size_kib(&self) -> Option<u64> {
         self.get("Installed-Size")?.parse().ok()
     }

@@ -20,7 +20,7 @@ use std::{
     io::{self, BufReader, Read},
 };
 
-/// What an ar archive begins with.
+/// The first bytes of an ar archive.
 pub const MAGIC: &[u8; 8] = b"!<arch>\n";
 /// Length of a member's header.
 pub const HEADER_BYTES: usize = 60;
@@ -41,9 +41,9 @@ pub enum DebError {
     /// A member is missing, or another stands in its place.
     #[error("the .deb has {found} where {expected} should be")]
     Member {
-        /// What deb(5) has there.
+        /// The value in deb(5).
         expected: &'static str,
-        /// What is there.
+        /// The value found.
         found: String,
     },
     /// A format version that is not 2.
@@ -98,7 +98,7 @@ impl<R: Read> Deb<R> {
     /// Reads the beginning of a .deb: magic and format version.
     ///
     /// # Errors
-    /// What is no .deb of format 2.
+    /// A file that is not a .deb of format 2.
     pub fn open(mut reader: R) -> Result<Self, DebError> {
         let mut magic = [0; MAGIC.len()];
         read_or(&mut reader, &mut magic, "is no ar archive")?;

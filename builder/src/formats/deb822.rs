@@ -15,7 +15,7 @@
 
 use memchr::{memchr, memchr2};
 
-/// What is wrong with a text, and in which line.
+/// A fault of a text, and its line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct Fault {
@@ -32,7 +32,7 @@ impl Fault {
     }
 }
 
-/// What a [`Reader`] finds next.
+/// The next find of a [`Reader`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A field of the present stanza.
@@ -54,7 +54,7 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Tells whether the field has that name.
+    /// Returns whether the field has that name.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         self.line += 1;
     }
 
-    /// Passes over a line that is no good and returns its fault.
+    /// Skips a bad line and returns its fault.
     fn pass_over(&mut self, end: usize, reason: &str) -> Fault {
         let fault = Fault::new(self.line, reason);
         self.skip_line(end);
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Tells whether a line has nothing in it that is seen.
+/// Returns whether a line has nothing in it that is seen.
 pub(super) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
 }
@@ -165,7 +165,7 @@ fn line_end(bytes: &[u8], start: usize) -> usize {
     memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |at| start + at)
 }
 
-/// Tells whether a name is one of printable ASCII without blanks, and does not begin with `-`.
+/// Returns whether a name is one of printable ASCII without blanks, and does not begin with `-`.
 fn is_field_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(|b| b.is_ascii_graphic())
 }

@@ -1,4 +1,4 @@
-//! What the dynamic loader reads of an ELF file, and how to take out of it what nobody will ask for, in place.
+//! The parts of an ELF file that the dynamic loader reads, and how to remove unused symbols from it, in place.
 //!
 //! ```text
 //! PT_DYNAMIC    i64 tag · u64 value, up to DT_NULL
@@ -21,7 +21,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use object::elf;
 
-/// What is wrong with a file.
+/// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Another class, byte order or machine.
@@ -102,7 +102,7 @@ impl HashTable {
     }
 }
 
-/// What the loader knows of a file.
+/// The loader's view of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// `EM_X86_64` or `EM_AARCH64`.
@@ -140,10 +140,10 @@ const NAMES: [u32; 9] = [
 ];
 
 impl Image {
-    /// Reads a file; `None` for what is no ELF file or has nothing for a dynamic loader.
+    /// Reads a file; `None` if it is not an ELF file or has nothing for a dynamic loader.
     ///
     /// # Errors
-    /// [`Fault`] for a file whose symbols cannot be told with certainty.
+    /// [`Fault`] for a file whose symbols cannot be read with certainty.
     pub fn read(file: &[u8]) -> Result<Option<Self>, Fault> {
         if file.get(..4) != Some(b"\x7fELF") {
             return Ok(None);

@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-/// What is wrong with data.
+/// A fault of the data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The header is of something else.
@@ -32,7 +32,7 @@ pub enum Fault {
     Item {
         /// The item's number, from 0.
         item: usize,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
 }

@@ -27,7 +27,7 @@ use std::{
     ops::Range,
 };
 
-/// What is wrong with a file.
+/// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Another format, or another version of it.
@@ -41,7 +41,7 @@ pub enum Fault {
     Entry {
         /// The number of the entry, from 0.
         entry: usize,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
 }
@@ -58,7 +58,7 @@ const PACKED: usize = 6;
 const LENGTH: usize = 7;
 const KINDS: usize = 8;
 
-/// What has a location.
+/// An item that has a location.
 #[derive(Clone, Debug)]
 struct Entry {
     /// Its place in the table of offsets.
@@ -86,7 +86,7 @@ pub struct Image {
 /// A module that has a package: its name, and the pair of numbers that says so.
 type Listed<'a> = (&'a [u8], [u32; 2]);
 
-/// What is left of an image.
+/// The rest of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// How many resources.

@@ -27,7 +27,7 @@ pub enum KeyFileError {
     Damaged {
         /// Where the message should begin.
         offset: u64,
-        /// What is wrong with it.
+        /// The fault.
         source: CapnpError,
     },
     /// Text that no ring was written as. Nothing of it is shown: it may be another secret.

@@ -1,4 +1,4 @@
-//! `sandstorm-manifest`: what a package says of itself, one framed Cap'n Proto message.
+//! `sandstorm-manifest`: a package's description of itself, one framed Cap'n Proto message.
 //!
 //! ```text
 //! Manifest (2 data words, 5 pointers)   Command (0, 3)       Action (1, 5)          LocalizedText (0, 2)
@@ -18,7 +18,7 @@ use super::capnp::{CapnpError, Message, Struct, Value, message_bytes};
 /// The name of the manifest in a package.
 pub const FILE_NAME: &str = "sandstorm-manifest";
 
-/// What may be looked at in a manifest, in words: 8 MiB, the limit of Sandstorm's own tool.
+/// The read limit of a manifest, in words: 8 MiB, as in Sandstorm's own tool.
 const BUDGET_WORDS: u64 = 1 << 20;
 
 /// A package's manifest.
@@ -30,18 +30,18 @@ pub struct Manifest {
     pub marketing_version: String,
     /// The app's title.
     pub title: String,
-    /// What starts a new grain; one button each.
+    /// Commands that start a new grain; one button each.
     pub actions: Vec<Action>,
-    /// What starts a grain again; without it no grain can be reopened.
+    /// The command that starts a grain again; without it no grain can be reopened.
     pub continue_command: Option<Command>,
-    /// What a market shows.
+    /// Metadata for app markets.
     pub metadata: Metadata,
 }
 
 /// A way to start a new grain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Action {
-    /// What the grain is, after "New" ("wiki").
+    /// The noun for a grain, after "New" ("wiki").
     pub noun_phrase: String,
     /// The program that makes it.
     pub command: Command,

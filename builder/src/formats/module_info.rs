@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-/// What is wrong with a class file.
+/// A fault of a class file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("module-info.class {0}")]
 pub struct Fault(&'static str);
@@ -23,7 +23,7 @@ const STATIC_PHASE: u16 = 0x0040;
 /// Returns the names of the modules without which this one does not start, in the order of the file.
 ///
 /// # Errors
-/// [`Fault`] for what is no description of a module.
+/// [`Fault`] for anything but a description of a module.
 pub fn requires(class: &[u8]) -> Result<Vec<String>, Fault> {
     let mut at = Cursor { left: class };
     if at.u32()? != 0xcafe_babe {
@@ -100,7 +100,7 @@ fn read_module(body: &[u8], constants: &BTreeMap<u16, Constant<'_>>) -> Result<V
     Ok(out)
 }
 
-/// What of a file is still to be read.
+/// The unread rest of a file.
 struct Cursor<'a> {
     left: &'a [u8],
 }

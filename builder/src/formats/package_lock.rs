@@ -2,7 +2,7 @@
 //!
 //! Versions 2 and 3 are read, of them the object `packages` alone: its keys are directories, `node_modules/NAME` or
 //! deeper, and its values have `version`, `integrity` and marks. Left out, as `npm ci` leaves them out, are the root
-//! itself, what came in another package's tarball (`inBundle`), what nobody needs (`extraneous`), what only development
+//! itself, what came in another package's tarball (`inBundle`), packages without a user (`extraneous`), what only development
 //! wants and, unless asked for, what only an optional dependency wants. All that is left must come from a registry and
 //! have a digest: links, workspaces, git repositories and archives elsewhere are refused.
 
@@ -18,11 +18,11 @@ const PACKAGES_MAX: usize = 100_000;
 pub struct LockedNpm {
     /// Where it lies: `node_modules/NAME` or deeper, never with anything but such parts.
     pub directory: String,
-    /// What the registry calls it: `NAME` or `@SCOPE/NAME`.
+    /// Its name in the registry: `NAME` or `@SCOPE/NAME`.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What its tarball is known by.
+    /// The checksum of its tarball.
     pub checksum: Checksum,
     /// The licence that it says it is under, if it does.
     pub licence: Option<String>,
@@ -31,7 +31,7 @@ pub struct LockedNpm {
 /// A lock that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageLockError {
-    /// It is no JSON.
+    /// It is not JSON.
     #[error("it is no JSON")]
     Json(#[from] serde_json::Error),
     /// Its version is another, or it has none.
@@ -45,7 +45,7 @@ pub enum PackageLockError {
     Package {
         /// Where it should lie.
         directory: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }

@@ -16,7 +16,7 @@ use crate::formats::version::Operator;
 pub struct Relation<'a> {
     /// Name of a real or virtual package.
     pub name: &'a str,
-    /// What follows the name's colon: `any`, `native` or an architecture.
+    /// The text behind the name's colon: `any`, `native` or an architecture.
     pub qualifier: Option<&'a str>,
     /// The versions that will do; `None`: all.
     pub versions: Option<(Operator, &'a str)>,
@@ -37,7 +37,7 @@ pub struct Group<'a> {
 pub struct InvalidRelation(pub String);
 
 impl<'a> Relation<'a> {
-    /// Tells whether a version will do.
+    /// Returns whether a version will do.
     pub fn admits(&self, version: &str) -> bool {
         self.versions.is_none_or(|(operator, wanted)| operator.holds(version, wanted))
     }
@@ -142,7 +142,7 @@ fn constraint(text: &str) -> Option<(Operator, &str)> {
     (!version.is_empty() && version.bytes().all(|b| b.is_ascii_graphic())).then_some((operator, version))
 }
 
-/// Tells whether a list of architectures, all plain or all negated, takes one in.
+/// Returns whether a list of architectures, all plain or all negated, takes one in.
 fn lists(list: &str, architecture: &str) -> bool {
     let names = |word: &str| {
         let word = word.strip_prefix("linux-").unwrap_or(word);
@@ -160,7 +160,7 @@ fn lists(list: &str, architecture: &str) -> bool {
     negated
 }
 
-/// Tells whether a text can be the name of a package; wider than Policy, which forbids capitals.
+/// Returns whether a text can be the name of a package; wider than Policy, which forbids capitals.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))

@@ -27,12 +27,12 @@ pub use signature::{Signature, SignatureError, read_signature, sign, signature_l
 /// The first bytes of a package file.
 pub const MAGIC: [u8; 8] = [0x8f, 0xc6, 0xcd, 0xef, 0x45, 0x1a, 0xea, 0x96];
 
-/// What an archive may take decompressed; exactly this much passes.
+/// The largest archive, decompressed; exactly this much passes.
 pub const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
 /// The longest file of a package: the largest archive, which xz makes longer by far less than a sixteenth where it cannot be compressed.
 pub const MAX_PACKAGE_BYTES: u64 = MAX_ARCHIVE_BYTES + MAX_ARCHIVE_BYTES / 16;
 
-/// What one file may take: the element limit of a byte list.
+/// The largest file: the element limit of a byte list.
 pub const MAX_FILE_BYTES: u64 = super::capnp::MAX_ELEMENTS;
 
 /// How many directories an entry may lie below, from Cap'n Proto's nesting limit as `unpack` meets it.
@@ -47,7 +47,7 @@ pub enum SpkError {
     /// The archive is over its limit.
     #[error("the archive takes {size_bytes} bytes (at most {MAX_ARCHIVE_BYTES} can be installed)")]
     TooLarge {
-        /// What it takes, or where counting ended.
+        /// Its size, or the size at which counting ended.
         size_bytes: u64,
     },
     /// More entries, or more bytes in their paths, than a reader has memory for.
@@ -64,7 +64,7 @@ pub enum SpkError {
     Message {
         /// The last path that was read; empty at the start.
         after: String,
-        /// What is wrong.
+        /// The fault.
         source: super::capnp::CapnpError,
     },
     /// An entry that no installer takes.

@@ -4,7 +4,7 @@
 //! path of a directory, which ends with a slash (`./`, `stable/`). An exact path has no components and no pockets: its Packages
 //! index lies beside its Release file.
 
-/// Tells whether a suite is the exact path of a directory.
+/// Returns whether a suite is the exact path of a directory.
 pub fn is_exact(suite: &str) -> bool {
     suite.ends_with('/')
 }

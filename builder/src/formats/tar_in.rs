@@ -20,7 +20,7 @@ use tar::{Archive, EntryType, Header};
 use super::digest::Digest;
 use crate::tree::{Entry, InvalidPath, Kind, Tree, TreePath};
 
-/// What a stream may hold at most.
+/// The limits of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Members. The largest packages of Debian have some 100,000.
@@ -232,7 +232,7 @@ fn check_parents(tree: &Tree) -> Result<(), TarError> {
     Ok(())
 }
 
-/// What extension headers say about the entry that follows them.
+/// The values of extension headers for the entry that follows them.
 #[derive(Default)]
 struct Extension {
     path: Option<Vec<u8>>,
@@ -340,7 +340,7 @@ impl Extension {
             return Err(refuse("has an impossible time"));
         }
         let mode = match kind {
-            // What a link's mode says has no meaning, and tars differ in it.
+            // The mode of a link has no meaning, and tars differ in it.
             Kind::Symlink { .. } => 0o777,
             _ => header.mode()? & 0o7777,
         };

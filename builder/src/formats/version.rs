@@ -33,7 +33,7 @@ impl Operator {
         }
     }
 
-    /// Tells whether `version` stands so to `wanted`.
+    /// Returns whether `version` stands so to `wanted`.
     pub fn holds(self, version: &str, wanted: &str) -> bool {
         let order = compare(version, wanted);
         match self {
@@ -54,7 +54,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| compare_part(a.revision, b.revision))
 }
 
-/// Tells whether a text is a version that dpkg takes.
+/// Returns whether a text is a version that dpkg takes.
 ///
 /// # Errors
 /// One lower-case clause that says what is wrong.

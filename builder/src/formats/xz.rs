@@ -30,7 +30,7 @@ use liblzma::{
     stream::{CONCATENATED, Check, Filters, LzmaOptions, Stream},
 };
 
-/// What makes the bytes: another library, version or setting makes others. Part of the key under which blocks are kept.
+/// The library, version and settings that determine the bytes. Part of the key under which blocks are kept.
 pub const ENCODER: &str = "liblzma-5.8.4-9e-1";
 
 /// The largest dictionary, and so how far apart repetitions may lie. A reader needs this much memory.
@@ -39,13 +39,13 @@ pub const MAX_DICTIONARY_BYTES: u64 = 64 << 20;
 /// liblzma's preset 9 with the slower, thorough search.
 const PRESET: u32 = 9 | 1 << 31;
 
-/// What an estimate is made with: a third of the time, some per cent more.
+/// The preset of an estimate: a third of the time, some per cent more.
 const ESTIMATE_PRESET: u32 = 6;
 
 /// The name of that, and of the library: part of the key under which estimates are noted.
 pub const ESTIMATE: &str = "liblzma-5.8.4-6-1";
 
-/// What a reader may need: enough for the largest dictionary that any preset or sane option asks for.
+/// The limit of a reader's memory: enough for the largest dictionary that any preset or sane option asks for.
 const MEMORY_LIMIT_BYTES: u64 = 2 << 30;
 
 const CHECK_BYTES: u64 = 8;
@@ -112,7 +112,7 @@ pub struct Block {
     pub plain_bytes: u64,
 }
 
-/// What the index says of a block.
+/// The index entry of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// As [`Block::unpadded_bytes`].

@@ -1,4 +1,4 @@
-//! What differs between two locks, as a person wants to read it.
+//! The differences of two locks, for a person to read.
 
 use std::{cmp::Ordering, fmt};
 
@@ -53,7 +53,7 @@ impl Changes {
         Changes { other: packages.is_empty() && !(matches && old.packages == new.packages), packages }
     }
 
-    /// Tells whether nothing differs.
+    /// Returns whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.packages.is_empty() && !self.other
     }

@@ -34,7 +34,7 @@ impl Lock {
         }
         let mut moved = BTreeSet::new();
         let mut queue: Vec<&str> = vec![name];
-        // What the old lock does not have comes in any case, with all that it needs.
+        // Packages that the old lock lacks are added in any case, with all that they need.
         queue.extend(
             self.packages.iter().map(|package| &*package.name).filter(|name| old.get(name).is_none()),
         );
@@ -145,7 +145,7 @@ mod tests {
         }
         assert!(new.moving_only("none", &old, &universe).is_err());
 
-        // What is left may have to come from the time of the old lock, or of one before it.
+        // The rest may have to come from the time of the old lock, or of one before it.
         let moved = new.moving_only("other", &old, &universe).expect("is there");
         assert_eq!((moved.time_s, &*moved.earlier_s), (20, &[10][..]));
         let later = Lock { time_s: 30, ..new.clone() };

@@ -77,7 +77,7 @@ impl Lock {
         let _ = writeln!(out, "recommends = {}", request.recommends);
         let _ = writeln!(out, "exclude = {}", list(&request.exclude));
         let _ = writeln!(out, "prefer = {}", list(&request.prefer));
-        // What few recipes have is not written where there is none of it, so that their locks stay as they are.
+        // Rare fields are written only where they are set, so that other locks stay as they are.
         if !request.recommends_of.is_empty() {
             let _ = writeln!(out, "recommends_of = {}", list(&request.recommends_of));
         }

@@ -1,4 +1,4 @@
-//! Which registry is asked: as npm itself finds it, after tinyroot's own option. There is none by default, as there is
+//! The choice of the registry: as npm itself chooses it, after tinyroot's own option. There is none by default, as there is
 //! no default mirror for packages of others.
 
 /// Where a registry may be named.

@@ -15,14 +15,14 @@ use crate::{
 /// Entries that a tarball may have; large ones have some 30 000.
 const ENTRIES: u64 = 200_000;
 
-/// What a tarball unpacks to at most: what honest compression reaches, and room for small ones.
+/// The limit of an unpacked tarball: the ratio of honest compression, and room for small ones.
 const RATIO: u64 = 100;
 const SLACK: u64 = 16 << 20;
 
 /// A tarball that is damaged or hostile.
 #[derive(Debug, thiserror::Error)]
 pub enum TarballError {
-    /// What is wrong with the tar in it.
+    /// The fault of the tar in it.
     #[error("its tarball is refused")]
     Tar(#[from] TarError),
     /// An entry that no package needs.
@@ -39,7 +39,7 @@ pub enum TarballError {
 }
 
 /// Reads a tarball: its files and directories without the first part of their paths, with modes 0644 and 0755, times
-/// 0 and nobody's in particular. `add` is given the contents of each file, and returns their digest.
+/// 0 and owner 0. `add` is called with the contents of each file, and returns their digest.
 pub(crate) fn read(
     bytes: &[u8],
     mut add: impl FnMut(&mut dyn Read) -> io::Result<Digest>,

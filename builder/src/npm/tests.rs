@@ -143,7 +143,7 @@ fn what_is_cached_needs_no_registry() {
     assert!(moved.get(b"srv/a/package.json").is_some());
     assert_eq!(fixture.server.requests(), []);
 
-    // What the disk has changed since, and be it of the same length, is not unpacked, and fetched anew.
+    // A file that the disk has changed since, even one of the same length, is not unpacked but fetched again.
     let kept = fixture.store.tarball_path(&packages[0].locked.checksum);
     let mut bytes = fs::read(&kept).expect("reads");
     bytes[100] ^= 1;

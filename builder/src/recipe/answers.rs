@@ -1,4 +1,4 @@
-//! `[debian.debconf]`: answers to the questions that packages put when they are configured.
+//! `[debian.debconf]`: values for the questions that packages ask while they are configured.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{RecipeError, check::Checker};
 
-/// An answer to a question of debconf, by the type of the question (debconf-devel(7)).
+/// The value of a question of debconf, by the type of the question (debconf-devel(7)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `"text"`, for `string` and `select`; also numbers.
@@ -17,7 +17,7 @@ pub enum Answer {
     List(Vec<String>),
 }
 
-/// The answer as debconf keeps it.
+/// The value as debconf keeps it.
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

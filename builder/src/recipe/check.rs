@@ -1,4 +1,4 @@
-//! What the rules of recipe.toml share: places in the text, files of the folder, names.
+//! Checks that the rules of recipe.toml share: positions in the text, files of the folder, names.
 
 use std::{ops::Range, path::Path};
 

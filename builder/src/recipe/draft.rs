@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-/// What a recipe is drafted from.
+/// The input of a draft.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The packages that were named, the app first.
@@ -19,7 +19,7 @@ pub struct Wanted<'a> {
 /// One service of the draft.
 struct Part {
     name: &'static str,
-    /// What the comment above it says.
+    /// The comment above it.
     says: &'static str,
     command: Vec<String>,
     ready: &'static str,
@@ -137,7 +137,7 @@ fn command(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// What is to be started, in order: databases, then what runs the app, then what speaks HTTP.
+/// The programs to start, in order: databases, then the app's runtime, then the web server.
 fn parts(app: &str, wanted: &Wanted<'_>) -> Vec<Part> {
     let has = |name: &str| wanted.installed.contains(&name);
     let versioned = |before: &str, after: &str| {

@@ -70,7 +70,7 @@ pub fn with_reduction(text: &str, line: &str) -> Option<String> {
     let reduce = document.entry("reduce").or_insert_with(|| Item::Table(Table::new())).as_table_like_mut()?;
     for (key, new) in line.iter() {
         match reduce.get_mut(key).and_then(Item::as_value_mut) {
-            // What stands before and behind it on its line is the author's.
+            // The text before and behind it on its line is the author's.
             Some(value) => {
                 let decor = value.decor().clone();
                 *value = new.as_value()?.clone();
@@ -93,7 +93,7 @@ pub fn without_reduction(text: &str, names: &[String], reason: &str) -> Option<S
     let reduce = document.entry("reduce").or_insert_with(|| Item::Table(Table::new()));
     let list = reduce.as_table_like_mut()?.entry("not").or_insert_with(|| Item::Value(Array::new().into()));
     let list = list.as_array_mut()?;
-    // What comes from an app ends no comment.
+    // Text from an app must not end the comment.
     let reason: String =
         reason.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
     let mut comment = format!("\n    # {}", reason.trim());

@@ -1,4 +1,4 @@
-//! What can be wrong with a recipe, and the nearest word for a misspelt one.
+//! Faults of a recipe, and the nearest word for a misspelt one.
 
 use std::{
     fs::{self, File},

@@ -360,7 +360,7 @@ fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
     Ok(LaidFile { path, content })
 }
 
-/// Reads `prune.imports`; `false` is no byte.
+/// Reads `prune.imports`; `false` means 0 bytes.
 fn imports(check: &Checker<'_>, key: Option<Spanned<ImportsKey>>) -> Result<u64, RecipeError> {
     let Some(key) = key else { return Ok(IMPORTS_BYTES) };
     match key.get_ref() {

@@ -1,4 +1,4 @@
-//! `[reduce]` as it is written, and its rules.
+//! `[reduce]` in recipe.toml, and its rules.
 
 use serde::Deserialize;
 use toml::Spanned;

@@ -1,4 +1,4 @@
-//! `[[service]]` as it is written, and its rules.
+//! `[[service]]` in recipe.toml, and its rules.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How a service is asked to end: `service.stop_signal`, `service.stop_timeout_s`.
+//! How a service is stopped: `service.stop_signal`, `service.stop_timeout_s`.
 
 use toml::Spanned;
 
@@ -19,7 +19,7 @@ const SIGNALS: [(&str, u8); 8] = [
     ("SIGWINCH", 28),
 ];
 
-/// More would be no stop; the whole grain waits for it.
+/// The whole grain waits for a stop, so it is bounded.
 const MOST_S: u32 = 3600;
 
 pub(super) fn signal(check: &Checker<'_>, name: Option<Spanned<String>>) -> Result<u8, RecipeError> {

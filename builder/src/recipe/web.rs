@@ -1,4 +1,4 @@
-//! `[web]` as it is written, and its rules.
+//! `[web]` in recipe.toml, and its rules.
 
 use serde::Deserialize;
 use toml::Spanned;

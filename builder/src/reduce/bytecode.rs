@@ -6,7 +6,7 @@
 //! which also makes apps start sooner, and its source becomes newlines, as many as it was long. Python reads a source
 //! otherwise to show a line of it in a traceback, or where a program asks for its own text (`inspect.getsource`).
 //!
-//! What a trace saw read for itself stays, as does what can be started: a script that is started is read,
+//! A file that a trace saw read for itself stays, as does a file that can be started: a script that is started is read,
 //! whatever lies in `__pycache__`.
 
 use super::{ReduceError, Reductions, note};

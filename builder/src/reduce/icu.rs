@@ -4,10 +4,10 @@
 //! ([`icu_data`]). Its table is shortened and the bytes of the other items are zeroed, in place: no
 //! linker is needed, addresses stay, pages without items are never loaded, and zeros pack to nothing.
 //!
-//! What is asked for and left out does not fail by itself: ICU falls back to the root locale, as it does for
+//! A request for an item that was left out does not fail by itself: ICU falls back to the root locale, as it does for
 //! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
 //! is looked for in the table in vain is no access to a file, so no report of misses can name it. On the whole root it
-//! can be told: by the pages of the library that are read there ([`read_and_left_out`]).
+//! shows: by the pages of the library that are read there ([`read_and_left_out`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,10 +22,10 @@ use crate::{
     recipe::Icu,
 };
 
-/// What is wrong with a library.
+/// A fault of a library.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It is no ELF file with that symbol.
+    /// It is not an ELF file with that symbol.
     #[error("it has no data of ICU: {0}")]
     NoData(String),
     /// Data that cannot be read.
@@ -54,7 +54,7 @@ pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
 }
 
 /// Returns the items that are left out and of which a program read a page, with what the keys would have to say. A page that
-/// also holds what is kept tells nothing; one that several begin in names them all, as `a or b`.
+/// also holds a kept item shows nothing; one that several begin in names them all, as `a or b`.
 pub(super) fn read_and_left_out(
     library: &[u8],
     keys: &Icu,
@@ -70,7 +70,7 @@ pub(super) fn read_and_left_out(
     };
     let first_item = data.items.first().map_or(0, |item| (place.start + item.place().start) as u64);
     let mut mixed: BTreeSet<u64> = (0..first_item.div_ceil(PAGE_BYTES)).collect();
-    // What follows the data is the loader's.
+    // The bytes behind the data are the loader's.
     mixed.insert(place.end as u64 / PAGE_BYTES);
     mixed.extend(data.items.iter().filter(|item| choice.keeps(&item.name)).flat_map(pages_of));
     let mut by_page: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
@@ -191,7 +191,7 @@ impl Choice {
 /// The name that stands for the root locale alone.
 const ROOT: &str = "root";
 
-/// What an item belongs to.
+/// The owner of an item.
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'a> {
     /// The table of a charset.

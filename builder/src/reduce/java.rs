@@ -17,7 +17,7 @@ use crate::{
     tree::TreePath,
 };
 
-/// What is wrong with a file of modules.
+/// A fault of a file of modules.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// A file that cannot be read.
@@ -28,7 +28,7 @@ pub enum Fault {
     Module {
         /// Its name.
         module: String,
-        /// What is wrong, where it has a description.
+        /// The fault, where it has a description.
         source: Option<module_info::Fault>,
     },
     /// The recipe or a module asks for one that is not there.

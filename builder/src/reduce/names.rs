@@ -1,6 +1,6 @@
-//! Which names the files of a root may ask each other for.
+//! The names by which files of a root may look up symbols of each other.
 //!
-//! A grain's root is read-only and nothing comes to it, so whoever may look up a symbol is in it: another ELF file
+//! A grain's root is read-only and nothing is added to it, so every user of a symbol is in it: another ELF file
 //! that has the name among its own symbols, to be bound at start, or a program that passes a name to `dlsym(3)`. Such a
 //! name stands as a word in some file. Or it is put together: lighttpd adds `_plugin_init` to the name of a module. So a
 //! name also stays that begins or ends with a piece, a word with `_` at its own end or start, of a file that calls
@@ -22,7 +22,7 @@ use crate::{
 const BY_SCRIPTS: [&[u8]; 7] =
     [b"Init_", b"JNI_", b"Java_", b"PyInit_", b"boot_", b"luaopen_", b"napi_register_"];
 
-/// What finds a symbol by a name that is made while the program runs: the C library's calls, and libraries' own over them.
+/// Functions that find a symbol by a name that is made while the program runs: the C library's, and wrappers of libraries.
 const FINDERS: [&[u8]; 6] =
     [b"apr_dso_sym", b"dlsym", b"dlvsym", b"g_module_symbol", b"lt_dlsym", b"uv_dlsym"];
 
@@ -42,7 +42,7 @@ pub(super) struct Names {
     holders: HashMap<Vec<u8>, Holder>,
     /// Names that another file than their only holder may ask for by a word.
     words: HashSet<Vec<u8>>,
-    /// What such a name may begin or end with.
+    /// The possible beginnings and ends of such a name.
     pieces: HashSet<Vec<u8>>,
     needed: HashMap<Vec<u8>, Holder>,
     imported: HashSet<Vec<u8>>,
@@ -155,7 +155,7 @@ fn finds(image: &Image, bytes: &[u8]) -> bool {
     image.symbols.iter().any(|symbol| !symbol.defined && FINDERS.contains(&image.name(bytes, symbol)))
 }
 
-/// Returns the words that are pieces of names. What stands for the other piece in a format is no letter of it.
+/// Returns the words that are pieces of names. The placeholder of a format is not part of a name.
 fn pieces_of(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let words = bytes.split(|byte| !is_of_word(*byte)).filter(|word| word.len() >= LEAST_PIECE_BYTES);
     words.filter_map(|word| {
@@ -184,7 +184,7 @@ fn is_of_another(holders: &HashMap<Vec<u8>, Holder>, name: &[u8], digest: &Diges
     }
 }
 
-/// Passes over most words that are none of those looked for, so that a root is searched in a second.
+/// Skips most words that are not looked for, so that a root is searched in a second.
 struct Sieve {
     bits: Vec<u64>,
     longest: usize,

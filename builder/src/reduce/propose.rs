@@ -19,10 +19,10 @@ use crate::{
 /// Kind of the notes of what contents take compressed.
 const NOTE: &str = "compressed";
 
-/// What saves less is not worth a reader's time.
+/// Smaller savings are not proposed.
 const LEAST_BYTES: u64 = 50_000;
 
-/// What the specification of Java SE has, and what servers use besides.
+/// The modules of the specification of Java SE, and others that servers use.
 const JAVA: [&str; 4] = ["java.se", "jdk.crypto.ec", "jdk.unsupported", "jdk.zipfs"];
 
 /// A line of `[reduce]` that a recipe could have.
@@ -41,15 +41,15 @@ pub enum Change {
 /// A reduction, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// What the recipe would say.
+    /// The line for the recipe.
     pub change: Change,
     /// The files that it reduces, in short.
     pub files: String,
     /// Why the app may do without, or what it would cost, as a clause.
     pub why: String,
-    /// What the files take compressed.
+    /// The compressed size of the files.
     pub takes_bytes: u64,
-    /// What they would take less.
+    /// The size that they would save.
     pub saves_bytes: u64,
 }
 
@@ -93,7 +93,7 @@ impl Change {
         keys
     }
 
-    /// What suits the contents best.
+    /// The filter that suits the contents best.
     fn filter(&self) -> xz::Filter {
         match self {
             Change::Icu(_) | Change::Java(_) => xz::Filter::DATA,
@@ -125,7 +125,7 @@ pub fn propose(pruned: &Pruned, recipe: &Recipe, used: &UsedList, store: &Store)
         };
         candidates.extend(stubs::never_called(names, &pruned.tree, store).into_iter().map(new));
     }
-    // What cannot be reduced is no proposal.
+    // A file that cannot be reduced is not proposed.
     let proposals =
         candidates.into_iter().filter_map(|(change, why)| measure(change, why, pruned, recipe, used, store));
     let mut proposals: Vec<Proposal> =
@@ -165,7 +165,7 @@ fn icu_for(names: &Names, recipe: &Recipe, store: &Store) -> Option<(Change, Str
     Some((Change::Icu(Icu::Kept { languages, converters: true }), why))
 }
 
-/// What the app limits itself to, and all it could ask for else.
+/// The modules that the app limits itself to, and all that it could use otherwise.
 fn java_for(pruned: &Pruned, recipe: &Recipe, store: &Store) -> Option<(Change, String)> {
     let (_, entry) = pruned.tree.iter().find(|(path, _)| java::is_modules(path))?;
     let (digest, _) = entry.kind.content()?;

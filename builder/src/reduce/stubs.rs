@@ -1,9 +1,9 @@
 //! Libraries that others are linked to and never call.
 //!
-//! libsystemd needs four libraries to read journals; a server that tells systemd that it is ready needs libsystemd
+//! libsystemd needs four libraries to read journals; a server that notifies systemd that it is ready needs libsystemd
 //! for that alone, and the loader wants all five. Of a library that the recipe names, only the symbols stay that others
-//! ask for. Each leads to where an instruction ends the process: a call that the recipe ruled out is
-//! never answered wrongly. Data cannot end a process, so a library whose data others use is refused.
+//! ask for. Each points to an instruction that ends the process: a call that the recipe ruled out is
+//! never executed wrongly. Data cannot end a process, so a library whose data others use is refused.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::{
     tree::{Kind, Tree, TreePath},
 };
 
-/// What a service asks of libsystemd that has nothing to do with journals, for which it needs its libraries.
+/// Functions of libsystemd that have nothing to do with journals, for which it needs its libraries.
 const NOTIFYING: [&str; 15] = [
     "sd_booted",
     "sd_is_fifo",
@@ -57,8 +57,8 @@ struct Library<'n> {
     needed: Vec<String>,
 }
 
-/// Returns libraries that are linked and, as far as symbols tell, never called, with the reason for each group: those
-/// of which nothing expects a symbol, and those that only libsystemd needs where it is only told that a service is ready.
+/// Returns libraries that are linked and, as far as symbols show, never called, with the reason for each group: those
+/// of which nothing expects a symbol, and those that only libsystemd needs where a service only notifies it that it is ready.
 pub(super) fn never_called(names: &Names, tree: &Tree, store: &Store) -> Vec<(Vec<String>, String)> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let mut libraries: Vec<Library<'_>> = Vec::new();
@@ -124,7 +124,7 @@ fn needed_for_journals(libraries: &[Library<'_>], linked: &[&Library<'_>]) -> Ve
             return Vec::new();
         }
     }
-    // What only these need is needed for journals as well.
+    // Libraries that only these need are needed for journals as well.
     let mut found: BTreeSet<&str> = BTreeSet::from([SYSTEMD]);
     loop {
         let only_for_these = |library: &&&Library<'_>| {

@@ -1,4 +1,4 @@
-//! Symbols that nobody asks for, in programs and the libraries that are linked to them.
+//! Unused symbols, in programs and the libraries that are linked to them.
 //!
 //! A program that takes plug-ins exports all that they might use, a library all that it can do: names, hashes
 //! and addresses by the thousand, which pack badly. What stays is what [`Names`] finds asked for. A file's own
@@ -23,7 +23,7 @@ const LEAST_BYTES: usize = 4096;
 /// A symbol itself, in the tables of symbols, versions and hashes.
 const SYMBOL_BYTES: usize = 24 + 2 + 4;
 
-/// What makes code that is linked to what is there.
+/// Programs that make code that is linked to the root's libraries.
 const LINKERS: [&[u8]; 12] = [
     b"as", b"c++", b"cc", b"cc1", b"clang", b"gcc", b"gold", b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"tcc",
 ];

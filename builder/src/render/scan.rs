@@ -29,7 +29,7 @@ const XATTRS: [&str; 3] = ["security.capability", "system.posix_acl_access", "sy
 
 /// Reads a directory as a tree and adds the contents that `known` does not hold to the bundle.
 ///
-/// `known` must name only contents that whoever loads the bundle will have loaded as well, such
+/// `known` must name only contents that every reader of the bundle will have loaded as well, such
 /// as those of the packages ([`Unpacked::contents`](crate::unpack::Unpacked::contents)).
 /// `ids` turns the owner and group on disk into those of the tree. Links are never followed;
 /// sockets are left out; other mounts appear as empty directories. Files and directories that
@@ -229,7 +229,7 @@ struct Found {
 
 type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Digests the files on all cores; one answer a group.
+/// Digests the files on all cores; one result a group.
 fn hash(root: &OwnedFd, groups: &[Vec<TreePath>]) -> Result<Vec<Found>, RenderError> {
     let found: Vec<OnceLock<Found>> = groups.iter().map(|_| OnceLock::new()).collect();
     let work: Vec<_> = groups.iter().zip(&found).collect();

@@ -118,7 +118,7 @@ impl Tree<'_, '_, '_> {
         format!("{} {}", package.name, package.version)
     }
 
-    /// Tells of a package why it cannot be had beside the rest.
+    /// Describes why a package cannot be installed beside the rest.
     fn package(&mut self, id: Id, reason: &str, depth: usize) -> Result<(), ResolveError> {
         let shown = self.shown(id);
         let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };

@@ -19,9 +19,9 @@ pub struct Explanation {
 pub struct Way {
     /// The steps.
     pub steps: Vec<String>,
-    /// What the last step could have been met by instead, in the order in which it is tried.
+    /// The alternatives of the last step, in the order in which they are tried.
     pub instead: Vec<String>,
-    /// What the last step is met by; empty where that is the package in question alone.
+    /// The packages that satisfy the last step; empty where that is the package in question alone.
     pub met_by: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What candidates need and what they rule out, as lists of candidates.
+//! The needs and the conflicts of candidates, as lists of candidates.
 //!
 //! Debian's rules are applied here, and nowhere else: which versions do, who provides what, what
 //! `:any` means, that no package rules out itself. The rooms that choose see lists only.
@@ -40,14 +40,14 @@ pub(super) struct Ban<'a> {
     pub id: Id,
 }
 
-/// What is known of one candidate.
+/// The facts of one candidate.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts<'a> {
     /// In the order in which they are followed.
     pub needs: Vec<Need<'a>>,
     /// In the order in which they are written, `Conflicts` first.
     pub bans: Vec<Ban<'a>>,
-    /// What its `Recommends` and `Suggests` name, whether followed or not: apt keeps these.
+    /// The packages that its `Recommends` and `Suggests` name, whether followed or not: apt keeps these.
     pub wishes: Vec<Need<'a>>,
 }
 
@@ -79,7 +79,7 @@ impl<'u, 'a> AllFacts<'u, 'a> {
         }
     }
 
-    /// Tells whether the request excludes a candidate.
+    /// Returns whether the request excludes a candidate.
     pub fn is_excluded(&self, id: Id) -> bool {
         self.excluded[id.index()]
     }
@@ -172,7 +172,7 @@ impl<'u, 'a> AllFacts<'u, 'a> {
         out
     }
 
-    /// Tells whether a package of our architecture serves a relation with that qualifier.
+    /// Returns whether a package of our architecture serves a relation with that qualifier.
     fn serves(&self, package: &Package<'_>, qualifier: Option<&str>) -> bool {
         match qualifier {
             None | Some("native") => true,

@@ -20,7 +20,7 @@ use crate::resolve::{
 /// How deep packages are followed; apt stops at 3000. The longest way in Debian is far shorter.
 const MAX_DEPTH: usize = 800;
 
-/// What apt knows of one candidate.
+/// The state that apt keeps of one candidate.
 #[derive(Clone, Copy, Default)]
 struct State {
     marked: bool,
@@ -90,14 +90,14 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         need.options.iter().any(|option| self.get(*option).marked)
     }
 
-    /// Tells whether a package lacks something, be it only recommended, or meets what it rules out.
+    /// Returns whether a package lacks something, be it only recommended, or meets what it rules out.
     fn is_broken(&mut self, id: Id) -> bool {
         let Some(facts) = self.facts_of(id) else { return true };
         facts.needs.iter().any(|need| !self.is_met(need))
             || facts.bans.iter().any(|ban| self.get(ban.id).marked)
     }
 
-    /// Tells whether a package can still be taken.
+    /// Returns whether a package can still be taken.
     fn is_open(&self, id: Id) -> bool {
         let state = self.get(id);
         !state.dead && (state.marked || !state.protected)
@@ -174,7 +174,7 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         let next = Step { depth: step.depth + 1, asked: false };
         let open: Vec<Id> = need.options.iter().copied().filter(|option| self.is_open(*option)).collect();
         if self.is_met(need) {
-            // Nobody else can give it: protection goes on to who does.
+            // It has only one provider left: that one becomes protected, too.
             if protected && need.critical && open.len() == 1 && !self.get(open[0]).protected {
                 self.state(open[0]).protected = true;
                 return self.mark(open[0], next);
@@ -224,7 +224,7 @@ fn ids_of(marked: &[bool]) -> impl Iterator<Item = Id> {
     (0..).zip(marked).filter(|(_, marked)| **marked).map(|(at, _)| Id(at))
 }
 
-/// Tells whether every marked package has what it needs and meets nothing that it rules out.
+/// Returns whether every marked package has what it needs and meets nothing that it rules out.
 ///
 /// # Errors
 /// A stanza whose relations cannot be read.

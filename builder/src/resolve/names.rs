@@ -1,6 +1,6 @@
 //! Names that a person may have meant.
 
-/// How many names are told at most.
+/// The largest number of names in a message.
 const MOST: usize = 5;
 
 /// Returns the names that differ least from a wrong one, the nearest first; none that differs by

@@ -36,7 +36,7 @@ pub(super) fn rank(pins: &[Pin], name: &str, version: &str, suite: &str) -> Opti
     of(false).or_else(|| of(true))
 }
 
-/// Tells whether a text fits a pattern; in time that grows with the product of their lengths at most.
+/// Returns whether a text fits a pattern; in time that grows with the product of their lengths at most.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);

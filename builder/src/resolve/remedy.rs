@@ -1,4 +1,4 @@
-//! What one change would make a request that cannot be met one that can.
+//! Single changes that make an unsolvable request solvable.
 
 use crate::resolve::{Request, universe::Universe};
 

@@ -13,7 +13,7 @@ use crate::resolve::{
     Request, Resolution, ResolveError, asked, facts::AllFacts, resolve, universe::Id, universe::Universe,
 };
 
-/// What a package costs beside its size, in KiB: less than any size, so that of sets of one size the
+/// The cost of a package beside its size, in KiB: less than any size, so that of sets of one size the
 /// one with the fewest packages is taken; and there is no gain in what has no size.
 const EACH: f64 = 0.5;
 
@@ -22,7 +22,7 @@ const EACH: f64 = 0.5;
 pub struct Smallest {
     /// The packages.
     pub resolution: Resolution,
-    /// What was excluded beyond what the request says already; sorted.
+    /// The packages excluded beyond those of the request; sorted.
     pub exclude: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ fn optimum<'a>(universe: &Universe<'a>, request: &Request) -> Result<BTreeSet<&'
     bans.sort_unstable();
     bans.dedup();
     for (one, other) in bans {
-        // What nothing reaches is not there anyway.
+        // Candidates that nothing reaches are never installed.
         if let (Some(one), Some(other)) = (variables.get(&one), variables.get(&other)) {
             problem.add_constraint([(*one, 1.0), (*other, 1.0)], ComparisonOp::Le, 1.0);
         }

@@ -2,7 +2,7 @@
 //!
 //! Asked only where apt's own way ended in a contradiction. Every question to the SAT solver is
 //! whether what is chosen so far and one candidate more can be had together; the last solution
-//! answers most of them, because what is in it can be had.
+//! satisfies most of them, because its packages are installable.
 
 use std::{
     cell::{Cell, RefCell},
@@ -76,7 +76,7 @@ pub(super) fn choose(
     Ok(Ok(marked))
 }
 
-/// The SAT solver, and what it is told.
+/// The SAT solver, and its clauses.
 struct Veto<'f, 'u, 'a> {
     solver: Solver<Clauses<'f, 'u, 'a>>,
 }

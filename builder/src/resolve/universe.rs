@@ -138,7 +138,7 @@ impl<'a> Universe<'a> {
         self.packages.len()
     }
 
-    /// Tells whether there is no stanza.
+    /// Returns whether there is no stanza.
     pub fn is_empty(&self) -> bool {
         self.packages.is_empty()
     }

@@ -273,7 +273,7 @@ mod tests {
             let (_, pack) = store.load_bundle("deb", "k").expect("is there");
             assert_eq!(pack.path(), path);
             assert_eq!(store.read(&digest).expect("reads").len(), 50_000);
-            // What is damaged is passed over from then on, and made anew where this store writes.
+            // A damaged entry is skipped from then on, and made again where this store writes.
             store.load_bundle("deb", "d").expect("is there");
             assert!(store.read(&damaged).is_err());
             assert_eq!(store.take_damaged().len(), 1);

@@ -49,7 +49,7 @@ impl PackedBlob {
     }
 }
 
-/// What the text of a bundle says.
+/// The parsed text of a bundle.
 pub(super) struct Text<'a> {
     pub name: &'a str,
     pub size_bytes: u64,
@@ -89,7 +89,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Returns whether a name is one that [`BundleWriter::finish`] could have given, and leads nowhere else than to `packs/`.
+/// Returns whether a name is one that [`BundleWriter::finish`] could have given, so that it cannot point out of `packs/`.
 pub(super) fn is_pack_name(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+:~=".contains(&byte);
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.bytes().all(is_good)
@@ -282,7 +282,7 @@ impl Write for Target {
     }
 }
 
-/// Removes the pack of a bundle that was replaced, whoever wrote it, unless it is in use. Only one of this very bundle is.
+/// Removes the pack of a bundle that was replaced, unless it is in use. Only a pack of this very bundle is removed.
 fn remove_pack(store: &Store, kind: &str, key: &str, text: &[u8]) {
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let words = std::str::from_utf8(first).ok().and_then(|line| line.strip_prefix("pack "));

@@ -2,8 +2,8 @@
 //!
 //! Modes prove nothing of contents, which have digests and seals. What they guard is the time between a check and a use: a
 //! kernel reads mapped files and mounts by itself. So each directory is closed before it is read, files that are not our own go, and
-//! so does each file that somebody has open for writing, which a lease tells (`F_SETLEASE(2const)`); nobody else can open one
-//! again. Where the file system has no leases a copy takes the file's place, which nobody else ever had open.
+//! so does each file that a process has open for writing, as a lease shows (`F_SETLEASE(2const)`); no other user can open one
+//! again. Where the file system has no leases a fresh copy takes the file's place.
 
 use std::{
     fs::{self, File, Permissions},
@@ -27,7 +27,7 @@ pub(super) const UNDER_WAY: &str = "closing";
 pub struct Closed {
     /// The mode by which others could write to it, or to a directory in it.
     pub mode: u32,
-    /// How many files and directories went, since somebody could still write to them.
+    /// The number of files and directories that were removed, since another process could still write to them.
     pub removed: usize,
 }
 
@@ -95,7 +95,7 @@ fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(),
     Ok(())
 }
 
-/// Closes a file of ours; returns false if somebody else could write to it even so.
+/// Closes a file of ours; returns false if another process could still write to it.
 fn is_ours_alone(path: &Path) -> Result<bool, StoreError> {
     let Ok(file) = open_regular(path) else { return Ok(false) };
     at("close", path, file.set_permissions(Permissions::from_mode(0o600)))?;

@@ -1,6 +1,6 @@
-//! By which names and first bytes a file is known as one that tinyroot makes.
+//! The names and first bytes of files that tinyroot makes.
 //!
-//! It says nothing of who made it or whether it is whole. It keeps files that somebody laid into a cache, or had in a directory that
+//! A match does not show who made a file or whether it is complete. It keeps other files in a cache, or in a directory that
 //! was taken for one, from being counted, removed or called damaged.
 
 use std::{io::Read as _, path::Path};
@@ -17,7 +17,7 @@ const BUNDLES: [&str; 5] = [UNPACKED_DEB, "npm", "layer", "xz-block", "spk"];
 /// The kinds of notes.
 const NOTES: [&str; 2] = ["build", "compressed"];
 
-/// What stands before a text of an index.
+/// The prefix of an index's text.
 const INDEX: &[u8] = b"PACKAGES ";
 
 /// Returns whether a file has the form of one that tinyroot makes at that place. `name` is its path below the cache.

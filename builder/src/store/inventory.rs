@@ -1,8 +1,8 @@
-//! What a cache holds: listed, trimmed, checked.
+//! The contents of a cache: listed, trimmed, checked.
 //!
 //! The unit is an entry: a download, an index, a note, or a bundle with its pack. When an entry was last used is the time of
 //! its file, which [`Store::used`] moves forward: access times are off on many machines, and a cache that was restored has
-//! none. What has no form of ours ([`form`]) is no entry and stays. Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
+//! none. A file without a form of ours ([`form`]) is not an entry and stays. Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -25,7 +25,7 @@ use crate::{formats::checksum::Checksum, sys::path::open_regular};
 /// How exactly it is known when an entry was last used. It spares a system call for most uses.
 const STAMP: Duration = Duration::from_secs(3600);
 
-/// What an entry is. In the order of the line.
+/// The kinds of entries, in the order of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -39,7 +39,7 @@ pub enum Kind {
     UnpackedPackages,
     /// Unpacked npm packages.
     NpmPackages,
-    /// What maintainer scripts made of packages.
+    /// Layers of maintainer scripts.
     ConfiguredRoots,
     /// Compressed parts of artifacts.
     CompressedBlocks,
@@ -47,7 +47,7 @@ pub enum Kind {
     OpenedArtifacts,
     /// The outcome of work: proofs and builds that need not be done again.
     Notes,
-    /// What a later version of tinyroot keeps.
+    /// Entries of a later version of tinyroot.
     Other,
     /// Contents that no entry names, such as a killed process leaves.
     Remains,
@@ -86,7 +86,7 @@ impl Kind {
 /// One entry of the cache.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its file; of a bundle the one that names the pack.
     pub path: PathBuf,
@@ -126,10 +126,10 @@ pub fn by_kind<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeMap<Kin
     out
 }
 
-/// What [`Store::trim`] did.
+/// The result of [`Store::trim`].
 #[derive(Clone, Debug, Default)]
 pub struct Trimmed {
-    /// What went.
+    /// The removed entries.
     pub removed: Vec<Entry>,
     /// The length of what stayed.
     pub kept_bytes: u64,
@@ -137,7 +137,7 @@ pub struct Trimmed {
     pub in_use_bytes: u64,
 }
 
-/// What [`Store::check`] found.
+/// The result of [`Store::check`].
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// How many entries were looked at.
@@ -146,7 +146,7 @@ pub struct Checked {
     pub damaged: Vec<PathBuf>,
     /// Files with another seal: of another user or machine, or changed since.
     pub foreign: Vec<PathBuf>,
-    /// What is not tinyroot's at all, and stays.
+    /// Files that are not tinyroot's, and stay.
     pub others: Vec<PathBuf>,
 }
 
@@ -277,7 +277,7 @@ impl Store {
             on_entry(&entry);
         }
         out.damaged = self.take_damaged();
-        // The caller tells of them.
+        // The caller reports them.
         self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clear();
         out
     }
@@ -291,7 +291,7 @@ impl Store {
         }
     }
 
-    /// Checks the pack of a bundle, if it is one; the pack tells what it finds.
+    /// Checks the pack of a bundle, if it is one; the pack reports its faults.
     fn check_pack(&self, path: &Path) {
         if !path.starts_with(self.root.join("bundles")) {
             return;
@@ -344,7 +344,7 @@ fn entry(kind: Kind, path: PathBuf, found: Metadata) -> Entry {
     Entry { kind, path, pack: None, size_bytes: found.len(), used_s: found.mtime() }
 }
 
-/// Returns the name of the pack that a bundle names, whoever sealed it. It is one that this very bundle can have.
+/// Returns the name of the pack that a bundle names, under any seal. It is one that this very bundle can have.
 fn pack_of(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     open_regular(path).ok()?.take(1024).read_to_end(&mut start).ok()?;

@@ -16,7 +16,7 @@ use crate::{closed, sys::path::open_regular};
 /// The name of the mark.
 const NAME: &str = "CACHEDIR.TAG";
 
-/// What it holds. The first line is the specification's, the second shows that it is ours: other programs tag directories as well.
+/// Its contents. The first line is the specification's, the second shows that it is ours: other programs tag directories as well.
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This is the cache of tinyroot. It may be lost at any time; backups can leave it out.
 # For information about cache directory tags see https://bford.info/cachedir/
@@ -31,7 +31,7 @@ const TELLING: [&str; 4] = ["debs", "npm", "bundles", "indexes"];
 /// How deep files lie in a cache.
 const DEPTH: usize = 4;
 
-/// Refuses a directory that is there and is no cache: one that holds something and has neither the mark nor what a cache has.
+/// Refuses an existing directory that is not a cache: one that is not empty and has neither the mark nor the files of a cache.
 ///
 /// # Errors
 /// [`StoreError::NotCache`], and what the kernel says.
@@ -41,7 +41,7 @@ pub(super) fn check(root: &Path) -> Result<(), StoreError> {
     }
     let names = match fs::read_dir(root) {
         Ok(names) => names,
-        // There is none yet; a file in its place is told of where it is opened.
+        // It does not exist yet; a file in its place is reported when it is opened.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
         // Whose it is says more.
         Err(error) if error.kind() == ErrorKind::PermissionDenied && is_of_others(root) => return Ok(()),
@@ -86,7 +86,7 @@ fn is_marked(root: &Path) -> bool {
     read.is_ok() && found.lines().take(2).eq(ours)
 }
 
-/// Returns whether one of the files of a directory has a form of ours; `None` if there are none that it could be told from.
+/// Returns whether one of the files of a directory has a form of ours; `None` if there are no files to decide by.
 fn holds_ours(root: &Path, directory: &Path, depth: usize) -> Option<bool> {
     let mut out = None;
     for path in fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()) {
@@ -118,7 +118,7 @@ pub(super) fn make(root: &Path, tmp: &Path) {
         file.write_all(TAG.as_bytes())?;
         file.persist_noclobber(&path).map_err(|error| error.error)
     };
-    // A full disk is told of where something is lost by it.
+    // A full disk is reported where it loses data.
     let _ = write();
 }
 

@@ -30,10 +30,10 @@ pub(super) const CHUNK_BYTES: u64 = 1 << 16;
 /// Chunks that [`Pack::check`] gives to a thread at once.
 const CHUNKS_AT_ONCE: u64 = 64;
 
-/// Is told of each file that was found changed.
+/// Called with each file that was found changed.
 pub(super) type OnDamage = Box<dyn Fn(&Path) + Send + Sync>;
 
-/// What was found changed in a store, and what came of it.
+/// Changes that were found in a store, and their treatment.
 #[derive(Default)]
 pub(super) struct Damages {
     /// Files that were changed since they were written; they are gone.
@@ -111,7 +111,7 @@ struct Inner {
     path: PathBuf,
     /// The bundle that names it.
     bundle: PathBuf,
-    /// Held with a shared lock, so that nobody removes what is in use by its path.
+    /// Held with a shared lock, so that no process removes a pack that is in use by its path.
     file: File,
     size_bytes: u64,
     digests: Vec<Digest>,

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::checked;
 
-/// What a lock keeps others from.
+/// The kind of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// From holding it alone.
@@ -117,7 +117,7 @@ mod tests {
         unlock(&one, 77);
         assert!(try_lock(&one, 77, Hold::Shared) && try_lock(&other, 77, Hold::Shared));
         assert!(!try_lock(&one, 77, Hold::Alone));
-        // What is closed, as by a kill, holds nothing; who waits goes on.
+        // A closed descriptor, as after a kill, holds no lock; the next waiter gets it.
         let waiting = std::thread::spawn(move || lock(&one, 1, Hold::Alone, true).expect("has locks"));
         std::thread::sleep(std::time::Duration::from_millis(30));
         drop(other);

@@ -9,7 +9,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags as Flags, MoveMoun
 
 use super::{Result, checked, traced};
 
-/// What is forbidden on a mount. Bits as in `mount_setattr(2)`.
+/// Restrictions of a mount. Bits as in `mount_setattr(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restrictions(u32);
 
@@ -127,7 +127,7 @@ pub fn attach(mount: impl AsFd, target: impl AsFd, place: &Path) -> Result<()> {
 pub fn restrict(mount: impl AsFd, forbid: Restrictions, recursive: bool) -> Result<()> {
     let attributes = MountAttributes { set: forbid.0.into(), ..MountAttributes::default() };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a literal C string and the structure outlives the call, which is told its size.
+    // SAFETY: the path is a literal C string and the structure outlives the call, which gets its size.
     let result = checked(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

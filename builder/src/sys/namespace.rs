@@ -75,7 +75,7 @@ pub fn raise_loopback() -> Result<()> {
 /// Sets the host's name where that is allowed: podman's filter of system calls refuses it to everyone without
 /// CAP_SYS_ADMIN outside, in a name space of one's own too. Programs then see the container's name.
 pub fn set_host_name(name: &str) {
-    // SAFETY: the name outlives the call, which is told its length.
+    // SAFETY: the name outlives the call, which gets its length.
     unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) };
 }
 

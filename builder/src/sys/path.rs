@@ -25,7 +25,7 @@ pub fn open_root(path: &Path) -> Result<OwnedFd> {
     })
 }
 
-/// Opens what a path leads to with `root` as `/`: no link or `..` leads out of it.
+/// Opens the target of a path with `root` as `/`: no link or `..` escapes from it.
 ///
 /// # Errors
 /// The call.
@@ -134,7 +134,7 @@ pub fn make_link(directory: impl AsFd, name: &str, target: &str) -> Result<()> {
     traced(result, || format!("symlinkat({target:?}, DIR, {name:?})"))
 }
 
-/// Returns true if a path leads to a directory.
+/// Returns true if the target of a path is a directory.
 ///
 /// # Errors
 /// The call.

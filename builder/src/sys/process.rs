@@ -46,7 +46,7 @@ impl Child {
     /// Sends a signal.
     ///
     /// # Errors
-    /// The call; EINVAL for a number that is no signal.
+    /// The call; EINVAL for a number without a signal.
     pub fn signal(&self, signal: i32) -> Result<()> {
         let named = Signal::from_named_raw(signal).ok_or(Errno::INVAL);
         let result = named.and_then(|signal| rustix::process::pidfd_send_signal(&self.fd, signal));
@@ -138,7 +138,7 @@ pub fn adopt_orphans() -> Result<()> {
 }
 
 /// Kills every child of this process and takes its status, until there is none: where orphans are adopted, that ends
-/// all descendants. One that does not die, as a file system that does not answer can make it, is left after ten seconds.
+/// all descendants. One that does not die, such as one that waits for a hanging file system, is left after ten seconds.
 pub fn end_children() {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -264,7 +264,7 @@ pub fn set_capabilities(keep: CapabilitySet) -> Result<()> {
     traced(rustix::thread::set_capabilities(None, sets), || format!("capset({:#x})", kept.bits()))
 }
 
-/// Tells which capabilities of a set are not in effect.
+/// Returns the capabilities of a set that are not in effect.
 ///
 /// # Errors
 /// The names of those, as a call that was refused.
@@ -292,12 +292,12 @@ pub fn keep_signals_inside() {
     /// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and LANDLOCK_SCOPE_SIGNAL.
     const SCOPES: u64 = 0b11;
     let rules = Ruleset { file_system: 0, network: 0, scoped: SCOPES };
-    // SAFETY: the structure outlives the call, which is told its size.
+    // SAFETY: the structure outlives the call, which gets its size.
     let made = checked(unsafe {
         libc::syscall(libc::SYS_landlock_create_ruleset, &raw const rules, size_of::<Ruleset>(), 0)
     });
     if let Ok(fd) = made {
-        // SAFETY: the call has just made this descriptor, and nobody else knows it.
+        // SAFETY: the call has just made this descriptor, and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
         // SAFETY: it takes two numbers.
         unsafe { libc::syscall(libc::SYS_landlock_restrict_self, fd.as_raw_fd(), 0) };

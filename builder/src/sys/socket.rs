@@ -36,7 +36,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
 /// Sends one packet.
 ///
 /// # Errors
-/// The call; EPIPE where nobody is left to receive.
+/// The call; EPIPE where the other end is closed.
 pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);

@@ -11,7 +11,7 @@ use super::{Tree, TreePath};
 pub struct InvalidGlob {
     /// As it was written.
     pub glob: String,
-    /// What is wrong with it.
+    /// The fault.
     pub source: globset::Error,
 }
 

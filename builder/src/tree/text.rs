@@ -21,7 +21,7 @@ use crate::formats::digest::Digest;
 pub struct ParseError {
     /// Line number from 1; 0 where a line was parsed alone.
     pub line: usize,
-    /// What is wrong.
+    /// The fault.
     pub reason: String,
 }
 

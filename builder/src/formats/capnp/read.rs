@@ -41,7 +41,7 @@ struct Place {
     word: u64,
 }
 
-/// What a list pointer leads to.
+/// The target of a list pointer.
 struct List {
     at: Place,
     code: u8,

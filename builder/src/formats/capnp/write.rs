@@ -2,11 +2,11 @@
 //!
 //! Each object follows the object that points to it, depth first, in the order of the pointers; a list of structs
 //! is whole before what its elements point to. Contents that are ranked are left out of that order and
-//! come at the end, by rank: whoever compresses the message wants like beside like.
+//! come at the end, by rank, so that like contents are compressed together.
 
 use super::{MAX_ELEMENTS, WORD};
 
-/// What a pointer leads to.
+/// The target of a pointer.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// Nothing.

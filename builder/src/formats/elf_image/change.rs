@@ -18,7 +18,7 @@ const TOOLS: [&[u8]; 8] = [
     b".stab",
 ];
 
-/// What the loader goes by when a library has nothing to run.
+/// Entries that the loader reads even if a library has no code to run.
 const OF_STUBS: [u32; 13] = [
     elf::DT_NEEDED,
     elf::DT_SONAME,
@@ -212,7 +212,7 @@ impl Image {
         self.keep_symbols(file, keep)?;
         for index in (0..self.symbols.len()).filter(|index| keep[*index]) {
             let kind = &mut file[self.symbol_table + index * SYMBOL_BYTES + 4];
-            // What an indirect function leads to, its own code says.
+            // The target of an indirect function is chosen by its own code.
             if *kind & 15 == elf::STT_GNU_IFUNC {
                 *kind = *kind & 0xf0 | elf::STT_FUNC;
             }

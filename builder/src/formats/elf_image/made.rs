@@ -6,7 +6,7 @@ use super::hash_of;
 #[cfg(test)]
 use super::{Image, text, u16_at, u32_at, u64_at};
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Clone, Default)]
 pub(crate) struct Made<'a> {
     /// `PT_INTERP` is there.

@@ -9,7 +9,7 @@ pub(super) fn hash(name: &str, seed: u32) -> u32 {
 
 pub(super) const SEED: u32 = 0x0100_0193;
 
-/// What is in a module: paths and contents.
+/// The contents of a module, by path.
 pub(super) type Resources<'a> = &'a [(&'a str, &'a [u8])];
 
 /// Returns an image of such modules: their names, and what is in each by path.

@@ -52,7 +52,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// What a package provides, each name with the version that it says.
+/// The names that a package provides, each with its version.
 pub(super) type Provided<'a> = Vec<(&'a str, Option<&'a str>)>;
 
 /// Checks all of a stanza that resolving and fetching need of it, and returns what the package provides.

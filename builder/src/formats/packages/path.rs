@@ -18,7 +18,7 @@ pub fn plain(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if path.split('/').any(|part| part == "..") {
         return Err("leaves its place");
     }
-    // What decodes a path once more than it should, or takes a backslash for a slash, gets nothing of that kind.
+    // A server that decodes a path twice, or takes a backslash for a slash, gets no such path.
     if path.contains(|c: char| c.is_control() || c == '\\') {
         return Err("holds a character that no path of an archive has");
     }

@@ -136,7 +136,7 @@ impl Table {
         self.stanzas.len()
     }
 
-    /// Tells whether there is no stanza.
+    /// Returns whether there is no stanza.
     pub fn is_empty(&self) -> bool {
         self.stanzas.is_empty()
     }
@@ -272,7 +272,7 @@ const PIECES: usize = 4;
 /// Shorter ones are read by one thread.
 const WORTH_A_THREAD_BYTES: usize = 1 << 20;
 
-/// What the table says of one stanza.
+/// The table's entry of one stanza.
 struct Found<'a> {
     stanza: &'a str,
     name: &'a str,
@@ -281,7 +281,7 @@ struct Found<'a> {
     provides: Provides<'a>,
 }
 
-/// What a piece of a text holds.
+/// The contents of a piece of a text.
 struct Piece<'a> {
     found: Vec<Found<'a>>,
     /// Stanzas that cannot be used, each with its line.
@@ -333,7 +333,7 @@ fn read_piece<'a>(text: &'a [u8], architecture: &str) -> Piece<'a> {
     piece
 }
 
-/// Tells whether a stanza counts for an architecture; one that says none has its fault there.
+/// Returns whether a stanza counts for an architecture; one that says none has its fault there.
 fn is_ours(of_stanza: &str, architecture: &str) -> bool {
     of_stanza == architecture || of_stanza == "all" || of_stanza.is_empty()
 }
@@ -442,7 +442,7 @@ mod tests {
             let text = format!("{}{text}", good.replace("Package: a", "Package: x"));
             assert_eq!(made(text.as_bytes()), (5, vec![expected.to_owned()]));
         }
-        // A stanza for another architecture concerns nobody here, whatever is in it.
+        // A stanza for another architecture is ignored, whatever is in it.
         let other = good.replace("arm64", "arm64\nVersion: testing");
         assert_eq!(made(other.as_bytes()), (3, Vec::new()));
     }

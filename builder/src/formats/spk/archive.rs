@@ -32,7 +32,7 @@ pub struct Item {
     pub mtime_ns: i64,
 }
 
-/// What an archive can hold.
+/// The kinds of entries of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// A regular file.
@@ -53,7 +53,7 @@ pub enum ItemKind {
 pub struct LateContent<'a> {
     /// Where it lies in the tree.
     pub path: &'a TreePath,
-    /// What it holds.
+    /// Its contents.
     pub digest: Digest,
     /// How much.
     pub size_bytes: u64,

@@ -8,7 +8,7 @@ use crate::formats::{
     key_file::Key,
 };
 
-/// What a signature message may take. Real ones have 192 bytes.
+/// The largest signature message. Real ones have 192 bytes.
 const MAX_BYTES: u64 = 1 << 16;
 
 /// A signature that does not hold.
