@@ -3,7 +3,7 @@
 //! A suite, mirrors and keys come in; the texts of its Packages indexes go out, each checked by
 //! its digest in a Release file, which is checked by its signature. Nothing is parsed here beyond
 //! what that needs: stanzas are read by `formats::packages`. Nothing unverified is handed on or
-//! kept. What was fetched stays in the store, so that an archive that has not changed costs one
+//! kept. Fetched files stay in the store, so that an archive that has not changed costs one
 //! small conditional request a suite, and `--offline` none.
 
 mod error;
@@ -140,7 +140,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Returns what a suite of this archive is called beside those of others.
+    /// Returns the name of a suite of this archive beside those of others.
     fn label(&self, suite: &str) -> String {
         match &self.name {
             Some(name) => format!("{name}/{suite}"),
@@ -190,9 +190,9 @@ pub struct Archive {
     pub time_s: i64,
 }
 
-/// Opens an archive: fetches what the store does not have yet of its signed indexes.
+/// Opens an archive: fetches the signed indexes that the store does not have yet.
 ///
-/// Offline, what was fetched before is used, however old it is.
+/// Offline, the copies in the store are used, however old they are.
 ///
 /// # Errors
 /// Every way in which mirrors, signatures, times and digests can be wrong: see [`ArchiveError`].
@@ -373,7 +373,7 @@ impl<'a> Opening<'a> {
             Err(error) if error.is_gone() => self
                 .release_signed_apart(suite, &urls("Release"), kept.as_ref())
                 .map_err(|other| if other.is_gone() { error } else { other })?,
-            // A copy here that lacks it or is older is no reason not to use what is kept.
+            // A copy here that lacks it or is older does not make the kept one unusable.
             Err(_) if offline && kept.is_some() => None,
             new => new?,
         };
@@ -450,7 +450,7 @@ impl<'a> Opening<'a> {
         Ok(Some(Dated { suite, release, signed, message, validators, leniently, is_new: true }))
     }
 
-    /// Warns of what an archive of others says of itself that is not as it should be.
+    /// Warns of wrong fields in the Release file of another archive.
     fn tell_oddities(&self, release: &Dated) {
         if release.leniently {
             for oddity in release.release.oddities(&release.suite) {

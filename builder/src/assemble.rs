@@ -5,7 +5,7 @@
 //! Debian Policy 7.6), applied in the order of [`order()`]:
 //!
 //! - `/bin`, `/sbin`, `/lib` and, where anything lies there, `/lib64` and its like are links into
-//!   `/usr` before the first package comes; what is shipped below them lands in `/usr`.
+//!   `/usr` before the first package comes; files shipped below them are placed in `/usr`.
 //! - A path is followed through links to directories that lie in the tree already.
 //! - A directory stays where a link to one is shipped later, and a link to a directory where a
 //!   directory is shipped later. A directory has the mode and owner of who ships it first, and the

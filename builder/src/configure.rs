@@ -5,7 +5,7 @@
 //! service started. What differs from the assembled tree is kept in the store as a layer, by the packages' digests; a
 //! second run with the same packages runs nothing.
 //!
-//! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and what is laid into `/dev`, `/run` and
+//! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and files that are laid into `/dev`, `/run` and
 //! `/tmp` is removed before the root is read, so that both give the same tree.
 //!
 //! It never changes an assembled path's time without need: what scripts or dpkg touched gets the newest time that is in
@@ -110,7 +110,7 @@ pub enum ConfigureError {
     /// The store cannot hold the result.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the sandbox said could not be read, or the scratch directory not be used.
+    /// The sandbox's output could not be read, or the scratch directory not be used.
     #[error("cannot {operation}")]
     Io {
         /// What was tried.
@@ -267,7 +267,7 @@ impl Run<'_> {
         let root = scratch.path().join("root");
         let result = self.tree_in(scratch.path(), &root, bundle);
         clean::make_removable(&root);
-        // After a failure some of it may belong to subordinate ids. What is not removed now is so by the next run.
+        // After a failure some of it may belong to subordinate ids. The next run removes what is left.
         let _ = remove_tree(&root);
         result
     }
@@ -300,7 +300,7 @@ impl Run<'_> {
             .collect();
         let text = script::configure(&paths(&essential), &steps, &base, self.answers);
         // dpkg reads them by their paths. A script may not run if it was changed. All are checked even if
-        // one is: what is found is made anew at once then.
+        // one is changed, so that all of them are made again at once.
         let checked: Vec<_> = self.unpacked.packages.iter().map(|package| package.pack.check()).collect();
         checked
             .into_iter()

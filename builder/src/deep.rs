@@ -180,7 +180,7 @@ impl Found<'_> {
     /// Reads a regular file, so many bytes of it at most.
     ///
     /// # Errors
-    /// What the kernel says; invalid input for what is no regular file, or another one by now.
+    /// What the kernel says; invalid input for anything but a regular file, or another one by now.
     pub fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = fs::File::from(openat(self.directory, self.name, flags, Mode::empty())?);

@@ -95,7 +95,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The mode of what is for our own user alone, as in the store.
+    /// The mode of files for our own user alone, as in the store.
     pub const OWN: u32 = 0o600;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Comes in: the sets of a recipe, which pin each package by version and checksum. Goes out: a tree for each set, its
 //! contents in the store, and these laid over the configured root, each file in the name of its package. A tarball
-//! is verified before anything of it is read, and kept in the store; what is unpacked of a set is kept there too, and
+//! is verified before anything of it is read, and kept in the store; the unpacked tree of a set is kept there too, and
 //! is all that later runs need. No script of a package is ever run, and npm is not needed.
 //!
 //! As with `npm ci --ignore-scripts`, links in tarballs are left out, and a package takes the place of what another one
@@ -34,7 +34,7 @@ use crate::{
     tree::{Tree, TreePath},
 };
 
-/// The bundles that hold unpacked sets, by the digest of what they were made from.
+/// The bundles that hold unpacked sets, by the digest of their sources.
 const BUNDLE: &str = "npm";
 
 /// The largest tarball; the largest of the registry's common packages have some 100 MB.
@@ -69,7 +69,7 @@ pub enum NpmError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A tarball of the store that is not what it was.
+    /// A tarball of the store that was changed.
     #[error("{} does not have the locked digest; it was removed, so that the next run fetches it again", path.display())]
     Changed {
         /// The file.
@@ -121,7 +121,7 @@ impl NpmError {
     }
 }
 
-/// Returns the tree of a set by the paths of the root, parents left out, times 0; fetches what the store lacks.
+/// Returns the tree of a set by the paths of the root, parents left out, times 0; fetches the tarballs that the store lacks.
 ///
 /// # Errors
 /// [`NpmError`]. Tarballs that were had stay in the store, and nothing else does.
@@ -284,7 +284,7 @@ pub fn pool_items(set: &Npm, registry: Registry<'_>, store: &Store) -> Vec<pool:
     set.packages.iter().map(item).collect()
 }
 
-/// Returns what is to be fetched for a package.
+/// Returns the file to fetch for a package.
 fn wanted(package: &NpmPackage, bases: &[String]) -> Wanted {
     let path = tarball_path(&package.locked.name, &package.locked.version);
     Wanted {

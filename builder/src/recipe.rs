@@ -1,4 +1,4 @@
-//! recipe.toml → [`Recipe`]: what an app is made of, how it starts, and how it is exercised.
+//! recipe.toml → [`Recipe`]: an app's packages and files, its start, and its exercise.
 //!
 //! Comes in: a recipe folder. Goes out: a checked [`Recipe`], with the texts of the files that it
 //! names. An unknown key, a wrong type, a value out of range or a missing file is refused with

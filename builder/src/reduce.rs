@@ -1,7 +1,7 @@
 //! Shortens large files that are mostly unused, where the recipe says so.
 //!
 //! Comes in: the pruned tree, the `[reduce]` keys of a recipe, its evidence, and the store. Goes out: [`Reduced`], the same tree in
-//! which some files have other contents of the same length, and for each of them what was taken out. The same comes
+//! which some files have other contents of the same length, and for each of them the removed part. The same comes
 //! out each time. A reduced file differs from its package's, so papers name it; and it is proven as all else is,
 //! against the full root, where nothing was reduced. Nothing here decides what an app needs.
 
@@ -155,7 +155,7 @@ pub enum StubFault {
     Image(#[from] ImageFault),
 }
 
-/// Reduces what the recipe names.
+/// Applies the recipe's reductions.
 ///
 /// # Errors
 /// [`ReduceError`]; a file that is not as expected is never passed on as it is.
@@ -242,8 +242,8 @@ pub fn can_tell(path: &TreePath) -> bool {
     icu::is_library(path.file_name())
 }
 
-/// Returns what was taken out of files by [`reduce`] and was read on the whole root, where `pages` (by path, of
-/// [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something else as well tells
+/// Returns the parts that [`reduce`] removed and that were read on the full root, where `pages` (by path, of
+/// [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something else as well shows
 /// nothing.
 ///
 /// # Errors
@@ -271,7 +271,7 @@ pub fn left_out(
     Ok(found)
 }
 
-/// Returns an error with what it comes from, as one clause.
+/// Returns an error and its sources, as one clause.
 fn with_sources(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", with_sources(source)),
@@ -279,7 +279,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// Notes what was done to a file, after what was done to it before.
+/// Notes a change of a file, after earlier ones.
 fn note(files: &mut Reductions, path: &TreePath, text: String, before: Digest, after: Digest) {
     files
         .entry(path.clone())

@@ -4,7 +4,7 @@
 //! Never looks at a .deb and never chooses between mirrors.
 //!
 //! The resolution is that of `apt-get -s --no-install-recommends install ESSENTIAL… PACKAGE…` on an
-//! empty status: what is asked for is marked first, then each is followed depth first, groups in
+//! empty status: the requested packages are marked first, then each is followed depth first, groups in
 //! the order they are written, and a group that anything marked so far satisfies brings nothing
 //! new (`choose`). Where that way ends in a contradiction, apt repairs by scores and may give up;
 //! here the same order is walked again with a SAT solver that vetoes each choice after which no
@@ -196,7 +196,7 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
     Ok(Resolution { packages, beyond_apt })
 }
 
-/// Returns what is asked for, Essential first, none twice, each with the reason.
+/// Returns the requested packages, Essential first, without duplicates, each with the reason.
 fn asked(universe: &Universe<'_>, request: &Request) -> Result<Vec<(Id, &'static str)>, ResolveError> {
     let mut out: Vec<(Id, &'static str)> = Vec::new();
     if request.essential {

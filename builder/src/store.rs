@@ -293,7 +293,7 @@ impl Store {
         self.closed.as_ref()
     }
 
-    /// Returns what was found changed since it was written, since this was last asked. It was removed, so that it is made anew.
+    /// Returns what was found changed since it was written, since this was last asked. It was removed, so that it is made again.
     pub fn take_damaged(&self) -> Vec<PathBuf> {
         self.damages.take()
     }

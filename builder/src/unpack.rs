@@ -1,8 +1,8 @@
 //! .debs as trees: each decompressed once, ever, and kept uncompressed in the store.
 //!
-//! Comes in: fetched .debs. Goes out: for each its control file, the tree of what it ships, and
+//! Comes in: fetched .debs. Goes out: for each its control file, the tree of its files, and
 //! the path of the same .deb without compression, which the root's own dpkg unpacks in a fraction
-//! of the time. What is in the store under a .deb's digest was made from exactly these bytes, by us;
+//! of the time. An entry of the store under a .deb's digest was made from exactly these bytes, by us;
 //! damaged or hostile packages leave nothing there. A .deb is digested when it is unpacked, whatever its length. No script is run and no file is written
 //! outside the store.
 
@@ -238,7 +238,7 @@ fn unpack_with(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedP
     Ok(UnpackedPackage { locked: deb.package.clone(), control, tree, control_files, diverts, pack })
 }
 
-/// Parts a bundle's tree into what the package ships and its control files.
+/// Splits a bundle's tree into the package's files and its control files.
 fn split(mut tree: Tree) -> (Tree, BTreeMap<String, Digest>) {
     let mut control_files = BTreeMap::new();
     for (path, entry) in tree.subtree(CONTROL) {
@@ -265,7 +265,7 @@ fn check_identity(control: &Control, locked: &LockedPackage) -> Result<(), Unpac
     Ok(())
 }
 
-/// Writes the .deb without compression as a bundle's pack, and what lies where in it as its tree.
+/// Writes the .deb without compression as a bundle's pack, and the tree with the position of each file in it.
 fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFault> {
     let read = |source| UnpackFault::Read { path: deb.path.clone(), source };
     let file = File::open(&deb.path).map_err(read)?;
@@ -331,7 +331,7 @@ fn remove_changed(fetched: &Fetched, store: &Store) {
     }
 }
 
-/// Returns what a data.tar may hold. Installed-Size counts files in whole KiB and all else as one
+/// Returns the limits of a data.tar. Installed-Size counts files in whole KiB and all else as one
 /// KiB; a tar needs up to two headers, a name and padding for each. Packages that do not declare it get
 /// what honest compression reaches.
 fn data_limit(control: &Control, size_bytes: u64) -> u64 {
@@ -391,7 +391,7 @@ fn copy_part<R: Read>(
     Ok(tree)
 }
 
-/// Passes on what it reads and writes it into the pack, up to a limit.
+/// Copies the bytes that it reads into the pack, up to a limit.
 struct Tee<'a, 'b, R> {
     inner: R,
     out: &'a mut BundleWriter<'b>,

@@ -12,7 +12,7 @@ use crate::{
 /// A fault of an archive.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// A mirror that is no URL.
+    /// A mirror that is not a URL.
     #[error("cannot use the mirror '{given}': it is no http, https or file URL and no absolute directory")]
     MirrorUrl {
         /// The given text.
@@ -44,7 +44,7 @@ pub enum ArchiveError {
         /// Which suite.
         suite: String,
     },
-    /// Offline, and what is kept is not to be used.
+    /// Offline, and the kept copy cannot be used.
     #[error("cannot use what was fetched of {suite} before")]
     Kept {
         /// Which suite.
@@ -52,7 +52,7 @@ pub enum ArchiveError {
         /// Why not.
         source: ReleaseError,
     },
-    /// The archive does not have what was selected.
+    /// The archive lacks a selected suite, component or architecture.
     #[error("{suite} has no component '{component}' for {architecture}")]
     NoIndex {
         /// Which suite.

@@ -12,7 +12,7 @@ pub struct Files {
     pub signed: Vec<(String, Vec<u8>)>,
 }
 
-/// Returns what of an archive choosing packages needs.
+/// Returns the files of an archive that choosing packages needs.
 ///
 /// # Errors
 /// As [`open`](super::open).

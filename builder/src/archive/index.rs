@@ -74,7 +74,7 @@ impl Opening<'_> {
         kept_index::read(self.store, &self.text_path(index)).ok().flatten()
     }
 
-    /// Returns what is to be fetched for an index.
+    /// Returns the files to fetch for an index.
     pub(super) fn wanted(&self, release: &Dated, index: &ListedIndex) -> Wanted {
         let directory = suite::directory(&release.suite);
         let names = index.fetched.by_hash.iter().chain([&index.fetched.path]);

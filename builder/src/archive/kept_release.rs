@@ -11,7 +11,7 @@
 //! (the signature)(the file as it came)(the text that is signed)
 //! ```
 //!
-//! Checking four signatures of 4096 bits takes longer than choosing packages, so what was found is kept with the
+//! Checking four signatures of 4096 bits takes longer than choosing packages, so the result is kept with the
 //! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them expires, where the store's
 //! seal shows that we wrote it. In a file without, such as one of another machine, that line means nothing: the signature is checked.
 
@@ -57,7 +57,7 @@ impl Dated {
         [head.as_bytes(), signature, bytes, text.as_bytes()].concat()
     }
 
-    /// Reads what was kept, if it is still to be trusted at a time.
+    /// Reads the kept result, if it is still valid at a time.
     pub(super) fn from_kept(
         file: &KeptFile,
         asked: Asked<'_>,

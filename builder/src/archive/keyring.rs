@@ -1,4 +1,4 @@
-//! Keys to trust, and what a signature of them is worth.
+//! Trusted keys, and the rules for their signatures.
 //!
 //! A text counts as signed if at least one signature on it is good: by a primary key or subkey of
 //! the keyring that may sign, is neither expired nor revoked, and is bound to its certificate; made with SHA-256
@@ -152,7 +152,7 @@ impl Keyring {
         out
     }
 
-    /// Returns a name for the set of keys, under which what they vouch for is kept apart.
+    /// Returns a name for the set of keys; results that they vouch for are stored under it.
     pub(super) fn name(&self) -> String {
         let digest = Digest::of(self.fingerprints().join("\n").as_bytes());
         digest.to_string()[..16].to_owned()
@@ -229,7 +229,7 @@ impl Keyring {
         }
     }
 
-    /// Returns the certificate behind a good signature and when one of the two expires, or what is wrong.
+    /// Returns the certificate behind a good signature and when one of the two expires, or the fault.
     fn judge(&self, signature: &Signature, text: &[u8], now_s: i64) -> Result<(String, i64), String> {
         if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
             return Err("it is no signature of a text".into());
@@ -285,7 +285,7 @@ fn is_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
     signature.issuer_key_id().into_iter().any(|id| *id == key.legacy_key_id())
 }
 
-/// Checks what a signature says of itself: hash, and times. Returns when it expires.
+/// Checks a signature's own fields: hash, and times. Returns when it expires.
 fn check_signature(signature: &Signature, now_s: i64) -> Result<i64, String> {
     match signature.hash_alg() {
         Some(

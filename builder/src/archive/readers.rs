@@ -1,4 +1,4 @@
-//! The readers of what mirrors send and of what the cache keeps of it, as functions that take anything
+//! The readers of mirrors' files and of their copies in the cache, as functions that take anything
 //! ([`testing::readers`](crate::testing::READERS)).
 
 use std::{
@@ -123,7 +123,7 @@ pub(crate) fn kept_release(bytes: &[u8]) {
     }
 }
 
-/// Returns seeds for what the cache keeps: reader, name, bytes.
+/// Returns seeds for the cache's files: reader, name, bytes.
 pub(crate) fn kept() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let text = b"Package: hello\nVersion: 1.0\nArchitecture: amd64\n\n";
     let table = Table::make(text, "amd64").ok();

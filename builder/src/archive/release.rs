@@ -46,7 +46,7 @@ pub enum ReleaseError {
         /// The clock.
         today: String,
     },
-    /// Older than what was seen before.
+    /// Older than one that was seen before.
     #[error("it is of {found}, older than the one of {known} that was fetched before")]
     Replayed {
         /// Its Date.
@@ -148,7 +148,7 @@ impl Release {
         }
     }
 
-    /// Returns the oddities that were accepted, a clause each. An exact path is no name of a suite, so there
+    /// Returns the oddities that were accepted, a clause each. An exact path is not the name of a suite, so there
     /// is nothing that the names should be; of a name of several parts, the last may be missing, as apt has it.
     pub(super) fn oddities(&self, suite: &str) -> Vec<String> {
         let mut out = self.odd_times.clone();
@@ -183,7 +183,7 @@ impl Release {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) suite: &'a str,
-    /// Whether the archive is not Debian's, so that what it says of itself may be odd.
+    /// Whether the archive is not Debian's, so that odd fields are accepted.
     pub(super) leniently: bool,
 }
 

@@ -277,7 +277,7 @@ fn read_sources(directory: &Path) -> Vec<Source> {
     out
 }
 
-/// Returns what a URI of apt's stands for: a `mirror+file:` names a file that lists bases.
+/// Returns the bases that a URI of apt stands for: a `mirror+file:` names a file that lists bases.
 fn expand(uri: &str) -> Vec<String> {
     if let Some(path) = uri.strip_prefix("mirror+file:") {
         let path = format!("/{}", path.trim_start_matches('/'));

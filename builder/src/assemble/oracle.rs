@@ -1,4 +1,4 @@
-//! dpkg as the oracle: what it leaves of the same packages in the same order.
+//! dpkg as the oracle: its root of the same packages in the same order.
 
 use std::{collections::HashSet, fs, os::unix::fs::symlink, path::Path, process::Command};
 

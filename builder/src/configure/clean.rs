@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Paths that are removed, with all below them: logs and caches with times in them, locks, copies of the state before, and files that were only
-/// for this run. As mmdebstrap removes it, and what a machine makes anew.
+/// for this run. As mmdebstrap removes them, and files that a machine makes again.
 const REMOVED: [&str; 28] = [
     "run/adduser",
     "usr/sbin/policy-rc.d",
@@ -45,11 +45,11 @@ const REMOVED: [&str; 28] = [
 /// Places that only running machines fill; they stay, empty.
 const EMPTIED: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 
-/// Removes what lies in the places that are mounts wherever those can be made.
+/// Removes the contents of places that are mounts on hosts where mounts can be made.
 pub(super) fn empty_places(root: &Path) -> io::Result<()> {
     for place in EMPTIED.into_iter().chain(["run"]) {
         let place = root.join(place);
-        // Nothing runs in the tree any more; but what a script left there may be a link that points out of it.
+        // Nothing runs in the tree any more; but a script may have left a link there that points out of it.
         if !fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
             continue;
         }
@@ -76,7 +76,7 @@ pub(super) fn restore_places(tree: &mut Tree, before: &Tree) {
     }
 }
 
-/// Takes out of a tree what no two runs would have the same. `empty` is the digest of nothing, and its length. A directory
+/// Removes the paths of a tree that would differ in each run. `empty` is the digest of nothing, and its length. A directory
 /// that a package ships stays, empty.
 pub(super) fn clean(tree: &mut Tree, assembled: &Tree, empty: (Digest, u64)) {
     for path in REMOVED {

@@ -56,7 +56,7 @@ impl<'a> Follower<'a> {
         Follower { task, progress, last: VecDeque::new(), fault: None, watched, missed: Vec::new() }
     }
 
-    /// Returns the lines that speak of what lies in a watched directory: mostly scripts that do not find it, and yet go on.
+    /// Returns the lines that name a path in a watched directory: mostly from scripts that do not find it, and yet continue.
     pub fn missed(&self, directory: &str) -> Vec<String> {
         self.missed.iter().filter(|line| speaks_of(line, directory)).cloned().collect()
     }

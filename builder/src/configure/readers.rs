@@ -6,7 +6,7 @@ use crate::progress::{Progress, Unit};
 
 /// A key store of Java: all that is changed of one is its times.
 pub(crate) fn key_store(bytes: &[u8]) {
-    // The sum at its end is made good, so that what is before it is looked at.
+    // The sum at its end is made good, so that the bytes before it are parsed.
     for mut store in [bytes.to_vec(), key_store::with_sum(bytes)] {
         let before = store.clone();
         match key_store::restamp(&mut store, 1_700_000_000) {

@@ -76,7 +76,7 @@ pub(super) fn of_paths(
     packages
 }
 
-/// Makes one change of each package that is gone and one that is new, whose names differ in versions alone. `is_there` tells
+/// Makes one change of each package that is gone and one that is new, whose names differ in versions alone. `is_there` returns
 /// whether the first and the second tree have anything of a package.
 pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> (bool, bool)) {
     let merged = pairs(packages, |package| match is_there(&package.package) {

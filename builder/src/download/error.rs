@@ -316,7 +316,7 @@ impl DownloadError {
     }
 }
 
-/// Shows where it was looked for, and what was wrong there: at once if there was one place.
+/// Shows the locations and their faults; on one line if there was one location.
 struct Places<'a>(&'a [(String, Fault)]);
 
 impl fmt::Display for Places<'_> {
@@ -336,7 +336,7 @@ impl fmt::Display for Places<'_> {
     }
 }
 
-/// Shows what is wrong with places on this machine.
+/// Shows the faults of locations on this machine.
 struct Found<'a>(&'a [(String, Fault)]);
 
 impl fmt::Display for Found<'_> {

@@ -262,7 +262,7 @@ impl Downloader {
         }
     }
 
-    /// Notes what a place did wrong, and when it is to be asked again, if at all. `began` is when it was asked.
+    /// Notes the fault of a location, and the time of the next request to it, if any. `began` is the time of the failed request.
     pub(super) fn note_fault(&self, place: &mut Place<'_>, fault: Fault, began: Duration, brought: u64) {
         let now = self.options.clock.now();
         match fault.kind() {

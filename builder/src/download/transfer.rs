@@ -222,7 +222,7 @@ fn install_cryptography() {
     });
 }
 
-/// Names the proxy in a fault that may be its own. What a mirror says of a file, it says whatever the way.
+/// Names the proxy in a fault that may be its own. A mirror's status for a file does not depend on the proxy.
 fn by_way_of(via: Option<&Via>, fault: Fault) -> Fault {
     match (via, fault) {
         (None, Fault::ProxyAuthentication) => Fault::Status(407),

@@ -10,7 +10,7 @@
 //!
 //! A message is read where it lies, through a [`Source`], so that a package of a gibibyte need not be in
 //! memory. Every pointer is checked against its segment before it is followed. As in the C++ library, each
-//! object that is looked at is charged to a traversal budget, so that pointers which lead to one place many times
+//! object that is looked at is charged to a traversal budget, so that many pointers to one object
 //! cannot make a small message do much work; and structs and lists nest only so deep. Missing words
 //! read as zero and null pointers as absent, because sizes are the writer's choice; left-over words are skipped.
 //!
@@ -44,7 +44,7 @@ pub enum CapnpError {
     /// More segments than any writer makes.
     #[error("the message has {0} segments")]
     TooManySegments(u64),
-    /// A pointer leads out of its segment, or to a segment that is not there.
+    /// A pointer points out of its segment, or to a missing segment.
     #[error("a pointer leads out of its segment")]
     OutOfBounds,
     /// A pointer of another kind than the schema has there, or of no kind.

@@ -81,7 +81,7 @@ impl Checksum {
         }
     }
 
-    /// Returns what the kind is called.
+    /// Returns the name of the kind.
     pub fn algorithm(&self) -> &'static str {
         match self {
             Checksum::Sha256(_) => "sha256",

@@ -35,7 +35,7 @@ pub enum DebError {
     /// The file breaks off or cannot be read.
     #[error("cannot read the .deb")]
     Read(#[from] io::Error),
-    /// It is no ar archive, or one that is damaged.
+    /// It is not an ar archive, or is damaged.
     #[error("the .deb {0}")]
     Damaged(&'static str),
     /// A member is missing, or another stands in its place.

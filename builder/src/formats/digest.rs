@@ -83,7 +83,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
-/// Passes bytes on and counts and digests what was passed.
+/// Passes bytes on, and counts and digests them.
 pub struct Hasher<W> {
     inner: W,
     state: Sha256,

@@ -13,7 +13,7 @@
 //! (`elf(5)`; the hash table as in glibc's `elf/dl-lookup.c`.) The number of symbols stands nowhere: it is as many as the hash
 //! table and the relocations reach, and none beyond is ever looked at. Symbols keep their numbers, so relocations
 //! stay as they are, but for those that name what goes: they become relocations to the file's own address, which is
-//! what a lookup would have found. A symbol that goes becomes a null symbol, its name and hash zeros, which a lookup passes over.
+//! the result of a lookup. A removed symbol becomes a null symbol, its name and hash zeros, which a lookup passes over.
 //!
 //! Only little-endian files of amd64 and arm64 are read. Sections play no part in running a program.
 
@@ -184,7 +184,7 @@ impl Image {
         Ok(Some(image))
     }
 
-    /// Returns true for what the kernel can start: it names its loader.
+    /// Returns true for a file that the kernel can start: it names its loader.
     pub fn is_program(&self) -> bool {
         self.segments.iter().any(|segment| segment.kind == elf::PT_INTERP)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! u32 cafedada · u16 minor version 0 · u16 major version 1 · u32 flags · u32 count of resources
 //! u32 length of the tables · u32 bytes of locations · u32 bytes of strings
-//! redirects  i32 each: what a name's hash leads to; an index of the offsets, or a seed for a second hash
+//! redirects  i32 each: by the hash of a name: an index of the offsets, or a seed for a second hash
 //! offsets    u32 each: where among the locations a resource's is; 0 for none
 //! locations  attributes each: u8 kind << 3 | length - 1 · big-endian number of that length; a kind of 0 ends them
 //!            1 module · 2 parent · 3 base · 4 extension (offsets of strings: "/module/parent/base.extension")
@@ -12,7 +12,7 @@
 //! contents
 //! ```
 //!
-//! Besides the modules' resources there are directories, which say what lies in them by offsets of locations (u32 each):
+//! Besides the modules' resources there are directories, which list their entries by offsets of locations (u32 each):
 //! those of "module" `modules` (`/modules/java.base/java`), `/modules`, `/packages`. And for each package (`/packages/java.awt`)
 //! the modules that have it: u32, 0 where it has classes there · u32 offset of the module's name.
 //!
@@ -99,7 +99,7 @@ impl Image {
     /// Reads and checks the tables of an image.
     ///
     /// # Errors
-    /// [`Fault`]; nothing is reserved for what the file cannot hold.
+    /// [`Fault`]; no memory is reserved beyond the file's length.
     pub fn read(file: &[u8]) -> Result<Self, Fault> {
         let words: Option<Vec<u32>> = (0..7).map(|word| number(file, word * 4)).collect();
         let words = words.ok_or(Fault::Short("first bytes"))?;
@@ -172,7 +172,7 @@ impl Image {
     /// Takes all modules out of the file that this was read from, but those that are to stay.
     ///
     /// # Errors
-    /// [`Fault`] for a directory that is no list; the file is then half done.
+    /// [`Fault`] for a directory that is not a list; the file is then half done.
     pub fn keep_modules(&self, file: &mut [u8], keep: impl Fn(&[u8]) -> bool) -> Result<Left, Fault> {
         let mut gone: BTreeSet<u32> = BTreeSet::new();
         for (offset, entry) in &self.entries {
@@ -204,7 +204,7 @@ impl Image {
         Ok(left)
     }
 
-    /// Takes what is gone out of the directories and the lists of packages that stay.
+    /// Removes the dropped items from the directories and the lists of packages that stay.
     fn shorten_lists(
         &self,
         file: &mut [u8],
@@ -234,7 +234,7 @@ impl Image {
         Ok(())
     }
 
-    /// Zeroes the strings that only what is gone names.
+    /// Zeroes the strings that only dropped items use.
     fn zero_strings(&self, file: &mut [u8], gone: &BTreeSet<u32>) -> Result<(), Fault> {
         let place = |offset: u32| offset as usize..offset as usize + self.string(file, offset).len();
         let mut used = vec![false; self.strings.len()];

@@ -22,7 +22,7 @@ pub struct Key(SigningKey);
 /// A keyring that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The bytes from here on are no key.
+    /// The bytes from here on are not a key.
     #[error("the keyring is damaged at byte {offset}")]
     Damaged {
         /// Where the message should begin.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Sandstorm's own `verify` and `unpack` each accept packages that the other refuses. Here is one verdict, which
-//! covers what an install needs: what either refuses is refused. Stricter than both are we in three things: a
+//! covers the needs of an install: a package that either refuses is refused. Three rules are stricter than both: a
 //! link target with a NUL, a path over 4095 bytes, and an xz layer with slack (see [`super::xz`]).
 //!
 //! Not kept: Sandstorm's list of replaced app ids, five apps whose keys were lost or changed. It is compiled into its tool,
@@ -119,7 +119,7 @@ pub enum EntryRule {
     /// Neither file, directory nor link.
     #[error("is a device or named pipe, which a package cannot hold")]
     Special,
-    /// An entry in something that is no directory.
+    /// An entry below something that is not a directory.
     #[error("lies in what is no directory")]
     NotInDirectory,
     /// A time that does not fit.

@@ -54,7 +54,7 @@ const EXTENSION_BYTES: u64 = 1 << 20;
 /// A tar stream that is damaged, hostile, or of a kind that is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
-    /// The stream breaks off, or is no tar.
+    /// The stream breaks off, or is not a tar.
     #[error("cannot read the tar stream")]
     Stream(#[from] io::Error),
     /// A path that cannot lie in a root.

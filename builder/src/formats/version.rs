@@ -57,7 +57,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
 /// Returns whether a text is a version that dpkg takes.
 ///
 /// # Errors
-/// One lower-case clause that says what is wrong.
+/// The fault, as one lower-case clause.
 pub fn check(version: &str) -> Result<(), &'static str> {
     let rest = match version.split_once(':') {
         Some((epoch, rest)) => {

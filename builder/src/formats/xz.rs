@@ -127,7 +127,7 @@ impl Block {
         Record { unpadded_bytes: self.unpadded_bytes, plain_bytes: self.plain_bytes }
     }
 
-    /// Takes a block that was kept. Its padding tells nothing, so the unpadded length is read from its header.
+    /// Takes a block that was kept. Its padding holds no information, so the unpadded length is read from its header.
     ///
     /// # Errors
     /// Bytes that [`encode_block`] did not make.

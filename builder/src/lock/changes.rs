@@ -27,7 +27,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Compares two locks. That the archive was resolved at another time, from other indexes, is no
+    /// Compares two locks. Another time or other indexes are not a
     /// difference where the same .debs came out of it: a lock is not rewritten for that.
     pub fn between(old: &Lock, new: &Lock) -> Self {
         let mut packages = Vec::new();

@@ -175,7 +175,7 @@ fn a_directory_that_another_tool_made_is_left_alone() {
     let mark = fs::metadata(pool.join("tinyroot-pool")).expect("is there");
     assert_eq!(mark.permissions().mode() & 0o7777, 0o644);
     assert_eq!(prune(&pool, &[]).expect("prunes").len(), 3);
-    // A directory or a link of the mark's name is none.
+    // A directory or a link of the mark's name does not count.
     fs::remove_file(pool.join("tinyroot-pool")).expect("removes");
     fs::create_dir(pool.join("tinyroot-pool")).expect("makes");
     assert!(matches!(check(&pool), Err(PoolError::Foreign(_))));

@@ -12,7 +12,7 @@ use crate::beside;
 pub enum GlobList {
     /// `prune.keep`: what stays though nothing else asks for it.
     Keep,
-    /// `app.state`: what a grain has copies of.
+    /// `app.state`: files that a grain gets copies of.
     State,
 }
 
@@ -115,7 +115,7 @@ fn push_line(list: &mut Array, comment: &str, text: &str) {
     list.set_trailing("\n");
 }
 
-/// Returns the text of a recipe with more names in `debian.exclude`; `None` if it is no recipe.
+/// Returns the text of a recipe with more names in `debian.exclude`; `None` if it is not a recipe.
 ///
 /// Comments, order and spelling stay. Names that are there already are not added again.
 pub fn exclude(text: &str, names: &[String]) -> Option<String> {

@@ -17,7 +17,7 @@ pub fn is_icu_language(name: &str) -> bool {
     LANGUAGES.split(' ').any(|language| language == name)
 }
 
-/// Returns what is wrong with the name of a language, as a clause without the name; `None` if nothing is.
+/// Returns the fault of the name of a language, as a clause without the name; `None` if it is good.
 pub(super) fn fault_of(name: &str) -> Option<String> {
     let known = || LANGUAGES.split(' ');
     if known().any(|language| language == name) {

@@ -6,7 +6,7 @@
 //!
 //! A request for an item that was left out does not fail by itself: ICU falls back to the root locale, as it does for
 //! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
-//! is looked for in the table in vain is no access to a file, so no report of misses can name it. On the whole root it
+//! is not found in the table causes no access to a file, so no report of misses can name it. On the full root it
 //! shows: by the pages of the library that are read there ([`read_and_left_out`]).
 
 use std::{
@@ -41,7 +41,7 @@ pub(super) fn is_library(name: &[u8]) -> bool {
     name.starts_with(b"libicudata.so.")
 }
 
-/// Reduces the library in place; returns what is left, as a clause.
+/// Reduces the library in place; returns a description of the rest, as a clause.
 pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
     let place = data_place(library)?;
     let blob = &mut library[place];

@@ -4,7 +4,7 @@
 //! sounds among them. The modules that a recipe names stay, with those that they require; all else is taken out in
 //! place. To Java it is then as if the others did not exist, with one exception: the list of modules that it reads first
 //! is a class of java.base, and still has them, with the services that they offer. `java --limit-modules` with the same
-//! names hides them there too, and does so on the whole root as well, so that the proof compares like with like.
+//! names hides them there too, and does so on the full root as well, so that the proof compares like with like.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub enum Fault {
     /// A file that cannot be read.
     #[error("its tables cannot be read")]
     Image(#[from] jimage::Fault),
-    /// A module that does not say what it requires.
+    /// A module without a list of its requirements.
     #[error("module `{module}` does not say what it requires")]
     Module {
         /// Its name.
@@ -48,13 +48,13 @@ pub(super) fn is_modules(path: &TreePath) -> bool {
     end == (Some(b"modules"), Some(b"lib")) && path.as_bytes().starts_with(b"usr/lib/jvm/")
 }
 
-/// Returns the names of a file's modules; `None` if it is none with modules.
+/// Returns the names of a file's modules; `None` if it has no modules.
 pub(super) fn module_names(file: &[u8]) -> Option<BTreeSet<String>> {
     let names = Image::read(file).ok()?.modules(file);
     Some(names.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }
 
-/// Reduces the file in place; returns what is left, as a clause.
+/// Reduces the file in place; returns a description of the rest, as a clause.
 pub(super) fn reduce(file: &mut [u8], keys: &Java) -> Result<String, Fault> {
     let image = Image::read(file)?;
     let names = image.modules(file);

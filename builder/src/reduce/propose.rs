@@ -1,7 +1,7 @@
-//! Reductions that a recipe could ask for, each with what it would save.
+//! Reductions that a recipe could have, each with the size that it would save.
 //!
-//! Only what is there and not yet reduced is proposed, and only where it can be told that the app may do without:
-//! whether it does is for the author and the proof. What a reduction saves is measured: what it changes is
+//! Only existing files that are not yet reduced are proposed, and only where there is a sign that the app does not need it:
+//! whether it does is for the author and the proof. The saving of a reduction is measured: the changed files are
 //! compressed as it was and as it would be. That is done once for the same contents.
 
 use std::collections::BTreeSet;
@@ -38,14 +38,14 @@ pub enum Change {
     Stubs(Vec<String>),
 }
 
-/// A reduction, and what is known of it.
+/// A reduction, and its figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// The line for the recipe.
     pub change: Change,
     /// The files that it reduces, in short.
     pub files: String,
-    /// Why the app may do without, or what it would cost, as a clause.
+    /// Why the app may not need it, or its cost, as a clause.
     pub why: String,
     /// The compressed size of the files.
     pub takes_bytes: u64,
@@ -54,7 +54,7 @@ pub struct Proposal {
 }
 
 impl Change {
-    /// Returns the line of `[reduce]`, with what the recipe has there already.
+    /// Returns the line of `[reduce]`, with the values that the recipe has there already.
     pub fn line(&self, recipe: &Recipe) -> String {
         let list = |names: &[String]| {
             let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
@@ -103,7 +103,7 @@ impl Change {
     }
 }
 
-/// Returns what could be reduced of a pruned tree that was reduced by the recipe's keys; what saves most goes first. What the
+/// Returns what could be reduced of a pruned tree that was reduced by the recipe's keys; the largest saving goes first. What the
 /// recipe says no to (`reduce.not`) is left out.
 pub fn propose(pruned: &Pruned, recipe: &Recipe, used: &UsedList, store: &Store) -> Vec<Proposal> {
     let names = Names::of(&pruned.tree, store).ok();
@@ -138,7 +138,7 @@ fn has(pruned: &Pruned, is_one: impl Fn(&TreePath) -> bool) -> bool {
     pruned.tree.iter().any(|(path, _)| is_one(path))
 }
 
-/// Where only libxml2 uses ICU, nothing of it is needed; else English and what the recipe's locales speak.
+/// Where only libxml2 uses ICU, no data are needed; else those of English and of the recipe's locales.
 fn icu_for(names: &Names, recipe: &Recipe, store: &Store) -> Option<(Change, String)> {
     let mut users = BTreeSet::new();
     for (digest, image) in &names.images {
@@ -198,7 +198,7 @@ fn limited_modules(recipe: &Recipe) -> BTreeSet<String> {
     lists.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Compresses what a change changes, before and after.
+/// Compresses the changed files, before and after.
 fn measure(
     change: Change,
     why: String,

@@ -36,7 +36,7 @@ const NOTIFYING: [&str; 15] = [
     "sd_watchdog_enabled",
 ];
 
-/// Parts of the C library and what it loads by itself.
+/// Parts of the C library and libraries that it loads by itself.
 const FOUNDATION: [&str; 8] = [
     "ld-linux",
     "libc.so",
@@ -48,7 +48,7 @@ const FOUNDATION: [&str; 8] = [
     "libnss_",
 ];
 
-/// A library, by what the loader sees of it.
+/// A library, as the loader sees it.
 struct Library<'n> {
     image: &'n Image,
     bytes: Vec<u8>,

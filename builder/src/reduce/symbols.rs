@@ -6,7 +6,7 @@
 //! name they are bound for good, and else the symbol stays. A file that loses little
 //! stays as its package has it.
 //!
-//! What a root does not hold cannot be looked at. Code that comes to it later might ask for more: what a compiler in it
+//! Code outside of the root cannot be examined. Code that comes to it later might ask for more: what a compiler in it
 //! makes, or what people put into `/var`. So a root with a compiler or linker is left alone unless the recipe asks for it,
 //! and recipes of apps that load programs from `/var` say `symbols = false`.
 

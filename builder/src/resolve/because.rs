@@ -8,7 +8,7 @@ use crate::resolve::{
     universe::Id,
 };
 
-/// A step from a package to what it brought.
+/// A step from a package to one that it brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bringer {
     /// The package that needs it; `None`: it was asked for.
@@ -17,7 +17,7 @@ pub(super) struct Bringer {
     pub text: String,
 }
 
-/// Returns for each chosen package how it is reached by the fewest steps from what was asked for;
+/// Returns for each chosen package the shortest way to it from the request;
 /// of equally short ways that which is written first. What only `Recommends` or `Suggests` hold
 /// comes last.
 ///

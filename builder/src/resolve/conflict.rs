@@ -152,7 +152,7 @@ impl Tree<'_, '_, '_> {
         Ok(())
     }
 
-    /// Says what there is in place of what a group asks for.
+    /// Describes the packages that exist in place of those that a group needs.
     fn what_there_is(&self, group: &str) -> String {
         let universe = self.facts.universe;
         let parsed = crate::formats::relation::parse(group, universe.architecture()).unwrap_or_default();

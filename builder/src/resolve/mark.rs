@@ -46,7 +46,7 @@ struct Step {
 }
 
 impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
-    /// Marks what is asked for, in order, and all that it brings. Returns one flag for each candidate.
+    /// Marks the requested packages, in order, and all that they bring. Returns one flag for each candidate.
     ///
     /// # Errors
     /// A stanza whose relations cannot be read.
@@ -90,7 +90,7 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         need.options.iter().any(|option| self.get(*option).marked)
     }
 
-    /// Returns whether a package lacks something, be it only recommended, or meets what it rules out.
+    /// Returns whether a package lacks something, be it only recommended, or is marked together with one that it rules out.
     fn is_broken(&mut self, id: Id) -> bool {
         let Some(facts) = self.facts_of(id) else { return true };
         facts.needs.iter().any(|need| !self.is_met(need))
@@ -144,7 +144,7 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         works
     }
 
-    /// Drops what a newcomer rules out; a protected one also sees to it that it never comes.
+    /// Drops the packages that a newcomer rules out; a protected one also bans them.
     fn drop_banned(&mut self, facts: &Facts<'_>, protected: bool) -> bool {
         let mut works = true;
         for ban in &facts.bans {
@@ -219,7 +219,7 @@ pub(super) fn sweep(facts: &AllFacts<'_, '_>, asked: &[Id], marked: &mut [bool])
     Ok(())
 }
 
-/// Returns what is marked, in the order of the indexes.
+/// Returns the marked candidates, in the order of the indexes.
 fn ids_of(marked: &[bool]) -> impl Iterator<Item = Id> {
     (0..).zip(marked).filter(|(_, marked)| **marked).map(|(at, _)| Id(at))
 }

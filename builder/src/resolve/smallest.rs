@@ -2,8 +2,8 @@
 //!
 //! Which packages there are is a number of yes or no each; a need is a sum that is at least what
 //! needs it, a ban a sum of at most one. The least sum of installed sizes is found, and proven to
-//! be the least, by `microlp`. What comes out is names to exclude, so that the plain resolver then
-//! gives that very set, and a person can read and change what was chosen.
+//! be the least, by `microlp`. The result is a list of names to exclude, so that the plain resolver then
+//! gives that very set, and a person can read and change the choice.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use crate::resolve::{
 };
 
 /// The cost of a package beside its size, in KiB: less than any size, so that of sets of one size the
-/// one with the fewest packages is taken; and there is no gain in what has no size.
+/// one with the fewest packages is taken; and packages without a size do not count.
 const EACH: f64 = 0.5;
 
 /// The smallest set, and how the plain resolver comes to it.

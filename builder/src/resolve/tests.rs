@@ -340,7 +340,7 @@ fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
     for (from, to, expected) in rows {
         let text = good.replacen(from, to, 1);
         assert_eq!(answered(&text, "a"), expected);
-        // Whoever wants nothing of it gets along.
+        // A request without it can be met.
         assert_eq!(answered(&text, "c"), "c");
     }
     // Another version that is good will do.

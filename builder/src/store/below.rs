@@ -300,7 +300,7 @@ mod tests {
         fs::set_permissions(&packs, mode).expect("opens it");
         let refused = Store::open_over(directory.path(), seal()).expect_err("others can write");
         assert!(matches!(refused, StoreError::Open { path, .. } if path == packs));
-        // None at all is none.
+        // An empty cache counts as none.
         let nowhere = directory.path().join("none");
         assert!(Store::in_memory(seal()).reading(&nowhere).is_ok_and(|store| store.below.is_none()));
     }

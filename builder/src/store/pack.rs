@@ -155,7 +155,7 @@ impl Pack {
         self.0.file.metadata().is_ok_and(|found| found.nlink() > 0)
     }
 
-    /// Returns whether some of it was found changed; all of it is made anew then.
+    /// Returns whether some of it was found changed; all of it is made again then.
     pub(super) fn is_damaged(&self) -> bool {
         self.0.is_damaged.load(Ordering::Relaxed)
     }

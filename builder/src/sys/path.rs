@@ -49,7 +49,7 @@ pub fn open_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
 /// Opens a regular file for reading: no link at the path is followed, and a FIFO does not make us wait.
 ///
 /// # Errors
-/// The call; [`io::ErrorKind::InvalidData`] for what is no regular file.
+/// The call; [`io::ErrorKind::InvalidData`] for anything but a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());

@@ -25,7 +25,7 @@ const PORTS_AT: usize = 20;
 /// lists all. A socket that no process holds any more has user 0 in both, and is passed over.
 ///
 /// # Errors
-/// A connection that is none.
+/// A connection that does not exist.
 pub fn user_of_peer(stream: &TcpStream) -> io::Result<Option<u32>> {
     let (SocketAddr::V4(theirs), SocketAddr::V4(ours)) = (stream.peer_addr()?, stream.local_addr()?) else {
         return Ok(None);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of what is closed: later on nothing tells them apart.
+/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of what is closed: later they cannot be distinguished.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_START: extern "C" fn() = look;

@@ -20,10 +20,10 @@ pub fn open() -> Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// Makes a terminal the controlling one of this process, which must lead its session.
+/// Makes a terminal the controlling one of this process, which must be its session's leader.
 ///
 /// # Errors
-/// The call; ENOTTY for what is no terminal, EPERM for one that another session has.
+/// The call; ENOTTY for anything but a terminal, EPERM for one that another session has.
 pub fn take(terminal: impl AsFd) -> Result<()> {
     traced(rustix::process::ioctl_tiocsctty(terminal), || "ioctl(TERMINAL, TIOCSCTTY, 0)".into())
 }

@@ -1,4 +1,4 @@
-//! What is tried again, how long, and what transfers learn from each other. The clock takes no time.
+//! Retries: their causes and durations, and the state that transfers share. The clock takes no time.
 
 use std::net::TcpListener;
 
@@ -107,7 +107,7 @@ fn the_pause_that_a_server_wants_is_kept_within_bounds() {
     fixture.server.fault_times("file", busy("Sun, 06 Nov 1994 08:49:37 GMT"), 1);
     assert_eq!(fixture.fetch_here(), Ok(CONTENTS.to_vec()));
     assert_eq!(fixture.waited(), Duration::ZERO);
-    // What is no pause at all counts as none.
+    // A missing or unreadable pause counts as none.
     fixture.server.fault_times("file", busy("later"), 1);
     assert_eq!(fixture.fetch_here(), Ok(CONTENTS.to_vec()));
     fixture.clock.waits();

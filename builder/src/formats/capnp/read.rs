@@ -201,7 +201,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Returns where a struct or list pointer leads inside its own segment.
+/// Returns the target of a struct or list pointer inside its own segment.
 fn near(pointer: u64, at: Place) -> Result<Place, CapnpError> {
     let offset = i64::from(pointer as u32 as i32 >> 2);
     let word = (at.word + 1).checked_add_signed(offset).ok_or(CapnpError::OutOfBounds)?;
@@ -264,7 +264,7 @@ impl<'a> Struct<'a> {
     /// Returns the struct behind a pointer; `None` for null.
     ///
     /// # Errors
-    /// A pointer that is bad or leads to something else.
+    /// A pointer that is bad or points to something else.
     pub fn structure(&self, index: u16) -> Result<Option<Struct<'a>>, CapnpError> {
         match self.pointer(index) {
             Some(at) => self.message.structure(at, self.depth),
@@ -275,7 +275,7 @@ impl<'a> Struct<'a> {
     /// Returns where the bytes behind a pointer lie; `None` for null.
     ///
     /// # Errors
-    /// A pointer that is bad or leads to something else than a list of bytes.
+    /// A pointer that is bad or points to something else than a list of bytes.
     pub fn data(&self, index: u16) -> Result<Option<Span>, CapnpError> {
         let Some(at) = self.pointer(index) else { return Ok(None) };
         let Some(list) = self.message.list(at)? else { return Ok(None) };
@@ -310,7 +310,7 @@ impl<'a> Struct<'a> {
     /// structs of one field, as the format's rules for growing schemas have it.
     ///
     /// # Errors
-    /// A pointer that is bad or leads to something else than a list.
+    /// A pointer that is bad or points to something else than a list.
     pub fn list(&self, index: u16) -> Result<StructList<'a>, CapnpError> {
         let message = self.message;
         let nothing = StructList { first: message.empty(), stride_bytes: 0, count: 0 };

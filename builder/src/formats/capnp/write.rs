@@ -180,7 +180,7 @@ impl Segment {
             Value::Null => {}
             Value::Struct { data, pointers } => {
                 let place = self.allocate((data.len() + pointers.len()) as u64);
-                // A struct of no size is told from null by its offset, -1.
+                // The offset -1 distinguishes a struct of no size from null.
                 if data.is_empty() && pointers.is_empty() {
                     return self.set(at, 0xffff_fffc);
                 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// Any character may be in it that can be asked for: requests are escaped as apt escapes them.
 ///
 /// # Errors
-/// One lower-case clause that says what is wrong: a path that leaves its place, or that names no file.
+/// The fault, as one lower-case clause: a path that leaves its place, or that names no file.
 pub fn plain(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if path.is_empty() {
         return Err("is empty");

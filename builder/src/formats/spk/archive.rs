@@ -89,7 +89,7 @@ pub fn write_archive(tree: &Tree, rank: impl Fn(LateContent<'_>) -> u32) -> Resu
     Ok(WrittenArchive { message, contents: writer.contents })
 }
 
-/// Names an entry that no directory leads to.
+/// Names an entry without a parent directory.
 fn stray(tree: &Tree) -> SpkError {
     let lost = |path: &TreePath| {
         path.ancestors()
