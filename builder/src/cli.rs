@@ -75,7 +75,7 @@ struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Base URL of a Debian mirror, or file:///PATH; further ones, behind blanks or each with --mirror, are tried in turn
+    /// Base URL of a Debian mirror, or file:///PATH; several, separated by blanks or each with --mirror, are tried in turn
     #[arg(
         long,
         global = true,
@@ -88,10 +88,10 @@ pub struct Global {
     /// Directory of downloads, unpacked packages and layers [default: ~/.cache/tinyroot]
     #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
-    /// Armored OpenPGP certificates that vouch for the archive, instead of Debian's own
+    /// Armored OpenPGP certificates that verify the archive, instead of Debian's own
     #[arg(long, global = true, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
-    /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for what has left the mirrors
+    /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for versions that have left the mirrors
     #[arg(
         long,
         global = true,
@@ -103,7 +103,7 @@ pub struct Global {
     /// Base URL of the npm registry for recipes with [[npm]] that name none [default: as npm is configured]
     #[arg(long, global = true, value_name = "URL", env = "TINYROOT_NPM_REGISTRY", hide_env_values = true)]
     pub npm_registry: Option<String>,
-    /// Directory that `tinyroot fetch` filled: packages are looked for there before any mirror is asked
+    /// Directory that `tinyroot fetch` filled: packages are taken from there before any mirror is used
     #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_POOL", hide_env_values = true)]
     pub pool: Option<PathBuf>,
     /// How long to retry a file whose mirror is busy or fails; 0: not at all
@@ -125,13 +125,13 @@ pub struct Global {
     /// Print errors and results only
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print what is decided on the way
+    /// Print decisions of each stage
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Print results as one JSON document; on failure it has `error`
     #[arg(long, global = true)]
     pub json: bool,
-    /// When errors and warnings are coloured
+    /// When errors and warnings have colour
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     /// How progress is shown

@@ -61,12 +61,12 @@ pub struct Args {
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
     pub(crate) no_proof: bool,
-    /// Where the pruned app does not do what the whole one does, add what it asked for to `prune.keep` of the recipe, and shipped
-    /// state that it was not allowed to write to `app.state`; go round again until nothing new is learnt
+    /// Where the pruned app differs from the full one, add the paths that it requested to `prune.keep` of the recipe, and shipped
+    /// state that it was not allowed to write to `app.state`; repeat until nothing new is found
     #[arg(long, conflicts_with = "no_proof")]
     pub(crate) fix: bool,
-    /// Try each reduction that a build proposes, one after the other, and write those into the recipe with which the app
-    /// still does what the whole one does
+    /// Try each reduction that a build proposes, one after the other, and add those to the recipe with which the app
+    /// still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
     pub(crate) reduce: bool,
 }

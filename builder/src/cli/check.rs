@@ -23,7 +23,7 @@ use crate::{
     store::Store,
 };
 
-/// Run the pruned app through its exercise; name every pruned path it asks for
+/// Run the pruned app through its exercise; name every pruned path that it requests
 ///
 /// A recipe is pruned by its used.list, and its answers are compared with those of the whole root. An
 /// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are asked for with GET
@@ -41,32 +41,32 @@ pub struct Args {
     /// An .spk file that tinyroot made, or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
     subject: PathBuf,
-    /// Look past the exercise too: ask for pages that its pages lead to, of the whole root as well, and compare
+    /// Go past the exercise: request the pages that its pages link to, from the full root as well, and compare
     #[arg(long)]
     explore: bool,
-    /// Ask for this page as well; with --explore [repeatable]
+    /// Request this page as well; with --explore [repeatable]
     #[arg(long, value_name = "PATH", requires = "explore")]
     page: Vec<String>,
     /// How many pages to explore at most
     #[arg(long, value_name = "N", default_value_t = 100, requires = "explore")]
     pages: usize,
-    /// Let a person use the pruned app in a browser instead, and name each pruned path as it is asked for; Ctrl-C ends it
+    /// Let a person use the pruned app in a browser instead, and name each pruned path as the app requests it; Ctrl-C ends it
     #[arg(long, conflicts_with = "explore")]
     watch: bool,
-    /// Write what was missed to this file, for `tinyroot trace RECIPE --merge=FILE`
+    /// Write the missed paths to this file, for `tinyroot trace RECIPE --merge=FILE`
     #[arg(long, value_name = "FILE", requires = "watch")]
     misses: Option<PathBuf>,
-    /// Show pruned names where the app lists directories, so that what it would pick from a listing is missed and named; the app
+    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is reported as missed; the app
     /// then sees names that it cannot open
     #[arg(long, requires = "watch")]
     show_pruned: bool,
-    /// Print the URL and leave the browser alone
+    /// Print the URL without opening a browser
     #[arg(long, requires = "watch")]
     no_browser: bool,
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N", requires = "watch")]
     port: Option<u16>,
-    /// Repeat the proof so often, and tell how many passed; fails if one did not
+    /// Repeat the proof N times, and report how many passed; fails if one did not
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["explore", "watch"])]
     times: Option<u32>,
     /// How long to look for pages

@@ -19,13 +19,13 @@ use crate::{
     tinyroot init radicale                               write recipes/radicale\n  \
     tinyroot init dokuwiki nginx php8.2-fpm --output d   write d")]
 pub struct Args {
-    /// Debian packages, the app first, then what it is to stand on
+    /// Debian packages, the app first, then those that it needs
     #[arg(required = true)]
     packages: Vec<String>,
     /// The suite, by codename
     #[arg(long, value_name = "SUITE", default_value = "bookworm")]
     suite: String,
-    /// The folder to write, which must not be there yet [default: recipes/PACKAGE]
+    /// The folder to write, which must not exist yet [default: recipes/PACKAGE]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 }

@@ -31,9 +31,9 @@ pub struct Args {
     /// Move only this package and what must move with it; without a name, all
     #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
     update: Option<String>,
-    /// Find the set of packages that takes the least room, and exclude the others in recipe.toml
+    /// Find the smallest set of packages, and exclude the others in recipe.toml
     ///
-    /// Tells what it has and lacks against the set that apt would choose: another web server or mail agent may do the
+    /// Reports the differences from the set that apt would choose: another web server or mail agent may do the
     /// work then. Nothing is written with --check.
     #[arg(long, value_name = "WHAT", value_enum)]
     minimize: Option<minimize::Measure>,

@@ -9,14 +9,14 @@ use crate::{
     resolve::{Explanation, Request, Resolution, explain},
 };
 
-/// Show what would be installed for Debian packages, and why
+/// Show the packages that would be installed, and why
 ///
 /// The answer is that of `apt-get -s --no-install-recommends install ESSENTIAL... PACKAGE...` on an
 /// empty system. Where alternatives are written in an order that does not fit, --prefer names what goes
 /// first; locks prefer `usr-is-merged` to `usrmerge`, this command does not unless told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Debian packages, in the order in which apt would be given them
+    /// Debian packages, in the order in which apt would get them
     #[arg(required_unless_present = "essential_only")]
     packages: Vec<String>,
     /// The suite, by codename; its updates and security pockets are read as well
@@ -25,10 +25,10 @@ pub struct Args {
     /// The Debian architecture
     #[arg(long, value_name = "ARCH", default_value = "amd64")]
     architecture: String,
-    /// Leave out what only the Essential packages bring
+    /// Leave out packages that only the Essential packages bring
     #[arg(long)]
     without_essential: bool,
-    /// Show the Essential packages and what they bring
+    /// Show the Essential packages and those that they bring
     #[arg(long, conflicts_with_all = ["packages", "without_essential"])]
     essential_only: bool,
     /// Follow Recommends

@@ -33,11 +33,11 @@ pub struct Args {
     /// Port on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Let every user of this machine and every web page use the app, and pass on whatever comes to its port; else the app is for you
+    /// Let every user of this machine and every web page use the app, and forward every connection to its port; else the app is for you
     /// alone, under 127.0.0.1 and localhost, and pages of other sites can only link to it
     #[arg(long)]
     expose: bool,
-    /// Show pruned names where the app lists directories, so that what it would pick from a listing is missed and named; the app
+    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is reported as missed; the app
     /// then sees names that it cannot open
     #[arg(long)]
     show_pruned: bool,

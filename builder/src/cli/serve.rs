@@ -22,7 +22,7 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     tinyroot serve dokuwiki.spk cgit.spk\n  \
     tinyroot serve cgit.spk --recipe recipes/cgit       a click takes what is missed into its used.list\n\n\
-    Scripts that have the page's cookie ask for /state.json.")]
+    Scripts that have the page's cookie request /state.json.")]
 pub struct Args {
     /// .spk files that tinyroot made
     #[arg(required = true)]
@@ -33,10 +33,10 @@ pub struct Args {
     /// Recipe folder of one of the apps; may be repeated
     #[arg(long, value_name = "FOLDER")]
     recipe: Vec<PathBuf>,
-    /// Stop a grain of which nothing was asked for so long
+    /// Stop a grain after this time without a request
     #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = minutes)]
     idle: Duration,
-    /// Show pruned names where apps list directories, so that what they would pick from a listing is missed and named; the apps
+    /// Show pruned names where apps list directories, so that a name that they pick from a listing is reported as missed; the apps
     /// then see names that they cannot open
     #[arg(long)]
     show_pruned: bool,

@@ -39,7 +39,7 @@ use crate::{
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// A directory that is not there yet, a file that ends in .tar, or - for a tar to standard output
+    /// A directory that does not exist yet, a file that ends in .tar, or - for a tar to standard output
     #[arg(long, short, value_name = "DIR|FILE.tar")]
     output: PathBuf,
     /// If a package cannot be configured, open a shell in the root as its script left it

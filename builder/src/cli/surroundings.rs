@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-/// When errors and warnings are coloured.
+/// When errors and warnings have colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Color {
     /// On a terminal outside of CI, unless NO_COLOR is set; also where CLICOLOR_FORCE is

@@ -15,7 +15,7 @@ use crate::{
     trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
 };
 
-/// Run the app on its whole root and write used.list
+/// Run the app on its full root and write used.list
 ///
 /// Starts the recipe's services in a sandbox without a network, on a root that tinyroot serves itself,
 /// takes the recipe's exercise, and writes every path that was used: how, by which program first, and
@@ -29,18 +29,18 @@ use crate::{
     tinyroot trace recipes/dokuwiki                     write used.list by the exercise\n  \
     tinyroot trace recipes/dokuwiki --interactive       click through the app in your browser, Ctrl-C adds to it\n  \
     tinyroot trace recipes/dokuwiki --merge=misses      add what a grain's app missed\n\n\
-    Scripts ask the page's URL for new.json?since=N, and go on with the `next` that it answers.")]
+    Scripts request new.json?since=N below the page's URL, and continue with the `next` of its response.")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// Add to the present used.list instead of replacing it: what this trace finds, or, tracing nothing, what the report of a grain
-    /// says that its app missed
+    /// Merge into the present used.list instead of replacing it: the uses of this trace, or, without a trace, the misses in the report
+    /// of a grain
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "REPORT")]
     merge: Option<Option<PathBuf>>,
-    /// Let a person use the app in a browser instead, and add what it newly uses to used.list
+    /// Let a person use the app in a browser instead, and add its new uses to used.list
     #[arg(long)]
     interactive: bool,
-    /// Print the URL and leave the browser alone
+    /// Print the URL without opening a browser
     #[arg(long, requires = "interactive")]
     no_browser: bool,
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]

@@ -19,7 +19,7 @@ use crate::{
     store::{self, Store},
 };
 
-/// Check a package: signature, structure, all that an install needs
+/// Check a package: signature, structure, everything that an install needs
 ///
 /// Covers what Sandstorm's own verify and unpack check between them.
 #[derive(Debug, clap::Args)]

@@ -25,10 +25,10 @@ use crate::{
 /// How many paths of a package are printed on each side without --verbose.
 const SHOWN: usize = 20;
 
-/// Print why a path or package is in, or why it was pruned
+/// Print the reason why a path or package was kept or pruned
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package file, - for one on standard input, or a recipe folder: the package built from it, or, without a new one, what its evidence says now
+    /// A package file, - for one on standard input, or a recipe folder: the package built from it, or, without a current one, its present evidence
     artifact: PathBuf,
     /// A path in it, such as /usr/bin/git, or a Debian package
     subject: String,
