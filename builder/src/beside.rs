@@ -1,6 +1,6 @@
-//! What is made beside the place that it is meant for, so that nothing half-written ever has its name.
+//! Atomic files and directories: written under a temporary name next to the target, then renamed.
 //!
-//! Whoever makes it holds a lock on it. One without is of a process that was killed; the next that makes something of the
+//! Its maker holds a lock on it. One without a lock is of a process that was killed; the next maker of something of the
 //! same kind there removes it.
 
 use std::{
@@ -61,7 +61,7 @@ pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinishe
     loop {
         let mut unfinished = None;
         let file = Builder::new().prefix(prefix).rand_bytes(RANDOM).make_in(parent, |path| {
-            // Before it is there: who is told to stop in between removes it too.
+            // Before it exists, so that a stop in between removes it, too.
             unfinished = Some(Unfinished::new(path));
             File::options().read(true).write(true).create_new(true).open(path)
         })?;
@@ -73,7 +73,7 @@ pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinishe
     }
 }
 
-/// Puts a whole new file in the place of another, or of none, at once and on the disk: nobody ever sees half of it. It keeps the
+/// Replaces or makes a file with its full contents, at once and on the disk. It keeps the
 /// other's mode, or gets 0644.
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Locks what was just made; false if another process has taken it for one of the killed before that.
+/// Locks the file just made; false if another process has removed it before that, as one of a killed process.
 fn is_held(file: &File) -> io::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -100,7 +100,7 @@ fn is_held(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Removes what is ours, of that kind and locked by nobody. What cannot be removed stays: it is in nobody's way.
+/// Removes our own files of that kind that no process has locked. One that cannot be removed stays and does no harm.
 fn sweep(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -1,9 +1,9 @@
-//! What is tidied up when a person stops the program.
+//! The clean-up when a person stops the program.
 //!
-//! Whoever makes something unfinished that outlives a process (a scratch directory, a file beside its place)
+//! The maker of something unfinished that outlives a process (a scratch directory, a temporary file)
 //! registers it here for as long as it is unfinished. [`tidy_up`] then ends the programs that were started and
-//! removes what is registered, and gives a terminal its settings back. A kill that leaves no time for this is seen to by
-//! the next run: see `store`.
+//! removes what is registered, and gives a terminal its settings back. After a kill that leaves no time for this,
+//! the next run cleans up: see `store`.
 
 use std::{
     collections::BTreeSet,
@@ -16,15 +16,15 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::{sandbox, sys};
 
-/// What the next request to stop does in place of the program's end.
+/// The handler of the next stop signal, instead of the program's end.
 static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
-/// For as long as it lives, one request to stop does something else than end the program.
+/// While it lives, one stop signal calls a handler instead of ending the program.
 #[derive(Debug)]
 pub struct Instead(());
 
 impl Instead {
-    /// Has the next request to stop call a function; the one after it ends the program again.
+    /// Registers a handler for the next stop signal; the one after it ends the program again.
     pub fn new(act: impl FnOnce() + Send + 'static) -> Self {
         *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
         Instead(())
@@ -37,7 +37,7 @@ impl Drop for Instead {
     }
 }
 
-/// Answers a request to stop by what there is to do in place of the program's end; returns false if that is nothing.
+/// Runs the registered stop handler instead of exiting; returns false if there is none.
 pub fn take_instead() -> bool {
     let act = INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
     act.map(|act| act()).is_some()
@@ -100,7 +100,7 @@ fn restore_terminal() {
 
 /// Kills the programs that this one started and removes what is unfinished. The process must end right after.
 pub fn tidy_up() {
-    // The lock is kept: nobody shall finish anything from now on, such as whoever waits for one of those programs.
+    // The lock is kept: no thread may finish anything from now on, such as one that waits for one of those programs.
     let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     // With a sandbox's monitor its programs end, but for those in a chroot: they become our children.
     let _ = sys::process::adopt_orphans();

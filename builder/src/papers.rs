@@ -1,4 +1,4 @@
-//! What an artifact says about itself: licences, package lists for scanners, bill of materials,
+//! An artifact's description of itself: licences, package lists for scanners, bill of materials,
 //! provenance, the recipe, and why each path is in.
 //!
 //! Comes in: the pruned and furnished tree, and all that it was made of. Goes out: the same tree
@@ -14,7 +14,7 @@
 //!                                        for the package list of another root
 //! /tinyroot/papers/provenance.json       an in-toto statement
 //! /tinyroot/papers/prune.list            a reason for each path
-//! /tinyroot/papers/proof.json            what was asked of the app before it was packed
+//! /tinyroot/papers/proof.json            the steps of the proof
 //! /tinyroot/papers/recipe/…              the recipe folder with lock and evidence
 //! ```
 
@@ -75,7 +75,7 @@ pub enum PapersError {
         /// What the store says.
         source: StoreError,
     },
-    /// A control file that is none.
+    /// A control file that cannot be parsed.
     #[error("cannot read the control file of {package}")]
     Control {
         /// The package.
@@ -85,7 +85,7 @@ pub enum PapersError {
     },
 }
 
-/// What papers are written from.
+/// The sources of papers.
 pub struct Inputs<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
@@ -95,7 +95,7 @@ pub struct Inputs<'a> {
     pub unpacked: &'a Unpacked,
     /// The configured tree from which was pruned.
     pub stage: &'a Tree,
-    /// What was kept and why.
+    /// The verdict and reason of each path.
     pub plan: &'a Plan,
     /// Files that have others than their packages' contents.
     pub reductions: &'a Reductions,
@@ -228,7 +228,7 @@ fn npm_purl(name: &str, version: &str) -> String {
     format!("pkg:npm/{name}@{}", percent_encoded(version))
 }
 
-/// Encodes what is no letter or digit and none of `.-_~` (purl specification, "character encoding").
+/// Encodes all but letters, digits and `.-_~` (purl specification, "character encoding").
 fn percent_encoded(text: &str) -> String {
     const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
     utf8_percent_encode(text, &ENCODED).to_string()

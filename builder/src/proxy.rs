@@ -1,5 +1,5 @@
-//! A port of the host's loopback that leads into a grain. Of requests and responses the heads are looked at, so that redirects
-//! and cookies fit the authority requested ([`Authorities`]); bodies, and whatever is no HTTP/1, go through as they are,
+//! A port of the host's loopback that is forwarded to a grain. The heads of requests and responses are parsed, so that redirects
+//! and cookies fit the authority requested ([`Authorities`]); bodies, and bytes that are not HTTP/1, are forwarded unchanged,
 //! WebSockets too, unless [`Guards`] keep them out.
 
 mod callers;
@@ -51,7 +51,7 @@ impl ListenError {
     }
 }
 
-/// Is told method and target of each request before the app is.
+/// Called with method and target of each request, before the app gets it.
 pub type OnRequest = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Listens on a port, or on the first free one of a range, or on any.
@@ -67,7 +67,7 @@ pub fn listen(port: Option<u16>, range: Range<u16>) -> Result<TcpListener, Liste
     free.map_or_else(|| bind(0).map_err(|source| ListenError { port: 0, source }), Ok)
 }
 
-/// Returns the URL of what a listener serves.
+/// Returns the URL of a listener.
 ///
 /// # Errors
 /// What the kernel says.
@@ -106,7 +106,7 @@ impl Drop for Place {
 pub enum Guards {
     /// Those that [`Callers::own`] names, by requests that [`guard`] lets pass.
     Stand,
-    /// Whoever and whatever reaches the port.
+    /// Every connection.
     Gone,
 }
 
@@ -116,11 +116,11 @@ pub struct Front {
     pub web: Web,
     /// Who is let through.
     pub guards: Guards,
-    /// Is told of each request.
+    /// Called with each request.
     pub on_request: Option<OnRequest>,
 }
 
-/// Starts to lead connections to the web port of a grain, in threads that end with this process.
+/// Starts to forward connections to the web port of a grain, in threads that end with this process.
 ///
 /// # Errors
 /// A thread that cannot be started.
@@ -133,13 +133,13 @@ pub fn forward(listener: TcpListener, running: Arc<Running>, front: Front) -> io
     accept(listener, callers, move |client| {
         let Some(running) = running.upgrade() else { return };
         let connect = || running.connect(&Address::Tcp(front.web.port)).map(TcpStream::from);
-        // A client that goes away harms nobody but itself.
+        // A client that disconnects affects only itself.
         let _ = lead(client, connect, &front);
     })
 }
 
-/// Leads one connection to an app. What is no request of HTTP/1 that can be read in one way only goes through as it is where no guard
-/// stands, and else not: no guard could read it either.
+/// Forwards one connection to an app. Bytes that are not an unambiguous request of HTTP/1 are forwarded unchanged where no guard
+/// stands, and refused elsewhere: a guard could not read them either.
 fn lead(
     mut client: &TcpStream,
     connect: impl FnOnce() -> io::Result<TcpStream>,
@@ -219,13 +219,13 @@ pub fn accept(
             let thread = std::thread::Builder::new().name("proxy-connection".into()).spawn(move || {
                 match is_admitted {
                     true => serve(&served),
-                    // A client that goes away harms nobody but itself.
+                    // A client that disconnects affects only itself.
                     false => drop(refuse(&served, &of_another_user())),
                 }
                 drop((served, place));
             });
             if thread.is_err() {
-                // A client that goes away harms nobody but itself.
+                // A client that disconnects affects only itself.
                 let _ = refuse(&client, &without_thread());
             }
         }
@@ -271,7 +271,7 @@ pub(crate) fn both_ways(client: &TcpStream, server: &TcpStream) -> io::Result<()
     })
 }
 
-/// Copies one way. At its end the other side is told; a broken way ends both.
+/// Copies one direction. Its end closes the other side; an error ends both.
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
     let how = match io::copy(&mut from, &mut to) {
         Ok(_) => Shutdown::Write,

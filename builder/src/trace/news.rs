@@ -1,4 +1,4 @@
-//! What an app uses beyond its `used.list`, numbered in the order in which it was seen.
+//! Uses of an app beyond its `used.list`, numbered in the order in which they were seen.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::evidence::{UsedLine, UsedList};
 use crate::tree::TreePath;
 
-/// Grows while an app runs.
+/// Uses seen so far that the known list lacks.
 pub(super) struct News {
     known: UsedList,
     all: UsedList,
@@ -30,10 +30,10 @@ pub(super) struct Found {
     new: bool,
 }
 
-/// What [`News::since`] tells.
+/// The result of [`News::since`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Told {
-    /// What to ask for next.
+    /// The number for the next request.
     pub next: usize,
     /// Paths used so far in this run.
     pub used: usize,
@@ -48,7 +48,7 @@ pub(super) struct Told {
 }
 
 impl News {
-    /// Begins with what is known already.
+    /// Begins with the known list.
     pub fn new(known: UsedList) -> Self {
         News { all: known.clone(), known, used: 0, found: Vec::new() }
     }
@@ -67,7 +67,7 @@ impl News {
         }
     }
 
-    /// Returns what was found from that number on.
+    /// Returns the new uses from that number on.
     pub fn since(&self, since: usize, requests: usize) -> Told {
         let paths =
             |new| self.found.iter().filter(|f| f.new == new).map(|f| &f.path).collect::<BTreeSet<_>>();
