@@ -34,7 +34,7 @@ use crate::{
     recipe::Answer,
     render::{self, RenderError, RenderOptions},
     sandbox::{
-        self, Bind, Devices, Ids, Lacking, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Way,
+        self, Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Unavailable, Way,
         best_way, does_without, remove_tree,
     },
     store::{BundleWriter, Store, StoreError},
@@ -228,11 +228,11 @@ fn key(
     answers: &[String],
     epoch_s: i64,
     has_owners: bool,
-    lacking: &[Lacking],
+    lacking: &[Unavailable],
 ) -> String {
     let owners = if has_owners { "owners known" } else { "owners unknown" };
     let mut text = format!("{FORMAT}\n{owners}\nepoch {epoch_s}\n");
-    for Lacking { what, .. } in lacking {
+    for Unavailable { what, .. } in lacking {
         text += &format!("without {what}\n");
     }
     for answer in answers {
@@ -258,7 +258,7 @@ struct Run<'a> {
     way: Way,
     visit: Option<&'a Visit<'a>>,
     /// Features that the host does not give to scripts.
-    lacking: Vec<Lacking>,
+    lacking: Vec<Unavailable>,
 }
 
 impl Run<'_> {
@@ -485,7 +485,7 @@ impl Run<'_> {
             .read(output)
             .map_err(|source| ConfigureError::Io { operation: "read what dpkg writes", source })?;
         let exit = held.unwrap_or_else(|| running.wait());
-        for Lacking { what, reason, remedy } in &self.lacking {
+        for Unavailable { what, reason, remedy } in &self.lacking {
             let missed = follower.missed(what);
             if !missed.is_empty() || !exit.success() {
                 let text = format!(

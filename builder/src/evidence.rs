@@ -2,7 +2,7 @@
 //!
 //! Comes in: the uses and accesses that a [`view`](crate::view) recorded, and lines that an app printed. Goes out: the list of a
 //! trace ([`UsedList`], `used.list`), each [`Miss`] of a pruned app with the line of the recipe that would keep its path, the report
-//! of misses, and the two merged ([`take_in`]). Stages and the server read and write evidence here alone. Nothing here decides what is
+//! that a grain in use leaves ([`MissSink`]), and the two merged ([`take_in`]). Stages and the server read and write evidence here alone. Nothing here decides what is
 //! pruned ([`prune`](crate::prune) does), starts a process, or mounts anything.
 
 mod for_pruning;
@@ -13,13 +13,15 @@ mod misses;
 mod named;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod sink;
 pub mod step;
 mod used_list;
 
 pub use for_pruning::{Evidence, Used, evidence_of};
 pub use kinds::{Kinds, Missed, PAGE_BYTES, Pruned, PrunedAccess, UnknownKind, Use};
 pub use merge::take_in;
-pub use miss::{Cause, Miss, most_pruned};
+pub use miss::{Cause, Miss, most_pruned, unseen};
 pub use misses::{MissReport, ReportError, Reported, read_report};
 pub use named::{Reader, named, tells_of_missing};
+pub use sink::{Finding, MissSink, OnFinding};
 pub use used_list::{Changes, UsedLine, UsedList, UsedListError};

@@ -32,6 +32,7 @@ use crate::{
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
     reduce::{LeftOut, ReduceError},
+    sandbox::Unavailable,
     store::{Store, StoreError},
     tree::{Tree, TreePath},
 };
@@ -75,8 +76,8 @@ pub struct Proof {
     pub compared: bool,
     /// What reductions took out of files, and the whole app read.
     pub left_out: Vec<LeftOut>,
-    /// Why no misses could be seen, and what would show them.
-    pub blind: Option<(String, String)>,
+    /// Why no misses could be seen, if so.
+    pub unseen: Option<Unavailable>,
 }
 
 impl Proof {
@@ -218,7 +219,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     }
     let (listed, misses): (Vec<_>, Vec<_>) = once_each(misses).into_iter().partition(Miss::is_listing);
     let (written, misses) = misses.into_iter().partition(Miss::is_write);
-    let blind = base.why_no_view().map(|(reason, remedy)| (reason.to_owned(), remedy.to_owned()));
+    let unseen = base.why_no_view().cloned();
     let compared = inputs.whole.is_some();
     let mut proof = Proof {
         transcript: sides.runs.first().cloned().unwrap_or_default(),
@@ -229,7 +230,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         warnings: Vec::new(),
         compared,
         left_out: Vec::new(),
-        blind,
+        unseen,
     };
     if let Some(whole) = inputs.whole {
         let is_pruned = |name: &str| {

@@ -16,7 +16,7 @@ use std::{
 use crate::{
     app::services,
     artifact::Opened,
-    evidence::{Miss, Pruned, Reader},
+    evidence::{Miss, MissSink, Pruned, Reader},
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     grains, papers,
     proxy::{self, Front, Guards, ListenError},
@@ -28,9 +28,6 @@ use crate::{
     view,
 };
 
-/// Is told each [`Miss`] as it happens, from a thread that serves the grain: it must be quick.
-pub type OnMiss = Arc<dyn Fn(&Miss) + Send + Sync>;
-
 /// Which grain of which artifact is run, and how it is heard of.
 pub struct RunOptions {
     /// The directory of this grain: `var`, `log`, `lock`. Made if needed.
@@ -41,9 +38,9 @@ pub struct RunOptions {
     pub guards: Guards,
     /// Is told each line that the services print.
     pub on_line: OnLine,
-    /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
-    /// without its pruned names.
-    pub on_miss: OnMiss,
+    /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
+    /// names.
+    pub misses: Arc<MissSink>,
     /// Is told of each further request to stop while services still have time to end, with how much they have left.
     pub on_impatience: OnImpatience,
 }
@@ -180,9 +177,9 @@ pub struct StartOptions {
     pub directory: PathBuf,
     /// Is told each line that the services print.
     pub on_line: OnLine,
-    /// Is told each path that the app asks for or names in its output and that was pruned, and each directory that it lists
-    /// without its pruned names.
-    pub on_miss: OnMiss,
+    /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
+    /// names.
+    pub misses: Arc<MissSink>,
 }
 
 /// A grain that runs, and holds the lock of its directory until it is dropped.
@@ -214,8 +211,8 @@ fn start_locked(
     lock: File,
     on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
 ) -> Result<Instance, RunError> {
-    let StartOptions { directory, on_line, on_miss } = options;
-    let asked = on_miss.clone();
+    let StartOptions { directory, on_line, misses } = options;
+    let asked = misses.clone();
     let (of_tree, of_store, list) = (app.tree.clone(), store.clone(), OnceLock::new());
     let asked: view::OnMiss = Box::new(move |miss| {
         let mut miss = Miss::of(miss);
@@ -225,7 +222,7 @@ fn start_locked(
             miss.package =
                 list.paths.get(&miss.path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
         }
-        asked(&miss);
+        asked.add(&miss);
     });
     let (tree, pruned) = (app.tree.clone(), app.pruned.clone());
     let base = match app.show_pruned {
@@ -237,18 +234,19 @@ fn start_locked(
     let log = Log::to_file(&log_path);
     let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
     let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
-    grain_options.log = Arc::new(log.telling(reading(app, on_line, on_miss)));
+    grain_options.log = Arc::new(log.telling(reading(app, on_line, misses)));
     let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::of)?;
     Ok(Instance { grain, _lock: lock })
 }
 
 /// Returns what passes each line on, and reads it for names of what was pruned.
-fn reading(app: &App, on_line: OnLine, on_miss: OnMiss) -> OnLine {
+fn reading(app: &App, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
     let reader = Mutex::new(Reader::new(app.pruned.clone(), app.tree.clone()));
     Box::new(move |line| {
         on_line(line);
+        sink.read_line(line);
         let misses = reader.lock().unwrap_or_else(PoisonError::into_inner).read(line);
-        misses.iter().for_each(|miss| on_miss(miss));
+        misses.iter().for_each(|miss| sink.add(miss));
     })
 }
 
@@ -265,14 +263,14 @@ pub fn run(
     options: RunOptions,
     on_ready: impl FnOnce(Option<&str>, &Base),
 ) -> Result<Exit, RunError> {
-    let RunOptions { directory, port, guards, on_line, on_miss, on_impatience } = options;
+    let RunOptions { directory, port, guards, on_line, misses, on_impatience } = options;
     let limit = Duration::from_secs(services::stop_limit_s(&app.recipe));
     let lock = lock(&directory)?;
     let listener = match &app.recipe.web {
         Some(_) => Some(proxy::listen(port, proxy::PORTS)?),
         None => None,
     };
-    let options = StartOptions { directory, on_line, on_miss };
+    let options = StartOptions { directory, on_line, misses };
     let Instance { mut grain, _lock } =
         start_locked(&app, store, options, lock, |running| heed(stopped, running, limit, on_impatience))?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());

@@ -36,7 +36,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use abilities::{Ability, HostAbilities, Lacking, does_without, fuse, host};
+pub use abilities::{Ability, HostAbilities, Unavailable, does_without, fuse, host};
 pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
 pub use listening::Listening;
 pub use monitor::child_main;

@@ -35,6 +35,7 @@ use crate::{
     grains::{Grains, GrainsError},
     proxy::{self, Callers},
     run::{App, RunError},
+    sandbox::Unavailable,
     store::Store,
     web::{Answer, Body, Head, policy, read_head},
 };
@@ -93,8 +94,8 @@ pub struct ServeOptions {
     pub idle: Duration,
     /// All grains.
     pub grains: Grains,
-    /// Why misses are not seen on this host, if so.
-    pub blind: Option<String>,
+    /// Why misses cannot be seen on this host, if so.
+    pub unseen: Option<Unavailable>,
 }
 
 /// Why apps are not served.
@@ -127,7 +128,7 @@ pub struct Server {
     store: Arc<Store>,
     grains: Grains,
     idle: Duration,
-    blind: Option<String>,
+    unseen: Option<Unavailable>,
     gate: Gate,
     /// By host.
     lives: Mutex<BTreeMap<String, Arc<Live>>>,
@@ -145,14 +146,14 @@ pub fn serve(
     store: &Arc<Store>,
     options: ServeOptions,
 ) -> Result<Arc<Server>, ServeError> {
-    let ServeOptions { port, idle, grains, blind } = options;
+    let ServeOptions { port, idle, grains, unseen } = options;
     let listener = proxy::listen(port, PORTS)?;
     let server = Arc::new(Server {
         apps: apps.into_iter().map(Arc::new).collect(),
         store: store.clone(),
         grains,
         idle,
-        blind,
+        unseen,
         gate: Gate::new(listener.local_addr()?.port())?,
         lives: Mutex::default(),
         closing: AtomicBool::new(false),

@@ -30,7 +30,7 @@ use crate::{
     proxy::ListenError,
     recipe::Recipe,
     render::{RenderError, RenderOptions, render},
-    sandbox::{Ability, Exit, fuse, grain_host_id, is_full_root},
+    sandbox::{Exit, Unavailable, fuse, grain_host_id, is_full_root},
     store::{Scratch, Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
@@ -81,14 +81,9 @@ pub enum Talk {
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// This host lets us serve no file system.
-    #[error("cannot trace on this host: {reason}")]
-    NoView {
-        /// What is missing.
-        reason: String,
-        /// What would give it.
-        remedy: String,
-    },
+    /// This host does not let us serve a file system.
+    #[error("cannot trace on this host: {}", .0.reason)]
+    NoView(Unavailable),
     /// No place for the grain's `/var`.
     #[error("cannot make a place for the grain")]
     Scratch(#[source] StoreError),
@@ -132,7 +127,7 @@ impl TraceError {
     /// Returns what one can do about it, if anything.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            TraceError::NoView { remedy, .. } => Some(remedy),
+            TraceError::NoView(why) => Some(&why.remedy),
             TraceError::Host(error) | TraceError::Grain(error) => error.hint(),
             TraceError::Listen(error) => Some(error.hint()),
             _ => None,
@@ -164,9 +159,7 @@ struct Started {
 impl Started {
     fn new(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Self, TraceError> {
         let Inputs { tree, recipe, epoch_s, .. } = *inputs;
-        if let Ability::Missing { reason, remedy } = fuse() {
-            return Err(TraceError::NoView { reason, remedy });
-        }
+        fuse().map_err(TraceError::NoView)?;
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
         let var = scratch.path().join("var");
         let mut furnished = app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);

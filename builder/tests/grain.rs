@@ -83,7 +83,7 @@ impl Fixture {
                 return None;
             }
         }
-        if let tinyroot::sandbox::Ability::Missing { reason, remedy } =
+        if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) =
             tinyroot::sandbox::host().user_namespaces
         {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
@@ -292,8 +292,8 @@ fn what_keeps_others_out_does_so_in_a_grain() {
 /// Says what this host lacks for a view.
 fn host_has_views() -> bool {
     match tinyroot::sandbox::host().fuse {
-        tinyroot::sandbox::Ability::Available => true,
-        tinyroot::sandbox::Ability::Missing { reason, remedy } => {
+        Ok(()) => true,
+        Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) => {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             false
         }
@@ -481,7 +481,7 @@ fn run_serves_a_grain_that_keeps_its_data() {
 #[test]
 fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
     let Some(fixture) = Fixture::new() else { return };
-    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+    if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
         eprintln!("skipped: {reason} ({remedy})");
         return;
     }
@@ -514,7 +514,7 @@ fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
 #[test]
 fn a_listing_without_its_pruned_names_is_reported_and_shown_on_request() {
     let Some(fixture) = Fixture::new() else { return };
-    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+    if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
         tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
         return;
     }
@@ -558,7 +558,7 @@ fn what_an_apps_output_names_is_reported() {
 #[test]
 fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
     let Some(fixture) = Fixture::new() else { return };
-    if let tinyroot::sandbox::Ability::Missing { reason, remedy } = tinyroot::sandbox::host().fuse {
+    if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
         tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
         return;
     }
@@ -689,7 +689,7 @@ fn a_page_beyond_the_exercise_that_lacks_a_file_is_told_with_it() {
     let differences = &explored.proof.differences;
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert_eq!((differences[0].step, &differences[0].what[..]), (3, "GET /app/gone"));
-    if explored.proof.blind.is_none() {
+    if explored.proof.unseen.is_none() {
         let text = differences[0].to_string();
         assert!(
             text.contains("pruned: /app/gone of tea, asked for by /usr/bin/perl at GET:/app/gone"),

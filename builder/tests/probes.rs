@@ -283,7 +283,7 @@ fn maintainer_scripts_reach_nothing_of_the_host() {
     let best = best_way().expect("this host allows some way to be root-like");
     let ways = [
         (Way::Root, best == Way::Root),
-        (Way::Subordinate, host().subordinate_ids.is_available()),
+        (Way::Subordinate, host().subordinate_ids.is_ok()),
         (Way::Single, true),
     ];
     for (way, can) in ways {

@@ -24,7 +24,7 @@ use tinyroot::{
 };
 
 use tinyroot::sandbox::{
-    Ability, Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Way, best_way,
+    Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Unavailable, Way, best_way,
     grain_host_id, host, remove_tree, set_program,
 };
 
@@ -312,7 +312,7 @@ fn a_program_that_is_not_there_is_named() {
 #[test]
 fn a_view_is_mounted_inside_and_served_from_outside() {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
-    if let Ability::Missing { reason, remedy } = host().fuse {
+    if let Err(Unavailable { reason, remedy, .. }) = host().fuse {
         tinyroot::testing::lacking(&format!("{reason}; {remedy}"));
         return;
     }
@@ -360,7 +360,7 @@ fn ways() -> Vec<Way> {
     let abilities = host();
     let rows = [
         (Way::Root, best == Way::Root),
-        (Way::Subordinate, abilities.subordinate_ids.is_available()),
+        (Way::Subordinate, abilities.subordinate_ids.is_ok()),
         (Way::Single, true),
     ];
     rows.into_iter().filter(|(_, can)| *can).map(|(way, _)| way).collect()

@@ -16,7 +16,7 @@ use tinyroot::{
     progress::Progress,
     recipe,
     render::scan,
-    sandbox::{Ability, host, set_program},
+    sandbox::{Unavailable, host, set_program},
     store::Store,
     trace::{Inputs, Trace, TraceError, trace},
     tree::{Kind, Tree, TreePath},
@@ -130,8 +130,8 @@ static TURN: Mutex<()> = Mutex::new(());
 fn able() -> bool {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     match host().fuse {
-        Ability::Available => true,
-        Ability::Missing { reason, remedy } => {
+        Ok(()) => true,
+        Err(Unavailable { reason, remedy, .. }) => {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             false
         }

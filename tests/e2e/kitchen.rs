@@ -9,7 +9,7 @@ use std::{
 };
 
 use tinyroot::{
-    sandbox::{Ability, host, set_program},
+    sandbox::{Unavailable, host, set_program},
     testing::{Compression, Deb, Made, MadeArchive, Server, deb},
 };
 
@@ -127,7 +127,7 @@ impl Kitchen {
     /// As [`Kitchen::new`], with another recipe and other packages.
     pub fn of(recipe_text: &str, packages: impl FnOnce(Deb) -> Vec<Deb>) -> Option<Self> {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
-        if let Ability::Missing { reason, remedy } = host().fuse {
+        if let Err(Unavailable { reason, remedy, .. }) = host().fuse {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             return None;
         }

@@ -2,15 +2,13 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, hinted, missed::Missed, output::say_for_app, print},
+    cli::{Context, Failure, grains::library, hinted, missed, output::say_for_app, print},
+    evidence::unseen,
     grains,
     progress::Progress,
     proxy::Guards,
@@ -73,25 +71,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let opened = artifact::open(&args.artifact, &store, &context.progress)?;
     let directory = library()?.place(&opened.app_id, &args.grain);
-    let progress = context.progress.clone();
     let path = directory.join("misses");
-    let waiting = context.progress.clone();
-    let missed = Missed::new(Some(&path), &progress);
-    let (of_misses, of_lines) = (missed.clone(), missed.clone());
+    let progress = context.progress.clone();
+    let misses = missed::sink(Some(&path), &context.progress, move |miss| progress.warn(&miss.warning()));
     let options = RunOptions {
         directory,
         port: args.port,
         guards: if args.expose { Guards::Gone } else { Guards::Stand },
-        on_line: Box::new(move |line| {
-            say_for_app(line);
-            of_lines.take_line(line);
-        }),
-        on_miss: Arc::new(move |miss| {
-            of_misses.take(miss, |miss| {
-                progress.warn(&miss.warning());
-            });
-        }),
-        on_impatience: impatience(waiting),
+        on_line: Box::new(say_for_app),
+        misses: misses.clone(),
+        on_impatience: impatience(context.progress.clone()),
     };
     if args.expose {
         context.progress.warn(
@@ -99,8 +88,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         );
     }
     let on_ready = |url: Option<&str>, base: &crate::grain::Base| {
-        if let Some((reason, remedy)) = base.why_no_view() {
-            context.progress.warn(&format!("what the app misses is not named here: {reason} ({remedy})"));
+        if let Some(why) = base.why_no_view() {
+            context.progress.warn(&unseen(why));
         }
         // A reader that has gone away does not stop the app.
         let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
@@ -111,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let app = App::of_artifact(opened, &store).map_err(failed)?;
     let app = App { show_pruned: args.show_pruned, ..app };
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
-    if missed.count() > 0 {
+    if misses.count() > 0 {
         let text = format!(
             "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",
             path.display()

@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{Context, Failure, grains::library, hinted, print, run::failed};
 use crate::{
-    artifact, interrupt,
+    artifact,
+    evidence::unseen,
+    interrupt,
     progress::Progress,
     recipe,
-    sandbox::{Ability, host},
+    sandbox::fuse,
     serve::{ServeOptions, Served, Server, serve},
     sys::signals::Stops,
 };
@@ -56,14 +58,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stops = Stops::block()?;
     let apps = apps(args, context)?;
     let store = context.store()?;
-    let blind = match host().fuse {
-        Ability::Available => None,
-        Ability::Missing { reason, remedy } => Some(format!("{reason} ({remedy})")),
-    };
-    if let Some(blind) = &blind {
-        context.progress.warn(&format!("what apps miss is not named here: {blind}"));
+    let missing = fuse().err();
+    if let Some(why) = &missing {
+        context.progress.warn(&unseen(why));
     }
-    let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, blind };
+    let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, unseen: missing };
     let server = serve(apps, &store, options).map_err(|error| {
         let hint = error.hint().map(str::to_owned);
         hinted(error, hint)

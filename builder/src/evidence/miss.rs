@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Missed, PrunedAccess};
-use crate::{layout::stage_path, tree::TreePath};
+use crate::{layout::stage_path, sandbox::Unavailable, tree::TreePath};
 
 /// A pruned path that was asked for or named, or a directory that was listed without its pruned names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,13 @@ impl Miss {
         }
         format!("{self}\n{indent}add {}", self.remedy())
     }
+}
+
+/// Returns the warning that misses cannot be seen on this host.
+pub fn unseen(why: &Unavailable) -> String {
+    format!(
+        "pruned paths that the app asks for, and shipped state that it writes to, cannot be seen here: {why}"
+    )
 }
 
 /// How many directories that were listed are named at once: every program lists some.

@@ -10,7 +10,7 @@ use crate::{
     app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     evidence::Pruned,
     render::{RenderOptions, render},
-    sandbox::{Ability, Root, fuse, grain_host_id},
+    sandbox::{Ability, Root, Unavailable, fuse, grain_host_id},
     store::{Scratch, Store},
     tree::{Tree, TreePath},
     view::{self, OnMiss, View},
@@ -26,8 +26,8 @@ enum Kind {
     /// Rendered; `holder` removes it at the end.
     Directory {
         path: PathBuf,
-        /// Why there is no view, and what would give one; `None`: none was wanted.
-        why: Option<(String, String)>,
+        /// Why there is no view; `None`: none was wanted.
+        why: Option<Unavailable>,
         _holder: Scratch,
     },
 }
@@ -82,15 +82,13 @@ impl Base {
         // Finding out takes some sandboxes, and the answer stays.
         static FUSE: OnceLock<Ability> = OnceLock::new();
         match FUSE.get_or_init(fuse).clone() {
-            Ability::Available => {
+            Ok(()) => {
                 let linked = Linked::of(&tree);
                 let reported: view::Reported = Box::new(move |path| linked.find(path));
                 let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), reported, ..options };
                 Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
             }
-            Ability::Missing { reason, remedy } => {
-                Base::rendered(&tree, store, &restricted, Some((reason, remedy)))
-            }
+            Err(why) => Base::rendered(&tree, store, &restricted, Some(why)),
         }
     }
 
@@ -108,7 +106,7 @@ impl Base {
         tree: &Tree,
         store: &Arc<Store>,
         restricted: &[TreePath],
-        why: Option<(String, String)>,
+        why: Option<Unavailable>,
     ) -> Result<Self, GrainError> {
         let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
         let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
@@ -132,11 +130,11 @@ impl Base {
         }
     }
 
-    /// Returns why there is no view, and what would give one.
-    pub fn why_no_view(&self) -> Option<(&str, &str)> {
+    /// Returns why there is no view, if one was wanted.
+    pub fn why_no_view(&self) -> Option<&Unavailable> {
         match &self.0 {
             Kind::View(_) => None,
-            Kind::Directory { why, .. } => why.as_ref().map(|(reason, remedy)| (&**reason, &**remedy)),
+            Kind::Directory { why, .. } => why.as_ref(),
         }
     }
 

@@ -111,11 +111,8 @@ fn ask_why(subject: &Path) -> String {
 /// Tells what the proof could not see, and what it saw that no comparison shows.
 pub(crate) fn warn_of(proof: &Proof, context: &Context) {
     proof.left_out.iter().for_each(|lost| context.progress.warn(&lost.to_string()));
-    if let Some((reason, remedy)) = &proof.blind {
-        let text = format!(
-            "pruned paths that the app asks for, and shipped state that it writes to, cannot be seen here: {reason} ({remedy})"
-        );
-        context.progress.warn(&text);
+    if let Some(why) = &proof.unseen {
+        context.progress.warn(&evidence::unseen(why));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What this host allows, found by trying, and what would give what is missing.
 
-use std::{fmt, fs, path::Path};
+use std::{fs, path::Path};
 
 use super::{
     Ids, SandboxError, Way, best_way,
@@ -8,35 +8,20 @@ use super::{
     start::Monitor,
 };
 
-/// Something that a host may or may not allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ability {
-    /// It works here.
-    Available,
-    /// It does not.
-    Missing {
-        /// What was refused.
-        reason: String,
-        /// What would give it.
-        remedy: String,
-    },
+/// Something that this host does not allow. It prints as its reason and remedy; the sentence around it says what fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} ({remedy})")]
+pub struct Unavailable {
+    /// What is not available: `sandboxes`, `subordinate ids`, `FUSE`, or a directory such as `/proc`.
+    pub what: &'static str,
+    /// What was refused.
+    pub reason: String,
+    /// What would give it.
+    pub remedy: String,
 }
 
-impl Ability {
-    /// Returns true if it works here.
-    pub fn is_available(&self) -> bool {
-        *self == Ability::Available
-    }
-}
-
-impl fmt::Display for Ability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ability::Available => f.write_str("available"),
-            Ability::Missing { reason, remedy } => write!(f, "missing: {reason} ({remedy})"),
-        }
-    }
-}
+/// Whether a host allows something.
+pub type Ability = Result<(), Unavailable>;
 
 /// What this host allows us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,54 +38,39 @@ pub struct HostAbilities {
 
 /// Finds what this host allows, by trying.
 pub fn host() -> HostAbilities {
-    let user_namespaces = match probe(Ids::Grain) {
-        Ok(_) => Ability::Available,
-        Err(error) => missing(&error),
-    };
+    let user_namespaces = probe(Ids::Grain).map(drop).map_err(|error| missing(SANDBOXES, &error));
     let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
-        Err(error) => Ability::Missing { reason: error.to_string(), remedy: SUBORDINATE.into() },
-        Ok(_) => match probe(Ids::RootLike(Way::Subordinate)) {
-            Ok(_) => Ability::Available,
-            Err(error) => Ability::Missing { reason: super::reason(&error), remedy: SUBORDINATE.into() },
-        },
+        Err(error) => Err(error.to_string()),
+        Ok(_) => probe(Ids::RootLike(Way::Subordinate)).map(drop).map_err(|error| super::reason(&error)),
     };
+    let subordinate_ids = subordinate_ids.map_err(|reason| Unavailable {
+        what: "subordinate ids",
+        reason,
+        remedy: SUBORDINATE.to_owned(),
+    });
     HostAbilities { user_namespaces, subordinate_ids, fuse: fuse(), way: best_way().ok() }
 }
 
 /// Finds whether this host lets us serve the root of a grain, by trying.
 pub fn fuse() -> Ability {
-    probe(Ids::Grain).map_or_else(|error| missing(&error), |probed| probed.fuse)
+    probe(Ids::Grain).map_or_else(|error| Err(missing(SANDBOXES, &error)), |probed| probed.fuse)
 }
 
-fn missing(error: &SandboxError) -> Ability {
-    Ability::Missing {
-        reason: super::reason(error),
-        remedy: error.hint().unwrap_or("no remedy is known").to_owned(),
-    }
+const SANDBOXES: &str = "sandboxes";
+
+fn missing(what: &'static str, error: &SandboxError) -> Unavailable {
+    let remedy = error.hint().unwrap_or("no remedy is known").to_owned();
+    Unavailable { what, reason: super::reason(error), remedy }
 }
 
-/// A directory that programs have to do without, but for what stands in for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lacking {
-    /// Its path.
-    pub what: &'static str,
-    /// What was refused.
-    pub reason: String,
-    /// What would give it.
-    pub remedy: String,
-}
-
-/// Finds what programs that are root-like in this way must do without: `/proc`, or with [`Way::Chroot`] also `/dev`.
+/// Finds the directories that programs which are root-like in this way must do without: `/proc`, or with [`Way::Chroot`] also
+/// `/dev`.
 ///
 /// # Errors
 /// The way is not there at all.
-pub fn does_without(way: Way) -> Result<Vec<Lacking>, SandboxError> {
+pub fn does_without(way: Way) -> Result<Vec<Unavailable>, SandboxError> {
     let Probed { proc, devices, .. } = probe(Ids::RootLike(way))?;
-    let lacking = |(what, ability)| match ability {
-        Ability::Missing { reason, remedy } => Some(Lacking { what, reason, remedy }),
-        Ability::Available => None,
-    };
-    Ok([("/proc", proc), ("/dev", devices)].into_iter().filter_map(lacking).collect())
+    Ok([proc, devices].into_iter().filter_map(Result::err).collect())
 }
 
 const SUBORDINATE: &str = "install uidmap and give the user a range: usermod --add-subuids 100000-165535 \
@@ -122,13 +92,15 @@ pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
         return Err(SandboxError::Ended { output: String::new() });
     };
     let refused = |name: &str| found.iter().find(|(n, _)| n == name).and_then(|(_, why)| why.clone());
-    let ability = |name: &str| {
-        refused(name).map_or(Ability::Available, |reason| {
+    let ability = |name: &str, what: &'static str| match refused(name) {
+        None => Ok(()),
+        Some(reason) => {
             let remedy = hint(&reason, libc::EPERM).unwrap_or_default();
-            Ability::Missing { reason, remedy }
-        })
+            Err(Unavailable { what, reason, remedy })
+        }
     };
-    Ok(Probed { fuse: ability("fuse"), proc: ability("proc"), devices: ability("devices") })
+    let (fuse, proc) = (ability("fuse", "FUSE"), ability("proc", "/proc"));
+    Ok(Probed { fuse, proc, devices: ability("devices", "/dev") })
 }
 
 /// Returns what commonly forbids a call, as something that one can do.

@@ -8,14 +8,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use super::Served;
 use crate::{
-    evidence::MissReport,
+    evidence::MissSink,
     grains::{GrainsError, Kept, random_text},
-    run::{self, Instance, OnMiss, StartOptions},
+    run::{self, Instance, StartOptions},
     sandbox::Running,
     store::Store,
 };
@@ -138,8 +138,9 @@ impl Live {
             if closing.load(Ordering::SeqCst) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         };
         let directory = locked(&self.kept).directory.clone();
-        let on_miss = reporting(directory.join("misses"));
-        let options = StartOptions { directory, on_line: Box::new(|_| ()), on_miss };
+        // A full disk must not stop the app; the page shows what is there.
+        let misses = MissSink::to_report(&directory.join("misses"));
+        let options = StartOptions { directory, on_line: Box::new(|_| ()), misses };
         let started = match closing.load(Ordering::SeqCst) {
             true => Err("the server is being closed".to_owned()),
             false => run::start(&self.app.app, store, options, on_start).map_err(|error| told(&error)),
@@ -205,15 +206,6 @@ impl Live {
             self.bury(&mut turn, Some("nothing was asked of it for a while".to_owned()));
         }
     }
-}
-
-/// Returns what writes the report of misses.
-fn reporting(path: PathBuf) -> OnMiss {
-    let report = Mutex::new(MissReport::new(path));
-    Arc::new(move |miss| {
-        // A full disk must not stop the app; the page shows what is there.
-        let _ = locked(&report).add(miss, SystemTime::now());
-    })
 }
 
 /// Returns an error with its causes.

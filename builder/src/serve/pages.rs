@@ -10,7 +10,7 @@ use super::{
     live::{Live, Status},
 };
 use crate::{
-    evidence::{Kinds, Reported, UsedList, read_report},
+    evidence::{Kinds, Reported, UsedList, read_report, unseen},
     progress::size_text,
     recipe,
     web::escaped,
@@ -127,8 +127,8 @@ pub(super) fn grain(server: &Server, live: &Live) -> String {
 fn misses(server: &Server, live: &Live) -> String {
     let path = live.misses_path();
     let mut out = "<h3>What it asked for and does not have</h3>\n".to_owned();
-    if let Some(blind) = &server.blind {
-        out += &format!("<p class=\"why\">It cannot be seen on this host: {}</p>\n", escaped(blind));
+    if let Some(why) = &server.unseen {
+        out += &format!("<p class=\"why\">{}</p>\n", escaped(&unseen(why)));
     }
     let reported = match read_report(&path) {
         Ok(reported) => reported,

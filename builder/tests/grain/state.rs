@@ -12,7 +12,7 @@ use tinyroot::{
     progress::Progress,
     prove::{Inputs, Proof, prove, whole},
     recipe::Recipe,
-    sandbox::{Ability, host},
+    sandbox::{Unavailable, host},
     tree::{Entry, Tree, TreePath},
 };
 
@@ -81,8 +81,8 @@ impl Fixture {
 
 fn has_view() -> bool {
     match host().fuse {
-        Ability::Available => true,
-        Ability::Missing { reason, remedy } => {
+        Ok(()) => true,
+        Err(Unavailable { reason, remedy, .. }) => {
             tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
             false
         }

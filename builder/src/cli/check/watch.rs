@@ -6,12 +6,12 @@ use super::Args;
 use crate::{
     artifact,
     cli::{
-        Context, Failure, browser,
-        missed::Missed,
+        Context, Failure, browser, missed,
         output::{say, say_for_app},
         print,
         run::failed,
     },
+    evidence::unseen,
     grain::Base,
     interrupt::Instead,
     line::{
@@ -41,37 +41,31 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     let scratch = store.scratch("watch-")?;
-    let missed = Missed::new(args.misses.as_deref(), &context.progress);
-    let (of_misses, of_lines) = (missed.clone(), missed.clone());
+    let misses = missed::sink(args.misses.as_deref(), &context.progress, |miss| {
+        // A reader that has gone away does not stop the app.
+        let _ = print(&match miss.is_write() {
+            true => format!("{}\n", miss.with_remedy("  ")),
+            false => format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()),
+        });
+    });
+    let quiet = context.global.quiet;
     let options = RunOptions {
         directory: scratch.path().join("grain"),
         port: args.port,
         guards: Guards::Stand,
-        on_line: Box::new({
-            let quiet = context.global.quiet;
-            move |line| {
-                if !quiet {
-                    // As `run` does: the app's log is half of what a person looks for.
-                    say_for_app(line);
-                }
-                of_lines.take_line(line);
+        on_line: Box::new(move |line| {
+            if !quiet {
+                // As `run` does: the app's log is half of what a person looks for.
+                say_for_app(line);
             }
         }),
-        on_miss: Arc::new(move |miss| {
-            of_misses.take(miss, |miss| {
-                // A reader that has gone away does not stop the app.
-                let _ = print(&match miss.is_write() {
-                    true => format!("{}\n", miss.with_remedy("  ")),
-                    false => format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line()),
-                });
-            });
-        }),
+        misses: misses.clone(),
         // The second request ends the program.
         on_impatience: Box::new(|_| {}),
     };
     let on_ready = |url: Option<&str>, base: &Base| {
-        if let Some((reason, remedy)) = base.why_no_view() {
-            context.progress.warn(&format!("what the app misses cannot be seen here: {reason} ({remedy})"));
+        if let Some(why) = base.why_no_view() {
+            context.progress.warn(&unseen(why));
         }
         let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
         if let Some(url) = url.filter(|_| !args.no_browser) {
@@ -79,7 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
-    let count = missed.count();
+    let count = misses.count();
     if !context.global.quiet {
         say(&format!("{count} pruned paths asked for"));
         if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
