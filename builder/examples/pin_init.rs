@@ -7,7 +7,7 @@ mod compile;
 
 use std::{error::Error, ffi::OsStr, fs, path::Path};
 
-use tinyroot::formats::digest::Digest;
+use tinyroot::digest::Digest;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("init");

@@ -21,11 +21,9 @@ mod sources;
 use std::path::PathBuf;
 
 use crate::{
+    digest::Digest,
     download::{Answer, DownloadError, Downloader, Refusal, url_below},
-    formats::{
-        digest::Digest,
-        suite::{self, is_exact},
-    },
+    formats::suite::{self, is_exact},
     progress::{Progress, Unit},
     resolve::Source,
     store::Store,

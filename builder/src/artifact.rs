@@ -23,10 +23,10 @@ use std::{
 use sha2::{Digest as _, Sha512};
 
 use crate::{
+    digest::{Digest, Hasher},
     formats::{
         app_id::{AppId, PackageId},
         capnp::{FileSource, ReadAt, Span},
-        digest::{Digest, Hasher},
         manifest::{self, Manifest, ManifestError},
         spk::{self, Item, ItemKind, Signature, SignatureError, SpkError},
         xz,

@@ -27,7 +27,7 @@ use std::{
 
 use crate::{
     assemble::{self, AssembleError, Assembled, Owners},
-    formats::digest::Digest,
+    digest::Digest,
     layer::{self, Layer},
     lock::Lock,
     progress::{Progress, Unit},

@@ -256,7 +256,7 @@ fn change(old: Option<&Entry>, new: Option<&Entry>) -> Option<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::digest::Digest;
+    use crate::digest::Digest;
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let entry = |text: &str| Entry::file(Digest::of(text.as_bytes()), text.len() as u64, 0o644, 0);

@@ -15,11 +15,9 @@ use std::{
 
 use crate::{
     archive::Mirrors,
+    digest::{Digest, Hasher},
     download::{DownloadError, Downloader, Length, Wanted, url_below},
-    formats::{
-        checksum::Checksum,
-        digest::{Digest, Hasher},
-    },
+    formats::checksum::Checksum,
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::{Store, UNPACKED_DEB},

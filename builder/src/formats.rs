@@ -11,7 +11,6 @@ pub mod checksum;
 pub mod control;
 pub mod deb;
 pub mod deb822;
-pub mod digest;
 pub mod elf_image;
 pub mod html;
 pub mod icu_data;

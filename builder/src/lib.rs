@@ -12,6 +12,7 @@ pub mod closed;
 pub mod configure;
 pub mod deep;
 pub mod diff;
+pub mod digest;
 pub mod download;
 pub mod evidence;
 pub mod exercise;

@@ -17,7 +17,8 @@ pub use changes::{Change, Changes};
 
 use crate::{
     beside,
-    formats::{checksum::Checksum, digest::Digest},
+    digest::Digest,
+    formats::checksum::Checksum,
     resolve::{Request, Resolution, Resolved},
 };
 

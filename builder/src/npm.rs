@@ -23,9 +23,10 @@ use std::{
 
 use crate::{
     assemble::Owners,
+    digest::Digest,
     download::{DownloadError, Downloader, Length, Wanted, url_below},
     fetch::describe,
-    formats::{checksum::Checksum, digest::Digest, package_lock::tarball_path},
+    formats::{checksum::Checksum, package_lock::tarball_path},
     pool,
     progress::{Progress, Unit},
     recipe::{Npm, NpmPackage},

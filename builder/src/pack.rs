@@ -15,9 +15,9 @@ pub use spk::pack;
 use std::{io, path::PathBuf};
 
 use crate::{
+    digest::Digest,
     formats::{
         app_id::{AppId, PackageId},
-        digest::Digest,
         spk::SpkError,
     },
     store::StoreError,

@@ -31,7 +31,8 @@ use std::collections::BTreeMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    formats::{deb822::Fault, digest::Digest, size::parse_size},
+    digest::Digest,
+    formats::{deb822::Fault, size::parse_size},
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
     recipe::{NPM_PREFIX, NpmPackage, Recipe, RecipeError},

@@ -22,8 +22,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     assemble::Owners,
+    digest::Digest,
     evidence::{Evidence, UsedList, evidence_of},
-    formats::{digest::Digest, relation},
+    formats::relation,
     recipe::{AppPrune, Recipe},
     store::{Store, StoreError},
     tree::{Globs, InvalidGlob, Tree, TreePath},

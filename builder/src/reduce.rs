@@ -24,8 +24,8 @@ use std::{
 };
 
 use crate::{
+    digest::Digest,
     evidence::UsedList,
-    formats::digest::Digest,
     prune::Pruned,
     recipe::Recipe,
     store::{Store, StoreError},

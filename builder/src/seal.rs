@@ -14,7 +14,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{closed, formats::digest::Digest, sys::path::open_regular};
+use crate::{closed, digest::Digest, sys::path::open_regular};
 
 /// Why the key cannot be kept.
 #[derive(Debug, thiserror::Error)]

@@ -60,7 +60,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use crate::{
     closed::{self, Open},
     deep,
-    formats::{checksum::Checksum, digest::Digest},
+    digest::Digest,
+    formats::checksum::Checksum,
     interrupt::Unfinished,
     sandbox,
     seal::Seal,

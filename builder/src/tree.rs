@@ -16,7 +16,7 @@ pub(crate) use text::{escape, unescape};
 
 use std::collections::{BTreeMap, btree_map};
 
-use crate::formats::digest::Digest;
+use crate::digest::Digest;
 
 /// The entry at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

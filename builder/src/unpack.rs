@@ -16,12 +16,12 @@ use std::{
 };
 
 use crate::{
+    digest::{Digest, Hasher},
     fetch::{Fetched, FetchedDeb},
     formats::{
         control::Control,
         deb::{self, Deb, DebError, Part},
         deb822::Fault,
-        digest::{Digest, Hasher},
         tar_in::{self, Limits, TarError},
     },
     lock::LockedPackage,

@@ -26,8 +26,8 @@ use rustix::{fs::Access, io::Errno};
 pub use recorder::OnMiss;
 
 use crate::{
+    digest::Digest,
     evidence::{Kinds, PAGE_BYTES, Pruned, PrunedAccess, Use},
-    formats::digest::Digest,
     store::{Blob, Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},
 };

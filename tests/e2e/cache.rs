@@ -169,7 +169,7 @@ fn a_release_that_a_forged_line_vouches_for_is_not_taken() {
     let signed = &text_of[text_of.len() - length..];
     let forged = signed.replacen("Codename: bookworm", "Codename: bookwurm", 1);
     assert_ne!(signed, forged);
-    let digest = tinyroot::formats::digest::Digest::of(forged.as_bytes()).to_string();
+    let digest = tinyroot::digest::Digest::of(forged.as_bytes()).to_string();
     let text_of = text_of.replacen(words[4], &digest, 1);
     let head = &text_of[..text_of.len() - length];
     // With the old seal, and as older versions wrote it, without.

@@ -132,7 +132,7 @@ impl World {
                 _ => None,
             };
             if let Some((file, expected)) = expected {
-                let digest = tinyroot::formats::digest::Digest::of(expected);
+                let digest = tinyroot::digest::Digest::of(expected);
                 let made = self.engine.script("", ROOT, &format!("sha256sum {0} && rm {0}", self.path(file)));
                 assert!(made.stdout.starts_with(&digest.to_string()), "another {file}: {said}");
             }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::process::geteuid;
-use tinyroot::{formats::digest::Digest, testing::lacking};
+use tinyroot::{digest::Digest, testing::lacking};
 
 use super::{
     alone, copy_recipe, main_recipes, share_debs,

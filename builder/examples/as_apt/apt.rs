@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error, fmt::Write as _, fs, path::Path, 
 
 use tinyroot::{
     archive::Archive,
-    formats::digest::Digest,
+    digest::Digest,
     resolve::{Pin, Universe},
 };
 

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use tinyroot::formats::digest::{Digest, Hasher};
+use tinyroot::digest::{Digest, Hasher};
 
 use crate::allowed::Difference;
 

@@ -57,7 +57,7 @@ pub(super) fn target_in(tree: &Tree, link: &TreePath, target: &[u8]) -> Option<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{formats::digest::Digest, tree::Entry};
+    use crate::{digest::Digest, tree::Entry};
 
     #[test]
     fn paths_behind_links_of_var_are_found() {

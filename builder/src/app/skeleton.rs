@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    formats::digest::Digest,
+    digest::Digest,
     layout::{SKELETON, is_left_out},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},

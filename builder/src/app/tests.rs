@@ -9,7 +9,7 @@ mod sha256;
 mod compile;
 
 use super::*;
-use crate::{formats::digest::Digest, recipe};
+use crate::{digest::Digest, recipe};
 
 const RECIPE: &str = r#"
 [app]

@@ -14,10 +14,10 @@ use super::{
     listed::{Form, ListedIndex},
 };
 use crate::{
+    digest::{Digest, Hasher},
     download::{Length, Wanted, url_below},
     formats::{
         checksum::{self, Checksum},
-        digest::{Digest, Hasher},
         packages::{Reducer, table::Table},
         suite,
     },

@@ -23,7 +23,8 @@ use std::{
 use memmap2::MmapMut;
 
 use crate::{
-    formats::{digest::Digest, packages::table::Table},
+    digest::Digest,
+    formats::packages::table::Table,
     store::Store,
     sys::{memory, path::open_regular},
     threads,

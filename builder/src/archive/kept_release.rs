@@ -22,7 +22,7 @@ use super::{
     keyring::{Keyring, Signed},
     release::{Asked, Release},
 };
-use crate::{download::Validators, formats::digest::Digest, store::KeptFile};
+use crate::{digest::Digest, download::Validators, store::KeptFile};
 
 /// A verified Release file.
 pub(super) struct Dated {

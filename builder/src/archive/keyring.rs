@@ -21,7 +21,7 @@ use pgp::{
     types::{KeyDetails, PublicParams, Tag, VerifyingKey},
 };
 
-use crate::formats::digest::Digest;
+use crate::digest::Digest;
 
 /// The keys of Debian's archive; see `keyring/README.md`.
 const DEBIAN: [&str; 6] = [

@@ -15,11 +15,9 @@ use super::{
     sources,
 };
 use crate::{
+    digest::Digest,
     download::Validators,
-    formats::{
-        digest::Digest,
-        packages::{Reducer, table::Table},
-    },
+    formats::packages::{Reducer, table::Table},
     store::KeptFile,
     testing::{ARCHIVE_TIME_S, Key},
 };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
+    digest::Digest,
     fetch::{Fetched, FetchedDeb},
-    formats::digest::Digest,
     lock::LockedPackage,
     progress::Progress,
     store::Store,

@@ -15,10 +15,8 @@ use super::{
     signing::{NAMED, Named, key_of},
 };
 use crate::{
-    formats::{
-        digest::{Digest, Hasher},
-        key_file::Key,
-    },
+    digest::{Digest, Hasher},
+    formats::key_file::Key,
     line::{
         image::{build, manifest_of},
         proof::warn_at_end,

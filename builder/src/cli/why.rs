@@ -214,7 +214,7 @@ fn by_itself(path: &TreePath, rule: &str, text: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{formats::digest::Digest, tree::Entry};
+    use crate::{digest::Digest, tree::Entry};
 
     fn inside() -> Inside {
         let list = "tinyroot prune.list 1\n\

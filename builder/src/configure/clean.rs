@@ -3,7 +3,7 @@
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    formats::digest::Digest,
+    digest::Digest,
     sandbox::IdMap,
     store::{Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},

@@ -4,7 +4,7 @@ use std::{cell::Cell, fs};
 
 use super::*;
 use crate::{
-    formats::digest::Digest,
+    digest::Digest,
     testing::{self, FastClock, Server},
 };
 

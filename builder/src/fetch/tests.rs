@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     archive,
+    digest::Digest,
     download::{self},
-    formats::{checksum::Checksum, digest::Digest},
+    formats::checksum::Checksum,
     resolve::{Request, Resolution},
     testing::{self, FastClock, MadeArchive, Server, deb},
 };

@@ -9,7 +9,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 const ALPHABET: &[u8; 32] = b"0123456789acdefghjkmnpqrstuvwxyz";
 const TEXT_LENGTH: usize = 52;

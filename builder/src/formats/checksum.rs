@@ -11,7 +11,8 @@ use std::{
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{base64, digest::Digest};
+use super::base64;
+use crate::digest::Digest;
 
 /// A digest that says of which kind it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

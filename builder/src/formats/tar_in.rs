@@ -17,7 +17,7 @@ use std::{
 
 use tar::{Archive, EntryType, Header};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 use crate::tree::{Entry, InvalidPath, Kind, Tree, TreePath};
 
 /// The limits of a stream.

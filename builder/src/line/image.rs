@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc};
 use crate::{
     app,
     cli::{Context, Failure, build::Args},
+    digest::Digest,
     evidence,
-    formats::{digest::Digest, key_file::Key, manifest::Manifest},
+    formats::{key_file::Key, manifest::Manifest},
     line::{
         fix,
         proof::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_of},

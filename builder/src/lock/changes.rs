@@ -103,7 +103,7 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{formats::digest::Digest, lock::LockedPackage, resolve::Request};
+    use crate::{digest::Digest, lock::LockedPackage, resolve::Request};
 
     fn lock(packages: &[(&str, &str, &str)]) -> Lock {
         let package = |(name, version, suite): &(&str, &str, &str)| LockedPackage {

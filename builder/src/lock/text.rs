@@ -43,7 +43,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    formats::{checksum::Checksum, digest::Digest, packages::path, relation::is_name, suite, version},
+    digest::Digest,
+    formats::{checksum::Checksum, packages::path, relation::is_name, suite, version},
     lock::{Lock, LockedIndex, LockedPackage},
     resolve::Request,
 };

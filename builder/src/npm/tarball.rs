@@ -5,10 +5,8 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 
 use crate::{
-    formats::{
-        digest::Digest,
-        tar_in::{self, Dialect, Limits, TarError},
-    },
+    digest::Digest,
+    formats::tar_in::{self, Dialect, Limits, TarError},
     tree::{Entry, InvalidPath, Kind, Tree, TreePath},
 };
 

@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha512};
 
 use super::{PackError, plan::PlannedBlock};
 use crate::{
+    digest::{Digest, Hasher},
     formats::{
         capnp::Piece,
-        digest::{Digest, Hasher},
         spk::WrittenArchive,
         xz::{self, Block, Filter},
     },

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     beside,
+    digest::Hasher,
     formats::{
         capnp::Piece,
-        digest::Hasher,
         key_file::Key,
         manifest::{self, Manifest},
         spk::{self, LateContent, WrittenArchive},

@@ -223,7 +223,7 @@ fn a_failed_packing_leaves_nothing() {
     let mut fixture = Fixture::new();
     fixture.file("x", 0o644, b"x");
     let mut missing = fixture.tree.clone();
-    missing.insert(path("gone"), Entry::file(crate::formats::digest::Digest::of(b"gone"), 4, 0o644, 0));
+    missing.insert(path("gone"), Entry::file(crate::digest::Digest::of(b"gone"), 4, 0o644, 0));
     let out = fixture.directory.path().join("none/app.spk");
     let error = pack(&fixture.tree, &fixture.store, &manifest(), &key(), &out, &Progress::silent());
     assert!(matches!(error, Err(PackError::Io { .. })));

@@ -48,7 +48,7 @@ pub(super) fn add_npm(tree: &mut Tree, inputs: &Inputs<'_>, packages: &[KeptNpm<
 }
 
 /// Copies a file of the stage, and the links that lead to it, into the tree; returns its contents.
-fn take(tree: &mut Tree, inputs: &Inputs<'_>, path: &[u8]) -> Option<crate::formats::digest::Digest> {
+fn take(tree: &mut Tree, inputs: &Inputs<'_>, path: &[u8]) -> Option<crate::digest::Digest> {
     let mut paths: Vec<TreePath> = Vec::new();
     let end = inputs.stage.resolve(path, |link| paths.push(link.clone()))?;
     let (digest, _) = inputs.stage.get(end.as_bytes())?.kind.content()?;

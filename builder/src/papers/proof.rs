@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use super::{DIRECTORY, PapersError, enclosed};
 use crate::{
-    formats::{app_id::AppId, digest::Digest},
+    digest::Digest,
+    formats::app_id::AppId,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
 };

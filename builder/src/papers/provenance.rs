@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Inputs, npm_purl, purl};
-use crate::formats::{digest::Digest, suite::is_exact};
+use crate::{digest::Digest, formats::suite::is_exact};
 
 /// Returns provenance.json. Its subject is the text form of the tree without papers.
 pub(super) fn statement(

@@ -3,11 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Inputs, KeptNpm, npm_purl, purl, timestamp};
-use crate::{
-    formats::{checksum::Checksum, digest::Digest},
-    recipe::Version,
-    unpack::UnpackedPackage,
-};
+use crate::{digest::Digest, formats::checksum::Checksum, recipe::Version, unpack::UnpackedPackage};
 
 /// Returns bom.json. The serial number is made of the digest of the rest.
 pub(super) fn bill(inputs: &Inputs<'_>, packages: &[&UnpackedPackage], npm: &[KeptNpm<'_>]) -> Vec<u8> {

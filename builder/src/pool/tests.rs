@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
+    digest::Digest,
     download,
-    formats::digest::Digest,
     testing::{self, FastClock, Server},
 };
 

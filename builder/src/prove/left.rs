@@ -9,8 +9,8 @@ use rustix::fs::FileType;
 
 use crate::{
     deep::{self, Found},
+    digest::Digest,
     exercise::{Outcome, Ran, Record},
-    formats::digest::Digest,
     tree::Entry,
 };
 

@@ -33,8 +33,8 @@ use companions::Companions;
 use secrets::Secrets;
 
 use crate::{
+    digest::Digest,
     evidence::{Evidence, Used},
-    formats::digest::Digest,
     store::{Blob, Store},
     tree::{Entry, Kind, Tree, TreePath},
 };

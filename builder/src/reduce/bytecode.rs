@@ -11,8 +11,8 @@
 
 use super::{ReduceError, Reductions, note};
 use crate::{
+    digest::Digest,
     evidence::{Kinds, UsedList},
-    formats::digest::Digest,
     prune::Pruned,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},

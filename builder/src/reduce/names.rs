@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::ReduceError;
 use crate::{
-    formats::{
-        digest::Digest,
-        elf_image::{Image, Symbol},
-    },
+    digest::Digest,
+    formats::elf_image::{Image, Symbol},
     store::Store,
     tree::Tree,
 };

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::{Reductions, icu, java, names::Names, reduce, stubs};
 use crate::{
+    digest::Digest,
     evidence::UsedList,
-    formats::{digest::Digest, xz},
+    formats::xz,
     prune::Pruned,
     recipe::{Icu, Java, Recipe, Reduce, is_icu_language},
     store::Store,

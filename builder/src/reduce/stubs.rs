@@ -11,7 +11,8 @@ use object::elf;
 
 use super::{ReduceError, Reductions, StubFault, names::Names, note};
 use crate::{
-    formats::{digest::Digest, elf_image::Image},
+    digest::Digest,
+    formats::elf_image::Image,
     prune::Pruned,
     store::Store,
     tree::{Kind, Tree, TreePath},

@@ -19,7 +19,7 @@ use rustix::{
 
 use super::{RenderError, directory, entry_error, failed, for_each_parallel};
 use crate::{
-    formats::digest::{Digest, Hasher},
+    digest::{Digest, Hasher},
     store::BundleWriter,
     tree::{Entry, Kind, Tree, TreePath},
 };

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::*;
-use crate::formats::digest::Digest;
+use crate::digest::Digest;
 
 struct Place {
     directory: tempfile::TempDir,

@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        formats::digest::Digest,
+        digest::Digest,
         store::pack::Pack,
         tree::{Entry, Tree, TreePath},
     };

@@ -24,7 +24,7 @@ use super::{
     pack::{self, Digester, Pack},
 };
 use crate::{
-    formats::digest::{Digest, Hasher},
+    digest::{Digest, Hasher},
     sys::path::open_regular,
     tree::Tree,
 };

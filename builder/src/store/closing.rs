@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_part_of_a_cache_that_came_back_open_is_closed_and_an_empty_one_silently() {
         let place = tempfile::tempdir().expect("a directory");
-        let deb = format!("{}.deb", crate::formats::digest::Digest::of(b"tea"));
+        let deb = format!("{}.deb", crate::digest::Digest::of(b"tea"));
         for (number, modes) in [[0o777, 0o777], [0o775, 0o775], [0o755, 0o777]].into_iter().enumerate() {
             let root = place.path().join(format!("cache{number}"));
             let debs = root.join("debs");

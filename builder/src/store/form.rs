@@ -6,10 +6,7 @@
 use std::{io::Read as _, path::Path};
 
 use super::{SEALED, UNPACKED_DEB};
-use crate::{
-    formats::{checksum::Checksum, digest::Digest},
-    sys::path::open_regular,
-};
+use crate::{digest::Digest, formats::checksum::Checksum, sys::path::open_regular};
 
 /// The kinds of bundles.
 const BUNDLES: [&str; 5] = [UNPACKED_DEB, "npm", "layer", "xz-block", "spk"];

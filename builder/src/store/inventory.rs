@@ -385,7 +385,7 @@ mod tests {
     use std::{io::Write as _, os::unix::fs::FileExt as _};
 
     use super::*;
-    use crate::{formats::digest::Digest, tree::Tree};
+    use crate::{digest::Digest, tree::Tree};
 
     /// Makes an entry that was last used so many hours ago; returns its file.
     fn made(store: &Store, key: &str, hours: u64) -> PathBuf {

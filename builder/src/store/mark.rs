@@ -131,10 +131,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        formats::{checksum::Checksum, digest::Digest},
-        store::Store,
-    };
+    use crate::{digest::Digest, formats::checksum::Checksum, store::Store};
 
     /// Makes files below a directory, of mode 0755.
     fn holding(place: &Path, name: &str, files: &[&str]) -> PathBuf {

@@ -19,10 +19,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::{
-    formats::{capnp::ReadAt, digest::Digest},
-    threads,
-};
+use crate::{digest::Digest, formats::capnp::ReadAt, threads};
 
 /// How much is checked at once: what readers commonly ask for, and enough for BLAKE3 to use a CPU's widest registers.
 pub(super) const CHUNK_BYTES: u64 = 1 << 16;

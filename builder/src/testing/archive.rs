@@ -7,10 +7,12 @@ use std::{
 };
 
 use super::{Compression, Deb, Key, deb::compress};
-use crate::formats::{
-    checksum::Checksum,
+use crate::{
     digest::Digest,
-    suite::{self, directory, is_exact},
+    formats::{
+        checksum::Checksum,
+        suite::{self, directory, is_exact},
+    },
 };
 
 /// When made archives are made unless they say so: the beginning of 2024.

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::formats::digest::Digest;
+use crate::digest::Digest;
 
 /// How a request is answered wrongly.
 #[derive(Clone, Debug, PartialEq, Eq)]

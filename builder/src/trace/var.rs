@@ -83,7 +83,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use crate::{formats::digest::Digest, tree::Entry};
+    use crate::{digest::Digest, tree::Entry};
 
     #[test]
     fn tells_reads_from_writes() {

@@ -50,7 +50,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{formats::digest::Digest, tree::Entry};
+    use crate::{digest::Digest, tree::Entry};
 
     fn path(text: &str) -> TreePath {
         TreePath::new(text.as_bytes()).expect("a good path")

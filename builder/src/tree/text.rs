@@ -13,7 +13,7 @@
 use std::fmt::Write;
 
 use super::{Entry, Kind, TreePath};
-use crate::formats::digest::Digest;
+use crate::digest::Digest;
 
 /// A line that is not in the text form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
     assemble::assemble,
+    digest::Digest,
     evidence::UsedLine,
     fetch::{Fetched, FetchedDeb},
-    formats::digest::Digest,
     lock::LockedPackage,
     progress::Progress,
     recipe,

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     artifact::{Papers, sizes_by},
     cli::size_text,
-    formats::digest::Digest,
+    digest::Digest,
     line::image::Built,
     recipe::NPM_PREFIX,
     store::Store,

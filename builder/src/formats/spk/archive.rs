@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{EntryRule, MAX_ARCHIVE_BYTES, MAX_DIRECTORIES, MAX_FILE_BYTES, MAX_NAME_BYTES, SpkError};
 use crate::{
-    formats::{
-        capnp::{CapnpError, Message, Source, Span, StructList, Value, Written, write},
-        digest::Digest,
-    },
+    digest::Digest,
+    formats::capnp::{CapnpError, Message, Source, Span, StructList, Value, Written, write},
     tree::{Entry, Kind, Tree, TreePath},
 };
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Answer, Case, Facts};
 use crate::{
-    formats::digest::Digest,
+    digest::Digest,
     prune::{Inputs, PruneError},
     tree::{Entry, Kind, TreePath},
 };

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write as _};
 
 use super::{Choices, assert_inside};
 use crate::{
+    digest::Digest,
     formats::{
         deb::{Deb, Part},
-        digest::Digest,
         elf_image, icu_data, jimage, module_info, package_lock,
         tar_in::{self, Dialect, Limits},
     },

@@ -8,9 +8,9 @@ use std::{
 
 use super::assert_inside;
 use crate::{
+    digest::Digest,
     formats::{
         capnp::Piece,
-        digest::Digest,
         key_file,
         manifest::{self, Manifest},
         spk::{self, Item, ItemKind},

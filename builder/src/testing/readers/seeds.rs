@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use crate::{
+    digest::Digest,
     formats::{
         capnp::{self, Piece},
-        digest::Digest,
         elf_image, icu_data, jimage,
         key_file::{self, Key as AppKey},
         manifest::{self, Manifest},

@@ -88,7 +88,7 @@ fn walk(root: &Path, at: &Path, out: &mut Vec<String>) {
         line += &format!(" {}", fs::read_link(root.join(at)).expect("a link").display());
     } else if kind.is_file() {
         let bytes = fs::read(root.join(at)).expect("reads");
-        line += &format!(" {} {} {}", meta.len(), meta.nlink(), crate::formats::digest::Digest::of(&bytes));
+        line += &format!(" {} {} {}", meta.len(), meta.nlink(), crate::digest::Digest::of(&bytes));
     } else if kind.is_char_device() {
         line += &format!(" {}", meta.rdev());
     }
@@ -237,7 +237,7 @@ fn stopping_ends_the_mount_and_names_the_fault() {
     let lost = |directory: &Path| {
         let store = Arc::new(Store::open(directory).expect("opens"));
         let mut tree = Tree::new();
-        let digest = crate::formats::digest::Digest::of(b"lost");
+        let digest = crate::digest::Digest::of(b"lost");
         tree.insert(TreePath::new(b"lost").expect("good"), Entry::file(digest, 4, 0o644, 0));
         (Arc::new(tree), store)
     };
