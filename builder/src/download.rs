@@ -6,6 +6,7 @@
 //! turn, for about a minute a file (see `patience`). Nothing half-done is ever left under a final name.
 //! `file:` URLs are read likewise, and are all that works offline.
 
+mod address;
 mod error;
 mod pace;
 mod partial;
@@ -36,10 +37,13 @@ use transfer::{Body, Reply, Request, begins_as_page};
 #[cfg(feature = "testing")]
 pub(crate) use transfer::read_headers;
 
-pub(crate) use error::without_password;
+pub(crate) use address::without_password;
 pub use error::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};
+
+/// The slowest that is waited for, measured anew for each stall timeout.
+const SLOWEST_BYTES_PER_S: u64 = 1000;
 
 /// Patience and habits of a [`Downloader`].
 #[derive(Clone, Debug)]

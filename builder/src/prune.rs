@@ -14,7 +14,6 @@ mod list;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod rules;
-mod surplus;
 
 pub use list::{Listed, PruneList, parse_list, write_list};
 

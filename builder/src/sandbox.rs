@@ -16,6 +16,7 @@
 //! hands it writable binds. Memory is not limited.
 
 mod abilities;
+mod child;
 mod chroot;
 mod filter;
 mod ids;
@@ -25,10 +26,12 @@ mod proc;
 mod protocol;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod remedy;
 mod remove;
 mod root;
 mod running;
 mod start;
+mod step;
 
 use std::{
     ffi::OsString,
@@ -36,13 +39,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use abilities::{Ability, HostAbilities, Unavailable, does_without, fuse, host};
-pub use ids::{IdMap, Ids, Way, best_way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
+pub use abilities::{Ability, HostAbilities, Unavailable, best_way, does_without, fuse, host};
+pub use child::{Held, set_program};
+pub use ids::{IdMap, Ids, Way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
 pub use listening::Listening;
 pub use monitor::child_main;
 pub use remove::remove_tree;
 pub use running::{Execution, Running};
-pub use start::{Held, Prepared, set_program};
+pub use start::Prepared;
 
 use crate::sys;
 

@@ -4,15 +4,16 @@
 //! [`Tree`], in path order. A tree never holds file contents; a [`Digest`] names them and the
 //! [`Store`](crate::store::Store) has them. Nothing here touches a file system.
 
+mod escape;
 mod globs;
 mod links;
 mod path;
 mod text;
 
+pub(crate) use escape::{escape, unescape};
 pub use globs::{Globs, InvalidGlob};
 pub use path::{InvalidPath, TreePath};
 pub use text::{ParseError, parse_line, write_line};
-pub(crate) use text::{escape, unescape};
 
 use std::collections::{BTreeMap, btree_map};
 

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Downloader, Fault};
-
-/// The slowest that is waited for, measured anew for each stall timeout.
-pub(super) const SLOWEST_BYTES_PER_S: u64 = 1000;
+use super::{Downloader, Fault, SLOWEST_BYTES_PER_S};
 
 /// The pace of one response.
 pub(super) struct Pace {

@@ -2,20 +2,21 @@
 
 mod follow;
 mod judge;
+mod load;
 mod look;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::{follow::End, judge::accepts, look::disguised};
-pub(super) use self::{
-    follow::redirect,
-    look::Content,
-    send::{Sent, path_of},
+pub(super) use self::send::path_of;
+use self::{
+    follow::End,
+    judge::accepts,
+    load::Loaded,
+    look::{Content, disguised},
 };
 use super::{
-    Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies,
-    load::Loaded, log, text,
+    Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies, log, text,
 };
 use crate::{
     evidence::step,

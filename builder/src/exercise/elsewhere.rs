@@ -11,7 +11,8 @@ use url::{Host, Url};
 
 use super::{
     Answer, Authority,
-    page::{Found, Page, Role, TextKind, linked, refreshed},
+    found::{Found, Role},
+    page::{Page, TextKind, linked, refreshed},
 };
 
 /// Findings that are told of one step; the others are counted.

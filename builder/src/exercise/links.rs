@@ -6,7 +6,8 @@ use super::{
     Authority,
     conversation::path_of,
     elsewhere::{Border, base_of},
-    page::{self, Role},
+    found::Role,
+    page,
 };
 
 /// Returns path and query of all that a page of the app leads to, sends forms to and loads, in the page's order; what leaves the

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::page::{Found, Role, Want};
+use super::found::{Found, Role, Want};
 
 /// `import "…"`, `import … from "…"`, `export … from "…"`, also as minifiers write them.
 static IMPORT: LazyLock<Regex> = LazyLock::new(|| {

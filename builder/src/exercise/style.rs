@@ -1,6 +1,6 @@
 //! Style sheets: the addresses in `@import` and `url()` (CSS Syntax, CSS Values).
 
-use super::page::{Found, Role, Want};
+use super::found::{Found, Role, Want};
 
 /// Returns the addresses of a style sheet, in their order; fragments and namespaces are none.
 pub(crate) fn read(css: &str) -> Vec<Found> {

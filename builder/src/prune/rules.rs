@@ -16,6 +16,7 @@ mod loader;
 pub(crate) mod readers;
 mod secrets;
 mod sets;
+mod surplus;
 mod whole;
 
 use std::{
@@ -24,13 +25,10 @@ use std::{
     rc::Rc,
 };
 
-use super::{
-    Decision, Inputs, Policy, PruneError,
-    elf::Elf,
-    surplus::{Folders, Surplus},
-};
+use super::{Decision, Inputs, Policy, PruneError, elf::Elf};
 use companions::Companions;
 use secrets::Secrets;
+use surplus::{Folders, Surplus};
 
 use crate::{
     digest::Digest,

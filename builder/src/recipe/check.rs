@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Npm, RecipeError, error, npm};
+use super::{RecipeError, error};
 use crate::{
     formats::{size::parse_size, suite},
     tree::TreePath,
@@ -81,21 +81,6 @@ impl Checker<'_> {
             return Ok(name.to_owned());
         }
         Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
-    }
-
-    /// A Debian package, or one of `[[npm]]` by `npm:NAME`.
-    pub(super) fn any_package(
-        &self,
-        span: Range<usize>,
-        name: &str,
-        key: &str,
-        npm: &[Npm],
-    ) -> Result<String, RecipeError> {
-        let Some(own) = name.strip_prefix(npm::PREFIX) else { return self.package_name(span, name, key) };
-        match npm.iter().flat_map(|set| &set.packages).any(|package| package.locked.name == own) {
-            true => Ok(name.to_owned()),
-            false => Err(self.rule(span, format!("{key} `{name}` is in no lock of [[npm]]"))),
-        }
     }
 
     /// A suite's name becomes part of a URL and of a path in the cache.

@@ -1,6 +1,6 @@
 //! The keys of `[[npm]]`: packages of an npm registry, pinned by npm's own lock.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -126,6 +126,23 @@ fn set(check: &Checker, keys: NpmKeys) -> Result<Npm, RecipeError> {
     }
     packages.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Npm { lock, to, registry: registry.transpose()?, packages })
+}
+
+impl Checker<'_> {
+    /// A Debian package, or one of `[[npm]]` by `npm:NAME`.
+    pub(super) fn any_package(
+        &self,
+        span: Range<usize>,
+        name: &str,
+        key: &str,
+        npm: &[Npm],
+    ) -> Result<String, RecipeError> {
+        let Some(own) = name.strip_prefix(PREFIX) else { return self.package_name(span, name, key) };
+        match npm.iter().flat_map(|set| &set.packages).any(|package| package.locked.name == own) {
+            true => Ok(name.to_owned()),
+            false => Err(self.rule(span, format!("{key} `{name}` is in no lock of [[npm]]"))),
+        }
+    }
 }
 
 /// Returns where a directory of the lock lies in the root.

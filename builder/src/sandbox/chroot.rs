@@ -15,7 +15,7 @@ use rustix::{io::Errno, thread::CapabilitySet};
 
 use super::{
     Devices, Root, Sandbox,
-    root::{Fault, mount_point, step},
+    step::{Fault, mount_point, step},
 };
 use crate::sys::{
     self, CallError,

@@ -4,7 +4,6 @@ use std::{ffi::OsStr, fmt, fs, io, path::Path, process::Command};
 
 use rustix::thread::CapabilitySet;
 
-use super::{SandboxError, abilities::probe};
 use crate::sys;
 
 /// Who a program is.
@@ -289,38 +288,8 @@ fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {
     Err(io::Error::other(format!("{program}: {}", words.trim_end())))
 }
 
-/// Returns the most faithful way that this host offers, by trying each once.
-///
-/// # Errors
-/// [`SandboxError`] of the last way tried; as root, of both last ones.
-pub fn best_way() -> Result<Way, SandboxError> {
-    if let Some(way) = asked_way() {
-        return Ok(way);
-    }
-    let possible = |way| probe(Ids::RootLike(way)).map(|_| way);
-    if is_full_root() && possible(Way::Root).is_ok() {
-        return Ok(Way::Root);
-    }
-    if Ids::RootLike(Way::Subordinate).maps().is_ok() && possible(Way::Subordinate).is_ok() {
-        return Ok(Way::Subordinate);
-    }
-    let refused = match possible(Way::Single) {
-        Err(refused) if own_ids().0 == 0 => refused,
-        result => return result,
-    };
-    possible(Way::Chroot).map_err(|error| {
-        // What maps ids makes name spaces too, with fewer capabilities than a chroot takes.
-        let of_chroot = error.hint().filter(|_| !matches!(refused, SandboxError::Map { .. }));
-        let hints: Vec<&str> = [refused.hint(), of_chroot].into_iter().flatten().collect();
-        SandboxError::Host {
-            reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
-            hint: (!hints.is_empty()).then(|| hints.join("; or ")),
-        }
-    })
-}
-
 /// Returns the way that `TINYROOT_WAY` names: `root`, `subordinate`, `single` or `chroot`.
-fn asked_way() -> Option<Way> {
+pub(super) fn asked_way() -> Option<Way> {
     way_named(&std::env::var_os("TINYROOT_WAY")?)
 }
 

@@ -30,13 +30,15 @@ use rustix::{
 };
 
 use super::{
-    Address, Devices, Exit, Ids, Limits, Program, READY, Root, Sandbox, Way, chroot,
+    Address, Devices, Exit, Ids, Limits, Program, READY, Root, Sandbox, Way,
+    child::Held,
+    chroot,
     filter::{self, Confined},
     ids::GRAIN_ID,
     proc,
     protocol::{Order, Report, Task, receive, send},
-    root::{self, Fault, Parts, step},
-    start::Held,
+    root::{self, Parts},
+    step::{Fault, step},
 };
 use crate::sys::{
     self, CallError,

@@ -10,7 +10,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::root::{Fault, mount_point, step};
+use super::step::{Fault, mount_point, step};
 use crate::sys::{
     self, CallError,
     mount::{Restrictions, attach, copy_mount, copy_tree, new_file_system, restrict},

@@ -4,8 +4,8 @@ use std::{io, path::Path};
 
 use super::{
     Ids, SandboxError, Way,
+    child::Monitor,
     protocol::{Report, Task},
-    start::Monitor,
 };
 use crate::deep;
 

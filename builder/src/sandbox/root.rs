@@ -5,32 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::OFlags, io::Errno};
+use rustix::fs::OFlags;
 
 use super::{
     Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way,
     ids::GRAIN_ID,
     proc::{DESCRIPTORS, DESCRIPTORS_OF_SELF},
+    step::{Fault, mount_point, step},
 };
 use crate::sys::{
     self, CallError,
     mount::{Restrictions, attach, copy_tree, new_file_system, restrict},
     path::{make_directory, make_file, make_link, open_in_root, open_root},
 };
-
-/// A failed step of the set-up.
-#[derive(Debug)]
-pub(super) struct Fault {
-    /// What was about to be done, so that "cannot" can stand before it.
-    pub step: String,
-    /// What failed.
-    pub call: CallError,
-}
-
-/// Adds the step to an error.
-pub(super) fn step<T>(result: sys::Result<T>, step: impl FnOnce() -> String) -> Result<T, Fault> {
-    result.map_err(|call| Fault { step: step(), call })
-}
 
 /// All that comes from the host, held by descriptors, so that the root can then cover the host's paths.
 pub(super) struct Parts {
@@ -231,24 +218,6 @@ pub(super) fn file_system_in_memory(tmpfs: &Tmpfs, ids: Ids) -> sys::Result<Owne
         ("nr_inodes", Some(&*inodes)),
     ];
     new_file_system("tmpfs", &options, Restrictions::NO_DEVICES)
-}
-
-/// Returns what lies at a path of the new root, to mount on. What is missing is made where that can be.
-pub(super) fn mount_point(root: &OwnedFd, path: &Path, is_directory: bool) -> sys::Result<OwnedFd> {
-    match open_in_root(root, path) {
-        Err(error) if error.errno == Errno::NOENT => {
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-            else {
-                return Err(error);
-            };
-            let parent = open_in_root(root, parent)?;
-            let made =
-                if is_directory { make_directory(&parent, name, 0o755) } else { make_file(&parent, name) };
-            made.map_err(|_| error)?;
-            open_in_root(root, path)
-        }
-        result => result,
-    }
 }
 
 fn shown(path: &Path) -> String {

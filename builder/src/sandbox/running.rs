@@ -17,9 +17,10 @@ use rustix::{
 };
 
 use super::{
-    Address, Exit, Listening, Program, SandboxError, listening,
+    Address, Exit, Listening, Program, SandboxError,
+    child::Monitor,
+    listening,
     protocol::{Order, Report, receive, send},
-    start::Monitor,
 };
 
 /// How long a connection may take: the program's queue of callers may be full.

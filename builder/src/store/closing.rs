@@ -12,15 +12,15 @@ use std::{
     path::Path,
 };
 
-use super::{DIRECTORIES, StoreError, at, mark};
+use super::{
+    DIRECTORIES, StoreError, at,
+    mark::{self, UNDER_WAY},
+};
 use crate::{
     closed::{self, Open},
     deep,
     sys::{lock, path::open_regular},
 };
-
-/// There from the first closed directory to the last, so that what a kill interrupts is done again.
-pub(super) const UNDER_WAY: &str = "closing";
 
 /// A cache that was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,8 +22,11 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # For information about cache directory tags see https://bford.info/cachedir/
 ";
 
+/// There while a cache is closed, from its first directory to its last, so that what a kill interrupts is done again.
+pub(super) const UNDER_WAY: &str = "closing";
+
 /// The files of a cache.
-const FILES: [&str; 3] = [NAME, super::turn::NAME, super::closing::UNDER_WAY];
+const FILES: [&str; 3] = [NAME, super::turn::NAME, UNDER_WAY];
 
 /// The directories of which one at least is there in a cache without a mark. Others have the rest as well.
 const TELLING: [&str; 4] = ["debs", "npm", "bundles", "indexes"];

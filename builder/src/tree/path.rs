@@ -128,7 +128,7 @@ impl Borrow<[u8]> for TreePath {
 
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&super::text::escape(&self.0))
+        f.write_str(&super::escape(&self.0))
     }
 }
 

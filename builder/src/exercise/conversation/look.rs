@@ -6,7 +6,8 @@ use super::{Conversation, Grade, send::path_of};
 use crate::exercise::{
     Answer, disguise,
     elsewhere::{Border, Finding, Says, cookie_is_for},
-    page::{self, Found, Page},
+    found::Found,
+    page::{self, Page},
     style,
 };
 

@@ -12,7 +12,8 @@ use crate::{
     sandbox::{
         Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way, chroot,
         protocol::{Report, send},
-        root::{self, Fault, Parts, step},
+        root::{self, Parts},
+        step::{Fault, step},
     },
     sys,
 };

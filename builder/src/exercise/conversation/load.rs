@@ -8,11 +8,17 @@ use std::collections::{BTreeSet, VecDeque};
 use url::Url;
 
 use super::{
+    Conversation, Grade,
+    follow::redirect,
+    look::Content,
+    send::{Sent, path_of},
+};
+use crate::exercise::{
     Answer, ExerciseError, HttpError, Outcome, Record, Subject,
-    conversation::{Content, Conversation, Grade, Sent, path_of, redirect},
     elsewhere::base_of,
+    found::{Found, Role, Want},
     modules,
-    page::{Found, Page, Role, Want},
+    page::Page,
 };
 
 /// What one page may load: the largest block editors load some 150 files.
@@ -26,7 +32,7 @@ const REDIRECTS: usize = 5;
 
 /// What was loaded so far.
 #[derive(Debug, Default)]
-pub(super) struct Loaded {
+pub(in crate::exercise) struct Loaded {
     known: BTreeSet<Known>,
     bytes: usize,
 }
@@ -75,7 +81,7 @@ struct Due {
 
 impl Conversation<'_> {
     /// Loads what a page needs, and tells what does not come as a browser needs it.
-    pub(super) fn load(
+    pub(in crate::exercise) fn load(
         &mut self,
         step: usize,
         url: &Url,

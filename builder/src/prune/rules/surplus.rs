@@ -13,17 +13,14 @@ mod named;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{
-    PruneError,
-    rules::{Facts, parent},
-};
+use super::{Facts, PruneError, parent};
 use crate::tree::{Entry, TreePath};
 
 pub(super) use folders::Folders;
 
 /// What is surplus, each by a file or a directory with all below it.
 #[derive(Default)]
-pub(super) struct Surplus {
+pub(in crate::prune) struct Surplus {
     reasons: BTreeMap<Vec<u8>, &'static str>,
 }
 

@@ -1,0 +1,42 @@
+//! A step of the set-up, by which its failure is named, and the step that most others share.
+
+use std::{os::fd::OwnedFd, path::Path};
+
+use rustix::io::Errno;
+
+use crate::sys::{
+    self, CallError,
+    path::{make_directory, make_file, open_in_root},
+};
+
+/// A failed step of the set-up.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// What was about to be done, so that "cannot" can stand before it.
+    pub step: String,
+    /// What failed.
+    pub call: CallError,
+}
+
+/// Adds the step to an error.
+pub(super) fn step<T>(result: sys::Result<T>, step: impl FnOnce() -> String) -> Result<T, Fault> {
+    result.map_err(|call| Fault { step: step(), call })
+}
+
+/// Returns what lies at a path of the new root, to mount on. What is missing is made where that can be.
+pub(super) fn mount_point(root: &OwnedFd, path: &Path, is_directory: bool) -> sys::Result<OwnedFd> {
+    match open_in_root(root, path) {
+        Err(error) if error.errno == Errno::NOENT => {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+            else {
+                return Err(error);
+            };
+            let parent = open_in_root(root, parent)?;
+            let made =
+                if is_directory { make_directory(&parent, name, 0o755) } else { make_file(&parent, name) };
+            made.map_err(|_| error)?;
+            open_in_root(root, path)
+        }
+        result => result,
+    }
+}
