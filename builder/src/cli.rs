@@ -4,7 +4,7 @@
 //! drifted; `run` passes on the app's status.
 
 mod browser;
-pub(crate) mod build;
+mod build;
 mod cache;
 mod check;
 mod diff;
@@ -15,7 +15,7 @@ mod init;
 mod input;
 mod inspect;
 pub mod key;
-pub(crate) mod lock;
+mod lock;
 mod man;
 mod missed;
 mod output;
@@ -26,6 +26,7 @@ mod resolve;
 mod run;
 mod secret;
 mod serve;
+mod session;
 mod shell;
 mod signing;
 mod stage;
@@ -38,7 +39,7 @@ mod why;
 pub use crate::progress::size_text;
 pub use cache::seal;
 pub use failure::Failure;
-pub(crate) use failure::hinted;
+use failure::hinted;
 pub use output::print;
 
 use output::{finish_with, say};

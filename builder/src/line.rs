@@ -1,9 +1,39 @@
-//! The line: from a recipe folder to a signed package, stage by stage.
+//! The line: from a recipe folder to a signed package, as a library. Commands, benches and tests call it.
+//!
+//! Each step takes the value that the step before it made, which is named for what was done; none can be made in another way, so
+//! that no step can be taken out of turn. A [`Session`] has all that steps need of the host.
+//!
+//! ```text
+//! request, choose, lock   Recipe           → Lock         sources.rs, lock.rs
+//! configure               Recipe (and Lock)→ Configured   root.rs: fetch, unpack, assemble, configure
+//! overlay                 Recipe (and Lock)→ Overlaid     root.rs: the same, then npm packages and the recipe's files
+//!                         Overlaid         → Trace        in `trace`, which writes the evidence
+//! Image::of               Overlaid         → Image        image.rs: prune, reduce, image, papers
+//! prove                   Image            → Proven       proof.rs, or by the caller's choice Unproven
+//! pack                    either           → Packed       pack.rs
+//! build                   Overlaid         → Built        build.rs: from the image on, with `--fix` and `--reduce`
+//! ```
+//!
+//! Nothing here reads the environment, knows the command line, prints, or chooses an exit status.
 
-pub(crate) mod fix;
-pub(crate) mod image;
-pub(crate) mod lock;
-pub(crate) mod proof;
-pub(crate) mod reductions;
-pub(crate) mod root;
-pub(crate) mod sources;
+mod build;
+mod error;
+mod fix;
+mod image;
+mod lock;
+mod pack;
+mod proof;
+mod reductions;
+mod root;
+mod session;
+mod sources;
+
+pub use build::{Built, Care, build};
+pub use error::{Fault, LineError};
+pub use image::{Image, baseline, prune, read_evidence};
+pub use lock::{lock, read_lock, request};
+pub use pack::{Finished, Packed, manifest_of, pack};
+pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
+pub use root::{Configured, Overlaid, Times, configure, overlay};
+pub use session::Session;
+pub use sources::{choose, universe};

@@ -1,8 +1,7 @@
 //! Proof that a pruned app still does what its recipe's exercise asks of it.
 //!
-//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and a way to get the
-//! transcript of the whole root. Goes out: a [`Proof`] with the transcript, every difference from
-//! the whole root, and every pruned path that was asked for. The app runs in the sandbox that
+//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and the whole root. Goes
+//! out: a [`Proof`] with the transcript, every difference from the whole root, and every pruned path that was asked for. The app runs in the sandbox that
 //! `run` uses, on an empty `/var`. Nothing here decides what to prune.
 
 mod again;
@@ -31,7 +30,7 @@ use crate::{
     layout::furnished_path,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
-    reduce::{LeftOut, ReduceError},
+    reduce::LeftOut,
     sandbox::Unavailable,
     store::{Store, StoreError},
     tree::{Tree, TreePath},
@@ -49,13 +48,20 @@ pub struct Inputs<'a> {
     pub pruned: Arc<Pruned>,
     /// Returns the Debian package of a path of the stage, for what was to be written.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// Returns a transcript of the whole root under an authority; where that is not at hand, nothing is compared. Runs under all
-    /// authorities show what differs from run to run by itself; if the pruned root differs, both are run again.
-    pub whole: Option<&'a Ask<'a>>,
+    /// The whole root; where that is not at hand, nothing is compared. Runs under all authorities show what differs from run to run
+    /// by itself; if the pruned root differs, both are run again.
+    pub baseline: Option<Baseline>,
 }
 
-/// Runs the exercise on a root under an authority.
-pub type Ask<'a> = dyn Fn(&Authority) -> Result<Transcript, ProveError> + 'a;
+/// The root that a pruned one is compared with.
+pub struct Baseline {
+    /// A furnished tree that nothing was pruned from.
+    pub tree: Arc<Tree>,
+    /// The files of which it is noted which pages are read.
+    pub closely: BTreeSet<TreePath>,
+    /// Its transcript under the first authority, if that was taken already.
+    pub known: Option<Transcript>,
+}
 
 /// What came out.
 #[derive(Clone, Debug)]
@@ -74,7 +80,9 @@ pub struct Proof {
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
-    /// What reductions took out of files, and the whole app read.
+    /// The pages that were read on the whole root, of the files that were looked at closely ([`view::View::pages`](crate::view::View::pages)).
+    pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
+    /// What reductions took out of files, and the whole app read: not looked at by [`prove`] itself.
     pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, if so.
     pub unseen: Option<Unavailable>,
@@ -91,9 +99,6 @@ impl Proof {
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
-    /// A reduced file that cannot be looked at again.
-    #[error("cannot tell what the app reads of reduced files")]
-    Reduced(#[source] ReduceError),
     /// No place for the grain's `/var`.
     #[error("cannot make a place for the grain")]
     Scratch(#[source] StoreError),
@@ -157,10 +162,7 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Reduced(_)
-            | ProveError::Scratch(_)
-            | ProveError::Host(_)
-            | ProveError::Left { .. } => &[],
+            ProveError::Scratch(_) | ProveError::Host(_) | ProveError::Left { .. } => &[],
         }
     }
 
@@ -220,7 +222,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let (listed, misses): (Vec<_>, Vec<_>) = once_each(misses).into_iter().partition(Miss::is_listing);
     let (written, misses) = misses.into_iter().partition(Miss::is_write);
     let unseen = base.why_no_view().cloned();
-    let compared = inputs.whole.is_some();
+    let compared = inputs.baseline.is_some();
     let mut proof = Proof {
         transcript: sides.runs.first().cloned().unwrap_or_default(),
         differences: Vec::new(),
@@ -229,16 +231,28 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         listed,
         warnings: Vec::new(),
         compared,
+        pages: BTreeMap::new(),
         left_out: Vec::new(),
         unseen,
     };
-    if let Some(whole) = inputs.whole {
+    if let Some(baseline) = &inputs.baseline {
         let is_pruned = |name: &str| {
             let path = TreePath::new(name.as_bytes());
             path.is_ok_and(|path| inputs.pruned.contains_key(&furnished_path(&path)))
         };
-        let whole = |authority: &Authority| {
-            let mut transcript = whole(authority)?;
+        let (mut known, mut pages) = (baseline.known.clone(), BTreeMap::new());
+        let mut whole = |authority: &Authority| {
+            let mut transcript = match known.take() {
+                Some(transcript) => transcript,
+                None => {
+                    let Whole { transcript, pages: read } =
+                        baseline.run(inputs.recipe, authority, store, progress)?;
+                    for (path, read) in read {
+                        pages.entry(path).or_insert_with(BTreeSet::new).extend(read);
+                    }
+                    transcript
+                }
+            };
             left::leave_out_pruned(&mut transcript.left, &is_pruned);
             Ok::<_, ProveError>(transcript)
         };
@@ -251,6 +265,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             sides.wholes.push(twice(progress, || whole(authority))?);
             Ok(())
         })?;
+        proof.pages = pages;
         if !proof.differences.is_empty() {
             learn::after_difference(&mut proof, &what, inputs);
         }
@@ -292,33 +307,31 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
 
 /// What came of a whole root.
 #[derive(Clone, Debug)]
-pub struct Whole {
+pub(crate) struct Whole {
     /// What was asked and answered.
     pub transcript: Transcript,
     /// The pages read of the files that were looked at closely ([`view::View::pages`]).
     pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
 }
 
-/// Runs the exercise on a whole root: a furnished tree that nothing was pruned from. Of the files `closely`, it is noted which
-/// pages are read.
-///
-/// # Errors
-/// As [`prove`].
-pub fn whole(
-    tree: Arc<Tree>,
-    closely: BTreeSet<TreePath>,
-    recipe: &Recipe,
-    authority: &Authority,
-    store: &Arc<Store>,
-    progress: &Progress,
-) -> Result<Whole, ProveError> {
-    let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
-    let what =
-        Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
-    let base = Base::closely(tree.clone(), store, closely).map_err(|source| what.fault(source, &[]))?;
-    let base = Arc::new(base);
-    let transcript = what.exercise(&base, authority)?.transcript;
-    Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
+impl Baseline {
+    /// Runs the exercise on the whole root.
+    pub(crate) fn run(
+        &self,
+        recipe: &Recipe,
+        authority: &Authority,
+        store: &Arc<Store>,
+        progress: &Progress,
+    ) -> Result<Whole, ProveError> {
+        let tree = &self.tree;
+        let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
+        let what =
+            Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
+        let base = Base::closely(tree.clone(), store, self.closely.clone());
+        let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
+        let transcript = what.exercise(&base, authority)?.transcript;
+        Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
+    }
 }
 
 /// Lines of a log that are looked at.

@@ -575,7 +575,7 @@ fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
     let authorities = vec![Authority::of_run(&recipe)];
     let owner = |_: &[u8]| None;
     let inputs =
-        Inputs { tree: Arc::new(tree), recipe: &recipe, authorities, pruned, owner: &owner, whole: None };
+        Inputs { tree: Arc::new(tree), recipe: &recipe, authorities, pruned, owner: &owner, baseline: None };
     let error = prove(&inputs, &fixture.store, &Progress::silent()).expect_err("the exercise fails");
     let told: Vec<String> = error.misses().iter().map(ToString::to_string).collect();
     assert_eq!(

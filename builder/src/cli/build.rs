@@ -17,11 +17,7 @@ use super::{
 use crate::{
     digest::{Digest, Hasher},
     formats::key_file::Key,
-    line::{
-        image::{build, manifest_of},
-        proof::warn_at_end,
-        root::{read_lock, stage_recipe},
-    },
+    line::{Care, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
 };
 use summary::Summary;
@@ -58,15 +54,15 @@ pub struct Args {
     ring: KeyFile,
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
-    pub(crate) no_proof: bool,
+    no_proof: bool,
     /// Where the pruned app differs from the full one, add the paths that it requested to `prune.keep` of the recipe, and shipped
     /// state that it was not allowed to write to `app.state`; repeat until nothing new is found
     #[arg(long, conflicts_with = "no_proof")]
-    pub(crate) fix: bool,
+    fix: bool,
     /// Try each reduction that a build proposes, one after the other, and add those to the recipe with which the app
     /// still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
-    pub(crate) reduce: bool,
+    reduce: bool,
 }
 
 /// Kind of the notes that the store keeps about builds.
@@ -88,13 +84,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     {
         return conclude(&summary, &output, true, &recipe, context);
     }
-    let staged = stage_recipe(recipe, context)?;
-    let built = build(staged, &manifest, &key, &output, args, &store, context)?;
+    let session = context.session()?;
+    let care = match args.no_proof {
+        true => Care::NoProof,
+        false => Care::Prove { fix: args.fix, reduce: args.reduce },
+    };
+    let built = build(overlay(recipe, &session)?, &manifest, &key, &output, care, &session)?;
     let summary = Summary::of(&built, &store);
     // Mending changes the recipe.
-    let inputs = inputs_digest(&built.staged.recipe, &key, args.no_proof)?.to_string();
+    let inputs = inputs_digest(&built.overlaid.recipe, &key, args.no_proof)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
-    conclude(&summary, &output, false, &built.staged.recipe, context)
+    conclude(&summary, &output, false, &built.overlaid.recipe, context)
 }
 
 fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure> {
@@ -145,7 +145,7 @@ fn conclude(
     } else if !context.global.quiet {
         print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
     }
-    warn_at_end(&summary.warnings, context);
+    summary.warnings.iter().for_each(|warning| context.progress.warn(warning));
     match recipe.budget.artifact_bytes {
         Some(budget) if summary.size_bytes > budget => {
             let size = super::size_text(summary.size_bytes);

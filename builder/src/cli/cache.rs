@@ -8,6 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{Command, Context, Failure, dispatch, output, xdg_directory};
 use crate::{
+    line::{Fault, LineError},
     progress::Progress,
     seal::{Seal, SealError},
     store::{Closed, Store, StoreError},
@@ -139,12 +140,9 @@ impl Context {
     }
 
     /// Fails if contents of the cache were refused since they were changed: what was made meanwhile may lack them.
-    pub(crate) fn unaffected(&self) -> Result<(), Failure> {
+    pub(super) fn unaffected(&self) -> Result<(), Failure> {
         match self.store.get().is_some_and(|store| store.has_refused()) {
-            true => Err(Failure::new(
-                "parts of the cache were changed since they were written, and the result would lack them",
-            )
-            .hint("they were removed: run the same again")),
+            true => Err(LineError::from(Fault::Refused).into()),
             false => Ok(()),
         }
     }

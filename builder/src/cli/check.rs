@@ -10,15 +10,10 @@ use crate::{
     artifact,
     evidence::Cause,
     exercise::Authority,
-    line::{
-        proof::{
-            differs, furnish_staged, furnish_whole, lacking, prove_staged, prune_staged, read_used, unproven,
-            warn_at_end, warn_of,
-        },
-        root::stage,
-    },
+    line::{self, Image, LineError, Overlaid, Session, differs, overlay, read_evidence, unproven, warn_of},
     papers,
-    prove::{Bounds, Explored, Inputs, Proof, ProveError, explore, prove},
+    prove::{Bounds, Explored, Inputs, Proof, explore, prove},
+    recipe,
     run::{enclosed_recipe, pruned_of},
     store::Store,
 };
@@ -99,33 +94,38 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let (proof, explored) = match args.explore {
         true => {
-            let explored = explored(args, &store, context)?;
+            let explored = explored(args, context)?;
             (explored.proof.clone(), Some(explored))
         }
-        false => (prover(args, &store, context)?().map_err(|error| unproven(error, &args.subject))?, None),
+        false => (prover(args, &store, context)?()?, None),
     };
-    warn_of(&proof, context);
+    warn_of(&proof, &context.progress);
     match context.global.json {
         true => finish_with(json(&proof, explored.as_ref())),
         false => print(&text(&proof, explored.as_ref()))?,
     }
-    warn_at_end(&proof.to_look_at(), context);
+    proof.to_look_at().iter().for_each(|warning| context.progress.warn(warning));
     match proof.differences.len() {
         0 => Ok(()),
-        _ => Err(differs(&proof, &args.subject)),
+        _ => Err(differs(&proof, &args.subject).into()),
     }
 }
 
 /// Proves the same app each time that it is called.
-type Prover<'a> = Box<dyn Fn() -> Result<Proof, ProveError> + 'a>;
+type Prover<'a> = Box<dyn Fn() -> Result<Proof, LineError> + 'a>;
 
-fn prover<'a>(args: &Args, store: &'a Arc<Store>, context: &'a Context) -> Result<Prover<'a>, Failure> {
+/// Makes the image of the recipe that is named.
+fn image_of(args: &Args, session: &Session) -> Result<(Overlaid, Image), Failure> {
+    let overlaid = overlay(recipe::read(&args.subject)?, session)?;
+    let image = Image::of(&overlaid, &read_evidence(&overlaid)?, session)?;
+    Ok((overlaid, image))
+}
+
+fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Result<Prover<'a>, Failure> {
     if args.is_recipe() {
-        let staged = stage(&args.subject, context)?;
-        let used = read_used(&staged)?;
-        let reduced = prune_staged(&staged, &used, store)?;
-        let tree = furnish_staged(&staged, &reduced.pruned.tree, &used, store);
-        return Ok(Box::new(move || prove_staged(&staged, tree.clone(), &reduced, store, context)));
+        let session = context.session()?;
+        let (overlaid, image) = image_of(args, &session)?;
+        return Ok(Box::new(move || line::prove(&overlaid, &image, &session)));
     }
     let opened = artifact::open(&args.subject, store, &context.progress)?;
     let recipe = enclosed_recipe(&opened.tree, store).map_err(failed)?;
@@ -136,21 +136,20 @@ fn prover<'a>(args: &Args, store: &'a Arc<Store>, context: &'a Context) -> Resul
         let owner =
             |path: &[u8]| list.paths.get(path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
         let (tree, pruned, authorities) = (tree.clone(), pruned.clone(), Authority::all(&recipe));
-        let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, owner: &owner, whole: None };
-        prove(&inputs, store, &context.progress)
+        let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, owner: &owner, baseline: None };
+        let proof = prove(&inputs, store, &context.progress);
+        proof.map_err(|error| unproven(error.into(), &args.subject))
     }))
 }
 
-fn explored(args: &Args, store: &Arc<Store>, context: &Context) -> Result<Explored, Failure> {
-    let staged = stage(&args.subject, context)?;
-    let used = read_used(&staged)?;
-    let pruned = prune_staged(&staged, &used, store)?.pruned;
-    let part = furnish_staged(&staged, &pruned.tree, &used, store);
-    let trees = [Arc::new(furnish_whole(&staged, store)), Arc::new(part)];
+fn explored(args: &Args, context: &Context) -> Result<Explored, Failure> {
+    let session = context.session()?;
+    let (overlaid, image) = image_of(args, &session)?;
+    let trees = [Arc::new(line::baseline(&overlaid, &session)), image.tree().clone()];
     let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
-    let lacking = lacking(&staged, &pruned);
-    explore(&staged.recipe, trees, lacking, &args.page, bounds, store, &context.progress)
-        .map_err(|error| unproven(error, &args.subject))
+    let (recipe, lacks) = (&overlaid.recipe, image.lacks().clone());
+    let explored = explore(recipe, trees, lacks, &args.page, bounds, &session.store, &session.progress);
+    Ok(explored.map_err(|error| unproven(error.into(), &args.subject))?)
 }
 
 fn text(proof: &Proof, explored: Option<&Explored>) -> String {

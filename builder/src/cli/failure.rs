@@ -5,7 +5,7 @@ mod document;
 use std::{any::Any, error::Error, fmt, process::ExitCode};
 
 use super::output::{self, say};
-use crate::{keys::KeysError, store::StoreError};
+use crate::{keys::KeysError, line::LineError, store::StoreError};
 pub(super) use document::of_usage;
 
 /// Why a command did not end with 0.
@@ -76,6 +76,10 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
         let known: &dyn Any = &error;
         let hint = known.downcast_ref().and_then(KeysError::hint);
         let hint = hint.or_else(|| known.downcast_ref().and_then(StoreError::hint));
+        let hint = hint.or_else(|| known.downcast_ref().and_then(LineError::hint));
+        if known.downcast_ref().is_some_and(LineError::is_drift) {
+            return Failure { kind: Kind::Drifted(error.to_string()), hint };
+        }
         Failure { kind: Kind::Error(Box::new(error)), hint }
     }
 }
@@ -105,7 +109,7 @@ impl fmt::Display for Failure {
 }
 
 /// Makes a failure of an error and what one can do about it.
-pub(crate) fn hinted(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
+pub(super) fn hinted(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
     let failure = Failure::from(error);
     match hint {
         Some(hint) => failure.hint(hint),

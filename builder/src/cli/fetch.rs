@@ -10,9 +10,9 @@ use super::{
 use crate::{
     download::Downloader,
     fetch::wanted,
-    line::{root::read_lock, sources},
+    line::{LineError, Session, read_lock},
     lock::LockedPackage,
-    npm::{Registry, pool_items},
+    npm::pool_items,
     pool::{self, Filled, Item, PoolError},
     recipe::{self, Recipe},
 };
@@ -49,21 +49,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     pool::check(&args.output).map_err(refused)?;
     let (mut debs, mut tarballs, mut signed) = (Vec::new(), Vec::new(), Vec::new());
+    let session = context.session()?;
     for folder in &args.recipe {
         let recipe = recipe::read(folder)?;
-        debs.extend(debs_of(&recipe, context)?);
+        debs.extend(debs_of(&recipe, &session)?);
         if args.indexes {
-            let files = sources::files_of(context, &recipe.debian)?;
+            let files = session.files_of(&recipe.debian)?;
             debs.extend(files.indexes.into_iter().map(|(path, wanted)| Item { path, wanted }));
             signed.extend(files.signed);
         }
-        tarballs.extend(tarballs_of(&recipe, context)?);
+        tarballs
+            .extend(recipe.npm.iter().flat_map(|set| pool_items(set, session.registry(), &session.store)));
     }
     let fill = |items: &[Item], downloader: &Downloader| {
         pool::fill(&args.output, items, downloader, &context.progress).map_err(refused)
     };
-    let mut filled = fill(&debs, &sources::downloader(context))?;
-    filled.add(fill(&tarballs, &sources::registry_downloader(context))?);
+    let mut filled = fill(&debs, &session.downloader())?;
+    filled.add(fill(&tarballs, &session.registry_downloader())?);
     pool::write_signed(&args.output, &signed).map_err(refused)?;
     let items = [debs, tarballs].concat();
     if args.prune {
@@ -80,30 +82,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// Returns the .debs that belong in a pool for a recipe. Those that the cache has are taken from there.
-fn debs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
+fn debs_of(recipe: &Recipe, session: &Session) -> Result<Vec<Item>, LineError> {
     let lock = read_lock(recipe)?;
-    let store = context.store()?;
-    let mut mirrors = sources::mirrors(context, &recipe.debian, &lock)?;
-    if let Some(pool) = sources::pool(context)? {
-        mirrors.add_pool(&pool);
-    }
+    let mirrors = session.mirrors_of(&recipe.debian, &lock)?;
     let item = |package: &LockedPackage| {
         let mut wanted = wanted(package, &mirrors);
-        let kept = store.deb_path(&package.checksum);
+        let kept = session.store.deb_path(&package.checksum);
         if kept.exists() {
             wanted.urls.insert(0, format!("file:{}", kept.display()));
         }
         Item { path: pool::path(&package.path, mirrors.archive_of(&package.suite)), wanted }
     };
     Ok(lock.packages.iter().map(item).collect())
-}
-
-/// Returns the tarballs that belong in a pool for a recipe.
-fn tarballs_of(recipe: &Recipe, context: &Context) -> Result<Vec<Item>, Failure> {
-    let (registry, pool) = (sources::npm_registry(context), sources::pool(context)?);
-    let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
-    let store = context.store()?;
-    Ok(recipe.npm.iter().flat_map(|set| pool_items(set, registry, &store)).collect())
 }
 
 fn summary(filled: &Filled) -> String {

@@ -5,9 +5,9 @@ use std::{fs, io, path::PathBuf};
 use super::{Context, Failure, output::say};
 use crate::{
     archive::Selection,
-    line::sources,
+    line::{choose, universe},
     recipe::{Wanted, draft},
-    resolve::{Request, resolve},
+    resolve::Request,
 };
 
 /// Start a recipe from Debian packages
@@ -38,15 +38,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new(format!("{} is there already", output.display()));
         return Err(failure.hint("name another folder with --output DIR"));
     }
-    let archive = sources::open(context, &Selection::new(&args.suite, "amd64"))?;
-    let universe = sources::universe(&archive, &[])?;
+    let archive = context.session()?.open(&Selection::new(&args.suite, "amd64"))?;
+    let universe = universe(&archive, &[])?;
     let request = Request {
         packages: args.packages.clone(),
         essential: true,
         prefer: vec![Request::MERGED_USR.into()],
         ..Request::default()
     };
-    let resolution = resolve(&universe, &request)?;
+    let resolution = choose(&universe, &request)?;
     let mut installed: Vec<&str> = resolution.packages.iter().map(|package| package.name.as_str()).collect();
     installed.sort_unstable();
     let files = draft(&Wanted { packages: &args.packages, suite: &args.suite, installed: &installed });

@@ -9,10 +9,7 @@ use serde_json::json;
 
 use crate::{
     cli::{Context, Failure, finish_with, output::say, print, size_text},
-    line::{
-        lock::{lock, request},
-        sources,
-    },
+    line::{choose, lock, request, universe},
     lock::{Change, Changes, Lock, LockError},
     recipe,
     resolve::Resolution,
@@ -53,14 +50,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let archive = sources::open_of(context, &recipe.debian)?;
-    let universe = sources::universe(&archive, &recipe.debian.pins)?;
+    let archive = context.session()?.open_of(&recipe.debian)?;
+    let universe = universe(&archive, &recipe.debian.pins)?;
     if let Some(minimize::Measure::Size) = args.minimize {
         let keep = args.check || context.global.locked;
         recipe = minimize::minimize(recipe, &universe, keep, context)?;
     }
     let request = request(&recipe);
-    let resolution = sources::choose(&universe, &request)?;
+    let resolution = choose(&universe, &request)?;
     if resolution.beyond_apt {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
     }

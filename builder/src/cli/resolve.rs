@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     archive::Selection,
     cli::{Context, Failure, finish_with, output::say, print, size_text},
-    line::sources,
+    line::{choose, universe},
     resolve::{Explanation, Request, Resolution, explain},
 };
 
@@ -55,9 +55,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         prefer: args.prefer.clone(),
         ..Request::default()
     };
-    let archive = sources::open(context, &Selection::new(&args.suite, &args.architecture))?;
-    let universe = sources::universe(&archive, &[])?;
-    let resolution = sources::choose(&universe, &request)?;
+    let archive = context.session()?.open(&Selection::new(&args.suite, &args.architecture))?;
+    let universe = universe(&archive, &[])?;
+    let resolution = choose(&universe, &request)?;
     if resolution.beyond_apt {
         context
             .progress

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     beside,
     configure::{ConfigureError, Visit},
-    line::root::plain_root,
+    line::configure,
     progress::Unit,
     recipe,
     render::{Devices, RenderOptions, TarOptions, render, write_tar},
@@ -62,22 +62,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         shell::show(running, program, error, output.as_os_str() == "-", &context.progress);
     };
     let visit = args.shell_on_failure.then_some(&visit as &Visit<'_>);
-    let staged = plain_root(recipe::read(&args.recipe)?, context, true, visit)?;
-    let store = context.store()?;
-    let tree = &staged.configured.tree;
+    let recipe = recipe::read(&args.recipe)?;
+    let session = context.session()?;
+    let configured = configure(recipe, true, visit, &session)?;
+    let store = &session.store;
+    let tree = configured.tree();
     let task = context.progress.task("writing the root", 0, Unit::Items);
     if output.as_os_str() == "-" {
-        write_tar(tree, &store, io::stdout().lock(), TarOptions::default())?;
+        write_tar(tree, store, io::stdout().lock(), TarOptions::default())?;
     } else if is_tar {
-        tar_file(tree, &store, output)?;
+        tar_file(tree, store, output)?;
     } else {
-        directory(tree, &store, output, context)?;
+        directory(tree, store, output, context)?;
     }
     drop(task);
     if output.as_os_str() == "-" {
         return Ok(());
     }
-    let (paths, packages) = (tree.iter().count(), staged.lock.packages.len());
+    let (paths, packages) = (tree.iter().count(), configured.lock.packages.len());
     if context.global.json {
         let size_bytes = is_tar.then(|| fs::metadata(output).map(|metadata| metadata.len())).transpose()?;
         let document =

@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, error::ErrorKind};
 use super::{Cli, Context, Failure, browser, hinted, output::say, print};
 use crate::{
     evidence::{self, Changes, Kinds, UsedList, UsedListError, read_report},
-    line::root::stage_recipe,
+    line::overlay,
     recipe,
     trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
 };
@@ -65,15 +65,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let path = recipe.used_path();
     // Before anybody clicks for an hour.
     let old = read_old(&path, merge, context)?;
-    let staged = stage_recipe(recipe, context)?;
-    let owner = |at: &[u8]| staged.configured.owners.owner(at).map(str::to_owned);
+    let session = context.session()?;
+    let overlaid = overlay(recipe, &session)?;
+    let owner = |at: &[u8]| overlaid.owner(at);
     let inputs = Inputs {
-        tree: &staged.configured.tree,
+        tree: overlaid.tree(),
         owner: &owner,
-        recipe: &staged.recipe,
-        epoch_s: staged.configured.epoch_s,
+        recipe: &overlaid.recipe,
+        epoch_s: overlaid.epoch_s(),
     };
-    let store = context.store()?;
+    let store = &session.store;
     let traced = match args.interactive {
         true => {
             let on_ready = |urls: &Urls| {
@@ -85,9 +86,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             };
             let known = old.clone().unwrap_or_default();
             let browsing = Browsing { port: args.port, known, on_ready: &on_ready };
-            browse(&inputs, browsing, &store, &context.progress)
+            browse(&inputs, browsing, store, &context.progress)
         }
-        false => trace::trace(&inputs, &store, &context.progress),
+        false => trace::trace(&inputs, store, &context.progress),
     };
     let traced = traced.map_err(|error| {
         let hint = error.hint().map(str::to_owned);
@@ -113,7 +114,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     if !context.global.quiet {
         let outcome = outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list));
-        say(&(summary(&staged.recipe.app.name, &traced, &list) + &outcome));
+        say(&(summary(&overlaid.recipe.app.name, &traced, &list) + &outcome));
     }
     if let Talk::Exercise(transcript) = &traced.talk {
         transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));

@@ -10,10 +10,7 @@ use serde_json::{Value, json};
 use super::{Context, Failure, finish_with, print, verify::with_file};
 use crate::{
     artifact,
-    line::{
-        proof::{prune_staged, read_used},
-        root::stage_recipe,
-    },
+    line::{overlay, prune, read_evidence},
     lock::Lock,
     papers,
     prune::{Listed, PruneList, parse_list, write_list},
@@ -128,13 +125,13 @@ impl Inside {
 
     /// Decides as `build` does, without building: from the lock, the evidence, and the configured root that the cache has.
     fn planned(recipe: Recipe, context: &Context) -> Result<Self, Failure> {
-        let staged = stage_recipe(recipe, context)?;
-        let used = read_used(&staged)?;
-        let reduced = prune_staged(&staged, &used, &*context.store()?)?;
+        let session = context.session()?;
+        let overlaid = overlay(recipe, &session)?;
+        let reduced = prune(&overlaid, &read_evidence(&overlaid)?, &session)?;
         let texts = reduced.files.iter().map(|(path, reduction)| (path, &reduction.text[..]));
         let list = parse_list(&write_list(&reduced.pruned.plan, texts))
             .ok_or_else(|| Failure::new("internal error: the plan cannot be read back"))?;
-        Ok(Inside { tree: reduced.pruned.tree, list, lock: Some(staged.lock) })
+        Ok(Inside { tree: reduced.pruned.tree, list, lock: Some(overlaid.lock) })
     }
 
     /// Returns the packages that the list or the lock knows.

@@ -1,22 +1,23 @@
-//! `build --fix`: what a pruned app lacked goes into its recipe.
+//! What a pruned app lacked goes into its recipe.
 
 use std::collections::BTreeSet;
 
+use super::LineError;
 use crate::{
-    cli::{Context, Failure},
     evidence::Miss,
-    prove::{Proof, ProveError},
+    progress::Progress,
+    prove::Proof,
     recipe::{self, GlobList, Recipe},
     tree::TreePath,
 };
 
 /// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
 /// new to add.
-pub(crate) fn fix(
+pub(super) fn fix(
     recipe: &mut Recipe,
-    outcome: &Result<Proof, ProveError>,
-    context: &Context,
-) -> Result<bool, Failure> {
+    outcome: &Result<Proof, LineError>,
+    progress: &Progress,
+) -> Result<bool, LineError> {
     let (written, pruned): (Vec<&Miss>, Vec<&Miss>) =
         lacked(outcome).into_iter().partition(|miss| miss.is_write());
     let path = recipe.directory.join("recipe.toml");
@@ -28,7 +29,7 @@ pub(crate) fn fix(
         }
         count += globs.len();
         for miss in misses {
-            context.progress.warn(&format!("{}: added {} ({miss})", path.display(), miss.remedy()));
+            progress.warn(&format!("{}: added {} ({miss})", path.display(), miss.remedy()));
         }
     }
     if count > 0 {
@@ -39,7 +40,7 @@ pub(crate) fn fix(
 
 /// Returns what was asked for, or named, where it mattered, and all shipped state that was to be written: a write that is
 /// refused may be lost though no response shows it.
-fn lacked(outcome: &Result<Proof, ProveError>) -> Vec<&Miss> {
+fn lacked(outcome: &Result<Proof, LineError>) -> Vec<&Miss> {
     let mut misses: Vec<&Miss> = match outcome {
         Ok(proof) => {
             let differing = proof.differences.iter().flat_map(|difference| &difference.misses);

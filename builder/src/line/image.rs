@@ -1,158 +1,143 @@
-//! From a root to one signed package: pruned, reduced, furnished, with its papers, proven and packed.
+//! From the full root to the image that a grain boots: pruned, reduced, with our first process and the artifact's papers.
+//!
+//! Comes in: [`Overlaid`] and the evidence of a trace. Goes out: [`Image`]. Nothing here runs the app.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
+use super::{LineError, Session, root::Overlaid};
 use crate::{
-    app,
-    cli::{Context, Failure, build::Args},
+    app::{self, State, VarPolicy, furnish, furnish_artifact},
     digest::Digest,
-    evidence,
-    formats::{key_file::Key, manifest::Manifest},
-    line::{
-        fix,
-        proof::{differs, furnish_staged, prove_staged, prune_staged, read_used, unproven, warn_of},
-        reductions,
-        root::Staged,
-    },
-    lock::Lock,
-    pack::{self, Artifact},
-    papers::{self, Inputs, ProofPaper},
+    evidence::{self, UsedList},
+    papers::{self, Inputs},
     progress::Unit,
-    prove::{Proof, ProveError},
-    prune::Pruned,
-    recipe::{Recipe, Version},
-    reduce::{Proposal, Reduced, propose},
-    store::Store,
+    prove::pruned_between,
+    prune::{Plan, Pruned},
+    reduce::{Reduced, Reductions},
     tree::Tree,
 };
 
-/// A package, and all that it was made of.
-pub(crate) struct Built {
-    pub staged: Staged,
-    pub pruned: Pruned,
-    pub tree: Tree,
-    pub proof: Option<Proof>,
-    pub artifact: Artifact,
-    /// What could be reduced as well.
-    pub proposals: Vec<Proposal>,
+/// The tree that a grain boots, with its papers but that of its proof.
+#[derive(Clone)]
+pub struct Image {
+    reduced: Reduced,
+    tree: Arc<Tree>,
+    lacks: Arc<evidence::Pruned>,
 }
 
-/// What a recipe makes of its root.
-pub(crate) struct Round {
-    pub reduced: Reduced,
-    pub tree: Tree,
-    pub proof: Option<Proof>,
-}
-
-pub(crate) fn build(
-    mut staged: Staged,
-    manifest: &Manifest,
-    key: &Key,
-    output: &Path,
-    args: &Args,
-    store: &Arc<Store>,
-    context: &Context,
-) -> Result<Built, Failure> {
-    let mut times = std::mem::take(&mut staged.times);
-    let used = read_used(&staged)?;
-    let mut round = loop {
-        let (reduced, tree) = times.measure("prune", || {
-            let _task = context.progress.task("pruning", 0, Unit::Items);
-            let reduced = prune_staged(&staged, &used, store)?;
-            let tree = finished_tree(&staged, &reduced, &used, store)?;
-            Ok::<_, Failure>((reduced, tree))
-        })?;
-        reduced
-            .pruned
-            .plan
-            .warnings
-            .iter()
-            .chain(&reduced.warnings)
-            .for_each(|warning| context.progress.warn(warning));
-        if args.no_proof {
-            break Round { reduced, tree, proof: None };
-        }
-        let outcome =
-            times.measure("prove", || prove_staged(&staged, tree.clone(), &reduced, store, context));
-        if args.fix && fix::fix(&mut staged.recipe, &outcome, context)? {
-            continue;
-        }
-        break Round { proof: Some(proven(outcome, &staged.recipe.directory, context)?), reduced, tree };
-    };
-    let mut proposals = times.measure("propose", || {
-        let _task = context.progress.task("measuring what could be smaller", 0, Unit::Items);
-        propose(&round.reduced.pruned, &staged.recipe, &used, store)
-    });
-    if args.reduce {
-        round = times.measure("reduce", || {
-            reductions::try_all(&mut staged, round, &mut proposals, &used, store, context)
-        })?;
+impl Image {
+    /// Makes the image of a recipe by its evidence.
+    ///
+    /// # Errors
+    /// A root that cannot be pruned or reduced, and papers that cannot be written.
+    pub fn of(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<Self, LineError> {
+        let _task = session.progress.task("pruning", 0, Unit::Items);
+        let reduced = prune(overlaid, used, session)?;
+        let tree = Arc::new(tree_of(overlaid, &reduced, used, session)?);
+        let owner = |path: &[u8]| overlaid.owner(path);
+        let lacks = Arc::new(pruned_between(overlaid.tree(), &reduced.pruned.tree, &owner));
+        Ok(Image { reduced, tree, lacks })
     }
-    context.unaffected()?;
-    let Round { reduced: Reduced { pruned, .. }, mut tree, proof } = round;
-    let paper = ProofPaper {
-        exercised: proof.is_some(),
-        steps: proof.iter().flat_map(|_| staged.recipe.exercise.iter().map(evidence::step::words)).collect(),
-        compared: proof.as_ref().is_some_and(|proof| proof.compared),
-        tree: papers::digest_of(&tree),
-        app_id: Some(key.app_id()),
-    };
-    papers::add_proof(&mut tree, &paper, staged.configured.epoch_s, store)?;
-    let artifact =
-        times.measure("pack", || pack::pack(&tree, store, manifest, key, output, &context.progress))?;
-    staged.times = times;
-    Ok(Built { staged, pruned, tree, proof, artifact, proposals })
+
+    /// Writes the papers again: the recipe is one of them.
+    pub(super) fn with_papers_anew(
+        self,
+        overlaid: &Overlaid,
+        used: &UsedList,
+        session: &Session,
+    ) -> Result<Self, LineError> {
+        let tree = Arc::new(tree_of(overlaid, &self.reduced, used, session)?);
+        Ok(Image { tree, ..self })
+    }
+
+    /// Returns the tree, in image paths.
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// Returns what the image lacks of the full root, by image paths.
+    pub fn lacks(&self) -> &Arc<evidence::Pruned> {
+        &self.lacks
+    }
+
+    /// Returns what pruning and reducing left of the full root, in stage paths, with the reason for each path.
+    pub fn pruned(&self) -> &Pruned {
+        &self.reduced.pruned
+    }
+
+    /// Returns the reason for each path.
+    pub fn plan(&self) -> &Plan {
+        &self.reduced.pruned.plan
+    }
+
+    /// Returns the files that have other contents than their packages ship.
+    pub fn reductions(&self) -> &Reductions {
+        &self.reduced.files
+    }
+
+    /// Returns what a person should look at in the recipe.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.plan().warnings.iter().chain(&self.reduced.warnings).map(String::as_str)
+    }
 }
 
-/// Returns the proof, if it is one.
-fn proven(outcome: Result<Proof, ProveError>, folder: &Path, context: &Context) -> Result<Proof, Failure> {
-    let proof = outcome.map_err(|error| unproven(error, folder))?;
-    warn_of(&proof, context);
-    if proof.differences.is_empty() {
-        return Ok(proof);
-    }
-    for difference in &proof.differences {
-        context.progress.warn(&format!("differs: {difference}"));
-    }
-    Err(differs(&proof, folder))
+/// Reads the evidence of a recipe.
+///
+/// # Errors
+/// A used.list that is missing or breaks a rule.
+pub fn read_evidence(overlaid: &Overlaid) -> Result<UsedList, LineError> {
+    let path = overlaid.recipe.used_path();
+    UsedList::read(&path).map_err(|error| {
+        let again = format!("`tinyroot trace {}`", overlaid.recipe.directory.display());
+        let hint = match path.exists() {
+            true => format!("mend it, or trace again: {again}"),
+            false => format!("make it with {again}"),
+        };
+        LineError::from(error).with_hint(Some(hint))
+    })
 }
 
-/// Returns the tree as it is packed: pruned, furnished, with its papers.
-pub(crate) fn finished_tree(
-    staged: &Staged,
+/// Prunes the full root of a recipe by its evidence, and reduces what the recipe names.
+///
+/// # Errors
+/// A root that cannot be pruned or reduced.
+pub fn prune(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<Reduced, LineError> {
+    let Overlaid { recipe, unpacked, .. } = overlaid;
+    let store = &session.store;
+    let pruned = crate::prune::prune(overlaid.tree(), overlaid.owners(), used, recipe, unpacked, store)?;
+    Ok(crate::reduce::reduce(pruned, recipe, used, store)?)
+}
+
+/// Returns the image tree of the full root, which proofs compare with. There every file of `/var` is a copy, so that a write
+/// that a link to the read-only root would stop shows as a difference.
+pub fn baseline(overlaid: &Overlaid, session: &Session) -> Tree {
+    let (tree, recipe) = (overlaid.tree().clone(), &overlaid.recipe);
+    furnish(tree, recipe, &VarPolicy::CopyAll, &session.store, overlaid.epoch_s())
+}
+
+/// Makes the image tree of what pruning left, with its papers.
+fn tree_of(
+    overlaid: &Overlaid,
     reduced: &Reduced,
-    used: &evidence::UsedList,
-    store: &Store,
-) -> Result<Tree, Failure> {
-    let mut tree = furnish_staged(staged, &reduced.pruned.tree, used, store);
+    used: &UsedList,
+    session: &Session,
+) -> Result<Tree, LineError> {
+    let Overlaid { recipe, lock, unpacked, assembled, .. } = overlaid;
+    let (stage, epoch_s, store) = (overlaid.tree(), overlaid.epoch_s(), &*session.store);
+    let state = State::new(recipe, stage, &assembled.tree, unpacked, used, store);
+    let mut tree = furnish_artifact(reduced.pruned.tree.clone(), recipe, &state, store, epoch_s);
     let inputs = Inputs {
-        recipe: &staged.recipe,
-        lock: &staged.lock,
-        unpacked: &staged.unpacked,
-        stage: &staged.configured.tree,
+        recipe,
+        lock,
+        unpacked,
+        stage,
         plan: &reduced.pruned.plan,
         reductions: &reduced.files,
         version: env!("CARGO_PKG_VERSION"),
         init: Digest::of(app::INIT),
-        epoch_s: staged.configured.epoch_s,
+        epoch_s,
         store,
     };
     papers::add(&mut tree, &inputs)?;
     Ok(tree)
-}
-
-pub(crate) fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, Failure> {
-    let app = &recipe.app;
-    let version = match &app.version {
-        Version::Literal(version) => version.clone(),
-        Version::Npm(name) => recipe.version_of_npm(name).unwrap_or_default().to_owned(),
-        Version::Deb(package) => match lock.get(package) {
-            Some(locked) => locked.version.clone(),
-            None => {
-                let text = format!("the app's version is that of {package}, which is not in recipe.lock");
-                return Err(Failure::new(text).hint("name one of its packages in `version`"));
-            }
-        },
-    };
-    Ok(Manifest::for_init(&app.title, &version, app.release, &app.noun))
 }

@@ -1,129 +1,143 @@
-//! From a configured root to the pruned tree that grains boot, and its proof: what `build` and `check` share.
+//! From an image to a proven one: it goes through its exercise, and is compared with the full root.
+//!
+//! Comes in: [`Image`]. Goes out: [`Proven`], or by the caller's choice [`Unproven`]. Only these can be packed.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::Arc,
+use std::{path::Path, sync::Arc};
+
+use super::{
+    LineError, Session,
+    error::Fault,
+    image::{Image, baseline},
+    root::Overlaid,
 };
-
 use crate::{
-    app::{State, VarPolicy, furnish, furnish_artifact},
-    cli::{Context, Failure, hinted},
-    evidence::{self, UsedList},
+    evidence,
     exercise::Authority,
-    line::root::Staged,
-    prove::{Inputs, Proof, ProveError, prove, pruned_between, whole},
-    prune::{Pruned, prune},
-    reduce::{Reduced, can_tell, left_out, reduce},
-    store::Store,
-    tree::{Tree, TreePath},
+    progress::Progress,
+    prove::{self, Baseline, Inputs, Proof},
+    reduce::{can_tell, left_out},
 };
 
-/// Reads the evidence of a recipe.
-pub(crate) fn read_used(staged: &Staged) -> Result<UsedList, Failure> {
-    let path = staged.recipe.used_path();
-    UsedList::read(&path).map_err(|error| {
-        let again = format!("`tinyroot trace {}`", staged.recipe.directory.display());
-        let hint = if path.exists() {
-            format!("mend it, or trace again: {again}")
-        } else {
-            format!("make it with {again}")
-        };
-        Failure::from(error).hint(hint)
-    })
+/// An image that did in its exercise what the full root does.
+pub struct Proven {
+    /// The image.
+    pub(super) image: Image,
+    /// What shows it.
+    pub(super) proof: Box<Proof>,
 }
 
-/// Prunes the root of a recipe by its evidence, and reduces what the recipe names.
-pub(crate) fn prune_staged(staged: &Staged, used: &UsedList, store: &Store) -> Result<Reduced, Failure> {
-    let Staged { recipe, unpacked, configured, .. } = staged;
-    let pruned = prune(&configured.tree, &configured.owners, used, recipe, unpacked, store)?;
-    Ok(reduce(pruned, recipe, used, store)?)
+/// An image that was not run.
+pub struct Unproven(pub(super) Image);
+
+impl Unproven {
+    /// Takes an image as it is, where apps cannot be run.
+    pub fn new(image: Image) -> Self {
+        Unproven(image)
+    }
 }
 
-/// Makes the tree that a grain boots of what pruning left.
-pub(crate) fn furnish_staged(staged: &Staged, tree: &Tree, used: &UsedList, store: &Store) -> Tree {
-    let Staged { recipe, unpacked, assembled, configured, .. } = staged;
-    let state = State::new(recipe, &configured.tree, &assembled.tree, unpacked, used, store);
-    furnish_artifact(tree.clone(), recipe, &state, store, configured.epoch_s)
+/// An image that was run, and what came of it.
+pub(super) struct Tried {
+    image: Image,
+    /// What came of it.
+    pub outcome: Result<Proof, LineError>,
 }
 
-/// Makes the tree of the whole root that a pruned one is compared with. There every file of `/var` is a copy, so that a write
-/// that a link to the read-only root would stop shows as a difference.
-pub(crate) fn furnish_whole(staged: &Staged, store: &Store) -> Tree {
-    let Staged { recipe, configured, .. } = staged;
-    furnish(configured.tree.clone(), recipe, &VarPolicy::CopyAll, store, configured.epoch_s)
-}
+impl Tried {
+    /// Takes an image through the recipe's exercise.
+    pub fn new(overlaid: &Overlaid, image: Image, session: &Session) -> Self {
+        let outcome = prove(overlaid, &image, session);
+        Tried { image, outcome }
+    }
 
-/// Returns what a pruned tree lacks, by the paths of furnished ones.
-pub(crate) fn lacking(staged: &Staged, pruned: &Pruned) -> Arc<evidence::Pruned> {
-    let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
-    Arc::new(pruned_between(&staged.configured.tree, &pruned.tree, &owner))
-}
-
-/// Takes a furnished tree through the recipe's exercise and compares its answers with the whole root's.
-pub(crate) fn prove_staged(
-    staged: &Staged,
-    tree: Tree,
-    reduced: &Reduced,
-    store: &Arc<Store>,
-    context: &Context,
-) -> Result<Proof, ProveError> {
-    let Staged { recipe, .. } = staged;
-    let lacking = lacking(staged, &reduced.pruned);
-    let whole_root = Arc::new(furnish_whole(staged, store));
-    let pages: RefCell<BTreeMap<TreePath, BTreeSet<u64>>> = RefCell::default();
-    let whole = |authority: &Authority| {
-        let closely = reduced.files.keys().filter(|path| can_tell(path)).cloned().collect();
-        let whole = whole(whole_root.clone(), closely, recipe, authority, store, &context.progress)?;
-        for (path, read) in whole.pages {
-            pages.borrow_mut().entry(path).or_default().extend(read);
+    /// Returns the image with its proof.
+    ///
+    /// # Errors
+    /// An app that does not run, or does not respond as the full root does; each difference is a warning.
+    pub fn proven(self, subject: &Path, progress: &Progress) -> Result<Proven, LineError> {
+        let Tried { image, outcome } = self;
+        let proof = outcome?;
+        warn_of(&proof, progress);
+        for difference in &proof.differences {
+            progress.warn(&format!("differs: {difference}"));
         }
-        Ok(whole.transcript)
-    };
-    let authorities = Authority::all(recipe);
-    let owner = |path: &[u8]| staged.configured.owners.owner(path).map(str::to_owned);
+        match proof.differences.len() {
+            0 => Ok(Proven { image, proof: Box::new(proof) }),
+            _ => Err(differs(&proof, subject)),
+        }
+    }
+
+    /// Returns the image with its proof if nothing at all speaks against it, not even what was left out of a file; else a clause that
+    /// says what does.
+    pub fn without_fault(self) -> Result<Proven, String> {
+        let Tried { image, outcome } = self;
+        let proof = outcome.map_err(|error| clause(&error))?;
+        let difference = proof.differences.first().map(|difference| format!("differs: {difference}"));
+        match difference.or_else(|| proof.left_out.first().map(ToString::to_string)) {
+            Some(fault) => Err(fault),
+            None => Ok(Proven { image, proof: Box::new(proof) }),
+        }
+    }
+}
+
+/// Takes an image through the recipe's exercise and compares its responses with the full root's. Differences are part of the proof.
+///
+/// # Errors
+/// An app that does not run, or an expectation of the exercise that does not hold.
+pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Proof, LineError> {
+    let Overlaid { recipe, .. } = overlaid;
+    let owner = |path: &[u8]| overlaid.owner(path);
     let inputs = Inputs {
-        tree: Arc::new(tree),
+        tree: image.tree().clone(),
         recipe,
-        authorities,
-        pruned: lacking,
+        authorities: Authority::all(recipe),
+        pruned: image.lacks().clone(),
         owner: &owner,
-        whole: Some(&whole),
+        baseline: Some(Baseline {
+            tree: Arc::new(baseline(overlaid, session)),
+            closely: image.reductions().keys().filter(|path| can_tell(path)).cloned().collect(),
+            known: None,
+        }),
     };
-    let mut proof = prove(&inputs, store, &context.progress)?;
-    proof.left_out = left_out(&reduced.files, &pages.borrow(), recipe, store).map_err(ProveError::Reduced)?;
+    let proven = prove::prove(&inputs, &session.store, &session.progress);
+    let mut proof = proven.map_err(|error| unproven(error.into(), &recipe.directory))?;
+    proof.left_out =
+        left_out(image.reductions(), &proof.pages, recipe, &session.store).map_err(Fault::LeftOut)?;
     Ok(proof)
 }
 
-/// Returns the failure of an app that could not be proven; `subject` is the recipe folder or artifact.
-pub(crate) fn unproven(error: ProveError, subject: &Path) -> Failure {
+/// Returns the error of an app that could not be proven, with where to look further; `subject` is the recipe folder or artifact.
+pub fn unproven(error: LineError, subject: &Path) -> LineError {
     let lacks = error.misses().iter().any(|miss| !miss.is_write());
-    let hint = error.hint().map(str::to_owned);
+    let hint = error.hint();
     let hint = hint.map(|hint| if lacks { format!("{hint}; {}", ask_why(subject)) } else { hint });
-    hinted(error, hint)
+    error.with_hint(hint)
+}
+
+/// Returns the error of a pruned app that does not respond as the full root does; `subject` is the recipe folder or artifact.
+pub fn differs(proof: &Proof, subject: &Path) -> LineError {
+    let remedies = "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)";
+    let hint = format!("{remedies}; {}", ask_why(subject));
+    LineError::from(Fault::Differs(proof.differences.len())).with_hint(Some(hint))
 }
 
 fn ask_why(subject: &Path) -> String {
     format!("`tinyroot why {} PATH` says why a path was pruned", subject.display())
 }
 
-/// Tells what the proof could not see, and what it saw that no comparison shows.
-pub(crate) fn warn_of(proof: &Proof, context: &Context) {
-    proof.left_out.iter().for_each(|lost| context.progress.warn(&lost.to_string()));
+/// Warns of what the proof could not see, and of what it saw that no comparison shows.
+pub fn warn_of(proof: &Proof, progress: &Progress) {
+    proof.left_out.iter().for_each(|lost| progress.warn(&lost.to_string()));
     if let Some(why) = &proof.unseen {
-        context.progress.warn(&evidence::unseen(why));
+        progress.warn(&evidence::unseen(why));
     }
 }
 
-/// Tells what a person should look at: last, so that it is not lost above a summary.
-pub(crate) fn warn_at_end(warnings: &[String], context: &Context) {
-    warnings.iter().for_each(|warning| context.progress.warn(warning));
-}
-
-/// Returns the failure of a pruned app that answers otherwise than the whole root; `subject` is the recipe folder or artifact.
-pub(crate) fn differs(proof: &Proof, subject: &Path) -> Failure {
-    let text = format!("{} steps are answered otherwise than by the whole root", proof.differences.len());
-    let remedies = "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)";
-    Failure::new(text).hint(format!("{remedies}; {}", ask_why(subject)))
+/// Returns an error, its reason and what that names first on one line.
+pub(super) fn clause(error: &dyn std::error::Error) -> String {
+    let (text, reason) = (error.to_string(), error.source().map(ToString::to_string).unwrap_or_default());
+    let reason = reason.lines().map(str::trim).filter(|line| !line.is_empty()).take(3);
+    let parts: Vec<&str> =
+        text.lines().take(1).chain(reason).map(|part| part.trim_end_matches(':')).collect();
+    parts.join(": ")
 }

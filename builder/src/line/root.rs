@@ -1,28 +1,29 @@
-//! From a recipe folder to its configured root with the recipe's files on it: where several commands begin.
+//! From a recipe to its root: configured as Debian has it, then with the recipe's own files and npm packages laid over it.
+//!
+//! Comes in: a recipe, with its lock beside it, and a session. Goes out: [`Configured`], and from that [`Overlaid`], which trace and
+//! image take. After fetching nothing here needs a network.
 
 use std::{
     collections::BTreeSet,
-    path::Path,
     time::{Duration, Instant},
 };
 
+use super::{LineError, Session, lock::read_lock, sources::universe};
 use crate::{
     app,
-    assemble::{Assembled, assemble},
-    cli::{Context, Failure, hinted},
-    configure::{Configured, Visit, Wanted, configure},
+    assemble::{Assembled, Owners, assemble},
+    configure::{self, Visit, Wanted},
     fetch::{FetchError, fetch},
-    line::{lock::request, sources},
     lock::{Lock, LockedPackage},
-    npm::{self, NpmError, Registry},
-    recipe::{self, Recipe},
+    npm::{self, NpmError},
+    recipe::Recipe,
     tree::Tree,
     unpack::{Unpacked, unpack},
 };
 
 /// How long each stage took, in the order of the line.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Times(pub Vec<(&'static str, Duration)>);
+pub struct Times(pub Vec<(&'static str, Duration)>);
 
 impl Times {
     /// Does the work of a stage and notes how long it took.
@@ -34,8 +35,8 @@ impl Times {
     }
 }
 
-/// A recipe's root, and what it was made from.
-pub(crate) struct Staged {
+/// The root of a recipe as Debian alone has it: all maintainer scripts have run.
+pub struct Configured {
     /// The recipe.
     pub recipe: Recipe,
     /// Its lock.
@@ -44,118 +45,157 @@ pub(crate) struct Staged {
     pub unpacked: Unpacked,
     /// Its packages as one tree, before any script ran.
     pub assembled: Assembled,
-    /// Its root; [`stage`] lays the recipe's npm packages and files over it.
-    pub configured: Configured,
     /// How long it took to get here.
     pub times: Times,
+    root: configure::Configured,
 }
 
-/// Makes the root of a recipe, from the store where that has it, and lays the recipe's npm packages and files over it.
-pub(crate) fn stage(folder: &Path, context: &Context) -> Result<Staged, Failure> {
-    stage_recipe(recipe::read(folder)?, context)
-}
-
-/// As [`stage`], of a recipe that was read already.
-pub(crate) fn stage_recipe(recipe: Recipe, context: &Context) -> Result<Staged, Failure> {
-    let (packages, took) = npm_packages(&recipe, context)?;
-    let mut staged = plain_root(recipe, context, false, None)?;
-    let Staged { recipe, configured, times, .. } = &mut staged;
-    for (set, packages) in recipe.npm.iter().zip(packages) {
-        npm::lay(set, packages, &mut configured.tree, &mut configured.owners, configured.epoch_s)?;
+impl Configured {
+    /// Returns the root.
+    pub fn tree(&self) -> &Tree {
+        &self.root.tree
     }
-    times.0.splice(0..0, took.0);
-    let Configured { tree, epoch_s, .. } = &mut staged.configured;
-    app::lay_files(tree, &staged.recipe, &*context.store()?, *epoch_s)?;
-    Ok(staged)
+
+    /// Lays the recipe's npm packages and files over the root.
+    fn overlay(self, packages: Vec<Tree>, session: &Session) -> Result<Overlaid, LineError> {
+        let Configured { recipe, lock, unpacked, assembled, times, mut root } = self;
+        for (set, packages) in recipe.npm.iter().zip(packages) {
+            npm::lay(set, packages, &mut root.tree, &mut root.owners, root.epoch_s)?;
+        }
+        app::lay_files(&mut root.tree, &recipe, &session.store, root.epoch_s)?;
+        Ok(Overlaid { recipe, lock, unpacked, assembled, times, root })
+    }
+}
+
+/// The full root of a recipe, with its npm packages and files: nothing is pruned yet.
+pub struct Overlaid {
+    /// The recipe. What it says of pruning, reducing and the exercise may change from here on.
+    pub recipe: Recipe,
+    /// Its lock.
+    pub lock: Lock,
+    /// Its packages.
+    pub unpacked: Unpacked,
+    /// Its packages as one tree, before any script ran.
+    pub assembled: Assembled,
+    /// How long it took to get here.
+    pub times: Times,
+    root: configure::Configured,
+}
+
+impl Overlaid {
+    /// Returns the root, in stage paths.
+    pub fn tree(&self) -> &Tree {
+        &self.root.tree
+    }
+
+    /// Returns which package each path belongs to.
+    pub fn owners(&self) -> &Owners {
+        &self.root.owners
+    }
+
+    /// Returns the package of a path of the root.
+    pub fn owner(&self, path: &[u8]) -> Option<String> {
+        self.root.owners.owner(path).map(str::to_owned)
+    }
+
+    /// Returns the time that nothing in the root is newer than.
+    pub fn epoch_s(&self) -> i64 {
+        self.root.epoch_s
+    }
+}
+
+/// Makes the full root of a recipe, from the store where that has it.
+///
+/// # Errors
+/// The first stage that fails.
+pub fn overlay(recipe: Recipe, session: &Session) -> Result<Overlaid, LineError> {
+    let (packages, mut times) = npm_packages(&recipe, session)?;
+    let mut configured = configure(recipe, false, None, session)?;
+    times.0.append(&mut configured.times.0);
+    configured.times = times;
+    configured.overlay(packages, session)
 }
 
 /// What is waited for before downloads are relied on.
 const TRIMS: &str = "trims the cache";
 
 /// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network then.
-fn npm_packages(recipe: &Recipe, context: &Context) -> Result<(Vec<Tree>, Times), Failure> {
+fn npm_packages(recipe: &Recipe, session: &Session) -> Result<(Vec<Tree>, Times), LineError> {
     let mut times = Times::default();
     if recipe.npm.is_empty() {
         return Ok((Vec::new(), times));
     }
     read_lock(recipe)?;
-    let (registry, downloader) = (sources::npm_registry(context), sources::registry_downloader(context));
-    let store = context.store()?;
-    let wait = || context.progress.wait_for_another(TRIMS);
-    let _relying = store.rely_on_downloads(wait);
-    let pool = sources::pool(context)?;
-    let registry = Registry { url: registry.as_deref(), pool: pool.as_deref() };
-    let unpack = |set| npm::unpack(set, registry, &store, &downloader, &context.progress);
+    let Session { store, progress, .. } = session;
+    let downloader = session.registry_downloader();
+    let _relying = store.rely_on_downloads(|| progress.wait_for_another(TRIMS));
+    let unpack = |set| npm::unpack(set, session.registry(), store, &downloader, progress);
     let trees: Result<_, NpmError> = times.measure("npm", || recipe.npm.iter().map(unpack).collect());
-    let trees = trees.map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })?;
-    Ok((trees, times))
+    Ok((trees?, times))
 }
 
 /// Makes the root of a recipe as Debian alone has it, with the owners of its files if they matter (`owners`). `visit` is shown it if
 /// its packages cannot be configured.
-pub(crate) fn plain_root(
+///
+/// # Errors
+/// The first stage that fails.
+pub fn configure(
     recipe: Recipe,
-    context: &Context,
     owners: bool,
     visit: Option<&Visit<'_>>,
-) -> Result<Staged, Failure> {
+    session: &Session,
+) -> Result<Configured, LineError> {
+    let Session { store, progress, .. } = session;
     let lock = read_lock(&recipe)?;
     let mut times = Times::default();
-    let store = context.store()?;
-    let progress = &context.progress;
-    let mut mirrors = sources::mirrors(context, &recipe.debian, &lock)?;
-    if let Some(pool) = sources::pool(context)? {
-        mirrors.add_pool(&pool);
-    }
-    let downloader = sources::downloader(context);
-    let wait = || progress.wait_for_another(TRIMS);
-    let relying = store.rely_on_downloads(wait);
-    let fetched = times.measure("fetch", || fetch(&lock, &mirrors, &store, &downloader, progress));
-    let fetched = fetched.map_err(|error| not_fetched(&recipe, context, error))?;
-    let unpacked = times.measure("unpack", || unpack(&fetched, &store, progress))?;
+    let mirrors = session.mirrors_of(&recipe.debian, &lock)?;
+    let downloader = session.downloader();
+    let relying = store.rely_on_downloads(|| progress.wait_for_another(TRIMS));
+    let fetched = times.measure("fetch", || fetch(&lock, &mirrors, store, &downloader, progress));
+    let fetched = fetched.map_err(|error| not_fetched(&recipe, session, error))?;
+    let unpacked = times.measure("unpack", || unpack(&fetched, store, progress))?;
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
     drop(relying);
     let wanted = Wanted { answers: &recipe.debian.debconf, owners };
-    let configured = times
-        .measure("configure", || configure(&unpacked, &assembled, &lock, wanted, &store, progress, visit));
-    let configured = configured.map_err(|error| {
+    let root = times.measure("configure", || {
+        configure::configure(&unpacked, &assembled, &lock, wanted, store, progress, visit)
+    });
+    let root = root.map_err(|error| {
         let look = (error.is_of_script() && visit.is_none()).then(|| {
             let recipe = recipe.directory.display();
             format!("look inside with `tinyroot stage {recipe} --output DIR --shell-on-failure`")
         });
-        let hint = error.hint().map(str::to_owned).or(look);
-        hinted(error, hint)
+        let error = LineError::from(error);
+        let hint = error.hint().or(look);
+        error.with_hint(hint)
     })?;
-    Ok(Staged { recipe, lock, unpacked, assembled, configured, times })
+    Ok(Configured { recipe, lock, unpacked, assembled, times, root })
 }
 
 /// How many packages are named that have moved on.
 const MOST_MOVED: usize = 6;
 
-/// Makes the failure for packages that could not be fetched. Where a whole suite is missing, it says so, as `resolve` does.
-fn not_fetched(recipe: &Recipe, context: &Context, error: FetchError) -> Failure {
+/// Makes the error for packages that could not be fetched. Where a whole suite is missing, it says so, as `resolve` does.
+fn not_fetched(recipe: &Recipe, session: &Session, error: FetchError) -> LineError {
     let gone = error.gone();
     let suites: BTreeSet<&str> = gone.iter().map(|package| package.suite.as_str()).collect();
-    if let Some(failure) = sources::missing_suite(context, &recipe.debian, &suites) {
-        return failure;
+    if let Some(missing) = session.missing_suite(&recipe.debian, &suites) {
+        return missing;
     }
-    let moved = moved(recipe, context, &gone);
+    let moved = moved(recipe, session, &gone);
     let folder = recipe.directory.display().to_string();
     let hint = error.hint().map(|hint| moved + &hint.replace("lock RECIPE", &format!("lock {folder}")));
-    hinted(error, hint)
+    LineError::from(error).with_hint(hint)
 }
 
 /// Says of locked packages that have left the archive what it has in their place, as far as that can be
 /// found out.
-fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String {
+fn moved(recipe: &Recipe, session: &Session, gone: &[&LockedPackage]) -> String {
     if gone.is_empty() {
         return String::new();
     }
-    let Ok(archive) = sources::open_of(context, &recipe.debian) else { return String::new() };
-    let Ok(universe) = sources::universe(&archive, &recipe.debian.pins) else { return String::new() };
+    let Ok(archive) = session.open_of(&recipe.debian) else { return String::new() };
+    let Ok(universe) = universe(&archive, &recipe.debian.pins) else { return String::new() };
     let now = |name: &str| universe.find(name).map(|id| universe.package(id).version);
     let lines = gone.iter().filter_map(|package| match now(&package.name) {
         Some(version) if version == package.version => None,
@@ -173,19 +213,4 @@ fn moved(recipe: &Recipe, context: &Context, gone: &[&LockedPackage]) -> String 
         more => format!("and {more} more moved on\n"),
     };
     lines.into_iter().take(MOST_MOVED).collect::<String>() + &more
-}
-
-/// Reads the lock of a recipe, which must be one for what the recipe asks for now.
-pub(crate) fn read_lock(recipe: &Recipe) -> Result<Lock, Failure> {
-    let path = recipe.lock_path();
-    let lock = Lock::read(&path).map_err(|error| {
-        let hint = error.hint();
-        hinted(error, hint)
-    })?;
-    if !lock.matches(&recipe.debian.suite, &recipe.debian.architecture, &request(recipe)) {
-        let text = format!("{} was made for other packages than the recipe now asks for", path.display());
-        let hint = format!("make it anew with `tinyroot lock {}`", recipe.directory.display());
-        return Err(Failure::drifted(text).hint(hint));
-    }
-    Ok(lock)
 }

@@ -6,7 +6,6 @@
 //! that the whole root itself answers now so, now so, count for nothing.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use std::{
 
 use regex::Regex;
 
-use super::{Inputs, Proof, ProveError, prove, whole};
+use super::{Baseline, Inputs, Proof, ProveError, prove};
 use crate::{
     evidence::Pruned,
     exercise::{Authority, Outcome, Transcript, pages_of},
@@ -65,17 +64,18 @@ pub fn explore(
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Explored, ProveError> {
-    let [whole_tree, tree] = trees;
+    let [whole, tree] = trees;
+    let mut baseline = Baseline { tree: whole, closely: BTreeSet::new(), known: None };
     let began = Instant::now();
     let mut longer = recipe.clone();
     // What two authorities have otherwise, the exercise has shown.
     let authority = Authority::of_run(recipe);
-    let ask = |recipe: &Recipe| {
-        let whole = whole(whole_tree.clone(), BTreeSet::new(), recipe, &authority, store, progress);
+    let ask = |baseline: &Baseline, recipe: &Recipe| {
+        let whole = baseline.run(recipe, &authority, store, progress);
         whole.map(|whole| whole.transcript)
     };
     let mut links = Links::new(recipe, named, &authority);
-    let mut transcript = ask(&longer)?;
+    let mut transcript = ask(&baseline, &longer)?;
     for _ in 0..ROUNDS {
         links.take_in(&transcript);
         // A round takes all earlier steps again. What a step took so far tells how many more there is time for.
@@ -88,16 +88,13 @@ pub fn explore(
             break;
         }
         longer.exercise.extend(next.iter().map(|page| step(page)));
-        transcript = ask(&longer)?;
+        transcript = ask(&baseline, &longer)?;
     }
-    let known = Cell::new(Some(transcript));
-    let again = |_: &Authority| match known.take() {
-        Some(transcript) => Ok(transcript),
-        None => ask(&longer),
-    };
+    baseline.known = Some(transcript);
     let authorities = vec![authority.clone()];
     let owner = |_: &[u8]| None;
-    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, owner: &owner, whole: Some(&again) };
+    let baseline = Some(baseline);
+    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, owner: &owner, baseline };
     let proof = prove(&inputs, store, progress)?;
     Ok(Explored { proof, left: links.found.len(), pages: links.asked })
 }

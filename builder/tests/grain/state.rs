@@ -10,7 +10,7 @@ use tinyroot::{
     keys::Keyring,
     pack,
     progress::Progress,
-    prove::{Inputs, Proof, prove, whole},
+    prove::{Baseline, Inputs, Proof, prove},
     recipe::Recipe,
     sandbox::{Unavailable, host},
     tree::{Entry, Tree, TreePath},
@@ -62,10 +62,6 @@ impl Fixture {
         let tree = Arc::new(self.counter(&recipe, &VarPolicy::ByFate(&|_| fate)));
         let copied = Arc::new(self.counter(&recipe, &VarPolicy::CopyAll));
         let progress = Progress::silent();
-        let whole = |authority: &Authority| {
-            let whole = whole(copied.clone(), Default::default(), &recipe, authority, &self.store, &progress);
-            whole.map(|whole| whole.transcript)
-        };
         let owner = |at: &[u8]| at.starts_with(b"var/lib/tea/count").then(|| "tea".to_owned());
         let inputs = Inputs {
             tree,
@@ -73,7 +69,7 @@ impl Fixture {
             authorities: Authority::all(&recipe),
             pruned: Arc::new(Pruned::new()),
             owner: &owner,
-            whole: Some(&whole),
+            baseline: Some(Baseline { tree: copied, closely: Default::default(), known: None }),
         };
         prove(&inputs, &self.store, &progress).expect("its exercise passes")
     }

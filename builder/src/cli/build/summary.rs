@@ -9,7 +9,7 @@ use crate::{
     artifact::{Papers, sizes_by},
     cli::size_text,
     digest::Digest,
-    line::image::Built,
+    line::{Built, Packed},
     recipe::NPM_PREFIX,
     store::Store,
 };
@@ -132,9 +132,10 @@ impl Imported {
 impl Summary {
     /// Sums a build up.
     pub fn of(built: &Built, store: &Store) -> Self {
-        let (artifact, staged) = (&built.artifact, &built.staged);
-        let papers = Papers::read(&built.tree, store);
-        let sizes = sizes_by(&built.tree, |path| papers.heading(path));
+        let (Packed { artifact, tree }, overlaid) = (&built.packed, &built.overlaid);
+        let image = built.finished.image();
+        let papers = Papers::read(tree, store);
+        let sizes = sizes_by(tree, |path| papers.heading(path));
         let mut contents: Vec<Share> = sizes
             .into_iter()
             .map(|(package, (size_bytes, files))| Share { package, size_bytes, files })
@@ -153,15 +154,15 @@ impl Summary {
             steps: proof.transcript.steps.len(),
             misses: proof.misses.len(),
         };
-        let imports = &built.pruned.plan.imports;
+        let imports = &image.plan().imports;
         let proposed = |proposal: &crate::reduce::Proposal| Proposed {
-            line: proposal.change.line(&staged.recipe),
+            line: proposal.change.line(&overlaid.recipe),
             files: proposal.files.clone(),
             why: proposal.why.clone(),
             takes_bytes: proposal.takes_bytes,
             saves_bytes: proposal.saves_bytes,
         };
-        let kept = built.pruned.plan.packages_kept(&staged.configured.tree);
+        let kept = image.plan().packages_kept(overlaid.tree());
         let (npm, debian): (Vec<String>, Vec<String>) =
             kept.into_iter().partition(|package| package.starts_with(NPM_PREFIX));
         Summary {
@@ -169,18 +170,18 @@ impl Summary {
             size_bytes: artifact.size_bytes,
             app_id: artifact.app_id.to_string(),
             package_id: artifact.package_id.to_string(),
-            unpacked_bytes: built.tree.size_bytes(),
-            packages_locked: staged.lock.packages.len(),
+            unpacked_bytes: tree.size_bytes(),
+            packages_locked: overlaid.lock.packages.len(),
             packages_kept: debian.len(),
-            npm_locked: staged
+            npm_locked: overlaid
                 .recipe
                 .npm_packages()
                 .map(|package| &package.locked.name)
                 .collect::<BTreeSet<_>>()
                 .len(),
             npm_kept: npm.len(),
-            paths_staged: staged.configured.tree.iter().count(),
-            paths_kept: built.pruned.tree.iter().count(),
+            paths_staged: overlaid.tree().iter().count(),
+            paths_kept: image.pruned().tree.iter().count(),
             imports: Imported {
                 files: imports.files,
                 size_bytes: imports.bytes,
@@ -189,18 +190,18 @@ impl Summary {
                     (imports.left_out.len(), imports.left_out.values().sum(), format!("/{largest}"))
                 }),
             },
-            proof: built.proof.as_ref().map(proven),
+            proof: built.finished.proof().map(proven),
             left_out: left_out(built),
             proposals: built.proposals.iter().map(proposed).collect(),
             companions: Companions {
-                packages: built.pruned.plan.companions.0,
-                code_bytes: built.pruned.plan.companions.1,
-                budget_bytes: staged.recipe.prune.companion_bytes,
+                packages: image.plan().companions.0,
+                code_bytes: image.plan().companions.1,
+                budget_bytes: overlaid.recipe.prune.companion_bytes,
             },
             contents,
             blocks: artifact.blocks.iter().map(block).collect(),
-            stages: staged.times.0.iter().map(stage).collect(),
-            warnings: built.proof.iter().flat_map(crate::prove::Proof::to_look_at).collect(),
+            stages: overlaid.times.0.iter().map(stage).collect(),
+            warnings: built.finished.proof().into_iter().flat_map(crate::prove::Proof::to_look_at).collect(),
         }
     }
 
@@ -312,7 +313,7 @@ impl Summary {
 }
 
 fn left_out(built: &Built) -> Vec<LeftOut> {
-    let surplus = built.pruned.plan.surplus(&built.staged.configured.tree);
+    let surplus = built.finished.image().plan().surplus(built.overlaid.tree());
     let mut all: Vec<LeftOut> = surplus
         .into_iter()
         .filter(|(_, size_bytes)| *size_bytes > 0)

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Args, prover};
 use crate::{
     cli::{Context, Failure, finish_with, print},
-    line::proof::{differs, unproven, warn_of},
+    line::{differs, warn_of},
     store::Store,
 };
 
@@ -24,14 +24,15 @@ pub(super) fn run(args: &Args, times: u32, store: &Arc<Store>, context: &Context
         let outcome = prove();
         let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let fault = match outcome {
-            Err(error) => Some(unproven(error, &args.subject).to_string()),
+            Err(error) => Some(Failure::from(error).to_string()),
             Ok(proof) => {
                 if number == 1 {
-                    warn_of(&proof, context);
+                    warn_of(&proof, &context.progress);
                 }
                 let told: Vec<String> =
                     proof.differences.iter().map(|difference| format!("differs: {difference}")).collect();
-                let failure = || format!("{}\n{}", told.join("\n"), differs(&proof, &args.subject));
+                let failure =
+                    || format!("{}\n{}", told.join("\n"), Failure::from(differs(&proof, &args.subject)));
                 (!proof.differences.is_empty()).then(failure)
             }
         };

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use super::Args;
+use super::{Args, image_of};
 use crate::{
     artifact,
     cli::{
@@ -14,10 +14,6 @@ use crate::{
     evidence::unseen,
     grain::Base,
     interrupt::Instead,
-    line::{
-        proof::{furnish_staged, lacking, prune_staged, read_used},
-        root::stage,
-    },
     proxy::Guards,
     run::{self, App, RunOptions},
     store::Store,
@@ -92,10 +88,7 @@ fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failur
         let app = App::of_artifact(opened, store).map_err(failed)?;
         return Ok(App { show_pruned: args.show_pruned, ..app });
     }
-    let staged = stage(&args.subject, context)?;
-    let used = read_used(&staged)?;
-    let pruned = prune_staged(&staged, &used, store)?.pruned;
-    let tree = Arc::new(furnish_staged(&staged, &pruned.tree, &used, store));
-    let pruned = lacking(&staged, &pruned);
-    Ok(App { tree, recipe: staged.recipe, pruned, show_pruned: args.show_pruned })
+    let (overlaid, image) = image_of(args, &context.session()?)?;
+    let (tree, pruned) = (image.tree().clone(), image.lacks().clone());
+    Ok(App { tree, recipe: overlaid.recipe, pruned, show_pruned: args.show_pruned })
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use crate::{
     beside,
     cli::{Context, Failure, print, size_text},
+    line::{choose, request},
     recipe::{self, Recipe},
-    resolve::{Resolution, Resolved, Smallest, Universe, resolve, smallest},
+    resolve::{Resolution, Resolved, Smallest, Universe, smallest},
 };
 
 /// What is made small.
@@ -24,8 +25,8 @@ pub fn minimize(
     keep: bool,
     context: &Context,
 ) -> Result<Recipe, Failure> {
-    let request = crate::line::lock::request(&recipe);
-    let apts = resolve(universe, &request)?;
+    let request = request(&recipe);
+    let apts = choose(universe, &request)?;
     let Smallest { resolution, exclude } = smallest(universe, &request)?;
     print(&comparison(&apts, &resolution))?;
     if exclude.is_empty() || keep {

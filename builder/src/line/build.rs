@@ -1,0 +1,85 @@
+//! From the full root of a recipe to its package, in one go.
+
+use std::path::Path;
+
+use super::{
+    LineError, Session, fix,
+    image::{Image, read_evidence},
+    pack::{Finished, Packed, pack},
+    proof::{Tried, Unproven},
+    reductions,
+    root::Overlaid,
+};
+use crate::{
+    formats::{key_file::Key, manifest::Manifest},
+    progress::Unit,
+    reduce::{Proposal, propose},
+};
+
+/// What a build does besides packing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// Nothing is run: the package is unproven.
+    NoProof,
+    /// The image is proven.
+    Prove {
+        /// Whether what the app lacked goes into its recipe, and the image is made again, until nothing new is learnt.
+        fix: bool,
+        /// Whether proposals to reduce the image are tried, and go into the recipe if they prove.
+        reduce: bool,
+    },
+}
+
+/// A package, and all that it was made of.
+pub struct Built {
+    /// The full root; its recipe as it is now.
+    pub overlaid: Overlaid,
+    /// What was packed.
+    pub finished: Finished,
+    /// The package.
+    pub packed: Packed,
+    /// What could be reduced as well.
+    pub proposals: Vec<Proposal>,
+}
+
+/// Prunes, proves and packs.
+///
+/// # Errors
+/// The first stage that fails; then there is no package.
+pub fn build(
+    mut overlaid: Overlaid,
+    manifest: &Manifest,
+    key: &Key,
+    output: &Path,
+    care: Care,
+    session: &Session,
+) -> Result<Built, LineError> {
+    let progress = &session.progress;
+    let mut times = std::mem::take(&mut overlaid.times);
+    let used = read_evidence(&overlaid)?;
+    let mut finished = loop {
+        let image = times.measure("prune", || Image::of(&overlaid, &used, session))?;
+        image.warnings().for_each(|warning| progress.warn(warning));
+        let Care::Prove { fix, .. } = care else { break Finished::Unproven(Unproven::new(image)) };
+        let tried = times.measure("prove", || Tried::new(&overlaid, image, session));
+        if fix && fix::fix(&mut overlaid.recipe, &tried.outcome, progress)? {
+            continue;
+        }
+        break Finished::Proven(tried.proven(&overlaid.recipe.directory, progress)?);
+    };
+    let mut proposals = times.measure("propose", || {
+        let _task = progress.task("measuring what could be smaller", 0, Unit::Items);
+        propose(finished.image().pruned(), &overlaid.recipe, &used, &session.store)
+    });
+    finished = match (finished, care) {
+        (Finished::Proven(proven), Care::Prove { reduce: true, .. }) => {
+            let tried =
+                || reductions::try_all(&mut overlaid, proven, std::mem::take(&mut proposals), &used, session);
+            Finished::Proven(times.measure("reduce", tried)?)
+        }
+        (finished, _) => finished,
+    };
+    let packed = times.measure("pack", || pack(&finished, &overlaid, manifest, key, output, session))?;
+    overlaid.times = times;
+    Ok(Built { overlaid, finished, packed, proposals })
+}

@@ -1,0 +1,188 @@
+//! Why the line stops: the error of a stage, with what one can do about it from where the line began.
+
+use std::{error::Error, fmt, path::PathBuf};
+
+use crate::{
+    app::AppError,
+    archive::ArchiveError,
+    assemble::AssembleError,
+    configure::ConfigureError,
+    evidence::{Miss, UsedListError},
+    fetch::FetchError,
+    lock::LockError,
+    npm::NpmError,
+    pack::PackError,
+    papers::PapersError,
+    prove::ProveError,
+    prune::PruneError,
+    recipe::RecipeError,
+    reduce::ReduceError,
+    resolve::ResolveError,
+    unpack::UnpackError,
+};
+
+/// Why the line stopped, and what would help.
+#[derive(Debug)]
+pub struct LineError {
+    fault: Box<Fault>,
+    hint: Option<String>,
+}
+
+/// What stopped the line: the error of a stage, or what is wrong between two of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A recipe, read anew after it was mended.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A lock that cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A lock for another request than the recipe's.
+    #[error("{} was made for other packages than the recipe now asks for", .0.display())]
+    Drifted(PathBuf),
+    /// A past state of the archive, and no service that has it.
+    #[error("nothing says where the state of {0} can be had")]
+    NoSnapshotService(String),
+    /// An archive that cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Packages that cannot be chosen.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// .debs that cannot be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// npm packages that cannot be had or laid.
+    #[error(transparent)]
+    Npm(#[from] NpmError),
+    /// A .deb that breaks a rule.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// Packages that do not fit together.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// Maintainer scripts that fail.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
+    /// A file of the recipe that has no place.
+    #[error(transparent)]
+    Overlay(#[from] AppError),
+    /// Evidence that cannot be read.
+    #[error(transparent)]
+    Evidence(#[from] UsedListError),
+    /// A root that cannot be pruned.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// A file that cannot be reduced.
+    #[error(transparent)]
+    Reduce(#[from] ReduceError),
+    /// Papers that cannot be written.
+    #[error(transparent)]
+    Papers(#[from] PapersError),
+    /// An app that cannot be proven.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// Reduced files that cannot be looked at again.
+    #[error("cannot tell what the app reads of reduced files")]
+    LeftOut(#[source] ReduceError),
+    /// A pruned app that does not respond as the whole root does, at so many steps.
+    #[error("{0} steps are answered otherwise than by the whole root")]
+    Differs(usize),
+    /// The version of the app is that of a package that the lock does not have.
+    #[error("the app's version is that of {0}, which is not in recipe.lock")]
+    NoVersion(String),
+    /// A recipe whose `[reduce]` cannot be edited.
+    #[error("cannot change [reduce] in {}", .0.display())]
+    NotEdited(PathBuf),
+    /// A recipe that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Contents of the cache that were changed, and are missing now.
+    #[error("parts of the cache were changed since they were written, and the result would lack them")]
+    Refused,
+    /// A package that cannot be written.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+}
+
+impl Fault {
+    /// Returns what one can do about it wherever it comes up.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Fault::Lock(error) => error.hint(),
+            Fault::Archive(error) => error.hint(),
+            Fault::Fetch(error) => error.hint(),
+            Fault::Npm(error) => error.hint().map(str::to_owned),
+            Fault::Configure(error) => error.hint().map(str::to_owned),
+            Fault::Prove(error) => error.hint().map(str::to_owned),
+            Fault::NoSnapshotService(_) => Some(
+                "name a service with debian.snapshot_service, --snapshot-service or TINYROOT_SNAPSHOT_SERVICE"
+                    .into(),
+            ),
+            Fault::NoVersion(_) => Some("name one of its packages in `version`".into()),
+            Fault::Refused => Some("they were removed: run the same again".into()),
+            _ => None,
+        }
+    }
+}
+
+impl LineError {
+    /// Returns what stopped the line.
+    pub fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    /// Returns what one can do about it, if anything.
+    pub fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    /// Returns true if the lock is not what the recipe now asks for.
+    pub fn is_drift(&self) -> bool {
+        matches!(*self.fault, Fault::Drifted(_))
+    }
+
+    /// Returns the pruned paths that an app which could not be proven asked for.
+    pub fn misses(&self) -> &[Miss] {
+        match &*self.fault {
+            Fault::Prove(error) => error.misses(),
+            _ => &[],
+        }
+    }
+
+    /// Says what else one can do about it, in place of what was known.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl<E> From<E> for LineError
+where
+    Fault: From<E>,
+{
+    fn from(error: E) -> Self {
+        let fault = Box::new(Fault::from(error));
+        let hint = fault.hint();
+        LineError { fault, hint }
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
+}
+
+impl Error for LineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.fault.source()
+    }
+}

@@ -1,0 +1,101 @@
+//! From an image to one signed package, with the paper of its proof.
+
+use std::path::Path;
+
+use super::{
+    LineError, Session,
+    error::Fault,
+    image::Image,
+    proof::{Proven, Unproven},
+    root::Overlaid,
+};
+use crate::{
+    evidence::step,
+    formats::{key_file::Key, manifest::Manifest},
+    lock::Lock,
+    pack::{self, Artifact},
+    papers::{self, ProofPaper},
+    prove::Proof,
+    recipe::{Recipe, Version},
+    tree::Tree,
+};
+
+/// An image that can be packed.
+pub enum Finished {
+    /// It did in its exercise what the full root does.
+    Proven(Proven),
+    /// It was not run.
+    Unproven(Unproven),
+}
+
+impl Finished {
+    /// Returns the image.
+    pub fn image(&self) -> &Image {
+        match self {
+            Finished::Proven(proven) => &proven.image,
+            Finished::Unproven(unproven) => &unproven.0,
+        }
+    }
+
+    /// Returns the proof, if there is one.
+    pub fn proof(&self) -> Option<&Proof> {
+        match self {
+            Finished::Proven(proven) => Some(&proven.proof),
+            Finished::Unproven(_) => None,
+        }
+    }
+}
+
+/// A written package.
+pub struct Packed {
+    /// The file and its identity.
+    pub artifact: Artifact,
+    /// What is in it: the image with the paper of its proof.
+    pub tree: Tree,
+}
+
+/// Packs an image and signs the package. It appears under its name whole or not at all.
+///
+/// # Errors
+/// Contents of the cache that were changed meanwhile, and a package that cannot be written.
+pub fn pack(
+    finished: &Finished,
+    overlaid: &Overlaid,
+    manifest: &Manifest,
+    key: &Key,
+    output: &Path,
+    session: &Session,
+) -> Result<Packed, LineError> {
+    if session.store.has_refused() {
+        return Err(Fault::Refused.into());
+    }
+    let proof = finished.proof();
+    let mut tree = Tree::clone(finished.image().tree());
+    let paper = ProofPaper {
+        exercised: proof.is_some(),
+        steps: proof.iter().flat_map(|_| overlaid.recipe.exercise.iter().map(step::words)).collect(),
+        compared: proof.is_some_and(|proof| proof.compared),
+        tree: papers::digest_of(&tree),
+        app_id: Some(key.app_id()),
+    };
+    papers::add_proof(&mut tree, &paper, overlaid.epoch_s(), &session.store)?;
+    let artifact = pack::pack(&tree, &session.store, manifest, key, output, &session.progress)?;
+    Ok(Packed { artifact, tree })
+}
+
+/// Returns the manifest of a recipe's package.
+///
+/// # Errors
+/// A version that is that of a package which the lock does not have.
+pub fn manifest_of(recipe: &Recipe, lock: &Lock) -> Result<Manifest, LineError> {
+    let app = &recipe.app;
+    let version = match &app.version {
+        Version::Literal(version) => version.clone(),
+        Version::Npm(name) => recipe.version_of_npm(name).unwrap_or_default().to_owned(),
+        Version::Deb(package) => match lock.get(package) {
+            Some(locked) => locked.version.clone(),
+            None => return Err(Fault::NoVersion(package.clone()).into()),
+        },
+    };
+    Ok(Manifest::for_init(&app.title, &version, app.release, &app.noun))
+}
