@@ -32,6 +32,12 @@ pub fn lacking(why: &str) {
     let _ = writeln!(std::io::stderr(), "not tested here: {why}");
 }
 
+/// Returns whether tests that gain by repetition run at full length: with `TINYROOT_TEST_LONG` in the environment, as .ci/nightly
+/// has it.
+pub fn is_long() -> bool {
+    std::env::var_os("TINYROOT_TEST_LONG").is_some()
+}
+
 pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
 pub use clock::FastClock;
 pub use deb::{Compression, Deb, deb};

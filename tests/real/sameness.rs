@@ -8,7 +8,10 @@ use std::{
 };
 
 use rustix::process::geteuid;
-use tinyroot::{digest::Digest, testing::lacking};
+use tinyroot::{
+    digest::Digest,
+    testing::{is_long, lacking},
+};
 
 use super::{
     alone, copy_recipe, main_recipes, share_debs,
@@ -81,7 +84,7 @@ fn every_host_builds_the_same_bytes_and_traces_the_same_list() {
     let first_home = Home::new();
     share_debs(&first_home);
     let debs = first_home.path("cache/debs");
-    for name in main_recipes() {
+    for name in main_recipes().take(if is_long() { usize::MAX } else { 1 }) {
         let mut first = None;
         for variant in variants() {
             let home = Home::new();
