@@ -51,6 +51,25 @@ fn readme_and_reference_name_every_command() {
     assert!(readme.lines().count() < 150, "README.md is too long: the reference is in docs/");
 }
 
+#[test]
+fn the_architecture_names_every_room() {
+    let text = include_str!("../../docs/architecture.md");
+    let library = include_str!("../../builder/src/lib.rs");
+    let rooms: Vec<&str> = library
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    // Rooms stand in the first column of the tables.
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let named: Vec<&str> = rows.flat_map(|row| row.split(", ")).map(|name| name.trim_matches('`')).collect();
+    for room in &rooms {
+        assert!(named.contains(room), "docs/architecture.md does not have the room {room}");
+    }
+    for name in named {
+        assert!(rooms.contains(&name), "docs/architecture.md has {name}, which lib.rs does not have");
+    }
+}
+
 /// Links of Markdown to files of the repository, and to headings in them.
 #[test]
 fn links_in_the_documentation_lead_somewhere() {
