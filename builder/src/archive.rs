@@ -2,7 +2,7 @@
 //!
 //! A suite, mirrors and keys come in; the texts of its Packages indexes go out, each checked by
 //! its digest in a Release file, which is checked by its signature. Nothing is parsed here beyond
-//! what that needs: stanzas are read by `formats::packages`. Nothing unverified is handed on or
+//! that: stanzas are read by `formats::packages`. Nothing unverified is returned or
 //! kept. Fetched files stay in the store, so that an archive that has not changed costs one
 //! small conditional request a suite, and `--offline` none.
 
@@ -114,12 +114,12 @@ pub struct Options {
     /// A file, or a directory of files, with the only keys to trust, armored or not; `None` for the
     /// keys of Debian's archive that come with tinyroot.
     pub keyring: Option<PathBuf>,
-    /// What to call an archive beside Debian's: `example` makes its suite `stable` known as
+    /// The name of an archive beside Debian's: `example` makes its suite `stable` known as
     /// `example/stable`. Its mirrors are those given and no others.
     pub name: Option<String>,
     /// Where past states of Debian's archive can be had.
     pub snapshots: Option<Snapshots>,
-    /// The present, in seconds since 1970: what Date, Valid-Until and keys are measured by.
+    /// The present, in seconds since 1970: the reference for Date, Valid-Until and keys.
     pub now_s: i64,
 }
 
@@ -247,7 +247,7 @@ pub fn open(
 }
 
 impl Archive {
-    /// Returns the indexes as what packages are chosen from, each ranked as its Release file says.
+    /// Returns the indexes as sources of packages, each with the rank of its Release file.
     pub fn sources(&self) -> Vec<Source<'_>> {
         let mut out = Vec::new();
         for index in &self.indexes {
@@ -425,7 +425,7 @@ impl<'a> Opening<'a> {
             return Ok(None);
         };
         let message = Message { bytes, signature };
-        // Some servers send again what did not change.
+        // Some servers send an unchanged file again.
         if let Some(kept) = kept.filter(|kept| kept.message == message && kept.validators == validators) {
             kept.release.check(&asked, now_s, offline)?;
             return Ok(None);

@@ -1,6 +1,6 @@
 //! Packages' trees as one tree, as dpkg would leave it before any script has run.
 //!
-//! Comes in: [`Unpacked`]. Goes out: the tree, who owns what in it, and each decision that was
+//! Comes in: [`Unpacked`]. Goes out: the tree, the owner of each path, and each decision that was
 //! not self-evident. Pure: no store, no file. The rules are dpkg's (`src/main/archives.c`,
 //! Debian Policy 7.6), applied in the order of [`order()`]:
 //!

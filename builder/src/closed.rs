@@ -71,7 +71,7 @@ impl Open {
     }
 }
 
-/// Makes a directory with those above it, closed whatever the umask. What is there stays as it is.
+/// Makes a directory with those above it, closed whatever the umask. Existing ones stay as they are.
 ///
 /// # Errors
 /// What the kernel says.

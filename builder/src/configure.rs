@@ -2,13 +2,13 @@
 //!
 //! Comes in: packages' trees and their assembly. Goes out: the tree that dpkg leaves. The Essential packages are laid
 //! down, the root's own dpkg then installs them and after them the rest, inside the sandbox: no network, no host path, no
-//! service started. What differs from the assembled tree is kept in the store as a layer, by the packages' digests; a
+//! service started. The difference from the assembled tree is kept in the store as a layer, by the packages' digests; a
 //! second run with the same packages runs nothing.
 //!
 //! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and files that are laid into `/dev`, `/run` and
 //! `/tmp` is removed before the root is read, so that both give the same tree.
 //!
-//! It never changes an assembled path's time without need: what scripts or dpkg touched gets the newest time that is in
+//! It never changes an assembled path's time without need: files that scripts or dpkg touched get the newest time that is in
 //! the packages, so no clock shows.
 
 mod answers;
@@ -50,7 +50,7 @@ const FORMAT: &str = "configured layer 7";
 pub struct Configured {
     /// The entries. Files that only this run made (logs, locks, machine identities) are left out.
     pub tree: Tree,
-    /// From which package; diversions are seen to. What scripts made belongs to none.
+    /// From which package; diversions are applied. Files that scripts made belong to none.
     pub owners: Owners,
     /// The newest time in the packages, no later than the lock's; nothing in the tree is newer.
     pub epoch_s: i64,
@@ -431,7 +431,7 @@ impl Run<'_> {
         self.unpacked.packages[index].locked.name.clone()
     }
 
-    /// Puts what runs where a sandbox with mounts sees it by binds. Links into the store would let scripts write there.
+    /// Copies the files that are run to the places where a sandbox with mounts has binds. Links into the store would let scripts write there.
     fn copy_packs(&self, root: &Path, script: &Path) -> io::Result<()> {
         let packs = root.join("tmp/packs");
         std::fs::create_dir_all(&packs)?;

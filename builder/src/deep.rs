@@ -2,7 +2,7 @@
 //! allows.
 //!
 //! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a link; memory,
-//! descriptors and stack have limits that do not depend on what is there.
+//! descriptors and stack have limits that do not depend on the contents.
 
 use std::{
     ffi::CStr,
@@ -167,7 +167,7 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Returns what kind of file it is.
+    /// Returns the kind of file.
     pub fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.stat.st_mode)
     }
@@ -193,7 +193,7 @@ impl Found<'_> {
     }
 }
 
-/// Shows all that lies below a directory to `visit`, directories before what is in them, otherwise in no order, until it breaks. Returns
+/// Shows all that lies below a directory to `visit`, directories before their entries, otherwise in no order, until it breaks. Returns
 /// false if something was not shown: after a break, deeper than 64 levels, in directories that are closed to us.
 ///
 /// # Errors

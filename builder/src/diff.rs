@@ -229,7 +229,7 @@ pub fn diff(
     SizeDiff { before_bytes: before.size_bytes(), after_bytes: after.size_bytes(), packages, paths }
 }
 
-/// Returns what an entry's own contents take; none for the further names of a hard link.
+/// Returns the size of an entry's own contents; 0 for the further names of a hard link.
 fn own_bytes(entry: &Entry) -> u64 {
     match entry.kind {
         Kind::File { size_bytes, hard_link: None, .. } => size_bytes,

@@ -362,7 +362,7 @@ impl Downloader {
 
     /// Fetches files side by side, the largest first, and renames each to its place. Faults of
     /// single files do not keep the others; any other fault ends the work soon. Returns the faults
-    /// with their place among what was wanted, in that order.
+    /// with their place in the list of wanted files, in that order.
     pub fn fetch_all(
         &self,
         wanted: &[(Wanted, PathBuf)],

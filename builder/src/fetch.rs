@@ -46,7 +46,7 @@ pub struct Fetched {
     pub fetched_bytes: u64,
 }
 
-/// Fetches what the store does not have of a lock's .debs.
+/// Fetches those .debs of a lock that the store does not have.
 ///
 /// # Errors
 /// [`FetchError`], with every package that could not be had; the store keeps the others.
@@ -99,7 +99,7 @@ pub fn fetch(
 /// The turns of those who fetch one .deb.
 const TURN: &str = "fetch";
 
-/// Returns whether the store has a .deb, or what was unpacked of it.
+/// Returns whether the store has a .deb, or its unpacked tree.
 fn is_there(package: &LockedPackage, store: &Store) -> bool {
     let path = store.deb_path(&package.checksum);
     let Some(found) = fs::metadata(&path).ok().filter(|found| found.len() == package.size_bytes) else {
@@ -132,7 +132,7 @@ fn damaged(lock: &Lock, package: &LockedPackage, path: &Path) -> FetchError {
     FetchError { faults: vec![(package.clone(), error)], of: lock.packages.len(), has_past: false }
 }
 
-/// Returns what is to be fetched for a package, and where it may be had.
+/// Returns the file to fetch for a package, and its possible sources.
 pub(crate) fn wanted(package: &LockedPackage, mirrors: &Mirrors) -> Wanted {
     let (bases, past) = (mirrors.beginning_with(&package.suite), mirrors.past(&package.suite));
     Wanted {

@@ -14,7 +14,7 @@ pub struct Layer {
     pub removed: Vec<TreePath>,
 }
 
-/// Returns what changed from `base` to `now`.
+/// Returns the changes from `base` to `now`.
 pub fn between(base: &Tree, now: &Tree) -> Layer {
     let differs = |(path, entry): &(&TreePath, &Entry)| base.get(path.as_bytes()) != Some(*entry);
     Layer {

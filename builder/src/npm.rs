@@ -5,7 +5,7 @@
 //! is verified before anything of it is read, and kept in the store; the unpacked tree of a set is kept there too, and
 //! is all that later runs need. No script of a package is ever run, and npm is not needed.
 //!
-//! As with `npm ci --ignore-scripts`, links in tarballs are left out, and a package takes the place of what another one
+//! As with `npm ci --ignore-scripts`, links in tarballs are left out, and a package replaces the files that another one
 //! ships at its directory. Otherwise than there, nothing is laid in `node_modules/.bin`.
 
 mod registry;
@@ -219,7 +219,7 @@ fn fetch(
     progress: &Progress,
 ) -> Result<(), NpmError> {
     let mut known = BTreeSet::new();
-    // By digest, for only what the store lacks unpacked gets here.
+    // By digest, since only tarballs that are not unpacked yet get here.
     let lacking = |package: &&NpmPackage| {
         let path = store.tarball_path(&package.locked.checksum);
         let is_there = path.exists();

@@ -10,7 +10,7 @@
 //!
 //! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and its files are not trusted. It has the
 //! layout of a mirror (any web server over it is one for `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it,
-//! so it may be another user's and its file system mounted read-only. What is written gets its name when it is whole, and modes
+//! so it may be another user's and its file system mounted read-only. A file gets its name when it is complete, and modes
 //! that let everybody read it, whatever the umask.
 
 use std::{
@@ -35,11 +35,11 @@ const FILE_MODE: u32 = 0o644;
 /// The mode of directories.
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// Where what is fetched lies until it is whole.
+/// The place of files that are being fetched.
 const SCRATCH: &str = ".tinyroot-fetch-";
 
-/// The mark of a pool. What lies in any other directory is not ours to replace or remove: it may be a mirror that another tool
-/// keeps. It is not hidden, since what carries directories from job to job leaves hidden files behind.
+/// The mark of a pool. Files in any other directory must not be replaced or removed: it may be a mirror that another tool
+/// keeps. It is not hidden, since CI services that keep directories between jobs may leave out hidden files.
 const MARK: &str = "tinyroot-pool";
 const MARK_TEXT: &str =
     "`tinyroot fetch` made this directory; with --prune it removes the packages that no recipe needs.\n";
@@ -72,7 +72,7 @@ pub struct Filled {
 }
 
 impl Filled {
-    /// Adds what became of further files.
+    /// Adds the results of further files.
     pub fn add(&mut self, other: Filled) {
         self.files += other.files;
         self.fetched += other.fetched;
@@ -229,10 +229,10 @@ fn make(pool: &Path) -> Result<(), PoolError> {
     opened.map_err(io_at("write", &mark))
 }
 
-/// Fills a pool, which is made if needed: what is there and right stays, what is damaged is replaced with a warning.
+/// Fills a pool, which is made if needed: good files stay, damaged ones are replaced with a warning.
 ///
 /// # Errors
-/// [`PoolError`]; what was fetched is in the pool.
+/// [`PoolError`]; files fetched so far are in the pool.
 pub fn fill(
     pool: &Path,
     items: &[Item],
@@ -293,7 +293,7 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
 }
 
 /// Removes the packages that are not needed from a pool, and directories that are empty then; where indexes are needed, those that are
-/// not as well. What has another name, and what lies elsewhere, stays. Returns their paths, sorted.
+/// not as well. Files with other names and in other places stay. Returns their paths, sorted.
 ///
 /// # Errors
 /// Those of [`check`].

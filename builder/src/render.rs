@@ -114,7 +114,7 @@ pub struct RenderOptions {
 /// (file capabilities need root); hard links stay hard links.
 ///
 /// # Errors
-/// A path that exists already, and what kernel and store say. What was made so far stays there.
+/// A path that exists already, and errors of kernel and store. Files made so far stay.
 pub fn render(
     tree: &Tree,
     store: &Store,
@@ -153,7 +153,7 @@ impl Job<'_> {
         self.tree.iter().filter(|(_, entry)| entry.kind.is_directory())
     }
 
-    /// Makes all directories, still open to the owner; a parent sorts before what lies in it.
+    /// Makes all directories, still open to the owner; a parent sorts before its entries.
     fn make_directories(&self) -> Result<(), RenderError> {
         let mut opened: Option<(Vec<u8>, OwnedFd)> = None;
         for (path, _) in self.directories().filter(|(path, _)| !path.is_root()) {

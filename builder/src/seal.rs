@@ -1,4 +1,4 @@
-//! The seal of a cache: what shows that a file of it was written by this user's tinyroot, and not changed since.
+//! The seal of a cache: it shows that a file of it was written by this user's tinyroot, and not changed since.
 //!
 //! A cache holds what work made of checked files: trees, digests of contents, the outcome of checks. None of that can be checked
 //! against anything outside, so it is sealed: a keyed digest (BLAKE3's keyed mode) of its name and bytes, with a key that lies
@@ -122,7 +122,7 @@ impl Seal {
         writeln!(file, "{}", Digest(key)).map_err(at("write"))?;
         match file.persist_noclobber(path) {
             Ok(_) => Ok(Seal(key)),
-            // Another process was first, or what is there is damaged.
+            // Another process was first, or the file is damaged.
             Err(failed) => match read(path)? {
                 Some(seal) => Ok(seal),
                 None => failed.file.persist(path).map(|_| Seal(key)).map_err(|e| at("write")(e.error)),

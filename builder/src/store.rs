@@ -5,7 +5,7 @@
 //! CACHE/npm/ALGORITHM-HEX.tgz  the same of npm registries
 //! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie; sealed
 //! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed); checked as they are read
-//! CACHE/indexes/…              what `archive` keeps; sealed
+//! CACHE/indexes/…              indexes that `archive` keeps; sealed
 //! CACHE/notes/KIND/KEY         a few lines about work that need not be done again; sealed
 //! CACHE/tmp/run-…/             unfinished writes of one process
 //! CACHE/CACHEDIR.TAG           shows that it is one ([`mark`])
@@ -22,7 +22,7 @@
 //! something that is. An entry that does not fit is ignored and made again. Files that the kernel reads by itself (a bind mount of the packs, a
 //! copy inside the kernel) was checked a moment before; between the two only our own user and root could change it.
 //!
-//! A cache that cannot be written is read all the same ([`below`]): what is made then lies in a directory or in memory for as long as
+//! A cache that cannot be written is read all the same ([`below`]): new entries are then in a directory or in memory for as long as
 //! the store is open.
 
 mod below;
@@ -140,7 +140,7 @@ pub(crate) struct KeptFile {
     pub is_ours: bool,
 }
 
-/// The store: a directory on disk, and the index of what the trees loaded so far brought along.
+/// The store: a directory on disk, and the index of the contents of the trees loaded so far.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
@@ -152,11 +152,11 @@ pub struct Store {
     exposed: Option<(PathBuf, Open)>,
     closed: Option<Closed>,
     turns: turn::Turns,
-    /// A cache that is only read, below what is written.
+    /// A cache that is only read, below the store's own place.
     below: Option<Below>,
-    /// None: what is made lies in memory.
+    /// None: new entries are in memory.
     tmp: Option<Tmp>,
-    /// Where what is made lies instead, for who does without the cache.
+    /// The other place of new entries, for commands without the cache.
     spare: below::Spare,
 }
 
@@ -247,7 +247,7 @@ impl Store {
         Store::open_sealed(root, at("make a seal for", root, Seal::of_process())?)
     }
 
-    /// Opens the store in a directory, which is made if needed. What other processes left there with the same seal is used.
+    /// Opens the store in a directory, which is made if needed. Entries of other processes with the same seal are used.
     ///
     /// # Errors
     /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could change;
@@ -294,7 +294,7 @@ impl Store {
         self.closed.as_ref()
     }
 
-    /// Returns what was found changed since it was written, since this was last asked. It was removed, so that it is made again.
+    /// Returns the changed entries that were found since the last call. They were removed, so that they are made again.
     pub fn take_damaged(&self) -> Vec<PathBuf> {
         self.damages.take()
     }
@@ -310,12 +310,12 @@ impl Store {
         self.damages.add(path);
     }
 
-    /// Returns true if contents could not be read since they were changed, so that what was made without them is not to be used.
+    /// Returns true if contents could not be read since they were changed, so that results without them must not be used.
     pub fn has_refused(&self) -> bool {
         self.damages.has_refused()
     }
 
-    /// Checks all that is known of contents in packs, so that what was changed is found at once and not piece by piece.
+    /// Checks all known contents in packs, so that all changes are found at once and not piece by piece.
     pub fn check_known(&self) {
         let mut packs: Vec<Pack> = Vec::new();
         for place in self.index.read().unwrap_or_else(PoisonError::into_inner).values() {
@@ -482,7 +482,7 @@ impl Store {
         self.write_sealed(&self.root.join("notes").join(kind).join(key), bytes)
     }
 
-    /// Returns what was noted; `None` if nothing was, or not by us.
+    /// Returns a note; `None` if it does not exist, or is not ours.
     pub fn noted(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
         self.read_sealed(&self.root.join("notes").join(kind).join(key))
     }
@@ -516,7 +516,7 @@ impl Store {
         self.write_file(path, &[SEALED, seal.as_bytes(), bytes].concat())
     }
 
-    /// Returns what was written sealed; `None` for what is not there or was not written by us, and just so.
+    /// Returns a sealed text; `None` if it does not exist, or was not written by us in this form.
     pub(crate) fn read_sealed(&self, path: &Path) -> Option<Vec<u8>> {
         self.read_kept(path).ok().filter(|kept| kept.is_ours).map(|kept| kept.bytes)
     }

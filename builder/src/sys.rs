@@ -53,7 +53,7 @@ fn traced<T>(result: rustix::io::Result<T>, call: impl FnOnce() -> String) -> Re
     result.map_err(|errno| CallError { call: call(), errno })
 }
 
-/// Turns what `libc` returns into a result.
+/// Turns a return value of `libc` into a result.
 fn checked(value: libc::c_long) -> rustix::io::Result<libc::c_long> {
     if value == -1 { Err(last_errno()) } else { Ok(value) }
 }

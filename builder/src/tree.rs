@@ -114,7 +114,7 @@ impl Entry {
 /// The entries of a root by path.
 ///
 /// The root directory itself is the entry with the empty path. Paths sort by their bytes, so a
-/// directory comes before what lies in it. A tree may lack parents; [`Tree::add_parents`] makes them.
+/// directory comes before its entries. A tree may lack parents; [`Tree::add_parents`] makes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<TreePath, Entry>,
@@ -141,7 +141,7 @@ impl Tree {
         self.entries.insert(path, entry)
     }
 
-    /// Takes one entry away; what lies below a directory stays.
+    /// Takes one entry away; entries below a directory stay.
     pub fn remove(&mut self, path: &[u8]) -> Option<Entry> {
         self.entries.remove(path)
     }

@@ -324,7 +324,7 @@ fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> Unp
     }
 }
 
-/// Removes what else of the store's own .debs was changed, so that one run fetches them all again.
+/// Removes the other changed .debs of the store, so that one run fetches them all again.
 fn remove_changed(fetched: &Fetched, store: &Store) {
     for deb in &fetched.debs {
         let _ = name_wrong_digest(deb, store, UnpackFault::NoControl("missing"));
@@ -333,7 +333,7 @@ fn remove_changed(fetched: &Fetched, store: &Store) {
 
 /// Returns the limits of a data.tar. Installed-Size counts files in whole KiB and all else as one
 /// KiB; a tar needs up to two headers, a name and padding for each. Packages that do not declare it get
-/// what honest compression reaches.
+/// the ratio of honest compression.
 fn data_limit(control: &Control, size_bytes: u64) -> u64 {
     const SLACK: u64 = 64 << 20;
     let expected = match control.installed_size_kib() {

@@ -77,7 +77,7 @@ pub enum ArchiveError {
         what: String,
         /// As listed.
         expected: Box<Checksum>,
-        /// Of what came out, cut where it became too long.
+        /// The digest of the decompressed bytes, cut where they became too long.
         found: Box<Checksum>,
     },
     /// The cache.

@@ -36,7 +36,7 @@ const MOST_UNLISTED_BYTES: u64 = 1 << 30;
 const ZSTD_WINDOW_LOG: u32 = 27;
 
 impl Opening<'_> {
-    /// Returns the texts of indexes, in their order, fetching side by side what is not in the store.
+    /// Returns the texts of indexes, in their order, fetching missing ones in parallel.
     pub(super) fn texts(&self, listed: &[(&Dated, &ListedIndex)]) -> Result<Vec<Text>, ArchiveError> {
         let mut texts: Vec<Option<Text>> = Vec::new();
         for (_, index) in listed {

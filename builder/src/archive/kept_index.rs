@@ -97,7 +97,7 @@ pub(super) fn to_bytes(
     [format!("{words} {seal}\n").as_bytes(), &body].concat()
 }
 
-/// Reads a kept index; `None` if it is not what we wrote.
+/// Reads a kept index; `None` if it was changed.
 pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
     let path = &store.existing(path.to_path_buf());
     let file = open_regular(path)?;
@@ -148,7 +148,7 @@ pub(super) fn parts(file: &[u8]) -> Option<(&[u8], Option<Table>)> {
     Some((&body[..head.text_bytes], head.table(body)?))
 }
 
-/// Reads all pieces side by side, each checked as soon as it is there; `None` if one is not what it was.
+/// Reads all pieces side by side, each checked as soon as it is there; `None` if one was changed.
 fn fill(file: &File, start: u64, body: &mut [u8], sums: &[Digest]) -> io::Result<Option<()>> {
     let ranges: Vec<_> = pieces(body.len()).collect();
     let mut parts = Vec::new();

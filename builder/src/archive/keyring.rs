@@ -170,7 +170,7 @@ impl Keyring {
     /// [`KeyringError::Untrusted`].
     pub(super) fn verify(&self, message: &[u8], now_s: i64) -> Result<Signed, KeyringError> {
         let not_signed = |reason| KeyringError::NotSigned { reason };
-        // The armor's own parser would skip what stands before; that is what is refused here.
+        // The armor's own parser would skip text before it; here it is refused.
         if !message.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
             return Err(not_signed("it does not begin as one"));
         }

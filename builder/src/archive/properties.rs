@@ -1,4 +1,4 @@
-//! What holds for any InRelease: damaged ones are refused or say what the key signed, and a text is read as something that
+//! Properties of any InRelease: damaged ones are refused or have the signed text, and a text is read as something that
 //! one can go by or is refused with its line; nothing ends in a panic.
 //!
 //! The inputs follow from a seed, so a failure can be had again; each assertion names its case.
@@ -105,7 +105,7 @@ fn a_damaged_message_says_what_was_signed_or_nothing() {
         if let Ok(found) = keyring.verify(&damaged, now_s) {
             assert_eq!(canonical(&found.text), canonical(&signed), "{round}");
             still_good += 1;
-            // What a signature does not cover changes nothing that is gone by.
+            // Unsigned text changes nothing that is used.
             Release::parse(&found.text, None).unwrap_or_else(|error| panic!("{round}: {error}"));
         }
     }
@@ -144,7 +144,7 @@ fn a_damaged_text_is_sound_or_refused_with_its_line() {
     assert!(sound > 0 && refused > 0, "{sound} and {refused}");
 }
 
-/// Asserts that what would be fetched lies below the suite, stands in the text and can be counted.
+/// Asserts that each file to fetch lies below the suite, stands in the text and can be counted.
 fn assert_sound(release: &Release, text: &str, round: usize) {
     let mut total_bytes: u64 = 0;
     for component in ["main", "contrib", "..", ""] {

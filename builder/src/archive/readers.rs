@@ -108,7 +108,7 @@ pub(crate) fn kept_index(bytes: &[u8]) {
     }
 }
 
-/// A Release file as the cache has kept it: what its keys have not signed is not believed.
+/// A Release file as the cache has kept it: text that its keys have not signed is not trusted.
 pub(crate) fn kept_release(bytes: &[u8]) {
     for (leniently, is_ours) in [(false, false), (false, true), (true, false), (true, true)] {
         let asked = Asked { suite: "bookworm", leniently };

@@ -66,9 +66,9 @@ pub(super) struct Release {
     names: Vec<String>,
     indexes: Vec<ListedIndex>,
     /// Whether packages for all architectures are in an index of their own only. Debian lists one as well,
-    /// but it repeats what the others have (and its security archive does not even serve it).
+    /// but it repeats the packages of the others (and its security archive does not even serve it).
     all_is_apart: bool,
-    /// Whether such an index repeats what the others have.
+    /// Whether such an index repeats the packages of the others.
     all_is_repeated: bool,
     /// Odd parts of its time, a clause each.
     odd_times: Vec<String>,

@@ -140,7 +140,7 @@ fn an_unchanged_archive_costs_one_request_a_suite() {
     assert_eq!(requests.len(), 1);
     assert!(requests[0].conditional && requests[0].path == "dists/bookworm/InRelease");
 
-    // A damaged copy of an index is not used but fetched again, and what was read of it before stays as it was.
+    // A damaged copy of an index is not used but fetched again, and an earlier text of it stays as it was.
     let kept = fixture.cache.path().join(format!("indexes/texts/{digest}-amd64"));
     let whole = fs::read(&kept).expect("reads");
     let mut flipped = whole.clone();

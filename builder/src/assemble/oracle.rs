@@ -45,7 +45,7 @@ fn dpkg(unpacked: &Unpacked, debs: &[Deb]) -> Option<Tree> {
     Some(tree)
 }
 
-/// Returns what the rules speak of: dpkg gives directories the time of the day.
+/// Returns the properties that the rules decide: dpkg gives directories the time of the day.
 fn comparable(mut tree: Tree) -> String {
     tree.remove_subtree(b"var/lib/dpkg");
     tree.retain(|path, _| {

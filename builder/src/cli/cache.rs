@@ -35,7 +35,7 @@ pub fn seal() -> Result<(Seal, Option<SealError>), SealError> {
 }
 
 /// Opens the cache in a directory, to read it and to write to it; one that cannot be written is read below a directory of this process
-/// alone. What is odd about it is a warning.
+/// alone. Oddities of it are warnings.
 pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
     let store = match Store::open_sealed(directory, seal.clone()) {
@@ -76,8 +76,8 @@ fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) ->
     Ok(store)
 }
 
-/// Opens the cache for a command that needs nothing but what it is given: where there is no cache, it cannot be used or written, or has
-/// no space, what the command unpacks lies in memory, and nothing is said of it.
+/// Opens the cache for a command that needs nothing but its arguments: where there is no cache, it cannot be used or written, or has
+/// no space, the command unpacks into memory, without a message.
 fn open_for_reading(directory: Option<&Path>, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
     let in_memory = |seal| Store::in_memory(seal).spared();
@@ -99,7 +99,7 @@ fn hinted(error: StoreError) -> Failure {
     super::hinted(error, hint)
 }
 
-/// Warns of what is odd about a store, now and as it is found.
+/// Warns of the oddities of a store, now and as they are found.
 fn warn_of(store: &Store, progress: &Progress) {
     if let Some((above, open)) = store.exposed() {
         let text = "is above the cache, so another user could lay one of theirs in its place";
@@ -139,7 +139,7 @@ impl Context {
         Ok(self.store.get_or_init(|| Arc::new(store)).clone())
     }
 
-    /// Fails if contents of the cache were refused since they were changed: what was made meanwhile may lack them.
+    /// Fails if contents of the cache were refused since they were changed: results made meanwhile may lack them.
     pub(super) fn unaffected(&self) -> Result<(), Failure> {
         match self.store.get().is_some_and(|store| store.has_refused()) {
             true => Err(LineError::from(Fault::Refused).into()),
@@ -151,7 +151,7 @@ impl Context {
 /// How often a command is done again after parts of the cache were found changed.
 const AGAIN: usize = 3;
 
-/// Does a command again that failed while parts of the cache were found changed: they are gone, and made anew. A grain
+/// Does a command again that failed while parts of the cache were found changed: they are gone, and made again. A grain
 /// is not: it may have worked for hours.
 pub(super) fn mended(
     mut result: Result<(), Failure>,

@@ -66,7 +66,7 @@ pub(super) fn empty_places(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives those places back what lay there before the scripts ran, as under a mount.
+/// Restores the contents of those places before the scripts ran, as under a mount.
 pub(super) fn restore_places(tree: &mut Tree, before: &Tree) {
     for place in EMPTIED.into_iter().chain(["run"]) {
         tree.remove_subtree(place.as_bytes());

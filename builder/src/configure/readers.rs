@@ -1,4 +1,4 @@
-//! The readers of what dpkg and maintainer scripts leave and say, as functions that take anything
+//! The readers of files and output of dpkg and maintainer scripts, as functions that take anything
 //! ([`testing::readers`](crate::testing::READERS)).
 
 use super::{clean, follow, key_store};
@@ -21,7 +21,7 @@ pub(crate) fn key_store(bytes: &[u8]) {
     }
 }
 
-/// What dpkg says, with the output of scripts in it; lists of owners and of diversions.
+/// dpkg's output, with the output of scripts in it; lists of owners and of diversions.
 pub(crate) fn dpkg(bytes: &[u8]) {
     let progress = Progress::silent();
     let task = progress.task("configuring packages", 2, Unit::Items);

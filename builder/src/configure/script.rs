@@ -7,7 +7,7 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-/// dpkg's own files that must be there before it runs, empty; and what must not.
+/// dpkg's own files that must be there before it runs, empty; and those that must not.
 const DATABASE_DIRECTORIES: [&str; 5] = [
     "var/lib/dpkg/alternatives",
     "var/lib/dpkg/info",

@@ -157,7 +157,7 @@ impl Fault {
         }
     }
 
-    /// Whether it is the proxy that fails, rather than what lies behind it.
+    /// Whether it is the proxy that fails, rather than the server behind it.
     pub fn is_of_proxy(&self) -> bool {
         use Fault::{Connect, ConnectionRefused, ProxyAuthentication, Tunnel, UnknownHost};
         match self {
@@ -205,13 +205,13 @@ impl Fault {
         matches!(self.itself(), Fault::ConnectionRefused(_))
     }
 
-    /// Whether what came is wrong, rather than the way that it came.
+    /// Whether the bytes are wrong, rather than the transfer.
     pub fn is_of_bytes(&self) -> bool {
         use Fault::{OtherPart, TooLong, WrongDigest, WrongSize};
         matches!(self.itself(), WrongDigest { .. } | WrongSize { .. } | TooLong(_) | OtherPart)
     }
 
-    /// Whether what came so far may be right, so that the rest is enough.
+    /// Whether the bytes so far may be right, so that only the rest is requested.
     pub(super) fn keeps_pieces(&self) -> bool {
         self.kind() == Kind::Passing
     }
@@ -287,7 +287,7 @@ impl DownloadError {
         self.faults().iter().any(|(_, fault)| matches!(fault.itself(), Fault::WebPage))
     }
 
-    /// Returns what could not be had.
+    /// Returns the names of the missing files.
     pub fn what(&self) -> &str {
         match self {
             DownloadError::Offline { what, .. }

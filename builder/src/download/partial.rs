@@ -46,7 +46,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether what came so far is a web page.
+    /// Whether the bytes so far are a web page.
     pub(super) fn begins_as_page(&self) -> bool {
         let mut start = [0; 64];
         let count = self.file.as_file().read_at(&mut start, 0).unwrap_or(0);

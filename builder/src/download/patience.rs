@@ -1,4 +1,4 @@
-//! When a place is asked again, when it is given up, and what transfers learn from each other.
+//! When a request is retried, when a location is given up, and the state that transfers share.
 //!
 //! A passing fault (a busy server, a connection that breaks off) is retried with pauses that double, for
 //! [`Patience::longest`] in all for each file. A server that names a pause (Retry-After) gets it, from all transfers.
@@ -121,7 +121,7 @@ pub(super) struct Place<'a> {
     over: bool,
 }
 
-/// How a place is asked, and what came of it.
+/// The state of the requests to a location.
 #[derive(Debug, Default)]
 pub(super) struct Manner {
     /// Not from a cache on the way.
@@ -203,7 +203,7 @@ impl Downloader {
         open.min_by_key(|(_, place)| order(place)).map(|(index, _)| index)
     }
 
-    /// Waits until a place may be asked, and shows for what.
+    /// Waits until a location may get a request, and shows the reason.
     pub(super) fn wait_for(&self, place: &Place<'_>) {
         let clock = &self.options.clock;
         let now = clock.now();

@@ -31,7 +31,7 @@ struct Variable {
     value: String,
 }
 
-/// A proxy, and what names it.
+/// A proxy, and the setting that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
     /// Its URL, with the user name and password that it may have.

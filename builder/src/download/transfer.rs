@@ -168,7 +168,7 @@ impl Downloader {
         if !secure {
             builder = builder.tls_certs_only([]);
         }
-        // One that is set replaces what the library finds in the environment itself.
+        // A proxy that is set replaces the one that the library finds in the environment.
         let proxies = self.options.proxies.clone();
         builder = builder.proxy(Proxy::custom(move |url| {
             proxies.of(url.scheme(), url.host_str().unwrap_or_default()).map(|via| via.url)

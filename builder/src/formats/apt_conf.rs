@@ -66,7 +66,7 @@ enum Token {
     End,
 }
 
-/// Most scopes inside each other, and the longest name of them all: what has more is passed over. Settings of apt have up to six.
+/// Most scopes inside each other, and the longest name of them all: longer ones are ignored. Settings of apt have up to six.
 const MAX_SCOPES: usize = 64;
 const MAX_SCOPES_BYTES: usize = 4096;
 
@@ -92,7 +92,7 @@ fn statement(scopes: &[String], words: &[Word], out: &mut Vec<Setting>) {
     }
 }
 
-/// Parts a text into words and what stands between, without comments.
+/// Splits a text into words and the characters between them, without comments.
 fn tokens(text: &str) -> Vec<Token> {
     let mut out = Vec::new();
     let mut word: Option<Word> = None;
@@ -138,7 +138,7 @@ fn behind<'a>(text: &'a str, end: &str) -> &'a str {
     text.split_once(end).map_or("", |(_, rest)| rest)
 }
 
-/// Returns what a word of apt's says: yes or no, or neither. (apt's `StringToBool`; numbers are 0 and 1.)
+/// Returns the meaning of a word of apt's: yes or no, or neither. (apt's `StringToBool`; numbers are 0 and 1.)
 pub fn truth(word: &str) -> Option<bool> {
     match word.to_ascii_lowercase().as_str() {
         "no" | "false" | "without" | "off" | "disable" | "0" | "00" | "0x0" => Some(false),

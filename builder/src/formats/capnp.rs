@@ -53,7 +53,7 @@ pub enum CapnpError {
     /// Structs and lists inside each other, too deep.
     #[error("objects nest too deep")]
     Nesting,
-    /// The objects that were looked at are larger than what was allowed, in sum.
+    /// The objects that were read are larger than the budget, in sum.
     #[error("the same bytes are used more than once")]
     Budget,
     /// A text that does not end in NUL.

@@ -12,7 +12,7 @@
 //!
 //! (`elf(5)`; the hash table as in glibc's `elf/dl-lookup.c`.) The number of symbols stands nowhere: it is as many as the hash
 //! table and the relocations reach, and none beyond is ever looked at. Symbols keep their numbers, so relocations
-//! stay as they are, but for those that name what goes: they become relocations to the file's own address, which is
+//! stay as they are, but for those that name a removed symbol: they become relocations to the file's own address, which is
 //! the result of a lookup. A removed symbol becomes a null symbol, its name and hash zeros, which a lookup passes over.
 //!
 //! Only little-endian files of amd64 and arm64 are read. Sections play no part in running a program.
@@ -221,7 +221,7 @@ impl Image {
     }
 
     /// Returns true if a relocation may be one to the file's own address, should no other file have its symbol. The loader
-    /// takes those anywhere but among what it binds at the first call.
+    /// takes those anywhere but among those that it binds at the first call.
     fn can_bind(&self, relocation: &Relocation) -> bool {
         let at_start = match (self.machine, relocation.kind) {
             (elf::EM_X86_64, elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT) => true,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! u16 length of the header · da 27
-//! u16 length of what follows, at least 20 · u16 0 · u8 1 for big-endian · u8 charset, 0 is ASCII · u8 2 · u8 0
+//! u16 length of the rest, at least 20 · u16 0 · u8 1 for big-endian · u8 charset, 0 is ASCII · u8 2 · u8 0
 //!   'CmnD' · u8×4 version of the format, 1 first · u8×4 version of the data · a copyright text, zeros
 //! table       u32 count · per item: u32 name · u32 data (offsets from the table's own start)
 //! names       each ends with a zero byte and begins with the package, `icudt72l/`; sorted by bytes
@@ -89,7 +89,7 @@ impl CommonData {
             return Err(Fault::Header(what));
         }
         let count = number(blob, length).ok_or(Fault::Short("table"))? as usize;
-        // What does not fit into the blob is found before anything is reserved for it.
+        // A length beyond the blob is found before memory is reserved for it.
         let names = count.checked_mul(8).and_then(|bytes| bytes.checked_add(length + 4));
         let names = names.filter(|end| *end <= blob.len()).ok_or(Fault::Short("table"))?;
         let mut items: Vec<Item> = Vec::with_capacity(count);
@@ -167,7 +167,7 @@ fn number(blob: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// Returns common data of items that hold what is given, in the order of names, each padded to 16 bytes.
+/// Returns common data of the given items, in the order of names, each padded to 16 bytes.
 #[cfg(feature = "testing")]
 pub(crate) fn made(package: &str, items: &[(&str, &[u8])]) -> Vec<u8> {
     let mut blob = vec![32, 0, 0xda, 0x27, 20, 0, 0, 0, 0, 0, 2, 0];
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(CommonData::read(&blob).map(|empty| empty.items.len()), Ok(0));
     }
 
-    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: what is then read still
+    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: a successful read still
     /// keeps to its blob, and shortening works on it.
     #[test]
     fn damaged_data_are_refused_or_harmless() {

@@ -10,7 +10,7 @@
 //!   marketingVersion, title, metadata     value      ptr 1
 //! ```
 //!
-//! Read: what tools show and what an install checks. Icons, screenshots and translations of foreign packages are
+//! Read: the fields that tools show and an install checks. Icons, screenshots and translations of foreign packages are
 //! left where they are. Written: one segment, in preorder, the same bytes for the same values.
 
 use super::capnp::{CapnpError, Message, Struct, Value, message_bytes};
@@ -87,7 +87,7 @@ pub enum ManifestError {
     Url {
         /// Which.
         field: &'static str,
-        /// What it says.
+        /// Its text.
         value: String,
     },
 }

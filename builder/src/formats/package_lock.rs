@@ -2,8 +2,8 @@
 //!
 //! Versions 2 and 3 are read, of them the object `packages` alone: its keys are directories, `node_modules/NAME` or
 //! deeper, and its values have `version`, `integrity` and marks. Left out, as `npm ci` leaves them out, are the root
-//! itself, what came in another package's tarball (`inBundle`), packages without a user (`extraneous`), what only development
-//! wants and, unless asked for, what only an optional dependency wants. All that is left must come from a registry and
+//! itself, packages in another package's tarball (`inBundle`), packages without a user (`extraneous`), packages that only development
+//! needs and, unless `optional` is set, packages that only an optional dependency needs. All others must come from a registry and
 //! have a digest: links, workspaces, git repositories and archives elsewhere are refused.
 
 use serde_json::{Map, Value};

@@ -154,8 +154,8 @@ impl<'a> Package<'a> {
     }
 }
 
-/// Reads an index and hands on each package, with what is wrong with its stanza, if anything is, and the stanza, in
-/// the order of the text. Of a stanza with a fault, what could be read is there.
+/// Reads an index and calls back with each package, the fault of its stanza, if any, and the stanza, in
+/// the order of the text. A stanza with a fault has the fields that could be read.
 pub fn read<'a>(text: &'a str, mut each: impl FnMut(Package<'a>, Option<Fault>, &'a str)) {
     let mut reader = Reader::new(text);
     let (mut package, mut fault, mut start) = (Package::default(), None, None);

@@ -1,4 +1,4 @@
-//! What holds for any input: sound ones come back as they went in, and damaged ones are refused or
+//! Properties of any input: sound ones come back as they went in, and damaged ones are refused or
 //! read as something else, but never end in a panic, in paths that leave the root, or without end.
 //!
 //! The inputs follow from a seed, so a failure can be had again; each assertion names its case.
@@ -24,7 +24,7 @@ impl Chance {
         (0..self.below(longest + 1)).map(|_| letters[self.below(letters.len())]).collect()
     }
 
-    /// Changes some bytes: flips, cuts, doubles, or puts in what parsers are wary of.
+    /// Changes some bytes: flips, cuts, doubles, or puts in bytes that parsers must handle.
     fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = bytes.to_vec();
         for _ in 0..=self.below(4) {
@@ -121,7 +121,7 @@ fn damaged_stanzas_are_read_or_refused() {
             all.push(format!("{:?}", packages::Package { line: 0, ..package }));
         });
         let _ = Control::parse(damaged.as_bytes());
-        // Leaving out what is not read changes nothing that is.
+        // Leaving out unread fields does not change the read ones.
         if sound {
             let reduced = String::from_utf8(packages::reduce(damaged.as_bytes())).expect("was text");
             let mut again = Vec::new();

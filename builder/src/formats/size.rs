@@ -8,7 +8,7 @@ pub struct ParseSizeError(pub String);
 /// Reads "19 MB", "5.5MB", "512 KiB", "200k" or "1000"; decimal units are powers of 1000 (`units(7)`).
 ///
 /// # Errors
-/// Anything else, and what does not fit.
+/// Any other text, and a size that does not fit.
 pub fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
     let fail = || ParseSizeError(text.to_owned());
     let text = text.trim();

@@ -1,6 +1,6 @@
 //! Reading tar streams as trees.
 //!
-//! What dpkg accepts in a `data.tar` is accepted: ustar and GNU headers (`tar(5)`) with GNU long
+//! A `data.tar` that dpkg accepts is accepted: ustar and GNU headers (`tar(5)`) with GNU long
 //! names (`L`, `K`). PAX headers are read too, though dpkg refuses them, because other tars come
 //! along: `path`, `linkpath`, `uid`, `gid`, `mtime`, `SCHILY.xattr.*`. Refused, because readers
 //! disagree about them and one could be shown another tree than dpkg's: sparse and multi-volume
@@ -92,7 +92,7 @@ pub fn read_tree(reader: impl Read, limits: &Limits) -> Result<Tree, TarError> {
 /// stream leaves out stay left out.
 ///
 /// # Errors
-/// [`TarError`], as soon as a fault is seen; what `contents` was given before is then void.
+/// [`TarError`], as soon as a fault is seen; contents that were passed to `contents` before are then void.
 pub fn read_tree_with<R: Read>(
     reader: R,
     limits: &Limits,
@@ -129,7 +129,7 @@ struct State {
 
 impl State {
     /// Gives all names of a file the owner, mode and time of the last one in the stream, which is
-    /// what dpkg leaves; honest streams have the same for all.
+    /// as dpkg leaves it; honest streams have the same for all.
     fn share_metadata(&mut self) {
         let last: BTreeMap<&TreePath, Entry> = self
             .linked

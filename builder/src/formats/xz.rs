@@ -206,7 +206,7 @@ fn header_bytes(block: &[u8]) -> Option<u64> {
     block.first().filter(|&&size| size > 0).map(|&size| (u64::from(size) + 1) * 4)
 }
 
-/// Returns what comes before the first block.
+/// Returns the bytes before the first block.
 pub fn stream_header() -> Vec<u8> {
     let mut out = vec![0xfd, b'7', b'z', b'X', b'Z', 0];
     out.extend(STREAM_FLAGS);
@@ -214,7 +214,7 @@ pub fn stream_header() -> Vec<u8> {
     out
 }
 
-/// Returns what comes after the last block: index and footer.
+/// Returns the bytes after the last block: index and footer.
 pub fn stream_end(blocks: &[Record]) -> Vec<u8> {
     let mut out = vec![0];
     push_varint(&mut out, blocks.len() as u64);
@@ -232,7 +232,7 @@ pub fn stream_end(blocks: &[Record]) -> Vec<u8> {
     out
 }
 
-/// Returns a reader of what `.xz` streams hold, one after the other, to the end of the input. Anything after the
+/// Returns a reader of the contents of `.xz` streams, one after the other, to the end of the input. Anything after the
 /// last stream but padding is an error, as is any damage.
 ///
 /// # Errors
@@ -243,7 +243,7 @@ pub fn decode(compressed: impl BufRead) -> io::Result<impl Read> {
 }
 
 /// Returns how long the last stream of a file is, by its own index; `None` where the file does not end with a stream, as with
-/// padding. What the index says holds once the file was decoded.
+/// padding. The index is verified only when the file is decoded.
 ///
 /// # Errors
 /// A file that cannot be read.

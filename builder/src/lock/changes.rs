@@ -73,7 +73,7 @@ impl Changes {
 }
 
 impl Change {
-    /// Returns what happened, in one word.
+    /// Returns the kind of change, in one word.
     pub fn kind(&self) -> &'static str {
         match (&self.old, &self.new) {
             (None, _) => "added",

@@ -8,14 +8,14 @@ use crate::{
     resolve::{ResolveError, Universe},
 };
 
-/// How many times of older locks are kept: each is one more place where a service is asked for what has left the mirrors.
+/// How many times of older locks are kept: each is one more request to a snapshot service for versions that have left the mirrors.
 const MOST_EARLIER: usize = 8;
 
 impl Lock {
     /// Returns this new lock with every package put back to where an old lock has it, but for the named
     /// one and what must move with it: what is from the same source package, and what the moved ones
     /// need in a version that the old lock does not have, again and again. What only the old lock has
-    /// stays, because what stays may need it.
+    /// stays, because the remaining packages may need it.
     ///
     /// The names are those of the new lock. What the old packages needed is not known any more, once the
     /// archive has moved on; packages of one source, which name each other by exact version, move

@@ -35,7 +35,7 @@
 //! `time` is the newest `Date` of the suites' Release files. `earlier`, where packages were left as an older lock had them (`lock --update
 //! PACKAGE`), has the times of such locks. `path` is relative to the root of the
 //! archive that holds `suite`. A package has `sha512` in place of `sha256` where its archive lists no other. An index at
-//! an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are refused, so what a later version adds needs a new number.
+//! an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are refused, so additions of a later version need a new number.
 
 use std::{fmt::Write as _, ops::Range};
 
@@ -116,7 +116,7 @@ impl Lock {
     /// Reads the text of a lock.
     ///
     /// # Errors
-    /// The line, counted from 1, and what is wrong there.
+    /// The line, counted from 1, and the fault there.
     pub fn parse(bytes: &[u8]) -> Result<Self, (usize, String)> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| (line_at(bytes, error.valid_up_to()), "it is not UTF-8".into()))?;
@@ -199,7 +199,7 @@ struct RawPackage {
     because: String,
 }
 
-/// An offset into the text, and what is wrong there.
+/// An offset into the text, and the fault there.
 type Fault = (usize, String);
 
 /// Takes a name that may stand in a path or a URL.

@@ -10,7 +10,7 @@ use crate::beside;
 /// A list of globs in a recipe that a program may add to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GlobList {
-    /// `prune.keep`: what stays though nothing else asks for it.
+    /// `prune.keep`: paths that are kept without evidence.
     Keep,
     /// `app.state`: files that a grain gets copies of.
     State,

@@ -144,7 +144,7 @@ struct BudgetKeys {
 
 /// The default of `setup.timeout_s`.
 const SETUP_TIMEOUT_S: u32 = 120;
-/// The default of `sandbox.tmp`. Sandstorm's 16 MiB are what its users complain of.
+/// The default of `sandbox.tmp`. Users complain of Sandstorm's 16 MiB.
 const TMP_BYTES: u64 = 64_000_000;
 
 /// The default of `prune.companions`: some 3 MB compressed.

@@ -53,7 +53,7 @@ pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
     Ok(format!("{kept} of {all} items of ICU's data, {kept_bytes} of {all_bytes} bytes: {}", choice.text))
 }
 
-/// Returns the items that are left out and of which a program read a page, with what the keys would have to say. A page that
+/// Returns the items that are left out and of which a program read a page, with the values of the keys that keep them. A page that
 /// also holds a kept item shows nothing; one that several begin in names them all, as `a or b`.
 pub(super) fn read_and_left_out(
     library: &[u8],
@@ -104,7 +104,7 @@ pub(super) fn read_and_left_out(
     Ok((parts, super::first_few(&remedies, " or ")))
 }
 
-/// Returns what `[reduce] icu` would have to say to keep an item.
+/// Returns the value of `[reduce] icu` that keeps an item.
 fn remedy(name: &str) -> String {
     match part_of(name) {
         Part::Converter => "set `converters = true`".to_owned(),

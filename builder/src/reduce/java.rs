@@ -72,7 +72,7 @@ pub(super) fn reduce(file: &mut [u8], keys: &Java) -> Result<String, Fault> {
     ))
 }
 
-/// Returns the modules asked for, `java.base`, and what these require, all of it.
+/// Returns the requested modules, `java.base`, and all that these require.
 fn with_required(
     asked: &[String],
     image: &Image,

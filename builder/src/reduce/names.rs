@@ -4,7 +4,7 @@
 //! that has the name among its own symbols, to be bound at start, or a program that passes a name to `dlsym(3)`. Such a
 //! name stands as a word in some file. Or it is put together: lighttpd adds `_plugin_init` to the name of a module. So a
 //! name also stays that begins or ends with a piece, a word with `_` at its own end or start, of a file that calls
-//! `dlsym`; and what scripts put together begins in ways that are known ([`BY_SCRIPTS`]).
+//! `dlsym`; and names that scripts put together begin in known ways ([`BY_SCRIPTS`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -226,7 +226,7 @@ fn mix(value: u32, byte: u8) -> u32 {
     (value ^ u32::from(byte)).wrapping_mul(0x0100_0193)
 }
 
-/// Letters of names: those of C, and what compilers add.
+/// Letters of names: those of C, and those that compilers add.
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
 }

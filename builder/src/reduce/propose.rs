@@ -17,7 +17,7 @@ use crate::{
     tree::TreePath,
 };
 
-/// Kind of the notes of what contents take compressed.
+/// Kind of the notes of compressed sizes.
 const NOTE: &str = "compressed";
 
 /// Smaller savings are not proposed.
@@ -104,7 +104,7 @@ impl Change {
     }
 }
 
-/// Returns what could be reduced of a pruned tree that was reduced by the recipe's keys; the largest saving goes first. What the
+/// Returns further reductions of a pruned tree that was reduced by the recipe's keys; the largest saving goes first. What the
 /// recipe says no to (`reduce.not`) is left out.
 pub fn propose(pruned: &Pruned, recipe: &Recipe, used: &UsedList, store: &Store) -> Vec<Proposal> {
     let names = Names::of(&pruned.tree, store).ok();
@@ -228,7 +228,7 @@ fn measure(
     Some(Proposal { files: in_short(&reduced.files), change, why, takes_bytes, saves_bytes })
 }
 
-/// Returns what contents take together; measured once.
+/// Returns the compressed size of contents together; measured once.
 fn compressed(digests: &BTreeSet<Digest>, filter: &xz::Filter, store: &Store) -> Option<u64> {
     let all: String = digests.iter().map(|digest| format!("{digest}\n")).collect();
     let key = format!("{}-{}-{}", Digest::of(all.as_bytes()), filter.name(), xz::ESTIMATE);

@@ -113,7 +113,7 @@ impl Library<'_> {
     }
 }
 
-/// Returns what libsystemd needs and nothing else does, if nothing asks it for more than [`NOTIFYING`].
+/// Returns libraries that only libsystemd needs, if no file uses more of it than [`NOTIFYING`].
 fn needed_for_journals(libraries: &[Library<'_>], linked: &[&Library<'_>]) -> Vec<String> {
     const SYSTEMD: &str = "libsystemd.so.0";
     let Some(systemd) = libraries.iter().find(|library| library.soname == SYSTEMD) else { return Vec::new() };

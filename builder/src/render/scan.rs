@@ -141,7 +141,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Opens a directory so that what lies in it can be opened too.
+    /// Opens a directory so that its entries can be opened too.
     fn open(&mut self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
         let mode = self.tree.get(path.as_bytes()).expect("noted before it is opened").mode;
         let fd = directory::open(self.root, path.as_bytes());

@@ -24,7 +24,7 @@ pub struct TarOptions {
 /// Writes a tree as tar. The same tree gives the same bytes, everywhere.
 ///
 /// # Errors
-/// Contents that are missing; what the writer says.
+/// Contents that are missing; errors of the writer.
 pub fn write_tar(
     tree: &Tree,
     store: &Store,

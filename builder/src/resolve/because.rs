@@ -41,13 +41,13 @@ pub(super) fn bringers(
         while let Some(id) = queue.pop_front() {
             let facts_of = facts.of(id)?;
             for need in &facts_of.needs {
-                // The first that was chosen is what the group brought.
+                // The first chosen one is the one that the group brought.
                 let first = need.options.iter().find(|option| chosen[option.index()]);
                 reach(facts, &mut out, &mut queue, id, need, first.copied());
             }
             rest.push(id);
         }
-        // Left-overs: other members of groups, and what is only wished for.
+        // Left-overs: other members of groups, and packages that are only recommended.
         for id in std::mem::take(&mut rest) {
             let facts_of = facts.of(id)?;
             for need in facts_of.needs.iter().chain(&facts_of.wishes) {

@@ -1,6 +1,6 @@
 //! The needs and the conflicts of candidates, as lists of candidates.
 //!
-//! Debian's rules are applied here, and nowhere else: which versions do, who provides what, what
+//! Debian's rules are applied here, and nowhere else: which versions do, the providers of each name,
 //! `:any` means, that no package rules out itself. The rooms that choose see lists only.
 
 use std::{cell::RefCell, rc::Rc};
@@ -139,7 +139,7 @@ impl<'u, 'a> AllFacts<'u, 'a> {
                     options.push(target);
                 }
             }
-            // Stable: what is preferred goes first, all else keeps its order.
+            // Stable: preferred ones go first, the others keep their order.
             options.sort_by_key(|option| !self.preferred[option.index()]);
             Need { field, text: group.text, critical, options }
         };

@@ -1,14 +1,14 @@
 //! apt's way: marks packages depth first, without going back but for what apt itself goes back on.
 //!
-//! Source: the behaviour of apt 2.6. What matters, and is easy to get wrong:
+//! Source: the behaviour of apt 2.6. Important, and easy to get wrong:
 //! - everything asked for is marked before anything is followed;
 //! - a group that anything marked satisfies is passed over;
-//! - what is asked for is *protected*, and so is, further on, whatever a protected package needs
-//!   and only one package can give. A protected package is never dropped again, and what it rules
+//! - a requested package is *protected*, and so is each package that a protected one needs
+//!   and that has no alternative. A protected package is never dropped again, and packages that it rules
 //!   out can never be taken any more;
 //! - a package that is being followed counts as protected for that while;
 //! - a package that is ruled out by a newcomer and not protected is dropped on the spot;
-//! - a package that turned out not to work is never tried again, and what it brought stays until
+//! - a package that turned out not to work is never tried again, and packages that it brought stay until
 //!   the end, where all that nothing needs goes (`sweep`).
 
 use crate::resolve::{

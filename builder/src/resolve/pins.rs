@@ -1,7 +1,7 @@
 //! Pins: how versions of packages rank against each other, as apt_preferences(5) has it.
 //!
 //! A pin for names goes before one for all packages (`*`), and of several that fit the first counts.
-//! Above all others goes the rank, then the version; what ranks below 0 is never taken.
+//! Above all others goes the rank, then the version; a version that ranks below 0 is never taken.
 
 /// One pin.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,7 +1,7 @@
 //! The veto: apt's order, but nothing is taken after which no solution is left.
 //!
 //! Asked only where apt's own way ended in a contradiction. Every question to the SAT solver is
-//! whether what is chosen so far and one candidate more can be had together; the last solution
+//! whether the candidates chosen so far and one more are installable together; the last solution
 //! satisfies most of them, because its packages are installable.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What resolving answers, on archives of a few words.
+//! Resolutions of small archives.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn takes_the_first_alternative_and_what_is_there_already() {
         // nginx provides httpd, nginx-light does not.
         ("wiki nginx php8.2-fpm", "nginx php php8.2 php8.2-fpm wiki"),
         ("wiki nginx-light php8.2-fpm", "apache2 apache2-bin nginx-light php php8.2 php8.2-fpm wiki"),
-        // Only what is marked counts, not what php-fpm would bring later.
+        // Only marked packages count, not those that php-fpm would bring later.
         (
             "wiki nginx php-fpm",
             "apache2 apache2-bin libapache2-mod-php8.2 nginx php php-fpm php8.2 php8.2-fpm wiki",

@@ -1,4 +1,4 @@
-//! The packages that can be chosen from: one candidate a name, and who provides what.
+//! The packages that can be chosen from: one candidate a name, and the providers of each name.
 
 use std::{borrow::Cow, cell::OnceCell};
 

@@ -1,7 +1,7 @@
-//! A cache that cannot be written, read below what is made.
+//! A cache that cannot be written, read below a place for new entries.
 //!
 //! An entry is looked for where this store writes, and then in the cache below, under the same name and by the same seal. Nothing below
-//! is changed: what is found damaged there is set aside for as long as the store is open. What is written goes to a directory of
+//! is changed: damaged entries there are ignored for as long as the store is open. New entries go to a directory of
 //! this process or, for commands that need nothing but to read, to memory.
 
 use std::{
@@ -20,7 +20,7 @@ use crate::{
     seal::Seal,
 };
 
-/// Where what is made lies when there was no space for it.
+/// The place of new entries when there was no space for them.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     /// Whether the command does without the cache.
@@ -36,7 +36,7 @@ pub(super) struct Below {
 }
 
 impl StoreError {
-    /// Returns whether there was no space for what was written.
+    /// Returns whether there was no space for new entries.
     pub fn is_of_space(&self) -> bool {
         matches!(self, StoreError::Io { source, .. } if is_of_space(source))
     }
@@ -56,7 +56,7 @@ impl StoreError {
     }
 }
 
-/// Returns whether there was no space for what was written.
+/// Returns whether there was no space for new entries.
 pub fn is_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
@@ -96,7 +96,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Returns a store that keeps what is made in memory, or in files without a name where there is room for them.
+    /// Returns a store that keeps new entries in memory, or in files without a name where there is room for them.
     pub fn in_memory(seal: Seal) -> Self {
         Store {
             // Nothing is ever looked for or written there.
@@ -114,7 +114,7 @@ impl Store {
         }
     }
 
-    /// Has the store read what a cache has as well, if that is there.
+    /// Has the store also read the entries of a cache, if it exists.
     ///
     /// # Errors
     /// [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could change.
@@ -137,7 +137,7 @@ impl Store {
         self.below.is_none()
     }
 
-    /// Returns the store for a command that does without a cache: of what it cannot use nothing is said.
+    /// Returns the store for a command that does without a cache: it reports nothing about a cache that it cannot use.
     pub fn spared(self) -> Self {
         self.spare.is_wanted.store(true, Ordering::Relaxed);
         self
@@ -148,14 +148,14 @@ impl Store {
         self.spare.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Has what is made from now on lie elsewhere, after there was no space for it. Returns false if there is no other place, or the
+    /// Moves new entries elsewhere, after there was no space for them. Returns false if there is no other place, or the
     /// command is one that writes to the cache.
     pub(crate) fn moves_on(&self) -> bool {
         let next = |place| (place < 2).then_some(place + 1);
         self.is_spared() && self.spare.place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
-    /// Returns a file without a name for what is made.
+    /// Returns a file without a name for a new entry.
     pub(super) fn unnamed(&self) -> io::Result<fs::File> {
         match self.spare.place.load(Ordering::Relaxed) {
             0 | 1 => unnamed(),
@@ -237,7 +237,7 @@ mod tests {
         (digest, bundle.finish(&tree).expect("finishes"))
     }
 
-    /// Lists all that is in a directory, with what is in each file.
+    /// Lists all that is in a directory, with the contents of each file.
     fn all(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         let mut out = Vec::new();
         for entry in fs::read_dir(directory).expect("lists") {

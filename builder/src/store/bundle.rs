@@ -155,7 +155,7 @@ impl<'a> BundleWriter<'a> {
     /// are known only now.
     ///
     /// # Errors
-    /// A full disk; a range that does not lie inside what was written.
+    /// A full disk; a range outside of the written bytes.
     pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.position) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "outside what was written"));
@@ -165,7 +165,7 @@ impl<'a> BundleWriter<'a> {
         self.pack.get_ref().as_file().write_all_at(bytes, offset)
     }
 
-    /// Returns a second handle on what the pack holds so far, to read what was appended.
+    /// Returns a second handle on the pack so far, to read the appended bytes.
     ///
     /// # Errors
     /// A full disk.
@@ -212,7 +212,7 @@ impl<'a> BundleWriter<'a> {
         {
             return Ok(kept_pack);
         }
-        // Before it has a name that others see: they remove what has no lock and no bundle.
+        // Before it has a name that others see: they remove files without a lock and a bundle.
         let _ = flock(pack.as_file(), FlockOperation::NonBlockingLockShared);
         let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
         let mut text = format!("pack {name} {position}\nchunks ");

@@ -1,6 +1,6 @@
 //! Closing a cache that others could write to: some CI services restore caches with every bit of the mode set (0777).
 //!
-//! Modes prove nothing of contents, which have digests and seals. What they guard is the time between a check and a use: a
+//! Modes prove nothing of contents, which have digests and seals. They guard the time between a check and a use: a
 //! kernel reads mapped files and mounts by itself. So each directory is closed before it is read, files that are not our own go, and
 //! so does each file that a process has open for writing, as a lease shows (`F_SETLEASE(2const)`); no other user can open one
 //! again. Where the file system has no leases a fresh copy takes the file's place.
@@ -62,7 +62,7 @@ pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     Ok((!is_empty).then_some(Closed { mode, removed }))
 }
 
-/// Closes what a directory holds, which is closed itself. What else lies beside the directories of the cache is never used.
+/// Closes the contents of a directory that is closed itself. Other files beside the directories of the cache are never used.
 fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(), StoreError> {
     for entry in at("list", directory, fs::read_dir(directory))? {
         let entry = at("list", directory, entry)?;

@@ -42,7 +42,7 @@ fn is_tarball(stem: &str) -> bool {
     })
 }
 
-/// Returns whether a name is that of a pack: its bundle's kind and key, and what makes it the only one.
+/// Returns whether a name is that of a pack: its bundle's kind and key, and a unique suffix.
 fn is_pack(name: &str) -> bool {
     let of_kind = |kind: &&str| {
         let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-'));

@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// Returns what entries of this kind are called.
+    /// Returns the name of this kind.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Indexes => "package indexes",
@@ -131,9 +131,9 @@ pub fn by_kind<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeMap<Kin
 pub struct Trimmed {
     /// The removed entries.
     pub removed: Vec<Entry>,
-    /// The length of what stayed.
+    /// The length of the entries that stayed.
     pub kept_bytes: u64,
-    /// The length of what would have gone, but is in use.
+    /// The length of entries that were not removed since they are in use.
     pub in_use_bytes: u64,
 }
 
@@ -142,7 +142,7 @@ pub struct Trimmed {
 pub struct Checked {
     /// How many entries were looked at.
     pub count: usize,
-    /// Files that are not what they were when they were written or fetched.
+    /// Files that changed since they were written or fetched.
     pub damaged: Vec<PathBuf>,
     /// Files with another seal: of another user or machine, or changed since.
     pub foreign: Vec<PathBuf>,
@@ -180,12 +180,12 @@ impl Store {
         Ok(())
     }
 
-    /// Returns all entries, by kind and path. What vanishes meanwhile is left out.
+    /// Returns all entries, by kind and path. Entries that vanish meanwhile are left out.
     pub fn entries(&self) -> Vec<Entry> {
         self.all().0
     }
 
-    /// Returns all entries, and what lies beside them that tinyroot did not make.
+    /// Returns all entries, and other files that tinyroot did not make.
     fn all(&self) -> (Vec<Entry>, Vec<PathBuf>) {
         let (root, mut out, mut others) = (self.cache_root(), Vec::new(), Vec::new());
         let is_ours = |path: &Path, found: &Metadata| {
@@ -257,7 +257,7 @@ impl Store {
         out
     }
 
-    /// Reads everything and compares it with its digest or seal. What is damaged is removed, as it is wherever it is found.
+    /// Reads everything and compares it with its digest or seal. Damaged entries are removed, as everywhere.
     /// `is_whole` looks at an index; `on_entry` is called after each entry.
     pub fn check(&self, is_whole: impl Fn(&Path) -> bool, on_entry: impl Fn(&Entry)) -> Checked {
         let mut out = Checked::default();

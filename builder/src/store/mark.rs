@@ -1,7 +1,7 @@
-//! By what a directory is known as a cache, so that no other one is closed, swept or filled.
+//! The marks of a cache, so that no other directory is closed, swept or filled.
 //!
 //! A cache has a `CACHEDIR.TAG` of ours (Cache Directory Tagging Specification), which backup tools know as well. One of before, or one of
-//! which a CI service restored a part, is known by what it holds: nothing but what a cache has, under the names that tinyroot gives.
+//! which a CI service restored a part, is recognised by its contents: nothing but a cache's files, under tinyroot's names.
 
 use std::{
     ffi::OsStr,
@@ -22,7 +22,7 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # For information about cache directory tags see https://bford.info/cachedir/
 ";
 
-/// There while a cache is closed, from its first directory to its last, so that what a kill interrupts is done again.
+/// There while a cache is closed, from its first directory to its last, so that work that a kill interrupts is repeated.
 pub(super) const UNDER_WAY: &str = "closing";
 
 /// The files of a cache.
@@ -110,7 +110,7 @@ fn holds_ours(root: &Path, directory: &Path, depth: usize) -> Option<bool> {
     out
 }
 
-/// Marks a cache, of which `tmp` is a directory for unfinished writes, if it has no mark. Without one it is known by what it holds.
+/// Marks a cache, of which `tmp` is a directory for unfinished writes, if it has no mark. Without one it is recognised by its contents.
 pub(super) fn make(root: &Path, tmp: &Path) {
     let path = root.join(NAME);
     if fs::symlink_metadata(&path).is_ok() {
@@ -205,7 +205,7 @@ mod tests {
         drop(store);
         let tag = fs::read(root.join(NAME)).expect("is marked");
         assert!(tag.starts_with(b"Signature: 8a477f597d28d172789f06886806bc55\n"));
-        // Other things beside what is ours change nothing for one that has a mark.
+        // A cache that has a mark may hold other files, too.
         fs::write(root.join("mine"), "").expect("writes");
         drop(Store::open(&root).expect("opens"));
         fs::remove_file(root.join(NAME)).expect("removes");

@@ -2,7 +2,7 @@
 //!
 //! A pack is checked as fs-verity does it, only here and on any file system: in chunks of 64 KiB, each against the digest
 //! (BLAKE3, which takes a fraction of the time of reading) that the sealed bundle has of it. A chunk is checked when it is first
-//! read, and what is returned then is what was checked. Later reads of it by this process are not checked again.
+//! read, and the checked bytes are returned. Later reads of it by this process are not checked again.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{digest::Digest, formats::capnp::ReadAt, threads};
 
-/// How much is checked at once: what readers commonly ask for, and enough for BLAKE3 to use a CPU's widest registers.
+/// The size of one check: the common size of reads, and enough for BLAKE3 to use a CPU's widest registers.
 pub(super) const CHUNK_BYTES: u64 = 1 << 16;
 
 /// Chunks that [`Pack::check`] gives to a thread at once.
@@ -137,7 +137,7 @@ impl Pack {
         Some(Pack(Arc::new(Inner { path, bundle, file, size_bytes, digests, checked, is_damaged, damages })))
     }
 
-    /// Returns where it lies. What is read by this path is not checked, but for [`Pack::check`].
+    /// Returns where it lies. Reads by this path are not checked, but for [`Pack::check`].
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -180,7 +180,7 @@ impl Pack {
     /// Fills a buffer from an offset.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] for what was changed since it was written, which is then removed from the cache;
+    /// [`io::ErrorKind::InvalidData`] for contents that were changed since they were written, which are then removed from the cache;
     /// [`io::ErrorKind::UnexpectedEof`] past the end.
     pub fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -235,7 +235,7 @@ impl Pack {
         results.into_iter().collect()
     }
 
-    /// Checks what was not yet of the chunks in which a part lies.
+    /// Checks those chunks of a part that were not checked yet.
     pub(super) fn check_range(&self, offset: u64, size_bytes: u64) -> io::Result<()> {
         let end = offset.saturating_add(size_bytes).min(self.0.size_bytes);
         let mut buffer = Vec::new();
@@ -301,7 +301,7 @@ impl ReadAt for Pack {
     }
 }
 
-/// Removes a pack if no other process uses it; what stays is never used again.
+/// Removes a pack if no other process uses it; one that stays is never used again.
 pub(super) fn remove_if_unused(path: &Path, file: &File) {
     if flock(file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let _ = fs::remove_file(path);
@@ -322,7 +322,7 @@ pub(super) struct Digester {
 }
 
 impl Digester {
-    /// Takes in what was appended.
+    /// Reads the appended bytes.
     pub fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = CHUNK_BYTES as usize - self.chunk.len();

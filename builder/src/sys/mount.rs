@@ -52,7 +52,7 @@ pub fn make_private() -> Result<()> {
     })
 }
 
-/// Returns a copy of what is mounted at a path, and below it: a bind mount that lies nowhere yet.
+/// Returns a copy of the mounts at a path and below it: a bind mount that is not attached yet.
 ///
 /// # Errors
 /// The call.
@@ -64,7 +64,7 @@ pub fn copy_tree(path: &Path) -> Result<OwnedFd> {
     })
 }
 
-/// Returns a copy of one mount of this name space, without what is mounted below it; it lies nowhere yet.
+/// Returns a copy of one mount of this name space, without the mounts below it; it is not attached yet.
 ///
 /// # Errors
 /// The call.
@@ -109,7 +109,7 @@ pub fn new_file_system(
     })
 }
 
-/// Puts a mount on what a descriptor names; `what` and `place` are for the error.
+/// Attaches a mount to the target of a descriptor; `what` and `place` are for the error.
 ///
 /// # Errors
 /// The call.

@@ -1,4 +1,4 @@
-//! Name spaces, and what a new one needs before it can be used.
+//! Name spaces, and the set-up of a new one.
 
 use std::{
     mem,

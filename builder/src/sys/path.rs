@@ -115,7 +115,7 @@ pub fn make_device(directory: impl AsFd, name: &str, (major, minor): (u32, u32))
     }
 }
 
-/// Sets the mode of what a descriptor names; it need not be open for reading.
+/// Sets the mode of a descriptor's file; it need not be open for reading.
 ///
 /// # Errors
 /// The call.

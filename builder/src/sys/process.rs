@@ -111,7 +111,7 @@ pub fn execute(command: &[OsString], env: &[(OsString, OsString)]) -> Result<Inf
     let ended =
         |list: &[CString]| list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let (argv, envp) = (ended(&words), ended(&pairs));
-    // SAFETY: both lists end with a null pointer, and what they point to outlives the call.
+    // SAFETY: both lists end with a null pointer, and their targets outlive the call.
     unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     traced(Err(last_errno()), call)
 }
@@ -345,7 +345,7 @@ pub fn raise_open_files() {
     let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
 }
 
-/// Makes descriptors 0, 1 and 2 copies of three others; what was there is closed.
+/// Makes descriptors 0, 1 and 2 copies of three others; the former ones are closed.
 ///
 /// # Errors
 /// The call.

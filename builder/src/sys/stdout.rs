@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of what is closed: later they cannot be distinguished.
+/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of closed descriptors: later they cannot be distinguished.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_START: extern "C" fn() = look;
@@ -15,7 +15,7 @@ extern "C" fn look() {
     WAS_CLOSED.store(flags == -1, Ordering::Relaxed);
 }
 
-/// Returns whether the program was started without a standard output (`>&-`), so that what is written there is lost.
+/// Returns whether the program was started without a standard output (`>&-`), so that output is lost.
 pub fn was_closed() -> bool {
     WAS_CLOSED.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! What signatures are worth, and whether the keys are those that the README lists.
+//! The rules for signatures, and whether the keys are those that the README lists.
 
 use std::{path::Path, process::Command};
 

@@ -41,7 +41,7 @@ fn a_suite_may_be_an_exact_path_or_have_slashes() {
         assert_eq!(archive.indexes[0].text[..], reduced(&made.packages("main")));
         assert_eq!(archive.indexes[0].architecture, "amd64");
         assert_eq!(fixture.warned(), [] as [&str; 0], "{suite}");
-        // What was fetched is found again, offline too.
+        // Fetched files are found again, offline too.
         let selection = Selection { pockets: Vec::new(), ..Selection::new(suite, "amd64") };
         assert_eq!(fixture.open_with(&selection, true).expect("is kept").indexes.len(), 1);
         fixture.opened(suite);
@@ -168,7 +168,7 @@ fn what_archives_of_others_say_oddly_is_let_pass_with_a_warning() {
             debian.open().expect_err("strict");
         }
     }
-    // What says nothing of its time is measured by its signature, replays among it.
+    // A file without a time is measured by its signature, replays among it.
     let undated = |time_s| made().instead("Date: ", "X-Date: ").date_s(time_s);
     let fixture = other(&[undated(ARCHIVE_TIME_S + DAY_S)]);
     fixture.open().expect("opens");

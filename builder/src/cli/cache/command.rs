@@ -1,4 +1,4 @@
-//! `tinyroot cache`: what the cache holds, and how it is kept small and whole.
+//! `tinyroot cache`: the contents of the cache, and how to keep it small and undamaged.
 
 use std::{cell::Cell, fmt::Write as _};
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// List, trim and check the cache
 ///
-/// It holds downloads and what was made of them, and may be lost at any time: all is fetched and made anew when it is
+/// It holds downloads and intermediate results, and may be deleted at any time: all is fetched and made again when it is
 /// needed. Other tinyroots can work meanwhile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -32,11 +32,11 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Print what is in it, by kind: how many, their size, when one was last used
+    /// Print its contents, by kind: how many, their size, when one was last used
     List,
-    /// Remove what was not used for the longest time until the rest has at most this size
+    /// Remove the entries that were not used for the longest time until the rest has at most this size
     ///
-    /// Used means read by a command that works, to the hour. What killed processes left goes in any case, and what other
+    /// Used means read by a command that works, to the hour. Remains of killed processes are removed in any case, and entries that other
     /// tinyroots use stays.
     Trim {
         /// How much to keep: bytes, or a number and kB, MB, GB, KiB, MiB or GiB
@@ -45,10 +45,10 @@ enum Command {
     },
     /// Read all of it and compare it with its digests and seals; exit with 1 if some is damaged
     ///
-    /// Damaged files are removed, and made anew when they are needed. Those with the seal of another user or machine, or
+    /// Damaged files are removed, and made again when they are needed. Those with the seal of another user or machine, or
     /// that were changed since they were sealed, are named: they are never used, but by who made them.
     Check {
-        /// Remove what has another seal as well
+        /// Remove entries with another seal as well
         #[arg(long)]
         remove: bool,
     },

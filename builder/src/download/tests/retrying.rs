@@ -381,7 +381,7 @@ fn a_server_that_drips_is_given_up() {
             .downloader
             .fetch_small("it", &[format!("{}/file", fixture.server.url())], 5000, None, |_| Ok(()));
     assert!(small.expect_err("it drips").to_string().contains("too slowly"));
-    // What came is kept, and another mirror has the rest.
+    // The bytes so far are kept, and another mirror has the rest.
     let fixture = self::fixture(Options { stall_timeout: window, ..patient() });
     fs::write(fixture.served.path().join("file"), &contents).expect("writes");
     fixture.server.fault("*", testing::Fault::Drip);

@@ -17,7 +17,7 @@ struct Segment {
     words: u64,
 }
 
-/// A message: its segments, and what may still be looked at.
+/// A message: its segments, and the rest of the read budget.
 pub struct Message<'a> {
     source: &'a dyn Source,
     segments: Vec<Segment>,
@@ -51,7 +51,7 @@ struct List {
 impl<'a> Message<'a> {
     /// Reads the segment table at an offset of the source.
     ///
-    /// `budget_words` is what may be looked at; `None` allows each byte of the source once.
+    /// `budget_words` is the read budget; `None` allows each byte of the source once.
     ///
     /// # Errors
     /// [`CapnpError::Truncated`] and [`CapnpError::TooManySegments`].
@@ -333,7 +333,7 @@ impl<'a> Struct<'a> {
                     return Err(CapnpError::OutOfBounds);
                 }
                 if stride == 0 {
-                    // Elements without a size cost nothing to write; make them cost what they take where they are kept.
+                    // Elements without a size cost nothing to write; charge them for the memory that they take.
                     let words = count * KEPT_WORDS;
                     let left = message.budget_words.get().checked_sub(words).ok_or(CapnpError::Budget)?;
                     message.budget_words.set(left);

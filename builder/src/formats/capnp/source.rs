@@ -27,10 +27,10 @@ impl Source for &[u8] {
     }
 }
 
-/// A page is what one struct list with its names commonly takes; larger ones read more contents in vain.
+/// A page is the common size of one struct list with its names; larger ones read more contents in vain.
 const PAGE_BYTES: u64 = 1 << 14;
 
-/// A file, or what stands for one.
+/// A file, or a substitute for one.
 pub trait ReadAt {
     /// Returns the length.
     ///

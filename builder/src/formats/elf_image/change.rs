@@ -36,7 +36,7 @@ const OF_STUBS: [u32; 13] = [
 ];
 
 impl Image {
-    /// Takes out the symbols that are not kept, by number, with their names: no lookup ends at them any more. `file` is what
+    /// Removes the symbols that are not kept, by number, with their names: no lookup ends at them any more. `file` is what
     /// this was read from.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Image {
         Ok(())
     }
 
-    /// Makes relocations that name what goes relocations to the file's own address, where they can be.
+    /// Turns relocations that name removed symbols into relocations to the file's own address, where possible.
     fn bind(&self, file: &mut [u8], kept: &impl Fn(usize) -> bool) {
         let relative =
             if self.machine == elf::EM_X86_64 { elf::R_X86_64_RELATIVE } else { elf::R_AARCH64_RELATIVE };
@@ -188,7 +188,7 @@ impl Image {
         }
     }
 
-    /// Takes out the table of sections, and of the sections those that only tools read. What other programs have appended to
+    /// Removes the table of sections, and of the sections those that only tools read. What other programs have appended to
     /// the file stays. Returns how much became zeros; nothing where sections and segments are not apart.
     pub fn drop_sections(&self, file: &mut [u8]) -> usize {
         let Some(places) = tool_sections(file) else { return 0 };
@@ -235,7 +235,7 @@ impl Image {
         self.defined_versions(file)?.into_iter().for_each(stay);
         let code: Vec<_> =
             self.segments.iter().filter(|s| s.kind == elf::PT_LOAD && s.flags & 1 == 1).collect();
-        // `int3`, and what arm64 keeps undefined for good.
+        // `int3`, and an instruction that arm64 keeps undefined for good.
         let trap = if self.machine == elf::EM_X86_64 { 0xcc } else { 0 };
         for (at, (byte, stays)) in file.iter_mut().zip(stays).enumerate() {
             if !stays {

@@ -118,7 +118,7 @@ fn sections_for_tools_go_and_others_stay() {
     assert_eq!(&file[40..48], &[0; 8]);
     assert_eq!(image.drop_sections(&mut file), 0, "there is no table any more");
     assert!(lookup(&file, "one").is_some());
-    // A section in the midst of what is loaded is no tool's.
+    // A section inside of a loaded segment is not only for tools.
     let mut file = LIBRARY.bytes();
     let table = u64_at(&file, 40).expect("is there") as usize;
     file[table + 64 + 24..table + 64 + 32].copy_from_slice(&0x50_u64.to_le_bytes());

@@ -12,7 +12,7 @@ pub(super) const SEED: u32 = 0x0100_0193;
 /// The contents of a module, by path.
 pub(super) type Resources<'a> = &'a [(&'a str, &'a [u8])];
 
-/// Returns an image of such modules: their names, and what is in each by path.
+/// Returns an image of such modules: their names, and the contents of each by path.
 pub(crate) fn made(modules: &[(&str, Resources<'_>)]) -> Vec<u8> {
     let mut made = Made::default();
     let mut tops = Vec::new();

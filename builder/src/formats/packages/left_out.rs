@@ -8,7 +8,7 @@ use crate::formats::{
     relation, version,
 };
 
-/// A stanza that is left out of what packages are chosen from.
+/// A stanza that is left out of the choice of packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its Package, as it may be shown; empty where it has none.

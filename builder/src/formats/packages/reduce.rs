@@ -49,7 +49,7 @@ impl Default for Reducer {
 }
 
 impl Reducer {
-    /// Returns what stays.
+    /// Returns the fields that stay.
     pub fn finish(mut self) -> Vec<u8> {
         let last = std::mem::take(&mut self.begun);
         self.line(&last);

@@ -1,4 +1,4 @@
-//! A table of contents of a Packages index: which stanza is about which package, and who provides what, so
+//! A table of contents of a Packages index: which stanza is about which package, and the providers of each name, so
 //! that the few stanzas that a request touches are read alone out of 60 000.
 //!
 //! It is made for one architecture; stanzas for others but `all` are not in it. All stanzas are read and
@@ -217,7 +217,7 @@ impl Table {
         words.chain(self.essential.iter().copied()).flat_map(u32::to_le_bytes).collect()
     }
 
-    /// Reads what [`Table::to_bytes`] returned for a text; `None` if that cannot be.
+    /// Reads the result of [`Table::to_bytes`] for a text; `None` if that cannot be.
     pub fn from_bytes(bytes: &[u8], text: &[u8]) -> Option<Self> {
         let (words, []) = bytes.as_chunks::<4>() else { return None };
         let ([stanzas, left_out, provided, essential], mut words) = take(words)?;
@@ -262,7 +262,7 @@ fn take<const N: usize>(words: &[[u8; 4]]) -> Option<([u32; N], &[[u8; 4]])> {
     Some((first.map(u32::from_le_bytes), rest))
 }
 
-/// FNV-1a: the same everywhere and always, as what is kept must be. Names that share a hash cost a comparison.
+/// FNV-1a: the same everywhere and always, as stored values must be. Names that share a hash cost a comparison.
 fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -24,7 +24,7 @@ const MAX_PATHS_BYTES: usize = 16 << 20;
 pub struct Item {
     /// Where.
     pub path: TreePath,
-    /// What.
+    /// The kind.
     pub kind: ItemKind,
     /// When it was last changed, in nanoseconds since 1970.
     pub mtime_ns: i64,
@@ -73,7 +73,7 @@ pub struct WrittenArchive {
 /// attributes are not part of the format. Hard links become copies.
 ///
 /// # Errors
-/// [`SpkError`]: what no installer would take is refused here, before it is signed.
+/// [`SpkError`]: an entry that no installer takes is refused here, before the package is signed.
 pub fn write_archive(tree: &Tree, rank: impl Fn(LateContent<'_>) -> u32) -> Result<WrittenArchive, SpkError> {
     let mut writer = Writer { tree, rank, contents: Vec::new(), entries: 0, size_bytes: 0 };
     let files = writer.directory(&TreePath::root(), 0)?;
@@ -185,7 +185,7 @@ fn check_name(name: &[u8]) -> Result<(), EntryRule> {
 }
 
 /// Reads an archive message that begins at an offset of a source and goes to its end. Returns the entries in the order of
-/// the archive, each directory before what lies in it.
+/// the archive, each directory before its contents.
 ///
 /// # Errors
 /// [`SpkError`]: all that an installer would refuse.
