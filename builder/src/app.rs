@@ -31,6 +31,7 @@ pub use state::{Fate, State};
 use std::collections::BTreeMap;
 
 use crate::{
+    error::Hint,
     recipe::{LaidContent, Recipe},
     store::Store,
     tree::{Entry, InvalidPath, Kind, Tree, TreePath},
@@ -74,6 +75,8 @@ pub enum AppError {
     #[error("cannot lay /{0} over the root: a grain's own mount hides it")]
     Hidden(TreePath),
 }
+
+impl Hint for AppError {}
 
 /// Lays the recipe's `[[file]]`s over a tree, in the recipe's order; links on the way to them are followed.
 ///

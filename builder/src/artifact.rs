@@ -14,6 +14,7 @@ pub use papers::{Papers, sizes_by};
 pub use unpack::unpack;
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, BufReader, Read, Write},
     os::unix::fs::{FileExt, OpenOptionsExt as _},
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha512};
 
 use crate::{
     digest::{Digest, Hasher},
+    error::{At as _, Hint, PathError},
     formats::{
         app_id::{AppId, PackageId},
         capnp::{FileSource, ReadAt, Span},
@@ -68,15 +70,8 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// A file that cannot be used.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A file that is no package which could be installed.
     #[error("{} is refused", path.display())]
     Refused {
@@ -93,12 +88,24 @@ pub enum ArtifactError {
     Store(#[from] StoreError),
 }
 
+impl Hint for ArtifactError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            ArtifactError::Io(error) => error.hint(),
+            ArtifactError::Store(error) => error.hint(),
+            ArtifactError::Refused { .. } | ArtifactError::Exists(_) => None,
+        }
+    }
+}
+
 impl ArtifactError {
     /// Returns the same error under another name of the file, for one whose path says nothing.
     #[must_use]
     pub fn naming(mut self, name: &str) -> Self {
         match &mut self {
-            ArtifactError::Io { path, .. } | ArtifactError::Refused { path, .. } => *path = name.into(),
+            ArtifactError::Io(PathError { path, .. }) | ArtifactError::Refused { path, .. } => {
+                *path = name.into()
+            }
             ArtifactError::Exists(_) | ArtifactError::Store(_) => {}
         }
         self
@@ -107,7 +114,7 @@ impl ArtifactError {
     /// Returns whether there was no space for what was unpacked.
     fn is_of_space(&self) -> bool {
         match self {
-            ArtifactError::Io { source, .. } => is_of_space(source),
+            ArtifactError::Io(PathError { source, .. }) => is_of_space(source),
             ArtifactError::Store(error) => error.is_of_space(),
             _ => false,
         }
@@ -261,15 +268,15 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self, ArtifactError> {
-        let io = |source| ArtifactError::Io { operation: "open", path: path.to_path_buf(), source };
         // One that is no regular file is not waited for.
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
-        let found = file.metadata().map_err(io)?;
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).at("open", path)?;
+        let found = file.metadata().at("open", path)?;
         if found.is_dir() {
-            return Err(io(io::ErrorKind::IsADirectory.into()));
+            return Err(PathError::new("open", path, io::ErrorKind::IsADirectory).into());
         }
         if !found.is_file() {
-            return Err(io(io::Error::other("it is not a regular file; - stands for standard input")));
+            let rule = "it is not a regular file; - stands for standard input";
+            return Err(PathError::new("open", path, io::Error::other(rule)).into());
         }
         let source = Source { path, file };
         let mut magic = [0; spk::MAGIC.len()];
@@ -281,7 +288,7 @@ impl<'a> Source<'a> {
     }
 
     fn io<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, ArtifactError> {
-        result.map_err(|source| ArtifactError::Io { operation, path: self.path.to_path_buf(), source })
+        Ok(result.at(operation, self.path)?)
     }
 
     fn refuse(&self, source: Fault) -> ArtifactError {
@@ -291,9 +298,7 @@ impl<'a> Source<'a> {
     fn ending(&self, ending: Ending) -> ArtifactError {
         match ending {
             Ending::Fault(fault) => self.refuse(fault),
-            Ending::Write(source) => {
-                ArtifactError::Io { operation: "decompress", path: self.path.to_path_buf(), source }
-            }
+            Ending::Write(source) => PathError::new("decompress", self.path, source).into(),
         }
     }
 

@@ -22,6 +22,7 @@ pub use owners::Owners;
 use std::{collections::HashMap, fmt};
 
 use crate::{
+    error::Hint,
     formats::relation,
     tree::{Entry, Kind, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
@@ -89,6 +90,8 @@ pub struct AssembleError {
     /// The clashes; never empty.
     pub clashes: Vec<Clash>,
 }
+
+impl Hint for AssembleError {}
 
 fn list(clashes: &[Clash]) -> String {
     clashes.iter().map(|clash| format!("\n  {clash}")).collect()

@@ -39,10 +39,9 @@ mod why;
 pub use crate::progress::size_text;
 pub use cache::seal;
 pub use failure::Failure;
-use failure::hinted;
 pub use output::print;
 
-use output::{finish_with, say};
+use output::{finish_json, say};
 pub use report::Screen;
 use surroundings::Color;
 

@@ -20,6 +20,7 @@ pub(crate) mod readers;
 mod script;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ use std::{
 use crate::{
     assemble::{self, AssembleError, Assembled, Owners},
     digest::Digest,
+    error::{At as _, Hint, PathError},
     layer::{self, Layer},
     lock::Lock,
     progress::{Progress, Unit},
@@ -110,11 +112,17 @@ pub enum ConfigureError {
     /// The store cannot hold the result.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The sandbox's output could not be read, or the scratch directory not be used.
-    #[error("cannot {operation}")]
-    Io {
-        /// What was tried.
-        operation: &'static str,
+    /// A file of the root or beside it cannot be used.
+    #[error(transparent)]
+    Io(#[from] PathError),
+    /// The user's subordinate ids cannot be read.
+    #[error("cannot read the subordinate ids of this user")]
+    SubordinateIds(#[source] io::Error),
+    /// A program inside the root whose output cannot be read.
+    #[error("cannot read the output of {program}")]
+    Output {
+        /// Which.
+        program: &'static str,
         /// What the kernel said.
         source: io::Error,
     },
@@ -125,22 +133,32 @@ impl ConfigureError {
     pub fn is_of_script(&self) -> bool {
         matches!(self, ConfigureError::Script { .. } | ConfigureError::Dpkg { .. })
     }
+}
 
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            ConfigureError::Sandbox(error) => error.hint(),
-            ConfigureError::Foreign { .. } => Some(
+impl Hint for ConfigureError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        let text = match self {
+            ConfigureError::Foreign { .. } => {
                 "do it on a machine of that architecture, or let this one run its programs with \
-                 qemu-user-static and binfmt-support; locking works here as it is",
-            ),
-            ConfigureError::Lacks("debconf") => Some("[debian.debconf] wants a package that asks by debconf"),
-            ConfigureError::Answer { reason, .. } if reason.contains("password") => {
-                Some("take it out, and make a password per grain in [setup]")
+                 qemu-user-static and binfmt-support; locking works here as it is"
             }
-            ConfigureError::Lacks(_) => Some("let the recipe install the Essential packages as well"),
-            _ => None,
-        }
+            ConfigureError::Lacks("debconf") => "[debian.debconf] wants a package that asks by debconf",
+            ConfigureError::Lacks(_) => "let the recipe install the Essential packages as well",
+            ConfigureError::Answer { reason, .. } if reason.contains("password") => {
+                "take it out, and make a password per grain in [setup]"
+            }
+            ConfigureError::Assemble(error) => return error.hint(),
+            ConfigureError::Sandbox(error) => return error.hint(),
+            ConfigureError::Render(error) => return error.hint(),
+            ConfigureError::Store(error) => return error.hint(),
+            ConfigureError::Io(error) => return error.hint(),
+            ConfigureError::Answer { .. }
+            | ConfigureError::Script { .. }
+            | ConfigureError::Dpkg { .. }
+            | ConfigureError::SubordinateIds(_)
+            | ConfigureError::Output { .. } => return None,
+        };
+        Some(text.into())
     }
 }
 
@@ -278,14 +296,13 @@ impl Run<'_> {
         root: &Path,
         bundle: &mut BundleWriter<'_>,
     ) -> Result<Tree, ConfigureError> {
-        let failed = |operation| move |source| ConfigureError::Io { operation, source };
         let essential = assemble::essential(&self.unpacked.packages);
         let base = self.base(&essential)?;
         render::render(&base, self.store, root, RenderOptions::default())?;
         // By the file system's own clock, which may not be ours.
         let started = scratch.join("started");
-        std::fs::write(&started, "").map_err(failed("write to the scratch directory"))?;
-        let started_s = mtime_s(&started).map_err(failed("read the scratch directory"))?;
+        std::fs::write(&started, "").at("write", &started)?;
+        let started_s = mtime_s(&started).at("look at", &started)?;
 
         let paths = |indexes: &[usize]| -> Vec<String> {
             indexes.iter().map(|index| self.inside(&self.unpacked.packages[*index])).collect()
@@ -302,19 +319,18 @@ impl Run<'_> {
         // dpkg reads them by their paths. A script may not run if it was changed. All are checked even if
         // one is changed, so that all of them are made again at once.
         let checked: Vec<_> = self.unpacked.packages.iter().map(|package| package.pack.check()).collect();
-        checked
-            .into_iter()
-            .collect::<io::Result<()>>()
-            .map_err(failed("use the unpacked packages of the cache"))?;
+        for (package, checked) in self.unpacked.packages.iter().zip(checked) {
+            checked.at("read the unpacked package", package.pack.path())?;
+        }
         let script = scratch.join("configure");
-        std::fs::write(&script, text).map_err(failed("write to the scratch directory"))?;
+        std::fs::write(&script, text).at("write", &script)?;
 
         let mut sandbox = self.sandbox(root, "/tmp/configure");
         if self.visit.is_some() {
             sandbox.command = script::held("/tmp/configure");
         }
         if self.way == Way::Chroot {
-            self.copy_packs(root, &script).map_err(failed("copy packages into the root"))?;
+            self.copy_packs(root, &script).at("copy packages into", root)?;
         } else {
             for (directory, place) in self.pack_directories() {
                 sandbox.binds.push(Bind::read_only(directory, place));
@@ -323,7 +339,7 @@ impl Run<'_> {
         }
         self.follow(&sandbox)?;
         if self.way == Way::Chroot {
-            clean::empty_places(root).map_err(failed("empty /dev, /run and /tmp of the root"))?;
+            clean::empty_places(root).at("empty /dev, /run and /tmp of", root)?;
         }
 
         let owners = match self.way {
@@ -338,7 +354,7 @@ impl Run<'_> {
         match self.way {
             Way::Root | Way::Chroot if self.way.has_owners() => {}
             Way::Subordinate => {
-                let maps = Ids::RootLike(self.way).id_maps().map_err(failed("read the subordinate ids"))?;
+                let maps = Ids::RootLike(self.way).id_maps().map_err(ConfigureError::SubordinateIds)?;
                 clean::map_lists(&mut tree, &maps.0, &maps.1);
                 clean::set_owners(&mut tree, &owners);
             }
@@ -347,8 +363,8 @@ impl Run<'_> {
         if self.way == Way::Chroot {
             clean::restore_places(&mut tree, &base);
         }
-        self.restamp_key_store(root, &mut tree, bundle).map_err(failed("rewrite Java's key store"))?;
-        let empty = bundle.add(io::empty()).map_err(failed("write to the cache"))?;
+        self.restamp_key_store(root, &mut tree, bundle).at("rewrite Java's key store in", root)?;
+        let empty = bundle.add(io::empty()).at("write to", self.store.tmp())?;
         clean::clean(&mut tree, &self.assembled.tree, empty);
         clean::set_times(&mut tree, &self.assembled.tree, started_s, self.epoch_s);
         Ok(tree)
@@ -481,9 +497,8 @@ impl Run<'_> {
         let watched = self.lacking.iter().map(|lacking| lacking.what).collect();
         let mut follower = follow::Follower::new(&task, self.progress, watched);
         let output = running.take_output().expect("nobody else has it");
-        let held = follower
-            .read(output)
-            .map_err(|source| ConfigureError::Io { operation: "read what dpkg writes", source })?;
+        let held =
+            follower.read(output).map_err(|source| ConfigureError::Output { program: "dpkg", source })?;
         let exit = held.unwrap_or_else(|| running.wait());
         for Unavailable { what, reason, remedy } in &self.lacking {
             let missed = follower.missed(what);
@@ -508,10 +523,8 @@ impl Run<'_> {
     /// Gives every file of the root to the caller, who could otherwise neither read nor remove those of subordinate ids,
     /// and returns whose they were.
     fn take_back_owners(&self, root: &Path, scratch: &Path) -> Result<Vec<clean::Owned>, ConfigureError> {
-        let failed = |operation| move |source| ConfigureError::Io { operation, source };
         let script = scratch.join("owners");
-        std::fs::write(&script, script::TAKE_BACK_OWNERS)
-            .map_err(failed("write to the scratch directory"))?;
+        std::fs::write(&script, script::TAKE_BACK_OWNERS).at("write", &script)?;
         let mut sandbox = self.sandbox(root, "/tmp/owners");
         // Its top would be found too; its owner does not exist inside.
         sandbox.proc = false;
@@ -519,7 +532,8 @@ impl Run<'_> {
         let running: Running = sandbox.start()?;
         let mut output = Vec::new();
         let mut pipe = running.take_output().expect("nobody else has it");
-        io::Read::read_to_end(&mut pipe, &mut output).map_err(failed("read the owners of files"))?;
+        io::Read::read_to_end(&mut pipe, &mut output)
+            .map_err(|source| ConfigureError::Output { program: "find", source })?;
         match running.wait() {
             exit if exit.success() => Ok(clean::parse_owned(&output)),
             exit => {

@@ -19,6 +19,7 @@ pub use remedy::{Remedy, Waits};
 pub use subject::Exercised;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     ffi::OsString,
     fs::{self, Permissions},
@@ -32,6 +33,7 @@ use std::{
 
 use crate::{
     app::services,
+    error::Hint,
     exercise::Ran,
     layout::INIT,
     recipe::Recipe,
@@ -153,24 +155,24 @@ impl GrainError {
             GrainError::Owner { .. } | GrainError::Ended { .. } => false,
         }
     }
+}
 
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            GrainError::Sandbox(error) => error.hint(),
-            GrainError::Owner { .. } => Some("run it as that user, or under another name with --grain"),
+impl Hint for GrainError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        let text = match self {
+            GrainError::Sandbox(error) => return error.hint(),
+            GrainError::Owner { .. } => "run it as that user, or under another name with --grain",
             // The loader learns `$ORIGIN` of a program from /proc/self/exe (ld.so(8)).
             GrainError::Ended { tail, proc: false, .. }
                 if tail.iter().any(|line| line.contains(NO_LIBRARY)) =>
             {
-                Some(
-                    "programs that have libraries beside them, as Java does, find them by /proc: add [sandbox] proc = true",
-                )
+                "programs that have libraries beside them, as Java does, find them by /proc: add [sandbox] proc = true"
             }
-            GrainError::Ended { remedy: Some(remedy), .. } => Some(&remedy.hint),
-            GrainError::Thread(_) => Some(threads::HINT),
-            _ => None,
-        }
+            GrainError::Ended { remedy: Some(remedy), .. } => &remedy.hint,
+            GrainError::Thread(_) => threads::HINT,
+            _ => return None,
+        };
+        Some(text.into())
     }
 }
 

@@ -11,6 +11,7 @@
 //! `tinyroot run` makes grains without `grain.json`; they are called by their names. Nothing here starts a grain.
 
 use std::{
+    borrow::Cow,
     fs::{self, DirBuilder, File, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     beside, closed, deep,
+    error::{At as _, Hint, PathError},
     formats::app_id::AppId,
     run::{self, RunError},
     sandbox,
@@ -65,15 +67,8 @@ pub struct Kept {
 #[derive(Debug, thiserror::Error)]
 pub enum GrainsError {
     /// A file.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// No randomness.
     #[error("cannot make a random name")]
     Random(#[source] io::Error),
@@ -82,9 +77,14 @@ pub enum GrainsError {
     Lock(RunError),
 }
 
-fn fault(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GrainsError {
-    let path = path.to_path_buf();
-    move |source| GrainsError::Io { operation, path, source }
+impl Hint for GrainsError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            GrainsError::Io(error) => error.hint(),
+            GrainsError::Lock(error) => error.hint(),
+            GrainsError::Random(_) => None,
+        }
+    }
 }
 
 /// All grains of a user.
@@ -136,7 +136,7 @@ impl Grains {
     /// [`GrainsError`].
     pub fn make(&self, app_id: &AppId, app: &str, noun: &str, title: &str) -> Result<Kept, GrainsError> {
         let parent = self.directory.join(app_id.to_string());
-        make_closed(&parent).map_err(fault("make", &parent))?;
+        make_closed(&parent).at("make", &parent)?;
         let stem: String =
             noun.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(30).collect();
         let stem = if stem.is_empty() { "grain" } else { &stem };
@@ -155,7 +155,7 @@ impl Grains {
                     return Ok(kept);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fault("make", &directory)(error)),
+                Err(error) => return Err(PathError::new("make", &directory, error).into()),
             }
         }
         unreachable!("numbers do not end before directories do")
@@ -197,12 +197,11 @@ impl Kept {
     /// Writes what it is called: whole, or not at all.
     fn write(&mut self, about: About) -> Result<(), GrainsError> {
         let path = self.directory.join("grain.json");
-        let fail = || fault("write", &path);
         let text = serde_json::to_string_pretty(&about).expect("texts become JSON") + "\n";
-        let (mut file, _unfinished) = beside::file(&self.directory, ".grain.json-").map_err(fail())?;
-        file.as_file().set_permissions(Permissions::from_mode(0o600)).map_err(fail())?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(fail())?;
-        file.persist(&path).map_err(|error| fail()(error.error))?;
+        let (mut file, _unfinished) = beside::file(&self.directory, ".grain.json-").at("write", &path)?;
+        file.as_file().set_permissions(Permissions::from_mode(0o600)).at("write", &path)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).at("write", &path)?;
+        file.persist(&path).map_err(|error| error.error).at("write", &path)?;
         self.about = Some(about);
         Ok(())
     }
@@ -232,10 +231,10 @@ impl Kept {
         // Under a name that is none of a grain, so that what a kill leaves is not taken for one.
         let aside = self.directory.with_file_name(format!(".removed-{}", self.name));
         if aside.exists() {
-            sandbox::remove_tree(&aside).map_err(fault("remove", &aside))?;
+            sandbox::remove_tree(&aside).at("remove", &aside)?;
         }
-        fs::rename(&self.directory, &aside).map_err(fault("rename", &self.directory))?;
-        sandbox::remove_tree(&aside).map_err(fault("remove", &aside))
+        fs::rename(&self.directory, &aside).at("rename", &self.directory)?;
+        Ok(sandbox::remove_tree(&aside).at("remove", &aside)?)
     }
 }
 
@@ -311,11 +310,11 @@ fn read_about(directory: &Path) -> Option<About> {
 fn names(directory: &Path) -> Result<Vec<String>, GrainsError> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.map_err(fault("read", directory))?,
+        read => read.at("read", directory)?,
     };
     let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
     let names: io::Result<Vec<Option<String>>> = names.collect();
-    let mut names: Vec<String> = names.map_err(fault("read", directory))?.into_iter().flatten().collect();
+    let mut names: Vec<String> = names.at("read", directory)?.into_iter().flatten().collect();
     names.sort();
     Ok(names)
 }

@@ -12,6 +12,7 @@ mod notes;
 pub use handed::Handed;
 
 use std::{
+    borrow::Cow,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -20,9 +21,12 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::formats::{
-    app_id::AppId,
-    key_file::{self, Key, KeyFileError},
+use crate::{
+    error::{At as _, Hint, PathError},
+    formats::{
+        app_id::AppId,
+        key_file::{self, Key, KeyFileError},
+    },
 };
 use notes::Notes;
 
@@ -30,15 +34,8 @@ use notes::Notes;
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// A file that cannot be used.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A ring that is not whole.
     #[error("cannot read the keyring {}", path.display())]
     Keyring {
@@ -160,9 +157,8 @@ pub enum KeysError {
     Random(getrandom::Error),
 }
 
-impl KeysError {
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for KeysError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             KeysError::NoKey { .. } => {
                 "`tinyroot key list` shows those that are there; `tinyroot key import FILE` adds others".into()
@@ -176,7 +172,8 @@ impl KeysError {
             KeysError::Unnoted { path, .. } => format!(
                 "name one with --key APPID: `tinyroot key list --key-file {}` shows them",
                 path.display()
-            ),
+            )
+            .into(),
             KeysError::NotMade { .. } => HAND_OVER.into(),
             KeysError::Open { .. } => {
                 "one that a CI service wrote so can be given on standard input: build --key - < FILE".into()
@@ -184,11 +181,11 @@ impl KeysError {
             KeysError::Keyring { .. } => {
                 "put your copy of it in its place; or name another with --key-file FILE".into()
             }
-            KeysError::Io { source, .. } if is_not_writable(source) => {
+            KeysError::Io(PathError { source, .. }) if is_not_writable(source) => {
                 "name another keyring with --key-file FILE".into()
             }
             KeysError::CannotMake { source, .. } => match &**source {
-                KeysError::Io { source, .. } if is_not_writable(source) => {
+                KeysError::Io(PathError { source, .. }) if is_not_writable(source) => {
                     "name a keyring that can be written with --key-file FILE, or hand a key over by --key - (standard input) \
                      or in TINYROOT_KEY"
                         .into()
@@ -224,10 +221,6 @@ fn counted(keys: usize) -> String {
 
 fn listed(app_ids: &[AppId]) -> String {
     app_ids.iter().map(AppId::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T, KeysError> {
-    result.map_err(|source| KeysError::Io { operation, path: path.to_path_buf(), source })
 }
 
 /// Reads keys to import: a keyring, or the text of one.
@@ -287,17 +280,17 @@ impl Keyring {
     pub fn list(&self) -> Result<Vec<Key>, KeysError> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => at("read", &self.path, opened)?,
+            opened => opened.at("read", &self.path)?,
         };
         self.refuse_open(&file)?;
         let mut bytes = Vec::new();
-        at("read", &self.path, file.read_to_end(&mut bytes))?;
+        file.read_to_end(&mut bytes).at("read", &self.path)?;
         key_file::read_any(&bytes).map_err(|source| self.damaged(source))
     }
 
     /// Refuses a ring as ssh refuses a key. A pipe, which a password manager may give, is nobody else's.
     fn refuse_open(&self, file: &File) -> Result<(), KeysError> {
-        let found = at("read", &self.path, file.metadata())?;
+        let found = file.metadata().at("read", &self.path)?;
         let mode = found.mode() & 0o7777;
         match found.is_file() && mode & 0o077 != 0 {
             true => Err(KeysError::Open { path: self.path.clone(), mode }),
@@ -400,7 +393,7 @@ impl Keyring {
             return Ok(AppKey { key, is_new: false });
         }
         let key = self.generate()?;
-        at("write", &path, Notes::append(&mut file, name, &key.app_id()))?;
+        Notes::append(&mut file, name, &key.app_id()).at("write", &path)?;
         Ok(AppKey { key, is_new: true })
     }
 
@@ -435,7 +428,7 @@ impl Keyring {
         let mut file = self.open_locked(&path)?;
         let before = Notes::read(&path, &mut file)?.find(name);
         if before != Some(*app_id) {
-            at("write", &path, Notes::append(&mut file, name, app_id))?;
+            Notes::append(&mut file, name, app_id).at("write", &path)?;
         }
         Ok(before.filter(|before| before != app_id))
     }
@@ -449,7 +442,7 @@ impl Keyring {
         let mut file = self.open_locked(&path)?;
         let notes = Notes::read(&path, &mut file)?;
         for app_id in app_ids.iter().filter(|id| notes.app_of(id).is_none()) {
-            at("write", &path, Notes::append(&mut file, notes::OF_NO_APP, app_id))?;
+            Notes::append(&mut file, notes::OF_NO_APP, app_id).at("write", &path)?;
         }
         Ok(())
     }
@@ -467,7 +460,7 @@ impl Keyring {
         let path = self.apps_path();
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => Notes::read(&path, &mut at("read", &path, opened)?).map(Some),
+            opened => Notes::read(&path, &mut opened.at("read", &path)?).map(Some),
         }
     }
 
@@ -482,7 +475,7 @@ impl Keyring {
         let mut file = self.open_locked(&self.path)?;
         self.refuse_open(&file)?;
         let mut bytes = Vec::new();
-        at("read", &self.path, file.read_to_end(&mut bytes))?;
+        file.read_to_end(&mut bytes).at("read", &self.path)?;
         let present = key_file::read(&bytes).map_err(|source| self.damaged(source))?;
         let new: Vec<&Key> = keys.iter().filter(|key| !present.contains(key)).collect();
         let tail: Vec<u8> = new.iter().flat_map(|key| key.to_bytes()).collect();
@@ -491,18 +484,18 @@ impl Keyring {
             // A full disk must not leave half a key at the end; what was there stays.
             let _ = file.set_len(bytes.len() as u64);
         }
-        at("write", &self.path, written)?;
+        written.at("write", &self.path)?;
         Ok(new.iter().map(|key| key.app_id()).collect())
     }
 
     /// Opens a file for reading and appending, made with mode 0600 if it is not there, and waits for its lock.
     fn open_locked(&self, path: &Path) -> Result<File, KeysError> {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            at("create", parent, fs::create_dir_all(parent))?;
+            fs::create_dir_all(parent).at("create", parent)?;
         }
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
-        let file = at("open", path, file)?;
-        at("lock", path, flock(&file, FlockOperation::LockExclusive).map_err(io::Error::from))?;
+        let file = file.at("open", path)?;
+        flock(&file, FlockOperation::LockExclusive).map_err(io::Error::from).at("lock", path)?;
         Ok(file)
     }
 }

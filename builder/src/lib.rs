@@ -14,6 +14,7 @@ pub mod deep;
 pub mod diff;
 pub mod digest;
 pub mod download;
+pub mod error;
 pub mod evidence;
 pub mod exercise;
 pub mod fetch;

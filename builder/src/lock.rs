@@ -9,6 +9,7 @@ mod moving;
 mod text;
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -18,6 +19,7 @@ pub use changes::{Change, Changes};
 use crate::{
     beside,
     digest::Digest,
+    error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
     resolve::{Request, Resolution, Resolved},
 };
@@ -89,15 +91,8 @@ pub enum LockError {
         path: PathBuf,
     },
     /// A file that cannot be used.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A text that is not a lock.
     #[error("{}:{line}: {reason}", path.display())]
     Invalid {
@@ -110,16 +105,15 @@ pub enum LockError {
     },
 }
 
-impl LockError {
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for LockError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             LockError::Missing { path } => {
                 let recipe = path.parent().unwrap_or(Path::new(".")).display();
-                Some(format!("make it with `tinyroot lock {recipe}`"))
+                Some(format!("make it with `tinyroot lock {recipe}`").into())
             }
             LockError::Invalid { .. } => Some("make it anew with `tinyroot lock` and read the diff".into()),
-            LockError::Io { .. } => None,
+            LockError::Io(error) => error.hint(),
         }
     }
 }
@@ -172,12 +166,11 @@ impl Lock {
     /// # Errors
     /// [`LockError::Missing`], [`LockError::Io`], or [`LockError::Invalid`] for the first thing that is wrong.
     pub fn read(path: &Path) -> Result<Self, LockError> {
-        let io = |source| LockError::Io { operation: "read", path: path.into(), source };
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(LockError::Missing { path: path.into() });
             }
-            read => read.map_err(io)?,
+            read => read.at("read", path)?,
         };
         Lock::parse(&bytes).map_err(|(line, reason)| LockError::Invalid { path: path.into(), line, reason })
     }
@@ -187,8 +180,7 @@ impl Lock {
     /// # Errors
     /// [`LockError::Io`]: a directory that cannot be written to, or a full disk.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
-        let io = |source| LockError::Io { operation: "write", path: path.into(), source };
-        beside::replace(path, self.to_text().as_bytes()).map_err(io)
+        Ok(beside::replace(path, self.to_text().as_bytes()).at("write", path)?)
     }
 }
 
@@ -222,6 +214,6 @@ mod tests {
         let error = Lock::read(&path).expect_err("is damaged").to_string();
         assert!(error.starts_with(&format!("{}:2: invalid type", path.display())), "{error}");
         let nowhere = directory.path().join("none").join(FILE_NAME);
-        assert!(matches!(later.write(&nowhere), Err(LockError::Io { operation: "write", .. })));
+        assert!(matches!(later.write(&nowhere), Err(LockError::Io(PathError { operation: "write", .. }))));
     }
 }

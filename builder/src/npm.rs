@@ -15,9 +15,10 @@ pub use registry::{Sources, registry};
 pub use tarball::TarballError;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    fs, io,
+    fs,
     path::PathBuf,
 };
 
@@ -25,6 +26,7 @@ use crate::{
     assemble::Owners,
     digest::Digest,
     download::{DownloadError, Downloader, Length, Wanted, url_below},
+    error::{At as _, Hint, PathError},
     fetch::describe,
     formats::{checksum::Checksum, package_lock::tarball_path},
     pool,
@@ -63,13 +65,8 @@ pub enum NpmError {
         of: usize,
     },
     /// A tarball of the store that cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] PathError),
     /// A tarball of the store that was changed.
     #[error("{} does not have the locked digest; it was removed, so that the next run fetches it again", path.display())]
     Changed {
@@ -99,26 +96,26 @@ pub enum NpmError {
     Store(#[from] StoreError),
 }
 
-impl NpmError {
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            NpmError::NoRegistry { .. } => Some(
+impl Hint for NpmError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        let text = match self {
+            NpmError::NoRegistry { .. } => {
                 "name one with `registry` in [[npm]], --npm-registry URL, TINYROOT_NPM_REGISTRY, \
-                 or as npm itself is told",
-            ),
+                 or as npm itself is told"
+            }
             NpmError::Fetch { faults, .. } => {
                 let offline =
                     |(_, error): &(String, DownloadError)| matches!(error, DownloadError::Offline { .. });
                 match faults.iter().any(offline) {
-                    true => Some("run the same once without --offline"),
-                    false => {
-                        Some("the lock pins exactly these: try another registry with --npm-registry URL")
-                    }
+                    true => "run the same once without --offline",
+                    false => "the lock pins exactly these: try another registry with --npm-registry URL",
                 }
             }
-            _ => None,
-        }
+            NpmError::Store(error) => return error.hint(),
+            NpmError::Read(error) => return error.hint(),
+            NpmError::Changed { .. } | NpmError::Tarball { .. } | NpmError::Clash { .. } => return None,
+        };
+        Some(text.into())
     }
 }
 
@@ -305,7 +302,7 @@ fn what(package: &NpmPackage) -> String {
 /// Unpacks a package from the store into a bundle, at its path in the root.
 fn unpack_one(package: &NpmPackage, store: &Store, bundle: &mut BundleWriter<'_>) -> Result<Tree, NpmError> {
     let path = store.tarball_path(&package.locked.checksum);
-    let bytes = fs::read(&path).map_err(|source| NpmError::Read { path: path.clone(), source })?;
+    let bytes = fs::read(&path).at("read", &path)?;
     if !is_as_locked(&bytes, &package.locked.checksum) {
         store.discard(&path);
         return Err(NpmError::Changed { path });

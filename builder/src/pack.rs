@@ -12,10 +12,11 @@ mod spk;
 
 pub use spk::pack;
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
 use crate::{
     digest::Digest,
+    error::{Hint, PathError},
     formats::{
         app_id::{AppId, PackageId},
         spk::SpkError,
@@ -57,15 +58,8 @@ pub struct BlockSize {
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// A file that cannot be written.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// Something that no installer would take.
     #[error("cannot make a package that can be installed")]
     Tree(#[from] SpkError),
@@ -83,6 +77,16 @@ pub enum PackError {
     /// The store cannot be used.
     #[error("cannot use the store")]
     Store(#[from] StoreError),
+}
+
+impl Hint for PackError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            PackError::Io(error) => error.hint(),
+            PackError::Store(error) => error.hint(),
+            PackError::Tree(_) | PackError::Manifest(_) | PackError::Contents { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,12 +26,15 @@ mod status;
 
 pub use proof::{ProofPaper, Standing, add_proof, digest_of, proof, standing};
 
+use std::borrow::Cow;
+
 use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     digest::Digest,
+    error::Hint,
     formats::{deb822::Fault, size::parse_size},
     lock::Lock,
     prune::{Plan, PruneList, parse_list, write_list},
@@ -84,6 +87,16 @@ pub enum PapersError {
         /// What is wrong.
         source: Fault,
     },
+}
+
+impl Hint for PapersError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            PapersError::Recipe { source } => source.hint(),
+            PapersError::Contents { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// The sources of papers.

@@ -14,6 +14,7 @@
 //! that let everybody read it, whatever the umask.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::{self, File, Permissions},
     io::{self, Write as _},
@@ -24,6 +25,7 @@ use std::{
 use crate::{
     beside,
     download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, url_below},
+    error::{At as _, Hint, PathError},
     fetch::describe,
     formats::suite,
     progress::{Progress, Unit},
@@ -124,43 +126,34 @@ pub enum PoolError {
         of: usize,
     },
     /// The disk.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
 }
 
-impl PoolError {
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            PoolError::Clash { .. } => Some("give each of these recipes a pool of its own"),
-            PoolError::Path { .. } => Some("make the lock anew with `tinyroot lock`"),
-            PoolError::Foreign(_) => Some("name a directory that is new or empty with --output DIR"),
-            PoolError::NotDirectory(_) => Some("remove it, or name another directory with --output DIR"),
-            PoolError::Directory { .. } => Some("remove this directory"),
-            PoolError::Fetch { faults, .. }
-                if faults.iter().any(|(_, error)| matches!(error, DownloadError::Write { .. })) =>
-            {
-                Some(
-                    "make room, or name another directory with --output DIR; what was fetched is in the pool",
-                )
+impl Hint for PoolError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        let text = match self {
+            PoolError::Clash { .. } => "give each of these recipes a pool of its own",
+            PoolError::Path { .. } => "make the lock anew with `tinyroot lock`",
+            PoolError::Foreign(_) => "name a directory that is new or empty with --output DIR",
+            PoolError::NotDirectory(_) => "remove it, or name another directory with --output DIR",
+            PoolError::Directory { .. } => "remove this directory",
+            PoolError::Fetch { faults, .. } if faults.iter().any(|(_, error)| is_of_disk(error)) => {
+                "make room, or name another directory with --output DIR; what was fetched is in the pool"
             }
-            PoolError::Fetch { faults, .. } if faults.iter().any(|(_, error)| error.has_page()) => {
-                Some(LOGIN_HINT)
-            }
-            PoolError::Fetch { .. } => Some(
+            PoolError::Fetch { faults, .. } if faults.iter().any(|(_, error)| error.has_page()) => LOGIN_HINT,
+            PoolError::Fetch { .. } => {
                 "name a further mirror with --mirror URL or a service of past states with --snapshot-service; \
-                 what was fetched is in the pool",
-            ),
-            PoolError::Io { .. } => None,
-        }
+                 what was fetched is in the pool"
+            }
+            PoolError::Io(error) => return error.hint(),
+        };
+        Some(text.into())
     }
+}
+
+fn is_of_disk(error: &DownloadError) -> bool {
+    matches!(error, DownloadError::Write { .. })
 }
 
 /// Returns the base URL of Debian's archive in a pool, or of an archive beside it.
@@ -203,11 +196,11 @@ pub fn check(pool: &Path) -> Result<(), PoolError> {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(PoolError::NotDirectory(pool.into()));
         }
-        Err(error) => return Err(io_at("list", pool)(error)),
+        Err(error) => return Err(PathError::new("list", pool, error).into()),
     };
     let mut is_empty = true;
     for entry in entries {
-        is_empty &= entry.map_err(io_at("list", pool))?.file_name() == LOST_AND_FOUND;
+        is_empty &= entry.at("list", pool)?.file_name() == LOST_AND_FOUND;
     }
     // Looked for last: another process may make it at the same time.
     let is_ours = fs::symlink_metadata(pool.join(MARK)).is_ok_and(|found| found.is_file());
@@ -222,11 +215,11 @@ fn make(pool: &Path) -> Result<(), PoolError> {
     let mut file = match File::options().write(true).create_new(true).open(&mark) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(io_at("make", &mark)(error)),
+        Err(error) => return Err(PathError::new("make", &mark, error).into()),
     };
     let written = file.write_all(MARK_TEXT.as_bytes());
     let opened = written.and_then(|()| file.set_permissions(Permissions::from_mode(FILE_MODE)));
-    opened.map_err(io_at("write", &mark))
+    Ok(opened.at("write", &mark)?)
 }
 
 /// Fills a pool, which is made if needed: good files stay, damaged ones are replaced with a warning.
@@ -263,7 +256,7 @@ pub fn fill(
     if missing.is_empty() {
         return Ok(filled);
     }
-    let scratch = beside::Directory::make(pool, SCRATCH).map_err(io_at("make a directory in", pool))?;
+    let scratch = beside::Directory::make(pool, SCRATCH).at("make a directory in", pool)?;
     let total = missing.iter().map(|(wanted, _)| wanted.length.limit()).sum();
     let task = progress.task("fetching packages", total, Unit::Bytes);
     let errors = downloader.fetch_all(&missing, scratch.path(), &|bytes| task.add(bytes));
@@ -287,7 +280,7 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
     for (path, bytes) in signed {
         make_directories(pool, Path::new(path).parent().unwrap_or(Path::new("")))?;
         let place = pool.join(path);
-        beside::replace(&place, bytes).map_err(io_at("write", &place))?;
+        beside::replace(&place, bytes).at("write", &place)?;
     }
     Ok(())
 }
@@ -325,17 +318,17 @@ fn prune_below(
     if !fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
-    let entries = fs::read_dir(&directory).map_err(io_at("list", &directory))?;
+    let entries = fs::read_dir(&directory).at("list", &directory)?;
     for entry in entries {
-        let entry = entry.map_err(io_at("list", &directory))?;
+        let entry = entry.at("list", &directory)?;
         let path = below.join(entry.file_name());
-        let kind = entry.file_type().map_err(io_at("look at", &directory))?;
+        let kind = entry.file_type().at("look at", &directory)?;
         if kind.is_dir() {
             prune_below(pool, &path, goes, removed)?;
             // One that is not empty stays.
             let _ = fs::remove_dir(pool.join(&path));
         } else if path.to_str().is_some_and(goes) {
-            fs::remove_file(pool.join(&path)).map_err(io_at("remove", &pool.join(&path)))?;
+            fs::remove_file(pool.join(&path)).at("remove", pool.join(&path))?;
             removed.push(path.to_string_lossy().into_owned());
         }
     }
@@ -384,17 +377,12 @@ fn make_directories(pool: &Path, below: &Path) -> Result<(), PoolError> {
         }
         fs::create_dir_all(&directory).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => PoolError::NotDirectory(directory.clone()),
-            _ => io_at("make", &directory)(error),
+            _ => PathError::new("make", &directory, error).into(),
         })?;
         fs::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE))
-            .map_err(io_at("open to readers", &directory))?;
+            .at("open to readers", &directory)?;
     }
     Ok(())
-}
-
-fn io_at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PoolError {
-    let path = path.to_path_buf();
-    move |source| PoolError::Io { operation, path, source }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,6 +25,7 @@ use again::{Sides, hold, twice};
 use left::Shipped;
 
 use crate::{
+    error::Hint,
     evidence::{Miss, Pruned, most_pruned, step},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
@@ -165,17 +167,19 @@ impl ProveError {
             ProveError::Scratch(_) | ProveError::Host(_) | ProveError::Left { .. } => &[],
         }
     }
+}
 
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for ProveError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. }
                 if misses.iter().any(|miss| !miss.is_listing()) =>
             {
-                Some("add the lines to the recipe ([prune], [app]), or trace again")
+                Some("add the lines to the recipe ([prune], [app]), or trace again".into())
             }
             ProveError::Host(source) | ProveError::Grain { source, .. } => source.hint(),
-            _ => None,
+            ProveError::Scratch(error) => error.hint(),
+            ProveError::Exercise { .. } | ProveError::Left { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub use callers::Callers;
 pub(crate) use exchange::{Exchange, Rewrite};
 
 use std::{
+    borrow::Cow,
     io::{self, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     ops::Range,
@@ -17,6 +18,7 @@ use std::{
 };
 
 use crate::{
+    error::Hint,
     recipe::Web,
     sandbox::{Address, Running},
     web::{Answer, Authorities, Body, Head, guard, policy, read_head_into},
@@ -38,16 +40,15 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-impl ListenError {
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> &str {
-        match self.source.kind() {
+impl Hint for ListenError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(match self.source.kind() {
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 are root's: choose one above 1023 with --port N, or let all users have lower ones with \
                  `sysctl net.ipv4.ip_unprivileged_port_start=N`"
             }
             _ => "choose another port with --port N",
-        }
+        }))
     }
 }
 
@@ -436,9 +437,10 @@ mod tests {
     #[test]
     fn a_port_of_roots_is_told_with_the_way_to_have_it() {
         let error = ListenError { port: 80, source: io::ErrorKind::PermissionDenied.into() };
-        assert!(error.hint().contains("above 1023") && error.hint().contains("ip_unprivileged_port_start"));
+        let hint = error.hint().expect("has one");
+        assert!(hint.contains("above 1023") && hint.contains("ip_unprivileged_port_start"));
         let error = ListenError { port: 80, source: io::ErrorKind::AddrInUse.into() };
-        assert_eq!(error.hint(), "choose another port with --port N");
+        assert_eq!(error.hint().as_deref(), Some("choose another port with --port N"));
     }
 
     #[test]

@@ -17,11 +17,15 @@ mod rules;
 
 pub use list::{Listed, PruneList, parse_list, write_list};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use crate::{
     assemble::Owners,
     digest::Digest,
+    error::Hint,
     evidence::{Evidence, UsedList, evidence_of},
     formats::relation,
     recipe::{AppPrune, Recipe},
@@ -49,6 +53,15 @@ pub enum PruneError {
         /// What the store says.
         source: StoreError,
     },
+}
+
+impl Hint for PruneError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            PruneError::Contents { source, .. } => source.hint(),
+            PruneError::Glob { .. } => None,
+        }
+    }
 }
 
 /// What is done with a path.

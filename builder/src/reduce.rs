@@ -19,12 +19,14 @@ pub use java::Fault as JavaFault;
 pub use propose::{Change, Proposal, propose};
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
 use crate::{
     digest::Digest,
+    error::Hint,
     evidence::UsedList,
     prune::Pruned,
     recipe::Recipe,
@@ -139,6 +141,15 @@ pub enum ReduceError {
         /// Why not.
         source: StubFault,
     },
+}
+
+impl Hint for ReduceError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            ReduceError::Contents { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// Why a library cannot be a stub.

@@ -13,11 +13,12 @@ pub use scan::scan;
 pub use tar::{TarOptions, write_tar};
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -31,6 +32,7 @@ use rustix::fs::{
 };
 
 use crate::{
+    error::{Hint, PathError},
     store::{Store, StoreError},
     threads,
     tree::{Entry, Kind, Tree, TreePath},
@@ -39,16 +41,9 @@ use crate::{
 /// A tree that cannot be written out, or a directory that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The directory itself cannot be used.
-    #[error("cannot {operation} {}", directory.display())]
-    Root {
-        /// What was tried.
-        operation: &'static str,
-        /// The directory, as a path of the host.
-        directory: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// The directory itself cannot be used; the path is one of the host.
+    #[error(transparent)]
+    Root(#[from] PathError),
     /// One entry below it cannot be made or read.
     #[error("cannot {operation} /{path} of the root")]
     Entry {
@@ -85,6 +80,16 @@ pub enum RenderError {
     /// A tar stream cannot be written.
     #[error("cannot write the tar")]
     Tar(#[source] io::Error),
+}
+
+impl Hint for RenderError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            RenderError::Root(error) => error.hint(),
+            RenderError::Contents { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// The treatment of device nodes, which only real root can make.

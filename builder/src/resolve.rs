@@ -28,6 +28,7 @@ mod solver;
 mod tests;
 pub mod universe;
 
+use crate::error::Hint;
 use crate::formats::{checksum::Checksum, deb822::Fault};
 use because::Bringer;
 pub use explain::{Explanation, explain};
@@ -148,6 +149,8 @@ pub enum ResolveError {
         tree: String,
     },
 }
+
+impl Hint for ResolveError {}
 
 fn nearest_text(nearest: &[String], providers: &[String], left_out: &[String]) -> String {
     if !left_out.is_empty() {

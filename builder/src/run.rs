@@ -4,6 +4,7 @@
 //! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port. One grain runs once at a time. Nothing here reaches another machine.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::{self, File},
     io,
@@ -16,6 +17,7 @@ use std::{
 use crate::{
     app::services,
     artifact::Opened,
+    error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
     grains, papers,
@@ -61,15 +63,8 @@ pub enum RunError {
     #[error("cannot read the artifact")]
     Contents(#[source] StoreError),
     /// A file of the grain or of its recipe.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The grain runs already.
     #[error("the grain at {} is running already", .0.display())]
     Busy(PathBuf),
@@ -92,15 +87,18 @@ impl RunError {
     fn of(error: GrainError) -> Self {
         if error.is_of_host() { RunError::Host(error) } else { RunError::Grain(error) }
     }
+}
 
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for RunError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             RunError::Host(error) | RunError::Grain(error) | RunError::Served(error) => error.hint(),
-            RunError::Busy(_) => Some("run another one with --grain NAME"),
-            RunError::Listen(error) => Some(error.hint()),
-            RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it"),
-            _ => None,
+            RunError::Busy(_) => Some("run another one with --grain NAME".into()),
+            RunError::Listen(error) => error.hint(),
+            RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it".into()),
+            RunError::Recipe(error) => error.hint(),
+            RunError::Contents(error) => error.hint(),
+            RunError::Io(error) => error.hint(),
         }
     }
 }
@@ -119,14 +117,10 @@ pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, RunError> {
     for (path, entry) in tree.subtree(top.as_bytes()) {
         let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
         let place = folder.path().join(below.as_path());
-        let fault = |operation| {
-            let place = place.clone();
-            move |source| RunError::Io { operation, path: place, source }
-        };
         if entry.kind.is_directory() {
-            fs::create_dir_all(&place).map_err(fault("make"))?;
+            fs::create_dir_all(&place).at("make", &place)?;
         } else if let Some((digest, _)) = entry.kind.content() {
-            fs::write(&place, store.read(&digest).map_err(RunError::Contents)?).map_err(fault("write"))?;
+            fs::write(&place, store.read(&digest).map_err(RunError::Contents)?).at("write", &place)?;
         }
     }
     recipe::read(folder.path()).map_err(RunError::Recipe)
@@ -232,7 +226,7 @@ fn start_locked(
     let base = base.map_err(RunError::of)?;
     let log_path = directory.join("log");
     let log = Log::to_file(&log_path);
-    let log = log.map_err(|source| RunError::Io { operation: "open", path: log_path, source })?;
+    let log = log.at("open", &log_path)?;
     let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
     grain_options.log = Arc::new(log.telling(reading(app, on_line, misses)));
     let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::of)?;
@@ -311,18 +305,14 @@ fn heed(
 
 /// Makes the grain's directory and holds its lock for as long as the value lives.
 pub(crate) fn lock(directory: &Path) -> Result<File, RunError> {
-    let fault = |operation, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| RunError::Io { operation, path, source }
-    };
-    grains::make_closed(directory).map_err(fault("make", directory))?;
+    grains::make_closed(directory).at("make", directory)?;
     grains::close_files(directory);
     let path = directory.join("lock");
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.map_err(fault("open", &path))?;
+    let file = file.at("open", &path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Busy(directory.to_path_buf())),
-        Err(errno) => Err(fault("lock", &path)(errno.into())),
+        Err(errno) => Err(PathError::new("lock", &path, errno).into()),
     }
 }

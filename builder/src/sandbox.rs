@@ -34,6 +34,7 @@ mod start;
 mod step;
 
 use std::{
+    borrow::Cow,
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
@@ -48,6 +49,7 @@ pub use remove::remove_tree;
 pub use running::{Execution, Running};
 pub use start::Prepared;
 
+use crate::error::Hint;
 use crate::sys;
 
 /// The hidden first argument by which `main` knows that it is to be the monitor: `main` calls [`child_main`] when
@@ -387,31 +389,21 @@ pub enum SandboxError {
     },
 }
 
-impl SandboxError {
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for SandboxError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             SandboxError::SetUp { hint, .. }
             | SandboxError::Map { hint, .. }
-            | SandboxError::Host { hint, .. } => hint.as_deref(),
-            SandboxError::Spawn(call) if call.errno == rustix::io::Errno::AGAIN => Some(crate::threads::HINT),
+            | SandboxError::Host { hint, .. } => hint.as_deref().map(Cow::Borrowed),
+            SandboxError::Spawn(call) if call.errno == rustix::io::Errno::AGAIN => {
+                Some(crate::threads::HINT.into())
+            }
             SandboxError::Program { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
-                Some(crate::threads::HINT)
+                Some(crate::threads::HINT.into())
             }
             _ => None,
         }
     }
-}
-
-/// An error and its sources as one clause.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn last_words(output: &str) -> String {

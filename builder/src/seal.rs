@@ -14,21 +14,19 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{closed, digest::Digest, sys::path::open_regular};
+use crate::{
+    closed,
+    digest::Digest,
+    error::{At as _, Hint, PathError},
+    sys::path::open_regular,
+};
 
 /// Why the key cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// A file that cannot be used.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A file that others know or could have made.
     #[error("{} belongs to user {uid} and has mode {mode:04o}, so others may know it: remove it", path.display())]
     Open {
@@ -63,6 +61,8 @@ pub enum SealError {
         length: usize,
     },
 }
+
+impl Hint for SealError {}
 
 /// The key that seals files of the cache.
 #[derive(Clone, PartialEq, Eq)]
@@ -108,7 +108,6 @@ impl Seal {
         if let Some(seal) = read(path)? {
             return Ok(seal);
         }
-        let at = |operation| move |source| SealError::Io { operation, path: path.to_path_buf(), source };
         let parent = path.parent().unwrap_or(Path::new("."));
         let there = parent.ancestors().find_map(|above| Some((above, fs::metadata(above).ok()?)));
         if let Some((above, found)) = there
@@ -116,16 +115,20 @@ impl Seal {
         {
             return Err(SealError::Foreign { path: above.to_path_buf(), uid: found.uid() });
         }
-        closed::make(parent).map_err(at("create the directory of"))?;
-        let key = random().map_err(at("make random bytes for"))?;
-        let mut file = tempfile::NamedTempFile::new_in(parent).map_err(at("create"))?;
-        writeln!(file, "{}", Digest(key)).map_err(at("write"))?;
+        closed::make(parent).at("create the directory of", path)?;
+        let key = random().at("make random bytes for", path)?;
+        let mut file = tempfile::NamedTempFile::new_in(parent).at("create", path)?;
+        writeln!(file, "{}", Digest(key)).at("write", path)?;
         match file.persist_noclobber(path) {
             Ok(_) => Ok(Seal(key)),
             // Another process was first, or the file is damaged.
             Err(failed) => match read(path)? {
                 Some(seal) => Ok(seal),
-                None => failed.file.persist(path).map(|_| Seal(key)).map_err(|e| at("write")(e.error)),
+                None => failed
+                    .file
+                    .persist(path)
+                    .map(|_| Seal(key))
+                    .map_err(|e| PathError::new("write", path, e.error).into()),
             },
         }
     }
@@ -148,12 +151,11 @@ impl Seal {
 
 /// Reads a key; `None` if there is none or it is damaged.
 fn read(path: &Path) -> Result<Option<Seal>, SealError> {
-    let at = |operation| move |source| SealError::Io { operation, path: path.to_path_buf(), source };
     let file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(at("open"))?,
+        opened => opened.at("open", path)?,
     };
-    let found = file.metadata().map_err(at("read"))?;
+    let found = file.metadata().at("read", path)?;
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     if uid != closed::our_uid() || mode & 0o077 != 0 {
         return Err(SealError::Open { path: path.to_path_buf(), uid, mode });
@@ -161,7 +163,9 @@ fn read(path: &Path) -> Result<Option<Seal>, SealError> {
     let mut text = String::new();
     let read = file.take(100).read_to_string(&mut text);
     match read {
-        Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(at("read")(error)),
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+            Err(PathError::new("read", path, error).into())
+        }
         _ => Ok(text.trim_end().parse::<Digest>().ok().map(|key| Seal(key.0))),
     }
 }

@@ -17,6 +17,7 @@ mod pages;
 pub use gate::PAGE_HOST;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, BufReader},
     net::{TcpListener, TcpStream},
@@ -31,6 +32,7 @@ use std::{
 
 use crate::{
     artifact::Opened,
+    error::Hint,
     formats::app_id::AppId,
     grains::{Grains, GrainsError},
     proxy::{self, Callers},
@@ -112,12 +114,12 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-impl ServeError {
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for ServeError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            ServeError::Listen(error) => Some(error.hint()),
-            ServeError::Grains(_) | ServeError::Io(_) => None,
+            ServeError::Listen(error) => error.hint(),
+            ServeError::Grains(error) => error.hint(),
+            ServeError::Io(_) => None,
         }
     }
 }

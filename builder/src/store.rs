@@ -45,6 +45,7 @@ pub use pack::Pack;
 pub use turn::Turn;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     fs::{self, File},
     io::{self, Read as _, Write as _},
@@ -61,6 +62,7 @@ use crate::{
     closed::{self, Open},
     deep,
     digest::Digest,
+    error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
     interrupt::Unfinished,
     sandbox,
@@ -73,15 +75,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file of the cache cannot be used.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A directory of the cache that others could write to.
     #[error("cannot use the cache {}: {open}", path.display())]
     Open {
@@ -106,24 +101,19 @@ pub enum StoreError {
     Missing(Digest),
 }
 
-impl StoreError {
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for StoreError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            StoreError::Open { path, open } => Some(open.remedy(path)),
-            StoreError::NotCache { path, .. } => Some(format!(
-                "name a directory of its own, such as --cache {}",
-                path.join("tinyroot").display()
-            )),
+            StoreError::Open { path, open } => Some(open.remedy(path).into()),
+            StoreError::NotCache { path, .. } => Some(
+                format!("name a directory of its own, such as --cache {}", path.join("tinyroot").display())
+                    .into(),
+            ),
             StoreError::NoPlace => Some("name one with --cache DIR".into()),
-            _ => None,
+            StoreError::Io(error) => error.hint(),
+            StoreError::Missing(_) => None,
         }
     }
-}
-
-/// Adds operation and path to an error.
-fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T, StoreError> {
-    result.map_err(|source| StoreError::Io { operation, path: path.to_path_buf(), source })
 }
 
 /// The kind of bundles that hold unpacked .debs, each under the digest of its .deb.
@@ -229,11 +219,11 @@ const DIRECTORIES: [&str; 7] = ["debs", "bundles", "npm", "packs", "indexes", "n
 /// Makes a directory of the cache, or closes it if it is ours and no other user could write to it.
 fn own(path: &Path) -> Result<(), StoreError> {
     if fs::symlink_metadata(path).is_err() {
-        at("create", path, closed::make(path))?;
+        closed::make(path).at("create", path)?;
     }
-    match at("look at", path, closed::check(path))? {
+    match closed::check(path).at("look at", path)? {
         Some(open) => Err(StoreError::Open { path: path.to_path_buf(), open }),
-        None => at("close", path, closed::close(path)),
+        None => Ok(closed::close(path).at("close", path)?),
     }
 }
 
@@ -244,7 +234,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open_sealed`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        Store::open_sealed(root, at("make a seal for", root, Seal::of_process())?)
+        Store::open_sealed(root, Seal::of_process().at("make a seal for", root)?)
     }
 
     /// Opens the store in a directory, which is made if needed. Entries of other processes with the same seal are used.
@@ -257,14 +247,14 @@ impl Store {
             return Err(StoreError::Open { path: root.to_path_buf(), open });
         }
         mark::check(root)?;
-        at("create", root, closed::make(root))?;
-        let root = at("open", root, fs::canonicalize(root))?;
+        closed::make(root).at("create", root)?;
+        let root = fs::canonicalize(root).at("open", root)?;
         let closed = closing::close(&root)?;
         own(&root)?;
         DIRECTORIES.iter().try_for_each(|name| own(&root.join(name)))?;
         let exposed = closed::exposed(&root);
         let tmp = root.join("tmp");
-        let tmp = at("create a directory in", &tmp, Tmp::new(&tmp))?;
+        let tmp = Tmp::new(&tmp).at("create a directory in", &tmp)?;
         mark::make(&root, tmp.directory.path());
         let (index, damages, foreign) = (RwLock::default(), Arc::default(), Mutex::default());
         let (turns, below) = (turn::Turns::default(), None);
@@ -358,7 +348,7 @@ impl Store {
     pub fn scratch(&self, prefix: &str) -> Result<Scratch, StoreError> {
         let tmp = self.writable()?;
         let made = tempfile::Builder::new().prefix(prefix).tempdir_in(&tmp);
-        at("create a directory in", &tmp, made).map(|made| Scratch(made.keep()))
+        Ok(made.at("create a directory in", &tmp).map(|made| Scratch(made.keep()))?)
     }
 
     /// Returns the place of a downloaded .deb, which may not be there yet.
@@ -414,7 +404,7 @@ impl Store {
     /// # Errors
     /// As [`Store::blob`], and failing reads.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        at("read contents in", &self.root, self.blob(digest)?.read())
+        Ok(self.blob(digest)?.read().at("read contents in", &self.root)?)
     }
 
     /// Starts a bundle: contents and the tree that names them.
@@ -548,13 +538,13 @@ impl Store {
         let parent = path.parent().unwrap_or(&self.root);
         let tmp = self.writable()?;
         self.make_directories(parent)?;
-        let mut file = at("create a file in", &tmp, tempfile::NamedTempFile::new_in(&tmp))?;
-        at("write", path, file.write_all(bytes))?;
+        let mut file = tempfile::NamedTempFile::new_in(&tmp).at("create a file in", &tmp)?;
+        file.write_all(bytes).at("write", path)?;
         if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
             // Not of ours: only files lie there.
-            at("remove", path, fs::remove_dir_all(path))?;
+            fs::remove_dir_all(path).at("remove", path)?;
         }
-        at("write", path, file.persist(path).map(drop).map_err(|e| e.error))
+        Ok(file.persist(path).map(drop).map_err(|e| e.error).at("write", path)?)
     }
 
     /// Makes the directories of the cache down to one. Anything else there, such as a link out of the cache that came with
@@ -565,10 +555,10 @@ impl Store {
         for part in below.components() {
             path.push(part);
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
-                at("remove", &path, fs::remove_file(&path))?;
+                fs::remove_file(&path).at("remove", &path)?;
             }
         }
-        at("create", directory, closed::make(directory))
+        Ok(closed::make(directory).at("create", directory)?)
     }
 }
 

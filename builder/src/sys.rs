@@ -22,6 +22,8 @@ use std::{fmt, io};
 
 use rustix::io::Errno;
 
+use crate::error::Hint;
+
 /// A system call that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
@@ -30,6 +32,8 @@ pub struct CallError {
     /// Why.
     pub errno: Errno,
 }
+
+impl Hint for CallError {}
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

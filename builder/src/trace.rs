@@ -15,6 +15,7 @@ mod var;
 pub use browse::{Browsing, Urls, browse};
 
 use std::{
+    borrow::Cow,
     io,
     path::PathBuf,
     sync::Arc,
@@ -23,6 +24,7 @@ use std::{
 
 use crate::{
     app::{self, GRAIN_ID, VarPolicy},
+    error::Hint,
     evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
@@ -123,13 +125,16 @@ impl TraceError {
     fn of(error: GrainError) -> Self {
         if error.is_of_host() { TraceError::Host(error) } else { TraceError::Grain(error) }
     }
+}
 
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for TraceError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            TraceError::NoView(why) => Some(&why.remedy),
+            TraceError::NoView(why) => Some((&why.remedy).into()),
             TraceError::Host(error) | TraceError::Grain(error) => error.hint(),
-            TraceError::Listen(error) => Some(error.hint()),
+            TraceError::Listen(error) => error.hint(),
+            TraceError::Scratch(error) => error.hint(),
+            TraceError::Fill(error) => error.hint(),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 //! outside the store.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
     fs::File,
@@ -17,6 +18,7 @@ use std::{
 
 use crate::{
     digest::{Digest, Hasher},
+    error::{Hint, PathError},
     fetch::{Fetched, FetchedDeb},
     formats::{
         control::Control,
@@ -52,6 +54,12 @@ pub struct UnpackError {
     pub version: String,
     /// The fault.
     pub source: UnpackFault,
+}
+
+impl Hint for UnpackError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        self.source.hint()
+    }
 }
 
 const AGAIN: &str = "; it was removed, so that the next run fetches it again";
@@ -113,6 +121,15 @@ pub enum UnpackFault {
     /// The store cannot take it.
     #[error("cannot keep it in the store")]
     Store(#[from] StoreError),
+}
+
+impl Hint for UnpackFault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            UnpackFault::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// Packages, each with its tree.
@@ -199,7 +216,7 @@ fn unpack_one(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedPa
     for _ in 0..AGAIN_TIMES {
         match unpack_with(deb, store, task) {
             // It is gone from the store.
-            Err(UnpackFault::Store(StoreError::Io { source, .. }))
+            Err(UnpackFault::Store(StoreError::Io(PathError { source, .. })))
                 if source.kind() == io::ErrorKind::InvalidData =>
             {
                 store.take_refused();

@@ -28,6 +28,7 @@ mod volume;
 
 use tinyroot::{
     app::{self, Fate, VarPolicy},
+    error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},

@@ -16,6 +16,7 @@ use std::{
 mod chroot;
 
 use tinyroot::{
+    error::Hint as _,
     sandbox::{Bind, Devices, Ids, Root, Sandbox, Way, best_way, grain_host_id, host, set_program},
     testing::lacking,
 };

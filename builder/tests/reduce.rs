@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, fs, io::Read, sync::Arc};
 
 use tinyroot::{
     assemble::assemble,
+    error::Hint as _,
     evidence::UsedList,
     progress::Progress,
     prune::{Plan, Pruned},

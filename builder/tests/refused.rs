@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process:
 
 use rustix::process::geteuid;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use tinyroot::error::Hint as _;
 use tinyroot::sandbox::{
     Bind, Ids, Root, Sandbox, SandboxError, Way, best_way, fuse, is_full_root, set_program,
 };

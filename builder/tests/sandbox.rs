@@ -17,6 +17,7 @@ use std::{
 
 use tinyroot::{
     app::GRAIN_ID,
+    error::Hint as _,
     store::Store,
     testing::lacking,
     tree::{Entry, Tree, TreePath},

@@ -297,5 +297,5 @@ fn a_key_in_the_wrong_place_is_not_repeated() {
     let file = home.path("secret");
     fs::write(&file, "hunter22").expect("writes");
     let ended = home.run(&["key", "import", text(&file)]);
-    assert_silent(&["key", "import"], &ended, 1, "because it is not the text of a key");
+    assert_silent(&["key", "import"], &ended, 1, "cause: it is not the text of a key");
 }

@@ -1,10 +1,11 @@
 //! Faults of an archive, and their remedies.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{borrow::Cow, error::Error, io, path::PathBuf};
 
 use super::{KeyringError, ReleaseError};
 use crate::{
     download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT},
+    error::Hint,
     formats::checksum::Checksum,
     store::StoreError,
 };
@@ -94,15 +95,17 @@ impl ArchiveError {
             _ => false,
         }
     }
+}
 
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for ArchiveError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         let text = match self {
             ArchiveError::NoMirror { suite, .. } if is_pocket(suite) => {
-                return Some(format!(
+                let text = format!(
                     "name one with --mirror URL or the environment variable TINYROOT_MIRROR; or leave {suite} out with \
                      `pockets` of [debian] (`pockets = []` takes the suite alone)"
-                ));
+                );
+                return Some(text.into());
             }
             ArchiveError::NoMirror { .. } => {
                 "name one with --mirror URL or the environment variable TINYROOT_MIRROR"
@@ -110,8 +113,9 @@ impl ArchiveError {
             ArchiveError::NotKept { .. } => "run the same once without --offline",
             ArchiveError::Download(DownloadError::Offline { .. }) => "run the same once without --offline",
             ArchiveError::Download(DownloadError::Places { faults, .. }) => {
-                return faults.iter().find_map(|(url, fault)| fault_hint(url, fault)).map(str::to_owned);
+                return faults.iter().find_map(|(url, fault)| fault_hint(url, fault)).map(Cow::Borrowed);
             }
+            ArchiveError::Store(error) => return error.hint(),
             _ => return None,
         };
         Some(text.into())

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     digest::{Digest, Hasher},
     download::{Length, Wanted, url_below},
+    error::PathError,
     formats::{
         checksum::{self, Checksum},
         packages::{Reducer, table::Table},
@@ -119,7 +120,7 @@ impl Opening<'_> {
         self.store.write_file(&path, &bytes)?;
         let changed = || io::Error::other("what was just written reads otherwise");
         let kept = kept_index::read(self.store, &path).and_then(|text| text.ok_or_else(changed));
-        kept.map_err(|source| StoreError::Io { operation: "read", path, source }.into())
+        kept.map_err(|source| StoreError::from(PathError::new("read", path, source)).into())
     }
 }
 

@@ -22,6 +22,7 @@ use pgp::{
 };
 
 use crate::digest::Digest;
+use crate::error::Hint;
 
 /// The keys of Debian's archive; see `keyring/README.md`.
 const DEBIAN: [&str; 6] = [
@@ -69,6 +70,8 @@ pub enum KeyringError {
         reasons: Vec<String>,
     },
 }
+
+impl Hint for KeyringError {}
 
 impl KeyringError {
     /// Whether a text that was damaged on its way would look like this.

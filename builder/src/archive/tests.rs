@@ -9,6 +9,7 @@ use std::{
 use super::*;
 use crate::{
     download,
+    error::Hint as _,
     progress::Sink,
     testing::{ARCHIVE_TIME_S, Compression, FastClock, Fault, Key, MadeArchive, Server, deb},
 };
@@ -80,7 +81,7 @@ impl Fixture {
     }
 
     fn hint(&self) -> String {
-        self.open().expect_err("a refusal").hint().unwrap_or_default()
+        self.open().expect_err("a refusal").hint().unwrap_or_default().into_owned()
     }
 
     fn requested(&self) -> Vec<String> {

@@ -14,6 +14,7 @@ use rustix::fs::{
 
 use super::{ArtifactError, Opened};
 use crate::{
+    error::{At as _, PathError},
     formats::spk::{Item, ItemKind},
     interrupt::Unfinished,
     store::Store,
@@ -31,25 +32,23 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     if fs::symlink_metadata(directory).is_ok() {
         return Err(ArtifactError::Exists(directory.to_path_buf()));
     }
-    let io =
-        |operation, path: &Path, source| ArtifactError::Io { operation, path: path.to_path_buf(), source };
     let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fresh = tempfile::Builder::new().prefix(".tinyroot-unpack-").tempdir_in(parent);
-    let fresh = fresh.map_err(|e| io("create a directory in", parent, e))?;
+    let fresh = fresh.at("create a directory in", parent)?;
     let _unfinished = Unfinished::new(fresh.path());
     let root = fresh.path().join("root");
-    fs::create_dir(&root).map_err(|e| io("create", &root, e))?;
+    fs::create_dir(&root).at("create", &root)?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
-    let handle = handle.map_err(|e| io("open", &root, e.into()))?;
+    let handle = handle.at("open", &root)?;
     let mut writer = Writer {
         store,
         tree: &opened.tree,
         open: vec![Level { path: TreePath::root(), handle, times: None }],
     };
     for item in &opened.items {
-        writer.write(item).map_err(|e| io("write", &directory.join(item.path.as_path()), e))?;
+        writer.write(item).at("write", directory.join(item.path.as_path()))?;
     }
-    writer.leave(0).map_err(|e| io("write", directory, e))?;
+    writer.leave(0).at("write", directory)?;
     match renameat_with(CWD, &root, CWD, directory, RenameFlags::NOREPLACE) {
         // Not every file system can refuse to replace; a directory only ever replaces an empty one.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => renameat(CWD, &root, CWD, directory),
@@ -57,7 +56,7 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     }
     .map_err(|e| match e {
         rustix::io::Errno::EXIST => ArtifactError::Exists(directory.to_path_buf()),
-        _ => io("create", directory, e.into()),
+        _ => PathError::new("create", directory, e).into(),
     })
 }
 

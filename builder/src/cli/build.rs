@@ -9,13 +9,14 @@ use std::{
 };
 
 use super::{
-    Context, Failure, finish_with,
+    Context, Failure, finish_json,
     key::KeyFile,
     print,
     signing::{NAMED, Named, key_of},
 };
 use crate::{
     digest::{Digest, Hasher},
+    error::At as _,
     formats::key_file::Key,
     line::{Care, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
@@ -117,7 +118,10 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure
 
 /// Returns a digest of all that a package's bytes and its summary depend on.
 fn inputs_digest(recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, Failure> {
-    let program = digest_of_file(&std::env::current_exe()?)?;
+    let program = {
+        let path = std::env::current_exe().at("find", "the running program")?;
+        digest_of_file(&path).at("read", &path)?
+    };
     let folder = recipe.folder_digest()?;
     Ok(Digest::of(format!("{program} {folder} {} {no_proof}", key.app_id()).as_bytes()))
 }
@@ -141,7 +145,7 @@ fn conclude(
     context: &Context,
 ) -> Result<(), Failure> {
     if context.global.json {
-        finish_with(summary.json(output, up_to_date)?);
+        finish_json(&summary.json(output, up_to_date));
     } else if !context.global.quiet {
         print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
     }

@@ -8,6 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{Command, Context, Failure, dispatch, output, xdg_directory};
 use crate::{
+    error::PathError,
     line::{Fault, LineError},
     progress::Progress,
     seal::{Seal, SealError},
@@ -40,7 +41,7 @@ pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failu
     let (seal, why_not) = seal()?;
     let store = match Store::open_sealed(directory, seal.clone()) {
         Err(error) if error.is_of_writing() => over(directory, seal, error, progress)?,
-        opened => opened.map_err(hinted)?,
+        opened => opened?,
     };
     if let Some(why) = why_not {
         let why = Failure::from(why).to_string();
@@ -57,14 +58,14 @@ fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) ->
     let store = match Store::open_over(directory, seal) {
         Ok(store) => store,
         // The first error says more, unless the cache is one that cannot be believed.
-        Err(other @ StoreError::Open { .. }) if !other.is_of_writing() => return Err(hinted(other)),
+        Err(other @ StoreError::Open { .. }) if !other.is_of_writing() => return Err(other.into()),
         Err(_) => {
             let failure = Failure::from(error);
             return Err(failure.hint("name a directory that can be written with --cache DIR, or set TMPDIR"));
         }
     };
     let why = match &error {
-        StoreError::Io { source, .. } => source.kind().to_string(),
+        StoreError::Io(PathError { source, .. }) => source.kind().to_string(),
         StoreError::Open { open, .. } => open.to_string(),
         other => other.to_string(),
     };
@@ -85,18 +86,13 @@ fn open_for_reading(directory: Option<&Path>, progress: &Progress) -> Result<Sto
     let store = match Store::open_sealed(directory, seal.clone()) {
         Ok(store) => store.spared(),
         // Without a key that lasts nothing in it can be believed.
-        Err(StoreError::Io { .. }) if why_not.is_none() => {
+        Err(StoreError::Io(_)) if why_not.is_none() => {
             in_memory(seal.clone()).reading(directory).unwrap_or_else(|_| in_memory(seal))
         }
         Err(_) => return Ok(in_memory(seal)),
     };
     warn_of(&store, progress);
     Ok(store)
-}
-
-fn hinted(error: StoreError) -> Failure {
-    let hint = error.hint();
-    super::hinted(error, hint)
 }
 
 /// Warns of the oddities of a store, now and as they are found.

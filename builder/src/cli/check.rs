@@ -5,7 +5,7 @@ mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Context, Failure, finish_with, print, run::failed};
+use super::{Context, Failure, finish_json, print};
 use crate::{
     artifact,
     evidence::Cause,
@@ -101,7 +101,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     warn_of(&proof, &context.progress);
     match context.global.json {
-        true => finish_with(json(&proof, explored.as_ref())),
+        true => finish_json(&json(&proof, explored.as_ref())),
         false => print(&text(&proof, explored.as_ref()))?,
     }
     proof.to_look_at().iter().for_each(|warning| context.progress.warn(warning));
@@ -128,7 +128,7 @@ fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Re
         return Ok(Box::new(move || line::prove(&overlaid, &image, &session)));
     }
     let opened = artifact::open(&args.subject, store, &context.progress)?;
-    let recipe = enclosed_recipe(&opened.tree, store).map_err(failed)?;
+    let recipe = enclosed_recipe(&opened.tree, store)?;
     let pruned = Arc::new(pruned_of(&opened.tree, store));
     let list = papers::prune_list(&opened.tree, store).unwrap_or_default();
     let tree = Arc::new(opened.tree);
@@ -172,7 +172,7 @@ fn text(proof: &Proof, explored: Option<&Explored>) -> String {
     text + &format!("{steps} steps, {compared}; {misses} pruned paths asked for\n")
 }
 
-fn json(proof: &Proof, explored: Option<&Explored>) -> String {
+fn json(proof: &Proof, explored: Option<&Explored>) -> serde_json::Value {
     let misses = proof.misses.iter().map(|miss| {
         serde_json::json!({
             "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
@@ -186,7 +186,7 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
             "lines": difference.lines,
         })
     });
-    let document = serde_json::json!({
+    serde_json::json!({
         "steps": proof.transcript.steps.len(),
         "compared": proof.compared,
         "misses": misses.collect::<Vec<_>>(),
@@ -206,6 +206,5 @@ fn json(proof: &Proof, explored: Option<&Explored>) -> String {
         })).collect::<Vec<_>>(),
         "explored": explored.map(|explored| &explored.pages),
         "not_explored": explored.map(|explored| explored.left),
-    });
-    format!("{document:#}\n")
+    })
 }

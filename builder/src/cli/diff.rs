@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use crate::{
     artifact::{self, Opened, Papers},
-    cli::{Context, Failure, finish_with, print, size_text, verify},
+    cli::{Context, Failure, finish_json, print, size_text, verify},
     diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff},
     formats::app_id::AppId,
     papers, shown,
@@ -113,17 +113,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Files { before_bytes: before.size_bytes, after_bytes: after.size_bytes, limit: args.fail_over };
     match if context.global.json { Format::Json } else { args.format } {
         Format::Json => {
-            let mut document = serde_json::to_value(&result)?;
+            let mut document = serde_json::json!(result);
             document["artifact_before_bytes"] = files.before_bytes.into();
             document["artifact_after_bytes"] = files.after_bytes.into();
-            document["before"] = serde_json::to_value(&facts[0])?;
-            document["after"] = serde_json::to_value(&facts[1])?;
+            document["before"] = serde_json::json!(facts[0]);
+            document["after"] = serde_json::json!(facts[1]);
             if let Some(limit) = args.fail_over {
                 document["limit_bytes"] = limit.bytes_of(files.before_bytes).into();
                 document["over_limit_bytes"] =
                     limit.exceeded_by(files.before_bytes, files.after_bytes).into();
             }
-            finish_with(serde_json::to_string_pretty(&document)? + "\n");
+            finish_json(&document);
         }
         Format::Text => print(&text(&result, files, &facts))?,
         Format::Markdown => print(&markdown(&result, files, &facts))?,

@@ -2,10 +2,13 @@
 
 mod document;
 
-use std::{any::Any, error::Error, fmt, process::ExitCode};
+use std::{any::Any, borrow::Cow, error::Error, fmt, process::ExitCode};
 
 use super::output::{self, say};
-use crate::{keys::KeysError, line::LineError, store::StoreError};
+use crate::{
+    error::{Hint, causes},
+    line::LineError,
+};
 pub(super) use document::of_usage;
 
 /// Why a command did not end with 0.
@@ -68,15 +71,20 @@ impl Failure {
         self.hint = Some(text.into());
         self
     }
+
+    /// Changes what one can do about it.
+    #[must_use]
+    pub fn map_hint(mut self, change: impl FnOnce(Option<String>) -> Option<String>) -> Self {
+        self.hint = change(self.hint);
+        self
+    }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for Failure {
-    /// Takes the hint of an error that has one wherever it comes up.
+impl<E: Hint + Send + Sync + 'static> From<E> for Failure {
+    /// Takes an error with its hint. An error of another kind, such as a bare `io::Error`, has to be given an operation and an object first.
     fn from(error: E) -> Self {
+        let hint = error.hint().map(Cow::into_owned);
         let known: &dyn Any = &error;
-        let hint = known.downcast_ref().and_then(KeysError::hint);
-        let hint = hint.or_else(|| known.downcast_ref().and_then(StoreError::hint));
-        let hint = hint.or_else(|| known.downcast_ref().and_then(LineError::hint));
         if known.downcast_ref().is_some_and(LineError::is_drift) {
             return Failure { kind: Kind::Drifted(error.to_string()), hint };
         }
@@ -90,10 +98,8 @@ impl fmt::Display for Failure {
         match &self.kind {
             Kind::Error(error) => {
                 write!(f, "error: {}", indented(error))?;
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    write!(f, "\n  because {}", indented(cause))?;
-                    source = cause.source();
+                for cause in causes(&**error).skip(1) {
+                    write!(f, "\n  cause: {}", indented(cause))?;
                 }
             }
             Kind::Exceeded(text) => write!(f, "limit exceeded: {}", indented(text))?,
@@ -105,15 +111,6 @@ impl fmt::Display for Failure {
             Some(hint) => write!(f, "\nhint: {}", indented(hint)),
             None => Ok(()),
         }
-    }
-}
-
-/// Makes a failure of an error and what one can do about it.
-pub(super) fn hinted(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
-    let failure = Failure::from(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Context, Failure, hinted,
-    output::{finish_with, say},
+    Context, Failure,
+    output::{finish_json, say},
     size_text,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     line::{LineError, Session, read_lock},
     lock::LockedPackage,
     npm::pool_items,
-    pool::{self, Filled, Item, PoolError},
+    pool::{self, Filled, Item},
     recipe::{self, Recipe},
 };
 
@@ -43,11 +43,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let refused = |error: PoolError| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    };
-    pool::check(&args.output).map_err(refused)?;
+    pool::check(&args.output)?;
     let (mut debs, mut tarballs, mut signed) = (Vec::new(), Vec::new(), Vec::new());
     let session = context.session()?;
     for folder in &args.recipe {
@@ -62,17 +58,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             .extend(recipe.npm.iter().flat_map(|set| pool_items(set, session.registry(), &session.store)));
     }
     let fill = |items: &[Item], downloader: &Downloader| {
-        pool::fill(&args.output, items, downloader, &context.progress).map_err(refused)
+        pool::fill(&args.output, items, downloader, &context.progress)
     };
     let mut filled = fill(&debs, &session.downloader())?;
     filled.add(fill(&tarballs, &session.registry_downloader())?);
-    pool::write_signed(&args.output, &signed).map_err(refused)?;
+    pool::write_signed(&args.output, &signed)?;
     let items = [debs, tarballs].concat();
     if args.prune {
-        filled.removed = pool::prune(&args.output, &items).map_err(refused)?;
+        filled.removed = pool::prune(&args.output, &items)?;
     }
     if context.global.json {
-        finish_with(serde_json::to_string_pretty(&filled)? + "\n");
+        finish_json(&filled);
         return Ok(());
     }
     if !context.global.quiet {

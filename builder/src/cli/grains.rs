@@ -6,8 +6,9 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use super::{Context, Failure, finish_with, output::ask, print, xdg_directory};
+use super::{Context, Failure, finish_json, output::ask, print, xdg_directory};
 use crate::{
+    error::At as _,
     grains::{Grains, Kept},
     shown,
 };
@@ -54,7 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let grains = library()?.list()?;
     match &args.command {
         Command::List if context.global.json => {
-            finish_with(format!("{:#}\n", json(&grains)));
+            finish_json(&json(&grains));
             Ok(())
         }
         Command::List => print(&table(&grains)),
@@ -102,7 +103,7 @@ fn confirmed(kept: &Kept) -> Result<bool, Failure> {
     }
     ask(&format!("remove {what} with all its data? [y/N] "));
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
+    io::stdin().read_line(&mut answer).at("read", "standard input")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

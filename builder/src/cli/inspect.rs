@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     artifact::{self, Opened, Papers, sizes_by},
     cli::verify::Proof,
-    cli::{Context, Failure, finish_with, print, size_text, verify},
+    cli::{Context, Failure, finish_json, print, size_text, verify},
     shown,
     tree::{Kind, TreePath},
 };
@@ -34,7 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let proof = verify::proof_of(&opened, &store);
     if context.global.json {
         let document = document(&opened, &papers, proof.as_ref(), args);
-        finish_with(serde_json::to_string_pretty(&document)? + "\n");
+        finish_json(&document);
     } else if args.files {
         print(&file_table(&opened, &papers))?;
     } else {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        Context, Failure, finish_with, input,
+        Context, Failure, finish_json, input,
         output::{print, print_bytes},
         secret::APP_ID,
         xdg_directory,
@@ -231,7 +231,7 @@ fn print_ids(ring: &Keyring, ids: &[AppId], what: &str, context: &Context) -> Re
     if context.global.json {
         let one = |id: &AppId| Ok(json!({"app_id": id, "app": ring.app_of(id)?}));
         let ids: Vec<_> = ids.iter().map(one).collect::<Result<_, KeysError>>()?;
-        finish_with(format!("{:#}\n", json!({what: ids})));
+        finish_json(&json!({what: ids}));
         Ok(())
     } else {
         print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::{
-    cli::{Context, Failure, finish_with, output::say, print, size_text},
+    cli::{Context, Failure, finish_json, output::say, print, size_text},
     line::{choose, lock, request, universe},
     lock::{Change, Changes, Lock, LockError},
     recipe,
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let is_new = old.is_none();
     let written = !changes.is_empty() && !args.check && !context.global.locked;
     if context.global.json {
-        finish_with(format!("{:#}\n", document(&path, &new, &changes, written)));
+        finish_json(&document(&path, &new, &changes, written));
     }
     if changes.is_empty() {
         tell(context, &format!("{} is up to date: {} packages", path.display(), new.packages.len()));

@@ -37,7 +37,7 @@ const SEE_ALSO: &str = ".SH \"SEE ALSO\"\n.BR recipe (5)\n";
 
 fn rendered(command: clap::Command) -> Result<String, Failure> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command).render(&mut text)?;
+    clap_mangen::Man::new(command).render(&mut text).expect("memory takes it");
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -25,8 +26,9 @@ pub(super) fn set_color(color: bool) {
 }
 
 /// Leaves the one JSON document of a command to be printed when it ends. Another one replaces it.
-pub fn finish_with(document: impl Into<String>) {
-    *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.into());
+pub fn finish_json(document: &impl Serialize) {
+    let text = serde_json::to_string_pretty(document).expect("names of fields are texts") + "\n";
+    *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
 }
 
 /// Forgets the document of a command that is done again.
@@ -130,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_first_word_and_the_hint_are_coloured() {
-        let text = "error: no tea\n  because hint: none\nwarning: x\nhint: buy some";
-        let expected = "\u{1b}[1;31merror:\u{1b}[0m no tea\n  because hint: none\nwarning: x\n\u{1b}[1;36mhint:\u{1b}[0m buy some";
+        let text = "error: no tea\n  cause: hint: none\nwarning: x\nhint: buy some";
+        let expected = "\u{1b}[1;31merror:\u{1b}[0m no tea\n  cause: hint: none\nwarning: x\n\u{1b}[1;36mhint:\u{1b}[0m buy some";
         assert_eq!(colored(text), expected);
         assert_eq!(colored("no warning: here"), "no warning: here");
     }

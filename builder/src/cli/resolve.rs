@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     archive::Selection,
-    cli::{Context, Failure, finish_with, output::say, print, size_text},
+    cli::{Context, Failure, finish_json, output::say, print, size_text},
     line::{choose, universe},
     resolve::{Explanation, Request, Resolution, explain},
 };
@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(name) = &args.explain {
         let explanation = explain(&universe, &request, &resolution, name)?;
         if context.global.json {
-            finish_with(serde_json::to_string_pretty(&explanation)? + "\n");
+            finish_json(&explanation);
             return Ok(());
         }
         return print(&explanation_text(&explanation));
@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "packages": resolution.packages,
             "beyond_apt": resolution.beyond_apt,
         });
-        finish_with(serde_json::to_string_pretty(&document)? + "\n");
+        finish_json(&document);
         return Ok(());
     }
     print(&table(&resolution))?;

@@ -7,12 +7,12 @@ use std::{
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, hinted, missed, output::say_for_app, print},
+    cli::{Context, Failure, grains::library, missed, output::say_for_app, print},
     evidence::unseen,
     grains,
     progress::Progress,
     proxy::Guards,
-    run::{self, App, OnImpatience, RunError, RunOptions},
+    run::{self, App, OnImpatience, RunOptions},
     sys::signals::Stops,
 };
 
@@ -39,12 +39,6 @@ pub struct Args {
     /// then sees names that it cannot open
     #[arg(long)]
     show_pruned: bool,
-}
-
-/// Returns the failure of an app that does not run.
-pub(super) fn failed(error: RunError) -> Failure {
-    let hint = error.hint().map(str::to_owned);
-    hinted(error, hint)
 }
 
 /// Returns what says, once, that a further request to stop changes nothing.
@@ -97,9 +91,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stopped = move || {
         stops.wait();
     };
-    let app = App::of_artifact(opened, &store).map_err(failed)?;
+    let app = App::of_artifact(opened, &store)?;
     let app = App { show_pruned: args.show_pruned, ..app };
-    let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
+    let exit = run::run(app, &store, stopped, options, on_ready)?;
     if misses.count() > 0 {
         let text = format!(
             "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",

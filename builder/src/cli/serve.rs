@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{Context, Failure, grains::library, hinted, print, run::failed};
+use super::{Context, Failure, grains::library, print};
 use crate::{
     artifact,
+    error::At as _,
     evidence::unseen,
     interrupt,
     progress::Progress,
@@ -63,10 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.progress.warn(&unseen(why));
     }
     let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, unseen: missing };
-    let server = serve(apps, &store, options).map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })?;
+    let server = serve(apps, &store, options)?;
     let url = server.url();
     // A reader that has gone away stops nothing.
     let _ = print(&match context.global.json {
@@ -101,7 +99,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));
         }
-        let mut app = Served::new(opened, &store).map_err(failed)?;
+        let mut app = Served::new(opened, &store)?;
         app.app.show_pruned = args.show_pruned;
         if app.app.recipe.web.is_none() {
             let text = format!("{} has no web port, so no page can lead to it", path.display());
@@ -119,7 +117,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
             let text = format!("{} is the recipe of no app that is served", folder.display());
             return Err(Failure::new(text).hint(format!("give an artifact of the app {}", recipe.app.name)));
         };
-        app.recipe = Some(std::path::absolute(folder)?);
+        app.recipe = Some(std::path::absolute(folder).at("find", folder)?);
     }
     Ok(apps)
 }

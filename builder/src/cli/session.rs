@@ -6,6 +6,7 @@ use super::{Context, Failure};
 use crate::{
     archive::{self, Snapshots},
     download::{self, Patience, Proxies},
+    error::At as _,
     line::Session,
     npm,
 };
@@ -66,7 +67,7 @@ impl Context {
             let failure = Failure::new(format!("there is no pool {shown}"));
             return Err(failure.hint(format!("fill one with `tinyroot fetch RECIPE --output {shown}`")));
         }
-        match std::path::absolute(given)?.to_str() {
+        match std::path::absolute(given).at("find", given)?.to_str() {
             Some(path) => Ok(Some(path.trim_end_matches('/').to_owned())),
             None => Err(Failure::new(format!("the name of the pool {shown} is no text in UTF-8"))),
         }

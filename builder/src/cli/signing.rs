@@ -1,7 +1,7 @@
 //! Which key signs a package: handed over for one command, or of a keyring.
 
 use super::{
-    Context, Failure, hinted, input,
+    Context, Failure, input,
     key::{KeyFile, named_in},
     secret::Unrepeated,
     surroundings::is_ci,
@@ -61,18 +61,15 @@ pub fn key_of(
     let ring = ring.keyring()?;
     let is_of_recipe = named.is_none() && of_recipe.is_some();
     let found = ring.for_app(name, wanted.as_ref(), making(context)).map_err(|error| match &error {
-        KeysError::Io { .. } => {
-            let hint = error.hint().map(|hint| hint + ", or hand a key over by --key - or in TINYROOT_KEY");
-            hinted(error, hint)
-        }
+        KeysError::Io(_) => Failure::from(error)
+            .map_hint(|hint| Some(hint? + ", or hand a key over by --key - or in TINYROOT_KEY")),
         KeysError::NoKey { .. } if is_of_recipe => Failure::from(error).hint(
             "add it with `tinyroot key import FILE`, or hand it over by --key - or in TINYROOT_KEY; only for a new app, \
              take `id` out of the recipe",
         ),
         _ => {
             let folder = recipe.directory.display().to_string();
-            let hint = error.hint().map(|hint| hint.replace("RECIPE", &folder));
-            hinted(error, hint)
+            Failure::from(error).map_hint(|hint| Some(hint?.replace("RECIPE", &folder)))
         }
     })?;
     if found.is_new {

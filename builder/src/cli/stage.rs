@@ -9,13 +9,14 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Context, Failure, finish_with,
+    Context, Failure, finish_json,
     output::{must_be_open, say},
     shell,
 };
 use crate::{
     beside,
     configure::{ConfigureError, Visit},
+    error::At as _,
     line::configure,
     progress::Unit,
     recipe,
@@ -81,10 +82,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let (paths, packages) = (tree.iter().count(), configured.lock.packages.len());
     if context.global.json {
-        let size_bytes = is_tar.then(|| fs::metadata(output).map(|metadata| metadata.len())).transpose()?;
+        let size_bytes =
+            is_tar.then(|| fs::metadata(output).at("look at", output)).transpose()?.map(|found| found.len());
         let document =
             json!({"output": output, "packages": packages, "paths": paths, "size_bytes": size_bytes});
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
     }
     if !context.global.quiet {
         say(&format!("wrote {}: {packages} packages, {paths} paths", output.display()));

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
-use super::{Cli, Context, Failure, browser, hinted, output::say, print};
+use super::{Cli, Context, Failure, browser, output::say, print};
 use crate::{
     evidence::{self, Changes, Kinds, UsedList, UsedListError, read_report},
     line::overlay,
@@ -90,10 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         false => trace::trace(&inputs, store, &context.progress),
     };
-    let traced = traced.map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        hinted(error, hint)
-    })?;
+    let traced = traced?;
     // Somebody may have written to it in the meantime.
     let old = if args.interactive { read_old(&path, merge, context).unwrap_or(old) } else { old };
     let list = match &old {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     artifact,
     cli::{
-        Context, Failure, finish_with,
+        Context, Failure, finish_json,
         verify::{summary, with_file},
     },
 };
@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let mut document = summary(&opened);
         document["directory"] = json!(args.directory);
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
     }
     Ok(())
 }

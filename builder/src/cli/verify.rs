@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::{
     artifact::{self, ArtifactError, Fault, Opened},
-    cli::{Context, Failure, finish_with, print, size_text},
+    cli::{Context, Failure, finish_json, print, size_text},
+    error::PathError,
     formats::spk,
     papers::{self, ProofPaper, Standing},
     progress::Progress,
@@ -36,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let mut document = summary(&opened);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
         return Ok(());
     }
     let manifest = &opened.manifest;
@@ -158,10 +159,10 @@ const STANDARD_INPUT: &str = "standard input";
 /// waited for.
 fn kept(input: &mut impl Read, limit_bytes: u64) -> Result<File, Failure> {
     let refused = |source| ArtifactError::Refused { path: STANDARD_INPUT.into(), source };
-    let unread = |source| ArtifactError::Io { operation: "read", path: STANDARD_INPUT.into(), source };
+    let unread = |source| ArtifactError::from(PathError::new("read", STANDARD_INPUT, source));
     let full = |source| {
         let path = std::env::temp_dir();
-        let error = ArtifactError::Io { operation: "keep standard input in", path, source };
+        let error = ArtifactError::from(PathError::new("keep standard input in", path, source));
         Failure::from(error).hint("name a directory with more room in TMPDIR")
     };
     let mut magic = Vec::new();
@@ -199,8 +200,7 @@ mod tests {
     #[test]
     fn a_stream_is_kept_only_if_it_begins_as_a_package_and_ends() {
         let error = kept(&mut io::repeat(0), u64::MAX).expect_err("is no package");
-        let text =
-            "error: standard input is refused\n  because it does not begin as a Sandstorm package does";
+        let text = "error: standard input is refused\n  cause: it does not begin as a Sandstorm package does";
         assert_eq!(error.to_string(), text);
         let mut endless = spk::MAGIC.chain(io::repeat(0));
         let error = kept(&mut endless, 1 << 20).expect_err("has no end").to_string();

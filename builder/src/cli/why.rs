@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Context, Failure, finish_with, print, verify::with_file};
+use super::{Context, Failure, finish_json, print, verify::with_file};
 use crate::{
     artifact,
     line::{overlay, prune, read_evidence},
@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         None => inside.about_path(&args.subject)?,
     };
     if context.global.json {
-        finish_with(format!("{:#}\n", answer.json));
+        finish_json(&answer.json);
         return Ok(());
     }
     print(&answer.text(context.global.verbose))
@@ -142,7 +142,8 @@ impl Inside {
     }
 
     fn about_path(&self, subject: &str) -> Result<Answer, Failure> {
-        let path = TreePath::new(subject.as_bytes())?;
+        let path = TreePath::new(subject.as_bytes())
+            .map_err(|rule| Failure::new(format!("cannot look up `{subject}`: {}", rule.reason)))?;
         let end = self.tree.resolve(path.as_bytes(), |_| {}).unwrap_or_else(|| path.clone());
         let reduced = self.list.reduced.get(&end);
         // A link is a path of its own; a path below a link to a directory is not.

@@ -27,6 +27,7 @@ use std::{
 };
 
 use super::{Cause, Miss};
+use crate::error::Hint;
 use crate::tree::{TreePath, escape, unescape};
 
 const HEADER: &str = "\
@@ -54,6 +55,8 @@ pub enum ReportError {
         line: usize,
     },
 }
+
+impl Hint for ReportError {}
 
 /// A line of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use std::{
 use super::{Kinds, UnknownKind};
 use crate::{
     beside,
+    error::Hint,
     tree::{TreePath, escape, unescape},
 };
 
@@ -66,6 +67,8 @@ pub enum UsedListError {
     #[error("{}: is longer than {LIMIT_BYTES} bytes", _0.display())]
     TooLong(PathBuf),
 }
+
+impl Hint for UsedListError {}
 
 /// How one path was used, and by whom first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! .debs that could not be fetched, reported in a few lines.
 
-use std::{error::Error as _, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _};
 
 use crate::{
     download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, url_below},
+    error::{Hint, chain},
     lock::LockedPackage,
     threads,
 };
@@ -28,16 +29,12 @@ pub struct FetchError {
 /// Returns the text for faults: the fault itself if it is one, else a list, in which what has the same faults at the same
 /// mirrors stands together. `path` is that of a file below its mirror.
 pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl Fn(&T) -> String) -> String {
-    let told = |error: &DownloadError| match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
     if let [(_, error)] = faults {
-        return told(error);
+        return chain(error);
     }
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (item, error) in faults {
-        let text = told(error).replace('\n', "\n  ");
+        let text = chain(error).replace('\n', "\n  ");
         let what = error.what();
         let rest = text.strip_prefix("cannot fetch ").and_then(|rest| rest.strip_prefix(what));
         // Faults that do not concern the transfer, such as a full disk.
@@ -73,9 +70,10 @@ impl FetchError {
     pub fn gone(&self) -> Vec<&LockedPackage> {
         self.faults.iter().filter(|(_, error)| error.is_lost()).map(|(package, _)| package).collect()
     }
+}
 
-    /// Returns what one can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for FetchError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         let any = |wanted: &dyn Fn(&Fault) -> bool| {
             self.faults.iter().any(|(_, error)| error.faults().iter().any(|(_, fault)| wanted(fault)))
         };
@@ -93,9 +91,9 @@ impl FetchError {
                 }
             };
             let update = if gone.len() == 1 { format!(" --update {}", first.name) } else { String::new() };
-            return Some(format!(
-                "{why}: {past}, or lock what there is now with `tinyroot lock RECIPE{update}`"
-            ));
+            let text =
+                format!("{why}: {past}, or lock what there is now with `tinyroot lock RECIPE{update}`");
+            return Some(text.into());
         }
         if any(&|fault| matches!(fault.itself(), Fault::Threads(_))) {
             return Some(threads::HINT.into());

@@ -7,6 +7,7 @@ use crate::{
     archive,
     digest::Digest,
     download::{self},
+    error::Hint as _,
     formats::checksum::Checksum,
     resolve::{Request, Resolution},
     testing::{self, FastClock, MadeArchive, Server, deb},
@@ -70,7 +71,7 @@ impl Fixture {
     fn refusal(&self) -> (String, String) {
         let error = self.fetch().expect_err("a refusal");
         let text = error.to_string().replace(&self.server.url(), "URL");
-        (text, error.hint().unwrap_or_default())
+        (text, error.hint().unwrap_or_default().into_owned())
     }
 }
 

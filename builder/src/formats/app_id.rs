@@ -10,6 +10,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::digest::Digest;
+use crate::error::Hint;
 
 const ALPHABET: &[u8; 32] = b"0123456789acdefghjkmnpqrstuvwxyz";
 const TEXT_LENGTH: usize = 52;
@@ -31,6 +32,8 @@ pub enum InvalidAppId {
     #[error("the last character of an app id is 0 or h")]
     LeftOver,
 }
+
+impl Hint for InvalidAppId {}
 
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

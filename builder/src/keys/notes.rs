@@ -13,8 +13,8 @@ use std::{
     path::Path,
 };
 
-use super::{KeysError, at};
-use crate::formats::app_id::AppId;
+use super::KeysError;
+use crate::{error::At as _, formats::app_id::AppId};
 
 /// Stands for an app that is not known yet; no app is called so.
 pub(super) const OF_NO_APP: &str = "-";
@@ -29,7 +29,7 @@ impl Notes {
     /// [`KeysError::Apps`] for a line that is none.
     pub fn read(path: &Path, file: &mut File) -> Result<Self, KeysError> {
         let mut text = String::new();
-        at("read", path, file.read_to_string(&mut text))?;
+        file.read_to_string(&mut text).at("read", path)?;
         let line = |(index, line): (usize, &str)| {
             let fields =
                 line.split_once(' ').and_then(|(name, id)| Some((name.to_owned(), id.parse().ok()?)));

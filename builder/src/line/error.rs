@@ -1,12 +1,13 @@
 //! Why the line stops: the error of a stage, with what one can do about it from where the line began.
 
-use std::{error::Error, fmt, path::PathBuf};
+use std::{borrow::Cow, error::Error, fmt, path::PathBuf};
 
 use crate::{
     app::AppError,
     archive::ArchiveError,
     assemble::AssembleError,
     configure::ConfigureError,
+    error::{Hint, PathError},
     evidence::{Miss, UsedListError},
     fetch::FetchError,
     lock::LockError,
@@ -96,13 +97,8 @@ pub enum Fault {
     #[error("cannot change [reduce] in {}", .0.display())]
     NotEdited(PathBuf),
     /// A recipe that cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] PathError),
     /// Contents of the cache that were changed, and are missing now.
     #[error("parts of the cache were changed since they were written, and the result would lack them")]
     Refused,
@@ -111,24 +107,40 @@ pub enum Fault {
     Pack(#[from] PackError),
 }
 
-impl Fault {
-    /// Returns what one can do about it wherever it comes up.
-    fn hint(&self) -> Option<String> {
+impl Hint for Fault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
+            Fault::Recipe(error) => error.hint(),
             Fault::Lock(error) => error.hint(),
             Fault::Archive(error) => error.hint(),
+            Fault::Resolve(error) => error.hint(),
             Fault::Fetch(error) => error.hint(),
-            Fault::Npm(error) => error.hint().map(str::to_owned),
-            Fault::Configure(error) => error.hint().map(str::to_owned),
-            Fault::Prove(error) => error.hint().map(str::to_owned),
+            Fault::Npm(error) => error.hint(),
+            Fault::Unpack(error) => error.hint(),
+            Fault::Assemble(error) => error.hint(),
+            Fault::Configure(error) => error.hint(),
+            Fault::Overlay(error) => error.hint(),
+            Fault::Evidence(error) => error.hint(),
+            Fault::Prune(error) => error.hint(),
+            Fault::Reduce(error) | Fault::LeftOut(error) => error.hint(),
+            Fault::Papers(error) => error.hint(),
+            Fault::Prove(error) => error.hint(),
+            Fault::Write(error) => error.hint(),
+            Fault::Pack(error) => error.hint(),
             Fault::NoSnapshotService(_) => Some(
                 "name a service with debian.snapshot_service, --snapshot-service or TINYROOT_SNAPSHOT_SERVICE"
                     .into(),
             ),
             Fault::NoVersion(_) => Some("name one of its packages in `version`".into()),
             Fault::Refused => Some("they were removed: run the same again".into()),
-            _ => None,
+            Fault::Drifted(_) | Fault::Differs(_) | Fault::NotEdited(_) => None,
         }
+    }
+}
+
+impl Hint for LineError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        self.hint.as_deref().map(Cow::Borrowed)
     }
 }
 
@@ -136,11 +148,6 @@ impl LineError {
     /// Returns what stopped the line.
     pub fn fault(&self) -> &Fault {
         &self.fault
-    }
-
-    /// Returns what one can do about it, if anything.
-    pub fn hint(&self) -> Option<String> {
-        self.hint.clone()
     }
 
     /// Returns true if the lock is not what the recipe now asks for.
@@ -170,7 +177,7 @@ where
 {
     fn from(error: E) -> Self {
         let fault = Box::new(Fault::from(error));
-        let hint = fault.hint();
+        let hint = fault.hint().map(Cow::into_owned);
         LineError { fault, hint }
     }
 }

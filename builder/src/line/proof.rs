@@ -2,7 +2,7 @@
 //!
 //! Comes in: [`Image`]. Goes out: [`Proven`], or by the caller's choice [`Unproven`]. Only these can be packed.
 
-use std::{path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use super::{
     LineError, Session,
@@ -11,6 +11,7 @@ use super::{
     root::Overlaid,
 };
 use crate::{
+    error::Hint as _,
     evidence,
     exercise::Authority,
     progress::Progress,
@@ -109,7 +110,7 @@ pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Pr
 /// Returns the error of an app that could not be proven, with where to look further; `subject` is the recipe folder or artifact.
 pub fn unproven(error: LineError, subject: &Path) -> LineError {
     let lacks = error.misses().iter().any(|miss| !miss.is_write());
-    let hint = error.hint();
+    let hint = error.hint().map(Cow::into_owned);
     let hint = hint.map(|hint| if lacks { format!("{hint}; {}", ask_why(subject)) } else { hint });
     error.with_hint(hint)
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     beside,
+    error::At as _,
     evidence::UsedList,
     progress::size_text,
     recipe::{self, Recipe},
@@ -78,7 +79,7 @@ fn changed(recipe: &Recipe, text: Option<String>) -> Result<Recipe, LineError> {
 fn write(recipe: &Recipe) -> Result<(), LineError> {
     let path = recipe.directory.join("recipe.toml");
     let written = beside::replace(&path, recipe.text.as_bytes());
-    Ok(written.map_err(|source| Fault::Write { path, source })?)
+    Ok(written.at("write", path)?)
 }
 
 /// Prunes, reduces and proves once more; `Err` holds a clause that says why it does not do.

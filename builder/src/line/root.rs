@@ -4,6 +4,7 @@
 //! image take. After fetching nothing here needs a network.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use crate::{
     app,
     assemble::{Assembled, Owners, assemble},
     configure::{self, Visit, Wanted},
+    error::Hint,
     fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
     npm::{self, NpmError},
@@ -166,7 +168,7 @@ pub fn configure(
             format!("look inside with `tinyroot stage {recipe} --output DIR --shell-on-failure`")
         });
         let error = LineError::from(error);
-        let hint = error.hint().or(look);
+        let hint = error.hint().map(Cow::into_owned).or(look);
         error.with_hint(hint)
     })?;
     Ok(Configured { recipe, lock, unpacked, assembled, times, root })

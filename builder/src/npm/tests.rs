@@ -164,7 +164,7 @@ fn what_cannot_be_had_is_told_with_its_remedy() {
     let tell = |registry, offline| {
         let error = fixture.unpack_from(registry, offline, &packages).expect_err("cannot be had");
         let text = error.to_string().replace(&fixture.server.url(), "REGISTRY");
-        (text, error.hint().unwrap_or_default().to_owned())
+        (text, error.hint().unwrap_or_default().into_owned())
     };
     let (text, hint) = tell(None, false);
     let lacking = "2 of 2 packages of `files/package-lock.json` are not in the cache, and no npm registry is configured";

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha512};
 use super::{PackError, plan::PlannedBlock};
 use crate::{
     digest::{Digest, Hasher},
+    error::At as _,
     formats::{
         capnp::Piece,
         spk::WrittenArchive,
@@ -202,11 +203,7 @@ fn keep(store: &Store, wanted: &Wanted<'_>, block: &Block) -> Result<(), PackErr
         return Ok(());
     }
     let mut bundle = store.begin_bundle(BUNDLE, &wanted.key)?;
-    bundle.write_all(&block.bytes).map_err(|source| PackError::Io {
-        operation: "write to",
-        path: store.tmp(),
-        source,
-    })?;
+    bundle.write_all(&block.bytes).at("write to", store.tmp())?;
     bundle.finish(&Tree::new())?;
     Ok(())
 }

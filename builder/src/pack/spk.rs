@@ -15,6 +15,7 @@ use super::{
 use crate::{
     beside,
     digest::Hasher,
+    error::At as _,
     formats::{
         capnp::Piece,
         key_file::Key,
@@ -113,9 +114,8 @@ fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
 
 /// Puts the blocks together in a file beside its place, and that in its place.
 fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Artifact, PackError> {
-    let io = |operation, source| PackError::Io { operation, path: out.to_path_buf(), source };
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, _unfinished) = beside::file(parent, ".tinyroot-pack-").map_err(|e| io("create", e))?;
+    let (file, _unfinished) = beside::file(parent, ".tinyroot-pack-").at("create", out)?;
     let mut hasher = Hasher::new(file);
     let records: Vec<_> = blocks.iter().map(|(block, _)| block.record()).collect();
     let written = (|| {
@@ -124,10 +124,10 @@ fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) ->
         blocks.iter().try_for_each(|(block, _)| hasher.write_all(&block.bytes))?;
         hasher.write_all(&xz::stream_end(&records))
     })();
-    written.map_err(|e| io("write", e))?;
+    written.at("write", out)?;
     let (digest, size_bytes, file) = hasher.finish();
-    file.as_file().sync_all().map_err(|e| io("write", e))?;
-    let _: File = file.persist(out).map_err(|e| io("create", e.error))?;
+    file.as_file().sync_all().at("write", out)?;
+    let _: File = file.persist(out).map_err(|e| e.error).at("create", out)?;
     let size = |((block, kept), plan): (&Encoded, &PlannedBlock)| BlockSize {
         kind: plan.class.name(),
         plain_bytes: block.plain_bytes,

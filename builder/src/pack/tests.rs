@@ -226,7 +226,7 @@ fn a_failed_packing_leaves_nothing() {
     missing.insert(path("gone"), Entry::file(crate::digest::Digest::of(b"gone"), 4, 0o644, 0));
     let out = fixture.directory.path().join("none/app.spk");
     let error = pack(&fixture.tree, &fixture.store, &manifest(), &key(), &out, &Progress::silent());
-    assert!(matches!(error, Err(PackError::Io { .. })));
+    assert!(matches!(error, Err(PackError::Io(_))));
     let error = pack(&missing, &fixture.store, &manifest(), &key(), &fixture.out(), &Progress::silent());
     assert!(matches!(error, Err(PackError::Contents { .. })));
     let mut untitled = manifest();

@@ -189,7 +189,7 @@ fn what_stands_in_the_way_in_a_pool_is_named() {
     fs::create_dir_all(&place).expect("makes");
     let error = fixture.fill(&fixture.items()).expect_err("is a directory");
     let expected = format!("cannot put {} into the pool: {} is a directory", PATHS[0], place.display());
-    assert_eq!((error.to_string(), error.hint()), (expected, Some("remove this directory")));
+    assert_eq!((error.to_string(), error.hint().as_deref()), (expected, Some("remove this directory")));
     let file = place.parent().expect("has one");
     fs::remove_dir_all(file).expect("removes");
     fs::write(file, "text").expect("writes");

@@ -32,6 +32,7 @@ use surplus::{Folders, Surplus};
 
 use crate::{
     digest::Digest,
+    error::PathError,
     evidence::{Evidence, Used},
     store::{Blob, Store},
     tree::{Entry, Kind, Tree, TreePath},
@@ -338,11 +339,7 @@ impl<'a> Facts<'a> {
         let mut head = vec![0; length];
         let got = blob.read_at(&mut head, 0).map_err(|source| PruneError::Contents {
             path: case.path.clone(),
-            source: crate::store::StoreError::Io {
-                operation: "read",
-                path: case.path.as_path().to_path_buf(),
-                source,
-            },
+            source: PathError::new("read", case.path.as_path(), source).into(),
         })?;
         head.truncate(got);
         Ok(head)

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::error::Hint;
+
 /// A recipe that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -52,6 +54,8 @@ pub enum RecipeError {
         rule: String,
     },
 }
+
+impl Hint for RecipeError {}
 
 /// Reads a file, with its name in the error.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecipeError> {

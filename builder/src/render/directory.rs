@@ -1,6 +1,6 @@
 //! Directories below a root, opened without ever passing a symbolic link.
 
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{os::fd::OwnedFd, path::Path};
 
 use rustix::{
     fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
@@ -8,18 +8,15 @@ use rustix::{
 };
 
 use super::RenderError;
+use crate::error::At as _;
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// Opens the root itself, which is a path of the host and made if it is missing.
 pub(super) fn open_root(directory: &Path) -> Result<OwnedFd, RenderError> {
-    let failed = |operation: &'static str| {
-        move |source: io::Error| RenderError::Root { operation, directory: directory.to_path_buf(), source }
-    };
-    std::fs::create_dir_all(directory).map_err(failed("create"))?;
-    openat(CWD, directory, FLAGS.difference(OFlags::NOFOLLOW), Mode::empty())
-        .map_err(io::Error::from)
-        .map_err(failed("open"))
+    std::fs::create_dir_all(directory).at("create", directory)?;
+    let opened = openat(CWD, directory, FLAGS.difference(OFlags::NOFOLLOW), Mode::empty());
+    Ok(opened.at("open", directory)?)
 }
 
 /// Opens a directory of the root; a symbolic link anywhere on the way is an error.

@@ -242,7 +242,7 @@ fn hash(root: &OwnedFd, groups: &[Vec<TreePath>]) -> Result<Vec<Found>, RenderEr
         })?;
         // Each slot is worked on once.
         let _ = slot.set(answer);
-        Ok(())
+        Ok::<_, RenderError>(())
     })?;
     Ok(found.into_iter().map(|slot| slot.into_inner().expect("all work is done")).collect())
 }

@@ -2,6 +2,7 @@ use std::{
     collections::HashSet,
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
 };
 
 use super::*;

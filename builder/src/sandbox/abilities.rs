@@ -1,5 +1,7 @@
 //! What this host allows, found by trying, and what would give what is missing.
 
+use std::borrow::Cow;
+
 use super::{
     Ids, SandboxError, Way,
     child::Monitor,
@@ -7,6 +9,7 @@ use super::{
     protocol::{Report, Task},
     remedy::hint,
 };
+use crate::error::{Hint as _, chain};
 
 /// Something that this host does not allow. It prints as its reason and remedy; the sentence around it says what fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +44,7 @@ pub fn host() -> HostAbilities {
     let user_namespaces = probe(Ids::Grain).map(drop).map_err(|error| missing(SANDBOXES, &error));
     let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
         Err(error) => Err(error.to_string()),
-        Ok(_) => probe(Ids::RootLike(Way::Subordinate)).map(drop).map_err(|error| super::reason(&error)),
+        Ok(_) => probe(Ids::RootLike(Way::Subordinate)).map(drop).map_err(|error| chain(&error)),
     };
     let subordinate_ids = subordinate_ids.map_err(|reason| Unavailable {
         what: "subordinate ids",
@@ -59,8 +62,8 @@ pub fn fuse() -> Ability {
 const SANDBOXES: &str = "sandboxes";
 
 fn missing(what: &'static str, error: &SandboxError) -> Unavailable {
-    let remedy = error.hint().unwrap_or("no remedy is known").to_owned();
-    Unavailable { what, reason: super::reason(error), remedy }
+    let remedy = error.hint().map_or("no remedy is known".into(), Cow::into_owned);
+    Unavailable { what, reason: chain(error), remedy }
 }
 
 /// Finds the directories that programs which are root-like in this way must do without: `/proc`, or with [`Way::Chroot`] also
@@ -125,9 +128,9 @@ pub fn best_way() -> Result<Way, SandboxError> {
     possible(Way::Chroot).map_err(|error| {
         // What maps ids makes name spaces too, with fewer capabilities than a chroot takes.
         let of_chroot = error.hint().filter(|_| !matches!(refused, SandboxError::Map { .. }));
-        let hints: Vec<&str> = [refused.hint(), of_chroot].into_iter().flatten().collect();
+        let hints: Vec<_> = [refused.hint(), of_chroot].into_iter().flatten().collect();
         SandboxError::Host {
-            reason: format!("{}; {}", super::reason(&refused), super::reason(&error)),
+            reason: format!("{}; {}", chain(&refused), chain(&error)),
             hint: (!hints.is_empty()).then(|| hints.join("; or ")),
         }
     })

@@ -6,13 +6,9 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{
-    Server,
-    gate::parameter,
-    live::{Live, told},
-    pages,
-};
+use super::{Server, gate::parameter, live::Live, pages};
 use crate::{
+    error::chain,
     evidence::{Reported, read_report, take_in},
     recipe,
     web::{Answer, Body, Head, TEXT},
@@ -51,8 +47,8 @@ fn read_form(body: Body, reader: &mut impl BufRead) -> Option<String> {
 }
 
 /// What cannot be done, as a page.
-fn failed(error: &dyn std::error::Error) -> Answer {
-    failure(&told(error))
+fn failed(error: &(dyn std::error::Error + 'static)) -> Answer {
+    failure(&chain(error))
 }
 
 fn failure(why: &str) -> Answer {

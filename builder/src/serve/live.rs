@@ -1,7 +1,6 @@
 //! One grain of the server: started, led to, looked after, stopped.
 
 use std::{
-    error::Error,
     io,
     path::PathBuf,
     sync::{
@@ -13,6 +12,7 @@ use std::{
 
 use super::Served;
 use crate::{
+    error::chain,
     evidence::MissSink,
     grains::{GrainsError, Kept, random_text},
     run::{self, Instance, StartOptions},
@@ -143,7 +143,7 @@ impl Live {
         let options = StartOptions { directory, on_line: Box::new(|_| ()), misses };
         let started = match closing.load(Ordering::SeqCst) {
             true => Err("the server is being closed".to_owned()),
-            false => run::start(&self.app.app, store, options, on_start).map_err(|error| told(&error)),
+            false => run::start(&self.app.app, store, options, on_start).map_err(|error| chain(&error)),
         };
         let started = started.and_then(|instance| {
             let running = instance.grain.running().ok_or("it has ended")?;
@@ -184,7 +184,7 @@ impl Live {
         let Some(mut instance) = turn.take() else { return };
         let ended = instance.grain.try_wait().map(|exit| format!("the app ended with {exit}"));
         *locked(&self.status) = Status::Stopping;
-        let fault = instance.grain.stop().err().map(|error| told(&error));
+        let fault = instance.grain.stop().err().map(|error| chain(&error));
         drop(instance);
         *locked(&self.status) = Status::Stopped(fault.or(ended).or(why));
     }
@@ -206,15 +206,4 @@ impl Live {
             self.bury(&mut turn, Some("nothing was asked of it for a while".to_owned()));
         }
     }
-}
-
-/// Returns an error with its causes.
-pub(super) fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -14,9 +14,10 @@ use std::{
     },
 };
 
-use super::{DIRECTORIES, Store, StoreError, Tmp, at, mark, own};
+use super::{DIRECTORIES, Store, StoreError, Tmp, mark, own};
 use crate::{
     closed::{self, Open},
+    error::{At as _, PathError},
     seal::Seal,
 };
 
@@ -38,14 +39,14 @@ pub(super) struct Below {
 impl StoreError {
     /// Returns whether there was no space for new entries.
     pub fn is_of_space(&self) -> bool {
-        matches!(self, StoreError::Io { source, .. } if is_of_space(source))
+        matches!(self, StoreError::Io(PathError { source, .. }) if is_of_space(source))
     }
 
     /// Returns whether a directory could only not be written to, so that it may still be read.
     pub fn is_of_writing(&self) -> bool {
         use ErrorKind::{NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         match self {
-            StoreError::Io { source, .. } => matches!(
+            StoreError::Io(PathError { source, .. }) => matches!(
                 source.kind(),
                 ReadOnlyFilesystem | PermissionDenied | StorageFull | QuotaExceeded | NotADirectory
             ),
@@ -88,8 +89,8 @@ impl Store {
         let mut store = Store::in_memory(seal).reading(cache)?;
         let parent = std::env::temp_dir().join(format!("tinyroot-{}", closed::our_uid()));
         own(&parent)?;
-        let parent = at("open", &parent, fs::canonicalize(&parent))?;
-        let tmp = at("create a directory in", &parent, Tmp::new(&parent))?;
+        let parent = fs::canonicalize(&parent).at("open", &parent)?;
+        let tmp = Tmp::new(&parent).at("create a directory in", &parent)?;
         store.root = tmp.directory.path().to_path_buf();
         DIRECTORIES.iter().try_for_each(|name| own(&store.root.join(name)))?;
         store.tmp = Some(tmp);

@@ -20,11 +20,12 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    Store, StoreError, at,
+    Store, StoreError,
     pack::{self, Digester, Pack},
 };
 use crate::{
     digest::{Digest, Hasher},
+    error::At as _,
     sys::path::open_regular,
     tree::Tree,
 };
@@ -126,8 +127,8 @@ impl<'a> BundleWriter<'a> {
         let tmp = store.tmp();
         let named = || tempfile::Builder::new().prefix("pack-").tempfile_in(&tmp).map(Target::Named);
         let pack = match store.writable() {
-            Ok(_) => at("create a file in", &tmp, named())?,
-            Err(_) => at("create a file in memory for", &tmp, store.unnamed().map(Target::Unnamed))?,
+            Ok(_) => named().at("create a file in", &tmp)?,
+            Err(_) => store.unnamed().map(Target::Unnamed).at("create a file in memory for", &tmp)?,
         };
         let pack = BufWriter::with_capacity(1 << 18, pack);
         Ok(BundleWriter {
@@ -195,7 +196,7 @@ impl<'a> BundleWriter<'a> {
     pub fn finish(self, tree: &Tree) -> Result<Pack, StoreError> {
         let BundleWriter { store, kind, key, pack, digester, position, blobs } = self;
         let tmp = store.tmp();
-        let pack = at("write a pack in", &tmp, pack.into_inner().map_err(io::IntoInnerError::into_error))?;
+        let pack = pack.into_inner().map_err(io::IntoInnerError::into_error).at("write a pack in", &tmp)?;
         let pack = match pack {
             Target::Named(pack) => pack,
             Target::Unnamed(file) => return keep(store, file, digester, position, &blobs),
@@ -203,7 +204,7 @@ impl<'a> BundleWriter<'a> {
         let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
         let path = store.root().join("packs").join(&name);
-        let chunks = at("write", &path, digester.finish(pack.as_file(), position))?;
+        let chunks = digester.finish(pack.as_file(), position).at("write", &path)?;
         let _turn = store.turn("bundle", &format!("{kind}/{key}"), || ());
         if store.bundle_path(&kind, &key).exists()
             && let Some((kept, kept_pack)) = store.load_bundle(&kind, &key)
@@ -214,7 +215,7 @@ impl<'a> BundleWriter<'a> {
         }
         // Before it has a name that others see: they remove files without a lock and a bundle.
         let _ = flock(pack.as_file(), FlockOperation::NonBlockingLockShared);
-        let file = at("write", &path, pack.persist(&path).map_err(|e| e.error))?;
+        let file = pack.persist(&path).map_err(|e| e.error).at("write", &path)?;
         let mut text = format!("pack {name} {position}\nchunks ");
         for chunk in &chunks {
             text += &chunk.to_string();
@@ -233,7 +234,7 @@ impl<'a> BundleWriter<'a> {
             remove_pack(store, &kind, &key, &before.bytes);
         }
         let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
-        let pack = at("write", &path, pack.ok_or_else(whole))?;
+        let pack = pack.ok_or_else(whole).at("write", &path)?;
         store.index_blobs(&pack, &blobs);
         Ok(pack)
     }
@@ -248,10 +249,10 @@ fn keep(
     blobs: &[PackedBlob],
 ) -> Result<Pack, StoreError> {
     let nowhere = PathBuf::new();
-    let chunks = at("read back", &nowhere, digester.finish(&file, size_bytes))?;
+    let chunks = digester.finish(&file, size_bytes).at("read back", &nowhere)?;
     let pack = Pack::new((nowhere.clone(), nowhere.clone()), file, size_bytes, chunks, store.damages());
     let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
-    let pack = at("write", &nowhere, pack.ok_or_else(whole))?;
+    let pack = pack.ok_or_else(whole).at("write", &nowhere)?;
     store.index_blobs(&pack, blobs);
     Ok(pack)
 }

@@ -13,12 +13,13 @@ use std::{
 };
 
 use super::{
-    DIRECTORIES, StoreError, at,
+    DIRECTORIES, StoreError,
     mark::{self, UNDER_WAY},
 };
 use crate::{
     closed::{self, Open},
     deep,
+    error::At as _,
     sys::{lock, path::open_regular},
 };
 
@@ -51,32 +52,32 @@ pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     let Some(mode) = open.or(is_under_way.then_some(0o700)) else {
         return Ok(None);
     };
-    let is_empty = at("list", root, fs::read_dir(root))?.next().is_none();
-    at("close", root, fs::set_permissions(root, Permissions::from_mode(0o700)))?;
+    let is_empty = fs::read_dir(root).at("list", root)?.next().is_none();
+    fs::set_permissions(root, Permissions::from_mode(0o700)).at("close", root)?;
     if !is_under_way {
-        at("create", &mark, File::create_new(&mark).map(drop))?;
+        File::create_new(&mark).map(drop).at("create", &mark)?;
     }
     let mut removed = 0;
     close_below(root, root, &mut removed)?;
-    at("remove", &mark, fs::remove_file(&mark))?;
+    fs::remove_file(&mark).at("remove", &mark)?;
     Ok((!is_empty).then_some(Closed { mode, removed }))
 }
 
 /// Closes the contents of a directory that is closed itself. Other files beside the directories of the cache are never used.
 fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(), StoreError> {
-    for entry in at("list", directory, fs::read_dir(directory))? {
-        let entry = at("list", directory, entry)?;
+    for entry in fs::read_dir(directory).at("list", directory)? {
+        let entry = entry.at("list", directory)?;
         let path = entry.path();
         if directory == root && !mark::has(&entry.file_name()) {
             continue;
         }
         let found = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            found => at("look at", &path, found)?,
+            found => found.at("look at", &path)?,
         };
         let is_ours = found.uid() == closed::our_uid();
         if found.is_dir() && is_ours {
-            at("close", &path, fs::set_permissions(&path, Permissions::from_mode(0o700)))?;
+            fs::set_permissions(&path, Permissions::from_mode(0o700)).at("close", &path)?;
             // Unfinished work of others is swept; of our own it is closed from the beginning.
             if directory.file_name().is_none_or(|name| name != "tmp") {
                 close_below(root, &path, removed)?;
@@ -88,7 +89,7 @@ fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(),
             }
             *removed += 1;
         } else if !is_ours || !found.is_file() || !is_ours_alone(&path)? {
-            at("remove", &path, fs::remove_file(&path))?;
+            fs::remove_file(&path).at("remove", &path)?;
             *removed += 1;
         }
     }
@@ -98,10 +99,10 @@ fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(),
 /// Closes a file of ours; returns false if another process could still write to it.
 fn is_ours_alone(path: &Path) -> Result<bool, StoreError> {
     let Ok(file) = open_regular(path) else { return Ok(false) };
-    at("close", path, file.set_permissions(Permissions::from_mode(0o600)))?;
+    file.set_permissions(Permissions::from_mode(0o600)).at("close", path)?;
     match lock::has_writers(&file) {
         Ok(has_writers) => Ok(!has_writers),
-        Err(_) => at("copy", path, replace(path, &file)).map(|()| true),
+        Err(_) => Ok(replace(path, &file).at("copy", path).map(|()| true)?),
     }
 }
 

@@ -17,10 +17,10 @@ use std::{
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock};
 
 use super::{
-    DIRECTORIES, SEALED, Store, StoreError, Turn, UNPACKED_DEB, at, bundle, form,
+    DIRECTORIES, SEALED, Store, StoreError, Turn, UNPACKED_DEB, bundle, form,
     pack::{self, Pack},
 };
-use crate::{formats::checksum::Checksum, sys::path::open_regular};
+use crate::{error::At as _, formats::checksum::Checksum, sys::path::open_regular};
 
 /// How exactly it is known when an entry was last used. It spares a system call for most uses.
 const STAMP: Duration = Duration::from_secs(3600);
@@ -174,7 +174,7 @@ impl Store {
         for path in DIRECTORIES.iter().map(|name| root.join(name)).chain([root.to_path_buf()]) {
             match fs::read_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                listed => drop(at("list", &path, listed)?),
+                listed => drop(listed.at("list", &path)?),
             }
         }
         Ok(())
@@ -316,7 +316,7 @@ impl Store {
     /// What the kernel says.
     pub fn remove_foreign(&self, path: &Path) -> Result<(), StoreError> {
         let pack = pack_of(path).map(|name| self.root.join("packs").join(name));
-        at("remove", path, fs::remove_file(path))?;
+        fs::remove_file(path).at("remove", path)?;
         if let Some((pack, file)) = pack.and_then(|pack| open_regular(&pack).ok().map(|file| (pack, file))) {
             pack::remove_if_unused(&pack, &file);
         }

@@ -10,8 +10,12 @@ use std::{
     path::Path,
 };
 
-use super::{DIRECTORIES, StoreError, at, form};
-use crate::{closed, sys::path::open_regular};
+use super::{DIRECTORIES, StoreError, form};
+use crate::{
+    closed,
+    error::{At as _, PathError},
+    sys::path::open_regular,
+};
 
 /// The name of the mark.
 const NAME: &str = "CACHEDIR.TAG";
@@ -48,11 +52,11 @@ pub(super) fn check(root: &Path) -> Result<(), StoreError> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
         // Whose it is says more.
         Err(error) if error.kind() == ErrorKind::PermissionDenied && is_of_others(root) => return Ok(()),
-        Err(error) => return at("list", root, Err(error)),
+        Err(error) => return Err(PathError::new("list", root, error).into()),
     };
     let (mut last, mut is_telling) = (None, false);
     for entry in names {
-        let entry = at("list", root, entry)?;
+        let entry = entry.at("list", root)?;
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -134,7 +138,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{digest::Digest, formats::checksum::Checksum, store::Store};
+    use crate::{digest::Digest, error::Hint as _, formats::checksum::Checksum, store::Store};
 
     /// Makes files below a directory, of mode 0755.
     fn holding(place: &Path, name: &str, files: &[&str]) -> PathBuf {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     archive,
-    cli::{Context, Failure, finish_with, print, size_text},
+    cli::{Context, Failure, finish_json, print, size_text},
     formats::size::parse_size,
     progress::Unit,
     store::{
@@ -77,7 +77,7 @@ fn list(store: &Store, context: &Context) -> Result<(), Failure> {
     if context.global.json {
         let kinds: Vec<_> = kinds.iter().map(|(kind, amount)| row(kind, amount)).collect();
         let document = json!({ "directory": store.cache_root(), "size_bytes": total, "kinds": kinds });
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
         return Ok(());
     }
     let mut out = String::new();
@@ -120,7 +120,7 @@ fn trim(store: &Store, keep_bytes: u64, context: &Context) -> Result<(), Failure
         let removed: Vec<_> = kinds.iter().map(|(kind, amount)| row(kind, amount)).collect();
         let (kept, in_use) = (trimmed.kept_bytes, trimmed.in_use_bytes);
         let document = json!({ "removed": removed, "kept_bytes": kept, "in_use_bytes": in_use });
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
     } else {
         let mut out = String::new();
         for (kind, Amount { count, size_bytes, .. }) in &kinds {
@@ -167,7 +167,7 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
             "foreign": foreign,
             "others": checked.others,
         });
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
     } else {
         let mut out = format!("checked {} entries, {}\n", checked.count, size_text(read.get()));
         for path in damaged {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Args, prover};
 use crate::{
-    cli::{Context, Failure, finish_with, print},
+    cli::{Context, Failure, finish_json, print},
     line::{differs, warn_of},
     store::Store,
 };
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, times: u32, store: &Arc<Store>, context: &Context
     }
     if context.global.json {
         let document = json!({ "times": times, "passed": passed, "proofs": proofs });
-        finish_with(format!("{document:#}\n"));
+        finish_json(&document);
     } else {
         print(&format!("{passed} of {times} proofs passed\n"))?;
     }

@@ -9,7 +9,6 @@ use crate::{
         Context, Failure, browser, missed,
         output::{say, say_for_app},
         print,
-        run::failed,
     },
     evidence::unseen,
     grain::Base,
@@ -68,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             browser::open(url);
         }
     };
-    let exit = run::run(app, &store, stopped, options, on_ready).map_err(failed)?;
+    let exit = run::run(app, &store, stopped, options, on_ready)?;
     let count = misses.count();
     if !context.global.quiet {
         say(&format!("{count} pruned paths asked for"));
@@ -85,7 +84,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failure> {
     if !args.is_recipe() {
         let opened = artifact::open(&args.subject, store, &context.progress)?;
-        let app = App::of_artifact(opened, store).map_err(failed)?;
+        let app = App::of_artifact(opened, store)?;
         return Ok(App { show_pruned: args.show_pruned, ..app });
     }
     let (overlaid, image) = image_of(args, &context.session()?)?;

@@ -13,28 +13,35 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, Kind};
 use crate::{
-    artifact::ArtifactError, configure::ConfigureError, evidence::UsedListError, fetch::FetchError,
-    lock::LockError, recipe::RecipeError, resolve::ResolveError, store::StoreError, unpack::UnpackError,
+    artifact::ArtifactError,
+    configure::ConfigureError,
+    error::{PathError, causes},
+    evidence::UsedListError,
+    fetch::FetchError,
+    line::{Fault, LineError},
+    lock::LockError,
+    recipe::RecipeError,
+    resolve::ResolveError,
+    store::StoreError,
+    unpack::UnpackError,
 };
 
 /// Returns the value of `error`.
 pub(super) fn of(failure: &Failure) -> Value {
-    let (kind, message, causes) = match &failure.kind {
-        Kind::Error(error) => ("failed", error.to_string(), causes(&**error)),
+    let (kind, message, said) = match &failure.kind {
+        Kind::Error(error) => {
+            ("failed", error.to_string(), causes(&**error).skip(1).map(ToString::to_string).collect())
+        }
         Kind::Usage(error) => return usage(error),
         Kind::Exceeded(text) => ("limit_exceeded", text.clone(), Vec::new()),
         Kind::Drifted(text) => ("lock_drifted", text.clone(), Vec::new()),
         Kind::Status(code) => ("failed", format!("the app ended with status {code}"), Vec::new()),
     };
     let status = failure.kind.status();
-    let mut document = object(kind, message, causes, failure.hint.as_deref(), status);
+    let mut document = object(kind, message, said, failure.hint.as_deref(), status);
     if let Kind::Error(error) = &failure.kind {
-        let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
-        while let Some(error) = next {
-            for (name, value) in subject(error) {
-                document.entry(name).or_insert(value);
-            }
-            next = error.source();
+        for (name, value) in causes(&**error).flat_map(subject) {
+            document.entry(name).or_insert(value);
         }
     }
     document.into()
@@ -70,15 +77,23 @@ fn object(
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
-    std::iter::successors(error.source(), |cause: &&'_ (dyn Error + 'static)| (*cause).source())
-        .map(ToString::to_string)
-        .collect()
-}
-
 /// Returns what an error is about, as far as its type says so.
 fn subject(error: &(dyn Error + 'static)) -> Vec<(&'static str, Value)> {
     let file = |path: &Path| ("file", json!(path));
+    if let Some(error) = error.downcast_ref::<LineError>() {
+        return match error.fault() {
+            Fault::Recipe(error) => subject(error),
+            Fault::Lock(error) => subject(error),
+            Fault::Drifted(path) => vec![file(path)],
+            Fault::Evidence(error) => subject(error),
+            Fault::Resolve(error) => subject(error),
+            Fault::Fetch(error) => subject(error),
+            Fault::Unpack(error) => subject(error),
+            Fault::Configure(error) => subject(error),
+            Fault::Write(error) => vec![file(&error.path)],
+            _ => Vec::new(),
+        };
+    }
     if let Some(error) = error.downcast_ref::<RecipeError>() {
         return match error {
             RecipeError::Rule { path, line, column, .. } => {
@@ -93,7 +108,7 @@ fn subject(error: &(dyn Error + 'static)) -> Vec<(&'static str, Value)> {
     if let Some(error) = error.downcast_ref::<LockError>() {
         return match error {
             LockError::Invalid { path, line, .. } => vec![file(path), ("line", json!(line))],
-            LockError::Missing { path } | LockError::Io { path, .. } => vec![file(path)],
+            LockError::Missing { path } | LockError::Io(PathError { path, .. }) => vec![file(path)],
         };
     }
     if let Some(error) = error.downcast_ref::<UsedListError>() {
@@ -105,12 +120,15 @@ fn subject(error: &(dyn Error + 'static)) -> Vec<(&'static str, Value)> {
         };
     }
     if let Some(
-        ArtifactError::Io { path, .. } | ArtifactError::Refused { path, .. } | ArtifactError::Exists(path),
+        ArtifactError::Io(PathError { path, .. })
+        | ArtifactError::Refused { path, .. }
+        | ArtifactError::Exists(path),
     ) = error.downcast_ref()
     {
         return vec![file(path)];
     }
-    if let Some(StoreError::Io { path, .. } | StoreError::Open { path, .. }) = error.downcast_ref() {
+    if let Some(StoreError::Io(PathError { path, .. }) | StoreError::Open { path, .. }) = error.downcast_ref()
+    {
         return vec![file(path)];
     }
     packages(error)
@@ -145,7 +163,7 @@ mod tests {
     #[test]
     fn a_failure_tells_what_it_is_about_and_how_the_command_ends() {
         let source = io::Error::other("it is damaged");
-        let error = ArtifactError::Io { operation: "read", path: "tea.spk".into(), source };
+        let error = ArtifactError::from(PathError::new("read", "tea.spk", source));
         let expected = json!({
             "kind": "failed", "message": "cannot read tea.spk", "causes": ["it is damaged"], "hint": "buy another",
             "exit_status": 1, "file": "tea.spk",
