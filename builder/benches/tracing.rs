@@ -24,7 +24,6 @@ use std::{
 };
 
 use tinyroot::{
-    app::{self, VarPolicy},
     archive::{self, Mirrors},
     assemble::assemble,
     cli,
@@ -33,7 +32,9 @@ use tinyroot::{
     exercise::{self, Authority, Visit},
     fetch::fetch,
     grain::{Base, Exercised, Grain, GrainOptions},
+    image::{self, VarPolicy},
     lock::Lock,
+    overlay,
     progress::Progress,
     recipe,
     sandbox::{CHILD_ARGUMENT, child_main},
@@ -157,14 +158,14 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
         None,
     )?;
     let epoch_s = configured.epoch_s;
-    app::lay_files(&mut configured.tree, &recipe, &store, epoch_s)?;
+    overlay::apply(&mut configured.tree, &recipe, &store, epoch_s)?;
     if way == "view" {
         let owner = |_: &[u8]| None;
         let inputs = trace::Inputs { tree: &configured.tree, owner: &owner, recipe: &recipe, epoch_s };
         let traced = trace::trace(&inputs, &store, &silent)?;
         return Ok((traced.ready_after, traced.talked_for));
     }
-    let furnished = app::furnish(configured.tree, &recipe, &VarPolicy::CopyAll, &store, epoch_s);
+    let furnished = image::build(configured.tree, &recipe, &VarPolicy::CopyAll, &store, epoch_s);
     let base = Base::directory(&furnished, &store)?;
     let scratch = store.scratch("bench-")?;
     let options = GrainOptions::of(&recipe, &scratch.path().join("var"));

@@ -1,6 +1,6 @@
 //! A grain: one running copy of an app with its own data, over the sandbox.
 //!
-//! Comes in: a furnished tree ([`app`](crate::app)), served as a view or rendered as a directory
+//! Comes in: a furnished tree ([`image`](crate::image)), served as a view or rendered as a directory
 //! ([`Base`]), and a directory for `/var`. Goes out: a [`Grain`] whose services are ready, that can
 //! be connected to, restarted on the same `/var`, and stopped. It sees its root read-only, its
 //! `/var`, fresh `/tmp`, `/run` and `/dev/shm`, and its own loopback. What its services print goes
@@ -32,9 +32,9 @@ use std::{
 };
 
 use crate::{
-    app::services,
     error::Hint,
     exercise::Ran,
+    image::services,
     layout::INIT,
     recipe::Recipe,
     sandbox::{

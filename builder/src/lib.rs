@@ -2,7 +2,6 @@
 
 #![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr)]
 
-pub mod app;
 pub mod archive;
 pub mod artifact;
 pub mod assemble;
@@ -21,6 +20,7 @@ pub mod fetch;
 pub mod formats;
 pub mod grain;
 pub mod grains;
+pub mod image;
 pub mod interrupt;
 pub mod keys;
 pub mod layer;
@@ -28,6 +28,7 @@ pub mod layout;
 pub mod line;
 pub mod lock;
 pub mod npm;
+pub mod overlay;
 pub mod pack;
 pub mod papers;
 pub mod pool;

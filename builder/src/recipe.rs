@@ -179,6 +179,14 @@ pub struct LaidFile {
     pub content: LaidContent,
 }
 
+impl LaidFile {
+    /// Returns whether it is a directory that the first process makes at each start.
+    pub fn is_made_at_start(&self) -> bool {
+        let fresh = self.path.is_at_or_below(b"run") || self.path.is_at_or_below(b"tmp");
+        fresh && matches!(self.content, LaidContent::Directory)
+    }
+}
+
 /// The content of a `[[file]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaidContent {

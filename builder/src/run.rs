@@ -15,12 +15,13 @@ use std::{
 };
 
 use crate::{
-    app::services,
     artifact::Opened,
     error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
-    grains, papers,
+    grains,
+    image::services,
+    papers,
     proxy::{self, Front, Guards, ListenError},
     prune::PruneList,
     recipe::{self, Recipe, RecipeError},

@@ -23,11 +23,11 @@ use std::{
 };
 
 use crate::{
-    app::{self, GRAIN_ID, VarPolicy},
     error::Hint,
     evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    image::{self, GRAIN_ID, VarPolicy},
     progress::{Progress, Unit},
     proxy::ListenError,
     recipe::Recipe,
@@ -167,8 +167,8 @@ impl Started {
         fuse().map_err(TraceError::NoView)?;
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
         let var = scratch.path().join("var");
-        let mut furnished = app::furnish(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
-        app::apply_modes(&mut furnished, store);
+        let mut furnished = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
+        image::apply_modes(&mut furnished, store);
         let furnished = Arc::new(furnished);
         let options = Options { owner: (GRAIN_ID, GRAIN_ID), ..Options::default() };
         let view = Arc::new(View::new(furnished.clone(), store.clone(), options));
@@ -176,7 +176,7 @@ impl Started {
 
         let began = Instant::now();
         // From outside: what the first process would read through the view is nobody's evidence.
-        let filled = app::filled_var(&furnished, store, grain_host_id());
+        let filled = image::filled_var(&furnished, store, grain_host_id());
         let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
         render(&filled, store, &var, owned).map_err(TraceError::Fill)?;
         let shows_reads = var::shows_reads(&var);

@@ -27,11 +27,11 @@ mod upgrade;
 mod volume;
 
 use tinyroot::{
-    app::{self, Fate, VarPolicy},
     error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    image::{self, Fate, VarPolicy},
     keys::Keyring,
     pack,
     progress::Progress,
@@ -130,7 +130,7 @@ impl Fixture {
             tree.get_mut(at.as_bytes()).expect("is there").mode = mode;
         }
         let fate = |path: &TreePath| if path.as_bytes().ends_with(b"code") { Fate::Link } else { Fate::Made };
-        app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
+        image::build(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000)
     }
 
     /// The host's perl and shell with what they load.
@@ -274,7 +274,7 @@ fn what_keeps_others_out_does_so_in_a_grain() {
     let base = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
     let directory = Base::directory(&tree, &fixture.store).expect("a base");
     // As where something else than tinyroot shows the root, and knows of no list.
-    let options = view::Options { owner: (app::GRAIN_ID, app::GRAIN_ID), ..view::Options::default() };
+    let options = view::Options { owner: (image::GRAIN_ID, image::GRAIN_ID), ..view::Options::default() };
     let plain = View::new(Arc::new(tree), fixture.store.clone(), options);
     let of_var = "0640 0750 0600 0644 ";
     for (base, var, of_root) in [

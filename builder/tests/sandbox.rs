@@ -16,8 +16,8 @@ use std::{
 };
 
 use tinyroot::{
-    app::GRAIN_ID,
     error::Hint as _,
+    image::GRAIN_ID,
     store::Store,
     testing::lacking,
     tree::{Entry, Tree, TreePath},

@@ -11,8 +11,8 @@ use std::{
 };
 
 use tinyroot::{
-    app,
     evidence::{Kinds, UsedList},
+    overlay,
     progress::Progress,
     recipe,
     render::scan,
@@ -117,7 +117,7 @@ impl Made {
     fn trace(&self) -> Result<Trace, TraceError> {
         let recipe = recipe::read(self.directory.path()).expect("a good recipe");
         let mut tree = self.tree.clone();
-        app::lay_files(&mut tree, &recipe, &self.store, 1_600_000_000).expect("lays");
+        overlay::apply(&mut tree, &recipe, &self.store, 1_600_000_000).expect("lays");
         let owner = |at: &[u8]| at.starts_with(b"usr/share/tea/").then(|| "tea".to_owned());
         let inputs = Inputs { tree: &tree, owner: &owner, recipe: &recipe, epoch_s: 1_600_000_000 };
         trace(&inputs, &self.store, &Progress::silent())

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    app::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     evidence::Pruned,
+    image::{GRAIN_ID, Linked, apply_modes, give_to_grain},
     render::{RenderOptions, render},
     sandbox::{Ability, Root, Unavailable, fuse, grain_host_id},
     store::{Scratch, Store},

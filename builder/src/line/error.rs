@@ -3,7 +3,6 @@
 use std::{borrow::Cow, error::Error, fmt, path::PathBuf};
 
 use crate::{
-    app::AppError,
     archive::ArchiveError,
     assemble::AssembleError,
     configure::ConfigureError,
@@ -12,6 +11,7 @@ use crate::{
     fetch::FetchError,
     lock::LockError,
     npm::NpmError,
+    overlay::OverlayError,
     pack::PackError,
     papers::PapersError,
     prove::ProveError,
@@ -68,7 +68,7 @@ pub enum Fault {
     Configure(#[from] ConfigureError),
     /// A file of the recipe that has no place.
     #[error(transparent)]
-    Overlay(#[from] AppError),
+    Overlay(#[from] OverlayError),
     /// Evidence that cannot be read.
     #[error(transparent)]
     Evidence(#[from] UsedListError),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{LineError, Session, root::Overlaid};
 use crate::{
-    app::{self, State, VarPolicy, furnish, furnish_artifact},
     digest::Digest,
     evidence::{self, UsedList},
+    image::{self, State, VarPolicy},
     papers::{self, Inputs},
     progress::Unit,
     prove::pruned_between,
@@ -112,7 +112,7 @@ pub fn prune(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<
 /// that a link to the read-only root would stop shows as a difference.
 pub fn baseline(overlaid: &Overlaid, session: &Session) -> Tree {
     let (tree, recipe) = (overlaid.tree().clone(), &overlaid.recipe);
-    furnish(tree, recipe, &VarPolicy::CopyAll, &session.store, overlaid.epoch_s())
+    image::build(tree, recipe, &VarPolicy::CopyAll, &session.store, overlaid.epoch_s())
 }
 
 /// Makes the image tree of what pruning left, with its papers.
@@ -125,7 +125,8 @@ fn tree_of(
     let Overlaid { recipe, lock, unpacked, assembled, .. } = overlaid;
     let (stage, epoch_s, store) = (overlaid.tree(), overlaid.epoch_s(), &*session.store);
     let state = State::new(recipe, stage, &assembled.tree, unpacked, used, store);
-    let mut tree = furnish_artifact(reduced.pruned.tree.clone(), recipe, &state, store, epoch_s);
+    let policy = VarPolicy::ByFate(&|path| state.fate(path));
+    let mut tree = image::build(reduced.pruned.tree.clone(), recipe, &policy, store, epoch_s);
     let inputs = Inputs {
         recipe,
         lock,
@@ -134,7 +135,7 @@ fn tree_of(
         plan: &reduced.pruned.plan,
         reductions: &reduced.files,
         version: env!("CARGO_PKG_VERSION"),
-        init: Digest::of(app::INIT),
+        init: Digest::of(image::INIT),
         epoch_s,
         store,
     };

@@ -11,13 +11,13 @@ use std::{
 
 use super::{LineError, Session, lock::read_lock, sources::universe};
 use crate::{
-    app,
     assemble::{Assembled, Owners, assemble},
     configure::{self, Visit, Wanted},
     error::Hint,
     fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
     npm::{self, NpmError},
+    overlay,
     recipe::Recipe,
     tree::Tree,
     unpack::{Unpacked, unpack},
@@ -64,7 +64,7 @@ impl Configured {
         for (set, packages) in recipe.npm.iter().zip(packages) {
             npm::lay(set, packages, &mut root.tree, &mut root.owners, root.epoch_s)?;
         }
-        app::lay_files(&mut root.tree, &recipe, &session.store, root.epoch_s)?;
+        overlay::apply(&mut root.tree, &recipe, &session.store, root.epoch_s)?;
         Ok(Overlaid { recipe, lock, unpacked, assembled, times, root })
     }
 }

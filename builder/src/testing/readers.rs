@@ -31,7 +31,7 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{app, archive, cli, configure, download, evidence, exercise, prune, sandbox, store};
+use crate::{archive, cli, configure, download, evidence, exercise, image, prune, sandbox, store};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ pub const READERS: &[Reader] = &[
     reader("ruby", prune::readers::ruby, 1 << 12),
     reader("node", prune::readers::node, 1 << 12),
     reader("php", prune::readers::php, 1 << 12),
-    reader("scripts", app::readers::scripts, 1 << 12),
+    reader("scripts", image::readers::scripts, 1 << 12),
     reader("secrets", prune::readers::secrets, 1 << 12),
     reader("messages", sandbox::readers::messages, 1 << 11),
     reader("dpkg", configure::readers::dpkg, 1 << 11),

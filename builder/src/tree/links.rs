@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Tree, TreePath};
+use super::{Entry, Kind, Tree, TreePath};
 
 impl Tree {
     /// Brings hard-link groups into their one form: the first path, in path order, has no
@@ -33,6 +33,19 @@ impl Tree {
         }
     }
 
+    /// Takes a path out of its hard-link group: if others name it as their first, the next one becomes that.
+    pub fn leave_hard_link_group(&mut self, path: &TreePath) {
+        let is_first =
+            |entry: &Entry| matches!(&entry.kind, Kind::File { hard_link: Some(first), .. } if first == path);
+        let others: Vec<TreePath> =
+            self.iter().filter(|(_, e)| is_first(e)).map(|(p, _)| p.clone()).collect();
+        for other in &others {
+            if let Some(Kind::File { hard_link, .. }) = self.get_mut(other.as_bytes()).map(|e| &mut e.kind) {
+                *hard_link = others.first().filter(|first| *first != other).cloned();
+            }
+        }
+    }
+
     /// Follows `hard_link` from a path to the path that stands for the group, which may be missing.
     fn group_of(&self, path: &TreePath) -> TreePath {
         let mut at = path.clone();
@@ -50,7 +63,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{digest::Digest, tree::Entry};
+    use crate::digest::Digest;
 
     fn path(text: &str) -> TreePath {
         TreePath::new(text.as_bytes()).expect("a good path")

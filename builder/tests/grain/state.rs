@@ -3,10 +3,10 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use tinyroot::{
-    app::{self, Fate, VarPolicy},
     evidence::Pruned,
     exercise::Authority,
     formats::manifest::Manifest,
+    image::{self, Fate, VarPolicy},
     keys::Keyring,
     pack,
     progress::Progress,
@@ -51,7 +51,7 @@ impl Fixture {
         self.add(&mut tree, "usr/share/tea/data/old", b"0", 0o644);
         tree.insert(path("var/lib/tea/data"), Entry::symlink("/usr/share/tea/data", 0));
         tree.add_parents(0);
-        app::furnish(tree, recipe, policy, &self.store, 1_700_000_000)
+        image::build(tree, recipe, policy, &self.store, 1_700_000_000)
     }
 
     /// Proves an app whose `/var` is by these fates, against one where all is copied.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tinyroot::{
-    app::{self, Fate, VarPolicy},
     grain::{Base, Grain, GrainOptions},
+    image::{self, Fate, VarPolicy},
     recipe::Recipe,
     tree::TreePath,
 };
@@ -81,7 +81,7 @@ impl Fixture {
             let found = files.iter().find(|(name, _)| name.as_bytes() == path.file_name());
             found.and_then(|(_, shipped)| *shipped).map_or(Fate::Link, |(_, fate)| fate)
         };
-        let tree = app::furnish(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000);
+        let tree = image::build(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000);
         Arc::new(Base::new(Arc::new(tree), &self.store, false, None, None).expect("a base"))
     }
 }

@@ -1,8 +1,7 @@
 //! Stage or pruned tree → the tree that a grain boots.
 //!
 //! Comes in: a tree in stage paths, the recipe, and what is to be done with the stage's `/var`.
-//! Goes out: the same tree with the recipe's files laid over it, with our first process and its
-//! configuration below `/tinyroot`, with the stage's `/var` as a skeleton at `/tinyroot/var`, and
+//! Goes out: the same tree with our first process and its configuration below `/tinyroot`, with the stage's `/var` as a skeleton at `/tinyroot/var`, and
 //! with empty mount points. Everything belongs to 0:0 with mode 0755 or 0644, as artifact formats
 //! keep no more than that; nothing is younger than the epoch. Pure: no clock, no files.
 //!
@@ -31,10 +30,9 @@ pub use state::{Fate, State};
 use std::collections::BTreeMap;
 
 use crate::{
-    error::Hint,
-    recipe::{LaidContent, Recipe},
+    recipe::Recipe,
     store::Store,
-    tree::{Entry, InvalidPath, Kind, Tree, TreePath},
+    tree::{Entry, Kind, Tree, TreePath},
 };
 
 /// The first process of a grain, as it lies in artifacts: `builder/init`, compiled by `build.rs`.
@@ -49,114 +47,11 @@ const EMPTIED: [&str; 10] = ["boot", "dev", "home", "media", "mnt", "proc", "roo
 /// Mount points of a grain; they exist, empty, in every artifact.
 const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "tmp", "var"];
 
-/// Why a tree cannot be furnished.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum AppError {
-    /// A `[[file]]` below something that is no directory.
-    #[error("cannot lay /{path} over the root: /{parent} is not a directory")]
-    NotADirectory {
-        /// Where the file should go.
-        path: TreePath,
-        /// What is in the way.
-        parent: TreePath,
-    },
-    /// A `[[file]]` where the root has a directory, or the other way round.
-    #[error("cannot lay /{0} over the root: there is a directory")]
-    IsADirectory(TreePath),
-    /// A `[[file]]` whose place, links on the way followed, has too long a path.
-    #[error("cannot lay /{path} over the root where links lead")]
-    TooLong {
-        /// Where the file should go.
-        path: TreePath,
-        /// What is wrong with the place.
-        source: InvalidPath,
-    },
-    /// A `[[file]]` where a grain has a mount.
-    #[error("cannot lay /{0} over the root: a grain's own mount hides it")]
-    Hidden(TreePath),
-}
-
-impl Hint for AppError {}
-
-/// Lays the recipe's `[[file]]`s over a tree, in the recipe's order; links on the way to them are followed.
-///
-/// # Errors
-/// A path whose parent is no directory, a file in a directory's place, or one that a mount would hide.
-pub fn lay_files(tree: &mut Tree, recipe: &Recipe, store: &Store, epoch_s: i64) -> Result<(), AppError> {
-    for file in &recipe.files {
-        if services::is_fresh_directory(file) {
-            continue;
-        }
-        let hidden = ["dev", "proc", "run", "sys", "tmp", "tinyroot"];
-        if hidden.iter().any(|top| file.path.is_at_or_below(top.as_bytes())) {
-            return Err(AppError::Hidden(file.path.clone()));
-        }
-        let path = real_place(tree, &file.path)?;
-        let entry = match &file.content {
-            LaidContent::File { mode, bytes } => {
-                let digest = store.put(bytes.clone());
-                Entry::file(digest, bytes.len() as u64, *mode, epoch_s)
-            }
-            LaidContent::Link(target) => Entry::symlink(target.as_bytes(), epoch_s),
-            LaidContent::Directory => Entry::directory(epoch_s),
-        };
-        let present = tree.get(path.as_bytes()).is_some_and(|e| e.kind.is_directory());
-        match (present, entry.kind.is_directory()) {
-            (true, true) => continue,
-            (true, false) => return Err(AppError::IsADirectory(path)),
-            (false, _) => {}
-        }
-        leave_group(tree, &path);
-        tree.insert(path, entry);
-    }
-    tree.add_parents(epoch_s);
-    Ok(())
-}
-
-/// Returns where a path lies once the links among its parents are followed, making missing parents.
-fn real_place(tree: &Tree, path: &TreePath) -> Result<TreePath, AppError> {
-    let mut place = TreePath::root();
-    let mut components = path.as_bytes().split(|b| *b == b'/').peekable();
-    while let Some(name) = components.next() {
-        let next = place.join(name).map_err(|source| AppError::TooLong { path: path.clone(), source })?;
-        if components.peek().is_none() {
-            return Ok(next);
-        }
-        place = match tree.get(next.as_bytes()).map(|e| &e.kind) {
-            None | Some(Kind::Directory) => next,
-            Some(Kind::Symlink { .. }) => tree
-                .resolve(next.as_bytes(), |_| {})
-                .filter(|end| tree.get(end.as_bytes()).is_some_and(|e| e.kind.is_directory()))
-                .ok_or_else(|| AppError::NotADirectory { path: path.clone(), parent: next.clone() })?,
-            Some(_) => return Err(AppError::NotADirectory { path: path.clone(), parent: next }),
-        };
-    }
-    Ok(place)
-}
-
-/// Takes a path out of its hard-link group: if others name it as their first, the next one becomes that.
-fn leave_group(tree: &mut Tree, path: &TreePath) {
-    let is_first =
-        |entry: &Entry| matches!(&entry.kind, Kind::File { hard_link: Some(first), .. } if first == path);
-    let others: Vec<TreePath> = tree.iter().filter(|(_, e)| is_first(e)).map(|(p, _)| p.clone()).collect();
-    for other in &others {
-        if let Some(Kind::File { hard_link, .. }) = tree.get_mut(other.as_bytes()).map(|e| &mut e.kind) {
-            *hard_link = others.first().filter(|first| *first != other).cloned();
-        }
-    }
-}
-
-/// Returns the tree that an artifact's grains boot: of what packages ship below `/var`, code becomes links and state copies.
-///
-/// `tree` is the stage's or what pruning left of it.
-pub fn furnish_artifact(tree: Tree, recipe: &Recipe, state: &State<'_>, store: &Store, epoch_s: i64) -> Tree {
-    furnish(tree, recipe, &VarPolicy::ByFate(&|path| state.fate(path)), store, epoch_s)
-}
-
 /// Returns the tree that a grain boots.
 ///
-/// `tree` is in stage paths, with the recipe's files already on it ([`lay_files`]).
-pub fn furnish(mut tree: Tree, recipe: &Recipe, policy: &VarPolicy<'_>, store: &Store, epoch_s: i64) -> Tree {
+/// `tree` is in stage paths, the whole root or what pruning left of it, with the recipe's files already on it
+/// ([`overlay`](crate::overlay)).
+pub fn build(mut tree: Tree, recipe: &Recipe, policy: &VarPolicy<'_>, store: &Store, epoch_s: i64) -> Tree {
     let copied = skeleton::move_var(&mut tree, policy, epoch_s);
     for top in EMPTIED {
         empty(&mut tree, recipe, top);
@@ -190,7 +85,7 @@ fn empty(tree: &mut Tree, recipe: &Recipe, top: &str) {
     let laid = |path: &TreePath| recipe.files.iter().any(|file| file.path.is_at_or_below(path.as_bytes()));
     let doomed: Vec<TreePath> = tree.subtree(top.as_bytes()).map(|(p, _)| p.clone()).skip(1).collect();
     for path in doomed.iter().filter(|path| !laid(path)) {
-        leave_group(tree, path);
+        tree.leave_hard_link_group(path);
         tree.remove(path.as_bytes());
     }
 }

@@ -103,7 +103,7 @@ fn the_stages_var_becomes_a_skeleton() {
         path if path.ends_with(b".db") => Fate::State,
         _ => Fate::Link,
     };
-    let root = furnish(stage.clone(), &recipe(), &VarPolicy::ByFate(&fate), &store, 5);
+    let root = build(stage.clone(), &recipe(), &VarPolicy::ByFate(&fate), &store, 5);
     assert_eq!(
         paths_below(&root, "tinyroot/var"),
         [
@@ -130,7 +130,7 @@ fn the_stages_var_becomes_a_skeleton() {
     assert_eq!(list, format!("lib/tea/changed.db {digest}\nlib/tea/made\\x20by\\x20script -\n"));
 
     // Another fate of the same files is another version.
-    let all = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let all = build(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
     let copied = text_of(&all, &store, "tinyroot/copied");
     let (other, list) = copied.split_once('\n').expect("lines");
     assert!(digest_of(other).is_some() && other != head, "{other}");
@@ -152,7 +152,7 @@ fn a_furnished_root_holds_what_artifacts_can() {
         ],
         &store,
     );
-    let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let root = build(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
     for top in ["boot", "dev", "home", "root", "run", "tmp", "var"] {
         assert_eq!(paths_below(&root, top).len(), usize::from(root.get(top.as_bytes()).is_some()), "{top}");
     }
@@ -173,43 +173,8 @@ fn a_user_of_the_grains_id_stays() {
     let mut stage = Tree::new();
     let text = "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n";
     stage.insert(path("etc/passwd"), Entry::file(store.put(text), text.len() as u64, 0o644, 0));
-    let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let root = build(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
     assert_eq!(text_of(&root, &store, "etc/passwd"), text);
-}
-
-#[test]
-fn files_are_laid_through_links() {
-    let (_cache, store) = store();
-    let mut stage = tree(&["lib -> usr/lib", "usr/lib/tea/tea.conf"], &store);
-    lay_files(&mut stage, &recipe(), &store, 5).expect("lays");
-    assert_eq!(text_of(&stage, &store, "usr/lib/tea/tea.conf"), "milk = no\n");
-    assert_eq!(text_of(&stage, &store, "var/lib/tea/pot"), "brown");
-    assert!(stage.get(b"run/tea").is_none());
-    let mut stage = tree(&["lib"], &store);
-    let error = lay_files(&mut stage, &recipe(), &store, 5).expect_err("is refused");
-    assert_eq!(error.to_string(), "cannot lay /lib/tea/tea.conf over the root: /lib is not a directory");
-}
-
-#[test]
-fn hard_links_survive_the_loss_of_their_first_name() {
-    let (_cache, store) = store();
-    let mut stage = tree(&["lib/tea/tea.conf"], &store);
-    let first = stage.get(b"lib/tea/tea.conf").cloned().expect("is there");
-    for name in ["lib/tea/b", "usr/c"] {
-        let mut other = first.clone();
-        if let Kind::File { hard_link, .. } = &mut other.kind {
-            *hard_link = Some(path("lib/tea/tea.conf"));
-        }
-        stage.insert(path(name), other);
-    }
-    lay_files(&mut stage, &recipe(), &store, 5).expect("lays");
-    let link_of = |at: &str| match stage.get(at.as_bytes()).map(|e| &e.kind) {
-        Some(Kind::File { hard_link, .. }) => hard_link.clone(),
-        _ => None,
-    };
-    assert_eq!(link_of("lib/tea/b"), None);
-    assert_eq!(link_of("usr/c"), Some(path("lib/tea/b")));
-    assert_eq!(link_of("lib/tea/tea.conf"), None);
 }
 
 #[test]
@@ -302,7 +267,7 @@ fn the_grains_own_host_name_is_in_every_list_of_hosts() {
             let entry = Entry::file(store.put(text), text.len() as u64, 0o644, 0);
             stage.insert(path("etc/hosts"), entry);
         }
-        let root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+        let root = build(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
         assert_eq!(text_of(&root, &store, "etc/hosts"), expected);
     }
 }
@@ -321,7 +286,7 @@ fn files_that_keep_others_out_are_listed_and_do_so_in_a_grain() {
         let directory = Entry { mode, ..Entry::directory(0) };
         stage.insert(path(at), directory);
     }
-    let mut root = furnish(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let mut root = build(stage, &recipe(), &VarPolicy::CopyAll, &store, 5);
     let expected = "tinyroot-modes 1\netc/tea 0710\netc/tea/a\\x20b 0640\ntinyroot/var/cache/tea 0700\ntinyroot/var/lib/tea \
                     0750\ntinyroot/var/lib/tea/db 0600\n";
     assert_eq!(text_of(&root, &store, "tinyroot/modes"), expected);
@@ -334,6 +299,6 @@ fn files_that_keep_others_out_are_listed_and_do_so_in_a_grain() {
     assert_eq!(mode(&root, "usr/bin/tea"), 0o755);
     let mut plain = tree(&["usr/bin/tea"], &store);
     plain.get_mut(b"usr/bin/tea").expect("is there").mode = 0o755;
-    let plain = furnish(plain, &recipe(), &VarPolicy::CopyAll, &store, 5);
+    let plain = build(plain, &recipe(), &VarPolicy::CopyAll, &store, 5);
     assert!(plain.get(b"tinyroot/modes").is_none());
 }

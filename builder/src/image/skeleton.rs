@@ -22,7 +22,7 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-use super::{Fate, leave_group, linked::target_in, services};
+use super::{Fate, linked::target_in, services};
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
@@ -54,7 +54,7 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
         .collect();
     let before: BTreeSet<TreePath> = tree.subtree(b"var").map(|(path, _)| path.clone()).collect();
     for path in &before {
-        leave_group(tree, path);
+        tree.leave_hard_link_group(path);
         tree.remove(path.as_bytes());
     }
     let mut list: Vec<String> = Vec::new();

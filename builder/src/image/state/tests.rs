@@ -58,7 +58,7 @@ fn fates(made: Deb, written: &str, change: impl FnOnce(&mut Tree, &Store)) -> Ve
     let assembled = assemble(&unpacked).expect("assembles").tree;
     let mut stage = assembled.clone();
     change(&mut stage, &store);
-    crate::app::lay_files(&mut stage, &recipe, &store, 0).expect("lays");
+    crate::overlay::apply(&mut stage, &recipe, &store, 0).expect("lays");
     let mut used = UsedList::new();
     if !written.is_empty() {
         let (program, package, service, step) = Default::default();

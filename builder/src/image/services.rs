@@ -23,7 +23,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use crate::recipe::{LaidContent, LaidFile, Ready, Recipe, SIGTERM};
+use crate::recipe::{Ready, Recipe, SIGTERM};
 
 /// Environment that every grain has unless its recipe says otherwise.
 const DEFAULT_ENV: [(&str, &str); 5] = [
@@ -91,14 +91,8 @@ pub fn stop_limit_s(recipe: &Recipe) -> u64 {
 
 /// Returns the `[[file]]` directories below `/run` and `/tmp`, which are new at each start of a grain.
 fn fresh_directories(recipe: &Recipe) -> impl Iterator<Item = String> {
-    let fresh = recipe.files.iter().filter(|file| is_fresh_directory(file));
+    let fresh = recipe.files.iter().filter(|file| file.is_made_at_start());
     fresh.map(|file| format!("/{}", String::from_utf8_lossy(file.path.as_bytes())))
-}
-
-/// Returns whether a `[[file]]` is a directory that the first process makes at each start.
-pub(super) fn is_fresh_directory(file: &LaidFile) -> bool {
-    let fresh = file.path.is_at_or_below(b"run") || file.path.is_at_or_below(b"tmp");
-    fresh && matches!(file.content, LaidContent::Directory)
 }
 
 fn write_env(out: &mut String, env: &BTreeMap<String, String>) {
