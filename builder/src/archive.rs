@@ -518,7 +518,7 @@ impl Message {
 }
 
 /// The fault of a server that sends 304 to an unconditional request.
-const UNASKED: &str = "the server answers a question that was not asked";
+const UNASKED: &str = "the server sent 304 to an unconditional request";
 
 /// Returns the day of a time, as `2024-01-31`.
 fn day(time_s: i64) -> String {

@@ -196,7 +196,7 @@ pub enum ExerciseError {
         source: io::Error,
     },
     /// The app's answer is no HTTP, or not whole.
-    #[error("step {step}, {what}: cannot get a whole answer")]
+    #[error("step {step}, {what}: cannot get a complete response")]
     Answer {
         /// Number of the step, from 1.
         step: usize,
@@ -216,7 +216,7 @@ pub enum ExerciseError {
         source: Cause,
     },
     /// A regular expression of the recipe that does not compile.
-    #[error("step {step}: `{pattern}` is no regular expression")]
+    #[error("step {step}: `{pattern}` is not a regular expression")]
     Pattern {
         /// Number of the step, from 1.
         step: usize,

@@ -46,7 +46,7 @@ fn a_wait_is_shown_and_ends_at_once_when_stopped() {
     let mut child = child.expect("starts");
     let stderr = BufReader::new(child.stderr.take().expect("is a pipe"));
     let wait = format!(
-        "waiting for {url}: the server answers with status 503 and wants a pause of 50 s; again in 50 s"
+        "waiting for {url}: the server responds with status 503 and requests a pause of 50 s; again in 50 s"
     );
     let mut lines = stderr.lines().map(|line| line.expect("reads"));
     assert!(lines.any(|line| line == wait), "no wait is shown");

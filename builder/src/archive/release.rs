@@ -83,7 +83,7 @@ impl Release {
         for kind in ["SHA256", "SHA512"] {
             fields.get(kind).map_or(Ok(()), check_list).map_err(wrong)?;
         }
-        let no_time = |name: &str| wrong(Fault::new(fields.line(name), format!("{name} is no time")));
+        let no_time = |name: &str| wrong(Fault::new(fields.line(name), format!("{name} is not a time")));
         let mut odd_times = Vec::new();
         let mut own = |name: &str| {
             let time_s = signed_s.and(fields.get(name)).and_then(|field| own_form(field.value));
@@ -101,7 +101,7 @@ impl Release {
             (Some(date_s), _) => date_s,
             (None, Some(signed_s)) => {
                 let what =
-                    if fields.get("Date").is_some() { "its Date is no time" } else { "it has no Date" };
+                    if fields.get("Date").is_some() { "its Date is not a time" } else { "it has no Date" };
                 odd_times.push(format!("{what}, so that of its signature counts, {}", day(signed_s)));
                 signed_s
             }

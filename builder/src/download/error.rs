@@ -19,10 +19,10 @@ pub enum Fault {
     #[error("it is not there")]
     NotFound,
     /// Another status than was hoped for.
-    #[error("the server answers with status {0}")]
+    #[error("the server responds with status {0}")]
     Status(u16),
     /// The same, and it names a pause (Retry-After).
-    #[error("the server answers with status {status} and wants a pause of {}", pause_text(*.rest))]
+    #[error("the server responds with status {status} and requests a pause of {}", pause_text(*.rest))]
     Busy {
         /// The status.
         status: u16,
@@ -103,13 +103,13 @@ pub enum Fault {
     #[error("cannot read it: {0}")]
     Read(io::Error),
     /// A proxy that cannot be used.
-    #[error("the proxy that {named_by} names is no http or https URL")]
+    #[error("the proxy that {named_by} names is not an http or https URL")]
     Proxy {
         /// A variable, or a setting of apt's.
         named_by: String,
     },
     /// A URL that is neither http, https nor file, or that points out of its mirror.
-    #[error("it is no usable URL")]
+    #[error("it is not a usable URL")]
     Url,
 }
 

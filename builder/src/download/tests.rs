@@ -73,13 +73,13 @@ fn says_what_is_wrong_with_a_mirror() {
     for (fault, text) in [
         (testing::Fault::Status(404), "it is not there"),
         (testing::Fault::Status(410), "it is not there"),
-        (testing::Fault::Status(403), "the server answers with status 403"),
-        (testing::Fault::Status(503), "the server answers with status 503"),
+        (testing::Fault::Status(403), "the server responds with status 403"),
+        (testing::Fault::Status(503), "the server responds with status 503"),
         (testing::Fault::Short(5), "it is 5 bytes long and not 10"),
         (testing::Fault::Endless, "it is longer than 10 bytes"),
         (testing::Fault::WrongBytes, &format!("its digest is not the expected one{digests}")),
         (testing::Fault::Redirect("/file".into()), "it is redirected without end"),
-        (testing::Fault::Redirect("file:///etc/passwd".into()), "it is no usable URL"),
+        (testing::Fault::Redirect("file:///etc/passwd".into()), "it is not a usable URL"),
     ] {
         let fixture = fixture(patient());
         fixture.server.fault("*", fault.clone());
@@ -169,7 +169,7 @@ fn tries_the_mirrors_in_turn() {
         error.replace(&second.url(), "SECOND"),
         "cannot fetch the file: none of 2 places has it\
          \n  URL/file: it is not there\
-         \n  SECOND/file: the server answers with status 500"
+         \n  SECOND/file: the server responds with status 500"
     );
 }
 

@@ -100,7 +100,7 @@ impl fmt::Display for Kinds {
 
 /// A word that names no kind of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kind of evidence")]
+#[error("`{0}` is not a kind of evidence")]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kinds {

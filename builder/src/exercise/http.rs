@@ -39,16 +39,16 @@ pub enum HttpError {
     #[error("cannot send the request")]
     Send(#[source] io::Error),
     /// The connection failed, or the app was silent for two minutes.
-    #[error("cannot read the answer")]
+    #[error("cannot read the response")]
     Read(#[source] io::Error),
     /// The app closed the connection without a word.
-    #[error("the connection was closed without an answer")]
+    #[error("the connection was closed without a response")]
     Silent,
     /// Something that is no HTTP.
-    #[error("`{0}` is no line of an HTTP answer")]
+    #[error("`{0}` is not a line of an HTTP response")]
     Line(String),
     /// The end came too early.
-    #[error("the answer was cut off: {found_bytes} of {expected_bytes} bytes")]
+    #[error("the response was cut off: {found_bytes} of {expected_bytes} bytes")]
     Cut {
         /// Bytes of the body that came.
         found_bytes: u64,
@@ -56,7 +56,7 @@ pub enum HttpError {
         expected_bytes: u64,
     },
     /// More than this client takes.
-    #[error("the answer is longer than {0} bytes")]
+    #[error("the response is longer than {0} bytes")]
     Long(u64),
 }
 
@@ -244,22 +244,22 @@ mod tests {
     fn broken_answers_are_told() {
         const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         for (text, expected) in [
-            ("".to_owned(), "the connection was closed without an answer"),
-            ("SSH-2.0-x\r\n".to_owned(), "`SSH-2.0-x` is no line of an HTTP answer"),
-            ("HTTP/1.1 2 OK\r\n\r\n".to_owned(), "`HTTP/1.1 2 OK` is no line of an HTTP answer"),
+            ("".to_owned(), "the connection was closed without a response"),
+            ("SSH-2.0-x\r\n".to_owned(), "`SSH-2.0-x` is not a line of an HTTP response"),
+            ("HTTP/1.1 2 OK\r\n\r\n".to_owned(), "`HTTP/1.1 2 OK` is not a line of an HTTP response"),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi".to_owned(),
-                "the answer was cut off: 2 of 5 bytes",
+                "the response was cut off: 2 of 5 bytes",
             ),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n".to_owned(),
-                "`Content-Length: x` is no line of an HTTP answer",
+                "`Content-Length: x` is not a line of an HTTP response",
             ),
-            (format!("{CHUNKED}2\r\nhi\r\n"), "the answer was cut off: 2 of 3 bytes"),
-            (format!("{CHUNKED}zz\r\n"), "`zz` is no line of an HTTP answer"),
+            (format!("{CHUNKED}2\r\nhi\r\n"), "the response was cut off: 2 of 3 bytes"),
+            (format!("{CHUNKED}zz\r\n"), "`zz` is not a line of an HTTP response"),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".to_owned(),
-                "the answer is longer than 67108864 bytes",
+                "the response is longer than 67108864 bytes",
             ),
         ] {
             let error = read_answer(text.as_bytes(), "GET").expect_err(&text);

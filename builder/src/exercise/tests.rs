@@ -233,6 +233,6 @@ fn a_program_that_fails_is_told() {
 fn an_app_that_hangs_up_ends_the_exercise() {
     let mut server = serve(Box::new(|_, _| String::new()));
     let error = exercise(&[Step::Request(get("/"))], &mut server).expect_err("fails");
-    assert_eq!(error.to_string(), "step 1, GET /: cannot get a whole answer");
-    assert_eq!(error.source().expect("has one").to_string(), "the connection was closed without an answer");
+    assert_eq!(error.to_string(), "step 1, GET /: cannot get a complete response");
+    assert_eq!(error.source().expect("has one").to_string(), "the connection was closed without a response");
 }

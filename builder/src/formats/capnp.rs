@@ -45,10 +45,10 @@ pub enum CapnpError {
     #[error("the message has {0} segments")]
     TooManySegments(u64),
     /// A pointer points out of its segment, or to a missing segment.
-    #[error("a pointer leads out of its segment")]
+    #[error("a pointer points out of its segment")]
     OutOfBounds,
     /// A pointer of another kind than the schema has there, or of no kind.
-    #[error("a pointer is no {0}")]
+    #[error("a pointer is not a {0}")]
     WrongKind(&'static str),
     /// Structs and lists inside each other, too deep.
     #[error("objects nest too deep")]

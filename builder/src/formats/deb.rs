@@ -101,9 +101,9 @@ impl<R: Read> Deb<R> {
     /// A file that is not a .deb of format 2.
     pub fn open(mut reader: R) -> Result<Self, DebError> {
         let mut magic = [0; MAGIC.len()];
-        read_or(&mut reader, &mut magic, "is no ar archive")?;
+        read_or(&mut reader, &mut magic, "is not an ar archive")?;
         if magic != *MAGIC {
-            return Err(DebError::Damaged("is no ar archive"));
+            return Err(DebError::Damaged("is not an ar archive"));
         }
         let mut deb = Deb { reader, left: 0, padded: false };
         let found = deb.next_member()?;

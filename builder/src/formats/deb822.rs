@@ -130,11 +130,11 @@ impl<'a> Reader<'a> {
         let colon = match memchr2(b':', 0, &bytes[start..end]) {
             Some(at) if bytes[start + at] == b':' => start + at,
             Some(_) => return Err(self.pass_over(end, "holds a NUL")),
-            None => return Err(self.pass_over(end, "is no field: it has no colon")),
+            None => return Err(self.pass_over(end, "is not a field: it has no colon")),
         };
         let name = &self.text[start..colon];
         if !is_field_name(name) {
-            return Err(self.pass_over(end, "is no field: its name is not one word"));
+            return Err(self.pass_over(end, "is not a field: its name is not one word"));
         }
         self.skip_line(end);
         while let Some(b' ' | b'\t') = bytes.get(self.position) {
@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn names_the_line_of_a_fault() {
         let rows = [
-            ("A: b\nnonsense\n", "line 2: is no field: it has no colon"),
+            ("A: b\nnonsense\n", "line 2: is not a field: it has no colon"),
             (" x\n", "line 1: continues no field"),
             ("A: b\n\n x\n", "line 3: continues no field"),
-            ("A: b\n: x\n", "line 2: is no field: its name is not one word"),
-            ("A b: c\n", "line 1: is no field: its name is not one word"),
+            ("A: b\n: x\n", "line 2: is not a field: its name is not one word"),
+            ("A b: c\n", "line 1: is not a field: its name is not one word"),
             ("A: b\0c\n", "line 1: A holds a NUL"),
             ("A\0: b\n", "line 1: holds a NUL"),
         ];

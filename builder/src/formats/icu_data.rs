@@ -22,7 +22,7 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The header is of something else.
-    #[error("it is no little-endian common data of ICU: {0}")]
+    #[error("it is not little-endian common data of ICU: {0}")]
     Header(&'static str),
     /// The end comes too early.
     #[error("its {0} ends too early")]
@@ -276,8 +276,8 @@ mod tests {
             CommonData::read(&blob).expect_err("is damaged").to_string()
         };
         for (at, bytes, expected) in [
-            (2, &b"\xdb"[..], "it is no little-endian common data of ICU: its magic number is another"),
-            (8, b"\x01", "it is no little-endian common data of ICU: it is big-endian"),
+            (2, &b"\xdb"[..], "it is not little-endian common data of ICU: its magic number is another"),
+            (8, b"\x01", "it is not little-endian common data of ICU: it is big-endian"),
             (32, b"\xff\xff\xff\xff", "its table ends too early"),
             (36, b"\0\0\0\0", "item 0 of its table has its name in the table"),
             (40, b"\xff\xff\xff\xff", "item 0 of its table has its data where none can be"),

@@ -31,7 +31,7 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Another format, or another version of it.
-    #[error("it is no image of Java's modules, version 1.0, in little-endian")]
+    #[error("it is not an image of Java's modules, version 1.0, in little-endian")]
     Header,
     /// The end comes too early.
     #[error("its {0} end too early")]
@@ -318,7 +318,7 @@ fn first_part(path: &[u8]) -> &[u8] {
 }
 
 fn no_list(entry: &Entry) -> Fault {
-    Fault::Entry { entry: entry.index, what: "is a directory that is no list" }
+    Fault::Entry { entry: entry.index, what: "is a directory that is not a list" }
 }
 
 /// Reads the numbers of a directory.

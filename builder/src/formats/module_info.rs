@@ -27,7 +27,7 @@ const STATIC_PHASE: u16 = 0x0040;
 pub fn requires(class: &[u8]) -> Result<Vec<String>, Fault> {
     let mut at = Cursor { left: class };
     if at.u32()? != 0xcafe_babe {
-        return Err(Fault("is no class file"));
+        return Err(Fault("is not a class file"));
     }
     at.skip(4)?;
     let constants = constants(&mut at)?;
@@ -87,7 +87,7 @@ fn read_module(body: &[u8], constants: &BTreeMap<u16, Constant<'_>>) -> Result<V
     for _ in 0..at.u16()? {
         let (module, flags, _) = (at.u16()?, at.u16()?, at.u16()?);
         let Some(Constant::Module(name)) = constants.get(&module) else {
-            return Err(Fault("requires what is no module"));
+            return Err(Fault("requires something that is not a module"));
         };
         let Some(Constant::Text(name)) = constants.get(name) else {
             return Err(Fault("requires a module without a name"));

@@ -32,7 +32,7 @@ pub struct LockedNpm {
 #[derive(Debug, thiserror::Error)]
 pub enum PackageLockError {
     /// It is not JSON.
-    #[error("it is no JSON")]
+    #[error("it is not JSON")]
     Json(#[from] serde_json::Error),
     /// Its version is another, or it has none.
     #[error("its lockfileVersion is not 2 or 3 (npm 7 and newer write these)")]
@@ -67,7 +67,7 @@ pub fn parse(bytes: &[u8], optional: bool) -> Result<Vec<LockedNpm>, PackageLock
     let mut out = Vec::new();
     for (directory, value) in packages.iter().filter(|(directory, _)| !directory.is_empty()) {
         let fault = |reason: String| PackageLockError::Package { directory: directory.clone(), reason };
-        let value = value.as_object().ok_or_else(|| fault("is no object".into()))?;
+        let value = value.as_object().ok_or_else(|| fault("is not an object".into()))?;
         if is_wanted(value, optional) {
             out.push(package(directory, value).map_err(fault)?);
         }
@@ -87,7 +87,7 @@ fn package(directory: &str, value: &Map<String, Value>) -> Result<LockedNpm, Str
     if value.get("link").and_then(Value::as_bool).unwrap_or(false) {
         return Err("is a link to a directory, not a package of a registry".into());
     }
-    let own = own_name(directory).ok_or("is no place of a package (node_modules/NAME)")?;
+    let own = own_name(directory).ok_or("is not a place of a package (node_modules/NAME)")?;
     // An alias (`npm:NAME@VERSION`) lies under another name than its own.
     let name = text("name").unwrap_or(own);
     if !is_name(name) {
@@ -95,7 +95,7 @@ fn package(directory: &str, value: &Map<String, Value>) -> Result<LockedNpm, Str
     }
     let version = text("version").filter(|version| is_version(version)).ok_or("has no version")?;
     if let Some(source) = text("resolved").filter(|source| !is_of_registry(source, name, version)) {
-        return Err(format!("is from {source}, which is no registry"));
+        return Err(format!("is from {source}, which is not a registry"));
     }
     let integrity = text("integrity").ok_or("has no integrity, so that nothing says which bytes it has")?;
     let checksum = Checksum::from_integrity(integrity)
@@ -215,11 +215,11 @@ mod tests {
         let from = |url: &str| format!(r#"{good}, "resolved": "{url}""#);
         let rows = [
             ("node_modules/a", r#""link": true, "resolved": "../a""#.to_owned(), "is a link to a directory"),
-            ("packages/a", good.clone(), "is no place of a package"),
-            ("node_modules/../a", good.clone(), "is no place of a package"),
-            ("node_modules/a/node_modules/..", good.clone(), "is no place of a package"),
-            ("node_modules/a/lib", good.clone(), "is no place of a package"),
-            ("/node_modules/a", good.clone(), "is no place of a package"),
+            ("packages/a", good.clone(), "is not a place of a package"),
+            ("node_modules/../a", good.clone(), "is not a place of a package"),
+            ("node_modules/a/node_modules/..", good.clone(), "is not a place of a package"),
+            ("node_modules/a/lib", good.clone(), "is not a place of a package"),
+            ("/node_modules/a", good.clone(), "is not a place of a package"),
             ("node_modules/a", format!(r#"{good}, "name": "../b""#), "has the impossible name \"../b\""),
             ("node_modules/a", format!(r#""version": "1/../2", "integrity": "{SHA256}""#), "has no version"),
             ("node_modules/a", r#""version": "1.0.0""#.to_owned(), "has no integrity"),
@@ -229,7 +229,7 @@ mod tests {
                 "has an integrity that has neither sha512 nor sha256 (sha1 proves nothing)",
             ),
             ("node_modules/a", from("git+ssh://git@h.example/a.git#1234"), "is from git+ssh://"),
-            ("node_modules/a", from("file:a-1.0.0.tgz"), "is from file:a-1.0.0.tgz, which is no registry"),
+            ("node_modules/a", from("file:a-1.0.0.tgz"), "is from file:a-1.0.0.tgz, which is not a registry"),
             ("node_modules/a", from("https://h.example/a/archive/1.0.0.tar.gz"), "is from https://"),
         ];
         for (directory, value, expected) in rows {
@@ -238,7 +238,7 @@ mod tests {
             assert!(text.starts_with(&format!("{directory} {expected}")), "{text}");
         }
         for (text, expected) in [
-            ("{", "it is no JSON"),
+            ("{", "it is not JSON"),
             (r#"{"lockfileVersion": 1, "packages": {}}"#, "its lockfileVersion is not 2 or 3"),
             (r#"{"lockfileVersion": 2}"#, "it has no packages"),
         ] {

@@ -361,7 +361,7 @@ SHA256: 1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c4e1b0c
             ("Installed-Size: 277", "Installed-Size: many", "line 3: its Installed-Size is not a number"),
             ("Essential: yes", "Version: 3", "line 8: its Version comes twice"),
             ("foreign", "strange", "line 7: its Multi-Arch is not one of no, same, foreign, allowed"),
-            ("Tag: a", "no colon", "line 9: a line of it is no field: it has no colon"),
+            ("Tag: a", "no colon", "line 9: a line of it is not a field: it has no colon"),
         ];
         for (from, to, expected) in rows {
             let text = format!("{}\n{HELLO}", HELLO.replacen(from, to, 1));

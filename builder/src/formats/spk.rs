@@ -120,7 +120,7 @@ pub enum EntryRule {
     #[error("is a device or named pipe, which a package cannot hold")]
     Special,
     /// An entry below something that is not a directory.
-    #[error("lies in what is no directory")]
+    #[error("lies below something that is not a directory")]
     NotInDirectory,
     /// A time that does not fit.
     #[error("has a modification time after the year 2262")]

@@ -171,7 +171,7 @@ impl State {
                 }
                 Kind::File { digest, size_bytes, hard_link: None }
             }
-            _ if size_bytes != 0 => return Err(refuse("has contents but is no file")),
+            _ if size_bytes != 0 => return Err(refuse("has contents but is not a file")),
             EntryType::Regular | EntryType::Directory => Kind::Directory,
             EntryType::Symlink => Kind::Symlink { target: extension.target(&header, &path)? },
             EntryType::Link => {
@@ -197,7 +197,7 @@ impl State {
             _ => return Err(refuse("is of a kind that is not read")),
         };
         if path.is_root() && !kind.is_directory() {
-            return Err(refuse("is no directory"));
+            return Err(refuse("is not a directory"));
         }
         let entry = extension.metadata(&header, kind, &path, self.left.dialect)?;
         let directory = entry.kind.is_directory();
@@ -223,7 +223,7 @@ fn check_parents(tree: &Tree) -> Result<(), TarError> {
                 None => continue,
                 Some(entry) if entry.kind.is_directory() => break,
                 Some(_) => {
-                    let reason = "lies below another entry that is no directory";
+                    let reason = "lies below another entry that is not a directory";
                     return Err(TarError::Entry { path: path.clone(), reason });
                 }
             }

@@ -207,7 +207,7 @@ fn name(text: Spanned<String>, what: &str) -> Result<String, Fault> {
     if is_name(text.get_ref()) {
         return Ok(text.into_inner());
     }
-    Err((text.span().start, format!("{:?} is no {what}", text.get_ref())))
+    Err((text.span().start, format!("{:?} is not a {what}", text.get_ref())))
 }
 
 /// Takes the name of a suite, behind the name of its archive where that is not Debian's.
@@ -225,7 +225,7 @@ fn suite(text: Spanned<String>) -> Result<String, Fault> {
 fn time(text: &Spanned<String>) -> Result<i64, Fault> {
     let time: Result<jiff::Timestamp, _> = text.get_ref().parse();
     time.map(jiff::Timestamp::as_second).map_err(|_| {
-        let reason = format!("{:?} is no time such as 2026-11-14T09:12:33Z", text.get_ref());
+        let reason = format!("{:?} is not a time such as 2026-11-14T09:12:33Z", text.get_ref());
         (text.span().start, reason)
     })
 }
@@ -284,7 +284,7 @@ impl RawPackage {
         let at = self.name.span().start;
         let name = name(self.name, "name of a package")?;
         if let Err(reason) = version::check(self.version.get_ref()) {
-            let reason = format!("{:?} is no version: {reason}", self.version.get_ref());
+            let reason = format!("{:?} is not a version: {reason}", self.version.get_ref());
             return Err((self.version.span().start, reason));
         }
         if self.architecture.get_ref() != architecture && self.architecture.get_ref() != "all" {
@@ -473,16 +473,16 @@ because = 'Depends: \"odd\" (>= 1) of b'
             ("pool/main/a/", "../a/", 31, "the path \"../a/a_2.0-1+deb12u1_amd64.deb\" leaves its place"),
             ("pool/main/a/", "./", 31, "the path \"./a_2.0-1+deb12u1_amd64.deb\" is not in its plain form"),
             ("name = \"b\"", "name = \"a\"", 37, "a is locked twice"),
-            ("name = \"a\"", "name = \"../a\"", 27, "\"../a\" is no name of a package"),
+            ("name = \"a\"", "name = \"../a\"", 27, "\"../a\" is not a name of a package"),
             (
                 "1:2.0-1+deb12u1\"\narch",
                 "x\"\narch",
                 28,
-                "\"x\" is no version: it does not begin with a digit",
+                "\"x\" is not a version: it does not begin with a digit",
             ),
             (&digest, &digest[1..], 33, "not a SHA-256 digest in lower-case hex"),
             ("53080", "-1", 32, "invalid value: integer `-1`, expected u64"),
-            ("2026-11-14T09:12:33Z", "noon", 5, "\"noon\" is no time such as 2026-11-14T09:12:33Z"),
+            ("2026-11-14T09:12:33Z", "noon", 5, "\"noon\" is not a time such as 2026-11-14T09:12:33Z"),
             ("because", "why", 34, "unknown field `why`"),
             ("\"amd64\"\nsuite", "\"arm64\"\nsuite", 29, "a is for arm64, not for amd64"),
             ("[[package]]", "[[package", 26, ""),

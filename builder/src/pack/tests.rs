@@ -186,7 +186,7 @@ fn what_the_format_cannot_hold_is_left_out_or_refused() {
     let refused: [(&str, &str, Entry, &str); 4] = [
         ("too deep", &format!("{deep}/file"), Entry::directory(0), "lies below more than 62 directories"),
         ("too late", "late", Entry::directory(1 << 40), "has a modification time after the year 2262"),
-        ("in a link", "link/x", Entry::directory(0), "lies in what is no directory"),
+        ("in a link", "link/x", Entry::directory(0), "lies below something that is not a directory"),
         ("no target", "nowhere", Entry::symlink("", 0), "is a symbolic link without a target"),
     ];
     for (summary, name, entry, rule) in refused {

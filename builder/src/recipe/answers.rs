@@ -44,7 +44,7 @@ pub(super) fn answers(
         let question = name.get_ref();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._/".contains(&byte);
         if !question.contains('/') || !question.bytes().all(plain) {
-            let rule = format!("debian.debconf `{question}` is no question (such as `tea/colour`)");
+            let rule = format!("debian.debconf `{question}` is not a question (such as `tea/colour`)");
             return Err(check.rule(name.span(), rule));
         }
         let words =

@@ -177,6 +177,6 @@ pub(super) fn snapshot(
     if jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", time.get_ref()).is_ok() {
         return Ok(Some(time.into_inner()));
     }
-    let rule = format!("debian.snapshot `{}` is no time such as 20261101T000000Z", time.get_ref());
+    let rule = format!("debian.snapshot `{}` is not a time such as 20261101T000000Z", time.get_ref());
     Err(check.rule(time.span(), rule))
 }

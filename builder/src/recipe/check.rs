@@ -80,14 +80,14 @@ impl Checker<'_> {
         if good {
             return Ok(name.to_owned());
         }
-        Err(self.rule(span, format!("{key} `{name}` is no Debian package name")))
+        Err(self.rule(span, format!("{key} `{name}` is not a Debian package name")))
     }
 
     /// A suite's name becomes part of a URL and of a path in the cache.
     pub(super) fn suite(&self, suite: &Spanned<String>, key: &str) -> Result<String, RecipeError> {
         let given = suite.get_ref();
         suite::canonical(given)
-            .map_err(|reason| self.rule(suite.span(), format!("{key} `{given}` is no suite: it {reason}")))
+            .map_err(|reason| self.rule(suite.span(), format!("{key} `{given}` is not a suite: it {reason}")))
     }
 
     pub(super) fn command(

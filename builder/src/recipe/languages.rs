@@ -28,7 +28,7 @@ pub(super) fn fault_of(name: &str) -> Option<String> {
         return Some(format!("names a region; a language brings all of its own: write `{language}`"));
     }
     Some(match super::error::nearest(name, known()) {
-        Some(near) => format!("is no language of ICU; did you mean `{near}`?"),
-        None => "is no language of ICU (ISO 639, such as `de`)".to_owned(),
+        Some(near) => format!("is not a language of ICU; did you mean `{near}`?"),
+        None => "is not a language of ICU (ISO 639, such as `de`)".to_owned(),
     })
 }

@@ -93,7 +93,8 @@ fn set(check: &Checker, keys: NpmKeys) -> Result<Npm, RecipeError> {
     let (span, lock) = (keys.lock.span(), keys.lock.into_inner());
     let to = check.root_path(&keys.to, "npm.to")?;
     if let Some(top) = RESERVED.iter().find(|top| to.is_at_or_below(top.as_bytes())) {
-        let rule = format!("npm.to `/{to}`: packages lie in the read-only root, of which /{top} is no part");
+        let rule =
+            format!("npm.to `/{to}`: packages lie in the read-only root, and /{top} is not part of it");
         return Err(check.rule(keys.to.span(), rule));
     }
     if !lock.starts_with("files/") {
@@ -221,7 +222,7 @@ mod tests {
             (
                 "to = \"/opt\"\n",
                 &["a"],
-                "8:8: npm.lock `files/package-lock.json`: a is no place of a package",
+                "8:8: npm.lock `files/package-lock.json`: a is not a place of a package",
             ),
             ("to = \"/opt\"\n", &["node_modules/b"], "3:12: app.packages `npm:pad` is in no lock of [[npm]]"),
             ("to = \"/opt\"\ndev = true\n", PACKAGES, "key `dev` is unknown"),

@@ -57,7 +57,7 @@ fn not(check: &Checker, name: &Spanned<String>, reduce: &Reduce) -> Result<(), R
         library if library.contains(".so") => reduce.stubs.contains(text),
         _ => {
             let rule = format!(
-                "reduce.not `{text}` is none of icu, java, bytecode or a library (such as libgcrypt.so.20)"
+                "reduce.not `{text}` is not one of icu, java, bytecode or a library (such as libgcrypt.so.20)"
             );
             return Err(check.rule(name.span(), rule));
         }
@@ -73,7 +73,7 @@ fn soname(check: &Checker, name: Spanned<String>) -> Result<String, RecipeError>
         true => Ok(name.into_inner()),
         false => {
             let rule = format!(
-                "reduce.stubs `{}` is no name of a library (such as libgcrypt.so.20)",
+                "reduce.stubs `{}` is not a name of a library (such as libgcrypt.so.20)",
                 name.get_ref()
             );
             Err(check.rule(name.span(), rule))
@@ -103,8 +103,10 @@ fn java(check: &Checker, keys: JavaKeys) -> Result<Java, RecipeError> {
     let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let checked = keys.modules.into_iter().map(|name| match name.get_ref().split('.').all(good) {
         true => Ok(name.into_inner()),
-        false => Err(check
-            .rule(name.span(), format!("reduce.java.modules `{}` is no name of a module", name.get_ref()))),
+        false => Err(check.rule(
+            name.span(),
+            format!("reduce.java.modules `{}` is not a name of a module", name.get_ref()),
+        )),
     });
     Ok(Java { modules: checked.collect::<Result<_, _>>()? })
 }

@@ -91,7 +91,7 @@ pub(super) fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, Rec
     }
     for pattern in capture.values().chain(&fold) {
         regex::Regex::new(pattern)
-            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is no regular expression")))?;
+            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is not a regular expression")))?;
     }
     if let Some(command) = keys.run {
         if command.first().is_none_or(|program| !program.starts_with('/')) {

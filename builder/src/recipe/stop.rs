@@ -27,7 +27,7 @@ pub(super) fn signal(check: &Checker<'_>, name: Option<Spanned<String>>) -> Resu
     let known = SIGNALS.iter().find(|(known, _)| known == name.get_ref());
     known.map(|(_, number)| *number).ok_or_else(|| {
         let names = SIGNALS.map(|(name, _)| name).join(", ");
-        check.rule(name.span(), format!("service.stop_signal `{}` is none of {names}", name.get_ref()))
+        check.rule(name.span(), format!("service.stop_signal `{}` is not one of {names}", name.get_ref()))
     })
 }
 

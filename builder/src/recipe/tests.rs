@@ -121,17 +121,17 @@ keys = "files/a.conf"
     );
     for (tail, expected) in [
         ("foreign = [\"i386\"]\n", "debian.foreign: a root has packages of one architecture"),
-        ("recommends = [\"Nginx\"]\n", "debian.recommends `Nginx` is no Debian package name"),
+        ("recommends = [\"Nginx\"]\n", "debian.recommends `Nginx` is not a Debian package name"),
         ("pins = [{ package = \"a\", priority = 0 }]\n", "priority is 0, which apt leaves undefined"),
         ("pins = [{ package = \"A b\", priority = 1 }]\n", "`A b` is neither a package name nor a pattern"),
-        ("snapshot = \"last week\"\n", "debian.snapshot `last week` is no time such as 20261101T000000Z"),
+        ("snapshot = \"last week\"\n", "debian.snapshot `last week` is not a time such as 20261101T000000Z"),
         (
             "[[debian.archive]]\nname = \"o\u{2b}\"\nmirror = []\nsuite = \"s\"\nkeys = \"files/a.conf\"\n",
             "debian.archive.mirror is empty",
         ),
         (
             "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"../s/\"\nkeys = \"files/a.conf\"\n",
-            "debian.archive.suite `../s/` is no suite: it leaves its place or is not plain",
+            "debian.archive.suite `../s/` is not a suite: it leaves its place or is not plain",
         ),
         (
             "[[debian.archive]]\nname = \"oo\"\nmirror = \"/x\"\nsuite = \"./\"\ncomponents = [\"main\"]\n\
@@ -165,7 +165,7 @@ fn steps_follow_and_load_unless_told_otherwise() {
         .iter()
         .map(|step| match step {
             Step::Request(request) => (request.follow, request.load),
-            other => panic!("{other:?} is no request"),
+            other => panic!("{other:?} is not a request"),
         })
         .collect();
     assert_eq!(asked, [(true, None), (false, Some(true))]);
@@ -182,7 +182,7 @@ fn steps_ask_by_any_method() {
         .iter()
         .map(|step| match step {
             Step::Request(request) => (&request.method[..], &request.path[..]),
-            other => panic!("{other:?} is no request"),
+            other => panic!("{other:?} is not a request"),
         })
         .collect();
     assert_eq!(asked, [("PUT", "/a"), ("PROPFIND", "/a?b c")]);
@@ -193,11 +193,11 @@ fn faults_name_line_column_and_rule() {
     for (tail, expected) in [
         ("recomends = true\n", "6:1: key `recomends` is unknown; did you mean `recommends`?"),
         ("packages = [1]\n", "6:13: invalid type: integer `1`, expected a string"),
-        ("packages = [\"No\"]\n", "6:13: debian.packages `No` is no Debian package name"),
+        ("packages = [\"No\"]\n", "6:13: debian.packages `No` is not a Debian package name"),
         ("[web]\nport = 0\n", "7:8: web.port is 0 (must be 1 to 65535)"),
         (
             "[web]\nport = 80\nlinks_to = [\"a.example\", \"https://b.example/\"]\n",
-            "8:26: web.links_to `https://b.example/` is no host (such as www.example.org)",
+            "8:26: web.links_to `https://b.example/` is not a host (such as www.example.org)",
         ),
         (
             "[web]\nport = 80\nhost = \"localhost:80\"\n",
@@ -237,7 +237,7 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[reduce]\nicu = { languages = [\"en\", \"dd\"] }\n",
-            "7:28: reduce.icu.languages `dd` is no language of ICU; did you mean `da`?",
+            "7:28: reduce.icu.languages `dd` is not a language of ICU; did you mean `da`?",
         ),
         (
             "[reduce]\nicu = { languages = [\"pt_BR\"] }\n",
@@ -245,11 +245,11 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[reduce]\nstubs = [\"/usr/lib/libz.so.1\"]\n",
-            "7:10: reduce.stubs `/usr/lib/libz.so.1` is no name of a library (such as libgcrypt.so.20)",
+            "7:10: reduce.stubs `/usr/lib/libz.so.1` is not a name of a library (such as libgcrypt.so.20)",
         ),
         (
             "[reduce]\nnot = [\"icu\", \"bytecodes\"]\n",
-            "7:15: reduce.not `bytecodes` is none of icu, java, bytecode or a library (such as libgcrypt.so.20)",
+            "7:15: reduce.not `bytecodes` is not one of icu, java, bytecode or a library (such as libgcrypt.so.20)",
         ),
         (
             "[reduce]\nstubs = [\"liba.so.1\"]\nnot = [\"liba.so.1\"]\n",
@@ -259,11 +259,11 @@ fn faults_name_line_column_and_rule() {
         ("[reduce]\nicu = { language = [] }\n", "7:9: key `language` is unknown; did you mean `languages`?"),
         (
             "[reduce]\njava = { modules = [\"java-sql\"] }\n",
-            "7:21: reduce.java.modules `java-sql` is no name of a module",
+            "7:21: reduce.java.modules `java-sql` is not a name of a module",
         ),
         (
             "[[service]]\nname = \"a\"\ncommand = [\"/a\"]\nstop_signal = \"INT\"\n",
-            "9:15: service.stop_signal `INT` is none of SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, \
+            "9:15: service.stop_signal `INT` is not one of SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, \
              SIGWINCH",
         ),
         (
@@ -277,7 +277,7 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[debian.debconf]\ntea = \"x\"\n",
-            "7:1: debian.debconf `tea` is no question (such as `tea/colour`)",
+            "7:1: debian.debconf `tea` is not a question (such as `tea/colour`)",
         ),
         (
             "[debian.debconf]\n\"tea/cup\" = 1.5\n",

@@ -52,7 +52,7 @@ fn links_to(check: &Checker, hosts: Vec<Spanned<String>>) -> Result<Vec<String>,
     let read = |host: Spanned<String>| match is_good(host.get_ref()) {
         true => Ok(host.into_inner().to_ascii_lowercase()),
         false => {
-            let rule = format!("web.links_to `{}` is no host (such as www.example.org)", host.get_ref());
+            let rule = format!("web.links_to `{}` is not a host (such as www.example.org)", host.get_ref());
             Err(check.rule(host.span(), rule))
         }
     };

@@ -328,8 +328,12 @@ fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
                  begin with a digit"
             ),
         ),
-        ("Depends: b", "Depends: b b", format!("{no_a}`b b` in its Depends is no relation between packages")),
-        ("Depends: b", "b", format!("{no_a}a line of it is no field: it has no colon")),
+        (
+            "Depends: b",
+            "Depends: b b",
+            format!("{no_a}`b b` in its Depends is not a relation between packages"),
+        ),
+        ("Depends: b", "b", format!("{no_a}a line of it is not a field: it has no colon")),
         ("pool/a.deb", "../a.deb", format!("{no_a}its Filename `../a.deb` leaves its place")),
         (
             "SHA256",

@@ -147,7 +147,7 @@ fn what_archives_of_others_say_oddly_is_let_pass_with_a_warning() {
         (made().instead(date, ""), odd("it has no Date, so that of its signature counts, 2024-01-01")),
         (
             made().instead(date, "Date: soon\n"),
-            odd("its Date is no time, so that of its signature counts, 2024-01-01"),
+            odd("its Date is not a time, so that of its signature counts, 2024-01-01"),
         ),
         (
             made().instead(date, "Date: 2024-01-01T00:00:00Z\n"),

@@ -117,7 +117,7 @@ fn the_pause_that_a_server_wants_is_kept_within_bounds() {
     let error = fixture.fetch_here().expect_err("it is busy all day");
     assert_eq!(
         error,
-        "cannot fetch the file: the server answers with status 429 and wants a pause of 86400 s\n  at URL/file"
+        "cannot fetch the file: the server responds with status 429 and requests a pause of 86400 s\n  at URL/file"
     );
     assert_eq!((fixture.waited(), fixture.server.requests().len()), (Duration::ZERO, 1));
 }
@@ -147,7 +147,7 @@ fn a_host_that_only_failed_is_not_waited_for_again() {
     assert_eq!(
         error,
         "cannot fetch the file: it is not asked any more, since it did nothing but fail: \
-         the server answers with status 503\n  at URL/file"
+         the server responds with status 503\n  at URL/file"
     );
     assert_eq!((fixture.waited(), fixture.server.requests().len()), (Duration::ZERO, 0));
     // Many files of a dead mirror take no longer than one.
@@ -300,7 +300,7 @@ fn the_proxy_is_named_where_it_is_at_fault() {
         (
             testing::Fault::Status(502),
             "http://m.invalid",
-            format!("the server answers with status 502, by way of {named}"),
+            format!("the server responds with status 502, by way of {named}"),
         ),
         (
             testing::Fault::Status(502),
@@ -335,7 +335,7 @@ fn a_wait_is_shown_once_for_all_and_without_passwords() {
     assert_eq!(
         shown,
         [format!(
-            "waiting for http://{address}: the server answers with status 429 and wants a pause of 20 s; again in 20 s"
+            "waiting for http://{address}: the server responds with status 429 and requests a pause of 20 s; again in 20 s"
         )]
     );
 }
@@ -428,5 +428,5 @@ fn a_pause_without_end_is_shown_as_one() {
     let fixture = fixture(patient());
     fixture.server.fault("*", testing::Fault::Busy(503, "99999999999999999999999".into()));
     let error = fixture.fetch_here().expect_err("it is busy");
-    assert!(error.contains("status 503 and wants a pause of more than a day\n"), "{error}");
+    assert!(error.contains("status 503 and requests a pause of more than a day\n"), "{error}");
 }

@@ -138,18 +138,23 @@ fn refuses_pointers_that_lead_astray() {
         result.map_or_else(|e| e.to_string(), |()| "fine".into())
     };
     let one_pointer = 1_u64 << 48;
-    let out = "a pointer leads out of its segment";
+    let out = "a pointer points out of its segment";
     let rows: [(&str, u64, &[u64], &str); 12] = [
         ("a struct past the end", one_pointer, &[], out),
         ("a struct before the start", one_pointer | u64::from((-12_i32) as u32), &[0], out),
         ("a far pointer to no segment", 2 | 9 << 32, &[0], out),
         ("a far pointer past the end", 2 | 80 << 3, &[0], out),
-        ("a far pointer to a far pointer", 2 | 1 << 3, &[2], "a pointer is no landing pad"),
-        ("a pad whose first word is no far pointer", 2 | 4 | 1 << 3, &[0, 0], "a pointer is no landing pad"),
-        ("a capability", 3, &[0], "a pointer is no struct"),
+        ("a far pointer to a far pointer", 2 | 1 << 3, &[2], "a pointer is not a landing pad"),
+        (
+            "a pad whose first word is not a far pointer",
+            2 | 4 | 1 << 3,
+            &[0, 0],
+            "a pointer is not a landing pad",
+        ),
+        ("a capability", 3, &[0], "a pointer is not a struct"),
         ("a list past the end", one_pointer, &[1 | 2 << 32 | 100 << 35], out),
-        ("a struct for a text", one_pointer, &[1 << 48, 0], "a pointer is no list"),
-        ("words for a text", one_pointer, &[1 | 5 << 32 | 1 << 35, 0], "a pointer is no list of bytes"),
+        ("a struct for a text", one_pointer, &[1 << 48, 0], "a pointer is not a list"),
+        ("words for a text", one_pointer, &[1 | 5 << 32 | 1 << 35, 0], "a pointer is not a list of bytes"),
         ("a text without NUL", one_pointer, &[1 | 2 << 32 | 1 << 35, 65], "a text does not end in NUL"),
         ("a text of no bytes", one_pointer, &[1 | 2 << 32, 0], "a text does not end in NUL"),
     ];

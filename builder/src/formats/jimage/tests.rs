@@ -157,7 +157,7 @@ fn faults_say_what_is_wrong() {
     };
     assert_eq!(
         with(0, b"\xca\xfe\xda\xda"),
-        "it is no image of Java's modules, version 1.0, in little-endian"
+        "it is not an image of Java's modules, version 1.0, in little-endian"
     );
     assert_eq!(with(16, &[0xff; 4]), "its redirects end too early");
     assert_eq!(with(20, &[0xff; 4]), "its locations end too early");

@@ -60,7 +60,7 @@ pub(super) fn usable<'a>(package: &Package<'a>, architecture: &str) -> Result<Pr
     package.file()?;
     let fault = |field: &str, invalid: relation::InvalidRelation| {
         let shown = shown(&invalid.0);
-        Fault::new(package.line, format!("`{shown}` in its {field} is no relation between packages"))
+        Fault::new(package.line, format!("`{shown}` in its {field} is not a relation between packages"))
     };
     let fields = [
         ("Pre-Depends", package.pre_depends),

@@ -425,14 +425,14 @@ mod tests {
             (
                 "other\n",
                 "other (>\n",
-                "a 1 is left out: `other (>` in its Provides is no relation between packages",
+                "a 1 is left out: `other (>` in its Provides is not a relation between packages",
             ),
             (
                 "Size: 7",
                 "Size: 7\nDepends: ${x}",
-                "a 1 is left out: `${x}` in its Depends is no relation between packages",
+                "a 1 is left out: `${x}` in its Depends is not a relation between packages",
             ),
-            ("Size: 7", "Size: 7\n<html>", "a 1 is left out: a line of it is no field: it has no colon"),
+            ("Size: 7", "Size: 7\n<html>", "a 1 is left out: a line of it is not a field: it has no colon"),
         ];
         for (from, to, expected) in rows {
             let text = good.replacen(from, to, 1);

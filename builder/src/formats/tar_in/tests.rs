@@ -172,12 +172,12 @@ fn refuses_what_is_hostile() {
         (
             "below an earlier link",
             Stream::default().link(b'2', "a", "/etc").file("a/b/passwd", ""),
-            "tar entry /a/b/passwd lies below another entry that is no directory".into(),
+            "tar entry /a/b/passwd lies below another entry that is not a directory".into(),
         ),
         (
             "below a later link",
             Stream::default().file("a/passwd", "").link(b'2', "a", "/etc"),
-            "tar entry /a/passwd lies below another entry that is no directory".into(),
+            "tar entry /a/passwd lies below another entry that is not a directory".into(),
         ),
         (
             "hard link outside",
@@ -202,9 +202,9 @@ fn refuses_what_is_hostile() {
         (
             "directory with contents",
             Stream::default().add(b'5', b"a", b"", b"x", |_| {}),
-            "tar entry /a has contents but is no file".into(),
+            "tar entry /a has contents but is not a file".into(),
         ),
-        ("root as file", Stream::default().file("./.", "x"), "tar entry / is no directory".into()),
+        ("root as file", Stream::default().file("./.", "x"), "tar entry / is not a directory".into()),
         (
             "sparse",
             Stream::default().link(b'S', "a", ""),

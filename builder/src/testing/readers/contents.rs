@@ -80,7 +80,10 @@ fn assert_sound(tree: &Tree, most_bytes: u64) {
             assert_eq!(same.map(|(digest, _)| digest), Some(*digest), "{path}");
         }
         let above = path.ancestors().filter_map(|above| tree.get(above.as_bytes()).map(|entry| &entry.kind));
-        assert!(above.into_iter().all(Kind::is_directory), "{path} lies in what is no directory");
+        assert!(
+            above.into_iter().all(Kind::is_directory),
+            "{path} lies below something that is not a directory"
+        );
     }
     assert!(tree.size_bytes() <= most_bytes, "more contents than bytes");
     let again = Tree::from_text(&tree.to_text()).expect("what was written can be read");

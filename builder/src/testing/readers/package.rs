@@ -30,7 +30,7 @@ pub(super) fn archive(bytes: &[u8]) {
     let mut sum_bytes = 0;
     for item in &items {
         assert_inside(item.path.as_bytes());
-        let parent = item.path.parent().expect("the root is no item");
+        let parent = item.path.parent().expect("the root is not an item");
         let is_placed = parent.is_root() || matches!(seen.get(&parent), Some(ItemKind::Directory));
         assert!(is_placed, "{} before its directory", item.path);
         sum_bytes += contents(item).len();
