@@ -8,6 +8,8 @@
 //! into a directory. *Warm* is offline with tinyroot's cache and apt's; *cold* is that directory as a mirror and no cache,
 //! and apt without its caches, its lists in place. Each figure is the median of several runs.
 
+#![allow(clippy::print_stdout)]
+
 use std::{
     env,
     error::Error,

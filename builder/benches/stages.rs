@@ -11,6 +11,8 @@
 //! copies from. Either is left out where it is not installed. The lower bound of unpacking is the time that decompressing all
 //! .debs takes on all cores, each read to its end and nothing done with it.
 
+#![allow(clippy::print_stdout)]
+
 use std::{
     env,
     error::Error,

@@ -2,6 +2,8 @@
 //!
 //! Takes Python, find and tar from this host. `cargo bench --bench view`; needs what tracing needs.
 
+#![allow(clippy::print_stdout)]
+
 use std::{
     collections::HashSet,
     error::Error,

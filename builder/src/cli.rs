@@ -8,6 +8,7 @@ mod build;
 mod cache;
 mod check;
 mod diff;
+mod exit;
 mod failure;
 mod fetch;
 mod grains;
@@ -263,7 +264,7 @@ fn parse() -> Result<Cli, ExitCode> {
         if is_json && !is_help {
             let _ = print(&format!("{:#}\n", failure::of_usage(&error)));
         }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        exit::of_usage(&error)
     })
 }
 
@@ -277,7 +278,7 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
         }
         interrupt::tidy_up();
         say("stopped");
-        std::process::exit(128 + signal);
+        exit::stopped(signal);
     });
     watch
         .map(drop)

@@ -1,6 +1,8 @@
 //! Reduced files under the programs that use them, from Debian's own packages. Here ICU's data under PHP, of bookworm
 //! (ICU 72) and trixie (ICU 76).
 
+#![allow(clippy::print_stderr)]
+
 mod debs;
 #[path = "reduce/java.rs"]
 mod java;

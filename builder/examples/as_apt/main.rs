@@ -16,6 +16,8 @@
 //!
 //! Exits 1 where any is wrong.
 
+#![allow(clippy::print_stdout)]
+
 mod apt;
 mod sets;
 mod verdict;

@@ -13,6 +13,8 @@
 //!
 //! Needs mmdebstrap and what that needs (root, or a user with subordinate ids).
 
+#![allow(clippy::print_stdout)]
+
 mod allowed;
 mod listing;
 

@@ -4,7 +4,10 @@ mod document;
 
 use std::{any::Any, borrow::Cow, error::Error, fmt, process::ExitCode};
 
-use super::output::{self, say};
+use super::{
+    exit,
+    output::{self, say},
+};
 use crate::{
     error::{Hint, causes},
     line::LineError,
@@ -28,12 +31,11 @@ enum Kind {
 }
 
 impl Kind {
-    /// The one place that chooses exit statuses.
     fn status(&self) -> u8 {
         match self {
-            Kind::Error(_) => 1,
-            Kind::Usage(_) => 2,
-            Kind::Exceeded(_) | Kind::Drifted(_) => 3,
+            Kind::Error(_) => exit::FAILED,
+            Kind::Usage(_) => exit::USAGE,
+            Kind::Exceeded(_) | Kind::Drifted(_) => exit::BEYOND,
             Kind::Status(code) => *code,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{Context, Failure, grains::library, print};
+use super::{Context, Failure, exit, grains::library, print};
 use crate::{
     artifact,
     error::At as _,
@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     stops.wait();
     close(&server, stops, &context.progress);
     interrupt::tidy_up();
-    std::process::exit(0);
+    exit::done()
 }
 
 /// Stops all grains, each of which ends within a bound. Further requests to stop change nothing: the same one often comes twice.
