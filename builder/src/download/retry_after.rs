@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::{
     civil::DateTime,
     fmt::{rfc2822, strtime},
-    tz::TimeZone,
 };
 
 /// Longer pauses are as good as for ever, and shortened to this, so that callers can calculate with them.
@@ -34,13 +33,14 @@ fn http_date(text: &str) -> Option<i64> {
     if let Ok(time) = rfc2822::parse(text) {
         return Some(time.timestamp().as_second());
     }
-    let obsolete = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    // The first one once more: the last day of 9999, which stands for never, is beyond what a time zone can be applied to.
+    let forms = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let parse = |format: &&str| DateTime::strptime(format, text).ok();
-    let time = obsolete.iter().find_map(parse).or_else(|| {
+    let time = forms.iter().find_map(parse).or_else(|| {
         // The third form pads days with a blank.
-        strtime::parse(obsolete[1], text.replace("  ", " ")).ok()?.to_datetime().ok()
+        strtime::parse(forms[2], text.replace("  ", " ")).ok()?.to_datetime().ok()
     })?;
-    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+    Some(time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_secs())
 }
 
 #[cfg(test)]
