@@ -84,7 +84,7 @@ pub enum ArtifactError {
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// The store cannot be used.
-    #[error("cannot keep the package's contents")]
+    #[error("cannot keep the package's contents in the cache")]
     Store(#[from] StoreError),
 }
 

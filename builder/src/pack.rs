@@ -75,7 +75,7 @@ pub enum PackError {
         source: io::Error,
     },
     /// The store cannot be used.
-    #[error("cannot use the store")]
+    #[error("cannot keep compressed blocks in the cache")]
     Store(#[from] StoreError),
 }
 

@@ -102,7 +102,7 @@ impl Proof {
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
     /// No place for the grain's `/var`.
-    #[error("cannot make a place for the grain")]
+    #[error("cannot make a directory for the grain in the cache")]
     Scratch(#[source] StoreError),
     /// The host refuses what running any app takes.
     #[error("this host does not let the app run")]

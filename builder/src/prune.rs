@@ -206,7 +206,7 @@ impl Policy {
             }
         };
         for service in &recipe.services {
-            starts(&service.command, format!("the program of service \"{}\"", service.name));
+            starts(&service.command, format!("the program of service `{}`", service.name));
         }
         if let Some(setup) = &recipe.setup {
             starts(&setup.command, "the program of setup".to_owned());
@@ -329,13 +329,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     let left_out = work.follow_needs(&facts)?;
     work.keep_parents(inputs.tree);
     for glob in inputs.policy.keep.unmatched(inputs.tree) {
-        work.warnings.insert(format!("prune.keep: \"{glob}\" matches nothing"));
+        work.warnings.insert(format!("prune.keep: `{glob}` matches nothing"));
     }
     for glob in inputs.policy.drop.unmatched(inputs.tree) {
-        work.warnings.insert(format!("prune.drop: \"{glob}\" matches nothing"));
+        work.warnings.insert(format!("prune.drop: `{glob}` matches nothing"));
     }
     for glob in inputs.policy.state.unmatched(inputs.tree) {
-        work.warnings.insert(format!("app.state: \"{glob}\" matches nothing"));
+        work.warnings.insert(format!("app.state: `{glob}` matches nothing"));
     }
     for package in inputs.policy.app_packages.iter().chain(&inputs.policy.keep_packages) {
         if !facts.by_package.contains_key(&package[..]) {

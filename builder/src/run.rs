@@ -58,7 +58,7 @@ pub enum RunError {
     #[error("the artifact does not hold the recipe that says how it runs")]
     NoRecipe,
     /// A recipe that does not hold any more.
-    #[error("the artifact's own recipe cannot be used")]
+    #[error("cannot read the recipe in the artifact")]
     Recipe(#[source] RecipeError),
     /// Contents that are not to be had.
     #[error("cannot read the artifact")]
@@ -79,7 +79,7 @@ pub enum RunError {
     #[error("the app does not start")]
     Grain(#[source] GrainError),
     /// Its root was not served well.
-    #[error("the app did not see its root as it is")]
+    #[error("the FUSE view of the root reported errors while the app ran")]
     Served(#[source] GrainError),
 }
 

@@ -109,9 +109,14 @@ pub enum ServeError {
     /// The grains on disk.
     #[error(transparent)]
     Grains(#[from] GrainsError),
-    /// What the kernel refuses.
-    #[error("cannot serve")]
-    Io(#[from] io::Error),
+    /// The system refuses something that the server needs.
+    #[error("cannot {operation}")]
+    Io {
+        /// The operation, with its object.
+        operation: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
 }
 
 impl Hint for ServeError {
@@ -119,7 +124,7 @@ impl Hint for ServeError {
         match self {
             ServeError::Listen(error) => error.hint(),
             ServeError::Grains(error) => error.hint(),
-            ServeError::Io(_) => None,
+            ServeError::Io { .. } => None,
         }
     }
 }
@@ -150,26 +155,30 @@ pub fn serve(
 ) -> Result<Arc<Server>, ServeError> {
     let ServeOptions { port, idle, grains, unseen } = options;
     let listener = proxy::listen(port, PORTS)?;
+    let failed = |operation| move |source| ServeError::Io { operation, source };
+    let bound = listener.local_addr().map_err(failed("read the address of the page"))?;
+    let gate = Gate::new(bound.port()).map_err(failed("make random tokens for the page"))?;
     let server = Arc::new(Server {
         apps: apps.into_iter().map(Arc::new).collect(),
         store: store.clone(),
         grains,
         idle,
         unseen,
-        gate: Gate::new(listener.local_addr()?.port())?,
+        gate,
         lives: Mutex::default(),
         closing: AtomicBool::new(false),
         taking: Mutex::default(),
     });
     server.sync()?;
     let tending = server.clone();
-    std::thread::Builder::new().name("grains".into()).spawn(move || {
+    let looks = std::thread::Builder::new().name("grains".into()).spawn(move || {
         while !tending.closing.load(Ordering::SeqCst) {
             std::thread::sleep(LOOK);
             tending.tend();
         }
-    })?;
-    server.listen(listener)?;
+    });
+    looks.map_err(failed("start a thread"))?;
+    server.listen(listener).map_err(failed("start a thread"))?;
     Ok(server)
 }
 

@@ -23,7 +23,7 @@ use std::{
 };
 
 use crate::{
-    error::Hint,
+    error::{At as _, Hint, PathError},
     evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
@@ -87,7 +87,7 @@ pub enum TraceError {
     #[error("cannot trace on this host: {}", .0.reason)]
     NoView(Unavailable),
     /// No place for the grain's `/var`.
-    #[error("cannot make a place for the grain")]
+    #[error("cannot make a directory for the grain in the cache")]
     Scratch(#[source] StoreError),
     /// Its first `/var` cannot be made.
     #[error("cannot fill the grain's /var")]
@@ -107,8 +107,8 @@ pub enum TraceError {
         tail: Vec<String>,
     },
     /// The grain's `/var` cannot be looked through.
-    #[error("cannot look through the grain's /var")]
-    Var(#[source] io::Error),
+    #[error(transparent)]
+    Var(PathError),
     /// An app that no browser can reach.
     #[error("the recipe has no [web] port: there is nothing to open in a browser")]
     NoWeb,
@@ -116,7 +116,7 @@ pub enum TraceError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The app or the page cannot be offered to a browser.
-    #[error("cannot serve a browser")]
+    #[error("cannot serve the app and its page at 127.0.0.1")]
     Serve(#[source] io::Error),
 }
 
@@ -204,7 +204,8 @@ impl Started {
     /// Returns what was used so far.
     fn used(&self, names: &gather::Names<'_>) -> Result<UsedList, TraceError> {
         let changed = var::evidence(&self.furnished, &self.var, self.shows_reads)
-            .map_err(|errno| TraceError::Var(io::Error::from(errno)))?;
+            .at("look through the grain's /var at", &self.var)
+            .map_err(TraceError::Var)?;
         Ok(gather::list(self.view.uses(), changed, names))
     }
 

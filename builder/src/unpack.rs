@@ -76,10 +76,12 @@ pub enum UnpackFault {
         source: io::Error,
     },
     /// The downloaded file is not the one that the lock names.
-    #[error("{} does not have the locked digest{}", path.display(), if *removed { AGAIN } else { "" })]
+    #[error("{} does not have the locked digest{}\n  expected sha256:{expected}\n  found    sha256:{found}", path.display(), if *removed { AGAIN } else { "" })]
     Digest {
         /// The file.
         path: PathBuf,
+        /// The locked one.
+        expected: Box<Digest>,
         /// The one found.
         found: Digest,
         /// Whether it was the store's own and is gone now.
@@ -103,7 +105,7 @@ pub enum UnpackFault {
     #[error("its control file is damaged")]
     Control(#[source] Fault),
     /// Its control file names another package than the lock.
-    #[error("its control file says {field} {found:?}, the lock {locked:?}")]
+    #[error("its control file says {field} `{found}`, the lock `{locked}`")]
     Other {
         /// `Package`, `Version` or `Architecture`.
         field: &'static str,
@@ -306,7 +308,12 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFau
 
     let (found, _, _) = source.finish()?.hasher.finish();
     if found != deb.digest {
-        return Err(UnpackFault::Digest { path: deb.path.clone(), found, removed: false });
+        return Err(UnpackFault::Digest {
+            path: deb.path.clone(),
+            expected: Box::new(deb.digest),
+            found,
+            removed: false,
+        });
     }
     if tree.subtree(CONTROL).next().is_some() {
         return Err(UnpackFault::ControlPlace);
@@ -335,7 +342,7 @@ fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> Unp
             if removed {
                 store.note_damaged(&deb.path);
             }
-            UnpackFault::Digest { path: deb.path.clone(), found, removed }
+            UnpackFault::Digest { path: deb.path.clone(), expected: Box::new(deb.digest), found, removed }
         }
         _ => fault,
     }

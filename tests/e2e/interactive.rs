@@ -77,7 +77,7 @@ fn an_app_that_ends_by_itself_keeps_what_it_used() {
         TcpStream::connect(app.trim_start_matches("http://").trim_end_matches('/')).expect("connects");
     write!(stream, "GET /die HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("asks");
     let said = kitchen.ended(child.wait_with_output().expect("ends"), 1);
-    assert_says(&said, &["error: the app ended with status 42, and nobody had asked it to", "1 added"]);
+    assert_says(&said, &["error: the app exited with status 42 by itself", "1 added"]);
     assert!(kitchen.used().contains("/usr/share/tea/green opened "));
 }
 

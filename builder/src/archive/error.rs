@@ -14,7 +14,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// A mirror that is not a URL.
-    #[error("cannot use the mirror '{given}': it is no http, https or file URL and no absolute directory")]
+    #[error(
+        "cannot use the mirror `{given}`: it is neither an http, https or file URL nor an absolute directory"
+    )]
     MirrorUrl {
         /// The given text.
         given: String,
@@ -28,7 +30,7 @@ pub enum ArchiveError {
         directory: PathBuf,
     },
     /// A suite, component or architecture with other characters than such names have.
-    #[error("'{name}' cannot be the name of a suite, component or architecture")]
+    #[error("`{name}` cannot be the name of a suite, component or architecture")]
     Name {
         /// As given.
         name: String,
@@ -54,7 +56,7 @@ pub enum ArchiveError {
         source: ReleaseError,
     },
     /// The archive lacks a selected suite, component or architecture.
-    #[error("{suite} has no component '{component}' for {architecture}")]
+    #[error("{suite} has no component `{component}` for {architecture}")]
     NoIndex {
         /// Which suite.
         suite: String,

@@ -23,7 +23,7 @@ pub enum ReleaseError {
     #[error("its Release file is not as it should be: {0}")]
     Parse(String),
     /// Another suite than asked for.
-    #[error("it is the suite '{found}' and not '{asked}'")]
+    #[error("it is the suite `{found}` and not `{asked}`")]
     WrongSuite {
         /// As asked.
         asked: String,

@@ -210,7 +210,7 @@ fn what_is_not_to_be_trusted_is_refused() {
             "it was valid until 2024-01-10 only, and the clock of this host says 2024-01-11",
             "if this host's clock is right, the mirror is out of date",
         ),
-        (made().calling_itself("trixie"), "it is the suite 'trixie' and not 'bookworm'", ""),
+        (made().calling_itself("trixie"), "it is the suite `trixie` and not `bookworm`", ""),
         (made().instead("Date:", "Tade:"), "its Release file is not as it should be: it has no Date", ""),
         (
             made().field("Suite", "bookworm"),
@@ -411,12 +411,12 @@ fn a_component_must_be_in_the_suite_but_not_in_its_pockets() {
     let components = vec!["non-free".to_owned()];
     assert_eq!(
         error(Selection { components, ..only("bookworm") }),
-        "bookworm has no component 'non-free' for amd64"
+        "bookworm has no component `non-free` for amd64"
     );
     let arm = Selection { architecture: "arm64".into(), ..only("bookworm") };
-    assert_eq!(error(arm), "bookworm has no component 'main' for arm64");
+    assert_eq!(error(arm), "bookworm has no component `main` for arm64");
     for name in ["..", "main/../x", "/etc/", ""] {
-        let expected = format!("'{name}' cannot be the name of a suite, component or architecture");
+        let expected = format!("`{name}` cannot be the name of a suite, component or architecture");
         assert_eq!(error(only(name)), expected);
         if name != "/etc/" {
             assert_eq!(error(Selection { components: vec![name.into()], ..only("bookworm") }), expected);

@@ -189,37 +189,29 @@ fn refuses_what_cannot_be_installed() {
             vec![file(0, b"a", Value::Null), file(1, b"b", Value::Null), file(3, b"c", Value::Null)],
             "accepted",
         ),
-        ("no name", vec![file(0, b"", data())], "\"\" has an entry without a name in it"),
-        ("dot", vec![file(0, b".", data())], "\".\" is named as a directory's own or parent entry"),
-        (
-            "two dots",
-            vec![file(3, b"..", Value::Null)],
-            "\"..\" is named as a directory's own or parent entry",
-        ),
-        ("a slash", vec![file(0, b"a/b", data())], "\"a/b\" has a slash or NUL in its name"),
-        ("a NUL", vec![file(0, b"a\0b", data())], "\"a\\x00b\" has a slash or NUL in its name"),
+        ("no name", vec![file(0, b"", data())], "`` has an entry without a name in it"),
+        ("dot", vec![file(0, b".", data())], "`.` is named as a directory's own or parent entry"),
+        ("two dots", vec![file(3, b"..", Value::Null)], "`..` is named as a directory's own or parent entry"),
+        ("a slash", vec![file(0, b"a/b", data())], "`a/b` has a slash or NUL in its name"),
+        ("a NUL", vec![file(0, b"a\0b", data())], "`a\\x00b` has a slash or NUL in its name"),
         ("255 bytes", vec![file(0, &[b'n'; 255], data())], "accepted"),
         (
             "below",
             vec![file(3, b"d", list(vec![file(0, b"/", data())]))],
-            "\"d//\" has a slash or NUL in its name",
+            "`d//` has a slash or NUL in its name",
         ),
-        ("twice", vec![file(0, b"a", data()), file(3, b"a", Value::Null)], "\"a\" is there twice"),
+        ("twice", vec![file(0, b"a", data()), file(3, b"a", Value::Null)], "`a` is there twice"),
         (
             "a link, then a directory",
             vec![
                 file(2, b"a", Value::Text(b"/etc".to_vec())),
                 file(3, b"a", list(vec![file(0, b"x", data())])),
             ],
-            "\"a\" is there twice",
+            "`a` is there twice",
         ),
-        ("unknown kind", vec![file(4, b"a", Value::Null)], "\"a\" is of unknown kind 4"),
-        ("no target", vec![file(2, b"a", Value::Null)], "\"a\" is a symbolic link without a target"),
-        (
-            "empty target",
-            vec![file(2, b"a", Value::Text(vec![]))],
-            "\"a\" is a symbolic link without a target",
-        ),
+        ("unknown kind", vec![file(4, b"a", Value::Null)], "`a` is of unknown kind 4"),
+        ("no target", vec![file(2, b"a", Value::Null)], "`a` is a symbolic link without a target"),
+        ("empty target", vec![file(2, b"a", Value::Text(vec![]))], "`a` is a symbolic link without a target"),
         ("a file below 62", nested(62, Some(data())), "accepted"),
         ("63 empty directories", nested(63, None), "accepted"),
         ("64 empty directories", nested(64, None), "lies below more than 62 directories"),
@@ -227,7 +219,7 @@ fn refuses_what_cannot_be_installed() {
         (
             "no NUL",
             vec![unterminated],
-            "cannot read the entry after \"sandstorm-manifest\": a text does not end in NUL",
+            "cannot read the entry after `sandstorm-manifest`: a text does not end in NUL",
         ),
     ];
     let place = Place::new();
@@ -346,7 +338,7 @@ fn refuses_without_a_good_manifest() {
         (
             "another address",
             with(vec![file(0, name, Value::Data(bad_url.to_bytes()))]),
-            "its manifest cannot be used: the manifest's website is not an http or https address: \"ftp://example.org/\"",
+            "its manifest cannot be used: the manifest's website is not an http or https address: `ftp://example.org/`",
         ),
     ];
     for (summary, bytes, expected) in rows {

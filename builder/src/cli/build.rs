@@ -103,7 +103,7 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure
     let Some(path) = given else { return Ok(recipe.directory.join(name)) };
     let is_named_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
     if is_named_directory {
-        fs::create_dir_all(path).map_err(|e| Failure::new(format!("cannot make {}: {e}", path.display())))?;
+        fs::create_dir_all(path).at("make", path)?;
     }
     if path.is_dir() {
         return Ok(path.join(name));

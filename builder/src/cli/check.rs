@@ -86,8 +86,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::new("only a recipe has a whole root to compare with").hint("name its folder"));
     }
     if let Some(page) = args.page.iter().find(|page| !page.starts_with('/')) {
-        return Err(Failure::new(format!("`{page}` is no page"))
-            .hint("a page begins with / (\"/feed.php?type=atom\")"));
+        return Err(Failure::new(format!("cannot compare the page `{page}`: it does not begin with /"))
+            .hint("name it as a browser would request it, such as /feed.php?type=atom"));
     }
     if let Some(times) = args.times {
         return times::run(args, times, &store, context);

@@ -99,7 +99,10 @@ fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
 fn confirmed(kept: &Kept) -> Result<bool, Failure> {
     let what = format!("{} ({}, {})", kept.name, shown::name(kept.title()), kept.size());
     if !io::stdin().is_terminal() {
-        return Err(Failure::new(format!("nobody can be asked whether to remove {what}")).hint("add --yes"));
+        return Err(Failure::new(format!(
+            "cannot ask whether to remove {what}: standard input is not a terminal"
+        ))
+        .hint("add --yes"));
     }
     ask(&format!("remove {what} with all its data? [y/N] "));
     let mut answer = String::new();

@@ -5,6 +5,7 @@ use std::{fs, io, path::PathBuf};
 use super::{Context, Failure, output::say};
 use crate::{
     archive::Selection,
+    error::At as _,
     line::{choose, universe},
     recipe::{Wanted, draft},
     resolve::Request,
@@ -50,8 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut installed: Vec<&str> = resolution.packages.iter().map(|package| package.name.as_str()).collect();
     installed.sort_unstable();
     let files = draft(&Wanted { packages: &args.packages, suite: &args.suite, installed: &installed });
-    write(&output, &files)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", output.display())))?;
+    write(&output, &files).at("write", &output)?;
     if !context.global.quiet {
         let shown = output.display();
         say(&format!(

@@ -4,6 +4,8 @@ use std::io::{self, Read as _};
 
 use super::Failure;
 
+use crate::error::At as _;
+
 /// Returns all that comes, up to so many bytes.
 ///
 /// # Errors
@@ -11,6 +13,6 @@ use super::Failure;
 pub(super) fn read(most_bytes: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(most_bytes).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+    read.at("read", "standard input")?;
     Ok(bytes)
 }

@@ -16,6 +16,7 @@ use crate::{
         secret::APP_ID,
         xdg_directory,
     },
+    error::{At as _, PathError},
     formats::{
         app_id::AppId,
         key_file::{self, Key},
@@ -172,8 +173,7 @@ fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context)
     let recipe = recipe.map(recipe::read).transpose()?;
     let bytes = match file.as_os_str() == "-" {
         true => input::read(u64::MAX)?,
-        false => fs::read(file)
-            .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?,
+        false => fs::read(file).at("read", file)?,
     };
     let keys = keys::read_ring(&bytes)?;
     let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;
@@ -255,10 +255,11 @@ fn export(ring: &Keyring, app_ids: &[AppId], text: bool, output: &Path) -> Resul
         return print_bytes(&bytes);
     }
     let cannot = |error: io::Error| {
-        let failure = Failure::new(format!("cannot write {}: {error}", output.display()));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => failure.hint("a key never replaces a file: name another file"),
-            _ => failure,
+        let exists = error.kind() == io::ErrorKind::AlreadyExists;
+        let failure = Failure::from(PathError::new("write", output, error));
+        match exists {
+            true => failure.hint("a key never replaces a file: name another file"),
+            false => failure,
         }
     };
     let mut file =

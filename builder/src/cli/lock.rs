@@ -67,7 +67,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut new = lock(&recipe, &archive, &request, &resolution);
     if let Some(name) = args.update.as_deref().filter(|name| !name.is_empty()) {
         let Some(old) = &old else {
-            return Err(Failure::new("there is no lock yet of which one package could be moved"));
+            return Err(Failure::new(format!(
+                "cannot update one package: {} does not exist",
+                path.display()
+            ))
+            .hint("lock all of them without --update"));
         };
         new = new.moving_only(name, old, &universe)?;
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::{shown, sys::stdout};
+use crate::{error::PathError, shown, sys::stdout};
 
 /// Whether the words that begin lines of ours on stderr are coloured.
 static COLOR: AtomicBool = AtomicBool::new(false);
@@ -75,7 +75,7 @@ pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
     must_be_open()?;
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}")))
+            Err(PathError::new("write to", "standard output", error).into())
         }
         _ => Ok(()),
     }

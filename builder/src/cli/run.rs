@@ -57,8 +57,11 @@ pub(super) fn impatience(progress: Progress) -> OnImpatience {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if !grains::is_name(&args.grain) {
-        return Err(Failure::new(format!("`{}` is no name of a grain", args.grain))
-            .hint("use letters, digits, `-`, `_` and `.`"));
+        return Err(Failure::new(format!(
+            "cannot use `{}` as the name of a grain: it has other characters than such names may have",
+            args.grain
+        ))
+        .hint("use letters, digits, `-`, `_` and `.`"));
     }
     // Before anything starts a thread: all of them are to leave Ctrl-C to us.
     let stops = Stops::block()?;

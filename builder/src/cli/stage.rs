@@ -100,24 +100,22 @@ fn parent_of(path: &Path) -> &Path {
 }
 
 fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
-    let (mut file, _unfinished) = beside::file(parent_of(output), ".tinyroot-stage-").map_err(cannot)?;
+    let (mut file, _unfinished) = beside::file(parent_of(output), ".tinyroot-stage-").at("write", output)?;
     write_tar(tree, store, &mut file, TarOptions::default())?;
-    file.flush().map_err(cannot)?;
-    file.persist(output).map_err(|error| cannot(error.error))?;
+    file.flush().at("write", output)?;
+    file.persist(output).map_err(|error| error.error).at("write", output)?;
     Ok(())
 }
 
 /// Renders into a directory beside its place, so that a half-written root never has its name.
 fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", output.display()));
-    let scratch = beside::Directory::make(parent_of(output), ".tinyroot-stage-").map_err(cannot)?;
+    let scratch = beside::Directory::make(parent_of(output), ".tinyroot-stage-").at("write", output)?;
     let place = scratch.path().join("root");
     // Root of a container with a single id can give nothing away.
     let is_root = is_full_root();
     let devices = if is_root { Devices::Make } else { Devices::Skip };
     render(tree, store, &place, RenderOptions { owners: is_root, devices })?;
-    fs::rename(&place, output).map_err(cannot)?;
+    fs::rename(&place, output).at("write", output)?;
     if !is_root {
         context
             .progress

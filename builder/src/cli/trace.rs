@@ -118,7 +118,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     match traced.talk {
         Talk::Browser { ended: Some(exit), .. } => {
-            let text = format!("the app ended with {exit}, and nobody had asked it to");
+            let text = format!("the app exited with {exit} by itself");
             Err(Failure::new(text).hint("what it used until then is in used.list"))
         }
         _ => Ok(()),

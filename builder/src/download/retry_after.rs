@@ -56,6 +56,7 @@ mod tests {
             ("99999999999999999999", Some(LONGEST_S)),
             ("18446744073709551615", Some(LONGEST_S)),
             ("Thu, 30 Dec 9999 12:00:00 GMT", Some(LONGEST_S)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST_S)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(37)),
             ("Sun Nov  6 08:49:37 1994", Some(37)),

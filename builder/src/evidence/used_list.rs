@@ -341,7 +341,7 @@ mod tests {
             ("/usr\n", "used.list:1: the kind of evidence is missing"),
             ("/usr  - - - -\n", "used.list:1: the kind of evidence is missing"),
             ("/usr mapped - - - -\n", "used.list:1: `mapped` is not a kind of evidence"),
-            ("/usr/../etc opened - - - -\n", "used.list:1: path \"usr/../etc\" has a `..` component"),
+            ("/usr/../etc opened - - - -\n", "used.list:1: path `usr/../etc` has a `..` component"),
             ("/usr//bin opened - - - -\n", "used.list:1: the path is not normal"),
             ("/u\\xzz opened - - - -\n", "used.list:1: the path is badly escaped"),
             ("/usr opened - - - - -\n", "used.list:1: `-` is one field too many"),

@@ -26,7 +26,7 @@ pub enum InvalidAppId {
     #[error("an app id has 52 characters, not {0}")]
     Length(usize),
     /// A character outside the alphabet.
-    #[error("an app id cannot contain {0:?}")]
+    #[error("an app id cannot contain `{}`", .0.escape_debug())]
     Character(char),
     /// The last character carries more than its one bit.
     #[error("the last character of an app id is 0 or h")]

@@ -47,7 +47,7 @@ pub enum DebError {
         found: String,
     },
     /// A format version that is not 2.
-    #[error("the .deb has format version {0:?}, not 2")]
+    #[error("the .deb has format version `{}`, not 2", .0.escape_debug())]
     Version(String),
     /// A compression that is not read.
     #[error("the .deb is compressed in a way that is not read: {0}")]

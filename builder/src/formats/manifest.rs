@@ -83,7 +83,7 @@ pub enum ManifestError {
     #[error("cannot read the manifest")]
     Message(#[source] CapnpError),
     /// A link that is neither http nor https.
-    #[error("the manifest's {field} is not an http or https address: {value:?}")]
+    #[error("the manifest's {field} is not an http or https address: `{}`", value.escape_debug())]
     Url {
         /// Which.
         field: &'static str,
@@ -303,7 +303,7 @@ mod tests {
         assert!(matches!(Manifest::read(&bytes[..bytes.len() - 1]), Err(ManifestError::Message(_))));
         manifest.metadata.code_url = "javascript:x".into();
         let error = Manifest::read(&manifest.to_bytes()).expect_err("no address");
-        let expected = "the manifest's code address is not an http or https address: \"javascript:x\"";
+        let expected = "the manifest's code address is not an http or https address: `javascript:x`";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -33,7 +33,7 @@ pub struct Group<'a> {
 
 /// A relation that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a relation between packages")]
+#[error("`{}` is not a relation between packages", .0.escape_debug())]
 pub struct InvalidRelation(pub String);
 
 impl<'a> Relation<'a> {
@@ -213,7 +213,10 @@ mod tests {
         ] {
             let error = parse(bad, "amd64").expect_err(bad);
             assert_eq!(check(&format!("x, {bad}"), "amd64"), Err(error.clone()));
-            assert_eq!(error.to_string(), format!("{bad:?} is not a relation between packages"));
+            assert_eq!(
+                error.to_string(),
+                format!("`{}` is not a relation between packages", bad.escape_debug())
+            );
         }
     }
 }

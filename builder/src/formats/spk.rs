@@ -60,7 +60,7 @@ pub enum SpkError {
         entries: usize,
     },
     /// A part of the archive message is broken.
-    #[error("cannot read the entry after \"{after}\"")]
+    #[error("cannot read the entry after `{after}`")]
     Message {
         /// The last path that was read; empty at the start.
         after: String,
@@ -68,7 +68,7 @@ pub enum SpkError {
         source: super::capnp::CapnpError,
     },
     /// An entry that no installer takes.
-    #[error("\"{path}\" {rule}")]
+    #[error("`{path}` {rule}")]
     Entry {
         /// The path, or the directory and the bad name in it.
         path: String,

@@ -43,7 +43,7 @@ pub enum Fault {
     #[error("{} was made for other packages than the recipe now asks for", .0.display())]
     Drifted(PathBuf),
     /// A past state of the archive, and no service that has it.
-    #[error("nothing says where the state of {0} can be had")]
+    #[error("no snapshot service is configured for debian.snapshot {0}")]
     NoSnapshotService(String),
     /// An archive that cannot be used.
     #[error(transparent)]

@@ -209,7 +209,7 @@ fn limits_are_met_before_anything_is_signed() {
     let mut tree = Tree::new();
     tree.insert(path("large"), Entry::file(digest, crate::formats::spk::MAX_FILE_BYTES + 1, 0o644, 0));
     let error = crate::formats::spk::write_archive(&tree, |_| 0).expect_err("too large");
-    assert_eq!(error.to_string(), "\"large\" is larger than 536870911 bytes");
+    assert_eq!(error.to_string(), "`large` is larger than 536870911 bytes");
     for name in ["one", "two", "three"] {
         tree.insert(path(name), Entry::file(digest, 400 << 20, 0o644, 0));
     }

@@ -338,8 +338,8 @@ fn the_recipe_has_the_last_word_and_is_warned() {
         [
             "package gone is to be kept whole but owns nothing here",
             "prune.drop takes away /usr/lib/liba.so: liba.so NEEDED by /usr/bin/wiki",
-            "prune.drop: \"/nothing/**\" matches nothing",
-            "prune.keep: \"/usr/share/none/*\" matches nothing",
+            "prune.drop: `/nothing/**` matches nothing",
+            "prune.keep: `/usr/share/none/*` matches nothing",
         ]
     );
     assert!(Globs::new(["/usr/[x"]).is_err());

@@ -114,12 +114,13 @@ impl Checker<'_> {
 
     pub(super) fn timeout(
         &self,
+        key: &str,
         span: Range<usize>,
         value: Option<u32>,
         default: u32,
     ) -> Result<u32, RecipeError> {
         match value.unwrap_or(default) {
-            0 => Err(self.rule(span, "timeout_s is 0 (must be 1 or more)")),
+            0 => Err(self.rule(span, format!("{key} is 0 (must be 1 or more)"))),
             seconds => Ok(seconds),
         }
     }

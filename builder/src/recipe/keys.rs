@@ -164,7 +164,8 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
     let setup = keys
         .setup
         .map(|setup| {
-            let timeout_s = check.timeout(setup.command.span(), setup.timeout_s, SETUP_TIMEOUT_S)?;
+            let timeout_s =
+                check.timeout("setup.timeout_s", setup.command.span(), setup.timeout_s, SETUP_TIMEOUT_S)?;
             Ok(Setup { command: check.command(setup.command, "setup.command")?, env: setup.env, timeout_s })
         })
         .transpose()?;

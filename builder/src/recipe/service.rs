@@ -48,7 +48,8 @@ pub(super) fn services(
         if out.iter().any(|service| service.name == name) {
             return Err(check.rule(keys.name.span(), format!("service.name `{name}` is there twice")));
         }
-        let timeout_s = check.timeout(keys.name.span(), keys.timeout_s, READY_TIMEOUT_S)?;
+        let timeout_s =
+            check.timeout("service.timeout_s", keys.name.span(), keys.timeout_s, READY_TIMEOUT_S)?;
         let ready = match keys.ready {
             None => Ready::Started,
             Some(ready) => {

@@ -7,7 +7,7 @@ use super::{Tree, TreePath};
 
 /// A glob that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{glob}\" is not a glob")]
+#[error("`{glob}` is not a glob")]
 pub struct InvalidGlob {
     /// As it was written.
     pub glob: String,

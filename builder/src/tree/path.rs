@@ -12,7 +12,7 @@ pub struct TreePath(Vec<u8>);
 
 /// A path that cannot name an entry of a root.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("path \"{}\" {reason}", path.escape_ascii())]
+#[error("path `{}` {reason}", path.escape_ascii())]
 pub struct InvalidPath {
     /// The path as it came.
     pub path: Vec<u8>,

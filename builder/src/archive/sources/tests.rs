@@ -58,7 +58,7 @@ fn what_is_no_mirror_is_refused() {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot use the mirror '{given}': it is no http, https or file URL and no absolute directory"
+                "cannot use the mirror `{given}`: it is neither an http, https or file URL nor an absolute directory"
             )
         );
     }

@@ -90,7 +90,7 @@ fn an_index_may_be_in_another_form_alone() {
     assert!(by_hash.requested()[1].starts_with(&format!("{whole}/by-hash/SHA512/")));
     let repeated =
         fixture(&[made().architecture("all").field("No-Support-for-Architecture-all", "Packages")]);
-    assert_eq!(repeated.error(), "bookworm has no component 'main' for amd64");
+    assert_eq!(repeated.error(), "bookworm has no component `main` for amd64");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     beside,
     cli::{Context, Failure, print, size_text},
+    error::At as _,
     line::{choose, request},
     recipe::{self, Recipe},
     resolve::{Resolution, Resolved, Smallest, Universe, smallest},
@@ -35,8 +36,7 @@ pub fn minimize(
     let path = recipe.directory.join("recipe.toml");
     let cannot = |what: &str| Failure::new(format!("cannot {what} {}", path.display()));
     let text = recipe::exclude(&recipe.text, &exclude).ok_or_else(|| cannot("add debian.exclude to"))?;
-    beside::replace(&path, text.as_bytes())
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    beside::replace(&path, text.as_bytes()).at("write", &path)?;
     super::tell(context, &format!("wrote {}: debian.exclude has {} more", path.display(), exclude.len()));
     Ok(recipe::read(&recipe.directory)?)
 }

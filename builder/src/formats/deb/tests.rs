@@ -89,8 +89,8 @@ fn refuses_what_is_damaged_or_strange() {
         ("empty", Vec::new(), "the .deb is not an ar archive"),
         ("other magic", b"!<arch>\r0000000000".to_vec(), "the .deb is not an ar archive"),
         ("nothing inside", MAGIC.to_vec(), "the .deb has nothing where debian-binary should be"),
-        ("version 3", archive(&[("debian-binary", b"3.0\n")]), "the .deb has format version \"3.0\", not 2"),
-        ("no version", archive(&[("debian-binary", b"2.\n")]), "the .deb has format version \"2.\", not 2"),
+        ("version 3", archive(&[("debian-binary", b"3.0\n")]), "the .deb has format version `3.0`, not 2"),
+        ("no version", archive(&[("debian-binary", b"2.\n")]), "the .deb has format version `2.`, not 2"),
         ("order", archive(&[head, ("data.tar", b"")]), "the .deb has `data.tar` where control.tar should be"),
         (
             "twice",

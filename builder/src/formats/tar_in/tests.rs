@@ -152,16 +152,16 @@ fn refuses_what_is_hostile() {
     let end = "cannot read the tar stream";
     let entry = "the tar stream has an impossible entry";
     let cases = [
-        ("up", Stream::default().file("../a", "hi"), format!("{entry}: path \"../a\" has a `..` component")),
+        ("up", Stream::default().file("../a", "hi"), format!("{entry}: path `../a` has a `..` component")),
         (
             "up inside",
             Stream::default().file("a/../../b", ""),
-            format!("{entry}: path \"a/../../b\" has a `..` component"),
+            format!("{entry}: path `a/../../b` has a `..` component"),
         ),
         (
             "long name with NUL at heart",
             Stream::default().pax(b"13 path=a\0bc\n").file("a", ""),
-            format!("{entry}: path \"a\\x00bc\" has a NUL byte"),
+            format!("{entry}: path `a\\x00bc` has a NUL byte"),
         ),
         ("twice", Stream::default().file("a", "").file("./a", ""), "tar entry /a is there twice".into()),
         (
@@ -182,7 +182,7 @@ fn refuses_what_is_hostile() {
         (
             "hard link outside",
             Stream::default().link(b'1', "a", "../../etc/shadow"),
-            format!("{entry}: path \"../../etc/shadow\" has a `..` component"),
+            format!("{entry}: path `../../etc/shadow` has a `..` component"),
         ),
         (
             "hard link to what is not there",
