@@ -483,8 +483,7 @@ fn run_serves_a_grain_that_keeps_its_data() {
 fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
     let Some(fixture) = Fixture::new() else { return };
     if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
-        eprintln!("skipped: {reason} ({remedy})");
-        return;
+        return tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
     }
     let recipe = fixture.recipe(SERVICES);
     let artifact = fixture.artifact(&recipe);

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    kitchen::Kitchen,
+    kitchen::{self, Kitchen},
     support::{Ended, Home, assert_says, end, text},
 };
 
@@ -52,12 +52,67 @@ fn a_closed_output_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
         let full = File::options().write(true).open("/dev/full").expect("is there");
         let ended = end(home.command().args(args).stdout(full));
         assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
-        assert_says(&ended.stderr, &["error: cannot write to standard output: No space left on device"]);
+        assert_says(
+            &ended.stderr,
+            &["error: cannot write to standard output\n  cause: No space left on device"],
+        );
         assert!(!home.done(args).stdout.is_empty());
     }
     // Nothing is due on it.
     let ended = without_output(&home, &["key", "export", "--output", text(&home.path("ring"))]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn every_command_that_prints_notices_its_output() {
+    let Some(kitchen) = Kitchen::new() else { return };
+    let (package, pool) = (kitchen.home.path("tea.spk"), kitchen.home.path("pool"));
+    let (recipe, package) = (text(&kitchen.recipe), text(&package));
+    kitchen.done(&["build", recipe, "--no-proof", "--output", package]);
+    let commands: [&[&str]; 15] = [
+        &["resolve", "tea"],
+        &["resolve", "tea", "--json"],
+        &["lock", recipe, "--check", "--json"],
+        &["fetch", recipe, "--output", text(&pool), "--json"],
+        &["build", recipe, "--no-proof", "--output", package],
+        &["build", recipe, "--no-proof", "--output", package, "--json"],
+        &["check", package],
+        &["why", package, "/usr/share/tea/cup"],
+        &["verify", package],
+        &["verify", package, "--json"],
+        &["inspect", package],
+        &["diff", package, package],
+        &["diff", package, package, "--json"],
+        &["grains", "list", "--json"],
+        &["cache", "list"],
+    ];
+    for args in commands {
+        let (ours, theirs) = UnixStream::pair().expect("makes");
+        drop(ours);
+        let ended = end(kitchen.command(args).stdout(OwnedFd::from(theirs)));
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        let full = File::options().write(true).open("/dev/full").expect("is there");
+        let ended = end(kitchen.command(args).stdout(full));
+        assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &["error: cannot write", "No space left on device"]);
+    }
+}
+
+#[test]
+fn a_package_over_its_budget_is_there_and_the_status_says_so() {
+    let recipe = format!("{}[budget]\nartifact = \"10 kB\"\n", kitchen::RECIPE);
+    let Some(kitchen) = Kitchen::of(&recipe, |tea| vec![tea]) else { return };
+    let package = kitchen.home.path("tea.spk");
+    for _ in 0..2 {
+        let args = ["build", text(&kitchen.recipe), "--no-proof", "--json", "--output", text(&package)];
+        let ended = end(&mut kitchen.command(&args));
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert_says(&ended.stderr, &["limit exceeded: ", "over its budget of 10.0 kB"]);
+        let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+        let error = &document["error"];
+        assert_eq!((&error["kind"], &error["exit_status"]), (&"limit_exceeded".into(), &3.into()));
+        assert!(package.exists());
+    }
 }
 
 #[test]
