@@ -78,6 +78,13 @@ fn links_in_the_documentation_lead_somewhere() {
     let tops = ["README.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root.join(name));
     for file in docs.chain(tops) {
         let text = std::fs::read_to_string(&file).expect("reads");
+        // Files of the repository that are named in code.
+        let code = text.split('`').skip(1).step_by(2).filter(|code| !code.contains([' ', '\n', '*', '{']));
+        for path in
+            code.filter(|code| ["builder/", "tests/", "docs/"].iter().any(|top| code.starts_with(top)))
+        {
+            assert!(root.join(path).exists(), "{}: there is no {path}", file.display());
+        }
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.contains("://")) {
             let (path, heading) =
