@@ -56,7 +56,7 @@ use std::{
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    interrupt, progress::Progress, sandbox::unknown_way, store::Store, sys::signals::Stops, threads,
+    interrupt, progress::Progress, sandbox::{Way, choose_way}, store::Store, sys::signals::Stops, threads,
 };
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
@@ -231,15 +231,20 @@ pub fn main() -> ExitCode {
         _ => tidy_up_when_stopped(),
     };
     let is_grain = matches!(command, Command::Run(_) | Command::Serve(_));
-    let known = watched.and_then(|()| match unknown_way() {
-        Some(name) => {
-            Err(Failure::new(format!("TINYROOT_WAY is `{name}`, which is not a way to be root-like"))
-                .hint("set it to root, subordinate, single or chroot, or unset it"))
-        }
-        None => Ok(()),
-    });
-    let result = known.and_then(|()| dispatch(&command, &context));
+    let result = watched.and_then(|()| read_way()).and_then(|()| dispatch(&command, &context));
     failure::conclude(cache::mended(result, &command, is_grain, &context), is_json)
+}
+
+/// Reads `TINYROOT_WAY`, for all sandboxes of this process.
+fn read_way() -> Result<(), Failure> {
+    let Some(name) = std::env::var_os("TINYROOT_WAY").filter(|name| !name.is_empty()) else { return Ok(()) };
+    let name = name.to_string_lossy();
+    let way = Way::of_name(&name).ok_or_else(|| {
+        Failure::new(format!("TINYROOT_WAY is `{name}`, which is not a way to be root-like"))
+            .hint("set it to root, subordinate, single or chroot, or unset it")
+    })?;
+    choose_way(way);
+    Ok(())
 }
 
 /// Reads the command line. One that is wrong, or asks for help, has been answered when this returns the status to end with.

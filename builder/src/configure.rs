@@ -197,7 +197,7 @@ pub fn configure(
     let answers = answers::lines(wanted.answers, unpacked, store)?;
     let way = best_way();
     let kinds = match &way {
-        Ok(way) if sandbox::is_way_asked_for() => vec![way.has_owners()],
+        Ok(way) if sandbox::chosen_way().is_some() => vec![way.has_owners()],
         Ok(way) if wanted.owners && way.has_owners() => vec![true],
         // Also for a host that can run no script at all.
         _ => vec![true, false],

@@ -42,7 +42,7 @@ use std::{
 
 pub use abilities::{Ability, HostAbilities, Unavailable, best_way, does_without, fuse, host};
 pub use child::{Held, set_program};
-pub use ids::{IdMap, Ids, Way, grain_host_id, is_full_root, is_way_asked_for, unknown_way};
+pub use ids::{IdMap, Ids, Way, choose_way, chosen_way, grain_host_id, is_full_root};
 pub use listening::Listening;
 pub use monitor::child_main;
 pub use remove::remove_tree;

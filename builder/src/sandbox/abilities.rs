@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     Ids, SandboxError, Way,
     child::Monitor,
-    ids::{asked_way, is_full_root, own_ids},
+    ids::{chosen_way, is_full_root, own_ids},
     protocol::{Report, Task},
     remedy::hint,
 };
@@ -111,7 +111,7 @@ pub(super) fn probe(ids: Ids) -> Result<Probed, SandboxError> {
 /// # Errors
 /// [`SandboxError`] of the last way tried; as root, of both last ones.
 pub fn best_way() -> Result<Way, SandboxError> {
-    if let Some(way) = asked_way() {
+    if let Some(way) = chosen_way() {
         return Ok(way);
     }
     let possible = |way| probe(Ids::RootLike(way)).map(|_| way);

@@ -1,6 +1,6 @@
 //! Who a program is inside, and who that is outside.
 
-use std::{ffi::OsStr, fmt, fs, io, path::Path, process::Command};
+use std::{fmt, fs, io, path::Path, process::Command, sync::OnceLock};
 
 use rustix::thread::CapabilitySet;
 
@@ -39,6 +39,17 @@ impl Way {
             Way::Root | Way::Subordinate => true,
             Way::Single => false,
             Way::Chroot => is_full_root(),
+        }
+    }
+
+    /// Returns the way of a name: `root`, `subordinate`, `single` or `chroot`. `None` for any other.
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "root" => Some(Way::Root),
+            "subordinate" => Some(Way::Subordinate),
+            "single" => Some(Way::Single),
+            "chroot" => Some(Way::Chroot),
+            _ => None,
         }
     }
 }
@@ -288,31 +299,17 @@ fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {
     Err(io::Error::other(format!("{program}: {}", words.trim_end())))
 }
 
-/// Returns the way that `TINYROOT_WAY` names: `root`, `subordinate`, `single` or `chroot`.
-pub(super) fn asked_way() -> Option<Way> {
-    way_named(&std::env::var_os("TINYROOT_WAY")?)
+/// The way that a user chose for this process.
+static CHOSEN: OnceLock<Way> = OnceLock::new();
+
+/// Chooses a way for all sandboxes of this process, in place of the most faithful one. Called once, before the first sandbox.
+pub fn choose_way(way: Way) {
+    let _ = CHOSEN.set(way);
 }
 
-fn way_named(name: &OsStr) -> Option<Way> {
-    match name.to_str()? {
-        "root" => Some(Way::Root),
-        "subordinate" => Some(Way::Subordinate),
-        "single" => Some(Way::Single),
-        "chroot" => Some(Way::Chroot),
-        _ => None,
-    }
-}
-
-/// Returns whether `TINYROOT_WAY` names a way, so that no other one will do.
-pub fn is_way_asked_for() -> bool {
-    asked_way().is_some()
-}
-
-/// Returns what `TINYROOT_WAY` names if that is none of the ways.
-pub fn unknown_way() -> Option<String> {
-    let name =
-        std::env::var_os("TINYROOT_WAY").filter(|name| !name.is_empty() && way_named(name).is_none())?;
-    Some(name.to_string_lossy().into_owned())
+/// Returns the way that was chosen: no other one will do then.
+pub fn chosen_way() -> Option<Way> {
+    CHOSEN.get().copied()
 }
 
 #[cfg(test)]
