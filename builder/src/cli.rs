@@ -56,7 +56,12 @@ use std::{
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    interrupt, progress::Progress, sandbox::{Way, choose_way}, store::Store, sys::signals::Stops, threads,
+    interrupt,
+    progress::Progress,
+    sandbox::{Way, choose_way},
+    store::Store,
+    sys::signals::Stops,
+    threads,
 };
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
