@@ -37,3 +37,6 @@ pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
 pub use root::{Configured, Overlaid, Times, configure, overlay};
 pub use session::Session;
 pub use sources::{choose, universe};
+
+#[cfg(test)]
+mod tests;
