@@ -20,45 +20,31 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tinyroot::{
-    archive::{self, Archive, Mirrors, Selection},
-    assemble::assemble,
+    archive::Archive,
     cli,
-    configure::{Wanted, configure},
     digest::Digest,
-    download::{self, Downloader},
     fetch::{Fetched, fetch},
-    lock::{Lock, LockedIndex},
-    progress::Progress,
+    line::{Session, Times, choose, configure, lock, request, universe},
+    lock::Lock,
     recipe::{self, Recipe},
     render::{TarOptions, write_tar},
-    resolve::{Request, Resolution, Universe, resolve},
+    resolve::Universe,
     sandbox::{CHILD_ARGUMENT, child_main},
     store::Store,
-    unpack::unpack,
 };
 
 #[path = "../examples/as_apt/apt.rs"]
 mod apt;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-
-/// Stages with their times, in the order of the line.
-#[derive(Default)]
-struct Times(Vec<(&'static str, Duration)>);
-
-impl Times {
-    fn measure<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let outcome = work();
-        self.0.push((stage, began.elapsed()));
-        outcome
-    }
-}
 
 fn main() -> Outcome<()> {
     if env::args_os().nth(1).is_some_and(|argument| argument == CHILD_ARGUMENT) {
@@ -80,24 +66,23 @@ fn main() -> Outcome<()> {
 }
 
 fn bench(recipe: &Recipe, cache: &Path, cold: &Path) -> Outcome<()> {
-    let full = Store::open_sealed(cache, cli::seal()?.0)?;
-    let downloader = Downloader::new(download::Options::default());
-    let archive = open(recipe, &full, &downloader)?;
-    let lock = lock(recipe, &archive)?;
-    let mirrors = Mirrors::for_lock(&lock, &options(recipe), &[])?;
-    let fetched = fetch(&lock, &mirrors, &full, &downloader, &Progress::silent())?;
+    let full = Session::silent(Arc::new(Store::open_sealed(cache, cli::seal()?.0)?));
+    let archive = full.open_of(&recipe.debian)?;
+    let lock = lock_of(recipe, &archive)?;
+    let mirrors = full.mirrors_of(&recipe.debian, &lock)?;
+    let fetched = fetch(&lock, &mirrors, &full.store, &full.downloader(), &full.progress)?;
 
-    let store = Store::open(cold)?;
+    let session = Session::silent(Arc::new(Store::open(cold)?));
     for deb in &fetched.debs {
-        let to = store.deb_path(&deb.package.checksum);
+        let to = session.store.deb_path(&deb.package.checksum);
         if !to.exists() {
             fs::create_dir_all(to.parent().ok_or("a .deb lies in a directory")?)?;
             fs::hard_link(&deb.path, &to).or_else(|_| fs::copy(&deb.path, &to).map(drop))?;
         }
     }
-    drop(open(recipe, &store, &downloader)?);
+    drop(session.open_of(&recipe.debian)?);
 
-    let runs = [(); 2].map(|()| stages(recipe, &store, &downloader));
+    let runs = [(); 2].map(|()| stages(recipe, &session));
     let [first, second] = runs;
     let (first, second) = (first?, second?);
     println!("{}: {} packages", recipe.app.name, lock.packages.len());
@@ -125,81 +110,29 @@ fn bench(recipe: &Recipe, cache: &Path, cold: &Path) -> Outcome<()> {
 }
 
 /// Does the whole line as far as a tar of the root.
-fn stages(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Times> {
+fn stages(recipe: &Recipe, session: &Session) -> Outcome<Times> {
     let mut times = Times::default();
-    let silent = Progress::silent();
-    let archive = times.measure("check and read the indexes", || open(recipe, store, downloader))?;
-    let sources = archive.sources();
-    let universe = times.measure("parse them", || {
-        Universe::pinned(&archive.selection.architecture, &sources, &recipe.debian.pins)
-    })?;
-    let resolution = times.measure("resolve", || resolve(&universe, &request(recipe)))?;
-    let lock = made_lock(recipe, &archive, &resolution);
-    let mirrors = Mirrors::for_lock(&lock, &options(recipe), &[])?;
-    let fetched = times.measure("fetch", || fetch(&lock, &mirrors, store, downloader, &silent))?;
-    let unpacked = times.measure("unpack", || unpack(&fetched, store, &silent))?;
-    let assembled = times.measure("assemble", || assemble(&unpacked))?;
-    let configured = times.measure("configure", || {
-        configure(
-            &unpacked,
-            &assembled,
-            &lock,
-            Wanted { answers: &recipe.debian.debconf, owners: true },
-            store,
-            &silent,
-            None,
-        )
-    })?;
+    let archive = times.measure("check and read the indexes", || session.open_of(&recipe.debian))?;
+    let universe = times.measure("parse them", || universe(&archive, &recipe.debian.pins))?;
+    let request = request(recipe);
+    let resolution = times.measure("resolve", || choose(&universe, &request))?;
+    // The line reads the lock from a recipe's folder, which is not to be changed.
+    let folder = tempfile::tempdir()?;
+    let recipe = Recipe { directory: folder.path().to_path_buf(), ..recipe.clone() };
+    lock(&recipe, &archive, &request, &resolution).write(&recipe.lock_path())?;
+    let mut configured = configure(recipe, true, None, session)?;
+    times.0.append(&mut configured.times.0);
     let sink = std::io::sink();
-    times.measure("write as tar", || write_tar(&configured.tree, store, sink, TarOptions::default()))?;
+    times.measure("write as tar", || {
+        write_tar(configured.tree(), &session.store, sink, TarOptions::default())
+    })?;
     Ok(times)
 }
 
-fn options(recipe: &Recipe) -> archive::Options {
-    archive::Options { mirrors: recipe.debian.mirrors.clone(), ..archive::Options::default() }
-}
-
-fn open(recipe: &Recipe, store: &Store, downloader: &Downloader) -> Outcome<Archive> {
-    let debian = &recipe.debian;
-    let selection = Selection {
-        suite: debian.suite.clone(),
-        pockets: debian.pockets.clone(),
-        components: debian.components.clone(),
-        architecture: debian.architecture.clone(),
-    };
-    Ok(archive::open(&selection, &options(recipe), store, downloader, &Progress::silent())?)
-}
-
-fn request(recipe: &Recipe) -> Request {
-    Request {
-        packages: recipe.requested(),
-        essential: true,
-        prefer: vec![Request::MERGED_USR.into()],
-        ..Request::default()
-    }
-}
-
-fn lock(recipe: &Recipe, archive: &Archive) -> Outcome<Lock> {
-    let universe = Universe::new(&archive.selection.architecture, &archive.sources())?;
-    Ok(made_lock(recipe, archive, &resolve(&universe, &request(recipe))?))
-}
-
-fn made_lock(recipe: &Recipe, archive: &Archive, resolution: &Resolution) -> Lock {
-    let debian = &recipe.debian;
-    let indexes = archive.indexes.iter().map(|index| LockedIndex {
-        suite: index.suite.clone(),
-        component: index.component.clone(),
-        architecture: index.architecture.clone(),
-        digest: index.digest,
-    });
-    Lock::new(
-        &debian.suite,
-        &debian.architecture,
-        archive.time_s,
-        &request(recipe),
-        indexes.collect(),
-        resolution,
-    )
+fn lock_of(recipe: &Recipe, archive: &Archive) -> Outcome<Lock> {
+    let request = request(recipe);
+    let resolution = choose(&universe(archive, &recipe.debian.pins)?, &request)?;
+    Ok(lock(recipe, archive, &request, &resolution))
 }
 
 /// Returns the most memory that this process ever had.

@@ -26,23 +26,14 @@ use std::{
 };
 
 use tinyroot::{
-    archive::{self, Mirrors},
-    assemble::assemble,
     cli,
-    configure::{Wanted, configure},
-    download::{self, Downloader},
     exercise::{self, Authority, Visit},
-    fetch::fetch,
     grain::{Base, Exercised, Grain, GrainOptions},
-    image::{self, VarPolicy},
-    lock::Lock,
-    overlay,
-    progress::Progress,
+    line::{self, Session, overlay},
     recipe,
     sandbox::{CHILD_ARGUMENT, child_main},
     store::Store,
     trace,
-    unpack::unpack,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -142,40 +133,24 @@ fn in_a_process(way: &str, folder: &str) -> Outcome<(f64, f64)> {
 
 /// Starts an app on its whole root and takes it through its exercise. Returns how long each took.
 fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
-    let store = Arc::new(Store::open_sealed(&cache()?, cli::seal()?.0)?);
-    let silent = Progress::silent();
-    let recipe = recipe::read(folder)?;
-    let lock = Lock::read(&recipe.lock_path())?;
-    let mirrors = Mirrors::for_lock(&lock, &archive::Options::default(), &[])?;
-    let downloader = Downloader::new(download::Options::default());
-    let fetched = fetch(&lock, &mirrors, &store, &downloader, &silent)?;
-    let unpacked = unpack(&fetched, &store, &silent)?;
-    let mut configured = configure(
-        &unpacked,
-        &assemble(&unpacked)?,
-        &lock,
-        Wanted { answers: &recipe.debian.debconf, owners: true },
-        &store,
-        &silent,
-        None,
-    )?;
-    let epoch_s = configured.epoch_s;
-    overlay::apply(&mut configured.tree, &recipe, &store, epoch_s)?;
+    let session = Session::silent(Arc::new(Store::open_sealed(&cache()?, cli::seal()?.0)?));
+    let overlaid = overlay(recipe::read(folder)?, &session)?;
+    let (recipe, store) = (&overlaid.recipe, &session.store);
     if way == "view" {
         let owner = |_: &[u8]| None;
-        let inputs = trace::Inputs { tree: &configured.tree, owner: &owner, recipe: &recipe, epoch_s };
-        let traced = trace::trace(&inputs, &store, &silent)?;
+        let inputs =
+            trace::Inputs { tree: overlaid.tree(), owner: &owner, recipe, epoch_s: overlaid.epoch_s() };
+        let traced = trace::trace(&inputs, store, &session.progress)?;
         return Ok((traced.ready_after, traced.talked_for));
     }
-    let furnished = image::build(configured.tree, &recipe, &VarPolicy::CopyAll, &store, epoch_s);
-    let base = Base::directory(&furnished, &store)?;
+    let base = Base::directory(&line::baseline(&overlaid, &session), store)?;
     let scratch = store.scratch("bench-")?;
-    let options = GrainOptions::of(&recipe, &scratch.path().join("var"));
+    let options = GrainOptions::of(recipe, &scratch.path().join("var"));
     let began = Instant::now();
     let mut grain = Grain::start(Arc::new(base), options)?;
     let ready = began.elapsed();
     let began = Instant::now();
-    exercise::run(&Visit::of(&recipe, &Authority::of_run(&recipe)), &mut Exercised::new(&mut grain, None))?;
+    exercise::run(&Visit::of(recipe, &Authority::of_run(recipe)), &mut Exercised::new(&mut grain, None))?;
     let talked = began.elapsed();
     grain.stop()?;
     Ok((ready, talked))

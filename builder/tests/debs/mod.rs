@@ -1,13 +1,11 @@
 //! Real packages for tests: resolved, locked and fetched by the program from Debian's own archive.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, sync::Arc};
 
 use tinyroot::{
-    archive::{Mirrors, Options},
-    download::Downloader,
     fetch::{Fetched, fetch},
-    lock::Lock,
-    progress::Progress,
+    line::{Session, choose, lock, request, universe},
+    recipe,
     store::Store,
 };
 
@@ -19,16 +17,14 @@ pub fn fetched(suite: &str, packages: &[&str], cache: &Path) -> Fetched {
          [[service]]\nname = \"none\"\ncommand = [\"/bin/true\"]\n"
     );
     fs::write(folder.path().join("recipe.toml"), recipe).expect("writes");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tinyroot"));
-    let output = command.arg("lock").arg(folder.path()).arg("--cache").arg(cache).output().expect("starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lock = Lock::read(&folder.path().join("recipe.lock")).expect("a lock");
-    let mirrors =
-        std::env::var("TINYROOT_MIRROR").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    let options = Options { mirrors, ..Options::default() };
-    let suites: Vec<String> = lock.packages.iter().map(|package| package.suite.clone()).collect();
-    let mirrors = Mirrors::find(&suites, &options).expect("a mirror");
-    let store = Store::open(cache).expect("opens");
-    fetch(&lock, &mirrors, &store, &Downloader::new(Default::default()), &Progress::silent())
-        .expect("fetches")
+    let recipe = recipe::read(folder.path()).expect("a good recipe");
+    let mut session = Session::silent(Arc::new(Store::open(cache).expect("opens")));
+    let mirrors = std::env::var("TINYROOT_MIRROR").unwrap_or_default();
+    session.archive.mirrors = mirrors.split_whitespace().map(str::to_owned).collect();
+    let archive = session.open_of(&recipe.debian).expect("an archive");
+    let request = request(&recipe);
+    let universe = universe(&archive, &[]).expect("sound indexes");
+    let lock = lock(&recipe, &archive, &request, &choose(&universe, &request).expect("a solution"));
+    let mirrors = session.mirrors_of(&recipe.debian, &lock).expect("a mirror");
+    fetch(&lock, &mirrors, &session.store, &session.downloader(), &session.progress).expect("fetches")
 }
