@@ -85,7 +85,7 @@ pub trait Subject {
     /// Waits until the app rests, as far as that can be seen: what it does behind a response belongs to its step.
     fn settle(&mut self) {}
 
-    /// Is told of each step before it is taken: its number, from 1, and its words as the recipe has
+    /// Called with each step before it is run: its number, from 1, and its words as the recipe has
     /// them ("GET /page/{id}").
     fn begin(&mut self, _step: usize, _what: &str) {}
 }
@@ -259,7 +259,7 @@ impl fmt::Display for Miss {
     }
 }
 
-/// Steps missed before an exercise is given up: what follows then tells nothing new.
+/// Steps missed before an exercise is given up: further steps then show nothing new.
 const MISSES_LIMIT: usize = 5;
 
 /// How long the last words of an app may be on their way.
@@ -268,7 +268,7 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Takes all steps in order.
 ///
 /// A step that is not answered as expected does not end the conversation at once, so that all
-/// such steps are told together; one that needs a value which was not captured does.
+/// such steps are reported together; one that needs a value which was not captured does.
 ///
 /// # Errors
 /// [`ExerciseError::Missed`] if an expectation did not hold; the others if a step could not be taken.

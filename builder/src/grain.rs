@@ -257,7 +257,7 @@ impl Grain {
         let sandbox = self.sandbox();
         let prepared = held.map_or_else(|| sandbox.prepare(), |held| sandbox.prepare_on(held));
         let mut prepared = prepared.map_err(GrainError::Sandbox)?;
-        // What the sandbox itself looks up while it is set up is nobody's evidence.
+        // Lookups of the sandbox itself during its set-up are not evidence.
         if let Some(view) = self.base.view() {
             view.stop_recording();
             if let Some(fuse) = prepared.fuse() {

@@ -49,7 +49,7 @@ const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "tmp", "var"];
 
 /// Returns the tree that a grain boots.
 ///
-/// `tree` is in stage paths, the whole root or what pruning left of it, with the recipe's files already on it
+/// `tree` is in stage paths, the full root or what pruning left of it, with the recipe's files already on it
 /// ([`overlay`](crate::overlay)).
 pub fn build(mut tree: Tree, recipe: &Recipe, policy: &VarPolicy<'_>, store: &Store, epoch_s: i64) -> Tree {
     let copied = skeleton::move_var(&mut tree, policy, epoch_s);

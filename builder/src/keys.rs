@@ -263,7 +263,7 @@ impl Keyring {
         Keyring { path: path.into(), is_given: false }
     }
 
-    /// Names a ring that somebody gave for one command: if it holds one key and nothing is noted beside it, that key signs.
+    /// Names a ring that was given for one command: if it holds one key and nothing is noted beside it, that key signs.
     pub fn given(path: impl Into<PathBuf>) -> Self {
         Keyring { path: path.into(), is_given: true }
     }
@@ -288,7 +288,7 @@ impl Keyring {
         key_file::read_any(&bytes).map_err(|source| self.damaged(source))
     }
 
-    /// Refuses a ring as ssh refuses a key. A pipe, which a password manager may give, is nobody else's.
+    /// Refuses a ring as ssh refuses a key. A pipe, which a password manager may give, has no other users.
     fn refuse_open(&self, file: &File) -> Result<(), KeysError> {
         let found = file.metadata().at("read", &self.path)?;
         let mode = found.mode() & 0o7777;
@@ -591,7 +591,7 @@ mod tests {
         assert_eq!(error.to_string(), expected);
         assert!(error.hint().is_some_and(|hint| hint.contains("key export") && hint.contains("--key -")));
         assert!(!ring.path().exists() && !ring.apps_path().exists());
-        // One key without notes is what somebody has handed over.
+        // A single key without notes was handed over.
         let key = ring.generate().expect("makes");
         assert!(matches!(ring.for_app("wiki", None, locked), Err(KeysError::Unnoted { count: 1, .. })));
         let given = Keyring::given(ring.path());

@@ -1,4 +1,4 @@
-//! What a stage tells while it works; `cli` decides how it looks.
+//! The progress that stages report; `cli` decides how it looks.
 //!
 //! Stages never print. They open a [`Task`] for work that may take longer than a second and
 //! count it forward from any thread.
@@ -58,17 +58,17 @@ impl std::fmt::Debug for Progress {
 }
 
 impl Progress {
-    /// Tells a sink.
+    /// Reports to a sink.
     pub fn new(sink: Arc<dyn Sink>) -> Self {
         Progress { sink, next: Arc::default() }
     }
 
-    /// Tells nobody.
+    /// Reports nothing.
     pub fn silent() -> Self {
         Progress::new(Arc::new(Silent))
     }
 
-    /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is told at once.
+    /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is reported at once.
     pub fn wait_for_another(&self, that: &str) -> Task {
         self.wait(&format!("waiting for another tinyroot that {that}"))
     }
@@ -92,7 +92,7 @@ impl Progress {
         self.sink.warn(text);
     }
 
-    /// Tells what only `--verbose` shows.
+    /// Reports a detail that only `--verbose` shows.
     pub fn detail(&self, text: &str) {
         self.sink.detail(text);
     }

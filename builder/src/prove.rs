@@ -1,7 +1,7 @@
 //! Proof that a pruned app still does what its recipe's exercise asks of it.
 //!
-//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and the whole root. Goes
-//! out: a [`Proof`] with the transcript, every difference from the whole root, and every pruned path that was asked for. The app runs in the sandbox that
+//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and the full root. Goes
+//! out: a [`Proof`] with the transcript, every difference from the full root, and every pruned path that was asked for. The app runs in the sandbox that
 //! `run` uses, on an empty `/var`. Nothing here decides what to prune.
 
 mod again;
@@ -46,11 +46,11 @@ pub struct Inputs<'a> {
     pub recipe: &'a Recipe,
     /// Under which authorities it is exercised, one after the other; at least one.
     pub authorities: Vec<Authority>,
-    /// What the tree lacks of the whole root, by furnished paths ([`pruned_between`]).
+    /// What the tree lacks of the full root, by furnished paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
     /// Returns the Debian package of a path of the stage, for what was to be written.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// The whole root; where that is not at hand, nothing is compared. Runs under all authorities show what differs from run to run
+    /// The full root; where that is not at hand, nothing is compared. Runs under all authorities show what differs from run to run
     /// by itself; if the pruned root differs, both are run again.
     pub baseline: Option<Baseline>,
 }
@@ -70,11 +70,11 @@ pub struct Baseline {
 pub struct Proof {
     /// What was asked of the pruned app, and answered, under the first authority.
     pub transcript: Transcript,
-    /// Where its answers differ from those of the whole root.
+    /// Where its answers differ from those of the full root.
     pub differences: Vec<Difference>,
     /// Pruned paths that were asked for, or that the app's output names; the app may do without them.
     pub misses: Vec<Miss>,
-    /// What a person should look at though all is as expected, of the whole root and of the pruned one, each once.
+    /// What a person should look at though all is as expected, of the full root and of the pruned one, each once.
     pub warnings: Vec<Warning>,
     /// What is shipped below `/var` and was to be written, but is a link into the read-only root.
     pub written: Vec<Miss>,
@@ -82,7 +82,7 @@ pub struct Proof {
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
-    /// The pages that were read on the whole root, of the files that were looked at closely ([`view::View::pages`](crate::view::View::pages)).
+    /// The pages that were read on the full root, of the files that were looked at closely ([`view::View::pages`](crate::view::View::pages)).
     pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
     /// What reductions took out of files, and the whole app read: not looked at by [`prove`] itself.
     pub left_out: Vec<LeftOut>,
@@ -194,9 +194,9 @@ pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Opti
 ///
 /// # Errors
 /// [`ProveError`] where the app does not start or an expectation of the exercise does not hold;
-/// differences from the whole root are part of the proof.
+/// differences from the full root are part of the proof.
 pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Proof, ProveError> {
-    // What the whole root ships is none of what the pruned app wrote either.
+    // What the full root ships is none of what the pruned app wrote either.
     let shipped = |path: &TreePath| match inputs.tree.get(path.as_bytes()) {
         Some(entry) => Shipped::Yes(entry),
         None if inputs.pruned.contains_key(path) => Shipped::Pruned,
@@ -309,7 +309,7 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
     misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
 
-/// What came of a whole root.
+/// What came of a full root.
 #[derive(Clone, Debug)]
 pub(crate) struct Whole {
     /// What was asked and answered.
@@ -319,7 +319,7 @@ pub(crate) struct Whole {
 }
 
 impl Baseline {
-    /// Runs the exercise on the whole root.
+    /// Runs the exercise on the full root.
     pub(crate) fn run(
         &self,
         recipe: &Recipe,

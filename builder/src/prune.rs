@@ -7,7 +7,7 @@
 //!
 //! The policy is two short lists in [`rules`]: the first is asked once a path, in order, until a
 //! rule answers keep or drop; the second says what else is needed for what is kept, and is asked
-//! until nothing new comes up. What nobody asked for is dropped.
+//! until nothing new comes up. Paths without a use are dropped.
 
 mod elf;
 mod list;
@@ -177,7 +177,7 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Returns a warning where a bound that nobody chose leaves something out.
+    /// Returns a warning where a default bound leaves something out.
     fn warning(&self, policy: &Policy) -> Option<String> {
         let (first, _) = self.left_out.first_key_value().filter(|_| !policy.imports_set)?;
         let (files, bytes) = (self.left_out.len(), self.left_out.values().sum::<u64>());

@@ -1,7 +1,7 @@
-//! Runs an app as a grain on this machine: in the foreground ([`run`]), or for whoever leads to it ([`start`]).
+//! Runs an app as a grain on this machine: in the foreground ([`run`]), or behind a front end that routes requests to it ([`start`]).
 //!
 //! Comes in: an artifact's tree, or one that could become an artifact, and the directory of one grain. Goes out: the app's exit, after
-//! somebody asked it to stop or a service ended. Between the two, a port of the host's loopback leads to the grain's web port. One grain runs once at a time. Nothing here reaches another machine.
+//! a request to stop or the end of a service. Until then, a port of the host's loopback is forwarded to the grain's web port. One grain runs once at a time. Nothing here reaches another machine.
 
 use std::{
     borrow::Cow,
@@ -39,16 +39,16 @@ pub struct RunOptions {
     pub port: Option<u16>,
     /// Who is let through to the app.
     pub guards: Guards,
-    /// Is told each line that the services print.
+    /// Called with each line that the services print.
     pub on_line: OnLine,
     /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
     /// names.
     pub misses: Arc<MissSink>,
-    /// Is told of each further request to stop while services still have time to end, with how much they have left.
+    /// Called with each further request to stop while services still have time to end, with the rest of that time.
     pub on_impatience: OnImpatience,
 }
 
-/// Is told how long services may still take to end.
+/// Called with the time that services still have to end.
 pub type OnImpatience = Box<dyn Fn(Duration) + Send>;
 
 /// Why an artifact does not run.
@@ -147,7 +147,7 @@ pub struct App {
     pub tree: Arc<Tree>,
     /// What is started on it.
     pub recipe: Recipe,
-    /// What it lacks of the whole root, by furnished paths.
+    /// What it lacks of the full root, by furnished paths.
     pub pruned: Arc<Pruned>,
     /// Whether listings show pruned names ([`view::Options::show_pruned`]), so that programs which look for names in listings
     /// miss them. It changes what the app sees.
@@ -170,7 +170,7 @@ impl App {
 pub struct StartOptions {
     /// The directory of this grain.
     pub directory: PathBuf,
-    /// Is told each line that the services print.
+    /// Called with each line that the services print.
     pub on_line: OnLine,
     /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
     /// names.

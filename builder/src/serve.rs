@@ -183,7 +183,7 @@ pub fn serve(
 }
 
 impl Server {
-    /// Returns the URL to open in a browser; whoever knows it may do all that the page can.
+    /// Returns the URL to open in a browser; it gives all the rights of the page.
     pub fn url(&self) -> String {
         self.gate.url()
     }
@@ -211,7 +211,7 @@ impl Server {
 
     /// Takes in the grains that are on disk now: others may have been made or removed.
     fn sync(&self) -> Result<(), GrainsError> {
-        // Held throughout, so that nobody else gives a grain another host meanwhile.
+        // Held throughout, so that no other process gives a grain another host meanwhile.
         let mut lives = self.lives();
         for app in &self.apps {
             let mut there = self.grains.of_app(&app.app_id)?;
@@ -225,7 +225,7 @@ impl Server {
             for (host, kept) in hosts.into_iter().zip(there) {
                 match lives.get(&host) {
                     Some(live) if live.kept().directory == kept.directory => live.known_as(kept),
-                    // A directory that somebody copied with its description: who came first has the host.
+                    // A directory that was copied with its description: the first one has the host.
                     Some(_) => {}
                     None => {
                         let live = Live::new(app.clone(), host.clone(), kept)?;
@@ -245,7 +245,7 @@ impl Server {
 
     fn listen(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let server = self.clone();
-        // A client that goes away harms nobody but itself.
+        // A client that disconnects affects only itself.
         proxy::accept(listener, Callers::own(), move |stream| drop(server.talk(stream)))
     }
 

@@ -1,4 +1,4 @@
-//! Runs the app on its whole root, served as a view, takes it through its exercise or lets a person use it in a browser,
+//! Runs the app on its full root, served as a view, takes it through its exercise or lets a person use it in a browser,
 //! and gathers what was used.
 //!
 //! Comes in: the stage's tree with the recipe's files on it. Goes out: a [`Trace`] with the
@@ -75,7 +75,7 @@ pub enum Talk {
     Browser {
         /// How many requests it made.
         requests: usize,
-        /// How the app ended, if nobody asked it to.
+        /// How the app ended, if it ended by itself.
         ended: Option<Exit>,
     },
 }
@@ -175,7 +175,7 @@ impl Started {
         let base = Arc::new(Base::of_view(view.clone()));
 
         let began = Instant::now();
-        // From outside: what the first process would read through the view is nobody's evidence.
+        // From outside: reads of the first process through the view would not be evidence.
         let filled = image::filled_var(&furnished, store, grain_host_id());
         let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
         render(&filled, store, &var, owned).map_err(TraceError::Fill)?;

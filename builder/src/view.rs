@@ -35,7 +35,7 @@ use callers::{ByProc, Programs};
 use gone::Gone;
 use recorder::Recorder;
 
-/// Names those paths whose refused changes are told of.
+/// Names the paths whose refused changes are reported.
 pub type Reported = Box<dyn Fn(&TreePath) -> Option<TreePath> + Send + Sync>;
 
 /// What a view shows beside its tree, and what it notes.
@@ -47,7 +47,7 @@ pub struct Options {
     pub record: bool,
     /// What was pruned from the tree, so that asking for it is a miss.
     pub pruned: Option<Arc<Pruned>>,
-    /// Is told each miss.
+    /// Called with each miss.
     pub on_miss: Option<OnMiss>,
     /// Whether listings show pruned names, so that programs that look for a name in a listing look it up and miss it. It
     /// changes what programs see: one that opens all that a directory lists fails at such a name.
@@ -57,7 +57,7 @@ pub struct Options {
     pub reported: Reported,
     /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
     pub closely: BTreeSet<TreePath>,
-    /// Tells programs from threads.
+    /// Maps threads to programs.
     pub programs: Box<dyn Programs>,
 }
 
@@ -111,7 +111,7 @@ pub enum NodeType {
     BlockDevice,
 }
 
-/// What stat tells of a node. It never changes.
+/// The values of stat for a node. They never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// Its type.
@@ -128,10 +128,10 @@ pub struct Attributes {
     pub device: (u32, u32),
 }
 
-/// A question that gets no answer.
+/// Why a file-system request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The kernel asked for a node that was never told to it.
+    /// The kernel requested a node that it was never given.
     #[error("no such node")]
     NoNode,
     /// Something other than a directory was searched or listed.
@@ -143,7 +143,7 @@ pub enum Refusal {
     /// Something without contents or target was asked for them.
     #[error("a node of the wrong type")]
     WrongType,
-    /// What nobody may execute was to be.
+    /// An execution of a file without permission to execute.
     #[error("not executable")]
     NotExecutable,
     /// A change was tried.
@@ -354,7 +354,7 @@ impl View {
         Ok(Some(self.names[index as usize].node))
     }
 
-    /// Returns what stat tells.
+    /// Returns the values of stat.
     ///
     /// # Errors
     /// [`Refusal::NoNode`].

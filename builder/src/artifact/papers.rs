@@ -29,7 +29,7 @@ type OwnedPath = fn(&[u8]) -> Option<&[u8]>;
 /// The directories that merged-/usr made links.
 const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
 
-/// Which package each path belongs to, as far as the artifact tells; empty where it tells nothing.
+/// Which package each path belongs to, as far as the artifact shows; empty where it has no list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Papers {
     owners: BTreeMap<Vec<u8>, Arc<str>>,

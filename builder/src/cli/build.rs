@@ -35,7 +35,7 @@ pub(super) fn read_note(note: &[u8]) {
 /// Build a recipe: fetch, assemble, configure, prune, prove, pack and sign
 ///
 /// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned app goes
-/// through its exercise before it is packed; a package that cannot do what the whole root does is not written.
+/// through its exercise before it is packed; a package that cannot do what the full root does is not written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot build recipes/dokuwiki                     write recipes/dokuwiki/dokuwiki.spk\n  \

@@ -20,9 +20,9 @@ use crate::{
 
 /// Run the pruned app through its exercise; name every pruned path that it requests
 ///
-/// A recipe is pruned by its used.list, and its answers are compared with those of the whole root. An
+/// A recipe is pruned by its used.list, and its answers are compared with those of the full root. An
 /// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are asked for with GET
-/// as well, those that come first in each kind first; a page that differs is told with the pruned paths that it asked for.
+/// as well, those that come first in each kind first; a page that differs is reported with the pruned paths that it requested.
 ///
 /// With --watch there is no exercise: the app runs on data of its own that are thrown away, its URL is printed, and so is each
 /// pruned path that it asks for while you click.

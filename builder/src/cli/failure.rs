@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well, and how that is told.
+//! How a command fails, and how that is reported.
 
 mod document;
 
@@ -57,7 +57,7 @@ impl Failure {
         Failure { kind: Kind::Drifted(text.into()), hint: None }
     }
 
-    /// A command line that is wrong in a way that its grammar does not tell (exit 2).
+    /// A command line that is wrong beyond its grammar (exit 2).
     pub fn usage(error: clap::Error) -> Self {
         Failure { kind: Kind::Usage(error), hint: None }
     }
@@ -132,7 +132,7 @@ fn indented(text: impl fmt::Display) -> String {
 /// document comes first.
 pub(super) fn conclude(result: Result<(), Failure>, is_json: bool) -> ExitCode {
     let failed = result.as_ref().err();
-    // Only the app's own status is nothing to tell.
+    // The app's own status alone needs no report.
     let error = failed.filter(|failure| is_json && !matches!(failure.kind, Kind::Status(_)));
     let printed = output::print_document(error.map(document::of));
     let Err(failure) = result.and(printed) else { return ExitCode::SUCCESS };

@@ -1,4 +1,4 @@
-//! `tinyroot inspect`: what is in a package, and what of it takes how much.
+//! `tinyroot inspect`: a package's contents and their sizes.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// The answer is that of `apt-get -s --no-install-recommends install ESSENTIAL... PACKAGE...` on an
 /// empty system. Where alternatives are written in an order that does not fit, --prefer names what goes
-/// first; locks prefer `usr-is-merged` to `usrmerge`, this command does not unless told.
+/// first; locks prefer `usr-is-merged` to `usrmerge`, this command does not unless it is said so.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Debian packages, in the order in which apt would get them

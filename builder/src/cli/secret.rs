@@ -1,4 +1,4 @@
-//! Keys that somebody puts where they do not belong: they are never printed. What is printed in a job is kept by its CI service.
+//! Keys in wrong places: they are never printed. A CI service keeps the output of a job.
 
 use std::ffi::{OsStr, OsString};
 

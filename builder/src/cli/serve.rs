@@ -19,7 +19,7 @@ use crate::{
 ///
 /// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at an origin of its
 /// own, and stops it. What a grain asks for and does not have because it was pruned is named there; with the app's --recipe, a
-/// click takes it into used.list. The page is for this machine and for whoever has the URL. Ctrl-C stops all grains; further ones
+/// click adds it to used.list. The page is for this machine and needs its URL. Ctrl-C stops all grains; further ones
 /// change nothing while they end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

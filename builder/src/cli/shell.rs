@@ -73,7 +73,7 @@ fn on_terminal(running: &Running, shell: &Program, screen: BorrowedFd<'_>) -> io
         retry_on_intr(|| poll(&mut ready, Some(&wait)))?;
         let [said, typed] = ready.map(|fd| !fd.revents().is_empty());
         if said {
-            // EIO: nobody has the other end any more.
+            // EIO: the other end is closed.
             let Ok(count @ 1..) = retry_on_intr(|| read(&ours, &mut buffer)) else { break };
             write_all(screen, &buffer[..count])?;
         } else if ended {

@@ -1,4 +1,4 @@
-//! `tinyroot trace`: run the app on its whole root and write what it used.
+//! `tinyroot trace`: run the app on its full root and write what it used.
 
 use std::{
     collections::BTreeMap,
@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         false => trace::trace(&inputs, store, &context.progress),
     };
     let traced = traced?;
-    // Somebody may have written to it in the meantime.
+    // Another process may have written to it in the meantime.
     let old = if args.interactive { read_old(&path, merge, context).unwrap_or(old) } else { old };
     let list = match &old {
         Some(old) if merge => {

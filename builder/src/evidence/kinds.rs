@@ -14,7 +14,7 @@ pub struct Kinds(u16);
 impl Kinds {
     /// A program, script or ELF interpreter that the kernel was asked to run.
     pub const EXECUTED: Kinds = Kinds(1);
-    /// A file opened; reading and mapping cannot be told apart.
+    /// A file opened; reading and mapping cannot be distinguished.
     pub const OPENED: Kinds = Kinds(1 << 1);
     /// A file changed, or opened to be changed.
     pub const WRITTEN: Kinds = Kinds(1 << 2);
@@ -157,7 +157,7 @@ pub enum Missed {
     Refused,
 }
 
-/// What was pruned: each path that the whole root has and the view's tree does not, with the
+/// What was pruned: each path that the full root has and the view's tree does not, with the
 /// Debian package that owns it, if any.
 pub type Pruned = BTreeMap<TreePath, Option<String>>;
 

@@ -71,7 +71,7 @@ pub struct Reported {
 #[derive(Debug)]
 pub struct MissReport {
     path: PathBuf,
-    /// Opened at the first miss, with what earlier runs told.
+    /// Opened at the first miss, with the misses of earlier runs.
     open: Option<(File, BTreeSet<TreePath>)>,
 }
 

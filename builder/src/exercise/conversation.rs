@@ -36,9 +36,9 @@ pub(super) struct Conversation<'a> {
     pub(super) stuck: bool,
     /// What was loaded with pages so far.
     pub(super) loaded: Loaded,
-    /// Hosts that links lead to, each told once.
+    /// Hosts of links out, each reported once.
     links_told: BTreeSet<String>,
-    /// What the present step is warned of: the gravest is told.
+    /// Warnings of the present step; only the gravest is reported.
     warnings: Vec<(Grade, String)>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Conversation<'a> {
         self.warnings.push((grade, text));
     }
 
-    /// Tells the gravest warning of a step, which the log of its time is part of.
+    /// Reports the gravest warning of a step; the log of its time is part of it.
     pub(super) fn end_step(&mut self, number: usize, step: &Step, outcome: &Outcome, said: &[String]) {
         let status = match outcome {
             Outcome::Answered(answer) => Some(answer.status),

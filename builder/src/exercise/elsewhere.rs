@@ -15,7 +15,7 @@ use super::{
     page::{Page, TextKind, linked, refreshed},
 };
 
-/// Findings that are told of one step; the others are counted.
+/// The number of findings that are reported for one step; the others are counted.
 const SHOWN: usize = 5;
 
 /// What leads elsewhere.
@@ -25,7 +25,7 @@ pub(super) struct Finding {
     pub text: String,
     /// Whether the app may do so; then it is only worth a warning.
     pub is_allowed: bool,
-    /// The host, where it is but a link: each is told once.
+    /// The host, where it is only a link: each is reported once.
     pub link_to: Option<String>,
 }
 
@@ -104,7 +104,7 @@ impl Border<'_> {
     /// Returns what a page leads to.
     pub fn page(&self, page: &Page, url: &Url) -> Vec<Finding> {
         let base = base_of(page, url);
-        // Of a foreign base it is enough to tell once.
+        // A foreign base is reported once.
         let base = if self.is_here(&base) { base } else { url.clone() };
         let mut out: Vec<Finding> = page.found.iter().filter_map(|found| self.found(found, &base)).collect();
         for text in &page.texts {
@@ -137,7 +137,7 @@ impl Border<'_> {
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
         let listed = self.is_listed(&host, url.port_or_known_default());
         let loads = matches!(role, Role::Load(_) | Role::Contact | Role::Base);
-        // What is listed may be led to. That it is loaded is told all the same: a sealed app's pages should load nothing else.
+        // Links to a listed host are allowed. A load from it is reported all the same: a sealed app's pages should load nothing else.
         if listed && !loads {
             return None;
         }

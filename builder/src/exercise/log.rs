@@ -70,7 +70,7 @@ pub(super) fn level(line: &str) -> Option<Level> {
     ERRORS.is_match(line).then_some(Level::Error)
 }
 
-/// Returns the first line that a person should look at, as it is told. Of a request with that status, a line that says "error"
+/// Returns the first line that a person should look at, as it is reported. Of a request with that status, a line that says "error"
 /// counts only if the status is a good one: a server logs each request that it refuses.
 pub(super) fn told(lines: &[String], status: Option<u16>) -> Option<String> {
     let least = match status {

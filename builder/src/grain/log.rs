@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// it.
 const READY: &[u8] = b"tinyroot-init: ready";
 
-/// Is told each line, without its end, from a thread of the log's.
+/// Called with each line, without its end, in a thread of the log's.
 pub type OnLine = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// Takes in the output of one grain, over restarts.
@@ -73,7 +73,7 @@ impl Log {
         Ok(log)
     }
 
-    /// Tells each line to a function as well.
+    /// Passes each line to a function as well.
     #[must_use]
     pub fn telling(mut self, on_line: OnLine) -> Self {
         self.on_line = Some(on_line);

@@ -10,7 +10,7 @@
 //! lib/app/config.db -           a file that is copied once, and that an upgrade leaves alone
 //! ```
 //!
-//! A grain remembers these lines, so that an upgrade can tell what the grain changed from what the package changed (`builder/init`,
+//! A grain remembers these lines, so that an upgrade can distinguish changes of the grain from changes of the package (`builder/init`,
 //! `upgrade`). Version 1 had paths alone.
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ use super::{Fate, linked::target_in, services};
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
-    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the whole root that a proof
+    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the full root that a proof
     /// compares with.
     CopyAll,
     /// Each by itself, by its path in the stage.
@@ -121,7 +121,7 @@ fn line(path: &TreePath, fate: Fate, digest: &Digest) -> Option<String> {
 }
 
 /// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree whose
-/// skeleton is copied whole ([`VarPolicy::CopyAll`]), with the mark that tells it so (`builder/init`, `fill`). All of it
+/// skeleton is copied whole ([`VarPolicy::CopyAll`]), with a mark for that (`builder/init`, `fill`). All of it
 /// belongs to `owner`, a uid and a gid.
 pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
     let mut var = Tree::new();

@@ -37,7 +37,7 @@ pub enum Fate {
     State,
 }
 
-/// What tells state from code.
+/// The signs that distinguish state from code.
 pub struct State<'a> {
     stage: &'a Tree,
     assembled: &'a Tree,

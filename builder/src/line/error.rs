@@ -87,7 +87,7 @@ pub enum Fault {
     /// Reduced files that cannot be looked at again.
     #[error("cannot tell what the app reads of reduced files")]
     LeftOut(#[source] ReduceError),
-    /// A pruned app that does not respond as the whole root does, at so many steps.
+    /// A pruned app that does not respond as the full root does, at so many steps.
     #[error("{0} steps are answered otherwise than by the whole root")]
     Differs(usize),
     /// The version of the app is that of a package that the lock does not have.

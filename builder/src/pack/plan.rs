@@ -67,7 +67,7 @@ impl Class {
     }
 }
 
-/// Tells the class of contents from their size and start.
+/// Returns the class of contents by their size and start.
 ///
 /// # Errors
 /// Contents that cannot be read.
@@ -81,7 +81,7 @@ pub fn class_of(content: &LateContent<'_>, blob: &Blob) -> io::Result<Class> {
     })
 }
 
-/// Tells the class of an ELF file from its header and program headers (`elf(5)`); `None` for all else.
+/// Returns the class of an ELF file by its header and program headers (`elf(5)`); `None` for all else.
 fn elf(start: &[u8], size_bytes: u64) -> Option<Class> {
     let number = |at: usize, length: usize| {
         let bytes = start.get(at..at + length)?;

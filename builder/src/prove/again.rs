@@ -17,7 +17,7 @@ const ROUNDS: usize = 2;
 /// What both roots responded so far.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
-    /// Runs of the whole root.
+    /// Runs of the full root.
     pub wholes: Vec<Transcript>,
     /// Runs of the pruned root.
     pub runs: Vec<Transcript>,
@@ -82,7 +82,7 @@ fn places(found: &[Found], sides: &Sides) -> Vec<Authority> {
 /// Returns the differences that each run under one authority at least shows; what was left behind counts if every run shows it.
 fn differences(steps: &[Step], sides: &Sides) -> Vec<Found> {
     let of_run = |run: &Transcript| {
-        // The whole root under the same authority first: the others tell what changes by itself.
+        // The full root under the same authority first: the others show values that change by themselves.
         let (same, others): (Vec<&Transcript>, Vec<&Transcript>) =
             sides.wholes.iter().partition(|whole| whole.authority == run.authority);
         compare(steps, &[same, others].concat(), run)
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_varies_is_learned_when_it_is_asked_again() {
-        // Two runs of the whole root with the same word, by chance.
+        // Two runs of the full root with the same word, by chance.
         let more = BTreeMap::from([("a", ("id abc", "id xyz"))]);
         let (found, _) =
             held(&[("a", "id qqq"), ("b", "id qqq")], &[("a", "id foo"), ("b", "id bar")], &more);

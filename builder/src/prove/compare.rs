@@ -2,8 +2,8 @@
 //!
 //! Statuses and content types are compared as they are. Of texts, matches of the recipe's `fold`
 //! patterns, captured values, and words with a digit in them (times, counters, tokens) are folded
-//! first; then they are compared line by line. Where runs of the whole root differ, the pruned app may
-//! differ at the same place ([`texts`]). Other bodies must be equal where several runs of the whole root are, else, as archives
+//! first; then they are compared line by line. Where runs of the full root differ, the pruned app may
+//! differ at the same place ([`texts`]). Other bodies must be equal where several runs of the full root are, else, as archives
 //! with times in them, nearly of a length.
 
 mod pattern;
@@ -40,7 +40,7 @@ pub struct Difference {
     pub what: String,
     /// What differs ("status 200 is 500").
     pub clause: String,
-    /// First lines that only the whole root gives (`-`) or only the pruned one (`+`), folded.
+    /// First lines that only the full root gives (`-`) or only the pruned one (`+`), folded.
     pub lines: Vec<String>,
     /// Pruned paths that were asked for first while this step was taken; where there are none, all before it.
     pub misses: Vec<Miss>,
@@ -120,7 +120,7 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
     let (first, _) = whole.first()?;
     match (&first.outcome, &pruned.0.outcome) {
         (Outcome::Answered(expected), Outcome::Answered(found)) => {
-            // Where the whole root responds now so, now so, any of that will do, and nothing else.
+            // If the baseline response varies between runs, any of these responses counts, and no other.
             let alike: Vec<Said<'_>> =
                 whole.iter().copied().filter(|(record, _)| is_like(found, record)).collect();
             if alike.is_empty() {

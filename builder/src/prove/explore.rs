@@ -1,9 +1,9 @@
-//! Past the exercise: pages that the app's own pages lead to, asked of the whole root and of the pruned one.
+//! Past the exercise: pages that the app's own pages lead to, asked of the full root and of the pruned one.
 //!
 //! The exercise is taken first, so that its session and data are there; then links and targets of forms in its HTML
 //! are asked for with GET, then those in their answers, and so on, as far as the bounds allow. What leads elsewhere
-//! or ends the session is passed over. The list is made on the whole root; both roots are then asked the same. Pages
-//! that the whole root itself answers now so, now so, count for nothing.
+//! or ends the session is passed over. The list is made on the full root; both roots are then asked the same. Pages
+//! that the full root itself answers now so, now so, count for nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,7 +51,7 @@ const ANY_STATUS: std::ops::RangeInclusive<u16> = 100..=599;
 
 /// Asks a whole and a pruned root for the pages that the exercise leads to, after those that are named.
 ///
-/// `trees` are furnished: the whole root's, then the artifact's; `pruned` is what the second lacks.
+/// `trees` are furnished: the full root's, then the artifact's; `pruned` is what the second lacks.
 ///
 /// # Errors
 /// As [`prove`].
@@ -78,7 +78,7 @@ pub fn explore(
     let mut transcript = ask(&baseline, &longer)?;
     for _ in 0..ROUNDS {
         links.take_in(&transcript);
-        // A round takes all earlier steps again. What a step took so far tells how many more there is time for.
+        // A round takes all earlier steps again. The time of a step so far shows for how many more there is time.
         let steps = longer.exercise.len().max(1);
         let took = began.elapsed().as_secs_f64() / steps as f64;
         let left = bounds.time.saturating_sub(began.elapsed()).as_secs_f64();

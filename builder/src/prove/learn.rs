@@ -85,7 +85,7 @@ fn where_shown(
     if listed.is_empty() {
         return Vec::new();
     }
-    // A place that cannot be made now tells nothing about the app; the first run's error stands.
+    // A directory that cannot be made now shows nothing about the app; the first run's error stands.
     let Ok(base) = Base::showing(inputs.tree.clone(), what.store, inputs.pruned.clone(), None) else {
         return Vec::new();
     };

@@ -14,7 +14,7 @@ use crate::{
     tree::Entry,
 };
 
-/// Words of lines that tell of failures, in lower case.
+/// Words of lines that report failures, in lower case.
 const FAILURES: [&str; 10] =
     ["cannot", "can't", "couldn't", "denied", "error", "fail", "fatal", "no such", "not found", "unable"];
 
@@ -34,15 +34,15 @@ pub(super) enum Shipped<'a> {
     Yes(&'a Entry),
 }
 
-/// Returns true if a line tells of a failure.
+/// Returns true if a line reports a failure.
 pub(super) fn tells_failure(line: &str) -> bool {
     let line = line.to_lowercase();
     FAILURES.iter().any(|word| line.contains(word))
 }
 
 /// Returns the records of what was left: the files and links below `var`, each by its path in the stage root, without those that
-/// were shipped and are as they were, and the lines of `printed` that tell of failures. Very many names, and that something lies too deep
-/// or in a closed directory, are told as such.
+/// were shipped and are as they were, and the lines of `printed` that report failures. Very many names, and that something lies too deep
+/// or in a closed directory, are reported as such.
 ///
 /// # Errors
 /// A `var` that cannot be opened; a changed file that cannot be read.
@@ -65,7 +65,7 @@ pub(super) fn records<'a>(
     Ok(vec![record(FILES, names), record("failures told in the log", lines)])
 }
 
-/// Leaves out of the records of a whole root the shipped files that the app changed and that are pruned: what is there on the pruned
+/// Leaves out of the records of a full root the shipped files that the app changed and that are pruned: what is there on the pruned
 /// root, the app made alone, such as the files of a database that setup makes anew.
 pub(super) fn leave_out_pruned(left: &mut [Record], is_pruned: &dyn Fn(&str) -> bool) {
     for record in left.iter_mut().filter(|record| record.what == FILES) {

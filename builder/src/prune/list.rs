@@ -145,7 +145,7 @@ pub fn write_list<'a>(plan: &Plan, reduced: impl Iterator<Item = (&'a TreePath, 
     out
 }
 
-/// Returns true for what is dropped in bulk, of which nobody asks for a single name.
+/// Returns true for paths that are dropped in bulk, so that single names are not needed.
 fn is_bulk(decision: &Decision) -> bool {
     decision.verdict == Verdict::Drop && rules::IN_BULK.contains(&decision.rule)
 }

@@ -165,7 +165,7 @@ const ENTERED: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-
 const MANIFEST: &str = r#"{"start_url":"/"}"#;
 
 /// Returns whether a page of the same host requests its manifest. Browsers send no cookies with that, and show an error on each page of
-/// the app where it is refused; a manifest that says only where the app begins tells nothing to anybody.
+/// the app where it is refused; a manifest that names only the start page reveals nothing.
 fn is_manifest(head: &Head) -> bool {
     head.method() == "GET"
         && head.field("sec-fetch-dest") == Some("manifest")
@@ -183,7 +183,7 @@ pub(super) fn parameter(text: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Compares in a time that does not tell how much is the same.
+/// Compares in constant time.
 fn same(shown: &str, secret: &str) -> bool {
     let differs = shown.bytes().zip(secret.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
     shown.len() == secret.len() && differs == 0

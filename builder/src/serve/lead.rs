@@ -16,7 +16,7 @@ use crate::{
     web::{Answer, Authorities, Body, Head},
 };
 
-/// What says of whom a request comes, which nobody but us may tell.
+/// Headers about the client, which only we may set.
 const DROPPED: [&str; 6] = [
     "proxy-authorization",
     "forwarded",

@@ -23,7 +23,7 @@ use crate::{
 /// What a grain does.
 #[derive(Clone, Debug)]
 pub(super) enum Status {
-    /// Why, if nobody asked it to.
+    /// Why, if it stopped by itself.
     Stopped(Option<String>),
     /// Its processes, once there are any.
     Starting(Option<Arc<Running>>),
@@ -82,7 +82,7 @@ impl Live {
         locked(&self.kept).clone()
     }
 
-    /// Takes in what is known of it on disk by now.
+    /// Replaces the cached metadata with what is on disk.
     pub fn known_as(&self, kept: Kept) {
         *locked(&self.kept) = kept;
     }
@@ -199,7 +199,7 @@ impl Live {
         if running.try_wait().is_none() && !is_idle() {
             return;
         }
-        // Whoever has its turn sees to it.
+        // The holder of its turn does it.
         if let Ok(mut turn) = self.turn.try_lock()
             && (running.try_wait().is_some() || is_idle())
         {

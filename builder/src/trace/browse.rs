@@ -1,6 +1,6 @@
 //! Traces an app while a person uses it in a browser.
 //!
-//! The exercise is not run: what it shows is in the known list already, and whoever clicks begins where it begins.
+//! The exercise is not run: its uses are in the known list already, and the person begins with the same fresh grain.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ pub struct Browsing<'a> {
     pub port: Option<u16>,
     /// What is known already, so that the page can leave it out.
     pub known: UsedList,
-    /// Is told where to look once the app is ready.
+    /// Called with the URLs once the app is ready.
     pub on_ready: &'a dyn Fn(&Urls),
 }
 
@@ -47,7 +47,7 @@ pub struct Urls {
 }
 
 enum Event {
-    /// Somebody wants to know what was found from a number on.
+    /// A request for the new uses from a number on.
     Look(usize, mpsc::Sender<Told>),
     Stop,
     Ended(Exit),
@@ -78,7 +78,7 @@ pub fn browse(
     let to_end = sender.clone();
     let watch = std::thread::Builder::new().name("grain-end".into());
     let grain = running.clone();
-    // Nobody listens any more when the app was asked to end.
+    // The receiver is gone when the app was asked to end.
     let watch = watch.spawn(move || drop(to_end.send(Event::Ended(grain.wait()))));
     let watch = watch.map_err(|source| TraceError::of(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
@@ -121,7 +121,7 @@ fn marking(view: &Arc<View>, task: &Arc<Task>, requests: &Arc<AtomicUsize>) -> O
     })
 }
 
-/// Tells whoever asks what is new, until the app is to stop or has ended; returns how it ended then.
+/// Responds to requests for new uses until the app is to stop or has ended; returns how it ended then.
 fn tell_until_stopped(
     events: &mpsc::Receiver<Event>,
     started: &Started,
@@ -134,7 +134,7 @@ fn tell_until_stopped(
         match events.recv().expect("the page holds a sender") {
             Event::Look(since, answer) => {
                 news.take_in(&started.used(names)?);
-                // Whoever asked may have gone.
+                // The requester may have gone.
                 let _ = answer.send(news.since(since, requests.load(Ordering::Relaxed)));
             }
             Event::Stop => return Ok(None),

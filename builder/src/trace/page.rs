@@ -1,7 +1,7 @@
 //! The page that shows what an app newly uses while a person clicks, and the same as JSON for scripts.
 //!
 //! Answers one request a connection, and only those that know it as the loopback: a page of another host whose name
-//! was pointed here reads nothing. It is told nothing and changes nothing.
+//! was pointed here reads nothing. It gets no data and changes nothing.
 
 use std::{
     io::{self, BufReader, Read as _},
@@ -37,7 +37,7 @@ impl Page {
         listener: TcpListener,
         look: impl Fn(usize) -> Option<Told> + Send + Sync + 'static,
     ) -> io::Result<()> {
-        // A client that goes away harms nobody but itself.
+        // A client that disconnects affects only itself.
         proxy::accept(listener, Callers::own(), move |stream| drop(self.talk(stream, &look)))
     }
 

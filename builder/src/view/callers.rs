@@ -16,7 +16,7 @@ use crate::{layout::INIT, tree::escape};
 /// The program that a thread runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its path as its own root has it, escaped as in a tree's text; `?` if it cannot be told, `tinyroot`
+    /// Its path as its own root has it, escaped as in a tree's text; `?` if it is unknown, `tinyroot`
     /// for the program that serves.
     pub path: Arc<str>,
     /// The program of its ancestor that our first process started; empty if there is none.
@@ -26,18 +26,18 @@ pub struct Program {
 }
 
 impl Program {
-    /// Returns what stands for a program that cannot be told.
+    /// Returns the placeholder of an unknown program.
     pub fn unknown() -> Self {
         Program { path: "?".into(), service: "".into(), ours: false }
     }
 }
 
-/// Tells which program a thread runs.
+/// Finds the program of a thread.
 pub trait Programs: Send + Sync {
     /// Returns the program of a thread.
     fn program(&self, thread: u32) -> Program;
 
-    /// Is told that a thread is about to run another program.
+    /// Called when a thread is about to run another program.
     fn executing(&self, _thread: u32) {}
 }
 

@@ -108,7 +108,7 @@ impl Server {
         self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops serving. If this was the last copy of the descriptor, whoever still uses the mount gets ENOTCONN.
+    /// Stops serving. If this was the last copy of the descriptor, further uses of the mount get ENOTCONN.
     ///
     /// # Errors
     /// [`ViewError::Fault`] if something went wrong while serving.

@@ -105,7 +105,7 @@ impl Recorder {
     pub(super) fn note(&self, index: u32, kind: Kinds, thread: u32) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.note_first(index, kind, thread);
-        // Last, for whoever asks to run a program is still the old one.
+        // Last, since the caller of exec is still the old program.
         if kind == Kinds::EXECUTED {
             self.programs.executing(thread);
         }

@@ -75,7 +75,7 @@ impl Answer {
             self.body.len()
         );
         for (name, value) in &self.fields {
-            // A value is ours, but may hold what somebody sent: it cannot end its line.
+            // A value is ours, but may hold foreign text: it cannot end its line.
             let value: String = value.chars().filter(|letter| !letter.is_control()).collect();
             text += &format!("{name}: {value}\r\n");
         }

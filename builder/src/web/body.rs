@@ -1,4 +1,4 @@
-//! The body of a request, by the framing that its head tells (RFC 9112, 6.3).
+//! The body of a request, by the framing in its head (RFC 9112, 6.3).
 
 use std::io::{self, BufRead, Read, Write};
 

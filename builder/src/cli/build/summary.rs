@@ -1,4 +1,4 @@
-//! What is told at the end of a build.
+//! The report at the end of a build.
 
 use std::{cmp::Reverse, collections::BTreeSet, fmt::Write as _, path::Path};
 
@@ -17,7 +17,7 @@ use crate::{
 /// Packages that the text names; JSON has all.
 const SHOWN: usize = 6;
 
-/// The figures of a build; kept with it, so that a build that has nothing to do can tell them.
+/// The figures of a build; kept with it, so that a build that has nothing to do can print them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Summary {
     pub sha256: Digest,
@@ -112,7 +112,7 @@ struct Stage {
 }
 
 impl Imported {
-    /// Returns what is told of them; `None` where there is nothing.
+    /// Returns their text; `None` where there is nothing.
     fn text(&self) -> Option<String> {
         let stay = self.largest.as_ref().map(|(largest, bytes)| {
             let (all, bytes) = (size_text(self.size_bytes), size_text(*bytes));
@@ -230,7 +230,7 @@ impl Summary {
         document
     }
 
-    /// Returns what is told when there was nothing to do.
+    /// Returns the text for a build that had nothing to do.
     pub fn line(&self, output: &Path) -> String {
         format!("{} is up to date: {}\n", output.display(), size_text(self.size_bytes))
     }

@@ -11,7 +11,7 @@ use crate::{
     store::Store,
 };
 
-/// Proves so often, and tells of each proof and at the end how many passed.
+/// Repeats the proof, and reports each and at the end how many passed.
 ///
 /// # Errors
 /// A proof that failed.

@@ -1,4 +1,4 @@
-//! `tinyroot check --watch`: the pruned app for a person's browser, each miss told as it happens.
+//! `tinyroot check --watch`: the pruned app for a person's browser, each miss reported as it happens.
 
 use std::sync::{Arc, mpsc};
 
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (sender, requests) = mpsc::channel();
     // Until here a request to stop ended the program, and so does the second one.
     let _instead = Instead::new(move || {
-        // Nobody hears it once the app has ended.
+        // There is no receiver once the app has ended.
         let _ = sender.send(());
     });
     let stopped = move || {

@@ -1,4 +1,4 @@
-//! `tinyroot lock --minimize`: the smallest set, told beside apt's and written into the recipe.
+//! `tinyroot lock --minimize`: the smallest set, compared with apt's and written into the recipe.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ pub enum Measure {
     Size,
 }
 
-/// Finds the smallest set, tells what it is against apt's, and writes what must be excluded for it
+/// Finds the smallest set, reports its differences from apt's, and writes the exclusions that it needs
 /// into the recipe, which it returns as it is then.
 pub fn minimize(
     recipe: Recipe,

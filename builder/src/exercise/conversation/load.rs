@@ -80,7 +80,7 @@ struct Due {
 }
 
 impl Conversation<'_> {
-    /// Loads what a page needs, and tells what does not come as a browser needs it.
+    /// Loads a page's scripts, styles and the like, and reports those that a browser could not use.
     pub(in crate::exercise) fn load(
         &mut self,
         step: usize,

@@ -19,7 +19,7 @@ pub(in crate::exercise) enum Content {
 }
 
 impl<'a> Conversation<'a> {
-    /// Reads a response, and tells what of it leads elsewhere; `of` names one that is not the step's own.
+    /// Reads a response, and reports its addresses of other authorities; `of` names one that is not the step's own.
     pub(in crate::exercise) fn look_at(
         &mut self,
         answer: &Answer,
@@ -67,7 +67,7 @@ impl<'a> Conversation<'a> {
         content
     }
 
-    /// Tells what addresses of a script lead elsewhere.
+    /// Reports addresses of other authorities in a script.
     pub(in crate::exercise) fn look_at_imports(
         &mut self,
         found: &[Found],

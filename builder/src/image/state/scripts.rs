@@ -1,4 +1,4 @@
-//! What maintainer scripts give to other users, as far as their text tells: `chown`, `install -o` and `find -exec chown` of paths
+//! What maintainer scripts give to other users, as far as their text shows: `chown`, `install -o` and `find -exec chown` of paths
 //! below `/var`.
 //!
 //! Not a shell, and nothing is run: a command counts whether or not its branch is taken. Of variables only those are known that

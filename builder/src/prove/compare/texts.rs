@@ -146,7 +146,7 @@ struct Varying {
     place: Option<String>,
     /// The last run whose line it has taken in.
     run: usize,
-    /// One of the lines tells of a failure.
+    /// One of the lines reports a failure.
     is_failure: bool,
 }
 

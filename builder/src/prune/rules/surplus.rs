@@ -1,7 +1,7 @@
 //! What is surplus inside packages that are kept whole: documentation wherever it lies, and languages not asked for.
 //!
 //! A trace shows little of an app, so its own packages stay whole. But what people read about it, what its authors test
-//! it with, and what it says in other languages are no part of what it does. Names alone do not tell: `help` may be a
+//! it with, and what it says in other languages are no part of what it does. Names alone do not decide: `help` may be a
 //! plug-in, `tests` a module, `is` a verb. So each rule asks for more than a name, and what a trace saw used stays,
 //! with all that belongs to it.
 

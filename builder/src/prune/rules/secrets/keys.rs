@@ -1,4 +1,4 @@
-//! Private keys in binary form, told by their structure: DER, PKCS #12 and Java's key stores.
+//! Private keys in binary form, recognised by their structure: DER, PKCS #12 and Java's key stores.
 
 /// A private key's bag in a PKCS #12 file (RFC 7292, 4.2): `keyBag` and `pkcs8ShroudedKeyBag` begin so and end in 1 or 2.
 const KEY_BAG: [u8; 12] = [0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x0a, 0x01];

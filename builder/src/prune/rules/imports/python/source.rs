@@ -1,7 +1,7 @@
 //! The imports of a Python source, found without running it.
 //!
 //! A small scanner of logical lines (Python reference, "Lexical analysis"): strings and comments are taken out, lines
-//! in brackets or after a backslash are joined, blocks are told by indentation. A whole parser would be some hundred thousand
+//! in brackets or after a backslash are joined, blocks are recognised by indentation. A whole parser would be some hundred thousand
 //! lines of dependency for three kinds of statement, and would refuse what another version of Python writes. What cannot be
 //! understood is passed over; each byte is looked at once.
 

@@ -1,7 +1,7 @@
 //! The files that a Ruby source names, found without running it.
 //!
 //! The source is cut into words, texts and signs as Ruby's own documentation, "Literals", has them; whether `/` divides
-//! is guessed by what is before it. Blocks are told by the words that open them and `end`.
+//! is guessed by what is before it. Blocks are recognised by the words that open them and `end`.
 
 use super::{
     super::{
