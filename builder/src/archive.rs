@@ -23,9 +23,11 @@ use std::path::PathBuf;
 use crate::{
     digest::Digest,
     download::{Answer, DownloadError, Downloader, Refusal, url_below},
-    formats::suite::{self, is_exact},
+    formats::{
+        packages::Source,
+        suite::{self, is_exact},
+    },
     progress::{Progress, Unit},
-    resolve::Source,
     store::Store,
     threads,
 };

@@ -7,6 +7,7 @@
 //! `file:` URLs are read likewise, and are all that works offline.
 
 mod address;
+mod described;
 mod error;
 mod pace;
 mod partial;
@@ -38,6 +39,7 @@ use transfer::{Body, Reply, Request, begins_as_page};
 pub(crate) use transfer::read_headers;
 
 pub(crate) use address::without_password;
+pub(crate) use described::describe;
 pub use error::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};

@@ -5,6 +5,7 @@
 //! are not fetched again; their digests are checked once more when they are unpacked.
 
 mod faults;
+mod mirrors;
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 pub use faults::FetchError;
-pub(crate) use faults::describe;
+pub use mirrors::mirrors_of;
 
 /// A .deb in the store.
 #[derive(Clone, Debug)]

@@ -20,8 +20,10 @@ pub mod manifest;
 pub mod module_info;
 pub mod package_lock;
 pub mod packages;
+pub mod pins;
 #[cfg(test)]
 mod properties;
+pub mod prune_list;
 pub mod relation;
 pub mod size;
 pub mod spk;

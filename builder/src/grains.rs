@@ -10,6 +10,10 @@
 //!
 //! `tinyroot run` makes grains without `grain.json`; they are called by their names. Nothing here starts a grain.
 
+mod lock;
+
+pub use lock::{LockError, lock};
+
 use std::{
     borrow::Cow,
     fs::{self, DirBuilder, File, Permissions},
@@ -26,7 +30,6 @@ use crate::{
     beside, closed, deep,
     error::{At as _, Hint, PathError},
     formats::app_id::AppId,
-    run::{self, RunError},
     sandbox,
 };
 
@@ -74,7 +77,7 @@ pub enum GrainsError {
     Random(#[source] io::Error),
     /// It runs, or its directory cannot be locked.
     #[error(transparent)]
-    Lock(RunError),
+    Lock(#[from] LockError),
 }
 
 impl Hint for GrainsError {
@@ -227,7 +230,7 @@ impl Kept {
     /// # Errors
     /// [`GrainsError::Lock`] while it runs.
     pub fn remove(self) -> Result<(), GrainsError> {
-        let _lock = run::lock(&self.directory).map_err(GrainsError::Lock)?;
+        let _lock = lock(&self.directory)?;
         // Under a name that is none of a grain, so that what a kill leaves is not taken for one.
         let aside = self.directory.with_file_name(format!(".removed-{}", self.name));
         if aside.exists() {
@@ -345,7 +348,7 @@ mod tests {
         for place in &places {
             fs::set_permissions(place, Permissions::from_mode(0o755)).expect("opens it");
         }
-        drop(run::lock(&one.directory).expect("locks"));
+        drop(lock(&one.directory).expect("locks"));
         assert_eq!(places.each_ref().map(|place| mode(place)), [0o700; 3]);
         let files = ["lock", "log", "log.1", "misses", "grain.json"].map(|name| one.directory.join(name));
         assert_eq!(mode(&files[0]), 0o600);
@@ -358,7 +361,7 @@ mod tests {
         fs::set_permissions(&data, Permissions::from_mode(0o755)).expect("opens it");
         fs::rename(&files[1], &link).expect("moves");
         std::os::unix::fs::symlink(&link, &files[1]).expect("links");
-        drop(run::lock(&one.directory).expect("locks"));
+        drop(lock(&one.directory).expect("locks"));
         assert_eq!([0, 2, 3, 4].map(|at| mode(&files[at])), [0o600; 4]);
         assert_eq!(
             [mode(&link), mode(&data)],
@@ -369,7 +372,7 @@ mod tests {
         let shared = place.path().join("tmp");
         fs::create_dir(&shared).expect("makes");
         fs::set_permissions(&shared, Permissions::from_mode(0o1777)).expect("opens it");
-        drop(run::lock(&shared).expect("locks"));
+        drop(lock(&shared).expect("locks"));
         assert_eq!(mode(&shared), 0o1777);
     }
 
@@ -391,7 +394,7 @@ mod tests {
         assert_ne!(hosts[0], hosts[1]);
         two.rename("Black").expect("writes");
         two.rename(" ").expect("does nothing");
-        let lock = run::lock(&one.directory).expect("locks");
+        let lock = lock(&one.directory).expect("locks");
         assert!(one.is_running() && !two.is_running());
         let error = one.clone().remove().expect_err("runs");
         assert!(error.to_string().ends_with("is running already"), "{error}");

@@ -25,9 +25,8 @@ use std::{
 use crate::{
     assemble::Owners,
     digest::Digest,
-    download::{DownloadError, Downloader, Length, Wanted, url_below},
+    download::{DownloadError, Downloader, Length, Wanted, describe, url_below},
     error::{At as _, Hint, PathError},
-    fetch::describe,
     formats::{checksum::Checksum, package_lock::tarball_path},
     pool,
     progress::{Progress, Unit},

@@ -24,9 +24,8 @@ use std::{
 
 use crate::{
     beside,
-    download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, url_below},
+    download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, describe, url_below},
     error::{At as _, Hint, PathError},
-    fetch::describe,
     formats::suite,
     progress::{Progress, Unit},
     sys::path::open_regular_through_links,

@@ -15,7 +15,7 @@ mod list;
 pub(crate) mod readers;
 mod rules;
 
-pub use list::{Listed, PruneList, parse_list, write_list};
+pub use list::write_list;
 
 use std::{
     borrow::Cow,

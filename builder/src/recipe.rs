@@ -35,7 +35,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{digest::Digest, resolve::Pin, tree::TreePath};
+use crate::{digest::Digest, formats::pins::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
 ///

@@ -19,11 +19,6 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use rustix::fs::{
@@ -184,7 +179,7 @@ impl Job<'_> {
             }
         }
         let work: Vec<_> = by_directory.into_iter().collect();
-        for_each_parallel(&work, |(parent, entries)| {
+        threads::try_for_each(&work, |(parent, entries)| {
             let first = entries.first().expect("a directory is listed for an entry").0;
             let parent =
                 directory::open(self.root, parent).map_err(|e| failed("open the parent of", first, e))?;
@@ -319,33 +314,6 @@ fn entry_error(operation: &'static str, path: &TreePath, source: io::Error) -> R
 
 fn failed(operation: &'static str, path: &TreePath, error: rustix::io::Errno) -> RenderError {
     entry_error(operation, path, error.into())
-}
-
-/// Does work on each item, on all cores; the error of the first item in order is returned.
-pub(crate) fn for_each_parallel<T: Sync, E: Send>(
-    items: &[T],
-    work: impl Fn(&T) -> Result<(), E> + Sync,
-) -> Result<(), E> {
-    let next = AtomicUsize::new(0);
-    let fault: Mutex<Option<(usize, E)>> = Mutex::new(None);
-    let run = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return };
-            if let Err(error) = work(item) {
-                // No new items; those before this one are being worked on and may still fail.
-                next.fetch_max(items.len(), Ordering::Relaxed);
-                let mut fault = fault.lock().expect("no panic holds the lock");
-                if fault.as_ref().is_none_or(|(known, _)| at < *known) {
-                    *fault = Some((at, error));
-                }
-            }
-        }
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from).min(items.len()).min(16);
-    threads::on_each(cores, run);
-    let fault = fault.into_inner().expect("no panic holds the lock");
-    fault.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 #[cfg(test)]

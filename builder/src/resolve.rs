@@ -20,7 +20,6 @@ mod explain;
 mod facts;
 mod mark;
 mod names;
-mod pins;
 mod remedy;
 mod smallest;
 mod solver;
@@ -29,14 +28,13 @@ mod tests;
 pub mod universe;
 
 use crate::error::Hint;
-use crate::formats::{checksum::Checksum, deb822::Fault};
+use crate::formats::{checksum::Checksum, deb822::Fault, pins::Pin};
 use because::Bringer;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
-pub use pins::Pin;
 pub use remedy::remedies;
 pub use smallest::{Smallest, smallest};
-pub use universe::{Id, Source, Universe};
+pub use universe::{Id, Universe};
 
 /// The request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -5,11 +5,9 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,16 +16,16 @@ use crate::{
     artifact::Opened,
     error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
+    formats::prune_list::PruneList,
     grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
-    grains,
+    grains::{LockError, lock},
     image::services,
-    papers,
+    papers::{self, EnclosedError, enclosed_recipe, pruned_of},
     proxy::{self, Front, Guards, ListenError},
-    prune::PruneList,
-    recipe::{self, Recipe, RecipeError},
+    recipe::Recipe,
     sandbox::{Exit, Running},
-    store::{Store, StoreError},
-    tree::{Tree, TreePath},
+    store::Store,
+    tree::Tree,
     view,
 };
 
@@ -54,21 +52,15 @@ pub type OnImpatience = Box<dyn Fn(Duration) + Send>;
 /// Why an artifact does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// An artifact that tinyroot did not make.
-    #[error("the artifact does not hold the recipe that says how it runs")]
-    NoRecipe,
-    /// A recipe that does not hold any more.
-    #[error("cannot read the recipe in the artifact")]
-    Recipe(#[source] RecipeError),
-    /// Contents that are not to be had.
-    #[error("cannot read the artifact")]
-    Contents(#[source] StoreError),
-    /// A file of the grain or of its recipe.
+    /// The recipe that the artifact encloses.
+    #[error(transparent)]
+    Enclosed(#[from] EnclosedError),
+    /// A file of the grain.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// The grain runs already.
-    #[error("the grain at {} is running already", .0.display())]
-    Busy(PathBuf),
+    /// The grain's directory cannot be locked: it may be running already.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// No port on the host.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -94,51 +86,12 @@ impl Hint for RunError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             RunError::Host(error) | RunError::Grain(error) | RunError::Served(error) => error.hint(),
-            RunError::Busy(_) => Some("run another one with --grain NAME".into()),
+            RunError::Lock(error) => error.hint(),
             RunError::Listen(error) => error.hint(),
-            RunError::NoRecipe => Some("artifacts of `tinyroot build` hold it".into()),
-            RunError::Recipe(error) => error.hint(),
-            RunError::Contents(error) => error.hint(),
+            RunError::Enclosed(error) => error.hint(),
             RunError::Io(error) => error.hint(),
         }
     }
-}
-
-/// Returns the recipe that an artifact encloses, with its files read.
-///
-/// # Errors
-/// [`RunError::NoRecipe`] where there is none.
-pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, RunError> {
-    let top = format!("{}/recipe", papers::DIRECTORY);
-    if tree.get(format!("{top}/recipe.toml").as_bytes()).is_none() {
-        return Err(RunError::NoRecipe);
-    }
-    // The reader of recipes takes a folder, as every path in a recipe is relative to one.
-    let folder = store.scratch("recipe-").map_err(RunError::Contents)?;
-    for (path, entry) in tree.subtree(top.as_bytes()) {
-        let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
-        let place = folder.path().join(below.as_path());
-        if entry.kind.is_directory() {
-            fs::create_dir_all(&place).at("make", &place)?;
-        } else if let Some((digest, _)) = entry.kind.content() {
-            fs::write(&place, store.read(&digest).map_err(RunError::Contents)?).at("write", &place)?;
-        }
-    }
-    recipe::read(folder.path()).map_err(RunError::Recipe)
-}
-
-/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a miss.
-pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
-    let list = papers::prune_list(tree, store).unwrap_or_default();
-    let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);
-    let mut pruned: Pruned = BTreeMap::new();
-    for (path, listed) in dropped {
-        let furnished = crate::layout::furnished_path(&path);
-        if tree.get(furnished.as_bytes()).is_none() {
-            pruned.insert(furnished, listed.package.as_deref().map(str::to_owned));
-        }
-    }
-    pruned
 }
 
 /// What is run.
@@ -158,7 +111,7 @@ impl App {
     /// Returns what an artifact holds.
     ///
     /// # Errors
-    /// As [`enclosed_recipe`].
+    /// [`RunError::Enclosed`].
     pub fn of_artifact(opened: Opened, store: &Store) -> Result<Self, RunError> {
         let recipe = enclosed_recipe(&opened.tree, store)?;
         let pruned = Arc::new(pruned_of(&opened.tree, store));
@@ -302,18 +255,4 @@ fn heed(
         }
     })?;
     Ok(())
-}
-
-/// Makes the grain's directory and holds its lock for as long as the value lives.
-pub(crate) fn lock(directory: &Path) -> Result<File, RunError> {
-    grains::make_closed(directory).at("make", directory)?;
-    grains::close_files(directory);
-    let path = directory.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.at("open", &path)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Busy(directory.to_path_buf())),
-        Err(errno) => Err(PathError::new("lock", &path, errno).into()),
-    }
 }

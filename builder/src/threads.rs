@@ -43,6 +43,33 @@ pub fn map<'a, I: Sync, T: Send>(count: usize, items: &'a [I], work: impl Fn(&'a
     done.into_iter().flatten().collect()
 }
 
+/// Does work on each item, on all cores; the error of the first item in order is returned.
+pub fn try_for_each<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let fault: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    let run = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return };
+            if let Err(error) = work(item) {
+                // No new items; those before this one are being worked on and may still fail.
+                next.fetch_max(items.len(), Ordering::Relaxed);
+                let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+                if fault.as_ref().is_none_or(|(known, _)| at < *known) {
+                    *fault = Some((at, error));
+                }
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(items.len()).min(16);
+    on_each(cores, run);
+    let fault = fault.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fault.map_or(Ok(()), |(_, error)| Err(error))
+}
+
 /// How many threads the HTTP library needs besides those that call it: its own, and those that look names up. It panics without.
 pub const FOR_HTTP: usize = 3;
 

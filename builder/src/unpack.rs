@@ -28,8 +28,8 @@ use crate::{
     },
     lock::LockedPackage,
     progress::{Progress, Task, Unit},
-    render::for_each_parallel,
     store::{BundleWriter, Pack, PackedBlob, Store, StoreError, UNPACKED_DEB},
+    threads,
     tree::{Kind, Tree, TreePath},
 };
 
@@ -184,7 +184,7 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     work.sort_by_key(|(deb, _)| Reverse(deb.package.size_bytes));
     let total = work.iter().map(|(deb, _)| deb.package.size_bytes).sum();
     let task = progress.task("unpacking packages", total, Unit::Bytes);
-    let unpacked = for_each_parallel(&work, |(deb, slot)| {
+    let unpacked = threads::try_for_each(&work, |(deb, slot)| {
         task.now(&deb.package.name);
         let package = unpack_one(deb, store, &task).map_err(|source| UnpackError {
             name: deb.package.name.clone(),

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error, fmt::Write as _, fs, path::Path, process::Command};
 
-use tinyroot::{
-    archive::Archive,
-    digest::Digest,
-    resolve::{Pin, Universe},
-};
+use tinyroot::{archive::Archive, digest::Digest, formats::pins::Pin, resolve::Universe};
 
 /// Names and versions.
 pub type Set = BTreeSet<(String, String)>;

@@ -38,8 +38,9 @@ use tinyroot::{
     archive::{self, Selection},
     cli,
     download::{self, Downloader},
+    formats::pins::Pin,
     progress::Progress,
-    resolve::{Pin, Universe},
+    resolve::Universe,
     store::Store,
 };
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use tinyroot::{
-    formats::relation,
-    resolve::{Pin, Request, Resolution, Source, Universe, resolve},
+    formats::{packages::Source, pins::Pin, relation},
+    resolve::{Request, Resolution, Universe, resolve},
 };
 
 use crate::apt::{Apt, Set};

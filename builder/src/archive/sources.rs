@@ -1,13 +1,13 @@
 //! Where an archive can be had: mirrors, from options or from the host's own apt sources.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use super::{ArchiveError, Options};
-use crate::{download::without_password, formats::apt_conf, lock::Lock, pool};
+use crate::{download::without_password, formats::apt_conf, pool};
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -90,22 +90,17 @@ impl Mirrors {
         Ok(Mirrors { suites: bases.collect(), ..Mirrors::default() })
     }
 
-    /// Finds the mirrors of every suite of Debian's archive that a lock names, and where they are to be had
-    /// as they were when it was made, if a service has them. Suites of the archives beside it, which are named, are
-    /// left for [`Mirrors::add`].
+    /// Finds the mirrors of suites of Debian's archive, and where they are to be had as they were at these times (seconds since 1970,
+    /// the best first), if a service has them.
     ///
     /// # Errors
     /// As [`Mirrors::find`].
-    pub fn for_lock(lock: &Lock, options: &Options, beside: &[&str]) -> Result<Self, ArchiveError> {
-        let of_packages = lock.packages.iter().map(|package| &package.suite);
-        let suites: BTreeSet<&String> = lock.indexes.iter().map(|i| &i.suite).chain(of_packages).collect();
-        let own = |suite: &&String| suite.split_once('/').is_none_or(|(name, _)| !beside.contains(&name));
-        let suites: Vec<String> = suites.into_iter().filter(own).cloned().collect();
-        let mut mirrors = Mirrors::find(&suites, options)?;
+    pub fn at(suites: &[String], times_s: &[i64], options: &Options) -> Result<Self, ArchiveError> {
+        let mut mirrors = Mirrors::find(suites, options)?;
         let Some(service) = &options.snapshots else { return Ok(mirrors) };
-        for suite in &suites {
+        for suite in suites {
             let mut bases: Vec<String> = Vec::new();
-            for time_s in std::iter::once(&lock.time_s).chain(lock.earlier_s.iter().rev()) {
+            for time_s in times_s {
                 for time_s in [*time_s, time_s.saturating_add(SNAPSHOT_LAG_S)] {
                     bases.push(service.base(suite, time_s)?);
                 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    prune::parse_list,
+    formats::prune_list::parse_list,
     store::Store,
     tree::{Kind, Tree, TreePath},
 };

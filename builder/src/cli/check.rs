@@ -11,10 +11,9 @@ use crate::{
     evidence::Cause,
     exercise::Authority,
     line::{self, Image, LineError, Overlaid, Session, differs, overlay, read_evidence, unproven, warn_of},
-    papers,
+    papers::{self, enclosed_recipe, pruned_of},
     prove::{Bounds, Explored, Inputs, Proof, explore, prove},
     recipe,
-    run::{enclosed_recipe, pruned_of},
     store::Store,
 };
 

@@ -142,7 +142,10 @@ fn explanation_text(explanation: &Explanation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::{Source, Universe, resolve};
+    use crate::{
+        formats::packages::Source,
+        resolve::{Universe, resolve},
+    };
 
     #[test]
     fn explains_in_words() {

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::{Context, Failure, finish_json, print, verify::with_file};
 use crate::{
     artifact,
+    formats::prune_list::{Listed, PruneList, parse_list},
     line::{overlay, prune, read_evidence},
     lock::Lock,
     papers,
-    prune::{Listed, PruneList, parse_list, write_list},
+    prune::write_list,
     recipe::{self, Recipe},
     store::Store,
     tree::{Tree, TreePath},

@@ -53,7 +53,7 @@ impl Fixture {
             sources: "/nonexistent".into(),
             ..archive::Options::default()
         };
-        let mirrors = Mirrors::for_lock(&self.lock, &options, &[]).expect("mirrors");
+        let mirrors = mirrors_of(&self.lock, &options, &[]).expect("mirrors");
         let store = Store::open(self.cache.path()).expect("opens");
         let downloader = Downloader::new(download::Options {
             clock: Arc::new(FastClock::default()),
@@ -208,7 +208,7 @@ fn what_left_the_mirrors_comes_from_a_past_state() {
         }),
         ..archive::Options::default()
     };
-    let mirrors = Mirrors::for_lock(&fixture.lock, &options, &[]).expect("mirrors");
+    let mirrors = mirrors_of(&fixture.lock, &options, &[]).expect("mirrors");
     let store = Store::open(fixture.cache.path()).expect("opens");
     let downloader = Downloader::new(download::Options::default());
     fetch(&fixture.lock, &mirrors, &store, &downloader, &Progress::silent()).expect("fetches");
@@ -239,7 +239,7 @@ fn no_archive_is_asked_for_files_of_another() {
         ..lock.packages[0].clone()
     });
     let options = archive::Options { mirrors: vec![fixture.server.url()], ..archive::Options::default() };
-    let mut mirrors = Mirrors::for_lock(&lock, &options, &["other"]).expect("mirrors");
+    let mut mirrors = mirrors_of(&lock, &options, &["other"]).expect("mirrors");
     mirrors.add("other", "stable", &[other.path().display().to_string()]).expect("a directory will do");
     let store = Store::open(fixture.cache.path()).expect("opens");
     let downloader = Downloader::new(download::Options::default());
@@ -279,7 +279,7 @@ fn files_of_odd_names_are_asked_for_as_apt_asks() {
         });
     }
     let options = archive::Options { sources: "/nonexistent".into(), ..archive::Options::default() };
-    let mut mirrors = Mirrors::for_lock(&lock, &options, &["other"]).expect("mirrors");
+    let mut mirrors = mirrors_of(&lock, &options, &["other"]).expect("mirrors");
     mirrors.add("other", "./", &[server.url()]).expect("a URL will do");
     let store = Store::open(cache.path()).expect("opens");
     let downloader = Downloader::new(download::Options::default());

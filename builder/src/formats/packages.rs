@@ -10,6 +10,7 @@
 mod left_out;
 pub mod path;
 mod reduce;
+mod source;
 pub mod table;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ pub use left_out::LeftOut;
 pub use reduce::Reducer;
 #[cfg(test)]
 pub use reduce::reduce;
+pub use source::Source;
 
 /// Values of `Multi-Arch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

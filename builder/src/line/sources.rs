@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use super::{LineError, Session, error::Fault};
 use crate::{
     archive::{self, Archive, Files, Mirrors, Selection, Snapshots},
+    fetch::mirrors_of,
+    formats::pins::Pin,
     lock::Lock,
     npm::Registry,
     pool,
     recipe::{Debian, ExtraArchive},
-    resolve::{Pin, Request, Resolution, ResolveError, Universe, remedies, resolve},
+    resolve::{Request, Resolution, ResolveError, Universe, remedies, resolve},
 };
 
 impl Session {
@@ -132,7 +134,7 @@ impl Session {
     /// A mirror that is no URL.
     pub fn mirrors_of(&self, debian: &Debian, lock: &Lock) -> Result<Mirrors, LineError> {
         let beside: Vec<&str> = debian.archives.iter().map(|extra| extra.name.as_str()).collect();
-        let mut mirrors = Mirrors::for_lock(lock, &self.options_of(debian), &beside)?;
+        let mut mirrors = mirrors_of(lock, &self.options_of(debian), &beside)?;
         for extra in &debian.archives {
             mirrors.add(&extra.name, &extra.suite, &extra.mirrors)?;
         }

@@ -104,7 +104,10 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::{Request, Source, resolve};
+    use crate::{
+        formats::packages::Source,
+        resolve::{Request, resolve},
+    };
 
     fn index(version: &str) -> String {
         let stanza = |name: &str, source: &str, depends: &str| {

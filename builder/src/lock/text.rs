@@ -402,13 +402,13 @@ because = 'Depends: \"odd\" (>= 1) of b'
         let mut lock = lock();
         lock.request.recommends_of = vec!["a".into()];
         lock.request.pins = vec![
-            crate::resolve::Pin {
+            crate::formats::pins::Pin {
                 package: "ng*".into(),
                 suite: Some("bookworm-backports".into()),
                 version: None,
                 priority: 600,
             },
-            crate::resolve::Pin {
+            crate::formats::pins::Pin {
                 package: "a".into(),
                 suite: None,
                 version: Some("1*".into()),

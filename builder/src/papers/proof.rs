@@ -5,15 +5,15 @@
 
 use std::fmt::Write as _;
 
-use super::{DIRECTORY, PapersError, enclosed};
+use super::{DIRECTORY, read::enclosed};
 use crate::{
     digest::Digest,
     formats::app_id::AppId,
     store::Store,
-    tree::{Entry, Kind, Tree, TreePath},
+    tree::{Kind, Tree},
 };
 
-const NAME: &str = "proof.json";
+pub(super) const NAME: &str = "proof.json";
 
 /// The longest proof that is read.
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -109,25 +109,6 @@ pub fn digest_of(tree: &Tree) -> Digest {
         written.expect("writing to a string");
     }
     Digest::of(text.as_bytes())
-}
-
-/// Adds what was proven to a tree that has all other papers. The same exercise gives the same paper on every machine.
-///
-/// # Errors
-/// As [`super::add`].
-pub fn add_proof(
-    tree: &mut Tree,
-    paper: &ProofPaper,
-    epoch_s: i64,
-    store: &Store,
-) -> Result<(), PapersError> {
-    let path = TreePath::new(format!("{DIRECTORY}/{NAME}").as_bytes());
-    let path = path.map_err(|source| PapersError::Name { source })?;
-    let mut bytes = serde_json::to_vec_pretty(paper).expect("a paper is printable");
-    bytes.push(b'\n');
-    let size_bytes = bytes.len() as u64;
-    tree.insert(path, Entry::file(store.put(bytes), size_bytes, 0o644, epoch_s));
-    Ok(())
 }
 
 /// Returns what was proven of a tree; `None` if it does not say.

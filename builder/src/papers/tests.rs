@@ -2,7 +2,9 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use super::*;
+use std::collections::BTreeMap;
+
+use super::{write::*, *};
 use crate::formats::app_id::AppId;
 use crate::{
     formats::{checksum::Checksum, control::Control, package_lock::LockedNpm},

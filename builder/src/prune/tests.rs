@@ -10,6 +10,7 @@ use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 use super::{elf::tests::write_elf, *};
 use crate::{
     evidence::Used,
+    formats::prune_list::parse_list,
     tree::{Entry, Kind},
 };
 

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{RecipeError, check::Checker};
-use crate::{formats::suite::is_exact, resolve::Pin, tree::TreePath};
+use crate::{
+    formats::{pins::Pin, suite::is_exact},
+    tree::TreePath,
+};
 
 /// `[[debian.archive]]`: An archive beside Debian's, with keys of its own.
 ///

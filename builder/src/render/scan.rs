@@ -17,10 +17,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{RenderError, directory, entry_error, failed, for_each_parallel};
+use super::{RenderError, directory, entry_error, failed};
 use crate::{
     digest::{Digest, Hasher},
     store::BundleWriter,
+    threads,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
@@ -233,7 +234,7 @@ type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 fn hash(root: &OwnedFd, groups: &[Vec<TreePath>]) -> Result<Vec<Found>, RenderError> {
     let found: Vec<OnceLock<Found>> = groups.iter().map(|_| OnceLock::new()).collect();
     let work: Vec<_> = groups.iter().zip(&found).collect();
-    for_each_parallel(&work, |(paths, slot)| {
+    threads::try_for_each(&work, |(paths, slot)| {
         let path = &paths[0];
         let answer = with_file(root, path, |file| {
             let xattrs = xattrs(file).map_err(|e| failed("read the attributes of", path, e))?;

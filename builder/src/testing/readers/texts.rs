@@ -5,10 +5,10 @@ use std::path::Path;
 use super::assert_inside;
 use crate::{
     evidence::UsedList,
-    formats::{app_id::AppId, apt_conf},
+    formats::{app_id::AppId, apt_conf, prune_list},
     lock::Lock,
     papers::{self, ProofPaper},
-    prune, recipe, shown,
+    recipe, shown,
     tree::Tree,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn used(bytes: &[u8]) {
 /// A prune.list.
 pub(super) fn prune_list(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Some(list) = prune::parse_list(text) else { return };
+    let Some(list) = prune_list::parse_list(text) else { return };
     for path in list.paths.keys() {
         assert_inside(path.as_bytes());
     }

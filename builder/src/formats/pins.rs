@@ -28,7 +28,7 @@ impl Pin {
 }
 
 /// Returns the rank that pins give to a version of a package, if any is about it.
-pub(super) fn rank(pins: &[Pin], name: &str, version: &str, suite: &str) -> Option<i32> {
+pub fn rank(pins: &[Pin], name: &str, version: &str, suite: &str) -> Option<i32> {
     let of = |general: bool| {
         let mut fitting = pins.iter().filter(|pin| (pin.package == "*") == general);
         fitting.find(|pin| pin.fits(name, version, suite)).map(|pin| pin.priority)

@@ -1,0 +1,111 @@
+//! Papers read back out of the tree of an artifact, which anybody may have made.
+
+use std::{borrow::Cow, collections::BTreeMap, fs};
+
+use super::DIRECTORY;
+use crate::{
+    error::{At as _, Hint, PathError},
+    evidence::Pruned,
+    formats::{
+        prune_list::{PruneList, parse_list},
+        size::parse_size,
+    },
+    layout::furnished_path,
+    lock::Lock,
+    recipe::{self, Recipe, RecipeError},
+    store::{Store, StoreError},
+    tree::{Tree, TreePath},
+};
+
+// The longest papers that are read. Those of WordPress with its MariaDB take 0.6 MB, 0.2 MB and 3 kB.
+const LIST_LIMIT_BYTES: u64 = 32 << 20;
+const LOCK_LIMIT_BYTES: u64 = 4 << 20;
+/// What a recipe may have.
+const RECIPE_LIMIT_BYTES: u64 = 512 << 10;
+
+/// Why the recipe that an artifact encloses cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EnclosedError {
+    /// An artifact that tinyroot did not make.
+    #[error("the artifact does not hold the recipe that says how it runs")]
+    NoRecipe,
+    /// A recipe that does not hold any more.
+    #[error("cannot read the recipe in the artifact")]
+    Recipe(#[source] RecipeError),
+    /// Contents that are not to be had.
+    #[error("cannot read the artifact")]
+    Contents(#[source] StoreError),
+    /// A file of the recipe.
+    #[error(transparent)]
+    Io(#[from] PathError),
+}
+
+impl Hint for EnclosedError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            EnclosedError::NoRecipe => Some("artifacts of `tinyroot build` hold it".into()),
+            EnclosedError::Recipe(error) => error.hint(),
+            EnclosedError::Contents(error) => error.hint(),
+            EnclosedError::Io(error) => error.hint(),
+        }
+    }
+}
+
+/// Returns the prune.list that a tree encloses; `None` if it has none that can be read.
+pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
+    parse_list(&String::from_utf8(enclosed(tree, store, "prune.list", LIST_LIMIT_BYTES)?).ok()?)
+}
+
+/// Returns the lock that a tree encloses; `None` if it has none that can be read.
+pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
+    Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
+}
+
+/// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that can be read.
+pub fn budget_bytes(tree: &Tree, store: &Store) -> Option<u64> {
+    let text = String::from_utf8(enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?).ok()?;
+    parse_size(text.parse::<toml::Table>().ok()?.get("budget")?.get("artifact")?.as_str()?).ok()
+}
+
+/// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its text.
+pub(super) fn enclosed(tree: &Tree, store: &Store, name: &str, limit_bytes: u64) -> Option<Vec<u8>> {
+    let (digest, size_bytes) = tree.get(format!("{DIRECTORY}/{name}").as_bytes())?.kind.content()?;
+    (size_bytes <= limit_bytes).then(|| store.read(&digest).ok())?
+}
+
+/// Returns the recipe that an artifact encloses, with its files read.
+///
+/// # Errors
+/// [`EnclosedError`]; [`EnclosedError::NoRecipe`] where there is none.
+pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedError> {
+    let top = format!("{DIRECTORY}/recipe");
+    if tree.get(format!("{top}/recipe.toml").as_bytes()).is_none() {
+        return Err(EnclosedError::NoRecipe);
+    }
+    // The reader of recipes takes a folder, as every path in a recipe is relative to one.
+    let folder = store.scratch("recipe-").map_err(EnclosedError::Contents)?;
+    for (path, entry) in tree.subtree(top.as_bytes()) {
+        let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
+        let place = folder.path().join(below.as_path());
+        if entry.kind.is_directory() {
+            fs::create_dir_all(&place).at("make", &place)?;
+        } else if let Some((digest, _)) = entry.kind.content() {
+            fs::write(&place, store.read(&digest).map_err(EnclosedError::Contents)?).at("write", &place)?;
+        }
+    }
+    recipe::read(folder.path()).map_err(EnclosedError::Recipe)
+}
+
+/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a miss.
+pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
+    let list = prune_list(tree, store).unwrap_or_default();
+    let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);
+    let mut pruned: Pruned = BTreeMap::new();
+    for (path, listed) in dropped {
+        let furnished = furnished_path(&path);
+        if tree.get(furnished.as_bytes()).is_none() {
+            pruned.insert(furnished, listed.package.as_deref().map(str::to_owned));
+        }
+    }
+    pruned
+}
