@@ -16,7 +16,7 @@ use rustix::{
 };
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::{interrupt::Unfinished, sandbox};
+use crate::{deep, interrupt::Unfinished};
 
 /// How many random letters and digits stand behind the prefix: more than a name that a person would give has.
 const RANDOM: usize = 16;
@@ -117,7 +117,7 @@ fn sweep(parent: &Path, prefix: &str) {
         let path = entry.path();
         let Ok(file) = File::open(&path) else { continue };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = sandbox::remove_tree(&path);
+            let _ = deep::remove_tree(&path);
         }
     }
 }

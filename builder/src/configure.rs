@@ -28,6 +28,7 @@ use std::{
 
 use crate::{
     assemble::{self, AssembleError, Assembled, Owners},
+    deep,
     digest::Digest,
     error::{At as _, Hint, PathError},
     layer::{self, Layer},
@@ -37,7 +38,7 @@ use crate::{
     render::{self, RenderError, RenderOptions},
     sandbox::{
         self, Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Unavailable, Way,
-        best_way, does_without, remove_tree,
+        best_way, does_without,
     },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
@@ -286,7 +287,7 @@ impl Run<'_> {
         let result = self.tree_in(scratch.path(), &root, bundle);
         clean::make_removable(&root);
         // After a failure some of it may belong to subordinate ids. The next run removes what is left.
-        let _ = remove_tree(&root);
+        let _ = deep::remove_tree(&root);
         result
     }
 

@@ -11,6 +11,7 @@ use std::{
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,34 @@ use crate::progress::size_text;
 
 /// Levels below which directories are not gone down into: each takes two descriptors and some stack.
 const LEVELS: usize = 64;
+
+/// Removes with more than one's own rights, where there is a way.
+type Remover = fn(&Path) -> io::Result<()>;
+
+/// Files of other ids exist only where a sandbox made them, and only a sandbox can remove them. This room lies below `sandbox`, which
+/// hands its way up here before the first one starts, so that rooms that sweep directories start no process themselves.
+static REMOVER: OnceLock<Remover> = OnceLock::new();
+
+/// Sets the way to remove what is not ours; the first one stays.
+pub fn set_remover(remover: Remover) {
+    let _ = REMOVER.set(remover);
+}
+
+/// Removes a directory with all below it, or a file, whoever owns it; no link is followed. If the kernel refuses that to us, the
+/// way of [`set_remover`] is tried.
+///
+/// # Errors
+/// The refusal, where that way fails too; any other error as it is.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    let refused = match remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+        result => return result,
+    };
+    match REMOVER.get() {
+        Some(remover) if remover(path).is_ok() => Ok(()),
+        _ => Err(refused),
+    }
+}
 
 /// Removes a directory with all below it, or a file. Directories that are ours and closed to us are opened.
 ///

@@ -30,7 +30,6 @@ use crate::{
     beside, closed, deep,
     error::{At as _, Hint, PathError},
     formats::app_id::AppId,
-    sandbox,
 };
 
 /// How long a page waits for the size of a grain's data.
@@ -234,10 +233,10 @@ impl Kept {
         // Under a name that is none of a grain, so that what a kill leaves is not taken for one.
         let aside = self.directory.with_file_name(format!(".removed-{}", self.name));
         if aside.exists() {
-            sandbox::remove_tree(&aside).at("remove", &aside)?;
+            deep::remove_tree(&aside).at("remove", &aside)?;
         }
         fs::rename(&self.directory, &aside).at("rename", &self.directory)?;
-        Ok(sandbox::remove_tree(&aside).at("remove", &aside)?)
+        Ok(deep::remove_tree(&aside).at("remove", &aside)?)
     }
 }
 

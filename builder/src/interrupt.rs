@@ -14,7 +14,7 @@ use std::{
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::{sandbox, sys};
+use crate::{deep, sys};
 
 /// The handler of the next stop signal, instead of the program's end.
 static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
@@ -109,7 +109,7 @@ pub fn tidy_up() {
     for path in unfinished.iter() {
         // Programs that were just killed may still add a file.
         for _ in 0..3 {
-            if sandbox::remove_tree(path).is_ok() {
+            if deep::remove_tree(path).is_ok() {
                 break;
             }
         }

@@ -13,5 +13,6 @@ fn main() -> ExitCode {
     tinyroot::sys::process::forget_empty_variables("TINYROOT_");
     tinyroot::sys::process::raise_open_files();
     tinyroot::sys::names::use_built_in_services();
+    sandbox::remove_for_all();
     tinyroot::cli::main()
 }

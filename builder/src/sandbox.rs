@@ -45,7 +45,7 @@ pub use child::{Held, set_program};
 pub use ids::{IdMap, Ids, Way, choose_way, chosen_way, grain_host_id, is_full_root};
 pub use listening::Listening;
 pub use monitor::child_main;
-pub use remove::remove_tree;
+pub use remove::remove_for_all;
 pub use running::{Execution, Running};
 pub use start::Prepared;
 

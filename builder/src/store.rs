@@ -65,7 +65,6 @@ use crate::{
     error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
     interrupt::Unfinished,
-    sandbox,
     seal::Seal,
     sys::path::open_regular,
     tree::Tree,
@@ -204,7 +203,7 @@ fn sweep(tmp: &Path) -> io::Result<()> {
         let path = entry.path();
         let Ok(directory) = rustix::fs::open(&path, flags, Mode::empty()) else { continue };
         if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = sandbox::remove_tree(&path);
+            let _ = deep::remove_tree(&path);
         }
     }
     Ok(())

@@ -303,7 +303,7 @@ fn maintainer_scripts_reach_nothing_of_the_host() {
             let wrong = wrong(&results(sandbox), |probe| probe.script);
             assert!(wrong.is_empty(), "{way}, with proc {proc}:\n{}", wrong.join("\n"));
             assert_eq!(nodes(), before, "{way}");
-            tinyroot::sandbox::remove_tree(&root.keep()).expect("removes what others own");
+            tinyroot::deep::remove_tree(&root.keep()).expect("removes what others own");
         }
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use tinyroot::{
+    deep::remove_tree,
     error::Hint as _,
     image::GRAIN_ID,
     store::Store,
@@ -26,7 +27,7 @@ use tinyroot::{
 
 use tinyroot::sandbox::{
     Address, Bind, Devices, Exit, Ids, Program, Root, Running, Sandbox, Unavailable, Way, best_way,
-    grain_host_id, host, remove_tree, set_program,
+    grain_host_id, host, set_program,
 };
 
 #[path = "chroot/mod.rs"]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::download::describe;
 use crate::{
     archive,
     digest::Digest,

@@ -2,17 +2,18 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use std::collections::BTreeMap;
-
-use super::{write::*, *};
-use crate::formats::app_id::AppId;
+use super::*;
 use crate::{
-    formats::{checksum::Checksum, control::Control, package_lock::LockedNpm},
-    lock::{LockedIndex, LockedPackage},
-    prune::{Decision, Verdict},
-    recipe::{self, Npm},
-    reduce::Reduction,
+    digest::Digest,
+    formats::{app_id::AppId, checksum::Checksum, control::Control, package_lock::LockedNpm},
+    lock::{Lock, LockedIndex, LockedPackage},
+    prune::{Decision, Plan, Verdict},
+    recipe::{self, Npm, NpmPackage, Recipe},
+    reduce::{Reduction, Reductions},
     resolve::Request,
+    store::Store,
+    tree::{Entry, Tree, TreePath},
+    unpack::{Unpacked, UnpackedPackage},
 };
 
 fn path(text: &str) -> TreePath {

@@ -1,6 +1,7 @@
 //! Resolutions of small archives.
 
 use super::*;
+use crate::formats::packages::Source;
 
 /// Makes an index of lines such as `php 2:8 | Depends: php8 | Provides: php-any`.
 fn index(lines: &str) -> String {

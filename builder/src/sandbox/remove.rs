@@ -9,20 +9,14 @@ use super::{
 };
 use crate::deep;
 
-/// Removes a directory with all below it, or a file; no link is followed.
-///
-/// Where the kernel refuses that to us, root of a user namespace of ours does it: files of our subordinate ids are its
-/// own, and so are directories that a script left without the right to write.
-///
-/// # Errors
-/// The refusal, where not even such a root may; any other error as it is.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    let refused = match remove(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
-        result => return result,
-    };
-    let ways = [Way::Subordinate, Way::Single];
-    if ways.into_iter().any(|way| remove_as_root_inside(path, way).is_ok()) { Ok(()) } else { Err(refused) }
+/// Has [`deep::remove_tree`] remove what we may not as root of a user namespace of ours: files of our subordinate ids are its own,
+/// and so are directories that a script left without the right to write.
+pub fn remove_for_all() {
+    deep::set_remover(|path| {
+        let ways = [Way::Subordinate, Way::Single];
+        let removed = ways.into_iter().any(|way| remove_as_root_inside(path, way).is_ok());
+        if removed { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    });
 }
 
 /// Removes with no more than one's own rights.
