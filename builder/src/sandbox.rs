@@ -80,7 +80,8 @@ pub struct Sandbox {
     /// All of its environment.
     pub env: Vec<(OsString, OsString)>,
     /// One more variable of process 1: the number of a descriptor, a socket, to which it writes [`READY`] once it is ready
-    /// ([`Running::wait_ready`]). It is for process 1 to close that before it starts other programs.
+    /// ([`Running::wait_ready`]). It is for process 1 to close that before it starts other programs, and to take requests to stop:
+    /// SIGINT, SIGTERM and SIGHUP are blocked when it starts.
     pub ready: Option<OsString>,
     /// Where it starts.
     #[serde(with = "protocol::path")]

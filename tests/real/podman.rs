@@ -142,8 +142,8 @@ impl World {
     /// Runs a grain, gets a page of it, and removes it, as the next user is another.
     fn serves(&self, options: &str, user: &str) -> Ended {
         let script = format!(
-            "cd; $tinyroot run {} > url & for i in $(seq 100); do [ -s url ] && break; sleep 0.1; done; \
-             perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new($ARGV[0] =~ m{{//(.+)/}}) or die $!; \
+            "cd; $tinyroot run {} > url & for i in $(seq 600); do [ -s url ] && break; sleep 0.1; done; \
+             perl -MIO::Socket::INET -e '$ARGV[0] or die \"no URL\"; $s = IO::Socket::INET->new($ARGV[0] =~ m{{//(.+)/}}) or die $!; \
              print $s \"GET /cgit/ HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n\"; print scalar <$s>' $(cat url); \
              kill -INT $!; wait $! && rm -rf .local",
             self.path("given.spk")

@@ -357,11 +357,13 @@ impl Monitor<'_> {
     }
 
     fn confine(&self, directory: &Path, streams: [&OwnedFd; 3]) -> sys::Result<()> {
-        let Sandbox { ids, limits, filter, .. } = self.sandbox;
+        let Sandbox { ids, limits, filter, ready, .. } = self.sandbox;
         let _ = sys::process::begin_session();
         sys::process::set_standard_streams(streams)?;
         // What is ignored stays so in a program: SIGPIPE by our own language's will, SIGINT under `nohup tinyroot … &`.
-        sys::signals::reset();
+        // The kernel drops a request to stop that process 1 of a name space neither blocks nor handles (`pid_namespaces(7)`): one
+        // that comes before our first process waits for any must not be lost.
+        sys::signals::reset(ready.is_some());
         // Whoever is given a terminal of the sandbox is alone on it; one of the host's stays its session's.
         let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);

@@ -15,15 +15,7 @@ impl Stops {
     /// # Errors
     /// The call.
     pub fn block() -> Result<Self> {
-        // SAFETY: an all-zero set is a valid one, and `sigemptyset` and `sigaddset` write only to it.
-        let set = unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-                libc::sigaddset(&mut set, signal);
-            }
-            set
-        };
+        let set = set_of(&STOPS);
         // SAFETY: the set outlives the call; the old mask is not asked for.
         let code = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
         let result = if code == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(code)) };
@@ -43,16 +35,28 @@ impl Stops {
     }
 }
 
-/// Has this process treat every signal as a new one does, and blocks none.
-pub fn reset() {
+/// Has this process treat every signal as a new one does. It blocks none, or with `hold_stops` SIGINT, SIGTERM and SIGHUP.
+pub fn reset(hold_stops: bool) {
     for signal in 1..=libc::SIGRTMAX() {
         // Some cannot be changed, which is as good. SAFETY: no function of ours is named.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    // SAFETY: an all-zero set is a valid one, which `sigemptyset` fills; the old mask is not asked for.
+    let signals = if hold_stops { &STOPS[..] } else { &[] };
+    // SAFETY: the set outlives the call; the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set_of(signals), std::ptr::null_mut()) };
+}
+
+/// Requests to stop.
+const STOPS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    // SAFETY: an all-zero set is a valid one, and `sigemptyset` and `sigaddset` write only to it.
     unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in signals {
+            libc::sigaddset(&mut set, *signal);
+        }
+        set
     }
 }

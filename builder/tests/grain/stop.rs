@@ -33,6 +33,22 @@ fn life(fixture: &Fixture, services: &str) -> String {
     fs::read_to_string(&log).expect("reads")
 }
 
+#[test]
+fn a_request_to_stop_that_comes_before_the_first_process_waits_for_any_is_kept() {
+    let Some(fixture) = Fixture::new() else { return };
+    let recipe = fixture.recipe(&service(": > /run/up; exec /bin/sleep 1000", ""));
+    let base = fixture.base(&recipe);
+    for life in 0..20 {
+        let options = GrainOptions::of(&recipe, &fixture.var("var"));
+        let started = Grain::start_with(base.clone(), options, |running| {
+            // Between the start of the process and its program, and a little later.
+            std::thread::sleep(std::time::Duration::from_micros(200 * life));
+            running.signal(libc::SIGTERM)
+        });
+        assert!(started.is_err(), "start {life} went on");
+    }
+}
+
 fn service(command: &str, more: &str) -> String {
     format!(
         "[[service]]\nname = \"db\"\ncommand = [\"/bin/sh\", \"-c\", \"{command}\"]\n\
