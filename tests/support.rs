@@ -6,6 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+#[path = "schemas.rs"]
+pub mod schemas;
+
 /// A place where tinyroot finds nothing of this user's: cache, keys and grains are its own.
 pub struct Home {
     directory: tempfile::TempDir,
@@ -73,13 +76,19 @@ impl Home {
     }
 }
 
+/// Runs a command to its end. What it prints with `--json` must be as its schema says.
 pub fn end(command: &mut Command) -> Ended {
     let output = command.output().expect("starts");
-    Ended {
+    let ended = Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    let args: Vec<String> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if args.iter().any(|arg| arg == "--json") {
+        schemas::hold(&args, &ended.stdout);
     }
+    ended
 }
 
 /// Returns a path as an argument.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     kitchen::{Kitchen, RECIPE},
-    support::{Home, assert_says, names, text},
+    support::{Home, assert_says, names, schemas, text},
 };
 
 /// Starts to trace; returns the URLs of the app and of the page.
@@ -23,6 +23,7 @@ fn browse(kitchen: &Kitchen) -> (Child, String, String) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
     let urls: Value = serde_json::from_str(&line).expect("JSON");
+    schemas::hold_to("trace", &urls);
     let url = |name: &str| urls[name].as_str().expect("a URL").to_owned();
     (child, url("url"), url("new_url"))
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     kitchen::{Kitchen, RECIPE},
-    support::{Home, assert_says, text},
+    support::{Home, assert_says, schemas, text},
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.
@@ -90,6 +90,7 @@ impl Page {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
         let url: Value = serde_json::from_str(&line).expect("JSON");
+        schemas::hold_to("serve", &url);
         let url = url["url"].as_str().expect("a URL");
         let (host, token) = url.trim_start_matches("http://").split_once('/').expect("a path");
         let entered = ask(host, &format!("GET /{token}"), &[], "");
