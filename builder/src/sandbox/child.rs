@@ -34,8 +34,6 @@ pub(super) struct Monitor {
 impl Monitor {
     /// Starts one. It inherits three descriptors and nothing else: socket, task, output.
     pub fn spawn(task: &Task) -> Result<Self, SandboxError> {
-        // What its programs leave may be of other ids.
-        super::remove_for_all();
         let program = PROGRAM.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path);
         let failed = |source| SandboxError::Program { program: program.into(), source };
         let (control, theirs) = sys::socket::pair().map_err(SandboxError::Spawn)?;

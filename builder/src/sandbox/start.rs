@@ -25,6 +25,8 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]; [`SandboxError::hint`] says what the host would have to allow.
     pub fn prepare(&self) -> Result<Prepared, SandboxError> {
+        // What its programs leave may be of other ids.
+        super::remove_for_all();
         let monitor = Monitor::spawn(&Task::Run(Box::new(self.clone())))?;
         self.prepare_by(monitor, None)
     }
