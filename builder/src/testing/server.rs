@@ -73,12 +73,20 @@ struct State {
     directory: PathBuf,
     /// By path, `*` for all; how often still.
     faults: Mutex<HashMap<String, (Fault, usize)>>,
-    /// One for each so many requests; how many came since.
-    every: Mutex<Option<(Fault, usize, usize)>>,
+    every: Mutex<Option<Every>>,
     requests: Mutex<Vec<Request>>,
     stop: AtomicBool,
     plus_is_blank: AtomicBool,
     no_ranges: AtomicBool,
+}
+
+/// The fault of one of each so many requests of a path.
+#[derive(Debug)]
+struct Every {
+    fault: Fault,
+    requests: usize,
+    /// Where each path stands in that.
+    counts: HashMap<String, usize>,
 }
 
 /// A server, until it is dropped.
@@ -132,9 +140,11 @@ impl Server {
         self.state.faults.lock().expect("no panic holds the lock").insert(path.into(), (fault, times));
     }
 
-    /// Answers one of each so many requests wrongly, whatever it asks for, where no other fault was set.
+    /// Answers one of each so many requests for a path wrongly, where no other fault was set. Paths begin at different
+    /// places, so that of all requests as many are answered wrongly, and none for one file over and over.
     pub fn fault_every(&self, count: usize, fault: Fault) {
-        *self.state.every.lock().expect("no panic holds the lock") = Some((fault, count, 0));
+        let every = Every { fault, requests: count, counts: HashMap::new() };
+        *self.state.every.lock().expect("no panic holds the lock") = Some(every);
     }
 
     /// Reads `+` in a path as a blank from now on, as S3 does.
@@ -176,9 +186,11 @@ impl State {
         let key = if faults.contains_key(path) { path } else { "*" };
         let Some((fault, times)) = faults.get_mut(key) else {
             let mut every = self.every.lock().expect("no panic holds the lock");
-            let (fault, each, count) = every.as_mut()?;
+            let Every { fault, requests, counts } = every.as_mut()?;
+            let begin = counts.len();
+            let count = counts.entry(path.into()).or_insert(begin);
             *count += 1;
-            return (*count % *each == 0).then(|| fault.clone());
+            return (*count % *requests == 0).then(|| fault.clone());
         };
         let fault = fault.clone();
         *times -= 1;
