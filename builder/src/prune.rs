@@ -206,7 +206,7 @@ impl Policy {
             }
         };
         for service in &recipe.services {
-            starts(&service.command, format!("the program of service `{}`", service.name));
+            starts(&service.command, format!("the program of service \"{}\"", service.name));
         }
         if let Some(setup) = &recipe.setup {
             starts(&setup.command, "the program of setup".to_owned());
