@@ -52,7 +52,7 @@ struct Arguments {
     #[arg(long, default_value = "tests/as_mmdebstrap/differences.txt")]
     allowed: PathBuf,
     /// The program to compare
-    #[arg(long, default_value = "target/release/tinyroot")]
+    #[arg(long, env = "TINYROOT_TEST_PROGRAM", default_value = "target/release/tinyroot")]
     tinyroot: PathBuf,
     /// Print so many differences
     #[arg(long, default_value_t = 100)]
