@@ -56,9 +56,9 @@ use std::{
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    interrupt,
     progress::Progress,
     sandbox::{Way, choose_way},
+    shutdown,
     store::Store,
     sys::signals::Stops,
     threads,
@@ -283,10 +283,10 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
     let stops = Stops::block()?;
     let watch = std::thread::Builder::new().name("stops".into()).spawn(move || {
         let mut signal = stops.wait();
-        while interrupt::take_instead() {
+        while shutdown::take_instead() {
             signal = stops.wait();
         }
-        interrupt::tidy_up();
+        shutdown::tidy_up();
         say("stopped");
         exit::stopped(signal);
     });

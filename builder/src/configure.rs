@@ -13,8 +13,8 @@
 
 mod answers;
 mod clean;
-mod follow;
-mod key_store;
+mod dpkg_status;
+mod java_keystore;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod script;
@@ -65,7 +65,7 @@ pub struct Configured {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigureError {
     /// A maintainer script failed.
-    #[error("cannot configure {package}: {reason}{}", follow::quoted(output))]
+    #[error("cannot configure {package}: {reason}{}", dpkg_status::quoted(output))]
     Script {
         /// Whose.
         package: String,
@@ -75,7 +75,7 @@ pub enum ConfigureError {
         output: Vec<String>,
     },
     /// dpkg itself failed.
-    #[error("cannot configure the root: dpkg ended with {exit}{}", follow::quoted(output))]
+    #[error("cannot configure the root: dpkg ended with {exit}{}", dpkg_status::quoted(output))]
     Dpkg {
         /// How the run ended.
         exit: crate::sandbox::Exit,
@@ -379,13 +379,13 @@ impl Run<'_> {
         bundle: &mut BundleWriter<'_>,
     ) -> io::Result<()> {
         let Some(Kind::File { digest, size_bytes, .. }) =
-            tree.get_mut(key_store::PATH.as_bytes()).map(|entry| &mut entry.kind)
+            tree.get_mut(java_keystore::PATH.as_bytes()).map(|entry| &mut entry.kind)
         else {
             return Ok(());
         };
         // The tree has it as a file below directories: no link leads elsewhere.
-        let mut bytes = std::fs::read(root.join(key_store::PATH))?;
-        if key_store::restamp(&mut bytes, self.epoch_s) {
+        let mut bytes = std::fs::read(root.join(java_keystore::PATH))?;
+        if java_keystore::restamp(&mut bytes, self.epoch_s) {
             (*digest, *size_bytes) = bundle.add(&bytes[..])?;
         }
         Ok(())
@@ -496,7 +496,7 @@ impl Run<'_> {
         let task = self.progress.task("configuring packages", total, Unit::Items);
         let running = sandbox.start()?;
         let watched = self.lacking.iter().map(|lacking| lacking.what).collect();
-        let mut follower = follow::Follower::new(&task, self.progress, watched);
+        let mut follower = dpkg_status::Follower::new(&task, self.progress, watched);
         let output = running.take_output().expect("nobody else has it");
         let held =
             follower.read(output).map_err(|source| ConfigureError::Output { program: "dpkg", source })?;
@@ -506,7 +506,7 @@ impl Run<'_> {
             if !missed.is_empty() || !exit.success() {
                 let text = format!(
                     "maintainer scripts have no {what} here, and what they make with it may be missing: {reason}; {remedy}{}",
-                    follow::quoted(&missed)
+                    dpkg_status::quoted(&missed)
                 );
                 self.progress.warn(&text);
             }

@@ -56,8 +56,8 @@
 //! - [`download`]: files of mirrors and registries: retries, proxies. Never: decide what is fetched.
 //! - [`formats`]: bytes → values, for each format. Never: read a file, clock or environment.
 //! - [`sys`], [`error`]: one safe function for each system call; the error of a file, hints, and the chain of sources.
-//! - [`keys`]: signing keys and their keyring. Never: print a key.
-//! - [`beside`], [`deep`], [`interrupt`], [`threads`], [`progress`], [`shown`]: atomic files; deep directories; stop requests;
+//! - [`signing_keys`]: signing keys and their keyring. Never: print a key.
+//! - [`atomic`], [`deep`], [`shutdown`], [`threads`], [`progress`], [`shown`]: atomic files; deep directories; stop requests;
 //!   worker threads; progress; escaped text.
 //! - [`cli`]: one file for each command: arguments, calls, output, exit status.
 //! - `testing`: made packages, archives and servers, for tests only.
@@ -65,7 +65,7 @@
 pub mod archive;
 pub mod artifact;
 pub mod assemble;
-pub mod beside;
+pub mod atomic;
 pub mod cli;
 pub mod closed;
 pub mod configure;
@@ -81,8 +81,6 @@ pub mod formats;
 pub mod grain;
 pub mod grains;
 pub mod image;
-pub mod interrupt;
-pub mod keys;
 pub mod layer;
 pub mod layout;
 pub mod line;
@@ -105,6 +103,8 @@ pub mod sandbox;
 pub mod seal;
 pub mod serve;
 pub mod shown;
+pub mod shutdown;
+pub mod signing_keys;
 pub mod store;
 pub mod sys;
 #[cfg(feature = "testing")]

@@ -17,7 +17,7 @@ use std::{
 pub use changes::{Change, Changes};
 
 use crate::{
-    beside,
+    atomic,
     digest::Digest,
     error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
@@ -180,7 +180,7 @@ impl Lock {
     /// # Errors
     /// [`LockError::Io`]: a directory that cannot be written to, or a full disk.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
-        Ok(beside::replace(path, self.to_text().as_bytes()).at("write", path)?)
+        Ok(atomic::replace(path, self.to_text().as_bytes()).at("write", path)?)
     }
 }
 

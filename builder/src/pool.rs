@@ -23,7 +23,7 @@ use std::{
 };
 
 use crate::{
-    beside,
+    atomic,
     download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, describe, url_below},
     error::{At as _, Hint, PathError},
     formats::suite,
@@ -255,7 +255,7 @@ pub fn fill(
     if missing.is_empty() {
         return Ok(filled);
     }
-    let scratch = beside::Directory::make(pool, SCRATCH).at("make a directory in", pool)?;
+    let scratch = atomic::Directory::make(pool, SCRATCH).at("make a directory in", pool)?;
     let total = missing.iter().map(|(wanted, _)| wanted.length.limit()).sum();
     let task = progress.task("fetching packages", total, Unit::Bytes);
     let errors = downloader.fetch_all(&missing, scratch.path(), &|bytes| task.add(bytes));
@@ -279,7 +279,7 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
     for (path, bytes) in signed {
         make_directories(pool, Path::new(path).parent().unwrap_or(Path::new("")))?;
         let place = pool.join(path);
-        beside::replace(&place, bytes).at("write", &place)?;
+        atomic::replace(&place, bytes).at("write", &place)?;
     }
     Ok(())
 }

@@ -8,9 +8,9 @@ mod again;
 mod compare;
 mod explore;
 mod learn;
-mod left;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod side_effects;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
@@ -22,7 +22,7 @@ use std::{
 };
 
 use again::{Sides, hold, twice};
-use left::Shipped;
+use side_effects::Shipped;
 
 use crate::{
     error::Hint,
@@ -257,7 +257,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
                     transcript
                 }
             };
-            left::leave_out_pruned(&mut transcript.left, &is_pruned);
+            side_effects::leave_out_pruned(&mut transcript.left, &is_pruned);
             Ok::<_, ProveError>(transcript)
         };
         let steps = &inputs.recipe.exercise;
@@ -425,7 +425,7 @@ impl Run<'_> {
             path.map_or(Shipped::No, |path| (self.shipped)(&furnished_path(&path)))
         };
         let printed = lines();
-        transcript.left = left::records(&var, &shipped, &printed)
+        transcript.left = side_effects::records(&var, &shipped, &printed)
             .map_err(|source| ProveError::Left { root: self.root, source })?;
         let misses = self.lacked(base, Some(&transcript), &printed);
         Ok(Taken { transcript, misses })

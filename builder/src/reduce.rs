@@ -8,9 +8,9 @@
 mod bytecode;
 pub(crate) mod icu;
 mod java;
-mod names;
 mod propose;
 mod stubs;
+mod symbol_uses;
 mod symbols;
 
 pub use crate::formats::elf_image::Fault as ImageFault;

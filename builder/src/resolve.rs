@@ -19,10 +19,10 @@ mod conflict;
 mod explain;
 mod facts;
 mod mark;
-mod names;
 mod remedy;
 mod smallest;
 mod solver;
+mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod universe;
@@ -226,7 +226,7 @@ fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
     }
     let left_out = universe.left_out(name);
     let nearest = match providers.is_empty() && left_out.is_empty() {
-        true => names::nearest(name, universe.ids().map(|id| universe.name(id))),
+        true => suggest::nearest(name, universe.ids().map(|id| universe.name(id))),
         false => Vec::new(),
     };
     let providers = providers.into_iter().map(|id| universe.package(id).name.into()).collect();

@@ -64,8 +64,8 @@ use crate::{
     digest::Digest,
     error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
-    interrupt::Unfinished,
     seal::Seal,
+    shutdown::Unfinished,
     sys::path::open_regular,
     tree::Tree,
 };

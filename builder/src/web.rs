@@ -3,15 +3,15 @@
 //! Comes in: bytes of a client or of an app, both of which may be hostile. Goes out: a [`Head`], whose fields are named
 //! tokens and whose framing is known, or nothing. Nothing here listens, and nothing decides who may see what.
 
-mod answer;
 mod body;
 mod guard;
 mod host;
+mod response;
 
-pub use answer::{Answer, TEXT, policy};
 pub use body::Body;
 pub use guard::{guard, is_from_itself};
 pub use host::Authorities;
+pub use response::{Answer, TEXT, policy};
 
 use std::io::{self, BufRead, Read as _};
 

@@ -637,7 +637,7 @@ fn run_in_a_chroot_that_is_stopped() {
         assert!(running.try_wait().is_none() && Instant::now() < end, "three programs sleep inside");
         std::thread::sleep(Duration::from_millis(5));
     }
-    tinyroot::interrupt::tidy_up();
+    tinyroot::shutdown::tidy_up();
     assert_eq!(asleep(), 0);
 }
 

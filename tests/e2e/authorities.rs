@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::{
-    kitchen::{Kitchen, RECIPE},
     support::{assert_says, end, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 const RUN: &str = "127.0.0.1:8765";

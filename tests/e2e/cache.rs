@@ -11,8 +11,8 @@ use tinyroot::testing::lacking;
 
 use super::{
     World,
-    kitchen::Kitchen,
     support::{assert_says, end, names, text},
+    traced_app::Kitchen,
 };
 
 /// Returns the only pack of a kind in a cache.

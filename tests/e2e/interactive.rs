@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{
-    kitchen::{Kitchen, RECIPE},
     support::{Home, assert_says, names, schemas, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 /// Starts to trace; returns the URLs of the app and of the page.

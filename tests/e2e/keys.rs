@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     World,
-    kitchen::Kitchen,
     support::{Ended, Home, assert_says, end, text},
+    traced_app::Kitchen,
 };
 
 #[test]

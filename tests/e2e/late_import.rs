@@ -5,8 +5,8 @@ use std::fs;
 use tinyroot::testing::deb;
 
 use super::{
-    kitchen::{Kitchen, with_code},
     support::{assert_says, end, text},
+    traced_app::{Kitchen, with_code},
 };
 
 /// A server that brews with the module that a path names; names that only a request knows cannot be followed.

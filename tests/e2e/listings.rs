@@ -5,10 +5,10 @@ use std::fs;
 use tinyroot::testing::deb;
 
 use super::{
-    kitchen::{Kitchen, with_code},
     noise,
     serve::Page,
     support::{assert_says, end, text},
+    traced_app::{Kitchen, with_code},
 };
 
 /// A server that opens an extension only if the directory of extensions has it.

@@ -13,8 +13,8 @@ use tinyroot::{
 };
 
 use super::{
-    kitchen::{Kitchen, RECIPE},
     support::{Ended, assert_says, end, names, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 /// tinyroot with nothing in its environment but what is given.

@@ -17,7 +17,6 @@ mod full_disk;
 mod interactive;
 mod keys;
 mod killed;
-mod kitchen;
 mod late_import;
 mod listings;
 mod little;
@@ -34,6 +33,7 @@ mod stopped;
 #[path = "../support.rs"]
 mod support;
 mod terminal;
+mod traced_app;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    kitchen::{self, Kitchen},
     support::{Ended, Home, assert_says, end, text},
+    traced_app::{self, Kitchen},
 };
 
 /// Runs a command without a standard output, as `>&-` of a shell does.
@@ -100,7 +100,7 @@ fn every_command_that_prints_notices_its_output() {
 
 #[test]
 fn a_package_over_its_budget_is_there_and_the_status_says_so() {
-    let recipe = format!("{}[budget]\nartifact = \"10 kB\"\n", kitchen::RECIPE);
+    let recipe = format!("{}[budget]\nartifact = \"10 kB\"\n", traced_app::RECIPE);
     let Some(kitchen) = Kitchen::of(&recipe, |tea| vec![tea]) else { return };
     let package = kitchen.home.path("tea.spk");
     for _ in 0..2 {

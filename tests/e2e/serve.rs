@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{
-    kitchen::{Kitchen, RECIPE},
     support::{Home, assert_says, schemas, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.

@@ -13,10 +13,9 @@ use std::{
 use tinyroot::testing::{Deb, deb, lacking};
 
 use super::{
-    World, configuring, debs,
-    kitchen::Kitchen,
-    noise,
+    World, configuring, debs, noise,
     support::{assert_says, end, names, text},
+    traced_app::Kitchen,
 };
 
 /// Returns the bytes of all files below a directory, but for the mark of a cache.

@@ -5,10 +5,9 @@ use std::fs;
 use tinyroot::testing::deb;
 
 use super::{
-    World,
-    kitchen::{Kitchen, RECIPE},
-    noise,
+    World, noise,
     support::{assert_says, end, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 #[test]

@@ -11,10 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tinyroot::testing::Fault;
 
 use super::{
-    World,
-    kitchen::{Kitchen, RECIPE},
-    pool_file,
+    World, pool_file,
     support::{names, text},
+    traced_app::{Kitchen, RECIPE},
 };
 
 /// Starts a build that waits for a .deb for ever.

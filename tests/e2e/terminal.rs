@@ -20,8 +20,8 @@ use tinyroot::{
 
 use super::{
     World,
-    kitchen::{Kitchen, with_code},
     support::{Ended, assert_says, end, text},
+    traced_app::{Kitchen, with_code},
 };
 
 /// Hides what follows, forges lines, sets the clipboard, turns the order of letters around, and has letters that are not seen.

@@ -16,7 +16,7 @@ use super::{ArtifactError, Opened};
 use crate::{
     error::{At as _, PathError},
     formats::spk::{Item, ItemKind},
-    interrupt::Unfinished,
+    shutdown::Unfinished,
     store::Store,
     tree::{Tree, TreePath},
 };

@@ -21,8 +21,8 @@ use crate::{
         app_id::AppId,
         key_file::{self, Key},
     },
-    keys::{self, Keyring, KeysError},
     recipe::{self, Recipe},
+    signing_keys::{self, Keyring, KeysError},
 };
 
 /// Make, list and move the keys that sign apps
@@ -175,7 +175,7 @@ fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context)
         true => input::read(u64::MAX)?,
         false => fs::read(file).at("read", file)?,
     };
-    let keys = keys::read_ring(&bytes)?;
+    let keys = signing_keys::read_ring(&bytes)?;
     let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;
     let new = ring.import(&keys)?;
     if let (Some(recipe), Some(app_id)) = (&recipe, &of_recipe) {

@@ -7,11 +7,11 @@ use crate::{
     artifact,
     error::At as _,
     evidence::unseen,
-    interrupt,
     progress::Progress,
     recipe,
     sandbox::fuse,
     serve::{ServeOptions, Served, Server, serve},
+    shutdown,
     sys::signals::Stops,
 };
 
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     });
     stops.wait();
     close(&server, stops, &context.progress);
-    interrupt::tidy_up();
+    shutdown::tidy_up();
     exit::done()
 }
 

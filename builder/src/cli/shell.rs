@@ -14,9 +14,9 @@ use rustix::{
 use super::output::say;
 use crate::{
     configure::ConfigureError,
-    interrupt::RawTerminal,
     progress::Progress,
     sandbox::{Program, Running},
+    shutdown::RawTerminal,
 };
 
 /// How often the size of the terminal is looked at, and whether the shell has ended and left a program behind that holds

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     formats::{app_id::AppId, key_file::Key},
-    keys::{Handed, KeysError, Making},
     recipe::Recipe,
+    signing_keys::{Handed, KeysError, Making},
 };
 
 /// More is no keyring: one key takes 128 bytes.

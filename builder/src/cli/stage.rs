@@ -14,7 +14,7 @@ use super::{
     shell,
 };
 use crate::{
-    beside,
+    atomic,
     configure::{ConfigureError, Visit},
     error::At as _,
     line::configure,
@@ -100,7 +100,7 @@ fn parent_of(path: &Path) -> &Path {
 }
 
 fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
-    let (mut file, _unfinished) = beside::file(parent_of(output), ".tinyroot-stage-").at("write", output)?;
+    let (mut file, _unfinished) = atomic::file(parent_of(output), ".tinyroot-stage-").at("write", output)?;
     write_tar(tree, store, &mut file, TarOptions::default())?;
     file.flush().at("write", output)?;
     file.persist(output).map_err(|error| error.error).at("write", output)?;
@@ -109,7 +109,7 @@ fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
 
 /// Renders into a directory beside its place, so that a half-written root never has its name.
 fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Result<(), Failure> {
-    let scratch = beside::Directory::make(parent_of(output), ".tinyroot-stage-").at("write", output)?;
+    let scratch = atomic::Directory::make(parent_of(output), ".tinyroot-stage-").at("write", output)?;
     let place = scratch.path().join("root");
     // Root of a container with a single id can give nothing away.
     let is_root = is_full_root();

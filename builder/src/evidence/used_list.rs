@@ -21,7 +21,7 @@ use std::{
 
 use super::{Kinds, UnknownKind};
 use crate::{
-    beside,
+    atomic,
     error::Hint,
     tree::{TreePath, escape, unescape},
 };
@@ -209,7 +209,7 @@ impl UsedList {
     /// [`UsedListError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), UsedListError> {
         let fail = |source| UsedListError::Write { path: path.into(), source };
-        beside::replace(path, self.to_text().as_bytes()).map_err(fail)
+        atomic::replace(path, self.to_text().as_bytes()).map_err(fail)
     }
 
     /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older one.

@@ -10,7 +10,7 @@ use super::{
     root::Overlaid,
 };
 use crate::{
-    beside,
+    atomic,
     error::At as _,
     evidence::UsedList,
     progress::size_text,
@@ -78,7 +78,7 @@ fn changed(recipe: &Recipe, text: Option<String>) -> Result<Recipe, LineError> {
 
 fn write(recipe: &Recipe) -> Result<(), LineError> {
     let path = recipe.directory.join("recipe.toml");
-    let written = beside::replace(&path, recipe.text.as_bytes());
+    let written = atomic::replace(&path, recipe.text.as_bytes());
     Ok(written.at("write", path)?)
 }
 

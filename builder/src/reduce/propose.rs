@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Reductions, icu, java, names::Names, reduce, stubs};
+use super::{Reductions, icu, java, reduce, stubs, symbol_uses::Names};
 use crate::{
     digest::Digest,
     evidence::UsedList,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use object::elf;
 
-use super::{ReduceError, Reductions, StubFault, names::Names, note};
+use super::{ReduceError, Reductions, StubFault, note, symbol_uses::Names};
 use crate::{
     digest::Digest,
     formats::elf_image::Image,

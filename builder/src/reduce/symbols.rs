@@ -10,7 +10,7 @@
 //! makes, or that people put into `/var`. So a root with a compiler or linker is not changed unless the recipe says so,
 //! and recipes of apps that load programs from `/var` say `symbols = false`.
 
-use super::{ReduceError, Reductions, names::Names, note};
+use super::{ReduceError, Reductions, note, symbol_uses::Names};
 use crate::{
     prune::Pruned,
     store::Store,

@@ -19,10 +19,10 @@ use super::{
 use crate::{
     evidence::{UsedList, step},
     grain::GrainError,
-    interrupt::Instead,
     progress::{Progress, Task, Unit},
     proxy::{self, Front, Guards, OnRequest},
     sandbox::Exit,
+    shutdown::Instead,
     store::Store,
     view::View,
 };

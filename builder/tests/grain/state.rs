@@ -7,12 +7,12 @@ use tinyroot::{
     exercise::Authority,
     formats::manifest::Manifest,
     image::{self, Fate, VarPolicy},
-    keys::Keyring,
     pack,
     progress::Progress,
     prove::{Baseline, Inputs, Proof, prove},
     recipe::Recipe,
     sandbox::{Unavailable, host},
+    signing_keys::Keyring,
     tree::{Entry, Tree, TreePath},
 };
 

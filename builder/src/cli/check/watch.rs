@@ -12,9 +12,9 @@ use crate::{
     },
     evidence::unseen,
     grain::Base,
-    interrupt::Instead,
     proxy::Guards,
     run::{self, App, RunOptions},
+    shutdown::Instead,
     store::Store,
 };
 

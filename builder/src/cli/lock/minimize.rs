@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    beside,
+    atomic,
     cli::{Context, Failure, print, size_text},
     error::At as _,
     line::{choose, request},
@@ -36,7 +36,7 @@ pub fn minimize(
     let path = recipe.directory.join("recipe.toml");
     let cannot = |what: &str| Failure::new(format!("cannot {what} {}", path.display()));
     let text = recipe::exclude(&recipe.text, &exclude).ok_or_else(|| cannot("add debian.exclude to"))?;
-    beside::replace(&path, text.as_bytes()).at("write", &path)?;
+    atomic::replace(&path, text.as_bytes()).at("write", &path)?;
     super::tell(context, &format!("wrote {}: debian.exclude has {} more", path.display(), exclude.len()));
     Ok(recipe::read(&recipe.directory)?)
 }

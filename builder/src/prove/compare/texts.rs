@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::pattern::{Pattern, Token, fold_digits, tokens};
-use crate::prove::left::tells_failure;
+use crate::prove::side_effects::tells_failure;
 
 /// Longest line that is shown.
 const SHOWN_CHARS: usize = 200;

@@ -16,7 +16,7 @@ use rustix::{
 };
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::{deep, interrupt::Unfinished};
+use crate::{deep, shutdown::Unfinished};
 
 /// How many random letters and digits stand behind the prefix: more than a name that a person would give has.
 const RANDOM: usize = 16;
