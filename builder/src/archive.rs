@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::{
     digest::Digest,
-    download::{Answer, DownloadError, Downloader, Refusal, url_below},
+    download::{Conditional, DownloadError, Downloader, Refusal, url_below},
     formats::{
         packages::Source,
         suite::{self, is_exact},
@@ -391,7 +391,7 @@ impl<'a> Opening<'a> {
         let known = kept.map(|kept| &kept.validators);
         self.downloader.fetch_small(&path, urls, MAX_RELEASE_BYTES, known, |answer| {
             let signature = match &answer {
-                Answer::Body { validators, .. } => {
+                Conditional::Body { validators, .. } => {
                     let beside = [format!("{}.gpg", validators.url)];
                     let name = format!("{path}.gpg");
                     Some(self.downloader.fetch_small(
@@ -400,12 +400,12 @@ impl<'a> Opening<'a> {
                         MAX_RELEASE_BYTES,
                         None,
                         |signature| match signature {
-                            Answer::Body { bytes, .. } => Ok(bytes),
-                            Answer::Unchanged => Err(UNASKED.into()),
+                            Conditional::Body { bytes, .. } => Ok(bytes),
+                            Conditional::Unchanged => Err(UNASKED.into()),
                         },
                     )?)
                 }
-                Answer::Unchanged => None,
+                Conditional::Unchanged => None,
             };
             self.judge(suite, answer, signature, kept)
         })
@@ -415,13 +415,13 @@ impl<'a> Opening<'a> {
     fn judge(
         &self,
         suite: &str,
-        answer: Answer,
+        answer: Conditional,
         signature: Option<Vec<u8>>,
         kept: Option<&Dated>,
     ) -> Result<Option<Dated>, Refusal> {
         let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
         let asked = self.asked(suite);
-        let Answer::Body { bytes, validators } = answer else {
+        let Conditional::Body { bytes, validators } = answer else {
             let kept = kept.ok_or(UNASKED)?;
             kept.release.check(&asked, now_s, offline)?;
             return Ok(None);

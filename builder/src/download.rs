@@ -136,7 +136,7 @@ pub struct Validators {
 
 /// The response to a conditional request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Conditional {
     /// The version known is still the present one.
     Unchanged,
     /// Another version.
@@ -209,7 +209,7 @@ impl Downloader {
     }
 
     /// Fetches a small file without a known digest, from the first of the URLs whose response
-    /// passes `check`. A response is [`Answer::Unchanged`] only at the URL of `known`.
+    /// passes `check`. A response is [`Conditional::Unchanged`] only at the URL of `known`.
     ///
     /// # Errors
     /// [`DownloadError::Places`], in it what `check` said, and [`DownloadError::Offline`].
@@ -219,19 +219,19 @@ impl Downloader {
         urls: &[String],
         limit_bytes: u64,
         known: Option<&Validators>,
-        mut check: impl FnMut(Answer) -> Result<T, Refusal>,
+        mut check: impl FnMut(Conditional) -> Result<T, Refusal>,
     ) -> Result<T, DownloadError> {
         self.any_place(what, Path::new(""), urls, &[], |url, manner| {
             let known = known.filter(|known| known.url == url);
             let mut is_page = false;
             let answer = match self.request(url, &Request { known, ..Request::new(manner) })? {
-                Reply::Unchanged => Answer::Unchanged,
+                Reply::Unchanged => Conditional::Unchanged,
                 Reply::Body(body) => {
                     let validators = body.validators.clone();
                     is_page = body.is_page;
                     let bytes = self.read_all(body, limit_bytes)?;
                     is_page |= begins_as_page(&bytes);
-                    Answer::Body { bytes, validators }
+                    Conditional::Body { bytes, validators }
                 }
             };
             let checked = check(answer);

@@ -23,7 +23,7 @@ mod style;
 mod text;
 
 pub use authority::Authority;
-pub use http::{Answer, HttpError};
+pub use http::{HttpError, Response};
 pub(crate) use links::pages_of;
 
 use std::{error::Error, fmt, io, net::TcpStream, time::Duration};
@@ -162,7 +162,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A request was answered.
-    Answered(Answer),
+    Responded(Response),
     /// A program ended.
     Ran(Ran),
     /// A restart or a pause is over.
@@ -195,9 +195,9 @@ pub enum ExerciseError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The app's answer is no HTTP, or not whole.
+    /// The app's response is no HTTP, or not whole.
     #[error("step {step}, {what}: cannot get a complete response")]
-    Answer {
+    Response {
         /// Number of the step, from 1.
         step: usize,
         /// Its words.
@@ -324,7 +324,7 @@ impl Outcome {
     /// Returns what was answered or printed.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Outcome::Answered(answer) => &answer.body,
+            Outcome::Responded(response) => &response.body,
             Outcome::Ran(ran) => &ran.output,
             Outcome::Done => &[],
         }

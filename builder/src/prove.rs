@@ -70,7 +70,7 @@ pub struct Baseline {
 pub struct Proof {
     /// What was asked of the pruned app, and answered, under the first authority.
     pub transcript: Transcript,
-    /// Where its answers differ from those of the full root.
+    /// Where its responses differ from those of the full root.
     pub differences: Vec<Difference>,
     /// Pruned paths that were asked for, or that the app's output names; the app may do without them.
     pub misses: Vec<Miss>,

@@ -21,7 +21,7 @@ use crate::{
     error::Hint,
     recipe::Web,
     sandbox::{Address, Running},
-    web::{Answer, Authorities, Body, Head, guard, policy, read_head_into},
+    web::{Authorities, Body, Head, Response, guard, policy, read_head_into},
 };
 
 /// Where an app may be found when no other port is asked for: the first that is free.
@@ -164,7 +164,7 @@ fn lead(
         tell(head.method(), head.target());
     }
     let Ok(app) = connect() else {
-        let refusal = Answer::refusal("502 Bad Gateway", "the app takes no connection");
+        let refusal = Response::refusal("502 Bad Gateway", "the app takes no connection");
         return refusal.send(&mut client, &policy("'none'"), bytes.starts_with(b"HEAD "));
     };
     app.set_nodelay(true)?;
@@ -177,7 +177,7 @@ fn lead(
     let is_head = head.method() == "HEAD";
     let exchange = Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: false };
     match exchange.run(head, body)? {
-        Some(answer) => answer.send(&mut client, &policy("'none'"), is_head),
+        Some(response) => response.send(&mut client, &policy("'none'"), is_head),
         None => Ok(()),
     }
 }
@@ -190,8 +190,8 @@ fn leave(client: &TcpStream) -> io::Result<()> {
     io::copy(&mut client.take(REFUSED_BYTES), &mut io::sink()).map(drop)
 }
 
-fn unread() -> Answer {
-    Answer::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
+fn unread() -> Response {
+    Response::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
 }
 
 /// Starts to give connections of certain users to `serve`, each in a thread of its own; others, and one that gets no thread, are
@@ -240,20 +240,20 @@ const REFUSAL_PATIENCE: Duration = Duration::from_millis(200);
 /// How much is read of a request that is refused.
 const REFUSED_BYTES: u64 = 1 << 20;
 
-fn without_thread() -> Answer {
+fn without_thread() -> Response {
     let why = format!("no thread can be started for this request: {}", crate::threads::HINT);
-    Answer::refusal("503 Service Unavailable", &why).with("Retry-After", "1")
+    Response::refusal("503 Service Unavailable", &why).with("Retry-After", "1")
 }
 
-fn of_another_user() -> Answer {
-    Answer::refusal(
+fn of_another_user() -> Response {
+    Response::refusal(
         "403 Forbidden",
         "this is for the user who started it alone, and you are another user of this machine",
     )
 }
 
 /// Refuses a client before its request is looked at. It is read, at least its beginning, for the reason of [`leave`].
-fn refuse(mut client: &TcpStream, refusal: &Answer) -> io::Result<()> {
+fn refuse(mut client: &TcpStream, refusal: &Response) -> io::Result<()> {
     client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
     client.set_write_timeout(Some(REFUSAL_PATIENCE))?;
     let mut start = [0; 16 << 10];

@@ -33,7 +33,7 @@ use crate::{
     tree::{Globs, InvalidGlob, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
 };
-use rules::{Answer, Case, Facts, Needs};
+use rules::{Case, Facts, Needs, Ruling};
 
 /// A fault of planning.
 #[derive(Debug, thiserror::Error)]
@@ -321,7 +321,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     let mut work = Work { plan: Plan::default(), final_drops: BTreeSet::new(), warnings: BTreeSet::new() };
     for (path, entry) in inputs.tree.iter() {
         let case = facts.case(path, entry);
-        work.first_answer(&case, &facts);
+        work.first_ruling(&case, &facts);
         if let Some(package) = facts.sole_package(&case) {
             work.plan.packages.insert(path.clone(), package.to_owned());
         }
@@ -370,17 +370,17 @@ struct Work {
 
 impl Work {
     /// Asks the rules about one path.
-    fn first_answer(&mut self, case: &Case<'_>, facts: &Facts<'_>) {
-        let (rule, answer) = rules::first_answer(case, facts);
+    fn first_ruling(&mut self, case: &Case<'_>, facts: &Facts<'_>) {
+        let (rule, ruling) = rules::first_ruling(case, facts);
         let kept = if case.entry.kind.is_directory() { Verdict::KeepEmpty } else { Verdict::Keep };
-        let (verdict, reason) = match answer {
-            Answer::Keep(reason) => (kept, reason),
-            Answer::Drop(reason) => (Verdict::Drop, reason),
-            Answer::Forbid(reason) => {
+        let (verdict, reason) = match ruling {
+            Ruling::Keep(reason) => (kept, reason),
+            Ruling::Drop(reason) => (Verdict::Drop, reason),
+            Ruling::Forbid(reason) => {
                 self.final_drops.insert(case.path.clone());
                 (Verdict::Drop, reason)
             }
-            Answer::Pass => (Verdict::Drop, "nothing asked for it".to_owned()),
+            Ruling::Pass => (Verdict::Drop, "nothing asked for it".to_owned()),
         };
         self.plan.decisions.insert(case.path.clone(), Decision { verdict, rule, reason, because: None });
     }

@@ -39,7 +39,7 @@ use crate::{
     run::{App, RunError},
     sandbox::Unavailable,
     store::Store,
-    web::{Answer, Body, Head, policy, read_head},
+    web::{Body, Head, Response, policy, read_head},
 };
 use gate::{Entry, Gate, Place};
 use live::Live;
@@ -261,28 +261,29 @@ impl Server {
         let body = head.as_ref().and_then(Body::of_request);
         let (Some(head), Some(body)) = (head, body) else {
             let why = "no request of HTTP that can be read in one way only";
-            let answer = Answer::refusal("400 Bad Request", why);
-            return answer.send(&mut stream, &policy("'none'"), is_head);
+            let response = Response::refusal("400 Bad Request", why);
+            return response.send(&mut stream, &policy("'none'"), is_head);
         };
-        let answer = match self.gate.place(&head) {
-            Place::Page(origin) => actions::answer(self, &head, body, &mut reader, &origin),
+        let response = match self.gate.place(&head) {
+            Place::Page(origin) => actions::respond(self, &head, body, &mut reader, &origin),
             Place::Grain { host, origin } => {
                 let live = self.live(&host);
                 match live.as_ref().map(|live| (live, self.gate.enter(&head, live, &origin))) {
-                    None => Answer::refusal("404 Not Found", "there is no such grain"),
-                    Some((_, Entry::Answer(answer))) => answer,
+                    None => Response::refusal("404 Not Found", "there is no such grain"),
+                    Some((_, Entry::Response(response))) => response,
                     Some((live, Entry::Granted)) => {
                         match lead::lead(self, live, stream, reader, head, body)? {
-                            Some(answer) => answer,
+                            Some(response) => response,
                             None => return Ok(()),
                         }
                     }
                 }
             }
-            Place::Elsewhere => {
-                Answer::refusal("403 Forbidden", "this is for 127.0.0.1 and for names below localhost alone")
-            }
+            Place::Elsewhere => Response::refusal(
+                "403 Forbidden",
+                "this is for 127.0.0.1 and for names below localhost alone",
+            ),
         };
-        answer.send(&mut stream, &policy(FORMS), is_head)
+        response.send(&mut stream, &policy(FORMS), is_head)
     }
 }

@@ -11,7 +11,7 @@ mod response;
 pub use body::Body;
 pub use guard::{guard, is_from_itself};
 pub use host::Authorities;
-pub use response::{Answer, TEXT, policy};
+pub use response::{Response, TEXT, policy};
 
 use std::io::{self, BufRead, Read as _};
 
@@ -21,7 +21,7 @@ const HEAD_LIMIT: u64 = 64 << 10;
 /// Most fields of a head.
 const FIELD_LIMIT: usize = 128;
 
-/// The first line of a request or an answer, and its fields.
+/// The first line of a request or a response, and its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The first line, without its end.
@@ -71,16 +71,16 @@ impl Head {
         Some(Head { line, fields: owned(request.headers) })
     }
 
-    /// Reads the head of an answer; nothing if it is none of HTTP/1, or has no status as RFC 9110, 15, knows them.
+    /// Reads the head of a response; nothing if it is none of HTTP/1, or has no status as RFC 9110, 15, knows them.
     pub fn of_answer(bytes: &[u8]) -> Option<Self> {
         let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
-        let mut answer = httparse::Response::new(&mut fields);
-        if !answer.parse(bytes).ok()?.is_complete() {
+        let mut response = httparse::Response::new(&mut fields);
+        if !response.parse(bytes).ok()?.is_complete() {
             return None;
         }
-        let code = answer.code.filter(|code| *code >= 100)?;
-        let line = format!("HTTP/1.{} {code} {}", answer.version?, answer.reason.unwrap_or_default());
-        Some(Head { line, fields: owned(answer.headers) })
+        let code = response.code.filter(|code| *code >= 100)?;
+        let line = format!("HTTP/1.{} {code} {}", response.version?, response.reason.unwrap_or_default());
+        Some(Head { line, fields: owned(response.headers) })
     }
 
     /// Returns the method of a request.
@@ -98,7 +98,7 @@ impl Head {
         self.target().split_once('?').unwrap_or((self.target(), ""))
     }
 
-    /// Returns the status of an answer.
+    /// Returns the status of a response.
     pub fn status(&self) -> u16 {
         self.target().parse().unwrap_or(0)
     }

@@ -30,12 +30,12 @@ pub struct Grain {
     cookie: String,
 }
 
-pub struct Answer {
+pub struct Response {
     head: String,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     fn field(&self, name: &str) -> String {
         let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
         line.unwrap_or_else(|| panic!("no {name} in\n{}", self.head)).to_owned()
@@ -47,7 +47,7 @@ impl Answer {
 }
 
 /// Asks as somebody who knows nothing but what stands in `fields`.
-fn ask(host: &str, line: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+fn ask(host: &str, line: &str, fields: &[(&str, &str)], body: &str) -> Response {
     let port = host.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
     let mut request = format!("{line} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
@@ -59,11 +59,11 @@ fn ask(host: &str, line: &str, fields: &[(&str, &str)], body: &str) -> Answer {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answers");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    Answer { head: head.to_owned(), body: body.to_owned() }
+    Response { head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The name and value of a cookie that is set, by attributes that keep it from scripts and other sites.
-fn cookie(answer: &Answer) -> String {
+fn cookie(answer: &Response) -> String {
     let set = answer.field("Set-Cookie");
     assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{set}");
     set.split(';').next().expect("a pair").to_owned()
@@ -98,11 +98,11 @@ impl Page {
         Page { cookie: cookie(&entered), host: host.to_owned(), kitchen, child }
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         ask(&self.host, &format!("GET {path}"), &[("Cookie", &self.cookie)], "")
     }
 
-    fn post(&self, path: &str, form: &str) -> Answer {
+    fn post(&self, path: &str, form: &str) -> Response {
         let origin = format!("http://{}", self.host);
         let fields = [("Cookie", &*self.cookie), ("Origin", &origin)];
         ask(&self.host, &format!("POST {path}"), &fields, form)
@@ -119,8 +119,8 @@ impl Page {
         self.enter(&self.post("/new", &format!("app={id}&title={title}")))
     }
 
-    /// Goes where an answer leads, into a grain.
-    fn enter(&self, answer: &Answer) -> Grain {
+    /// Goes where a response leads, into a grain.
+    fn enter(&self, answer: &Response) -> Grain {
         assert_eq!(answer.status(), "303", "{}\n{}", answer.head, answer.body);
         let location = answer.field("Location");
         let (host, path) = location.trim_start_matches("http://").split_once('/').expect("a path");

@@ -281,13 +281,13 @@ fn a_small_file_is_fetched_again_only_if_it_changed() {
     let ask = |known: Option<&Validators>| {
         fixture.downloader.fetch_small("it", &urls, 100, known, Ok).map_err(|e| e.to_string())
     };
-    let Ok(Answer::Body { bytes, validators }) = ask(None) else { panic!("a body") };
+    let Ok(Conditional::Body { bytes, validators }) = ask(None) else { panic!("a body") };
     assert_eq!(bytes, CONTENTS);
-    assert_eq!(ask(Some(&validators)), Ok(Answer::Unchanged));
+    assert_eq!(ask(Some(&validators)), Ok(Conditional::Unchanged));
     fs::write(fixture.served.path().join("file"), "other").expect("writes");
-    assert!(matches!(ask(Some(&validators)), Ok(Answer::Body { bytes, .. }) if bytes == b"other"));
+    assert!(matches!(ask(Some(&validators)), Ok(Conditional::Body { bytes, .. }) if bytes == b"other"));
     let elsewhere = Validators { url: "http://elsewhere/file".into(), ..validators };
-    assert!(matches!(ask(Some(&elsewhere)), Ok(Answer::Body { .. })));
+    assert!(matches!(ask(Some(&elsewhere)), Ok(Conditional::Body { .. })));
     let conditional: Vec<bool> = fixture.server.requests().iter().map(|r| r.conditional).collect();
     assert_eq!(conditional, [false, true, true, false]);
 

@@ -16,7 +16,7 @@ use self::{
     look::{Content, disguised},
 };
 use super::{
-    Answer, ExerciseError, Miss, Outcome, Subject, Transcript, Visit, Warning, cookies::Cookies, log, text,
+    ExerciseError, Miss, Outcome, Response, Subject, Transcript, Visit, Warning, cookies::Cookies, log, text,
 };
 use crate::{
     evidence::step,
@@ -107,7 +107,7 @@ impl<'a> Conversation<'a> {
         let url = self.url(&sent.path);
         let first = self.send(step, what, &sent, subject)?;
         if request.is_explored {
-            return Ok((Outcome::Answered(first), Vec::new()));
+            return Ok((Outcome::Responded(first), Vec::new()));
         }
         let mut problems = Vec::new();
         let content = self.look_at(&first, &url, None, &mut problems);
@@ -115,20 +115,21 @@ impl<'a> Conversation<'a> {
             true => self.follow(step, what, &sent, (&first, &url), subject, &mut problems)?,
             false => None,
         };
-        problems.splice(0..0, self.judge(step, request, &first, end.as_ref().map(|end| &end.answer))?);
-        let is_page = |answer: &Answer| answer.status == 200 && matches!(&request.method[..], "GET" | "POST");
-        let (answer, url, content) = match end {
-            Some(End { answer, url, content }) => (Some(answer), url, content),
+        problems.splice(0..0, self.judge(step, request, &first, end.as_ref().map(|end| &end.response))?);
+        let is_page =
+            |response: &Response| response.status == 200 && matches!(&request.method[..], "GET" | "POST");
+        let (response, url, content) = match end {
+            Some(End { response, url, content }) => (Some(response), url, content),
             None => (None, url, content),
         };
-        let last = answer.as_ref().unwrap_or(&first);
+        let last = response.as_ref().unwrap_or(&first);
         if let Content::Page(page) = &content
             && is_page(last)
         {
             if request.load.unwrap_or(self.visit.web.is_none_or(|web| web.load)) {
                 self.load(step, &url, page, subject, &mut problems)?;
             }
-            if answer.is_none() && request.contains.is_empty() && request.capture.is_empty() {
+            if response.is_none() && request.contains.is_empty() && request.capture.is_empty() {
                 let text = "nothing is expected of this page (`contains`)";
                 self.warnings.push((Grade::Unasked, text.to_owned()));
             }
@@ -136,7 +137,7 @@ impl<'a> Conversation<'a> {
         if (200..400).contains(&last.status) && request.method != "HEAD" {
             self.warnings.extend(disguised(last, &content).map(|text| (Grade::Disguise, text)));
         }
-        Ok((Outcome::Answered(first), problems))
+        Ok((Outcome::Responded(first), problems))
     }
 
     /// Notes what the present step is to be warned of.
@@ -147,7 +148,7 @@ impl<'a> Conversation<'a> {
     /// Reports the gravest warning of a step; the log of its time is part of it.
     pub(super) fn end_step(&mut self, number: usize, step: &Step, outcome: &Outcome, said: &[String]) {
         let status = match outcome {
-            Outcome::Answered(answer) => Some(answer.status),
+            Outcome::Responded(response) => Some(response.status),
             Outcome::Ran(_) | Outcome::Done => None,
         };
         let is_explored = matches!(step, Step::Request(request) if request.is_explored);

@@ -10,7 +10,7 @@ use regex::Regex;
 use url::{Host, Url};
 
 use super::{
-    Answer, Authority,
+    Authority, Response,
     found::{Found, Role},
     page::{Page, TextKind, linked, refreshed},
 };
@@ -85,9 +85,9 @@ impl Border<'_> {
     }
 
     /// Returns what the headers of a response lead to.
-    pub fn headers(&self, answer: &Answer, url: &Url) -> Vec<Finding> {
+    pub fn headers(&self, response: &Response, url: &Url) -> Vec<Finding> {
         let mut out = Vec::new();
-        for (name, value) in &answer.headers {
+        for (name, value) in &response.headers {
             let addresses = match name.to_ascii_lowercase().as_str() {
                 "location" => vec![(value.clone(), Role::Refresh)],
                 "refresh" => refreshed(value).into_iter().map(|address| (address, Role::Refresh)).collect(),

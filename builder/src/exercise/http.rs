@@ -21,9 +21,9 @@ const HEAD_LIMIT: u64 = 256 << 10;
 /// Longest body read.
 const BODY_LIMIT: u64 = 64 << 20;
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// Headers as they came, in order.
@@ -32,7 +32,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// What is wrong with an answer.
+/// What is wrong with a response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The request could not be sent.
@@ -60,7 +60,7 @@ pub enum HttpError {
     Long(u64),
 }
 
-impl Answer {
+impl Response {
     /// Returns the first header of a name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -85,14 +85,14 @@ impl Answer {
     }
 }
 
-/// Sends a request and reads its answer.
-pub(super) fn ask(
+/// Sends a request and reads its response.
+pub(super) fn send(
     stream: &mut TcpStream,
     method: &str,
     path: &str,
     headers: &[(String, String)],
     body: &[u8],
-) -> Result<Answer, HttpError> {
+) -> Result<Response, HttpError> {
     stream.set_read_timeout(Some(SILENCE)).map_err(HttpError::Send)?;
     stream.set_write_timeout(Some(SILENCE)).map_err(HttpError::Send)?;
     let mut request = format!("{method} {path} HTTP/1.1\r\n");
@@ -102,37 +102,37 @@ pub(super) fn ask(
     request += "\r\n";
     let mut request = request.into_bytes();
     request.extend_from_slice(body);
-    // An app that answers before it has read a large body closes early; its answer still counts.
+    // An app that responds before it has read a large body closes early; its response still counts.
     let sent = stream.write_all(&request);
-    match (read_answer(stream, method), sent) {
+    match (read_response(stream, method), sent) {
         (Err(HttpError::Silent | HttpError::Read(_)), Err(error)) => Err(HttpError::Send(error)),
-        (answer, _) => answer,
+        (response, _) => response,
     }
 }
 
 /// Reads one answer, those with status 1xx passed over.
-pub(super) fn read_answer(stream: impl Read, method: &str) -> Result<Answer, HttpError> {
+pub(super) fn read_response(stream: impl Read, method: &str) -> Result<Response, HttpError> {
     let mut reader = BufReader::new(stream);
     loop {
         let (status, headers) = read_head(&mut reader)?;
         if (100..200).contains(&status) && status != 101 {
             continue;
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
+        let mut response = Response { status, headers, body: Vec::new() };
         if method == "HEAD" || matches!(status, 101 | 204 | 304) {
-            return Ok(answer);
+            return Ok(response);
         }
-        let coding = answer.header("transfer-encoding").map(str::to_ascii_lowercase);
-        answer.body = if coding.is_some_and(|coding| coding.ends_with("chunked")) {
+        let coding = response.header("transfer-encoding").map(str::to_ascii_lowercase);
+        response.body = if coding.is_some_and(|coding| coding.ends_with("chunked")) {
             read_chunks(&mut reader)?
-        } else if let Some(length) = answer.header("content-length") {
+        } else if let Some(length) = response.header("content-length") {
             let wrong = |_| HttpError::Line(format!("Content-Length: {length}"));
             let length = length.trim().parse().map_err(wrong)?;
             read_exactly(&mut reader, length)?
         } else {
             read_to_end(reader)?
         };
-        return Ok(answer);
+        return Ok(response);
     }
 }
 
@@ -232,10 +232,11 @@ mod tests {
             ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 204, ""),
             ("HTTP/1.1 302 Found\nLocation: /x\nContent-Length: 0\n\n", 302, ""),
         ] {
-            let answer = read_answer(text.as_bytes(), "GET").expect(text);
-            assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (status, body));
+            let response = read_response(text.as_bytes(), "GET").expect(text);
+            assert_eq!((response.status, String::from_utf8_lossy(&response.body).as_ref()), (status, body));
         }
-        let head = read_answer(&b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"[..], "HEAD").expect("reads");
+        let head =
+            read_response(&b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"[..], "HEAD").expect("reads");
         assert_eq!(head.header("CONTENT-length"), Some("9"));
         assert!(head.body.is_empty());
     }
@@ -262,7 +263,7 @@ mod tests {
                 "the response is longer than 67108864 bytes",
             ),
         ] {
-            let error = read_answer(text.as_bytes(), "GET").expect_err(&text);
+            let error = read_response(text.as_bytes(), "GET").expect_err(&text);
             assert_eq!(error.to_string(), expected, "{text}");
         }
     }

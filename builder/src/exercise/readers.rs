@@ -5,11 +5,11 @@ use super::{
 };
 
 /// A response.
-pub(crate) fn response(bytes: &[u8]) {
+pub(crate) fn respond(bytes: &[u8]) {
     for method in ["GET", "HEAD"] {
-        let Ok(answer) = http::read_answer(bytes, method) else { continue };
-        assert!(answer.body.len() <= bytes.len());
-        let _ = (answer.kind(), answer.full(), answer.header("location"));
+        let Ok(response) = http::read_response(bytes, method) else { continue };
+        assert!(response.body.len() <= bytes.len());
+        let _ = (response.kind(), response.full(), response.header("location"));
     }
 }
 

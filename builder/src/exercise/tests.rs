@@ -34,9 +34,9 @@ fn serve(reply: Box<Reply>) -> Server {
             let mut stream = stream.expect("accepts");
             let request = read_request(&stream);
             let first = request.lines().next().unwrap_or_default().to_owned();
-            let answer = reply(&first, &request);
+            let response = reply(&first, &request);
             record.lock().expect("no panic").push(request);
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.write_all(response.as_bytes());
         }
     });
     let at = Authority { host: "127.0.0.1".into(), port };
@@ -161,7 +161,7 @@ fn a_login_keeps_cookies_and_captures_over_a_restart() {
     );
     let captured = [("tok", "a&b c"), ("said", "a&b")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(transcript.captured, captured);
-    assert!(matches!(&transcript.steps[3].outcome, Outcome::Answered(a) if a.body == b"Hello alice"));
+    assert!(matches!(&transcript.steps[3].outcome, Outcome::Responded(a) if a.body == b"Hello alice"));
 }
 
 #[test]

@@ -147,12 +147,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::exercise::{Answer, Outcome, Record};
+    use crate::exercise::{Outcome, Record, Response};
 
     fn said(text: &str, host: &str) -> Transcript {
         let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
-        let answer = Answer { status: 200, headers, body: text.as_bytes().to_vec() };
-        let record = Record { step: 1, what: "GET /".to_owned(), outcome: Outcome::Answered(answer) };
+        let response = Response { status: 200, headers, body: text.as_bytes().to_vec() };
+        let record = Record { step: 1, what: "GET /".to_owned(), outcome: Outcome::Responded(response) };
         let authority = Some(Authority { host: host.to_owned(), port: 1 });
         Transcript { steps: vec![record], authority, ..Transcript::default() }
     }

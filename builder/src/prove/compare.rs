@@ -18,7 +18,7 @@ use regex::Regex;
 use self::{pattern::fold_digits, texts::Text};
 use crate::{
     evidence::Miss,
-    exercise::{Answer, Outcome, Record, Transcript},
+    exercise::{Outcome, Record, Response, Transcript},
     recipe::Step,
 };
 
@@ -119,7 +119,7 @@ type Said<'a> = (&'a Record, &'a Transcript);
 fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(String, Vec<String>)> {
     let (first, _) = whole.first()?;
     match (&first.outcome, &pruned.0.outcome) {
-        (Outcome::Answered(expected), Outcome::Answered(found)) => {
+        (Outcome::Responded(expected), Outcome::Responded(found)) => {
             // If the baseline response varies between runs, any of these responses counts, and no other.
             let alike: Vec<Said<'_>> =
                 whole.iter().copied().filter(|(record, _)| is_like(found, record)).collect();
@@ -150,16 +150,16 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
 }
 
 /// Returns true if another run responded with the same status and kind.
-fn is_like(answer: &Answer, other: &Record) -> bool {
+fn is_like(response: &Response, other: &Record) -> bool {
     match &other.outcome {
-        Outcome::Answered(other) => other.status == answer.status && kind_of(other) == kind_of(answer),
+        Outcome::Responded(other) => other.status == response.status && kind_of(other) == kind_of(response),
         _ => false,
     }
 }
 
 /// Returns the content type without its parameters' spelling.
-fn kind_of(answer: &Answer) -> String {
-    answer.header("content-type").unwrap_or_default().to_ascii_lowercase().replace(' ', "")
+fn kind_of(response: &Response) -> String {
+    response.header("content-type").unwrap_or_default().to_ascii_lowercase().replace(' ', "")
 }
 
 fn is_text(kind: &str, body: &[u8]) -> bool {
@@ -170,7 +170,7 @@ fn is_text(kind: &str, body: &[u8]) -> bool {
 fn bodies_differ(
     whole: &[Said<'_>],
     pruned: Said<'_>,
-    found: &Answer,
+    found: &Response,
     folds: &[Regex],
 ) -> Option<(String, Vec<String>)> {
     let kind = kind_of(found);
@@ -214,8 +214,8 @@ fn texts_differ(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option
 /// leads to is a line of it.
 fn text_of((record, transcript): Said<'_>, folds: &[Regex]) -> Text {
     let mut text = String::from_utf8_lossy(record.outcome.bytes()).into_owned();
-    if let Outcome::Answered(answer) = &record.outcome
-        && let Some(location) = answer.header("location")
+    if let Outcome::Responded(response) = &record.outcome
+        && let Some(location) = response.header("location")
     {
         text = format!("Location: {location}\n{text}");
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn answered(status: u16, headers: Vec<(String, String)>, body: &[u8]) -> Transcript {
-        let outcome = Outcome::Answered(Answer { status, headers, body: body.to_vec() });
+        let outcome = Outcome::Responded(Response { status, headers, body: body.to_vec() });
         let steps = vec![Record { step: 1, what: "GET /".into(), outcome }];
         Transcript {
             steps,

@@ -151,14 +151,14 @@ impl Links {
         links
     }
 
-    /// Finds pages in the HTML of all answers. Captured values are put back as the names that they have, because
+    /// Finds pages in the HTML of all responses. Captured values are put back as the names that they have, because
     /// another root will have other values.
     fn take_in(&mut self, transcript: &Transcript) {
         for record in &transcript.steps {
-            let Outcome::Answered(answer) = &record.outcome else { continue };
-            let is_html = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
+            let Outcome::Responded(response) = &record.outcome else { continue };
+            let is_html = response.header("content-type").is_some_and(|kind| kind.contains("html"));
             let Some(path) = record.what.strip_prefix("GET ").filter(|_| is_html) else { continue };
-            for mut page in pages_of(&answer.body, path, &self.authority) {
+            for mut page in pages_of(&response.body, path, &self.authority) {
                 for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
                     page = page.replace(value.as_str(), &format!("{{{name}}}"));
                 }
@@ -205,12 +205,12 @@ fn shape_of(page: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exercise::{Answer, Record};
+    use crate::exercise::{Record, Response};
 
-    fn answer(what: &str, body: &str) -> Record {
+    fn respond(what: &str, body: &str) -> Record {
         let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];
-        let answer = Answer { status: 200, headers, body: body.as_bytes().to_vec() };
-        Record { step: 1, what: what.to_owned(), outcome: Outcome::Answered(answer) }
+        let response = Response { status: 200, headers, body: body.as_bytes().to_vec() };
+        Record { step: 1, what: what.to_owned(), outcome: Outcome::Responded(response) }
     }
 
     #[test]
@@ -225,7 +225,11 @@ mod tests {
                     <img src='/i/a.png'><img src='/i/b.png'><a href='/?do=logout'>out</a>\
                     <form action='/save' method=post> data-href='/not'";
         let captured = vec![("t".to_owned(), "secret".to_owned())];
-        links.take_in(&Transcript { steps: vec![answer("GET /", html)], captured, ..Transcript::default() });
+        links.take_in(&Transcript {
+            steps: vec![response("GET /", html)],
+            captured,
+            ..Transcript::default()
+        });
         assert_eq!(links.next(4), ["/named", "/p?rev=1&tok={t}", "/i/a.png", "/save"]);
         assert_eq!(links.next(9), ["/p?rev=2&tok=x9", "/i/b.png"]);
         assert_eq!(links.asked.len(), 6);

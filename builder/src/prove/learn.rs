@@ -35,7 +35,7 @@ pub(super) fn said(
     let mut out = Vec::new();
     for record in transcript.iter().flat_map(|transcript| &transcript.steps) {
         let bytes = match &record.outcome {
-            Outcome::Answered(answer) => &answer.body[..],
+            Outcome::Responded(response) => &response.body[..],
             Outcome::Ran(ran) => &ran.output,
             Outcome::Done => continue,
         };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::both_ways;
-use crate::web::{Answer, Authorities, Body, Head, read_head};
+use crate::web::{Authorities, Body, Head, Response, read_head};
 
 /// What concerns one connection only (RFC 9110, 7.6.1).
 const CONNECTION_FIELDS: [&str; 3] = ["connection", "keep-alive", "proxy-connection"];
@@ -56,7 +56,7 @@ impl<R: Rewrite> Exchange<'_, R> {
     ///
     /// # Errors
     /// As reading and writing; a thread that cannot be started.
-    pub fn run(mut self, head: Head, body: Body) -> io::Result<Option<Answer>> {
+    pub fn run(mut self, head: Head, body: Body) -> io::Result<Option<Response>> {
         let upgrade = head.lists("connection", "upgrade");
         (&mut &*self.app).write_all(&self.to_app(head, upgrade).to_bytes())?;
         self.client.set_read_timeout(None)?;
@@ -93,7 +93,7 @@ impl<R: Rewrite> Exchange<'_, R> {
 
     /// Waits for what the app says to an upgrade. If it agrees, the connection is not looked at any more; else its response is the
     /// last that the connection carries.
-    fn upgraded(mut self, from_app: &mut BufReader<&TcpStream>, body: Body) -> io::Result<Option<Answer>> {
+    fn upgraded(mut self, from_app: &mut BufReader<&TcpStream>, body: Body) -> io::Result<Option<Response>> {
         let (mut client, mut app) = (self.client, self.app);
         body.copy(&mut self.reader, &mut app)?;
         let Some(head) = next_head(from_app) else { return Ok(Some(no_response())) };
@@ -116,7 +116,7 @@ fn respond(
     mut client: &TcpStream,
     from_app: &mut BufReader<&TcpStream>,
     rewrite: &impl Rewrite,
-) -> io::Result<Option<Answer>> {
+) -> io::Result<Option<Response>> {
     loop {
         let Some(head) = next_head(from_app) else { return Ok(Some(no_response())) };
         let status = head.status();
@@ -151,6 +151,6 @@ fn next_head(from_app: &mut BufReader<&TcpStream>) -> Option<Head> {
     Head::of_answer(&read_head(from_app).ok()??)
 }
 
-fn no_response() -> Answer {
-    Answer::refusal("502 Bad Gateway", "the app gives no answer of HTTP/1")
+fn no_response() -> Response {
+    Response::refusal("502 Bad Gateway", "the app gives no answer of HTTP/1")
 }

@@ -54,7 +54,7 @@ pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
 pub(super) const INSIDE: &str = "inside";
 
 /// What a rule says about a path.
-pub(super) enum Answer {
+pub(super) enum Ruling {
     /// It stays, because …
     Keep(String),
     /// It goes, unless something kept needs it.
@@ -65,7 +65,7 @@ pub(super) enum Answer {
     Pass,
 }
 
-type Rule = fn(&Case<'_>, &Facts<'_>) -> Answer;
+type Rule = fn(&Case<'_>, &Facts<'_>) -> Ruling;
 
 /// The verdict functions, in the order in which they are asked.
 pub(super) const RULES: &[(&str, Rule)] = &[
@@ -107,14 +107,14 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
 ];
 
 /// Asks [`RULES`] about a path.
-pub(super) fn first_answer(case: &Case<'_>, facts: &Facts<'_>) -> (&'static str, Answer) {
+pub(super) fn first_ruling(case: &Case<'_>, facts: &Facts<'_>) -> (&'static str, Ruling) {
     for (name, rule) in RULES {
         match rule(case, facts) {
-            Answer::Pass => {}
-            answer => return (name, answer),
+            Ruling::Pass => {}
+            ruling => return (name, ruling),
         }
     }
-    ("unused", Answer::Pass)
+    ("unused", Ruling::Pass)
 }
 
 /// A path to be judged.

@@ -11,30 +11,30 @@ use crate::{
     error::chain,
     evidence::{Reported, read_report, take_in},
     recipe,
-    web::{Answer, Body, Head, TEXT},
+    web::{Body, Head, Response, TEXT},
 };
 
 /// Longest form.
 const FORM_LIMIT: u64 = 256 << 10;
 
 /// Answers a request for the page.
-pub(super) fn answer(
+pub(super) fn respond(
     server: &Server,
     head: &Head,
     body: Body,
     reader: &mut impl BufRead,
     origin: &str,
-) -> Answer {
-    if let Some(answer) = server.gate.admit(head, origin) {
-        return answer;
+) -> Response {
+    if let Some(response) = server.gate.admit(head, origin) {
+        return response;
     }
     let done = match head.method() {
         "GET" | "HEAD" => look(server, head.path_and_query().0),
         "POST" => match read_form(body, reader) {
             Some(form) => act(server, head.path_and_query().0, &form, origin),
-            None => Err(Answer::refusal("413 Content Too Large", "no form of this page")),
+            None => Err(Response::refusal("413 Content Too Large", "no form of this page")),
         },
-        _ => Err(Answer::refusal("405 Method Not Allowed", "there are GET and POST")),
+        _ => Err(Response::refusal("405 Method Not Allowed", "there are GET and POST")),
     };
     done.unwrap_or_else(|refusal| refusal)
 }
@@ -47,54 +47,54 @@ fn read_form(body: Body, reader: &mut impl BufRead) -> Option<String> {
 }
 
 /// What cannot be done, as a page.
-fn failed(error: &(dyn std::error::Error + 'static)) -> Answer {
+fn failed(error: &(dyn std::error::Error + 'static)) -> Response {
     failure(&chain(error))
 }
 
-fn failure(why: &str) -> Answer {
-    let mut answer = Answer::html(pages::failure(why));
-    answer.status = "500 Internal Server Error";
-    answer
+fn failure(why: &str) -> Response {
+    let mut response = Response::html(pages::failure(why));
+    response.status = "500 Internal Server Error";
+    response
 }
 
-fn nothing() -> Answer {
-    Answer::refusal("404 Not Found", "there is no such page")
+fn nothing() -> Response {
+    Response::refusal("404 Not Found", "there is no such page")
 }
 
 /// Returns the grain and the word behind it in `/grain/HOST/WORD`.
-fn grain_of<'a>(server: &Server, path: &'a str) -> Result<(Arc<Live>, &'a str), Answer> {
+fn grain_of<'a>(server: &Server, path: &'a str) -> Result<(Arc<Live>, &'a str), Response> {
     let rest = path.strip_prefix("/grain/").ok_or_else(nothing)?;
     let (host, word) = rest.split_once('/').unwrap_or((rest, ""));
     server.live(host).map(|live| (live, word)).ok_or_else(nothing)
 }
 
-fn look(server: &Server, path: &str) -> Result<Answer, Answer> {
+fn look(server: &Server, path: &str) -> Result<Response, Response> {
     match path {
-        "/page.css" => Ok(Answer::new("200 OK", "text/css; charset=utf-8", include_str!("pages/page.css"))),
+        "/page.css" => Ok(Response::new("200 OK", "text/css; charset=utf-8", include_str!("pages/page.css"))),
         "/page.js" => {
-            Ok(Answer::new("200 OK", "text/javascript; charset=utf-8", include_str!("pages/page.js")))
+            Ok(Response::new("200 OK", "text/javascript; charset=utf-8", include_str!("pages/page.js")))
         }
         "/" => {
             server.sync().map_err(|error| failed(&error))?;
-            Ok(Answer::html(pages::list(server)))
+            Ok(Response::html(pages::list(server)))
         }
         "/state.json" => {
             server.sync().map_err(|error| failed(&error))?;
             let text = pages::state(server).to_string() + "\n";
-            Ok(Answer::new("200 OK", "application/json", text))
+            Ok(Response::new("200 OK", "application/json", text))
         }
         path => match grain_of(server, path)? {
-            (live, "") => Ok(Answer::html(pages::grain(server, &live))),
+            (live, "") => Ok(Response::html(pages::grain(server, &live))),
             (live, "misses") => {
                 let report = std::fs::read_to_string(live.misses_path()).unwrap_or_default();
-                Ok(Answer::new("200 OK", TEXT, report))
+                Ok(Response::new("200 OK", TEXT, report))
             }
             _ => Err(nothing()),
         },
     }
 }
 
-fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Answer, Answer> {
+fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Response, Response> {
     if path == "/new" {
         let id = parameter(form, "app").unwrap_or_default();
         let title = parameter(form, "title").unwrap_or_default();
@@ -111,18 +111,18 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Answer, 
         "open" => open(server, &live, origin),
         "stop" => {
             live.end(None);
-            Ok(Answer::see_other(
+            Ok(Response::see_other(
                 parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&live)),
             ))
         }
         "rename" => {
             let title = parameter(form, "title").unwrap_or_default();
             live.rename(&title).map_err(|error| failed(&error))?;
-            Ok(Answer::see_other(page_of(&live)))
+            Ok(Response::see_other(page_of(&live)))
         }
         "take" => {
             take(server, &live, form)?;
-            Ok(Answer::see_other(page_of(&live)))
+            Ok(Response::see_other(page_of(&live)))
         }
         "remove" => {
             if parameter(form, "sure").is_none() {
@@ -131,7 +131,7 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Answer, 
             live.end(None);
             live.kept().remove().map_err(|error| failed(&error))?;
             server.sync().map_err(|error| failed(&error))?;
-            Ok(Answer::see_other("/"))
+            Ok(Response::see_other("/"))
         }
         _ => Err(nothing()),
     }
@@ -142,14 +142,14 @@ fn page_of(live: &Live) -> String {
 }
 
 /// Starts a grain if it does not run, and leads into it.
-fn open(server: &Server, live: &Live, origin: &str) -> Result<Answer, Answer> {
+fn open(server: &Server, live: &Live, origin: &str) -> Result<Response, Response> {
     live.start(&server.store, &server.closing).map_err(|why| failure(&why))?;
     let url = server.gate.ticket(live, origin).map_err(|error| failed(&error))?;
-    Ok(Answer::see_other(url))
+    Ok(Response::see_other(url))
 }
 
 /// Takes what a grain missed into used.list: the paths that the form names, or all.
-fn take(server: &Server, live: &Live, form: &str) -> Result<(), Answer> {
+fn take(server: &Server, live: &Live, form: &str) -> Result<(), Response> {
     let Some(folder) = &live.app.recipe else {
         return Err(failure("no recipe folder of this app was given with --recipe"));
     };

@@ -15,7 +15,7 @@ use std::{
 use super::live::Live;
 use crate::{
     grains::random_text,
-    web::{Answer, Head, host_and_port, is_from_itself, is_loopback},
+    web::{Head, Response, host_and_port, is_from_itself, is_loopback},
 };
 
 /// The name by which browsers are sent to the page: cookies know no ports, so that one for `127.0.0.1` would be sent to
@@ -39,7 +39,7 @@ pub(super) enum Place {
 /// Whether a request goes on to its grain.
 pub(super) enum Entry {
     Granted,
-    Answer(Answer),
+    Response(Response),
 }
 
 pub(super) struct Gate {
@@ -76,25 +76,25 @@ impl Gate {
         }
     }
 
-    /// Looks at who asks for the page; returns an answer unless they may go on.
-    pub fn admit(&self, head: &Head, origin: &str) -> Option<Answer> {
+    /// Looks at who asks for the page; returns a response unless they may go on.
+    pub fn admit(&self, head: &Head, origin: &str) -> Option<Response> {
         let (path, query) = head.path_and_query();
         if path == "/"
             && head.method() == "GET"
             && parameter(query, "token").is_some_and(|t| same(&t, &self.token))
         {
             return Some(
-                Answer::see_other("/").with("Set-Cookie", cookie(&self.page_cookie(), &self.session)),
+                Response::see_other("/").with("Set-Cookie", cookie(&self.page_cookie(), &self.session)),
             );
         }
         let shown = head.cookie(&self.page_cookie());
         if !shown.is_some_and(|shown| same(shown, &self.session)) {
             let why = "open the URL that `tinyroot serve` has printed: it holds a token";
-            return Some(Answer::refusal("403 Forbidden", why));
+            return Some(Response::refusal("403 Forbidden", why));
         }
         let is_own = head.field("origin").is_some_and(|from| from.eq_ignore_ascii_case(origin));
         if head.method() == "POST" && !is_own {
-            return Some(Answer::refusal("403 Forbidden", "this was sent from another page"));
+            return Some(Response::refusal("403 Forbidden", "this was sent from another page"));
         }
         None
     }
@@ -118,21 +118,21 @@ impl Gate {
             let shown = parameter(query, "ticket").unwrap_or_default();
             if self.redeem(&shown, &live.host) {
                 let own = cookie(&self.grain_cookie(), &live.token);
-                return Entry::Answer(Answer::html(ENTERED).with("Set-Cookie", own));
+                return Entry::Response(Response::html(ENTERED).with("Set-Cookie", own));
             }
             if is_known {
-                return Entry::Answer(Answer::html(ENTERED));
+                return Entry::Response(Response::html(ENTERED));
             }
         }
         if !is_known && is_manifest(head) {
-            return Entry::Answer(Answer::new("200 OK", "application/manifest+json", MANIFEST));
+            return Entry::Response(Response::new("200 OK", "application/manifest+json", MANIFEST));
         }
         if !is_known {
             let why = "open this from the page of `tinyroot serve`: its click brings the right to see it";
-            return Entry::Answer(Answer::refusal("403 Forbidden", why));
+            return Entry::Response(Response::refusal("403 Forbidden", why));
         }
         if !is_from_itself(head, origin) {
-            return Entry::Answer(Answer::refusal("403 Forbidden", "this was sent from another page"));
+            return Entry::Response(Response::refusal("403 Forbidden", "this was sent from another page"));
         }
         Entry::Granted
     }
@@ -226,7 +226,7 @@ mod tests {
     fn the_page_is_for_whoever_has_the_token() {
         let gate = gate();
         let origin = "http://tinyroot.localhost:6080";
-        let status = |text: &str| gate.admit(&head(text), origin).map(|answer| answer.status);
+        let status = |text: &str| gate.admit(&head(text), origin).map(|response| response.status);
         let entered = gate.admit(&head(&format!("GET /?token={} HTTP/1.1", gate.token)), origin);
         let entered = entered.expect("an answer");
         assert_eq!(entered.status, "303 See Other");

@@ -1,4 +1,4 @@
-//! Leads one request into a grain, and its answer out.
+//! Leads one request into a grain, and its response out.
 //!
 //! A connection carries one request, so that each is looked at by the gate. The app does not see the cookie that lets a browser
 //! in, and cannot set it.
@@ -13,7 +13,7 @@ use super::{Server, live::Live};
 use crate::{
     proxy::{Exchange, Rewrite},
     sandbox::{Address, Running},
-    web::{Answer, Authorities, Body, Head},
+    web::{Authorities, Body, Head, Response},
 };
 
 /// Headers about the client, which only we may set.
@@ -26,7 +26,7 @@ const DROPPED: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Leads a request; returns an answer of our own where the app gives none.
+/// Leads a request; returns a response of our own where the app gives none.
 pub(super) fn lead(
     server: &Server,
     live: &Arc<Live>,
@@ -34,20 +34,23 @@ pub(super) fn lead(
     reader: BufReader<&TcpStream>,
     head: Head,
     body: Body,
-) -> io::Result<Option<Answer>> {
+) -> io::Result<Option<Response>> {
     let _in_use = live.in_use();
     // A page that is left open does not wake what was stopped.
     if !live.is_up() && !is_navigation(&head) {
-        return Ok(Some(Answer::refusal("503 Service Unavailable", "the grain is stopped")));
+        return Ok(Some(Response::refusal("503 Service Unavailable", "the grain is stopped")));
     }
     let running = match live.start(&server.store, &server.closing) {
         Ok(running) => running,
         Err(why) => {
-            return Ok(Some(Answer::refusal("502 Bad Gateway", &format!("the grain does not start: {why}"))));
+            return Ok(Some(Response::refusal(
+                "502 Bad Gateway",
+                &format!("the grain does not start: {why}"),
+            )));
         }
     };
     let Some(app) = connect(&running, live) else {
-        return Ok(Some(Answer::refusal("502 Bad Gateway", "the app takes no connection")));
+        return Ok(Some(Response::refusal("502 Bad Gateway", "the app takes no connection")));
     };
     drop(running);
     let web = &live.app.app.recipe.web;

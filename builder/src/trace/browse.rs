@@ -93,9 +93,9 @@ pub fn browse(
     proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {
-        let (sender_of_answer, answer) = mpsc::channel();
+        let (sender_of_answer, response) = mpsc::channel();
         sender.send(Event::Look(since, sender_of_answer)).ok()?;
-        answer.recv().ok()
+        response.recv().ok()
     };
     page.serve(page_port, look).map_err(TraceError::Serve)?;
 
@@ -132,10 +132,10 @@ fn tell_until_stopped(
     let mut news = News::new(known);
     loop {
         match events.recv().expect("the page holds a sender") {
-            Event::Look(since, answer) => {
+            Event::Look(since, response) => {
                 news.take_in(&started.used(names)?);
                 // The requester may have gone.
-                let _ = answer.send(news.since(since, requests.load(Ordering::Relaxed)));
+                let _ = response.send(news.since(since, requests.load(Ordering::Relaxed)));
             }
             Event::Stop => return Ok(None),
             Event::Ended(exit) => return Ok(Some(exit)),

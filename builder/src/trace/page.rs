@@ -12,7 +12,7 @@ use std::{
 use super::news::Told;
 use crate::{
     proxy::{self, Callers},
-    web::{Answer, Head, escaped, is_loopback, policy, read_head},
+    web::{Head, Response, escaped, is_loopback, policy, read_head},
 };
 
 /// How long a client may take for its request.
@@ -45,13 +45,13 @@ impl Page {
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let bytes = read_head(&mut BufReader::new(stream).take(HEAD_LIMIT))?.unwrap_or_default();
-        let answer = self.answer(&bytes, look);
-        answer.send(&mut stream, &policy("'none'"), bytes.starts_with(b"HEAD "))
+        let response = self.respond(&bytes, look);
+        response.send(&mut stream, &policy("'none'"), bytes.starts_with(b"HEAD "))
     }
 
     /// Answers a request by its head.
-    fn answer(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>) -> Answer {
-        let refused = Answer::refusal;
+    fn respond(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>) -> Response {
+        let refused = Response::refusal;
         let Some(head) = Head::of_request(head) else {
             return refused("400 Bad Request", "no request of HTTP");
         };
@@ -63,10 +63,10 @@ impl Page {
         }
         let (path, query) = head.path_and_query();
         match path {
-            "/" => Answer::html(self.html()),
-            "/page.css" => Answer::new("200 OK", "text/css; charset=utf-8", include_str!("page/page.css")),
+            "/" => Response::html(self.html()),
+            "/page.css" => Response::new("200 OK", "text/css; charset=utf-8", include_str!("page/page.css")),
             "/page.js" => {
-                Answer::new("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js"))
+                Response::new("200 OK", "text/javascript; charset=utf-8", include_str!("page/page.js"))
             }
             "/new.json" => {
                 let Some(since) = since(query) else {
@@ -76,7 +76,7 @@ impl Page {
                     return refused("503 Service Unavailable", "the app is stopped");
                 };
                 let body = serde_json::to_string(&told).expect("texts and numbers become JSON");
-                Answer::new("200 OK", "application/json", body + "\n")
+                Response::new("200 OK", "application/json", body + "\n")
             }
             _ => refused("404 Not Found", "there are /, /new.json?since=N and what the page needs"),
         }
@@ -114,7 +114,7 @@ mod tests {
 
     fn ask(target: &str) -> (&'static str, &'static str, String) {
         let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n");
-        let Answer { status, content_type, body, .. } = page().answer(head.as_bytes(), look);
+        let Response { status, content_type, body, .. } = page().respond(head.as_bytes(), look);
         (status, content_type, body)
     }
 
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(ask(&format!("/new.json?since={number}")).0, "400 Bad Request", "{number}");
         }
         let head = "GET /new.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(page().answer(head.as_bytes(), |_| None).status, "503 Service Unavailable");
+        assert_eq!(page().respond(head.as_bytes(), |_| None).status, "503 Service Unavailable");
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             ("", "400 Bad Request"),
         ];
         for (head, status) in rows {
-            assert_eq!(page().answer(head.as_bytes(), look).status, status, "{head}");
+            assert_eq!(page().respond(head.as_bytes(), look).status, status, "{head}");
         }
     }
 
@@ -187,9 +187,9 @@ mod tests {
         for (method, has_body) in [("GET", true), ("HEAD", false)] {
             let mut stream = TcpStream::connect(address).expect("connects");
             write!(stream, "{method} /new.json?since=1 HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("asks");
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).expect("answers");
-            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            let mut response = String::new();
+            stream.read_to_string(&mut response).expect("answers");
+            let (head, body) = response.split_once("\r\n\r\n").expect("a head");
             assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
             assert!(
                 head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'"),

@@ -1,14 +1,14 @@
 //! What a request shows of the page that sent it. Browsers tell that in fields which pages cannot set; other clients tell nothing, and
 //! need not: they are no way for a page to reach the loopback.
 
-use super::{Answer, Head, host::is_of_loopback, host_and_port};
+use super::{Head, Response, host::is_of_loopback, host_and_port};
 
 /// Looks at a request to an app on the loopback that everybody's pages can send to; returns a refusal unless it may go on.
 ///
 /// The host must be this machine by one of its own names: a name of another site that was made to lead here would let that site's pages
 /// read what the app says (DNS rebinding). The port may be another one, as it may be forwarded. What may change something must come
 /// from a page of the app's own. Other sites may lead people to the app, but not load its contents into their own pages.
-pub fn guard(head: &Head) -> Option<Answer> {
+pub fn guard(head: &Head) -> Option<Response> {
     let Some(host) = head.field("host").filter(|host| is_of_this_machine(host)) else {
         return Some(forbidden("this app is for 127.0.0.1, localhost and names below localhost alone"));
     };
@@ -16,8 +16,8 @@ pub fn guard(head: &Head) -> Option<Answer> {
     (!is_own).then(|| forbidden("this was sent from a page of another site"))
 }
 
-fn forbidden(why: &str) -> Answer {
-    Answer::refusal("403 Forbidden", why)
+fn forbidden(why: &str) -> Response {
+    Response::refusal("403 Forbidden", why)
 }
 
 /// Returns whether a `Host` field names this machine to itself, at whatever port.
@@ -99,7 +99,8 @@ mod tests {
             ("localhost\r\nHost: evil.example", false),
             ("", false),
         ] {
-            let status = guard(&head(&format!("GET / HTTP/1.1\r\nHost: {host}"))).map(|answer| answer.status);
+            let status =
+                guard(&head(&format!("GET / HTTP/1.1\r\nHost: {host}"))).map(|response| response.status);
             assert_eq!(status.is_none(), expected, "{host}: {status:?}");
         }
         assert!(guard(&head("GET / HTTP/1.0")).is_some());

@@ -1,11 +1,11 @@
-//! An answer of a page, and the policy that goes with it.
+//! A response of a page, and the policy that goes with it.
 
 use std::io::{self, Write};
 
 /// Plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// On every answer. `same-origin`, as a browser that is to tell nobody where it comes from tells a form of our own neither.
+/// On every response. `same-origin`, as a browser that is to tell nobody where it comes from tells a form of our own neither.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\
     Cross-Origin-Opener-Policy: same-origin\r\n\
@@ -24,7 +24,7 @@ pub fn policy(form_action: &str) -> String {
 
 /// What is answered to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// "200 OK".
     pub status: &'static str,
     /// The media type of the body.
@@ -35,25 +35,25 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
-    /// Returns an answer with a body.
+impl Response {
+    /// Returns a response with a body.
     pub fn new(status: &'static str, content_type: &'static str, body: impl Into<String>) -> Self {
-        Answer { status, content_type, fields: Vec::new(), body: body.into() }
+        Response { status, content_type, fields: Vec::new(), body: body.into() }
     }
 
     /// Returns a page.
     pub fn html(body: impl Into<String>) -> Self {
-        Answer::new("200 OK", "text/html; charset=utf-8", body)
+        Response::new("200 OK", "text/html; charset=utf-8", body)
     }
 
     /// Returns a refusal with its reason.
     pub fn refusal(status: &'static str, why: &str) -> Self {
-        Answer::new(status, TEXT, format!("{why}\n"))
+        Response::new(status, TEXT, format!("{why}\n"))
     }
 
-    /// Returns an answer that leads a browser elsewhere, by GET.
+    /// Returns a response that leads a browser elsewhere, by GET.
     pub fn see_other(location: impl Into<String>) -> Self {
-        Answer::new("303 See Other", TEXT, "").with("Location", location)
+        Response::new("303 See Other", TEXT, "").with("Location", location)
     }
 
     /// Adds a field.
@@ -63,7 +63,7 @@ impl Answer {
         self
     }
 
-    /// Writes the answer; to HEAD, without its body.
+    /// Writes the response; to HEAD, without its body.
     ///
     /// # Errors
     /// As writing.
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn a_value_cannot_end_its_line() {
         let mut sent = Vec::new();
-        let answer = Answer::see_other("/a\r\nSet-Cookie: x=y");
-        answer.send(&mut sent, &policy("'none'"), false).expect("writes");
+        let response = Response::see_other("/a\r\nSet-Cookie: x=y");
+        response.send(&mut sent, &policy("'none'"), false).expect("writes");
         let text = String::from_utf8(sent).expect("text");
         assert!(text.contains("\r\nLocation: /aSet-Cookie: x=y\r\n\r\n"), "{text}");
         assert!(text.contains("form-action 'none'; frame-ancestors 'none'\r\n"), "{text}");

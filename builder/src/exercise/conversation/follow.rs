@@ -7,14 +7,14 @@ use super::{
     look::Content,
     send::{Sent, path_of},
 };
-use crate::exercise::{Answer, ExerciseError, Outcome, Record, Subject};
+use crate::exercise::{ExerciseError, Outcome, Record, Response, Subject};
 
 /// Redirects that are followed of one request: as many as browsers follow.
 const REDIRECTS: usize = 20;
 
 /// The end of redirects.
 pub(super) struct End {
-    pub answer: Answer,
+    pub response: Response,
     pub url: Url,
     pub content: Content,
 }
@@ -26,7 +26,7 @@ impl Conversation<'_> {
         step: usize,
         what: &str,
         sent: &Sent,
-        (first, url): (&Answer, &Url),
+        (first, url): (&Response, &Url),
         subject: &mut dyn Subject,
         problems: &mut Vec<String>,
     ) -> Result<Option<End>, ExerciseError> {
@@ -37,38 +37,38 @@ impl Conversation<'_> {
         let mut end: Option<End> = None;
         let mut count = 0;
         loop {
-            let (answer, url) = end.as_ref().map_or((first, url), |end| (&end.answer, &end.url));
-            let Some(next) = redirect(answer, url).filter(|next| self.is_here(next)) else { break };
+            let (response, url) = end.as_ref().map_or((first, url), |end| (&end.response, &end.url));
+            let Some(next) = redirect(response, url).filter(|next| self.is_here(next)) else { break };
             count += 1;
             if count > REDIRECTS {
                 problems.push(format!("more than {REDIRECTS} redirects, the last one to {}", path_of(&next)));
                 return Ok(end);
             }
             sent.path = path_of(&next);
-            let keeps_method = matches!(answer.status, 307 | 308);
+            let keeps_method = matches!(response.status, 307 | 308);
             if !keeps_method && sent.method == "POST" {
                 sent.method = "GET".to_owned();
                 (sent.content_type, sent.body) = (None, Vec::new());
                 sent.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("origin"));
             }
-            let answer = self.send(step, what, &sent, subject)?;
+            let response = self.send(step, what, &sent, subject)?;
             let what = format!("{} {} (redirected from step {step})", sent.method, sent.path);
-            let content = self.look_at(&answer, &next, Some(&sent.path), problems);
-            self.transcript.beside.push(Record { step, what, outcome: Outcome::Answered(answer.clone()) });
-            end = Some(End { answer, url: next, content });
+            let content = self.look_at(&response, &next, Some(&sent.path), problems);
+            self.transcript.beside.push(Record { step, what, outcome: Outcome::Responded(response.clone()) });
+            end = Some(End { response, url: next, content });
         }
-        if let Some(End { answer, url, .. }) = &end
-            && answer.status >= 400
+        if let Some(End { response, url, .. }) = &end
+            && response.status >= 400
         {
-            problems.push(format!("it leads to {}, which has status {}", path_of(url), answer.status));
+            problems.push(format!("it leads to {}, which has status {}", path_of(url), response.status));
         }
         Ok(end)
     }
 }
 
 /// Returns where a response redirects to.
-pub(in crate::exercise) fn redirect(answer: &Answer, url: &Url) -> Option<Url> {
+pub(in crate::exercise) fn redirect(response: &Response, url: &Url) -> Option<Url> {
     let location =
-        answer.header("location").filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308))?;
+        response.header("location").filter(|_| matches!(response.status, 301 | 302 | 303 | 307 | 308))?;
     url.join(location.trim()).ok()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conversation;
 use crate::{
-    exercise::{Answer, ExerciseError, Ran, compile, text},
+    exercise::{ExerciseError, Ran, Response, compile, text},
     formats::html,
     recipe::{Body, Request},
 };
@@ -16,17 +16,21 @@ impl Conversation<'_> {
         &mut self,
         step: usize,
         request: &Request,
-        answer: &Answer,
-        end: Option<&Answer>,
+        response: &Response,
+        end: Option<&Response>,
     ) -> Result<Vec<String>, ExerciseError> {
         let mut problems = Vec::new();
-        if !accepts(request, answer) {
-            problems.push(format!("expected status {}, found {}", statuses(&request.status), answer.status));
-            if let Some(location) = answer.header("location") {
+        if !accepts(request, response) {
+            problems.push(format!(
+                "expected status {}, found {}",
+                statuses(&request.status),
+                response.status
+            ));
+            if let Some(location) = response.header("location") {
                 problems.push(format!("it leads to {location}"));
             }
         }
-        let said: Vec<Vec<u8>> = std::iter::once(answer).chain(end).map(Answer::full).collect();
+        let said: Vec<Vec<u8>> = std::iter::once(response).chain(end).map(Response::full).collect();
         for text in &request.contains {
             let text = self.fill_in(text, str::to_owned);
             if !said.iter().any(|said| contains(said, text.as_bytes())) {
@@ -106,10 +110,10 @@ impl Conversation<'_> {
     }
 }
 
-pub(super) fn accepts(request: &Request, answer: &Answer) -> bool {
+pub(super) fn accepts(request: &Request, response: &Response) -> bool {
     match request.status.as_slice() {
-        [] => answer.status < 500,
-        list => list.contains(&answer.status),
+        [] => response.status < 500,
+        list => list.contains(&response.status),
     }
 }
 

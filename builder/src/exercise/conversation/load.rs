@@ -14,7 +14,7 @@ use super::{
     send::{Sent, path_of},
 };
 use crate::exercise::{
-    Answer, ExerciseError, HttpError, Outcome, Record, Subject,
+    ExerciseError, HttpError, Outcome, Record, Response, Subject,
     elsewhere::base_of,
     found::{Found, Role, Want},
     modules,
@@ -149,7 +149,7 @@ impl Conversation<'_> {
         problems: &mut Vec<String>,
     ) -> Result<(), ExerciseError> {
         let mut url = due.url.clone();
-        let mut answer = None;
+        let mut response = None;
         for _ in 0..=REDIRECTS {
             let path = path_of(&url);
             let what = format!("GET {path} (loaded by step {step})");
@@ -158,29 +158,29 @@ impl Conversation<'_> {
             let found = match self.send(step, &what, &sent, subject) {
                 Ok(found) => found,
                 // A film may be longer than this client takes.
-                Err(ExerciseError::Answer { source: HttpError::Long(_), .. }) => return Ok(()),
+                Err(ExerciseError::Response { source: HttpError::Long(_), .. }) => return Ok(()),
                 Err(error) => return Err(error),
             };
             self.loaded.bytes += found.body.len();
             let next = redirect(&found, &url).filter(|next| self.is_here(next));
-            self.transcript.beside.push(Record { step, what, outcome: Outcome::Answered(found.clone()) });
-            answer = Some(found);
+            self.transcript.beside.push(Record { step, what, outcome: Outcome::Responded(found.clone()) });
+            response = Some(found);
             match next {
                 Some(next) => url = next,
                 None => break,
             }
         }
-        let Some(answer) = answer else { return Ok(()) };
+        let Some(response) = response else { return Ok(()) };
         let path = path_of(&url);
-        let content = self.look_at(&answer, &url, Some(&path), problems);
-        self.judge_loaded(&answer, &due, &path_of(&due.url), problems);
-        if answer.status != 200 || due.depth >= DEPTH {
+        let content = self.look_at(&response, &url, Some(&path), problems);
+        self.judge_loaded(&response, &due, &path_of(&due.url), problems);
+        if response.status != 200 || due.depth >= DEPTH {
             return Ok(());
         }
         match &content {
             Content::Style(found) => self.enlist(found, &url, (&url, Some(&path)), due.depth + 1, more),
             Content::Other if due.want == Want::Module => {
-                let found = modules::read(&String::from_utf8_lossy(&answer.body));
+                let found = modules::read(&String::from_utf8_lossy(&response.body));
                 self.look_at_imports(&found, &url, problems);
                 self.enlist(&found, &url, (&url, Some(&path)), due.depth + 1, more);
             }
@@ -192,21 +192,21 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn judge_loaded(&mut self, answer: &Answer, due: &Due, path: &str, problems: &mut Vec<String>) {
+    fn judge_loaded(&mut self, response: &Response, due: &Due, path: &str, problems: &mut Vec<String>) {
         let Some(place) = &due.place else { return };
-        let is_html = answer.kind().contains("text/html");
-        let kind = answer.kind();
-        if answer.status >= 400 {
-            self.warn(Grade::Load, format!("{place}: {path} has status {}", answer.status));
-        } else if answer.status == 200
+        let is_html = response.kind().contains("text/html");
+        let kind = response.kind();
+        if response.status >= 400 {
+            self.warn(Grade::Load, format!("{place}: {path} has status {}", response.status));
+        } else if response.status == 200
             && is_html
             && matches!(due.want, Want::Script | Want::Module | Want::Style)
         {
             let wanted = if due.want == Want::Style { "a style sheet" } else { "a script" };
             problems.push(format!("{place}: {path} is a page (text/html), and should be {wanted}"));
-        } else if answer.status == 200 && is_html && due.want == Want::Image {
+        } else if response.status == 200 && is_html && due.want == Want::Image {
             self.warn(Grade::Load, format!("{place}: {path} is a page (text/html), and should be an image"));
-        } else if answer.status == 200
+        } else if response.status == 200
             && due.want == Want::Style
             && !kind.is_empty()
             && !kind.contains("text/css")

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{Conversation, Grade, send::path_of};
 use crate::exercise::{
-    Answer, disguise,
+    Response, disguise,
     elsewhere::{Border, Finding, Says, cookie_is_for},
     found::Found,
     page::{self, Page},
@@ -22,17 +22,17 @@ impl<'a> Conversation<'a> {
     /// Reads a response, and reports its addresses of other authorities; `of` names one that is not the step's own.
     pub(in crate::exercise) fn look_at(
         &mut self,
-        answer: &Answer,
+        response: &Response,
         url: &Url,
         of: Option<&str>,
         problems: &mut Vec<String>,
     ) -> Content {
         let border = self.border();
-        let mut findings = border.headers(answer, url);
-        let is = |words: &[&str]| words.iter().any(|word| answer.kind().contains(word));
-        let text = || String::from_utf8_lossy(&answer.body);
+        let mut findings = border.headers(response, url);
+        let is = |words: &[&str]| words.iter().any(|word| response.kind().contains(word));
+        let text = || String::from_utf8_lossy(&response.body);
         let content = if is(&["text/html", "application/xhtml"]) {
-            let page = page::read(&answer.body);
+            let page = page::read(&response.body);
             findings.extend(border.page(&page, url));
             Content::Page(page)
         } else if is(&["text/css"]) {
@@ -53,7 +53,8 @@ impl<'a> Conversation<'a> {
             }
             self.tell(finding, problems);
         }
-        for (_, value) in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+        for (_, value) in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+        {
             let domain = value.split(';').skip(1).filter_map(|part| part.split_once('='));
             let mut domain = domain.filter(|(key, _)| key.trim().eq_ignore_ascii_case("domain"));
             if let Some((_, domain)) = domain.next()
@@ -106,11 +107,11 @@ impl<'a> Conversation<'a> {
 }
 
 /// Returns the error that a response hides behind a good status.
-pub(super) fn disguised(answer: &Answer, content: &Content) -> Option<String> {
+pub(super) fn disguised(response: &Response, content: &Content) -> Option<String> {
     match content {
-        Content::Page(page) if answer.status < 300 => disguise::of_page(page, &answer.body),
-        Content::Other if ["text/plain", "json"].iter().any(|kind| answer.kind().contains(kind)) => {
-            disguise::of_text(&String::from_utf8_lossy(&answer.body))
+        Content::Page(page) if response.status < 300 => disguise::of_page(page, &response.body),
+        Content::Other if ["text/plain", "json"].iter().any(|kind| response.kind().contains(kind)) => {
+            disguise::of_text(&String::from_utf8_lossy(&response.body))
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::Conversation;
 use crate::{
-    exercise::{Answer, ExerciseError, Subject, http, text::form_encode},
+    exercise::{ExerciseError, Response, Subject, http, text::form_encode},
     recipe::{Body, Request},
     web::Authorities,
 };
@@ -78,7 +78,7 @@ impl Conversation<'_> {
         what: &str,
         sent: &Sent,
         subject: &mut dyn Subject,
-    ) -> Result<Answer, ExerciseError> {
+    ) -> Result<Response, ExerciseError> {
         let mut headers: Vec<(String, String)> = vec![
             ("Host".into(), self.visit.authority.to_string()),
             ("User-Agent".into(), http::USER_AGENT.into()),
@@ -100,15 +100,15 @@ impl Conversation<'_> {
         }
         let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
         let mut stream = subject.connect().map_err(connect)?;
-        let mut answer = http::ask(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
-            .map_err(|source| ExerciseError::Answer { step, what: what.to_owned(), source })?;
+        let mut response = http::send(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
+            .map_err(|source| ExerciseError::Response { step, what: what.to_owned(), source })?;
         if let Some(front) = &front {
-            changed(&mut answer.headers, |name, value| front.response_value(name, value));
+            changed(&mut response.headers, |name, value| front.response_value(name, value));
         }
-        for value in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+        for value in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             self.cookies.set(&value.1, &sent.path, &self.visit.authority.host);
         }
-        Ok(answer)
+        Ok(response)
     }
 
     /// Returns what `run` and `serve` change between a browser and the app.

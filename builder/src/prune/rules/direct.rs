@@ -1,24 +1,24 @@
 //! The rules that are asked about each path by itself.
 
-use super::{Answer, Case, Facts, below};
+use super::{Case, Facts, Ruling, below};
 use crate::{layout::is_left_out, tree::Kind};
 
 /// What the recipe's own globs say goes before all else.
-pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
     if let Some(glob) = facts.policy.drop.find(case.path) {
-        return Answer::Forbid(format!("prune.drop \"{glob}\""));
+        return Ruling::Forbid(format!("prune.drop \"{glob}\""));
     }
     if let Some(glob) = facts.policy.keep.find(case.path) {
-        return Answer::Keep(format!("prune.keep \"{glob}\""));
+        return Ruling::Keep(format!("prune.keep \"{glob}\""));
     }
     match facts.policy.state.find(case.path) {
-        Some(glob) => Answer::Keep(format!("app.state \"{glob}\"")),
-        None => Answer::Pass,
+        Some(glob) => Ruling::Keep(format!("app.state \"{glob}\"")),
+        None => Ruling::Pass,
     }
 }
 
 /// The package system's own state: an artifact has papers instead, and no dpkg to read it.
-pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
     const STATE: &[&str] = &[
         "var/lib/dpkg",
         "var/lib/apt",
@@ -30,41 +30,41 @@ pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Answer {
         "var/backups",
     ];
     if below(case.bytes(), STATE) {
-        return Answer::Forbid("state of the package system; the papers stand for it".to_owned());
+        return Ruling::Forbid("state of the package system; the papers stand for it".to_owned());
     }
     let transient = below(case.bytes(), &["var/cache", "var/log"]) && !case.entry.kind.is_directory();
     if transient && !case.contents_used() {
-        return Answer::Drop("a cache or log of the build".to_owned());
+        return Ruling::Drop("a cache or log of the build".to_owned());
     }
-    Answer::Pass
+    Ruling::Pass
 }
 
 /// What the recipe lays over the root, and the programs that it starts.
-pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
     if facts.laid.contains(case.path) {
-        return Answer::Keep("a file of the recipe".to_owned());
+        return Ruling::Keep("a file of the recipe".to_owned());
     }
     if let Some(what) = facts.commands.get(case.path) {
-        return Answer::Keep((*what).to_owned());
+        return Ruling::Keep((*what).to_owned());
     }
     if below(case.bytes(), &["tinyroot"]) {
-        return Answer::Keep("tinyroot's own".to_owned());
+        return Ruling::Keep("tinyroot's own".to_owned());
     }
-    Answer::Pass
+    Ruling::Pass
 }
 
 /// What the trace saw. A file found by stat alone is kept whole, with its time: Python takes a
 /// `.pyc` only beside a source of the size and time that it notes, and others test for existence.
-pub(super) fn traced(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+pub(super) fn traced(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
     match case.used {
-        Some(used) if used.any() => Answer::Keep(used.text()),
-        _ => Answer::Pass,
+        Some(used) if used.any() => Ruling::Keep(used.text()),
+        _ => Ruling::Pass,
     }
 }
 
 /// The few small files and directories that any program may take for granted, and what scanners
 /// know the distribution by.
-pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
     const FILES: &[&str] = &[
         "etc/debian_version",
         "etc/gai.conf",
@@ -106,16 +106,16 @@ pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Answer {
     let path = case.bytes();
     let listed = |list: &[&str]| list.iter().any(|item| item.as_bytes() == path);
     match &case.entry.kind {
-        Kind::Directory if listed(DIRECTORIES) => Answer::Keep("part of every root".to_owned()),
+        Kind::Directory if listed(DIRECTORIES) => Ruling::Keep("part of every root".to_owned()),
         Kind::File { .. } if listed(FILES) || parent_is(path, "etc/ld.so.conf.d") => {
-            Answer::Keep("small, and taken for granted by programs and scanners".to_owned())
+            Ruling::Keep("small, and taken for granted by programs and scanners".to_owned())
         }
         // What a package made before the merge asks for by its old name must still be found.
-        Kind::Symlink { .. } if is_merged_usr(path) => Answer::Keep("a link of the merged /usr".to_owned()),
+        Kind::Symlink { .. } if is_merged_usr(path) => Ruling::Keep("a link of the merged /usr".to_owned()),
         Kind::Symlink { .. } if listed(FILES) || listed(&["var/run", "var/lock"]) => {
-            Answer::Keep("small, and taken for granted by programs and scanners".to_owned())
+            Ruling::Keep("small, and taken for granted by programs and scanners".to_owned())
         }
-        _ => Answer::Pass,
+        _ => Ruling::Pass,
     }
 }
 
@@ -129,22 +129,22 @@ fn is_merged_usr(path: &[u8]) -> bool {
 
 /// Scripts and styles in the form that people write, where a browser is sent the minified one beside it; the recipe
 /// asks for this, as some apps send the long form in a mode for debugging.
-pub(super) fn minified(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+pub(super) fn minified(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
     let bytes = case.bytes();
     let ending = [&b".js"[..], b".css"].into_iter().find(|ending| bytes.ends_with(ending));
     let Some(ending) = ending.filter(|_| facts.policy.minified && case.is_file()) else {
-        return Answer::Pass;
+        return Ruling::Pass;
     };
     let name = &bytes[..bytes.len() - ending.len()];
     if name.ends_with(b".min") || facts.tree.get(&[name, b".min", ending].concat()).is_none() {
-        return Answer::Pass;
+        return Ruling::Pass;
     }
-    Answer::Drop("its minified form is beside it, and nothing asked for this one".to_owned())
+    Ruling::Drop("its minified form is beside it, and nothing asked for this one".to_owned())
 }
 
 /// What is for reading by people, or for programs that no grain has: never needed to run. Licence
 /// texts come back with the papers.
-pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
+pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
     const PEOPLE: &[&str] = &[
         "usr/share/bug",
         "usr/share/doc",
@@ -194,17 +194,17 @@ pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
     ];
     let path = case.bytes();
     if below(path, PEOPLE) {
-        return Answer::Drop("documentation".to_owned());
+        return Ruling::Drop("documentation".to_owned());
     }
     if below(path, HOST) {
-        return Answer::Drop("for programs of a host, which no grain has".to_owned());
+        return Ruling::Drop("for programs of a host, which no grain has".to_owned());
     }
     if let Some(locale) = locale_of(path)
         && !asked_for(locale, &facts.policy.locales)
     {
-        return Answer::Drop("a translation not asked for".to_owned());
+        return Ruling::Drop("a translation not asked for".to_owned());
     }
-    Answer::Pass
+    Ruling::Pass
 }
 
 /// Returns the locale that a path of `/usr/share/locale` is for.
@@ -226,11 +226,11 @@ pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
 
 /// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they exist whether or not
 /// anything else of their packages is kept (PHP keeps sessions in one of php-common's).
-pub(super) fn var(case: &Case<'_>, _: &Facts<'_>) -> Answer {
+pub(super) fn var(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
     const PLACES: &[&str] = &["var/cache", "var/lib", "var/log", "var/mail", "var/spool"];
     if !case.entry.kind.is_directory() || !below(case.bytes(), PLACES) || is_left_out(case.path) {
-        return Answer::Pass;
+        return Ruling::Pass;
     }
     let who = if case.package.is_some() { "a package ships" } else { "packages share or scripts made" };
-    Answer::Keep(format!("a directory of /var that {who}"))
+    Ruling::Keep(format!("a directory of /var that {who}"))
 }

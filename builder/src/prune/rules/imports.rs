@@ -15,7 +15,7 @@ mod tokens;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Answer, Case, Decision, Facts, Needs, State, first_answer, languages::compiled_parts};
+use super::{Case, Decision, Facts, Needs, Ruling, State, first_ruling, languages::compiled_parts};
 use crate::{prune::PruneError, tree::TreePath};
 
 /// Whether code goes on without what it imports.
@@ -179,9 +179,9 @@ fn joined(directory: &[u8], relative: &str) -> Option<Vec<u8>> {
 fn afford(path: &TreePath, facts: &Facts<'_>, account: &mut Account) -> bool {
     let Some(end) = facts.tree.resolve(path.as_bytes(), |_| {}) else { return false };
     let Some(case) = facts.lookup(end.as_bytes()) else { return false };
-    match first_answer(&case, facts) {
-        (_, Answer::Keep(_)) => return true,
-        (_, Answer::Forbid(_)) => return false,
+    match first_ruling(&case, facts) {
+        (_, Ruling::Keep(_)) => return true,
+        (_, Ruling::Forbid(_)) => return false,
         _ if account.paths.contains(&end) => return true,
         _ => {}
     }

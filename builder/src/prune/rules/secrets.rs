@@ -13,7 +13,7 @@ pub(in crate::prune) use tokens::Token;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Answer, Case, Facts};
+use super::{Case, Facts, Ruling};
 use crate::{
     digest::Digest,
     prune::{Inputs, PruneError},
@@ -146,11 +146,11 @@ impl Secrets {
 }
 
 /// Drops secrets and names them, unless the recipe itself names the path.
-pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
-    let Some(Secret { name, remedy }) = facts.secrets.files.get(case.path) else { return Answer::Pass };
+pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
+    let Some(Secret { name, remedy }) = facts.secrets.files.get(case.path) else { return Ruling::Pass };
     let path = case.path;
     if facts.policy.drop.find(path).is_some() {
-        return Answer::Pass;
+        return Ruling::Pass;
     }
     // A glob may match it by chance; a path is meant.
     if facts.policy.keep.find(path).is_some_and(|glob| glob == format!("/{path}")) {
@@ -158,13 +158,13 @@ pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Answer {
             "prune.keep puts /{path} into the artifact, a {name} that a maintainer script made: all who have the \
              artifact have it, and all its grains share it"
         ));
-        return Answer::Pass;
+        return Ruling::Pass;
     }
     facts.note(format!(
         "/{path} is left out: it is a {name} that a maintainer script made, and no two grains should share it; {remedy} \
          (to have it all the same: [prune] keep = [\"/{path}\"]; to have this said no more: [prune] drop)"
     ));
-    Answer::Forbid(format!("a {name} that a maintainer script made; each grain makes its own in [setup]"))
+    Ruling::Forbid(format!("a {name} that a maintainer script made; each grain makes its own in [setup]"))
 }
 
 fn secret_in(name: &[u8], bytes: &[u8]) -> Option<Secret> {

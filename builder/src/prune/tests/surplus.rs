@@ -90,7 +90,7 @@ fn used_documentation_stays_with_all_that_belongs_to_it() {
 #[test]
 fn tests_and_examples_go_unless_code_names_them() {
     let rows =
-        |answer| [("usr/share/wiki/tests/all.php", answer), ("usr/share/wiki/lib/tests/a.bin", answer)];
+        |ruling| [("usr/share/wiki/tests/all.php", ruling), ("usr/share/wiki/lib/tests/a.bin", ruling)];
     let names: [(&str, &str, bool); 14] = [
         ("usr/share/wiki/load.php", "require __DIR__ . '/tests/all.php';", true),
         ("usr/share/wiki/load.php", "use Wiki\\Tests\\All;", true),
