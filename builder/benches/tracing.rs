@@ -28,7 +28,7 @@ use std::{
 use tinyroot::{
     cli,
     exercise::{self, Authority, Visit},
-    grain::{Base, Exercised, Grain, GrainOptions},
+    grain::{Base, Grain, GrainOptions, GrainTarget},
     line::{self, Session, overlay},
     recipe,
     sandbox::{CHILD_ARGUMENT, child_main},
@@ -150,7 +150,7 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let mut grain = Grain::start(Arc::new(base), options)?;
     let ready = began.elapsed();
     let began = Instant::now();
-    exercise::run(&Visit::of(recipe, &Authority::of_run(recipe)), &mut Exercised::new(&mut grain, None))?;
+    exercise::run(&Visit::of(recipe, &Authority::of_run(recipe)), &mut GrainTarget::new(&mut grain, None))?;
     let talked = began.elapsed();
     grain.stop()?;
     Ok((ready, talked))

@@ -32,7 +32,7 @@ use crate::{
     threads,
 };
 
-use kept_release::Dated;
+use kept_release::VerifiedRelease;
 use keyring::Signed;
 use listed::ListedIndex;
 use release::Asked;
@@ -150,7 +150,7 @@ impl Options {
 
     /// Returns the time that signatures and Release files are measured by: a past state need be valid
     /// at its own time only.
-    fn moment_s(&self) -> i64 {
+    fn reference_time_s(&self) -> i64 {
         self.snapshots.as_ref().and_then(|service| service.wanted_s).unwrap_or(self.now_s)
     }
 }
@@ -203,7 +203,7 @@ pub fn open(
     downloader: &Downloader,
     progress: &Progress,
 ) -> Result<Archive, ArchiveError> {
-    let opening = Opening::begin(selection, options, store, downloader, progress)?;
+    let opening = Opener::begin(selection, options, store, downloader, progress)?;
     let suites = selection.suites();
     let task = progress.task("asking for the state of the archive", suites.len() as u64, Unit::Items);
     let releases = threads::map(threads::for_downloads(suites.len()), &suites, |suite| {
@@ -211,9 +211,9 @@ pub fn open(
     });
     let releases = releases.into_iter().collect::<Result<Vec<_>, _>>()?;
     drop(task);
-    let mut listed: Vec<(&Dated, &ListedIndex)> = Vec::new();
+    let mut listed: Vec<(&VerifiedRelease, &ListedIndex)> = Vec::new();
     for release in &releases {
-        opening.tell_oddities(release);
+        opening.warn_of_oddities(release);
         for component in selection.components() {
             let found = release.release.indexes(component, &selection.architecture);
             if found.is_empty() {
@@ -223,7 +223,7 @@ pub fn open(
         }
     }
     let texts = opening.texts(&listed)?;
-    let index = |((release, listed), text): (&(&Dated, &ListedIndex), Text)| Index {
+    let index = |((release, listed), text): (&(&VerifiedRelease, &ListedIndex), Text)| Index {
         suite: options.label(&release.suite),
         component: listed.component.clone(),
         architecture: match listed.architecture.as_str() {
@@ -238,7 +238,7 @@ pub fn open(
         text,
     };
     let indexes: Vec<Index> = listed.iter().zip(texts).map(index).collect();
-    indexes.iter().for_each(|index| opening.tell_left_out(index));
+    indexes.iter().for_each(|index| opening.warn_of_left_out(index));
     // Only now, so that a later offline run finds every index of the Release file that is kept.
     for release in releases.iter().filter(|release| release.is_new) {
         let path = opening.kept_path(&release.suite, opening.base(release));
@@ -268,7 +268,7 @@ impl Archive {
 }
 
 /// The context in which an archive is opened.
-struct Opening<'a> {
+struct Opener<'a> {
     options: &'a Options,
     architecture: &'a str,
     store: &'a Store,
@@ -278,7 +278,7 @@ struct Opening<'a> {
     mirrors: Mirrors,
 }
 
-impl<'a> Opening<'a> {
+impl<'a> Opener<'a> {
     fn begin(
         selection: &'a Selection,
         options: &'a Options,
@@ -293,7 +293,7 @@ impl<'a> Opening<'a> {
         };
         let mirrors = Mirrors::find(&selection.suites(), options)?;
         let architecture = &*selection.architecture;
-        Ok(Opening { options, architecture, store, downloader, progress, keyring, mirrors })
+        Ok(Opener { options, architecture, store, downloader, progress, keyring, mirrors })
     }
 
     fn asked<'s>(&self, suite: &'s str) -> Asked<'s> {
@@ -301,7 +301,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Returns the base that a Release file is from.
-    fn base(&self, release: &Dated) -> &str {
+    fn base(&self, release: &VerifiedRelease) -> &str {
         let bases = self.mirrors.of(&release.suite);
         let url = &release.validators.url;
         bases
@@ -330,7 +330,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Returns the newest Release file that is kept, if there is one and it is still to be trusted.
-    fn kept(&self, suite: &str) -> Option<Dated> {
+    fn kept(&self, suite: &str) -> Option<VerifiedRelease> {
         let mut paths: Vec<PathBuf> =
             self.mirrors.of(suite).iter().map(|base| self.kept_path(suite, base)).collect();
         if self.options.name.is_none() {
@@ -338,17 +338,22 @@ impl<'a> Opening<'a> {
         }
         let read = |path: PathBuf| {
             let kept = self.store.read_kept(&path).ok()?;
-            Dated::from_kept(&kept, self.asked(suite), &self.keyring, self.options.moment_s())
+            VerifiedRelease::from_kept(
+                &kept,
+                self.asked(suite),
+                &self.keyring,
+                self.options.reference_time_s(),
+            )
         };
         paths.into_iter().filter_map(read).max_by_key(|kept| kept.release.date_s)
     }
 
     /// Returns the present Release file of a suite.
-    fn release(&self, suite: &str) -> Result<Dated, ArchiveError> {
+    fn release(&self, suite: &str) -> Result<VerifiedRelease, ArchiveError> {
         let kept = self.kept(suite);
         let directory = suite::directory(suite);
         let path = format!("{directory}InRelease");
-        let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
+        let (now_s, offline) = (self.options.reference_time_s(), self.downloader.offline());
         let urls = |name: &str| -> Vec<String> {
             let path = format!("{directory}{name}");
             self.mirrors.of(suite).iter().filter_map(|base| url_below(base, &path)).collect()
@@ -385,8 +390,8 @@ impl<'a> Opening<'a> {
         &self,
         suite: &str,
         urls: &[String],
-        kept: Option<&Dated>,
-    ) -> Result<Option<Dated>, DownloadError> {
+        kept: Option<&VerifiedRelease>,
+    ) -> Result<Option<VerifiedRelease>, DownloadError> {
         let path = format!("{}Release", suite::directory(suite));
         let known = kept.map(|kept| &kept.validators);
         self.downloader.fetch_small(&path, urls, MAX_RELEASE_BYTES, known, |answer| {
@@ -417,9 +422,9 @@ impl<'a> Opening<'a> {
         suite: &str,
         answer: Conditional,
         signature: Option<Vec<u8>>,
-        kept: Option<&Dated>,
-    ) -> Result<Option<Dated>, Refusal> {
-        let (now_s, offline) = (self.options.moment_s(), self.downloader.offline());
+        kept: Option<&VerifiedRelease>,
+    ) -> Result<Option<VerifiedRelease>, Refusal> {
+        let (now_s, offline) = (self.options.reference_time_s(), self.downloader.offline());
         let asked = self.asked(suite);
         let Conditional::Body { bytes, validators } = answer else {
             let kept = kept.ok_or(UNASKED)?;
@@ -438,20 +443,20 @@ impl<'a> Opening<'a> {
         let release = asked.parse(&signed)?;
         release.check(&asked, now_s, offline)?;
         if let Some(known) = kept.filter(|kept| kept.release.date_s > release.date_s) {
-            let (found, known) = (moment(release.date_s), moment(known.release.date_s));
+            let (found, known) = (format_time(release.date_s), format_time(known.release.date_s));
             return Err(ReleaseError::Replayed { found, known }.into());
         }
         self.progress.detail(&format!(
             "{suite} of {} is signed by {}",
-            moment(release.date_s),
+            format_time(release.date_s),
             signed.signers.join(", ")
         ));
         let (suite, leniently) = (suite.into(), asked.leniently);
-        Ok(Some(Dated { suite, release, signed, message, validators, leniently, is_new: true }))
+        Ok(Some(VerifiedRelease { suite, release, signed, message, validators, leniently, is_new: true }))
     }
 
     /// Warns of wrong fields in the Release file of another archive.
-    fn tell_oddities(&self, release: &Dated) {
+    fn warn_of_oddities(&self, release: &VerifiedRelease) {
         if release.leniently {
             for oddity in release.release.oddities(&release.suite) {
                 let suite = self.options.label(&release.suite);
@@ -461,7 +466,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Warns of stanzas that cannot be used, with the first few.
-    fn tell_left_out(&self, index: &Index) {
+    fn warn_of_left_out(&self, index: &Index) {
         let Some(table) = index.text.table().filter(|table| table.count_left_out() > 0) else { return };
         let count = table.count_left_out();
         let (what, are) = if count == 1 { ("stanza", "is") } else { ("stanzas", "are") };
@@ -524,11 +529,11 @@ const UNASKED: &str = "the server sent 304 to an unconditional request";
 
 /// Returns the day of a time, as `2024-01-31`.
 fn day(time_s: i64) -> String {
-    moment(time_s).split(' ').next().unwrap_or_default().to_owned()
+    format_time(time_s).split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Returns a time to the minute, as `2024-01-31 23:59 UTC`.
-fn moment(time_s: i64) -> String {
+fn format_time(time_s: i64) -> String {
     match jiff::Timestamp::from_second(time_s) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => format!("second {time_s}"),

@@ -16,7 +16,7 @@ use rustix::{
 };
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::{deep, shutdown::Unfinished};
+use crate::{deep, shutdown::CleanupGuard};
 
 /// How many random letters and digits stand behind the prefix: more than a name that a person would give has.
 const RANDOM: usize = 16;
@@ -26,7 +26,7 @@ const RANDOM: usize = 16;
 pub struct Directory {
     directory: TempDir,
     _lock: File,
-    _unfinished: Unfinished,
+    _cleanup: CleanupGuard,
 }
 
 impl Directory {
@@ -38,10 +38,10 @@ impl Directory {
         sweep(parent, prefix);
         loop {
             let directory = Builder::new().prefix(prefix).rand_bytes(RANDOM).tempdir_in(parent)?;
-            let _unfinished = Unfinished::new(directory.path());
+            let _cleanup = CleanupGuard::new(directory.path());
             let Ok(lock) = File::open(directory.path()) else { continue };
             if is_held(&lock)? {
-                return Ok(Directory { directory, _lock: lock, _unfinished });
+                return Ok(Directory { directory, _lock: lock, _cleanup });
             }
         }
     }
@@ -56,13 +56,13 @@ impl Directory {
 ///
 /// # Errors
 /// What the kernel says.
-pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, Unfinished)> {
+pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, CleanupGuard)> {
     sweep(parent, prefix);
     loop {
         let mut unfinished = None;
         let file = Builder::new().prefix(prefix).rand_bytes(RANDOM).make_in(parent, |path| {
             // Before it exists, so that a stop in between removes it, too.
-            unfinished = Some(Unfinished::new(path));
+            unfinished = Some(CleanupGuard::new(path));
             File::options().read(true).write(true).create_new(true).open(path)
         })?;
         if is_held(file.as_file())?
@@ -83,7 +83,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (mut file, _unfinished) = self::file(parent, &format!(".{name}-"))?;
+    let (mut file, _cleanup) = self::file(parent, &format!(".{name}-"))?;
     file.write_all(contents)?;
     let mode = fs::metadata(path).map_or(0o644, |old| old.permissions().mode());
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -148,7 +148,7 @@ mod tests {
     fn what_killed_processes_left_goes_and_all_else_stays() {
         let place = tempfile::tempdir().expect("a directory");
         let at = |name: &str| place.path().join(name);
-        let (live, _unfinished) = file(place.path(), ".kind-").expect("makes");
+        let (live, _cleanup) = file(place.path(), ".kind-").expect("makes");
         let working = Directory::make(place.path(), ".kind-").expect("makes");
         fs::write(at(".kind-0123456789abcdeF"), "half").expect("writes");
         fs::create_dir_all(at(".kind-0123456789ABCDEf/root")).expect("makes");

@@ -283,7 +283,7 @@ fn tidy_up_when_stopped() -> Result<(), Failure> {
     let stops = Stops::block()?;
     let watch = std::thread::Builder::new().name("stops".into()).spawn(move || {
         let mut signal = stops.wait();
-        while shutdown::take_instead() {
+        while shutdown::run_stop_handler() {
             signal = stops.wait();
         }
         shutdown::tidy_up();

@@ -140,7 +140,7 @@ fn is_trusted(uid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::lacking;
+    use crate::testing::skip;
 
     fn set(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("sets");
@@ -183,7 +183,7 @@ mod tests {
         set(above, 0o1777);
         assert_eq!(exposed(&directory), None);
         if std::os::unix::fs::chown(above, Some(12345), None).is_err() {
-            return lacking("root, to give a directory to another user");
+            return skip("root, to give a directory to another user");
         }
         let expected = Open::Owner { uid: 12345, our_uid: our_uid() };
         assert_eq!(exposed(&directory), Some((above.to_path_buf(), expected.clone())));

@@ -38,7 +38,7 @@ use crate::{
     render::{self, RenderError, RenderOptions},
     sandbox::{
         self, Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Unavailable, Way,
-        best_way, does_without,
+        best_way, missing_features,
     },
     store::{BundleWriter, Store, StoreError},
     tree::{Kind, Tree},
@@ -164,7 +164,7 @@ impl Hint for ConfigureError {
 }
 
 /// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to run there.
-pub type Visit<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
+pub type OnScriptFailure<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
 
 /// The parts of a recipe that change the configured root.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +188,7 @@ pub fn configure(
     wanted: Wanted<'_>,
     store: &Store,
     progress: &Progress,
-    visit: Option<&Visit<'_>>,
+    visit: Option<&OnScriptFailure<'_>>,
 ) -> Result<Configured, ConfigureError> {
     let epoch_s = newest_time_s(unpacked).min(lock.time_s);
     let stored = |key: &str| {
@@ -208,7 +208,7 @@ pub fn configure(
         Some(tree) => (tree, true),
         None => {
             let way = way?;
-            let lacking = does_without(way)?;
+            let lacking = missing_features(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
             let wait = || progress.wait_for_another("configures the same packages");
             let _turn = store.turn("layer", &key, wait);
@@ -275,7 +275,7 @@ struct Run<'a> {
     progress: &'a Progress,
     epoch_s: i64,
     way: Way,
-    visit: Option<&'a Visit<'a>>,
+    visit: Option<&'a OnScriptFailure<'a>>,
     /// Features that the host does not give to scripts.
     lacking: Vec<Unavailable>,
 }

@@ -32,7 +32,7 @@ use std::{
 use crate::{formats::checksum::Checksum, progress::Progress, threads};
 
 use partial::Partial;
-use patience::{Known, Manner, Place};
+use patience::{FileUrl, Known, Manner};
 use transfer::{Body, Reply, Request, begins_as_page};
 
 #[cfg(feature = "testing")]
@@ -40,7 +40,7 @@ pub(crate) use transfer::read_headers;
 
 pub(crate) use address::without_password;
 pub(crate) use described::describe;
-pub use error::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, Refusal};
+pub use error::{DownloadError, LOGIN_HINT, MirrorFault, PROXY_HINT, Refusal};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};
 
@@ -187,13 +187,13 @@ pub struct Downloader {
 
 /// A fault of a place, or one that ends it all.
 enum Trouble {
-    Fault(Fault),
+    MirrorFault(MirrorFault),
     Disk(io::Error),
 }
 
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        Trouble::Fault(fault)
+impl From<MirrorFault> for Trouble {
+    fn from(fault: MirrorFault) -> Self {
+        Trouble::MirrorFault(fault)
     }
 }
 
@@ -235,11 +235,11 @@ impl Downloader {
                 }
             };
             let checked = check(answer);
-            Ok(checked.map_err(|refusal| if is_page { Fault::WebPage } else { refusal.into() })?)
+            Ok(checked.map_err(|refusal| if is_page { MirrorFault::WebPage } else { refusal.into() })?)
         })
     }
 
-    fn read_all(&self, mut body: Body, limit_bytes: u64) -> Result<Vec<u8>, Fault> {
+    fn read_all(&self, mut body: Body, limit_bytes: u64) -> Result<Vec<u8>, MirrorFault> {
         let mut out = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         let mut pace = self.pace();
@@ -250,7 +250,7 @@ impl Downloader {
             }
             out.extend_from_slice(&buffer[..count]);
             if out.len() as u64 > limit_bytes {
-                return Err(Fault::TooLong(limit_bytes));
+                return Err(MirrorFault::TooLong(limit_bytes));
             }
             pace.note(count as u64)?;
         }
@@ -273,13 +273,15 @@ impl Downloader {
         self.any_place(&wanted.what, tmp, &wanted.urls, &wanted.past, |url, manner| {
             let before = partial.told;
             let mut result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
-            if matches!(&result, Err(Trouble::Fault(fault)) if fault.is_of_bytes()) && partial.pieces > 1 {
+            if matches!(&result, Err(Trouble::MirrorFault(fault)) if fault.is_of_bytes())
+                && partial.pieces > 1
+            {
                 // Pieces of two places, or of two versions of one: only a whole one can be judged.
                 partial.restart().map_err(Trouble::Disk)?;
                 result = self.transfer(wanted, url, manner, &mut partial, on_bytes);
             }
             manner.brought = partial.told - before;
-            if matches!(&result, Err(Trouble::Fault(fault)) if !fault.keeps_pieces()) {
+            if matches!(&result, Err(Trouble::MirrorFault(fault)) if !fault.keeps_pieces()) {
                 partial.restart().map_err(Trouble::Disk)?;
             }
             result
@@ -299,7 +301,7 @@ impl Downloader {
         let same = Some(&partial.validators).filter(|validators| validators.url == url);
         let request = Request { from: partial.got, same, ..Request::new(manner) };
         let Reply::Body(mut body) = self.request(url, &request)? else {
-            return Err(Fault::Status(304).into());
+            return Err(MirrorFault::Status(304).into());
         };
         if body.start != partial.got {
             partial.restart().map_err(Trouble::Disk)?;
@@ -307,10 +309,10 @@ impl Downloader {
         partial.pieces += 1;
         partial.validators = body.validators.clone();
         match self.receive(wanted, &mut body, partial, on_bytes) {
-            Err(Trouble::Fault(fault))
+            Err(Trouble::MirrorFault(fault))
                 if fault.is_of_bytes() && (body.is_page || partial.begins_as_page()) =>
             {
-                Err(Fault::WebPage.into())
+                Err(MirrorFault::WebPage.into())
             }
             result => result,
         }
@@ -329,7 +331,7 @@ impl Downloader {
         let least = match (wanted.length, announced) {
             (Length::Exactly(expected), Some(found)) if found != expected => {
                 body.look();
-                return Err(Fault::WrongSize { expected, found }.into());
+                return Err(MirrorFault::WrongSize { expected, found }.into());
             }
             (Length::Exactly(expected), _) => expected,
             (Length::AtMost(_), announced) => announced.unwrap_or(0),
@@ -343,7 +345,7 @@ impl Downloader {
                 break;
             }
             if partial.got + count as u64 > limit {
-                return Err(Fault::TooLong(limit).into());
+                return Err(MirrorFault::TooLong(limit).into());
             }
             partial.append(&buffer[..count], on_bytes).map_err(Trouble::Disk)?;
             if partial.got < whole {
@@ -351,7 +353,7 @@ impl Downloader {
             }
         }
         if partial.got < least {
-            return Err(Fault::CutOff(partial.got).into());
+            return Err(MirrorFault::CutOff(partial.got).into());
         }
         partial.file.flush().map_err(Trouble::Disk)?;
         let found = partial.checksum();
@@ -359,7 +361,7 @@ impl Downloader {
         if found == expected {
             return Ok(());
         }
-        Err(Fault::WrongDigest { expected: expected.into(), found: found.into() }.into())
+        Err(MirrorFault::WrongDigest { expected: expected.into(), found: found.into() }.into())
     }
 
     /// Fetches files side by side, the largest first, and renames each to its place. Faults of
@@ -411,8 +413,8 @@ impl Downloader {
     ) -> Result<T, DownloadError> {
         let usable = |url: &&String| !self.options.offline || url.starts_with("file:");
         let all = urls.iter().map(|url| (url, false)).chain(past.iter().map(|url| (url, true)));
-        let mut places: Vec<Place<'_>> =
-            all.filter(|(url, _)| usable(url)).map(|(url, past)| Place::new(url, past)).collect();
+        let mut places: Vec<FileUrl<'_>> =
+            all.filter(|(url, _)| usable(url)).map(|(url, past)| FileUrl::new(url, past)).collect();
         let is_offline = places.len() < urls.len() + past.len();
         let several = places.len() > 1;
         while let Some(index) = self.next_place(&mut places) {
@@ -425,7 +427,7 @@ impl Downloader {
                     self.note_whole(place.url);
                     return Ok(value);
                 }
-                Err(Trouble::Fault(fault)) => {
+                Err(Trouble::MirrorFault(fault)) => {
                     if fault.is_of_bytes() && place.url.starts_with("file:") && several {
                         let path = place.url.trim_start_matches("file:");
                         self.options.progress.warn(&format!("{path} is damaged; it is passed over"));
@@ -437,7 +439,7 @@ impl Downloader {
                 }
             }
         }
-        let faults: Vec<(String, Fault)> =
+        let faults: Vec<(String, MirrorFault)> =
             places.into_iter().filter_map(|place| Some((place.url.to_owned(), place.fault?))).collect();
         match is_offline {
             true => Err(DownloadError::Offline { what: what.into(), faults }),

@@ -2,7 +2,7 @@
 //!
 //! Comes in: the uses and accesses that a [`view`](crate::view) recorded, and lines that an app printed. Goes out: the list of a
 //! trace ([`UsedList`], `used.list`), each [`Miss`] of a pruned app with the line of the recipe that would keep its path, the report
-//! that a grain in use leaves ([`MissSink`]), and the two merged ([`take_in`]). Stages and the server read and write evidence here alone. Nothing here decides what is
+//! that a grain in use leaves ([`MissSink`]), and the two merged ([`merge_misses`]). Stages and the server read and write evidence here alone. Nothing here decides what is
 //! pruned ([`prune`](crate::prune) does), starts a process, or mounts anything.
 
 mod for_pruning;
@@ -19,7 +19,7 @@ mod used_list;
 
 pub use for_pruning::{Evidence, Used, evidence_of};
 pub use kinds::{Kinds, Missed, PAGE_BYTES, Pruned, PrunedAccess, UnknownKind, Use};
-pub use merge::take_in;
+pub use merge::merge_misses;
 pub use miss::{Cause, Miss, most_pruned, unseen};
 pub use misses::{MissReport, ReportError, Reported, read_report};
 pub use named::{Reader, named, tells_of_missing};

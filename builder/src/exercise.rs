@@ -1,6 +1,6 @@
 //! The conversation with an app: the recipe's steps, driven against a grain.
 //!
-//! Comes in: a [`Visit`] (the steps, and the authority in the user's browser), and a [`Subject`] that connects to the app, restarts
+//! Comes in: a [`Visit`] (the steps, and the authority in the user's browser), and a [`Target`] that connects to the app, restarts
 //! it and runs programs in it. Goes out: a [`Transcript`] of what was answered, or every step that was not answered as
 //! the recipe expects. Cookies and captured values last for the whole conversation, restarts
 //! included. Redirects are followed to their end, and what a browser would load with a page is loaded. Knows no sandbox and
@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// What restarts and runs answer with when they fail.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An exercise as one user takes it.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl<'a> Visit<'a> {
 }
 
 /// The app under exercise.
-pub trait Subject {
+pub trait Target {
     /// Connects to the web port.
     ///
     /// # Errors
@@ -69,13 +69,13 @@ pub trait Subject {
     ///
     /// # Errors
     /// Whatever kept it from stopping or getting ready.
-    fn restart(&mut self) -> Result<(), Cause>;
+    fn restart(&mut self) -> Result<(), BoxError>;
 
     /// Runs a program beside the app to its end.
     ///
     /// # Errors
     /// A program that cannot be started.
-    fn run(&mut self, command: &[String]) -> Result<Ran, Cause>;
+    fn run(&mut self, command: &[String]) -> Result<CommandOutput, BoxError>;
 
     /// Returns the lines that the app has printed since this was asked last.
     fn said(&mut self) -> Vec<String> {
@@ -92,7 +92,7 @@ pub trait Subject {
 
 /// What a program run by a step left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct CommandOutput {
     /// Exit status; 128 + the signal's number if one killed it.
     pub status: i32,
     /// Its stdout and stderr.
@@ -164,7 +164,7 @@ pub enum Outcome {
     /// A request was answered.
     Responded(Response),
     /// A program ended.
-    Ran(Ran),
+    Ran(CommandOutput),
     /// A restart or a pause is over.
     Done,
 }
@@ -213,7 +213,7 @@ pub enum ExerciseError {
         /// Its words.
         what: String,
         /// Why.
-        source: Cause,
+        source: BoxError,
     },
     /// A regular expression of the recipe that does not compile.
     #[error("step {step}: `{pattern}` is not a regular expression")]
@@ -272,19 +272,19 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// [`ExerciseError::Missed`] if an expectation did not hold; the others if a step could not be taken.
-pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, ExerciseError> {
+pub fn run(visit: &Visit<'_>, target: &mut dyn Target) -> Result<Transcript, ExerciseError> {
     let mut talk = Conversation::new(*visit);
-    subject.said();
+    target.said();
     for (index, step) in visit.steps.iter().enumerate() {
         let number = index + 1;
-        subject.begin(number, &step::words(step));
+        target.begin(number, &step::words(step));
         let what = step::words_with(step, |text| talk.fill_in(text, str::to_owned));
         let (outcome, problems) = match step {
-            Step::Request(request) => talk.request(number, &what, request, subject)?,
+            Step::Request(request) => talk.request(number, &what, request, target)?,
             Step::Restart => {
                 let act =
                     |source| ExerciseError::Act { step: number, what: "restart the grain".into(), source };
-                subject.restart().map_err(act)?;
+                target.restart().map_err(act)?;
                 (Outcome::Done, Vec::new())
             }
             Step::Sleep { millis } => {
@@ -295,16 +295,16 @@ pub fn run(visit: &Visit<'_>, subject: &mut dyn Subject) -> Result<Transcript, E
                 let act = |source| ExerciseError::Act { step: number, what: what.clone(), source };
                 let command: Vec<String> =
                     command.iter().map(|word| talk.fill_in(word, str::to_owned)).collect();
-                let ran = subject.run(&command).map_err(act)?;
+                let ran = target.run(&command).map_err(act)?;
                 let problems = talk.judge_run(number, &ran, contains, capture)?;
                 (Outcome::Ran(ran), problems)
             }
         };
-        subject.settle();
+        target.settle();
         if number == visit.steps.len() {
             std::thread::sleep(LAST_WORDS);
         }
-        talk.end_step(number, step, &outcome, &subject.said());
+        talk.end_step(number, step, &outcome, &target.said());
         if !problems.is_empty() {
             let excerpt = excerpt(outcome.bytes());
             talk.misses.push(Miss { step: number, what: what.clone(), problems, excerpt });

@@ -16,7 +16,7 @@ mod subject;
 pub use base::Base;
 pub use log::{Log, OnLine};
 pub use remedy::{Remedy, Waits};
-pub use subject::Exercised;
+pub use subject::GrainTarget;
 
 use std::{
     borrow::Cow,
@@ -33,12 +33,13 @@ use std::{
 
 use crate::{
     error::Hint,
-    exercise::Ran,
+    exercise::CommandOutput,
     image::services,
     layout::INIT,
     recipe::Recipe,
     sandbox::{
-        Address, Bind, Devices, Exit, Held, Program, Running, Sandbox, SandboxError, Tmpfs, grain_host_id,
+        Address, Bind, Devices, Exit, MountedView, Program, Running, Sandbox, SandboxError, Tmpfs,
+        grain_host_id,
     },
     threads,
     view::fuse::{Server, ViewError, serve},
@@ -196,7 +197,7 @@ pub struct Grain {
 
 /// A view that is mounted and served. Fields are dropped in order: requests are answered to the end.
 struct Mounted {
-    held: Option<Held>,
+    held: Option<MountedView>,
     server: Server,
 }
 
@@ -279,7 +280,7 @@ impl Grain {
         if let Some(output) = output {
             let log = self.options.log.clone();
             let reader = std::thread::Builder::new().name("grain-log".into());
-            let reader = reader.spawn(move || log.take_in(output)).map_err(GrainError::Thread)?;
+            let reader = reader.spawn(move || log.drain(output)).map_err(GrainError::Thread)?;
             live.reader = Some(reader);
         }
         self.live = Some(live);
@@ -343,12 +344,12 @@ impl Grain {
     ///
     /// # Errors
     /// As `execve(2)`; not connected if the grain is stopped.
-    pub fn run(&self, command: &[String]) -> io::Result<Ran> {
+    pub fn run(&self, command: &[String]) -> io::Result<CommandOutput> {
         let live = self.live.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let mut program = Program::new(command);
         program.env = self.options.env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
         let (exit, output) = live.running.exec_output(&program)?;
-        Ok(Ran { status: exit.code(), output })
+        Ok(CommandOutput { status: exit.code(), output })
     }
 
     /// Returns how the grain ended by itself, if it has.

@@ -200,7 +200,7 @@ impl Kept {
     fn write(&mut self, about: About) -> Result<(), GrainsError> {
         let path = self.directory.join("grain.json");
         let text = serde_json::to_string_pretty(&about).expect("texts become JSON") + "\n";
-        let (mut file, _unfinished) = atomic::file(&self.directory, ".grain.json-").at("write", &path)?;
+        let (mut file, _cleanup) = atomic::file(&self.directory, ".grain.json-").at("write", &path)?;
         file.as_file().set_permissions(Permissions::from_mode(0o600)).at("write", &path)?;
         file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).at("write", &path)?;
         file.persist(&path).map_err(|error| error.error).at("write", &path)?;

@@ -28,7 +28,7 @@ use crate::{
     error::Hint,
     evidence::{Miss, Pruned, most_pruned, step},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
     layout::furnished_path,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
@@ -249,7 +249,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             let mut transcript = match known.take() {
                 Some(transcript) => transcript,
                 None => {
-                    let Whole { transcript, pages: read } =
+                    let BaselineRun { transcript, pages: read } =
                         baseline.run(inputs.recipe, authority, store, progress)?;
                     for (path, read) in read {
                         pages.entry(path).or_insert_with(BTreeSet::new).extend(read);
@@ -311,7 +311,7 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
 
 /// What came of a full root.
 #[derive(Clone, Debug)]
-pub(crate) struct Whole {
+pub(crate) struct BaselineRun {
     /// What was asked and answered.
     pub transcript: Transcript,
     /// The pages read of the files that were looked at closely ([`view::View::pages`]).
@@ -326,7 +326,7 @@ impl Baseline {
         authority: &Authority,
         store: &Arc<Store>,
         progress: &Progress,
-    ) -> Result<Whole, ProveError> {
+    ) -> Result<BaselineRun, ProveError> {
         let tree = &self.tree;
         let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
         let what =
@@ -334,7 +334,7 @@ impl Baseline {
         let base = Base::closely(tree.clone(), store, self.closely.clone());
         let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
         let transcript = what.exercise(&base, authority)?.transcript;
-        Ok(Whole { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
+        Ok(BaselineRun { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
     }
 }
 
@@ -401,7 +401,7 @@ impl Run<'_> {
         let lines = || printed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut grain = grain.map_err(|source| self.fault(source, &self.lacked(base, None, &lines())))?;
         let outcome =
-            exercise::run(&Visit::of(self.recipe, authority), &mut Exercised::new(&mut grain, Some(&task)));
+            exercise::run(&Visit::of(self.recipe, authority), &mut GrainTarget::new(&mut grain, Some(&task)));
         let tail = log.tail();
         let stopped = grain.stop();
         let mut transcript = outcome.map_err(|source| {

@@ -33,7 +33,7 @@ use crate::{
     tree::{Globs, InvalidGlob, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
 };
-use rules::{Case, Facts, Needs, Ruling};
+use rules::{Candidate, Facts, Needs, Ruling};
 
 /// A fault of planning.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +127,7 @@ pub struct Policy {
     /// What the code of such libraries may weigh.
     pub companion_bytes: u64,
     /// Paths that the recipe lays over the root.
-    pub laid: BTreeSet<TreePath>,
+    pub overlay: BTreeSet<TreePath>,
     /// Programs that the recipe starts, with what starts them.
     pub commands: BTreeMap<TreePath, String>,
 }
@@ -224,7 +224,7 @@ impl Policy {
             folders: recipe.app.prune == AppPrune::Folders,
             depends: depends(recipe, unpacked),
             companion_bytes: recipe.prune.companion_bytes,
-            laid: recipe.files.iter().map(|file| file.path.clone()).collect(),
+            overlay: recipe.files.iter().map(|file| file.path.clone()).collect(),
             commands,
         })
     }
@@ -318,71 +318,72 @@ pub struct Pruned {
 /// [`PruneError::Contents`] where a file that must be looked into is not in the store.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PruneError> {
     let facts = Facts::new(inputs)?;
-    let mut work = Work { plan: Plan::default(), final_drops: BTreeSet::new(), warnings: BTreeSet::new() };
+    let mut planner =
+        Planner { plan: Plan::default(), final_drops: BTreeSet::new(), warnings: BTreeSet::new() };
     for (path, entry) in inputs.tree.iter() {
-        let case = facts.case(path, entry);
-        work.first_ruling(&case, &facts);
-        if let Some(package) = facts.sole_package(&case) {
-            work.plan.packages.insert(path.clone(), package.to_owned());
+        let candidate = facts.candidate(path, entry);
+        planner.first_ruling(&candidate, &facts);
+        if let Some(package) = facts.sole_package(&candidate) {
+            planner.plan.packages.insert(path.clone(), package.to_owned());
         }
     }
-    let left_out = work.follow_needs(&facts)?;
-    work.keep_parents(inputs.tree);
+    let left_out = planner.follow_needs(&facts)?;
+    planner.keep_parents(inputs.tree);
     for glob in inputs.policy.keep.unmatched(inputs.tree) {
-        work.warnings.insert(format!("prune.keep: `{glob}` matches nothing"));
+        planner.warnings.insert(format!("prune.keep: `{glob}` matches nothing"));
     }
     for glob in inputs.policy.drop.unmatched(inputs.tree) {
-        work.warnings.insert(format!("prune.drop: `{glob}` matches nothing"));
+        planner.warnings.insert(format!("prune.drop: `{glob}` matches nothing"));
     }
     for glob in inputs.policy.state.unmatched(inputs.tree) {
-        work.warnings.insert(format!("app.state: `{glob}` matches nothing"));
+        planner.warnings.insert(format!("app.state: `{glob}` matches nothing"));
     }
     for package in inputs.policy.app_packages.iter().chain(&inputs.policy.keep_packages) {
         if !facts.by_package.contains_key(&package[..]) {
-            work.warnings.insert(format!("package {package} is to be kept whole but owns nothing here"));
+            planner.warnings.insert(format!("package {package} is to be kept whole but owns nothing here"));
         }
     }
-    work.plan.companions = (facts.companions.count(), facts.companions.kept_bytes);
+    planner.plan.companions = (facts.companions.count(), facts.companions.kept_bytes);
     for (package, bytes) in &facts.companions.left_out {
-        work.warnings.insert(format!(
+        planner.warnings.insert(format!(
             "{package} is a library in the app's language and is over the budget of prune.companions with its {bytes} \
              bytes; to have it whole: [prune] keep_package = [\"{package}\"]"
         ));
     }
-    work.warnings.extend(facts.take_notes());
-    let stays = |path: &TreePath| work.plan.keeps(path.as_bytes());
-    work.warnings.extend(facts.secrets.warnings(&facts, stays));
-    work.plan.imports = work.plan.imports_in(inputs.tree);
-    work.plan.imports.left_out =
-        left_out.into_iter().filter(|(path, _)| !work.plan.keeps(path.as_bytes())).collect();
-    work.warnings.extend(work.plan.imports.warning(inputs.policy));
-    work.plan.warnings = work.warnings.into_iter().collect();
-    Ok(work.plan)
+    planner.warnings.extend(facts.take_notes());
+    let stays = |path: &TreePath| planner.plan.keeps(path.as_bytes());
+    planner.warnings.extend(facts.secrets.warnings(&facts, stays));
+    planner.plan.imports = planner.plan.imports_in(inputs.tree);
+    planner.plan.imports.left_out =
+        left_out.into_iter().filter(|(path, _)| !planner.plan.keeps(path.as_bytes())).collect();
+    planner.warnings.extend(planner.plan.imports.warning(inputs.policy));
+    planner.plan.warnings = planner.warnings.into_iter().collect();
+    Ok(planner.plan)
 }
 
 /// A plan in the making.
-struct Work {
+struct Planner {
     plan: Plan,
     /// Drops that no need overrules.
     final_drops: BTreeSet<TreePath>,
     warnings: BTreeSet<String>,
 }
 
-impl Work {
+impl Planner {
     /// Asks the rules about one path.
-    fn first_ruling(&mut self, case: &Case<'_>, facts: &Facts<'_>) {
-        let (rule, ruling) = rules::first_ruling(case, facts);
-        let kept = if case.entry.kind.is_directory() { Verdict::KeepEmpty } else { Verdict::Keep };
+    fn first_ruling(&mut self, candidate: &Candidate<'_>, facts: &Facts<'_>) {
+        let (rule, ruling) = rules::first_ruling(candidate, facts);
+        let kept = if candidate.entry.kind.is_directory() { Verdict::KeepEmpty } else { Verdict::Keep };
         let (verdict, reason) = match ruling {
             Ruling::Keep(reason) => (kept, reason),
             Ruling::Drop(reason) => (Verdict::Drop, reason),
             Ruling::Forbid(reason) => {
-                self.final_drops.insert(case.path.clone());
+                self.final_drops.insert(candidate.path.clone());
                 (Verdict::Drop, reason)
             }
             Ruling::Pass => (Verdict::Drop, "nothing asked for it".to_owned()),
         };
-        self.plan.decisions.insert(case.path.clone(), Decision { verdict, rule, reason, because: None });
+        self.plan.decisions.insert(candidate.path.clone(), Decision { verdict, rule, reason, because: None });
     }
 
     /// Asks what else is needed, round by round, until nothing new comes up. Rounds make the
@@ -396,11 +397,11 @@ impl Work {
             let mut next = BTreeSet::new();
             for path in &frontier {
                 let Some(entry) = facts.tree.get(path.as_bytes()) else { continue };
-                let case = facts.case(path, entry);
+                let candidate = facts.candidate(path, entry);
                 let decision = self.plan.decisions[path].clone();
                 for (rule, consequence) in rules::CONSEQUENCES {
                     let mut needs = Needs::default();
-                    consequence(&case, &decision, facts, &mut state, &mut needs)?;
+                    consequence(&candidate, &decision, facts, &mut state, &mut needs)?;
                     for (needed, reason) in needs.take() {
                         if self.need(&needed, rule, reason, path, facts) {
                             next.insert(needed);

@@ -55,7 +55,7 @@ pub struct Recipe {
     /// Packages of npm registries, laid over the configured root before the files.
     pub npm: Vec<Npm>,
     /// Files laid over the configured root, in order.
-    pub files: Vec<LaidFile>,
+    pub files: Vec<OverlayFile>,
     /// The command that runs once per grain, when `/var` is new.
     pub setup: Option<Setup>,
     /// Services, in starting order.
@@ -172,14 +172,14 @@ pub struct Debian {
 
 /// `[[file]]`: A file, link or directory laid over the configured root, in the recipe's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaidFile {
+pub struct OverlayFile {
     /// Its absolute path in the root.
     pub path: TreePath,
     /// `source`, `content`, `mode`, `link`, `directory`: One of:
     pub content: LaidContent,
 }
 
-impl LaidFile {
+impl OverlayFile {
     /// Returns whether it is a directory that the first process makes at each start.
     pub fn is_made_at_start(&self) -> bool {
         let fresh = self.path.is_at_or_below(b"run") || self.path.is_at_or_below(b"tmp");

@@ -29,7 +29,7 @@ pub mod universe;
 
 use crate::error::Hint;
 use crate::formats::{checksum::Checksum, deb822::Fault, pins::Pin};
-use because::Bringer;
+use because::Origin;
 pub use explain::{Explanation, explain};
 use facts::AllFacts;
 pub use remedy::remedies;
@@ -186,11 +186,11 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
         };
         mark::sweep(&facts, &ids, &mut chosen)?;
     }
-    let bringers = because::bringers(&facts, &asked, &chosen)?;
+    let origins = because::origins(&facts, &asked, &chosen)?;
     let mut packages = Vec::new();
-    for (at, bringer) in (0..).zip(bringers) {
-        if let Some(bringer) = bringer {
-            packages.push(resolved(universe, Id(at), bringer)?);
+    for (at, origin) in (0..).zip(origins) {
+        if let Some(origin) = origin {
+            packages.push(resolved(universe, Id(at), origin)?);
         }
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -233,7 +233,7 @@ fn find(universe: &Universe<'_>, name: &str) -> Result<Id, ResolveError> {
     Err(ResolveError::Unknown { name: name.into(), nearest, providers, left_out })
 }
 
-fn resolved(universe: &Universe<'_>, id: Id, bringer: Bringer) -> Result<Resolved, ResolveError> {
+fn resolved(universe: &Universe<'_>, id: Id, origin: Origin) -> Result<Resolved, ResolveError> {
     let package = universe.package(id);
     let file = package.file().map_err(|fault| universe.fault_of(id, fault))?;
     Ok(Resolved {
@@ -246,7 +246,7 @@ fn resolved(universe: &Universe<'_>, id: Id, bringer: Bringer) -> Result<Resolve
         checksum: file.checksum,
         installed_size_kib: package.installed_size_kib,
         essential: package.essential,
-        because: bringer.text,
-        by: bringer.by.map(|by| universe.package(by).name.into()),
+        because: origin.text,
+        by: origin.by.map(|by| universe.package(by).name.into()),
     })
 }

@@ -15,10 +15,10 @@
 //! It is no boundary against faults of the kernel itself, nor against a host whose root it was started by and that
 //! hands it writable binds. Memory is not limited.
 
-mod abilities;
 mod child;
 mod chroot;
 mod filter;
+mod host_support;
 mod ids;
 mod listening;
 mod monitor;
@@ -40,8 +40,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use abilities::{Ability, HostAbilities, Unavailable, best_way, does_without, fuse, host};
-pub use child::{Held, set_program};
+pub use child::{MountedView, set_program};
+pub use host_support::{Ability, HostSupport, Unavailable, best_way, fuse, host, missing_features};
 pub use ids::{IdMap, Ids, Way, choose_way, chosen_way, grain_host_id, is_full_root};
 pub use listening::Listening;
 pub use monitor::child_main;

@@ -17,29 +17,29 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use crate::{deep, sys};
 
 /// The handler of the next stop signal, instead of the program's end.
-static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+static STOP_HANDLER: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
 /// While it lives, one stop signal calls a handler instead of ending the program.
 #[derive(Debug)]
-pub struct Instead(());
+pub struct StopHandler(());
 
-impl Instead {
+impl StopHandler {
     /// Registers a handler for the next stop signal; the one after it ends the program again.
     pub fn new(act: impl FnOnce() + Send + 'static) -> Self {
-        *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
-        Instead(())
+        *STOP_HANDLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+        StopHandler(())
     }
 }
 
-impl Drop for Instead {
+impl Drop for StopHandler {
     fn drop(&mut self) {
-        INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+        STOP_HANDLER.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 /// Runs the registered stop handler instead of exiting; returns false if there is none.
-pub fn take_instead() -> bool {
-    let act = INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+pub fn run_stop_handler() -> bool {
+    let act = STOP_HANDLER.lock().unwrap_or_else(PoisonError::into_inner).take();
     act.map(|act| act()).is_some()
 }
 
@@ -47,17 +47,17 @@ static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Something unfinished; no longer so once this is dropped.
 #[derive(Debug)]
-pub struct Unfinished(PathBuf);
+pub struct CleanupGuard(PathBuf);
 
-impl Unfinished {
+impl CleanupGuard {
     /// Registers a path.
     pub fn new(path: &Path) -> Self {
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
-        Unfinished(path.to_path_buf())
+        CleanupGuard(path.to_path_buf())
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for CleanupGuard {
     fn drop(&mut self) {
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
@@ -125,11 +125,11 @@ mod tests {
     fn one_request_to_stop_is_answered_otherwise() {
         let (sender, called) = std::sync::mpsc::channel();
         let again = sender.clone();
-        let instead = Instead::new(move || sender.send("once").expect("is heard"));
-        assert_eq!([take_instead(), take_instead()], [true, false]);
+        let instead = StopHandler::new(move || sender.send("once").expect("is heard"));
+        assert_eq!([run_stop_handler(), run_stop_handler()], [true, false]);
         drop(instead);
-        drop(Instead::new(move || again.send("never").expect("is heard")));
-        assert!(!take_instead());
+        drop(StopHandler::new(move || again.send("never").expect("is heard")));
+        assert!(!run_stop_handler());
         assert_eq!(called.iter().collect::<Vec<_>>(), ["once"]);
     }
 
@@ -137,7 +137,7 @@ mod tests {
     fn only_the_unfinished_is_registered() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("half");
-        let unfinished = Unfinished::new(&path);
+        let unfinished = CleanupGuard::new(&path);
         assert!(UNFINISHED.lock().expect("no panic").contains(&path));
         drop(unfinished);
         assert!(!UNFINISHED.lock().expect("no panic").contains(&path));

@@ -54,7 +54,7 @@ use std::{
 };
 
 use below::Below;
-use blob::Place;
+use blob::BlobLocation;
 use pack::Damages;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
@@ -65,7 +65,7 @@ use crate::{
     error::{At as _, Hint, PathError},
     formats::checksum::Checksum,
     seal::Seal,
-    shutdown::Unfinished,
+    shutdown::CleanupGuard,
     sys::path::open_regular,
     tree::Tree,
 };
@@ -134,7 +134,7 @@ pub(crate) struct KeptFile {
 pub struct Store {
     root: PathBuf,
     seal: Seal,
-    index: RwLock<HashMap<Digest, Place>>,
+    index: RwLock<HashMap<Digest, BlobLocation>>,
     damages: Arc<Damages>,
     /// Entries that had a seal which is not ours.
     foreign: Mutex<BTreeSet<String>>,
@@ -173,7 +173,7 @@ struct Tmp {
     directory: tempfile::TempDir,
     /// Held for as long as the directory is in use.
     _lock: File,
-    _unfinished: Unfinished,
+    _cleanup: CleanupGuard,
 }
 
 impl Tmp {
@@ -186,8 +186,8 @@ impl Tmp {
         let directory = tempfile::Builder::new().prefix(RUN).tempdir_in(parent)?;
         let lock = File::open(directory.path())?;
         flock(&lock, FlockOperation::LockExclusive)?;
-        let unfinished = Unfinished::new(directory.path());
-        Ok(Tmp { directory, _lock: lock, _unfinished: unfinished })
+        let unfinished = CleanupGuard::new(directory.path());
+        Ok(Tmp { directory, _lock: lock, _cleanup: unfinished })
     }
 }
 
@@ -308,7 +308,7 @@ impl Store {
     pub fn check_known(&self) {
         let mut packs: Vec<Pack> = Vec::new();
         for place in self.index.read().unwrap_or_else(PoisonError::into_inner).values() {
-            if let Place::Pack { pack, .. } = place
+            if let BlobLocation::Pack { pack, .. } = place
                 && !packs.iter().any(|known| known.is_same(pack))
             {
                 packs.push(pack.clone());
@@ -364,7 +364,11 @@ impl Store {
     pub fn put(&self, bytes: impl Into<Vec<u8>>) -> Digest {
         let bytes: Arc<[u8]> = bytes.into().into();
         let digest = Digest::of(&bytes);
-        self.index.write().expect("no panic holds the lock").entry(digest).or_insert(Place::Memory(bytes));
+        self.index
+            .write()
+            .expect("no panic holds the lock")
+            .entry(digest)
+            .or_insert(BlobLocation::Memory(bytes));
         digest
     }
 
@@ -372,9 +376,10 @@ impl Store {
     fn index_blobs(&self, pack: &Pack, blobs: &[PackedBlob]) {
         let mut index = self.index.write().expect("no panic holds the lock");
         for blob in blobs {
-            let place = Place::Pack { pack: pack.clone(), offset: blob.offset, size_bytes: blob.size_bytes };
+            let place =
+                BlobLocation::Pack { pack: pack.clone(), offset: blob.offset, size_bytes: blob.size_bytes };
             let known = index.entry(blob.digest).or_insert_with(|| place.clone());
-            if matches!(known, Place::Pack { pack, .. } if pack.is_damaged()) {
+            if matches!(known, BlobLocation::Pack { pack, .. } if pack.is_damaged()) {
                 *known = place;
             }
         }
@@ -571,7 +576,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        testing::lacking,
+        testing::skip,
         tree::{Entry, TreePath},
     };
 
@@ -848,7 +853,7 @@ mod tests {
         set(place.path(), 0o777);
         assert!(Store::open(&cache).expect("opens").exposed().is_some());
         if std::os::unix::fs::chown(cache.join("packs"), Some(12345), None).is_err() {
-            return lacking("root, to give a directory to another user");
+            return skip("root, to give a directory to another user");
         }
         let error = Store::open(&cache).expect_err("is another's");
         assert!(

@@ -25,7 +25,7 @@ mod server;
 
 /// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL` in the
 /// environment, as CI has it, that is a failure.
-pub fn lacking(why: &str) {
+pub fn skip(why: &str) {
     use std::io::Write as _;
     assert!(std::env::var_os("TINYROOT_TEST_ALL").is_none(), "this test cannot run here: {why}");
     // The test harness keeps what print macros write.

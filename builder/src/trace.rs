@@ -26,7 +26,7 @@ use crate::{
     error::{At as _, Hint, PathError},
     evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
     image::{self, GRAIN_ID, VarPolicy},
     progress::{Progress, Unit},
     proxy::ListenError,
@@ -233,7 +233,7 @@ pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let task = progress.task("tracing the exercise", exercise.len() as u64, Unit::Items);
     let authority = Authority::of_run(inputs.recipe);
     let visit = Visit::of(inputs.recipe, &authority);
-    let outcome = exercise::run(&visit, &mut Exercised::new(&mut started.grain, Some(&task)));
+    let outcome = exercise::run(&visit, &mut GrainTarget::new(&mut started.grain, Some(&task)));
     let tail = || started.log.tail();
     let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: tail() })?;
     let talked_for = began.elapsed();

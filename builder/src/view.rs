@@ -130,7 +130,7 @@ pub struct Attributes {
 
 /// Why a file-system request is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum FsError {
     /// The kernel requested a node that it was never given.
     #[error("no such node")]
     NoNode,
@@ -157,23 +157,23 @@ pub enum Refusal {
     Read(#[source] io::Error),
 }
 
-impl Refusal {
+impl FsError {
     /// Returns the error number that an app is given.
     pub fn errno(&self) -> Errno {
         match self {
-            Refusal::NoNode => Errno::STALE,
-            Refusal::NotADirectory => Errno::NOTDIR,
-            Refusal::IsADirectory => Errno::ISDIR,
-            Refusal::WrongType => Errno::INVAL,
-            Refusal::NotExecutable => Errno::ACCESS,
-            Refusal::ReadOnly => Errno::ROFS,
-            Refusal::Contents(_) | Refusal::Read(_) => Errno::IO,
+            FsError::NoNode => Errno::STALE,
+            FsError::NotADirectory => Errno::NOTDIR,
+            FsError::IsADirectory => Errno::ISDIR,
+            FsError::WrongType => Errno::INVAL,
+            FsError::NotExecutable => Errno::ACCESS,
+            FsError::ReadOnly => Errno::ROFS,
+            FsError::Contents(_) | FsError::Read(_) => Errno::IO,
         }
     }
 
     /// Returns true if this is our fault and not the app's.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Refusal::NoNode | Refusal::Contents(_) | Refusal::Read(_))
+        matches!(self, FsError::NoNode | FsError::Contents(_) | FsError::Read(_))
     }
 }
 
@@ -325,8 +325,8 @@ impl View {
         (self.nodes.len() as u64, self.size_bytes)
     }
 
-    fn node(&self, id: NodeId) -> Result<&Node, Refusal> {
-        self.nodes.get(&id.0).ok_or(Refusal::NoNode)
+    fn node(&self, id: NodeId) -> Result<&Node, FsError> {
+        self.nodes.get(&id.0).ok_or(FsError::NoNode)
     }
 
     fn find(&self, names: &[u32], wanted: &[u8]) -> Option<u32> {
@@ -338,10 +338,10 @@ impl View {
     /// was found or is absent.
     ///
     /// # Errors
-    /// [`Refusal::NoNode`], [`Refusal::NotADirectory`].
-    pub fn lookup(&self, thread: u32, parent: NodeId, name: &[u8]) -> Result<Option<NodeId>, Refusal> {
+    /// [`FsError::NoNode`], [`FsError::NotADirectory`].
+    pub fn lookup(&self, thread: u32, parent: NodeId, name: &[u8]) -> Result<Option<NodeId>, FsError> {
         let Body::Directory { names, .. } = &self.node(parent)?.body else {
-            return Err(Refusal::NotADirectory);
+            return Err(FsError::NotADirectory);
         };
         self.recorder.note(parent.0, Kinds::TRAVERSED, thread);
         let Some(index) = self.find(names, name) else {
@@ -357,57 +357,57 @@ impl View {
     /// Returns the values of stat.
     ///
     /// # Errors
-    /// [`Refusal::NoNode`].
-    pub fn attributes(&self, id: NodeId) -> Result<Attributes, Refusal> {
+    /// [`FsError::NoNode`].
+    pub fn attributes(&self, id: NodeId) -> Result<Attributes, FsError> {
         Ok(self.node(id)?.attributes)
     }
 
     /// Returns a symbolic link's target.
     ///
     /// # Errors
-    /// [`Refusal::WrongType`] for all else.
-    pub fn read_link(&self, thread: u32, id: NodeId) -> Result<&[u8], Refusal> {
+    /// [`FsError::WrongType`] for all else.
+    pub fn read_link(&self, thread: u32, id: NodeId) -> Result<&[u8], FsError> {
         match &self.node(id)?.body {
             Body::Symlink { target } => {
                 self.recorder.note(id.0, Kinds::READ_LINK, thread);
                 Ok(target)
             }
-            _ => Err(Refusal::WrongType),
+            _ => Err(FsError::WrongType),
         }
     }
 
     /// Opens a file: notes how. Reading needs no opening.
     ///
     /// # Errors
-    /// [`Refusal::ReadOnly`] for writing, [`Refusal::IsADirectory`], [`Refusal::WrongType`].
-    pub fn open(&self, thread: u32, id: NodeId, mode: OpenMode) -> Result<(), Refusal> {
+    /// [`FsError::ReadOnly`] for writing, [`FsError::IsADirectory`], [`FsError::WrongType`].
+    pub fn open(&self, thread: u32, id: NodeId, mode: OpenMode) -> Result<(), FsError> {
         match &self.node(id)?.body {
             Body::File { .. } if mode.writing => {
                 self.refuse_change(thread, id, None);
-                Err(Refusal::ReadOnly)
+                Err(FsError::ReadOnly)
             }
             Body::File { .. } => {
                 let kind = if mode.executing { Kinds::EXECUTED } else { Kinds::OPENED };
                 self.recorder.note(id.0, kind, thread);
                 Ok(())
             }
-            Body::Directory { .. } => Err(Refusal::IsADirectory),
-            _ => Err(Refusal::WrongType),
+            Body::Directory { .. } => Err(FsError::IsADirectory),
+            _ => Err(FsError::WrongType),
         }
     }
 
     /// Returns whether a node may be used so (`access(2)`). Modes are shown such that the owner may do what anybody may.
     ///
     /// # Errors
-    /// [`Refusal::ReadOnly`] for writing, [`Refusal::NotExecutable`].
-    pub fn access(&self, thread: u32, id: NodeId, wanted: Access) -> Result<(), Refusal> {
+    /// [`FsError::ReadOnly`] for writing, [`FsError::NotExecutable`].
+    pub fn access(&self, thread: u32, id: NodeId, wanted: Access) -> Result<(), FsError> {
         let Node { attributes, body } = self.node(id)?;
         if wanted.contains(Access::WRITE_OK) && !matches!(body, Body::Other) {
             self.refuse_change(thread, id, None);
-            return Err(Refusal::ReadOnly);
+            return Err(FsError::ReadOnly);
         }
         match wanted.contains(Access::EXEC_OK) && attributes.mode & 0o111 == 0 {
-            true => Err(Refusal::NotExecutable),
+            true => Err(FsError::NotExecutable),
             false => Ok(()),
         }
     }
@@ -427,9 +427,9 @@ impl View {
     /// Reads a file at an offset; a short count means the end. Contents are fetched from the store by the first read.
     ///
     /// # Errors
-    /// [`Refusal::Contents`], [`Refusal::Read`]; [`Refusal::WrongType`] for what is no file.
-    pub fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, Refusal> {
-        let Body::File { digest, blob } = &self.node(id)?.body else { return Err(Refusal::WrongType) };
+    /// [`FsError::Contents`], [`FsError::Read`]; [`FsError::WrongType`] for what is no file.
+    pub fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
+        let Body::File { digest, blob } = &self.node(id)?.body else { return Err(FsError::WrongType) };
         if let Some(pages) = self.pages.get(&id) {
             let read = offset / PAGE_BYTES..(offset + buffer.len() as u64).div_ceil(PAGE_BYTES);
             pages.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
@@ -437,24 +437,24 @@ impl View {
         let blob = match blob.get() {
             Some(blob) => blob,
             None => {
-                let found = self.store.blob(digest).map_err(Refusal::Contents)?;
+                let found = self.store.blob(digest).map_err(FsError::Contents)?;
                 blob.get_or_init(|| found)
             }
         };
-        blob.read_at(buffer, offset).map_err(Refusal::Read)
+        blob.read_at(buffer, offset).map_err(FsError::Read)
     }
 
     /// Opens a directory, be it to list it or to go there: notes that it was passed.
     ///
     /// # Errors
-    /// [`Refusal::NotADirectory`].
-    pub fn open_directory(&self, thread: u32, id: NodeId) -> Result<(), Refusal> {
+    /// [`FsError::NotADirectory`].
+    pub fn open_directory(&self, thread: u32, id: NodeId) -> Result<(), FsError> {
         match &self.node(id)?.body {
             Body::Directory { .. } => {
                 self.recorder.note(id.0, Kinds::TRAVERSED, thread);
                 Ok(())
             }
-            _ => Err(Refusal::NotADirectory),
+            _ => Err(FsError::NotADirectory),
         }
     }
 
@@ -462,15 +462,15 @@ impl View {
     /// shown, and never to our own programs. Notes that it was listed.
     ///
     /// # Errors
-    /// [`Refusal::NotADirectory`].
+    /// [`FsError::NotADirectory`].
     pub fn list(
         &self,
         thread: u32,
         id: NodeId,
         skip: usize,
-    ) -> Result<impl Iterator<Item = (&[u8], NodeId, NodeType)>, Refusal> {
+    ) -> Result<impl Iterator<Item = (&[u8], NodeId, NodeType)>, FsError> {
         let Body::Directory { parent, names } = &self.node(id)?.body else {
-            return Err(Refusal::NotADirectory);
+            return Err(FsError::NotADirectory);
         };
         self.recorder.note(id.0, Kinds::LISTED, thread);
         let gone = self.gone.names(id);

@@ -30,7 +30,7 @@ use tinyroot::{
     error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
-    grain::{Base, Exercised, Grain, GrainError, GrainOptions, Log},
+    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
     image::{self, Fate, VarPolicy},
     pack,
     progress::Progress,
@@ -78,7 +78,7 @@ impl Fixture {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         for need in ["/usr/bin/perl", "/bin/sh"] {
             if !Path::new(need).exists() {
-                tinyroot::testing::lacking(&format!(
+                tinyroot::testing::skip(&format!(
                     "this host has no {need}; Debian's perl-base and dash give it"
                 ));
                 return None;
@@ -87,7 +87,7 @@ impl Fixture {
         if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) =
             tinyroot::sandbox::host().user_namespaces
         {
-            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+            tinyroot::testing::skip(&format!("{reason} ({remedy})"));
             return None;
         }
         let directory = tempfile::tempdir().expect("a directory");
@@ -295,7 +295,7 @@ fn host_has_views() -> bool {
     match tinyroot::sandbox::host().fuse {
         Ok(()) => true,
         Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) => {
-            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+            tinyroot::testing::skip(&format!("{reason} ({remedy})"));
             false
         }
     }
@@ -414,7 +414,7 @@ fn an_exercise_runs_against_a_grain() {
         Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
     let transcript = exercise::run(
         &Visit::of(&recipe, &Authority::of_run(&recipe)),
-        &mut Exercised::new(&mut grain, None),
+        &mut GrainTarget::new(&mut grain, None),
     )
     .expect("as expected");
     assert!(matches!(&transcript.steps[2].outcome, Outcome::Ran(ran) if ran.output == b"3"));
@@ -483,7 +483,7 @@ fn run_serves_a_grain_that_keeps_its_data() {
 fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
     let Some(fixture) = Fixture::new() else { return };
     if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
-        return tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+        return tinyroot::testing::skip(&format!("{reason} ({remedy})"));
     }
     let recipe = fixture.recipe(SERVICES);
     let artifact = fixture.artifact(&recipe);
@@ -515,7 +515,7 @@ fn what_a_grain_misses_is_reported_and_taken_into_the_evidence() {
 fn a_listing_without_its_pruned_names_is_reported_and_shown_on_request() {
     let Some(fixture) = Fixture::new() else { return };
     if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
-        tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+        tinyroot::testing::skip(&format!("{reason} ({remedy})"));
         return;
     }
     let recipe = fixture.recipe(SERVICES);
@@ -559,7 +559,7 @@ fn what_an_apps_output_names_is_reported() {
 fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
     let Some(fixture) = Fixture::new() else { return };
     if let Err(tinyroot::sandbox::Unavailable { reason, remedy, .. }) = tinyroot::sandbox::host().fuse {
-        tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+        tinyroot::testing::skip(&format!("{reason} ({remedy})"));
         return;
     }
     // Opens a plugin only if the listing has it, as importers do.
@@ -620,9 +620,7 @@ fn a_port_that_cannot_be_had_is_told_with_the_way_to_have_one() {
     }
     let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if first.trim().parse::<u16>().is_ok_and(|first| first <= 80) {
-        return tinyroot::testing::lacking(
-            "all users of this host have port 80 (ip_unprivileged_port_start)",
-        );
+        return tinyroot::testing::skip("all users of this host have port 80 (ip_unprivileged_port_start)");
     }
     // As an ordinary user, root of nothing but a user namespace.
     let serve = fixture.tinyroot(&["serve", "--port", "80"]);

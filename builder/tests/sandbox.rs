@@ -20,7 +20,7 @@ use tinyroot::{
     error::Hint as _,
     image::GRAIN_ID,
     store::Store,
-    testing::lacking,
+    testing::skip,
     tree::{Entry, Tree, TreePath},
     view::{self, View},
 };
@@ -315,7 +315,7 @@ fn a_program_that_is_not_there_is_named() {
 fn a_view_is_mounted_inside_and_served_from_outside() {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     if let Err(Unavailable { reason, remedy, .. }) = host().fuse {
-        tinyroot::testing::lacking(&format!("{reason}; {remedy}"));
+        tinyroot::testing::skip(&format!("{reason}; {remedy}"));
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -359,10 +359,10 @@ fn a_view_is_mounted_inside_and_served_from_outside() {
 fn ways() -> Vec<Way> {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     let best = best_way().expect("this host allows some way to be root-like");
-    let abilities = host();
+    let host_support = host();
     let rows = [
         (Way::Root, best == Way::Root),
-        (Way::Subordinate, abilities.subordinate_ids.is_ok()),
+        (Way::Subordinate, host_support.subordinate_ids.is_ok()),
         (Way::Single, true),
     ];
     rows.into_iter().filter(|(_, can)| *can).map(|(way, _)| way).collect()
@@ -434,7 +434,7 @@ fn again_with_subordinate_ids(test: &str) {
         (enough && name != "root").then_some((id(2)?, id(3)?))
     });
     let Some((uid, gid)) = user else {
-        return lacking("no ordinary user has subordinate ids; useradd gives them where uidmap is installed");
+        return skip("no ordinary user has subordinate ids; useradd gives them where uidmap is installed");
     };
     let directory = tempfile::tempdir().expect("a directory");
     std::os::unix::fs::chown(directory.path(), Some(uid), Some(gid)).expect("gives it away");
@@ -452,7 +452,7 @@ fn what_subordinate_ids_left_is_removed() {
         return again_with_subordinate_ids("what_subordinate_ids_left_is_removed");
     }
     if !ways().contains(&Way::Subordinate) {
-        return lacking("this user has no subordinate ids");
+        return skip("this user has no subordinate ids");
     }
     let cache = tempfile::tempdir().expect("a directory");
     // Which marks it as a cache.
@@ -510,7 +510,7 @@ fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
         return;
     }
     let root = root();
-    assert_eq!(tinyroot::sandbox::does_without(Way::Single).expect("is possible"), []);
+    assert_eq!(tinyroot::sandbox::missing_features(Way::Single).expect("is possible"), []);
     let host = std::process::id();
     let script = format!(
         "readlink /proc/self/exe; (echo x > /proc/sys/kernel/hostname) 2>&1 | grep -o Read-only; \

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{
     support::{assert_says, end, text},
-    traced_app::{Kitchen, RECIPE},
+    traced_app::{RECIPE, TracedApp},
 };
 
 const RUN: &str = "127.0.0.1:8765";
@@ -12,27 +12,27 @@ const SERVE: &str = "g-0123456789abcdef.localhost:6080";
 
 /// Builds the kitchen's app, whose server does something more with each request: statements of Perl that know `$host`, the
 /// header, and `C`, the connection.
-fn built(kitchen: &Kitchen, more: &str) -> (Option<i32>, String) {
+fn built(traced: &TracedApp, more: &str) -> (Option<i32>, String) {
     let knows_host = RECIPE
         .replace("($length, $cookies) = (0, \"\")", "($length, $cookies, $host) = (0, \"\", \"\")")
         .replace("    while (<C>) {\n", "    while (<C>) {\n        $host = $1 if /^host: (\\S+)/i;\n")
         .replace("    local $/; my $text", &format!("    {more}\n    local $/; my $text"));
     assert!(knows_host.contains(more) && knows_host.contains("$host = $1"), "{knows_host}");
-    fs::write(kitchen.recipe.join("recipe.toml"), knows_host).expect("writes");
-    let ended = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
+    fs::write(traced.recipe.join("recipe.toml"), knows_host).expect("writes");
+    let ended = end(&mut traced.command(&["build", text(&traced.recipe)]));
     (ended.code, ended.stderr)
 }
 
 #[test]
 fn an_app_that_works_at_one_of_them_alone_is_not_proven() {
-    let Some(kitchen) = Kitchen::new() else { return };
+    let Some(traced) = TracedApp::new() else { return };
     let refuses = |host: &str| {
         format!(
             "if ($host =~ /^{host}/) {{ print C \"HTTP/1.0 404 Not Found\\r\\n\\r\\nwhich host?\"; close C; next }}"
         )
     };
     for (host, authority) in [("g-", SERVE), ("127", RUN)] {
-        let (code, said) = built(&kitchen, &refuses(host));
+        let (code, said) = built(&traced, &refuses(host));
         assert_eq!(code, Some(1), "{said}");
         assert_says(
             &said,
@@ -43,19 +43,19 @@ fn an_app_that_works_at_one_of_them_alone_is_not_proven() {
             ],
         );
     }
-    let (code, said) = built(&kitchen, &refuses("elsewhere"));
+    let (code, said) = built(&traced, &refuses("elsewhere"));
     assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]
 fn a_page_that_leads_to_one_of_them_is_not_proven_at_the_other() {
-    let Some(kitchen) = Kitchen::new() else { return };
+    let Some(traced) = TracedApp::new() else { return };
     let leads = |from: &str, to: &str| {
         format!(
             "if ($path ne \"/cookies\" && $host =~ /^{from}/) {{ print C \"HTTP/1.0 302 Found\\r\\nLocation: http://{to}/cookies\\r\\n\\r\\ncup\"; close C; next }}"
         )
     };
-    let (code, said) = built(&kitchen, &leads("g-", RUN));
+    let (code, said) = built(&traced, &leads("g-", RUN));
     assert_eq!(code, Some(1), "{said}");
     assert_says(
         &said,
@@ -65,6 +65,6 @@ fn a_page_that_leads_to_one_of_them_is_not_proven_at_the_other() {
             &format!("header Location: http://{RUN}/cookies leads to another authority than {SERVE}"),
         ],
     );
-    let (code, said) = built(&kitchen, &leads("g-", SERVE));
+    let (code, said) = built(&traced, &leads("g-", SERVE));
     assert_eq!(code, Some(0), "{said}");
 }

@@ -7,12 +7,12 @@ use std::{
     process::Command,
 };
 
-use tinyroot::testing::lacking;
+use tinyroot::testing::skip;
 
 use super::{
     World,
     support::{assert_says, end, names, text},
-    traced_app::Kitchen,
+    traced_app::TracedApp,
 };
 
 /// Returns the only pack of a kind in a cache.
@@ -35,11 +35,11 @@ fn change(path: &Path, from: &str, to: &str) {
 
 #[test]
 fn what_was_changed_in_an_unpacked_deb_is_never_signed() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let cache = kitchen.home.path("cache");
-    let (first, second) = (kitchen.home.path("first.spk"), kitchen.home.path("second.spk"));
+    let Some(traced) = TracedApp::new() else { return };
+    let cache = traced.home.path("cache");
+    let (first, second) = (traced.home.path("first.spk"), traced.home.path("second.spk"));
     let build = |output: &Path| {
-        let ended = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(output)]));
+        let ended = end(&mut traced.command(&["build", text(&traced.recipe), "--output", text(output)]));
         assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
         ended.stderr
     };
@@ -63,15 +63,15 @@ fn what_was_changed_in_an_unpacked_deb_is_never_signed() {
 
 #[test]
 fn a_grain_does_not_run_what_was_changed_in_an_opened_package() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let (cache, package) = (kitchen.home.path("cache"), kitchen.home.path("tea.spk"));
-    kitchen.done(&["build", text(&kitchen.recipe), "--output", text(&package)]);
-    kitchen.done(&["verify", text(&package)]);
+    let Some(traced) = TracedApp::new() else { return };
+    let (cache, package) = (traced.home.path("cache"), traced.home.path("tea.spk"));
+    traced.done(&["build", text(&traced.recipe), "--output", text(&package)]);
+    traced.done(&["verify", text(&package)]);
     let warning = "was changed since tinyroot wrote it; it was removed";
     // The server says another thing, to whoever would run it.
     let evil = |from: &str, to: &str| change(&pack(&cache, "spk-"), from, to);
     evil("HTTP/1.0 200 OK", "HTTP/1.0 666 OK");
-    let ended = end(&mut kitchen.command(&["check", text(&package)]));
+    let ended = end(&mut traced.command(&["check", text(&package)]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_says(&ended.stderr, &[warning]);
     // One that cannot start, since its programs were changed, says so and can next time.
@@ -81,7 +81,7 @@ fn a_grain_does_not_run_what_was_changed_in_an_opened_package() {
     for at in (bytes.len() / 2..bytes.len()).step_by(1 << 15) {
         file.write_all_at(&[bytes[at] ^ 1], at as u64).expect("writes");
     }
-    let run = kitchen.command(&["run", text(&package)]);
+    let run = traced.command(&["run", text(&package)]);
     let mut bounded = Command::new("timeout");
     bounded.arg("60").arg(run.get_program()).args(run.get_args());
     for (name, value) in run.get_envs() {
@@ -94,12 +94,12 @@ fn a_grain_does_not_run_what_was_changed_in_an_opened_package() {
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     assert_says(&ended.stderr, &[warning]);
     // What every command begins with, the structure of the archive, is read from the package again.
-    kitchen.done(&["verify", text(&package)]);
+    traced.done(&["verify", text(&package)]);
     evil("sandstorm-manifest", "sandstorm-manifesT");
-    let ended = end(&mut kitchen.command(&["inspect", text(&package), "--json"]));
+    let ended = end(&mut traced.command(&["inspect", text(&package), "--json"]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_says(&ended.stderr, &[warning]);
-    let ended = end(&mut kitchen.command(&["check", text(&package)]));
+    let ended = end(&mut traced.command(&["check", text(&package)]));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(warning), "{}", ended.stderr);
 }
@@ -231,7 +231,7 @@ fn a_cache_that_others_could_write_to_is_closed_and_one_for_everybody_refused() 
         &["warning: ", "/open is above the cache, so another user could lay one of theirs in its place"],
     );
     if chown(&cache, Some(12345), None).is_err() {
-        return lacking("root, to give a cache to another user");
+        return skip("root, to give a cache to another user");
     }
     let said = world.fails(commands[0]);
     assert_says(&said, &["it belongs to user 12345, and this is user 0", "without sudo", "--cache DIR"]);

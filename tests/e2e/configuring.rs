@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use tinyroot::testing::{Deb, deb, lacking};
+use tinyroot::testing::{Deb, deb, skip};
 
 use super::{
     World,
@@ -16,7 +16,7 @@ pub fn world(debs: Vec<Deb>, tail: &str) -> Option<World> {
     let base = match base() {
         Ok(base) => base.file("etc/nsswitch.conf", 0o644, "hosts: files\n"),
         Err(why) => {
-            lacking(&why);
+            skip(&why);
             return None;
         }
     };

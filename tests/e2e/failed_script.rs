@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use tinyroot::testing::{deb, lacking};
+use tinyroot::testing::{deb, skip};
 
 use super::{
     World,
@@ -20,7 +20,7 @@ fn spilt() -> Option<World> {
     let base = match base() {
         Ok(base) => base,
         Err(why) => {
-            lacking(&why);
+            skip(&why);
             return None;
         }
     };
@@ -56,7 +56,7 @@ fn ways() -> Vec<&'static str> {
     let mut ways = vec!["single"];
     match subordinate.id_maps() {
         Ok(_) => ways.push("subordinate"),
-        Err(error) => lacking(&format!("a root of subordinate ids: {error}")),
+        Err(error) => skip(&format!("a root of subordinate ids: {error}")),
     }
     if rustix::process::geteuid().is_root() {
         ways.push("root");
@@ -121,9 +121,7 @@ fn a_request_to_stop_ends_the_shell_and_removes_its_root() {
 #[test]
 fn ctrl_c_on_a_terminal_is_for_what_runs_in_the_shell() {
     if !Path::new("/usr/bin/script").exists() {
-        return lacking(
-            "no terminal can be had here; Debian's package bsdutils has `script`, which makes one",
-        );
+        return skip("no terminal can be had here; Debian's package bsdutils has `script`, which makes one");
     }
     let Some(world) = spilt() else { return };
     let (url, root) = (world.server.url(), world.home.path("root"));

@@ -10,7 +10,7 @@ use std::{
 use super::{
     World,
     support::{Ended, Home, assert_says, end, text},
-    traced_app::Kitchen,
+    traced_app::TracedApp,
 };
 
 #[test]
@@ -51,26 +51,25 @@ fn no_key_is_made_with_locked_or_in_ci() {
 }
 
 /// Builds without a proof and returns how that ended.
-fn build(kitchen: &Kitchen, output: &Path, data: &str, set: impl FnOnce(&mut Command)) -> Ended {
+fn build(traced: &TracedApp, output: &Path, data: &str, set: impl FnOnce(&mut Command)) -> Ended {
     let mut command =
-        kitchen.command(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(output)]);
-    command.env("XDG_DATA_HOME", kitchen.home.path(data));
+        traced.command(&["build", text(&traced.recipe), "--no-proof", "--output", text(output)]);
+    command.env("XDG_DATA_HOME", traced.home.path(data));
     set(&mut command);
     end(&mut command)
 }
 
-fn key(kitchen: &Kitchen, data: &str, args: &[&str]) -> Ended {
-    let ended =
-        end(kitchen.home.command().arg("key").args(args).env("XDG_DATA_HOME", kitchen.home.path(data)));
+fn key(traced: &TracedApp, data: &str, args: &[&str]) -> Ended {
+    let ended = end(traced.home.command().arg("key").args(args).env("XDG_DATA_HOME", traced.home.path(data)));
     assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
     ended
 }
 
 #[test]
 fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let [first, again] = ["first.spk", "again.spk"].map(|name| kitchen.home.path(name));
-    let ended = build(&kitchen, &first, "one", |_| {});
+    let Some(traced) = TracedApp::new() else { return };
+    let [first, again] = ["first.spk", "again.spk"].map(|name| traced.home.path(name));
+    let ended = build(&traced, &first, "one", |_| {});
     assert_says(&ended.stderr, &["made a key for tea"]);
     let package = fs::read(&first).expect("reads");
     let same = |how: &str, ended: Ended| {
@@ -78,24 +77,24 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
         assert!(fs::read(&again).expect("reads") == package, "{how}: another package");
         fs::remove_file(&again).expect("removes");
     };
-    let recipe = text(&kitchen.recipe);
-    let file = kitchen.home.path("tea.key");
-    let id = key(&kitchen, "one", &["list"]).stdout;
-    key(&kitchen, "one", &["export", "--for", recipe, "--output", text(&file)]);
-    let secret = key(&kitchen, "one", &["export", id.trim(), "--text"]).stdout;
+    let recipe = text(&traced.recipe);
+    let file = traced.home.path("tea.key");
+    let id = key(&traced, "one", &["list"]).stdout;
+    key(&traced, "one", &["export", "--for", recipe, "--output", text(&file)]);
+    let secret = key(&traced, "one", &["export", id.trim(), "--text"]).stdout;
     assert!(
         secret.trim_end().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)),
         "{secret}"
     );
 
     // Brought to another machine.
-    let imported = key(&kitchen, "two", &["import", text(&file), "--for", recipe]);
+    let imported = key(&traced, "two", &["import", text(&file), "--for", recipe]);
     assert_eq!((imported.stdout, imported.stderr), (id.clone(), String::new()));
-    same("import --for", build(&kitchen, &again, "two", |_| {}));
+    same("import --for", build(&traced, &again, "two", |_| {}));
     // Without a word of its app it is not passed over for a new one.
-    let imported = key(&kitchen, "three", &["import", text(&file)]);
+    let imported = key(&traced, "three", &["import", text(&file)]);
     assert_says(&imported.stderr, &["no app is noted for ", "--for RECIPE"]);
-    let ended = build(&kitchen, &again, "three", |_| {});
+    let ended = build(&traced, &again, "three", |_| {});
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_says(
         &ended.stderr,
@@ -107,25 +106,25 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
             recipe,
         ],
     );
-    assert_eq!(key(&kitchen, "three", &["list"]).stdout, id);
+    assert_eq!(key(&traced, "three", &["list"]).stdout, id);
     same(
         "--key APPID",
-        build(&kitchen, &again, "three", |command| {
+        build(&traced, &again, "three", |command| {
             command.args(["--key", id.trim()]);
         }),
     );
-    same("the next", build(&kitchen, &again, "three", |_| {}));
+    same("the next", build(&traced, &again, "three", |_| {}));
 
     // That of another app may be set for all jobs.
-    key(&kitchen, "other", &["generate"]);
-    let others = key(&kitchen, "other", &["export", "--text"]).stdout;
+    key(&traced, "other", &["generate"]);
+    let others = key(&traced, "other", &["export", "--text"]).stdout;
     same(
         "--key APPID of the keyring, and another in the variable",
-        build(&kitchen, &again, "three", |command| {
+        build(&traced, &again, "three", |command| {
             command.args(["--key", id.trim()]).env("TINYROOT_KEY", &others);
         }),
     );
-    let ended = build(&kitchen, &again, "job", |command| {
+    let ended = build(&traced, &again, "job", |command| {
         command.args(["--key", id.trim()]).env("TINYROOT_KEY", &others);
     });
     assert_says(&ended.stderr, &["there is no key for ", id.trim(), " in TINYROOT_KEY"]);
@@ -133,32 +132,32 @@ fn a_key_that_is_brought_or_handed_over_gives_the_same_package() {
     // Handed to a job.
     same(
         "a variable",
-        build(&kitchen, &again, "job", |command| {
+        build(&traced, &again, "job", |command| {
             command.arg("--locked").env("CI", "true").env("TINYROOT_KEY", &secret);
         }),
     );
     same(
         "a file",
-        build(&kitchen, &again, "job", |command| {
+        build(&traced, &again, "job", |command| {
             command.args(["--locked", "--key-file", text(&file)]).env("CI", "true");
         }),
     );
     for bytes in [secret.clone().into_bytes(), fs::read(&file).expect("reads")] {
-        let input = kitchen.home.path("input");
+        let input = traced.home.path("input");
         fs::write(&input, bytes).expect("writes");
         same(
             "standard input",
-            build(&kitchen, &again, "job", |command| {
+            build(&traced, &again, "job", |command| {
                 command.args(["--locked", "--key", "-"]).stdin(File::open(&input).expect("opens"));
             }),
         );
     }
-    assert!(!kitchen.home.path("job/tinyroot/keyring").exists());
-    assert!(!kitchen.home.path("tea.key.apps").exists());
+    assert!(!traced.home.path("job/tinyroot/keyring").exists());
+    assert!(!traced.home.path("tea.key.apps").exists());
     for (secret, expected) in
         [("", "there is no key in standard input"), ("nonsense", "standard input is not the text of a key")]
     {
-        let mut child = kitchen
+        let mut child = traced
             .command(&["build", recipe, "--key", "-"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
@@ -217,7 +216,7 @@ fn a_keyring_in_a_read_only_home_is_used_and_what_is_wrong_with_it_is_named() {
     let build = world.args(&["build", text(&world.recipe)], &url);
     let ended = read_only(&build);
     if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
-        return tinyroot::testing::lacking(&format!("a home cannot be made read-only: {}", ended.stderr));
+        return tinyroot::testing::skip(&format!("a home cannot be made read-only: {}", ended.stderr));
     }
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_says(

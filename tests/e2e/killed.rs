@@ -14,7 +14,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tinyroot::testing::{deb, is_long, lacking};
+use tinyroot::testing::{deb, is_long, skip};
 
 use super::{
     World,
@@ -62,7 +62,7 @@ fn world() -> Option<World> {
     let base = match base() {
         Ok(base) => base,
         Err(why) => {
-            lacking(&why);
+            skip(&why);
             return None;
         }
     };
@@ -76,7 +76,7 @@ fn world() -> Option<World> {
     world.lock();
     let ended = world.home.run(&world.args(&["trace", text(&world.recipe)], &world.server.url()));
     if ended.code != Some(0) && ended.stderr.contains("/dev/fuse") {
-        lacking(&ended.stderr);
+        skip(&ended.stderr);
         return None;
     }
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

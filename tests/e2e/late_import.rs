@@ -6,7 +6,7 @@ use tinyroot::testing::deb;
 
 use super::{
     support::{assert_says, end, text},
-    traced_app::{Kitchen, with_code},
+    traced_app::{TracedApp, with_code},
 };
 
 /// A server that brews with the module that a path names; names that only a request knows cannot be followed.
@@ -25,27 +25,27 @@ fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
         .file("usr/share/perl5/Tea/Leaf.pm", 0o644, leaf)
         .file("usr/share/perl5/Tea/Water.pm", 0o644, water)
         .file("usr/share/perl5/Tea/Spoon.pm", 0o644, "package Tea::Spoon;\n1;\n");
-    let kitchen = Kitchen::of(&with_code(BREW), |tea| vec![tea.field("Depends", "libtea-perl"), library]);
-    let Some(kitchen) = kitchen else { return };
-    let recipe_file = kitchen.recipe.join("recipe.toml");
-    let artifact = kitchen.home.path("tea.spk");
-    let build = ["build", text(&kitchen.recipe), "--output", text(&artifact)];
+    let traced = TracedApp::of(&with_code(BREW), |tea| vec![tea.field("Depends", "libtea-perl"), library]);
+    let Some(traced) = traced else { return };
+    let recipe_file = traced.recipe.join("recipe.toml");
+    let artifact = traced.home.path("tea.spk");
+    let build = ["build", text(&traced.recipe), "--output", text(&artifact)];
     // Libraries in the app's language are not to stay for its sake alone.
     let narrow = format!("{}[prune]\ncompanions = \"0 B\"\n", with_code(BREW));
     fs::write(&recipe_file, &narrow).expect("writes");
-    kitchen.done(&build);
+    traced.done(&build);
     let path = "/usr/share/perl5/Tea/Leaf.pm";
-    let why = |path: &str| end(&mut kitchen.command(&["why", text(&artifact), path])).stdout;
+    let why = |path: &str| end(&mut traced.command(&["why", text(&artifact), path])).stdout;
     assert_says(&why(path), &["pruned"]);
 
     // A new step needs a module that nothing has loaded so far, and this another in a function.
     let step = "[[exercise]]\nget = \"/brew/Leaf\"\ncontains = \"a cup of hot water\"\n";
     let more = narrow.replacen("[prune]", &format!("{step}[prune]"), 1);
     fs::write(&recipe_file, &more).expect("writes");
-    let failed = end(&mut kitchen.command(&build));
+    let failed = end(&mut traced.command(&build));
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     assert_says(&failed.stderr, &["Tea/Leaf.pm", "libtea-perl"]);
-    let fixed = end(&mut kitchen.command(&[&build[..], &["--fix"]].concat()));
+    let fixed = end(&mut traced.command(&[&build[..], &["--fix"]].concat()));
     assert_eq!(fixed.code, Some(0), "{}", fixed.stderr);
     assert_says(&fixed.stdout, &["steps answered as by the whole root"]);
     let mended = fs::read_to_string(&recipe_file).expect("reads");
@@ -56,5 +56,5 @@ fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
         &["imports: imported in a function of /usr/share/perl5/Tea/Leaf.pm"],
     );
     assert_says(&why("/usr/share/perl5/Tea/Spoon.pm"), &["pruned"]);
-    kitchen.done(&["check", text(&kitchen.recipe)]);
+    traced.done(&["check", text(&traced.recipe)]);
 }

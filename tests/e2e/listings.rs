@@ -8,7 +8,7 @@ use super::{
     noise,
     serve::Page,
     support::{assert_says, end, text},
-    traced_app::{Kitchen, with_code},
+    traced_app::{TracedApp, with_code},
 };
 
 /// A server that opens an extension only if the directory of extensions has it.
@@ -28,19 +28,19 @@ const FIRST: &str = "[[exercise]]\nget = \"/extension/milk\"\ncontains = \"milk 
 const SECOND: &str = "[[exercise]]\nget = \"/extension/sugar\"\ncontains = \"sugar is ready\"\n";
 
 /// The kitchen, whose exercise uses one of three extensions; they are too large to be kept as the directory lists.
-fn kitchen() -> Option<Kitchen> {
+fn traced() -> Option<TracedApp> {
     let control = |name: &str| [format!("{name} is ready\n").into_bytes(), noise(20_000)].concat();
     let extensions = ["milk", "sugar", "lemon"].into_iter().fold(deb("tea-extensions"), |deb, name| {
         deb.file(&format!("usr/share/tea-extensions/{name}.control"), 0o644, control(name))
     });
     let recipe = format!("{}{FIRST}", with_code(EXTENSIONS));
-    Kitchen::of(&recipe, |tea| vec![tea.field("Depends", "tea-extensions"), extensions])
+    TracedApp::of(&recipe, |tea| vec![tea.field("Depends", "tea-extensions"), extensions])
 }
 
 #[test]
 fn a_page_of_a_grain_shows_listings_that_lack_names_and_merging_adds_nothing_for_them() {
-    let Some(kitchen) = kitchen() else { return };
-    let page = Page::of(kitchen, &[]);
+    let Some(traced) = traced() else { return };
+    let page = Page::of(traced, &[]);
     let grain = page.make("a");
     assert_eq!(grain.get("/extension/sugar"), "extension sugar is not available");
     let shown = page.get(&format!("/grain/{}", grain.name())).body;
@@ -51,26 +51,26 @@ fn a_page_of_a_grain_shows_listings_that_lack_names_and_merging_adds_nothing_for
     );
     assert!(!shown.contains("sugar.control"), "{shown}");
     // The report on disk says the same, and holds nothing that could be traced.
-    let before = page.kitchen.used();
-    let found = find(&page.kitchen.home.path(""), "misses").expect("a report");
+    let before = page.traced.used();
+    let found = find(&page.traced.home.path(""), "misses").expect("a report");
     assert_says(&fs::read_to_string(&found).expect("reads"), &["/usr/share/tea-extensions ", " listed:2\n"]);
-    page.kitchen.done(&["trace", text(&page.kitchen.recipe), &format!("--merge={}", text(&found))]);
-    assert_eq!(page.kitchen.used(), before);
+    page.traced.done(&["trace", text(&page.traced.recipe), &format!("--merge={}", text(&found))]);
+    assert_eq!(page.traced.used(), before);
     page.close();
 }
 
 #[test]
 fn fix_finds_what_an_app_looks_for_in_a_listing() {
-    let Some(kitchen) = kitchen() else { return };
-    let recipe = kitchen.recipe.join("recipe.toml");
+    let Some(traced) = traced() else { return };
+    let recipe = traced.recipe.join("recipe.toml");
     let more = fs::read_to_string(&recipe).expect("reads") + SECOND;
     fs::write(&recipe, more).expect("writes");
-    let artifact = kitchen.home.path("tea.spk");
-    let build = ["build", text(&kitchen.recipe), "--output", text(&artifact)];
-    let failed = end(&mut kitchen.command(&build));
+    let artifact = traced.home.path("tea.spk");
+    let build = ["build", text(&traced.recipe), "--output", text(&artifact)];
+    let failed = end(&mut traced.command(&build));
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     assert_says(&failed.stderr, &["/usr/share/tea-extensions/sugar.control"]);
-    let fixed = end(&mut kitchen.command(&[&build[..], &["--fix"]].concat()));
+    let fixed = end(&mut traced.command(&[&build[..], &["--fix"]].concat()));
     assert_eq!(fixed.code, Some(0), "{}", fixed.stderr);
     let mended = fs::read_to_string(&recipe).expect("reads");
     assert_says(&mended, &["/usr/share/tea-extensions/sugar.control"]);

@@ -9,12 +9,12 @@ use std::{
 
 use tinyroot::{
     sandbox::is_full_root,
-    testing::{deb, lacking},
+    testing::{deb, skip},
 };
 
 use super::{
     support::{Ended, assert_says, end, names, text},
-    traced_app::{Kitchen, RECIPE},
+    traced_app::{RECIPE, TracedApp},
 };
 
 /// tinyroot with nothing in its environment but what is given.
@@ -29,17 +29,17 @@ const NOBODY_KNOWN: u32 = 54321;
 
 #[test]
 fn what_only_reads_needs_no_home_no_cache_and_no_place_to_write_to() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let place = kitchen.home.path("open");
+    let Some(traced) = TracedApp::new() else { return };
+    let place = traced.home.path("open");
     fs::create_dir(&place).expect("makes");
     let package = place.join("tea.spk");
-    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&package)]);
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", text(&package)]);
     // The home of the test is its owner's alone, and this user is another.
-    fs::set_permissions(kitchen.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens it");
+    fs::set_permissions(traced.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens it");
     let package = text(&package);
     // Nothing can be made in /proc.
     let nowhere: [(&str, &str); 3] = [("TMPDIR", "/proc"), ("HOME", "/proc"), ("XDG_RUNTIME_DIR", "/proc")];
-    let cache = kitchen.home.path("cache");
+    let cache = traced.home.path("cache");
     let read_only = [("TMPDIR", "/proc"), ("HOME", "/nonexistent"), ("TINYROOT_CACHE", text(&cache))];
     let environments: [&[(&str, &str)]; 4] = [&[], &[("TMPDIR", "/proc")], &nowhere, &read_only];
     let commands: [(&[&str], &str); 7] = [
@@ -55,7 +55,7 @@ fn what_only_reads_needs_no_home_no_cache_and_no_place_to_write_to() {
     let mut users = vec![("ours", None)];
     match is_full_root() {
         true => users.push(("no one's", Some(NOBODY_KNOWN))),
-        false => lacking("root, to run as a user without a name"),
+        false => skip("root, to run as a user without a name"),
     }
     for (user, id) in users {
         let run = |command: &mut Command| match id {
@@ -94,7 +94,7 @@ fn on_a_small_disk(cache: &Path, command: &Command) -> Option<Ended> {
     let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let ended = end(outer.envs(environment));
     if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
-        lacking(&format!("a file system cannot be mounted: {}", ended.stderr));
+        skip(&format!("a file system cannot be mounted: {}", ended.stderr));
         return None;
     }
     Some(ended)
@@ -102,12 +102,12 @@ fn on_a_small_disk(cache: &Path, command: &Command) -> Option<Ended> {
 
 #[test]
 fn what_only_reads_does_without_a_cache_that_cannot_be_used() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let package = kitchen.home.path("tea.spk");
-    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&package)]);
+    let Some(traced) = TracedApp::new() else { return };
+    let package = traced.home.path("tea.spk");
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", text(&package)]);
     let package = text(&package);
     let place = |name: &str| {
-        let path = kitchen.home.path(name);
+        let path = traced.home.path(name);
         fs::create_dir(&path).expect("makes");
         path
     };
@@ -133,7 +133,7 @@ fn what_only_reads_does_without_a_cache_that_cannot_be_used() {
     ];
     for args in commands {
         // The last one has entries of another seal.
-        for cache in [&foreign, &sticky, &kitchen.home.path("cache")] {
+        for cache in [&foreign, &sticky, &traced.home.path("cache")] {
             let ended = end(&mut runs(cache, args, "/tmp"));
             assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{} {args:?}", cache.display());
         }
@@ -145,7 +145,7 @@ fn what_only_reads_does_without_a_cache_that_cannot_be_used() {
     assert_eq!(names(&foreign), ["mine"]);
     assert_eq!(fs::metadata(&foreign).expect("is there").permissions().mode() & 0o7777, 0o755);
     // Who writes to it says so.
-    let ended = kitchen.home.run(&["cache", "list", "--cache", text(&foreign)]);
+    let ended = traced.home.run(&["cache", "list", "--cache", text(&foreign)]);
     assert_eq!(ended.code, Some(1));
     assert_says(&ended.stderr, &["as a cache: it holds other things, such as `mine`", "/foreign/tinyroot"]);
 }
@@ -155,7 +155,7 @@ fn a_cache_of_root_that_another_user_cannot_read_is_not_called_empty() {
     let world = super::World::new();
     world.lock();
     if !is_full_root() {
-        return lacking("root, to run as a user without a name");
+        return skip("root, to run as a user without a name");
     }
     fs::set_permissions(world.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens it");
     let cache = world.home.path("cache");
@@ -166,9 +166,9 @@ fn a_cache_of_root_that_another_user_cannot_read_is_not_called_empty() {
 }
 
 /// Runs tinyroot where a cache cannot be written.
-fn over_read_only(kitchen: &Kitchen, cache: &Path, args: &[&str]) -> Option<Ended> {
+fn over_read_only(traced: &TracedApp, cache: &Path, args: &[&str]) -> Option<Ended> {
     let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" || exit 77; exec \"$@\"";
-    let inner = kitchen.command(args);
+    let inner = traced.command(args);
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, text(cache)]);
     command.arg(inner.get_program()).args(inner.get_args());
@@ -178,11 +178,11 @@ fn over_read_only(kitchen: &Kitchen, cache: &Path, args: &[&str]) -> Option<Ende
             None => command.env_remove(name),
         };
     }
-    let tmp = kitchen.home.path("tmp");
+    let tmp = traced.home.path("tmp");
     fs::create_dir_all(&tmp).expect("makes");
     let ended = end(command.env("TMPDIR", &tmp).env("TINYROOT_CACHE", cache));
     if ended.code == Some(77) || ended.stderr.contains("unshare failed") {
-        lacking(&format!("a cache cannot be made read-only: {}", ended.stderr));
+        skip(&format!("a cache cannot be made read-only: {}", ended.stderr));
         return None;
     }
     // What was made went away with the process.
@@ -195,12 +195,12 @@ fn over_read_only(kitchen: &Kitchen, cache: &Path, args: &[&str]) -> Option<Ende
 #[test]
 fn a_read_only_cache_is_used_as_far_as_it_goes() {
     let milk = || deb("milk").field("Essential", "yes").file("usr/share/milk", 0o644, "white\n");
-    let Some(kitchen) = Kitchen::of(RECIPE, |tea| vec![tea, milk()]) else { return };
-    let [first, again] = ["first.spk", "again.spk"].map(|name| kitchen.home.path(name));
-    let args = |output| ["build", text(&kitchen.recipe), "--no-proof", "--offline", "--output", text(output)];
-    kitchen.done(&args(&first));
+    let Some(traced) = TracedApp::of(RECIPE, |tea| vec![tea, milk()]) else { return };
+    let [first, again] = ["first.spk", "again.spk"].map(|name| traced.home.path(name));
+    let args = |output| ["build", text(&traced.recipe), "--no-proof", "--offline", "--output", text(output)];
+    traced.done(&args(&first));
     let package = fs::read(&first).expect("reads");
-    let cache = kitchen.home.path("cache");
+    let cache = traced.home.path("cache");
     let warning = format!(
         "warning: the cache {} cannot be written (read-only filesystem or storage medium), so what is made lies in ",
         cache.display()
@@ -225,7 +225,7 @@ fn a_read_only_cache_is_used_as_far_as_it_goes() {
     for (number, step) in steps.iter().enumerate() {
         step();
         let before = names(&cache.join("packs"));
-        let Some(ended) = over_read_only(&kitchen, &cache, &args(&again)) else { return };
+        let Some(ended) = over_read_only(&traced, &cache, &args(&again)) else { return };
         assert_eq!(ended.code, Some(0), "step {number}: {}", ended.stderr);
         assert_says(&ended.stderr, &[&warning, "--cache DIR"]);
         assert_eq!(ended.stderr.matches("warning: the cache").count(), 1, "{}", ended.stderr);
@@ -235,9 +235,9 @@ fn a_read_only_cache_is_used_as_far_as_it_goes() {
     }
     // One that is not there and cannot be made is none.
     let Some(ended) = over_read_only(
-        &kitchen,
+        &traced,
         &cache,
-        &["lock", text(&kitchen.recipe), "--check", "--cache", text(&cache.join("new"))],
+        &["lock", text(&traced.recipe), "--check", "--cache", text(&cache.join("new"))],
     ) else {
         return;
     };

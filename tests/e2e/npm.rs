@@ -45,10 +45,10 @@ const GOES_ON: &[&str] = &["cannot configure a root without dpkg"];
 fn a_registry_is_needed_once_and_found_as_npm_finds_it() {
     let world = world();
     let build = ["build", text(&world.recipe)];
-    let lacking = "1 of 1 packages of `files/package-lock.json` are not in the cache, and no npm registry is configured";
+    let skip = "1 of 1 packages of `files/package-lock.json` are not in the cache, and no npm registry is configured";
     assert_says(
         &world.fails(&build),
-        &[lacking, "hint: name one with `registry` in [[npm]], --npm-registry URL"],
+        &[skip, "hint: name one with `registry` in [[npm]], --npm-registry URL"],
     );
     assert_eq!(world.asked(), 0);
     let url = format!("{}/npm/", world.server.url());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     support::{Ended, Home, assert_says, end, text},
-    traced_app::{self, Kitchen},
+    traced_app::{self, TracedApp},
 };
 
 /// Runs a command without a standard output, as `>&-` of a shell does.
@@ -65,10 +65,10 @@ fn a_closed_output_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
 
 #[test]
 fn every_command_that_prints_notices_its_output() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let (package, pool) = (kitchen.home.path("tea.spk"), kitchen.home.path("pool"));
-    let (recipe, package) = (text(&kitchen.recipe), text(&package));
-    kitchen.done(&["build", recipe, "--no-proof", "--output", package]);
+    let Some(traced) = TracedApp::new() else { return };
+    let (package, pool) = (traced.home.path("tea.spk"), traced.home.path("pool"));
+    let (recipe, package) = (text(&traced.recipe), text(&package));
+    traced.done(&["build", recipe, "--no-proof", "--output", package]);
     let commands: [&[&str]; 15] = [
         &["resolve", "tea"],
         &["resolve", "tea", "--json"],
@@ -89,10 +89,10 @@ fn every_command_that_prints_notices_its_output() {
     for args in commands {
         let (ours, theirs) = UnixStream::pair().expect("makes");
         drop(ours);
-        let ended = end(kitchen.command(args).stdout(OwnedFd::from(theirs)));
+        let ended = end(traced.command(args).stdout(OwnedFd::from(theirs)));
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
         let full = File::options().write(true).open("/dev/full").expect("is there");
-        let ended = end(kitchen.command(args).stdout(full));
+        let ended = end(traced.command(args).stdout(full));
         assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
         assert_says(&ended.stderr, &["error: cannot write", "No space left on device"]);
     }
@@ -101,11 +101,11 @@ fn every_command_that_prints_notices_its_output() {
 #[test]
 fn a_package_over_its_budget_is_there_and_the_status_says_so() {
     let recipe = format!("{}[budget]\nartifact = \"10 kB\"\n", traced_app::RECIPE);
-    let Some(kitchen) = Kitchen::of(&recipe, |tea| vec![tea]) else { return };
-    let package = kitchen.home.path("tea.spk");
+    let Some(traced) = TracedApp::of(&recipe, |tea| vec![tea]) else { return };
+    let package = traced.home.path("tea.spk");
     for _ in 0..2 {
-        let args = ["build", text(&kitchen.recipe), "--no-proof", "--json", "--output", text(&package)];
-        let ended = end(&mut kitchen.command(&args));
+        let args = ["build", text(&traced.recipe), "--no-proof", "--json", "--output", text(&package)];
+        let ended = end(&mut traced.command(&args));
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
         assert_says(&ended.stderr, &["limit exceeded: ", "over its budget of 10.0 kB"]);
         let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
@@ -137,16 +137,16 @@ fn a_fault_of_standard_input_or_of_the_output_is_named() {
 
 #[test]
 fn what_is_written_to_files_is_reported_as_json() {
-    let Some(kitchen) = Kitchen::new() else { return };
+    let Some(traced) = TracedApp::new() else { return };
     let document = |args: &[&str]| -> Value {
-        let ended = end(&mut kitchen.command(args));
+        let ended = end(&mut traced.command(args));
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
     };
     let [package, tar, root, unpacked] =
-        ["tea.spk", "root.tar", "root", "unpacked"].map(|name| kitchen.home.path(name));
-    let recipe = text(&kitchen.recipe);
-    kitchen.done(&["build", recipe, "--no-proof", "--output", text(&package)]);
+        ["tea.spk", "root.tar", "root", "unpacked"].map(|name| traced.home.path(name));
+    let recipe = text(&traced.recipe);
+    traced.done(&["build", recipe, "--no-proof", "--output", text(&package)]);
     let staged = document(&["stage", recipe, "--output", text(&tar), "--json"]);
     assert_eq!(staged["output"], text(&tar));
     assert_eq!(staged["size_bytes"], fs::metadata(&tar).expect("is there").len());
@@ -157,7 +157,7 @@ fn what_is_written_to_files_is_reported_as_json() {
     assert_eq!(written["directory"], text(&unpacked));
     assert_eq!(written["size_bytes"], fs::metadata(&package).expect("is there").len());
     // A package on standard input can be asked, too.
-    let mut command = kitchen.command(&["why", "-", "/usr/share/tea/cup"]);
+    let mut command = traced.command(&["why", "-", "/usr/share/tea/cup"]);
     let ended = end(command.stdin(File::open(&package).expect("opens")));
     assert_says(&ended.stdout, &["/usr/share/tea/cup of tea is kept"]);
 }

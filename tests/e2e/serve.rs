@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use super::{
     support::{Home, assert_says, schemas, text},
-    traced_app::{Kitchen, RECIPE},
+    traced_app::{RECIPE, TracedApp},
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.
 pub struct Page {
-    pub kitchen: Kitchen,
+    pub traced: TracedApp,
     child: Child,
     host: String,
     cookie: String,
@@ -71,20 +71,20 @@ fn cookie(answer: &Response) -> String {
 
 impl Page {
     fn new(more: &[&str]) -> Option<Self> {
-        let kitchen = Kitchen::with(|tea| tea.file("var/lib/tea/score", 0o644, "0 cups\n"))?;
+        let traced = TracedApp::with(|tea| tea.file("var/lib/tea/score", 0o644, "0 cups\n"))?;
         let without = format!("{RECIPE}[prune]\ndrop = [\"/usr/share/tea/green\"]\n");
-        fs::write(kitchen.recipe.join("recipe.toml"), without).expect("writes");
-        Some(Page::of(kitchen, more))
+        fs::write(traced.recipe.join("recipe.toml"), without).expect("writes");
+        Some(Page::of(traced, more))
     }
 
     /// Serves what a recipe builds.
-    pub fn of(kitchen: Kitchen, more: &[&str]) -> Self {
-        let artifact = kitchen.home.path("tea.spk");
-        kitchen.done(&["build", text(&kitchen.recipe), "--output", text(&artifact)]);
-        let mut command = kitchen.home.command();
+    pub fn of(traced: TracedApp, more: &[&str]) -> Self {
+        let artifact = traced.home.path("tea.spk");
+        traced.done(&["build", text(&traced.recipe), "--output", text(&artifact)]);
+        let mut command = traced.home.command();
         command.args(["serve", text(&artifact), "--json"]).args(more);
         if more.is_empty() {
-            command.args(["--recipe", text(&kitchen.recipe)]);
+            command.args(["--recipe", text(&traced.recipe)]);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let mut line = String::new();
@@ -95,7 +95,7 @@ impl Page {
         let (host, token) = url.trim_start_matches("http://").split_once('/').expect("a path");
         let entered = ask(host, &format!("GET /{token}"), &[], "");
         assert_eq!((entered.status(), entered.field("Location")), ("303", "/".to_owned()));
-        Page { cookie: cookie(&entered), host: host.to_owned(), kitchen, child }
+        Page { cookie: cookie(&entered), host: host.to_owned(), traced, child }
     }
 
     pub fn get(&self, path: &str) -> Response {
@@ -143,8 +143,8 @@ impl Page {
             std::thread::sleep(Duration::from_millis(*pause_ms));
             kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
         }
-        self.kitchen.ended(self.child.wait_with_output().expect("ends"), 0);
-        self.kitchen.home
+        self.traced.ended(self.child.wait_with_output().expect("ends"), 0);
+        self.traced.home
     }
 }
 
@@ -190,7 +190,7 @@ fn each_grain_has_data_and_an_origin_of_its_own() {
     assert_eq!(ask(&one.host, "GET /var/note", &fields, "").status(), "503");
     assert_eq!(one.get("/var/note"), "first");
     // The same grains on the command line; one that runs is not removed.
-    let home = &page.kitchen.home;
+    let home = &page.traced.home;
     let listed: Value = serde_json::from_str(&home.done(&["grains", "list", "--json"]).stdout).expect("JSON");
     assert_eq!(listed["grains"][0]["title"], "Green <b>");
     assert_eq!(listed["grains"][1]["running"], true);
@@ -210,8 +210,8 @@ fn each_grain_has_data_and_an_origin_of_its_own() {
 fn further_requests_to_stop_kill_no_grain_that_is_stopping() {
     let slow = RECIPE
         .replace("{ exit 0 }", "{ select(undef, undef, undef, 0.7); print STDERR \"clean\\n\"; exit 0 }");
-    let Some(kitchen) = Kitchen::of(&slow, |tea| vec![tea]) else { return };
-    let page = Page::of(kitchen, &[]);
+    let Some(traced) = TracedApp::of(&slow, |tea| vec![tea]) else { return };
+    let page = Page::of(traced, &[]);
     page.make("slow");
     let home = page.close_after(&[0, 100, 200]);
     assert_says(&home.done(&["grains", "log", "document-1"]).stdout, &["clean\n"]);
@@ -270,12 +270,12 @@ fn a_click_takes_what_a_grain_missed_into_used_list() {
     let missed = page.state()["apps"][0]["grains"][0]["misses"][0].clone();
     assert_eq!((&missed["path"], &missed["package"]), (&"/usr/share/tea/green".into(), &"tea".into()));
     let line = "/usr/share/tea/green stat /usr/bin/perl tea - run\n";
-    let before = page.kitchen.used();
+    let before = page.traced.used();
     // One that the report does not name is not taken.
     assert_eq!(page.post(&format!("{at}/take"), "path=%2Fetc%2Fshadow").status(), "303");
-    assert_eq!(page.kitchen.used(), before);
+    assert_eq!(page.traced.used(), before);
     assert_eq!(page.post(&format!("{at}/take"), "path=%2Fusr%2Fshare%2Ftea%2Fgreen").status(), "303");
-    let after = page.kitchen.used();
+    let after = page.traced.used();
     assert!(after.contains(line), "{after}");
     assert_eq!(after.replace(line, ""), before);
     assert_says(&page.get(&at).body, &["<td>in used.list", "tinyroot build "]);
@@ -297,7 +297,7 @@ fn a_click_makes_shipped_state_that_was_written_the_grains_own() {
     );
     assert_eq!(page.state()["apps"][0]["grains"][0]["misses"][0]["written"], true);
     page.post(&format!("{at}/take"), "path=%2Fvar%2Flib%2Ftea%2Fscore");
-    let used = page.kitchen.used();
+    let used = page.traced.used();
     assert!(used.contains("\n/var/lib/tea/score written /usr/bin/perl tea - run\n"), "{used}");
     assert_says(&page.get(&at).body, &["<td>in used.list", "tinyroot build "]);
     page.close();

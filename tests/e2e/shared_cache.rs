@@ -10,12 +10,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use tinyroot::testing::{Deb, deb, lacking};
+use tinyroot::testing::{Deb, deb, skip};
 
 use super::{
     World, configuring, debs, noise,
     support::{assert_says, end, names, text},
-    traced_app::Kitchen,
+    traced_app::TracedApp,
 };
 
 /// Returns the bytes of all files below a directory, but for the mark of a cache.
@@ -187,7 +187,7 @@ fn a_cache_that_root_filled_is_warm_for_another_user() {
     let [cache, copy] = ["cache", "copy"].map(|name| world.home.path(name));
     assert_says(&stage(world.home.command(), &cache), &["configuring packages"]);
     if !is_root() {
-        return lacking("root, to give a cache to another user");
+        return skip("root, to give a cache to another user");
     }
     restore(&cache, &copy, 65534);
     fs::set_permissions(world.home.path(""), fs::Permissions::from_mode(0o755)).expect("opens");
@@ -205,18 +205,18 @@ fn is_root() -> bool {
 
 #[test]
 fn a_root_that_was_configured_with_one_id_does_for_builds_with_all() {
-    let Some(kitchen) = Kitchen::new() else { return };
+    let Some(traced) = TracedApp::new() else { return };
     let build = |output: &str, way: Option<&str>| {
-        let output = kitchen.home.path(output);
+        let output = traced.home.path(output);
         let mut command =
-            kitchen.command(&["build", text(&kitchen.recipe), "--verbose", "--output", text(&output)]);
+            traced.command(&["build", text(&traced.recipe), "--verbose", "--output", text(&output)]);
         let ended = end(command.envs(way.map(|way| ("TINYROOT_WAY", way))));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         (ended.stderr, fs::read(output).expect("reads"))
     };
     let (_, first) = build("first.spk", None);
     for gone in ["bundles/layer", "notes"] {
-        fs::remove_dir_all(kitchen.home.path("cache").join(gone)).expect("removes");
+        fs::remove_dir_all(traced.home.path("cache").join(gone)).expect("removes");
     }
     let (said, second) = build("second.spk", Some("single"));
     assert_says(&said, &["configuring packages"]);

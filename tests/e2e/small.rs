@@ -7,7 +7,7 @@ use tinyroot::testing::deb;
 use super::{
     World, noise,
     support::{assert_says, end, text},
-    traced_app::{Kitchen, RECIPE},
+    traced_app::{RECIPE, TracedApp},
 };
 
 #[test]
@@ -39,7 +39,7 @@ fn module() -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn build_proposes_reductions_and_adds_those_that_prove() {
     let (source, code) = module();
-    let Some(kitchen) = Kitchen::with(|tea| {
+    let Some(traced) = TracedApp::with(|tea| {
         tea.file("usr/share/tea/leaf.py", 0o644, source).file(
             "usr/share/tea/__pycache__/leaf.cpython-311.pyc",
             0o644,
@@ -48,15 +48,15 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
     }) else {
         return;
     };
-    let recipe = kitchen.recipe.join("recipe.toml");
+    let recipe = traced.recipe.join("recipe.toml");
     let line = "`[reduce] bytecode = true` saves ";
-    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
+    let built = end(&mut traced.command(&["build", text(&traced.recipe)]));
     assert_says(
         &built.stdout,
         &[line, ": leaf.py takes ", "its tracebacks would show no lines of code", "--reduce"],
     );
     assert_eq!(built.code, Some(0), "{}", built.stderr);
-    let again = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let again = end(&mut traced.command(&["build", text(&traced.recipe), "--json"]));
     let told: serde_json::Value = serde_json::from_str(&again.stdout).expect("is JSON");
     assert_eq!(
         (&told["up_to_date"], &told["proposals"][0]["line"]),
@@ -68,7 +68,7 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
     // Somebody reads the source, though no trace says so.
     let reads = format!("{RECIPE}[[exercise]]\nget = \"/usr/share/tea/leaf.py\"\ncontains = \"SECRET\"\n");
     fs::write(&recipe, &reads).expect("writes");
-    let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));
+    let tried = end(&mut traced.command(&["build", text(&traced.recipe), "--reduce"]));
     assert_eq!(tried.code, Some(0), "{}", tried.stderr);
     assert_says(
         &tried.stderr,
@@ -85,23 +85,23 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
         .expect("all else stays");
     assert!(rest.ends_with("\n    \"bytecode\",\n]\n") && rest.lines().count() == 3, "{noted}");
     // No build proposes it again, and the package holds the recipe as it is now.
-    let quiet = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let quiet = end(&mut traced.command(&["build", text(&traced.recipe), "--json"]));
     let quiet: serde_json::Value = serde_json::from_str(&quiet.stdout).expect("is JSON");
     assert_eq!((&quiet["up_to_date"], &quiet["proposals"]), (&true.into(), &serde_json::json!([])));
-    let other = kitchen.home.path("other.spk");
-    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(&other)]));
+    let other = traced.home.path("other.spk");
+    let built = end(&mut traced.command(&["build", text(&traced.recipe), "--output", text(&other)]));
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     let bytes = |path: &std::path::Path| fs::read(path).expect("reads");
-    assert!(bytes(&other) == bytes(&kitchen.recipe.join("tea.spk")), "the same package");
+    assert!(bytes(&other) == bytes(&traced.recipe.join("tea.spk")), "the same package");
 
     fs::write(&recipe, RECIPE).expect("writes");
-    let tried = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--reduce"]));
+    let tried = end(&mut traced.command(&["build", text(&traced.recipe), "--reduce"]));
     assert_eq!(tried.code, Some(0), "{}", tried.stderr);
     assert_says(&tried.stderr, &["recipe.toml: added [reduce] bytecode = true, which saves "]);
     assert!(!tried.stdout.contains(line), "{}", tried.stdout);
     let reduced = fs::read_to_string(&recipe).expect("reads");
     assert_eq!(reduced, format!("{RECIPE}\n[reduce]\nbytecode = true\n"));
-    let last = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--json"]));
+    let last = end(&mut traced.command(&["build", text(&traced.recipe), "--json"]));
     let last: serde_json::Value = serde_json::from_str(&last.stdout).expect("is JSON");
     assert_eq!(last["up_to_date"], true);
     let size = |told: &serde_json::Value| told["size_bytes"].as_u64().expect("a number");
@@ -110,17 +110,17 @@ fn build_proposes_reductions_and_adds_those_that_prove() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_told_before_the_work_and_a_folder_is_made() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    kitchen.done(&["lock", text(&kitchen.recipe)]);
-    let missing = kitchen.home.path("none/tea.spk");
-    let failed = end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--output", text(&missing)]));
+    let Some(traced) = TracedApp::new() else { return };
+    traced.done(&["lock", text(&traced.recipe)]);
+    let missing = traced.home.path("none/tea.spk");
+    let failed = end(&mut traced.command(&["build", text(&traced.recipe), "--output", text(&missing)]));
     assert_eq!(failed.code, Some(1));
     assert_says(&failed.stderr, &["none is not a directory", "mkdir -p "]);
     assert!(!failed.stderr.contains("packages ("), "nothing was begun: {}", failed.stderr);
 
-    let folder = kitchen.home.path("packages/new/");
+    let folder = traced.home.path("packages/new/");
     let built =
-        end(&mut kitchen.command(&["build", text(&kitchen.recipe), "--no-proof", "--output", text(&folder)]));
+        end(&mut traced.command(&["build", text(&traced.recipe), "--no-proof", "--output", text(&folder)]));
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     assert!(folder.join("tea.spk").is_file());
 }

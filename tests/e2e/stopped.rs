@@ -13,7 +13,7 @@ use tinyroot::testing::Fault;
 use super::{
     World, pool_file,
     support::{names, text},
-    traced_app::{Kitchen, RECIPE},
+    traced_app::{RECIPE, TracedApp},
 };
 
 /// Starts a build that waits for a .deb for ever.
@@ -67,8 +67,8 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
 }
 
 /// Starts a grain of an app that takes a while to stop, and waits until it is ready.
-fn slow_grain(kitchen: &Kitchen, grain: &str) -> Child {
-    let mut command = kitchen.command(&["run", text(&kitchen.recipe.join("tea.spk")), "--grain", grain]);
+fn slow_grain(traced: &TracedApp, grain: &str) -> Child {
+    let mut command = traced.command(&["run", text(&traced.recipe.join("tea.spk")), "--grain", grain]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
@@ -80,17 +80,17 @@ fn slow_grain(kitchen: &Kitchen, grain: &str) -> Child {
 fn further_requests_to_stop_do_not_turn_the_clean_end_of_a_grain_into_a_kill() {
     let slow = RECIPE
         .replace("{ exit 0 }", "{ select(undef, undef, undef, 0.5); print STDERR \"clean\\n\"; exit 0 }");
-    let Some(kitchen) = Kitchen::of(&slow, |tea| vec![tea]) else { return };
-    kitchen.done(&["build", text(&kitchen.recipe), "--no-proof"]);
+    let Some(traced) = TracedApp::of(&slow, |tea| vec![tea]) else { return };
+    traced.done(&["build", text(&traced.recipe), "--no-proof"]);
     for (number, pauses_ms) in [[0, 0], [5, 5], [50, 50], [200, 100], [20, 300]].into_iter().enumerate() {
         for (name, further) in [("int", Signal::INT), ("term", Signal::TERM)] {
-            let child = slow_grain(&kitchen, &format!("{name}-{number}"));
+            let child = slow_grain(&traced, &format!("{name}-{number}"));
             signal(&child, Signal::INT);
             for pause_ms in pauses_ms {
                 sleep(Duration::from_millis(pause_ms));
                 signal(&child, further);
             }
-            let said = kitchen.ended(child.wait_with_output().expect("ends"), 0);
+            let said = traced.ended(child.wait_with_output().expect("ends"), 0);
             assert!(said.contains("| clean\n"), "{said}");
         }
     }

@@ -21,7 +21,7 @@ use tinyroot::{
 use super::{
     World,
     support::{Ended, assert_says, end, text},
-    traced_app::{Kitchen, with_code},
+    traced_app::{TracedApp, with_code},
 };
 
 /// Hides what follows, forges lines, sets the clipboard, turns the order of letters around, and has letters that are not seen.
@@ -44,8 +44,8 @@ fn assert_is_text(what: &str, ended: &Ended) {
 }
 
 /// Writes a package that says such things wherever a package can say something.
-fn hostile(kitchen: &Kitchen, honest: &Path, name: &str) -> PathBuf {
-    let store = Store::open(&kitchen.home.path("cache")).expect("opens");
+fn hostile(traced: &TracedApp, honest: &Path, name: &str) -> PathBuf {
+    let store = Store::open(&traced.home.path("cache")).expect("opens");
     let progress = Progress::silent();
     let opened = artifact::open(honest, &store, &progress).expect("opens");
     let mut tree = opened.tree.clone();
@@ -81,7 +81,7 @@ fn hostile(kitchen: &Kitchen, honest: &Path, name: &str) -> PathBuf {
     for action in &mut manifest.actions {
         action.noun_phrase = EVIL.into();
     }
-    let out = kitchen.home.path(name);
+    let out = traced.home.path(name);
     pack(&tree, &store, &manifest, &Key::from_seed([7; 32]), &out, &progress).expect("packs");
     out
 }
@@ -93,15 +93,15 @@ fn noise(name: &str) -> String {
 
 #[test]
 fn nothing_that_a_package_says_is_more_than_text() {
-    let Some(kitchen) = Kitchen::new() else { return };
-    let built = end(&mut kitchen.command(&["build", text(&kitchen.recipe)]));
+    let Some(traced) = TracedApp::new() else { return };
+    let built = end(&mut traced.command(&["build", text(&traced.recipe)]));
     assert_eq!(built.code, Some(0), "{}", built.stderr);
     let (one, two) = (
-        hostile(&kitchen, &kitchen.recipe.join("tea.spk"), "one.spk"),
-        hostile(&kitchen, &kitchen.recipe.join("tea.spk"), "two.spk"),
+        hostile(&traced, &traced.recipe.join("tea.spk"), "one.spk"),
+        hostile(&traced, &traced.recipe.join("tea.spk"), "two.spk"),
     );
     let (one, two) = (text(&one), text(&two));
-    let (out, again) = (kitchen.home.path("out"), kitchen.home.path("again"));
+    let (out, again) = (traced.home.path("out"), traced.home.path("again"));
     let evil_path = format!("/usr/share/{EVIL}/{EVIL}");
     for (args, code) in [
         (&["verify", one][..], 0),
@@ -122,15 +122,15 @@ fn nothing_that_a_package_says_is_more_than_text() {
         (&["check", EVIL], 1),
         (&["build", EVIL], 1),
     ] {
-        let ended = kitchen.home.run(args);
+        let ended = traced.home.run(args);
         assert_is_text(&format!("{args:?}"), &ended);
         assert_eq!(ended.code, Some(code), "{args:?}\n{}{}", ended.stdout, ended.stderr);
     }
-    let listed = kitchen.home.done(&["inspect", one, "--files"]);
+    let listed = traced.home.done(&["inspect", one, "--files"]);
     assert_is_text("inspect --files", &listed);
 
     // As a grain; what of it is listed then.
-    let mut command = kitchen.home.command();
+    let mut command = traced.home.command();
     command.args(["run", one, "--verbose"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("starts");
     let mut line = String::new();
@@ -141,26 +141,26 @@ fn nothing_that_a_package_says_is_more_than_text() {
     let said = String::from_utf8(output.stderr).expect("text");
     assert_is_text("run", &Ended { code: output.status.code(), stdout: line, stderr: said });
     for args in [&["grains", "list"][..], &["grains", "list", "--json"]] {
-        assert_is_text("grains list", &kitchen.home.done(args));
+        assert_is_text("grains list", &traced.home.done(args));
     }
 }
 
 #[test]
 fn nothing_that_an_app_prints_passes_for_a_line_of_ours() {
     let code = r#"if ($path eq "/usr/share/tea/cup") { print STDERR "\e[8mwarn\e]0;title\a\nwarning: forged\nhttp://forged/\n\x{9b}2J\r\n" }"#;
-    let Some(kitchen) = Kitchen::of(&with_code(code), |tea| vec![tea]) else { return };
-    let recipe = text(&kitchen.recipe);
+    let Some(traced) = TracedApp::of(&with_code(code), |tea| vec![tea]) else { return };
+    let recipe = text(&traced.recipe);
     for args in [
         &["trace", recipe, "--verbose"][..],
         &["build", recipe, "--verbose"],
         &["check", recipe, "--verbose"],
     ] {
-        let ended = end(&mut kitchen.command(args));
+        let ended = end(&mut traced.command(args));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_is_text(args[0], &ended);
     }
-    let package = kitchen.recipe.join("tea.spk");
-    let mut command = kitchen.home.command();
+    let package = traced.recipe.join("tea.spk");
+    let mut command = traced.home.command();
     command.args(["run", text(&package)]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("starts");
     let mut url = String::new();
@@ -177,10 +177,10 @@ fn nothing_that_an_app_prints_passes_for_a_line_of_ours() {
     assert_eq!(rest, "", "only the URL is on standard output");
     let ended = Ended { code: output.status.code(), stdout: url, stderr };
     assert_is_text("run", &ended);
-    let name = kitchen.home.done(&["grains", "list", "--json"]);
+    let name = traced.home.done(&["grains", "list", "--json"]);
     let listed: serde_json::Value = serde_json::from_str(&name.stdout).expect("JSON");
     let grain = listed["grains"][0]["name"].as_str().expect("a name").to_owned();
-    let log = kitchen.home.done(&["grains", "log", &grain]);
+    let log = traced.home.done(&["grains", "log", &grain]);
     assert_eq!(log.stdout, shown::lines(&log.stdout));
     assert_says(&log.stdout, &["warning: forged"]);
 }

@@ -73,7 +73,7 @@ pub fn with_code(code: &str) -> String {
     RECIPE.replacen(r#"if ($method eq "POST")"#, &format!("{code}\n    if ($method eq \"POST\")"), 1)
 }
 
-pub struct Kitchen {
+pub struct TracedApp {
     pub home: Home,
     made: Made,
     server: Server,
@@ -113,26 +113,26 @@ fn tea() -> Deb {
     tea
 }
 
-impl Kitchen {
+impl TracedApp {
     /// Returns `None`, and says why, where the host lacks what this needs.
     pub fn new() -> Option<Self> {
-        Kitchen::with(|tea| tea)
+        TracedApp::with(|tea| tea)
     }
 
-    /// As [`Kitchen::new`], with more in the package.
+    /// As [`TracedApp::new`], with more in the package.
     pub fn with(more: impl FnOnce(Deb) -> Deb) -> Option<Self> {
-        Kitchen::of(RECIPE, |tea| vec![more(tea)])
+        TracedApp::of(RECIPE, |tea| vec![more(tea)])
     }
 
-    /// As [`Kitchen::new`], with another recipe and other packages.
+    /// As [`TracedApp::new`], with another recipe and other packages.
     pub fn of(recipe_text: &str, packages: impl FnOnce(Deb) -> Vec<Deb>) -> Option<Self> {
         set_program(env!("CARGO_BIN_EXE_tinyroot"));
         if let Err(Unavailable { reason, remedy, .. }) = host().fuse {
-            tinyroot::testing::lacking(&format!("{reason} ({remedy})"));
+            tinyroot::testing::skip(&format!("{reason} ({remedy})"));
             return None;
         }
         if let Some(name) = PROGRAMS.iter().find(|name| !Path::new("/usr/bin").join(name).exists()) {
-            tinyroot::testing::lacking(&format!("this host has no /usr/bin/{name}"));
+            tinyroot::testing::skip(&format!("this host has no /usr/bin/{name}"));
             return None;
         }
         let home = Home::new();
@@ -142,10 +142,10 @@ impl Kitchen {
         let recipe = home.path("recipe");
         fs::create_dir(&recipe).expect("makes");
         fs::write(recipe.join("recipe.toml"), recipe_text).expect("writes");
-        let kitchen = Kitchen { home, made, server, recipe };
-        kitchen.done(&["lock", text(&kitchen.recipe)]);
-        kitchen.done(&["trace", text(&kitchen.recipe)]);
-        Some(kitchen)
+        let traced = TracedApp { home, made, server, recipe };
+        traced.done(&["lock", text(&traced.recipe)]);
+        traced.done(&["trace", text(&traced.recipe)]);
+        Some(traced)
     }
 
     pub fn command(&self, args: &[&str]) -> Command {

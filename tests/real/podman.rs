@@ -8,7 +8,7 @@ mod package;
 
 use std::{fs, path::PathBuf, process::Command};
 
-use tinyroot::testing::lacking;
+use tinyroot::testing::skip;
 
 use super::{
     alone, build, copy_recipe, recipes, share_debs,
@@ -182,7 +182,7 @@ impl World {
         );
         let ended = end(Command::new("/bin/sh").args(["-c", &script]).current_dir(&place));
         if ended.code != Some(0) || ended.stdout.is_empty() {
-            lacking(&format!(
+            skip(&format!(
                 "Docker's filter of system calls, by apt-get download {DOCKERS}: {}",
                 ended.stderr
             ));

@@ -11,7 +11,7 @@ use super::{
 fn dpkg_finds_nothing_wrong_with_the_whole_root() {
     let _turn = alone();
     if end(Command::new("dpkg").arg("--version")).code != Some(0) {
-        return tinyroot::testing::lacking("this host has no dpkg to judge a root");
+        return tinyroot::testing::skip("this host has no dpkg to judge a root");
     }
     for name in main_recipes() {
         let home = Home::new();

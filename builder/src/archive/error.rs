@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, io, path::PathBuf};
 
 use super::{KeyringError, ReleaseError};
 use crate::{
-    download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT},
+    download::{DownloadError, LOGIN_HINT, MirrorFault, PROXY_HINT},
     error::Hint,
     formats::checksum::Checksum,
     store::StoreError,
@@ -129,34 +129,34 @@ fn is_pocket(suite: &str) -> bool {
     ["-security", "-updates"].iter().any(|ending| suite.ends_with(ending))
 }
 
-fn fault_hint(url: &str, fault: &Fault) -> Option<&'static str> {
+fn fault_hint(url: &str, fault: &MirrorFault) -> Option<&'static str> {
     let error = match fault.itself() {
-        Fault::Refused(error) | Fault::Damaged(error) => error,
-        Fault::WebPage => return Some(LOGIN_HINT),
-        Fault::Threads(_) => return Some(crate::threads::HINT),
+        MirrorFault::Refused(error) | MirrorFault::Damaged(error) => error,
+        MirrorFault::WebPage => return Some(LOGIN_HINT),
+        MirrorFault::Threads(_) => return Some(crate::threads::HINT),
         _ if fault.is_of_proxy() => return Some(PROXY_HINT),
-        Fault::Connect(_) | Fault::Certificate(_) if url.starts_with("https:") => {
+        MirrorFault::Connect(_) | MirrorFault::Certificate(_) if url.starts_with("https:") => {
             return Some(
                 "an http mirror will do as well, since all that comes is checked by signature or digest; \
                  or use what is cached with --offline",
             );
         }
-        Fault::Connect(_)
-        | Fault::ConnectionRefused(_)
-        | Fault::UnknownHost(_)
-        | Fault::Stalled(_)
-        | Fault::Slow
-        | Fault::GivenUp(_)
-        | Fault::Status(500..)
-        | Fault::Busy { .. } => {
+        MirrorFault::Connect(_)
+        | MirrorFault::ConnectionRefused(_)
+        | MirrorFault::UnknownHost(_)
+        | MirrorFault::Stalled(_)
+        | MirrorFault::Slow
+        | MirrorFault::GivenUp(_)
+        | MirrorFault::Status(500..)
+        | MirrorFault::Busy { .. } => {
             return Some("try another mirror with --mirror URL, or what is cached with --offline");
         }
-        Fault::NotFound if url.ends_with("-security/InRelease") => {
+        MirrorFault::NotFound if url.ends_with("-security/InRelease") => {
             return Some(
                 "name a mirror that has security updates with a further --mirror URL; or leave them out with `pockets` of [debian]",
             );
         }
-        Fault::NotFound if url.ends_with("/InRelease") => {
+        MirrorFault::NotFound if url.ends_with("/InRelease") => {
             return Some("check the name of the suite, or try another mirror with --mirror URL");
         }
         _ => return None,

@@ -1,6 +1,6 @@
 //! The signed indexes of an archive as files, for a copy of it that has nothing else: see [`pool`](crate::pool).
 
-use super::{ArchiveError, Opening, Options, Selection};
+use super::{ArchiveError, Opener, Options, Selection};
 use crate::{download::Downloader, download::Wanted, formats::suite, progress::Progress, store::Store};
 
 /// Files of an archive, by their paths in it.
@@ -23,7 +23,7 @@ pub fn files(
     downloader: &Downloader,
     progress: &Progress,
 ) -> Result<Files, ArchiveError> {
-    let opening = Opening::begin(selection, options, store, downloader, progress)?;
+    let opening = Opener::begin(selection, options, store, downloader, progress)?;
     let mut out = Files::default();
     for name in selection.suites() {
         let release = opening.release(&name)?;

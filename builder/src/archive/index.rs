@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    ArchiveError, Dated, Opening,
+    ArchiveError, Opener, VerifiedRelease,
     kept_index::{self, Text},
     listed::{Form, ListedIndex},
 };
@@ -36,9 +36,12 @@ const MOST_UNLISTED_BYTES: u64 = 1 << 30;
 /// The largest window of zstd that is taken, as a power of two: the same 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-impl Opening<'_> {
+impl Opener<'_> {
     /// Returns the texts of indexes, in their order, fetching missing ones in parallel.
-    pub(super) fn texts(&self, listed: &[(&Dated, &ListedIndex)]) -> Result<Vec<Text>, ArchiveError> {
+    pub(super) fn texts(
+        &self,
+        listed: &[(&VerifiedRelease, &ListedIndex)],
+    ) -> Result<Vec<Text>, ArchiveError> {
         let mut texts: Vec<Option<Text>> = Vec::new();
         for (_, index) in listed {
             texts.push(self.kept_text(index));
@@ -49,7 +52,7 @@ impl Opening<'_> {
         if total > 0 {
             let task = self.progress.task("fetching package indexes", total, Unit::Bytes);
             let wanted: Vec<_> = missing().collect();
-            let fetch = |one: &&(&Dated, &ListedIndex)| self.fetch_text(one.0, one.1, &task);
+            let fetch = |one: &&(&VerifiedRelease, &ListedIndex)| self.fetch_text(one.0, one.1, &task);
             let fetched: Result<Vec<Text>, ArchiveError> =
                 threads::map(threads::for_downloads(wanted.len()), &wanted, fetch).into_iter().collect();
             let mut fetched = fetched?.into_iter();
@@ -76,7 +79,7 @@ impl Opening<'_> {
     }
 
     /// Returns the files to fetch for an index.
-    pub(super) fn wanted(&self, release: &Dated, index: &ListedIndex) -> Wanted {
+    pub(super) fn wanted(&self, release: &VerifiedRelease, index: &ListedIndex) -> Wanted {
         let directory = suite::directory(&release.suite);
         let names = index.fetched.by_hash.iter().chain([&index.fetched.path]);
         let paths: Vec<String> = names.map(|name| format!("{directory}{name}")).collect();
@@ -91,7 +94,12 @@ impl Opening<'_> {
         }
     }
 
-    fn fetch_text(&self, release: &Dated, index: &ListedIndex, task: &Task) -> Result<Text, ArchiveError> {
+    fn fetch_text(
+        &self,
+        release: &VerifiedRelease,
+        index: &ListedIndex,
+        task: &Task,
+    ) -> Result<Text, ArchiveError> {
         let wanted = self.wanted(release, index);
         let what = wanted.what.clone();
         let file = self.downloader.fetch(&wanted, &self.store.tmp(), &|bytes| task.add(bytes))?;

@@ -25,7 +25,7 @@ use super::{
 use crate::{digest::Digest, download::Validators, store::KeptFile};
 
 /// A verified Release file.
-pub(super) struct Dated {
+pub(super) struct VerifiedRelease {
     pub(super) suite: String,
     pub(super) release: Release,
     pub(super) signed: Signed,
@@ -37,7 +37,7 @@ pub(super) struct Dated {
     pub(super) is_new: bool,
 }
 
-impl Dated {
+impl VerifiedRelease {
     /// Returns the bytes to keep.
     pub(super) fn to_bytes(&self, keyring: &Keyring) -> Vec<u8> {
         let Validators { url, etag, modified } = &self.validators;
@@ -97,7 +97,7 @@ impl Dated {
         };
         let release = asked.parse(&signed).ok()?;
         let (suite, leniently) = (asked.suite.into(), asked.leniently);
-        Some(Dated { suite, release, signed, message, validators, leniently, is_new: false })
+        Some(VerifiedRelease { suite, release, signed, message, validators, leniently, is_new: false })
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
         let asked = Asked { suite: "made", leniently: false };
         let release = asked.parse(&signed).expect("sound");
         let validators = Validators { url: "u".into(), ..Validators::default() };
-        let dated = Dated {
+        let dated = VerifiedRelease {
             suite: "made".into(),
             release,
             signed,
@@ -136,7 +136,7 @@ mod tests {
         let kept = dated.to_bytes(&keyring);
         let again = |kept: &[u8], keyring: &Keyring, now_s| {
             let file = KeptFile { bytes: kept.to_vec(), is_ours: true };
-            Dated::from_kept(&file, asked, keyring, now_s)
+            VerifiedRelease::from_kept(&file, asked, keyring, now_s)
                 .map(|dated| (dated.signed.text, dated.signed.signers))
         };
         let whole = again(&kept, &keyring, KEY_TIME_S + 899).expect("still in force");
@@ -151,7 +151,7 @@ mod tests {
         };
         let file = |bytes: &[u8], is_ours| KeptFile { bytes: bytes.to_vec(), is_ours };
         let read = |file: KeptFile| {
-            let dated = Dated::from_kept(&file, asked, &keyring, KEY_TIME_S + 20)?;
+            let dated = VerifiedRelease::from_kept(&file, asked, &keyring, KEY_TIME_S + 20)?;
             Some(dated.signed.text)
         };
         assert_eq!(read(file(&kept, false)), Some(whole.0.clone()));

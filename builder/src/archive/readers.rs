@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Message, index, kept_index,
-    kept_release::Dated,
+    kept_release::VerifiedRelease,
     keyring::{self, Keyring},
     listed::Form,
     release::{Asked, Release},
@@ -113,7 +113,7 @@ pub(crate) fn kept_release(bytes: &[u8]) {
     for (leniently, is_ours) in [(false, false), (false, true), (true, false), (true, true)] {
         let asked = Asked { suite: "bookworm", leniently };
         let file = KeptFile { bytes: bytes.to_vec(), is_ours };
-        if let Some(dated) = Dated::from_kept(&file, asked, &KEYRING, ARCHIVE_TIME_S + 10) {
+        if let Some(dated) = VerifiedRelease::from_kept(&file, asked, &KEYRING, ARCHIVE_TIME_S + 10) {
             assert!(!dated.to_bytes(&KEYRING).is_empty());
             let verified = dated.message.verify(&KEYRING, ARCHIVE_TIME_S + 10);
             assert!(is_ours || verified.is_ok_and(|signed| signed.text == dated.signed.text));
@@ -133,7 +133,7 @@ pub(crate) fn kept() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let asked = Asked { suite: "bookworm", leniently: false };
     let release = asked.parse(&signed).expect("is sound");
     let validators = Validators { url: "http://mirror/".into(), ..Validators::default() };
-    let dated = Dated {
+    let dated = VerifiedRelease {
         suite: "bookworm".into(),
         release,
         signed,

@@ -16,7 +16,7 @@ use super::{ArtifactError, Opened};
 use crate::{
     error::{At as _, PathError},
     formats::spk::{Item, ItemKind},
-    shutdown::Unfinished,
+    shutdown::CleanupGuard,
     store::Store,
     tree::{Tree, TreePath},
 };
@@ -35,7 +35,7 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fresh = tempfile::Builder::new().prefix(".tinyroot-unpack-").tempdir_in(parent);
     let fresh = fresh.at("create a directory in", parent)?;
-    let _unfinished = Unfinished::new(fresh.path());
+    let _cleanup = CleanupGuard::new(fresh.path());
     let root = fresh.path().join("root");
     fs::create_dir(&root).at("create", &root)?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     atomic,
-    configure::{ConfigureError, Visit},
+    configure::{ConfigureError, OnScriptFailure},
     error::At as _,
     line::configure,
     progress::Unit,
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let visit = |running: &Running, program, error: &ConfigureError| {
         shell::show(running, program, error, output.as_os_str() == "-", &context.progress);
     };
-    let visit = args.shell_on_failure.then_some(&visit as &Visit<'_>);
+    let visit = args.shell_on_failure.then_some(&visit as &OnScriptFailure<'_>);
     let recipe = recipe::read(&args.recipe)?;
     let session = context.session()?;
     let configured = configure(recipe, true, visit, &session)?;
@@ -100,7 +100,7 @@ fn parent_of(path: &Path) -> &Path {
 }
 
 fn tar_file(tree: &Tree, store: &Store, output: &Path) -> Result<(), Failure> {
-    let (mut file, _unfinished) = atomic::file(parent_of(output), ".tinyroot-stage-").at("write", output)?;
+    let (mut file, _cleanup) = atomic::file(parent_of(output), ".tinyroot-stage-").at("write", output)?;
     write_tar(tree, store, &mut file, TarOptions::default())?;
     file.flush().at("write", output)?;
     file.persist(output).map_err(|error| error.error).at("write", output)?;

@@ -55,7 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let text = "the argument '--interactive' cannot be used with '--merge=REPORT'";
             return Err(Failure::usage(Cli::command().error(ErrorKind::ArgumentConflict, text)));
         }
-        return take_in(report, args, context);
+        return merge_report(report, args, context);
     }
     let merge = args.merge.is_some() || args.interactive;
     let recipe = recipe::read(&args.recipe)?;
@@ -153,10 +153,10 @@ fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
 }
 
 /// Adds what a grain's app missed to used.list.
-fn take_in(report: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
+fn merge_report(report: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
     let path = recipe::read(&args.recipe)?.used_path();
     let misses = read_report(report)?.into_iter().map(|reported| reported.miss);
-    let changes = evidence::take_in(misses, &path)?;
+    let changes = evidence::merge_misses(misses, &path)?;
     tell_changes(&changes, context);
     if !context.global.quiet {
         let same = changes == Changes::default();

@@ -14,7 +14,7 @@ pub const LOGIN_HINT: &str = "open a web page in a browser of this host, to see 
 
 /// A fault of one location.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum MirrorFault {
     /// 404 or 410, or no such file.
     #[error("it is not there")]
     NotFound,
@@ -52,7 +52,7 @@ pub enum Fault {
     GivenUp(String),
     /// A fault on the way through a proxy.
     #[error("{}", through(.0, .1))]
-    Through(Box<Via>, Box<Fault>),
+    Through(Box<Via>, Box<MirrorFault>),
     /// A proxy that wants a user name and a password.
     #[error("it wants a user name and a password")]
     ProxyAuthentication,
@@ -128,11 +128,11 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Refusal {
     }
 }
 
-impl From<Refusal> for Fault {
+impl From<Refusal> for MirrorFault {
     fn from(refusal: Refusal) -> Self {
         match refusal.may_be_damaged {
-            true => Fault::Damaged(refusal.error),
-            false => Fault::Refused(refusal.error),
+            true => MirrorFault::Damaged(refusal.error),
+            false => MirrorFault::Refused(refusal.error),
         }
     }
 }
@@ -148,46 +148,46 @@ pub(super) enum Kind {
     Doubtful,
 }
 
-impl Fault {
+impl MirrorFault {
     /// Returns the fault itself, without the proxy that it came through.
-    pub fn itself(&self) -> &Fault {
+    pub fn itself(&self) -> &MirrorFault {
         match self {
-            Fault::Through(_, fault) => fault.itself(),
+            MirrorFault::Through(_, fault) => fault.itself(),
             fault => fault,
         }
     }
 
     /// Whether it is the proxy that fails, rather than the server behind it.
     pub fn is_of_proxy(&self) -> bool {
-        use Fault::{Connect, ConnectionRefused, ProxyAuthentication, Tunnel, UnknownHost};
+        use MirrorFault::{Connect, ConnectionRefused, ProxyAuthentication, Tunnel, UnknownHost};
         match self {
-            Fault::Through(_, fault) => matches!(
+            MirrorFault::Through(_, fault) => matches!(
                 **fault,
                 Connect(_) | ConnectionRefused(_) | UnknownHost(_) | ProxyAuthentication | Tunnel(_)
             ),
-            fault => matches!(fault, Fault::Proxy { .. }),
+            fault => matches!(fault, MirrorFault::Proxy { .. }),
         }
     }
 
     pub(super) fn kind(&self) -> Kind {
         match self.itself() {
             // 425 is RFC 8470's; 501, 505 and 511 (a network that wants a login) stay as they are.
-            Fault::Status(408 | 425 | 429) | Fault::Busy { .. } => Kind::Passing,
-            Fault::Status(501 | 505 | 511) => Kind::Final,
-            Fault::Status(500..) => Kind::Passing,
-            Fault::Connect(_)
-            | Fault::ConnectionRefused(_)
-            | Fault::Tunnel(_)
-            | Fault::Stalled(_)
-            | Fault::Slow
-            | Fault::CutOff(_)
-            | Fault::GivenUp(_) => Kind::Passing,
-            Fault::OtherPart
-            | Fault::WrongSize { .. }
-            | Fault::TooLong(_)
-            | Fault::WrongDigest { .. }
-            | Fault::WebPage
-            | Fault::Damaged(_) => Kind::Doubtful,
+            MirrorFault::Status(408 | 425 | 429) | MirrorFault::Busy { .. } => Kind::Passing,
+            MirrorFault::Status(501 | 505 | 511) => Kind::Final,
+            MirrorFault::Status(500..) => Kind::Passing,
+            MirrorFault::Connect(_)
+            | MirrorFault::ConnectionRefused(_)
+            | MirrorFault::Tunnel(_)
+            | MirrorFault::Stalled(_)
+            | MirrorFault::Slow
+            | MirrorFault::CutOff(_)
+            | MirrorFault::GivenUp(_) => Kind::Passing,
+            MirrorFault::OtherPart
+            | MirrorFault::WrongSize { .. }
+            | MirrorFault::TooLong(_)
+            | MirrorFault::WrongDigest { .. }
+            | MirrorFault::WebPage
+            | MirrorFault::Damaged(_) => Kind::Doubtful,
             _ => Kind::Final,
         }
     }
@@ -195,19 +195,19 @@ impl Fault {
     /// Returns the pause that the server wants.
     pub(super) fn rest(&self) -> Option<Duration> {
         match self.itself() {
-            Fault::Busy { rest, .. } => Some(*rest),
+            MirrorFault::Busy { rest, .. } => Some(*rest),
             _ => None,
         }
     }
 
     /// Whether nothing listens there, which is known at once.
     pub(super) fn is_refusal(&self) -> bool {
-        matches!(self.itself(), Fault::ConnectionRefused(_))
+        matches!(self.itself(), MirrorFault::ConnectionRefused(_))
     }
 
     /// Whether the bytes are wrong, rather than the transfer.
     pub fn is_of_bytes(&self) -> bool {
-        use Fault::{OtherPart, TooLong, WrongDigest, WrongSize};
+        use MirrorFault::{OtherPart, TooLong, WrongDigest, WrongSize};
         matches!(self.itself(), WrongDigest { .. } | WrongSize { .. } | TooLong(_) | OtherPart)
     }
 
@@ -226,12 +226,14 @@ fn pause_text(pause: Duration) -> String {
 }
 
 /// Returns the text for a fault on the way through a proxy.
-fn through(via: &Via, fault: &Fault) -> String {
+fn through(via: &Via, fault: &MirrorFault) -> String {
     match fault {
-        Fault::Connect(why) | Fault::ConnectionRefused(why) => format!("cannot connect to {via}: {why}"),
-        Fault::UnknownHost(why) => format!("cannot find {via}: {why}"),
-        Fault::ProxyAuthentication => format!("{via} wants a user name and a password"),
-        Fault::Tunnel(why) => format!("{via} cannot connect to the host: {why}"),
+        MirrorFault::Connect(why) | MirrorFault::ConnectionRefused(why) => {
+            format!("cannot connect to {via}: {why}")
+        }
+        MirrorFault::UnknownHost(why) => format!("cannot find {via}: {why}"),
+        MirrorFault::ProxyAuthentication => format!("{via} wants a user name and a password"),
+        MirrorFault::Tunnel(why) => format!("{via} cannot connect to the host: {why}"),
         fault if fault.to_string().contains('\n') => format!("{fault}\nby way of {via}"),
         fault => format!("{fault}, by way of {via}"),
     }
@@ -246,7 +248,7 @@ pub enum DownloadError {
         /// The fault.
         what: String,
         /// Each place on this machine and its fault.
-        faults: Vec<(String, Fault)>,
+        faults: Vec<(String, MirrorFault)>,
     },
     /// No place had it.
     #[error("cannot fetch {what}{}", Places(.faults))]
@@ -254,7 +256,7 @@ pub enum DownloadError {
         /// The fault.
         what: String,
         /// Each URL tried and its last fault.
-        faults: Vec<(String, Fault)>,
+        faults: Vec<(String, MirrorFault)>,
     },
     /// A disk that is full or read-only.
     #[error("cannot write {what} below {}", path.display())]
@@ -272,19 +274,19 @@ impl DownloadError {
     /// Whether every location responded that the file does not exist.
     pub fn is_gone(&self) -> bool {
         matches!(self, DownloadError::Places { faults, .. }
-            if !faults.is_empty() && faults.iter().all(|(_, fault)| matches!(fault, Fault::NotFound)))
+            if !faults.is_empty() && faults.iter().all(|(_, fault)| matches!(fault, MirrorFault::NotFound)))
     }
 
     /// Whether no place has it: each says that there is nothing under its name, or has something else there.
     pub fn is_lost(&self) -> bool {
-        let lost = |fault: &Fault| matches!(fault, Fault::NotFound) || fault.is_of_bytes();
+        let lost = |fault: &MirrorFault| matches!(fault, MirrorFault::NotFound) || fault.is_of_bytes();
         matches!(self, DownloadError::Places { faults, .. }
             if !faults.is_empty() && faults.iter().all(|(_, fault)| lost(fault)))
     }
 
     /// Whether some place sent a web page in its place.
     pub fn has_page(&self) -> bool {
-        self.faults().iter().any(|(_, fault)| matches!(fault.itself(), Fault::WebPage))
+        self.faults().iter().any(|(_, fault)| matches!(fault.itself(), MirrorFault::WebPage))
     }
 
     /// Returns the names of the missing files.
@@ -297,7 +299,7 @@ impl DownloadError {
     }
 
     /// Returns each place that was asked, and its last fault.
-    pub fn faults(&self) -> &[(String, Fault)] {
+    pub fn faults(&self) -> &[(String, MirrorFault)] {
         match self {
             DownloadError::Offline { faults, .. } | DownloadError::Places { faults, .. } => faults,
             DownloadError::Write { .. } => &[],
@@ -317,7 +319,7 @@ impl DownloadError {
 }
 
 /// Shows the locations and their faults; on one line if there was one location.
-struct Places<'a>(&'a [(String, Fault)]);
+struct Places<'a>(&'a [(String, MirrorFault)]);
 
 impl fmt::Display for Places<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -337,7 +339,7 @@ impl fmt::Display for Places<'_> {
 }
 
 /// Shows the faults of locations on this machine.
-struct Found<'a>(&'a [(String, Fault)]);
+struct Found<'a>(&'a [(String, MirrorFault)]);
 
 impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -347,6 +349,6 @@ impl fmt::Display for Found<'_> {
     }
 }
 
-fn indented(fault: &Fault) -> String {
+fn indented(fault: &MirrorFault) -> String {
     fault.to_string().replace('\n', "\n  ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Downloader, Fault, SLOWEST_BYTES_PER_S};
+use super::{Downloader, MirrorFault, SLOWEST_BYTES_PER_S};
 
 /// The pace of one response.
 pub(super) struct Pace {
@@ -20,14 +20,14 @@ impl Downloader {
 
 impl Pace {
     /// Takes note of bytes that came; fails if too few came for the length of a window.
-    pub(super) fn note(&mut self, bytes: u64) -> Result<(), Fault> {
+    pub(super) fn note(&mut self, bytes: u64) -> Result<(), MirrorFault> {
         self.bytes += bytes;
         let elapsed = self.began.elapsed();
         if elapsed < self.window {
             return Ok(());
         }
         if u128::from(self.bytes) * 1000 < u128::from(SLOWEST_BYTES_PER_S) * elapsed.as_millis() {
-            return Err(Fault::Slow);
+            return Err(MirrorFault::Slow);
         }
         (self.began, self.bytes) = (Instant::now(), 0);
         Ok(())

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Downloader, Fault, error::Kind, without_password};
+use super::{Downloader, MirrorFault, error::Kind, without_password};
 
 /// Where time comes from; tests have one that takes none.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -109,11 +109,11 @@ const APART: Duration = Duration::from_millis(200);
 const WORTH_A_WORD: Duration = Duration::from_secs(3);
 
 /// One URL of a file.
-pub(super) struct Place<'a> {
+pub(super) struct FileUrl<'a> {
     pub(super) url: &'a str,
     /// Whether it is of a service of past states.
     pub(super) past: bool,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<MirrorFault>,
     ready: Duration,
     since: Option<Duration>,
     tries: u32,
@@ -132,10 +132,10 @@ pub(super) struct Manner {
     pub(super) brought: u64,
 }
 
-impl<'a> Place<'a> {
+impl<'a> FileUrl<'a> {
     pub(super) fn new(url: &'a str, past: bool) -> Self {
         let (ready, since, fault) = (Duration::ZERO, None, None);
-        Place { url, past, fault, ready, since, tries: 0, doubts: 0, over: false }
+        FileUrl { url, past, fault, ready, since, tries: 0, doubts: 0, over: false }
     }
 
     pub(super) fn manner(&self) -> Manner {
@@ -184,17 +184,17 @@ impl Known {
 impl Downloader {
     /// Returns the place to ask next: the mirrors' first, those of past states once no mirror is left; of these the one that may
     /// be asked first, hosts that fail at present behind the others. `None`: all are over.
-    pub(super) fn next_place(&self, places: &mut [Place<'_>]) -> Option<usize> {
+    pub(super) fn next_place(&self, places: &mut [FileUrl<'_>]) -> Option<usize> {
         let now = self.options.clock.now();
         for place in places.iter_mut().filter(|place| !place.over) {
             if let Some(fault) = self.known.with(place.url, |host| host.given_up.clone()) {
                 place.over = true;
-                place.fault.get_or_insert(Fault::GivenUp(fault));
+                place.fault.get_or_insert(MirrorFault::GivenUp(fault));
             }
         }
         let mirrors_left = places.iter().any(|place| !place.over && !place.past);
         let open = places.iter().enumerate().filter(|(_, place)| !place.over && place.past != mirrors_left);
-        let order = |place: &Place<'_>| {
+        let order = |place: &FileUrl<'_>| {
             self.known.with(place.url, |host| {
                 let ready = place.ready.max(host.closed_until);
                 (if ready <= now { Duration::ZERO } else { ready }, host.failing_since.is_some())
@@ -204,7 +204,7 @@ impl Downloader {
     }
 
     /// Waits until a location may get a request, and shows the reason.
-    pub(super) fn wait_for(&self, place: &Place<'_>) {
+    pub(super) fn wait_for(&self, place: &FileUrl<'_>) {
         let clock = &self.options.clock;
         let now = clock.now();
         let wait = self.known.with(place.url, |host| {
@@ -219,7 +219,7 @@ impl Downloader {
         self.known.with(place.url, |host| host.waiting -= 1);
     }
 
-    fn wait(&self, place: &Place<'_>, wait: Duration) {
+    fn wait(&self, place: &FileUrl<'_>, wait: Duration) {
         let host = without_password(host(place.url)).trim_end_matches('/').to_owned();
         let shown = || self.known.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = wait >= WORTH_A_WORD && shown().insert(host.clone());
@@ -248,7 +248,7 @@ impl Downloader {
     }
 
     /// Notes that a place sent a web page: the second time it is over, and after some of them its host.
-    fn note_page(&self, place: &mut Place<'_>, fault: &Fault, now: Duration) {
+    fn note_page(&self, place: &mut FileUrl<'_>, fault: &MirrorFault, now: Duration) {
         place.doubts += 1;
         place.ready = now + self.pause(place.doubts);
         place.over = place.doubts >= MOST_DOUBTS_OF_A_LIAR || self.options.patience.longest.is_zero();
@@ -263,7 +263,13 @@ impl Downloader {
     }
 
     /// Notes the fault of a location, and the time of the next request to it, if any. `began` is the time of the failed request.
-    pub(super) fn note_fault(&self, place: &mut Place<'_>, fault: Fault, began: Duration, brought: u64) {
+    pub(super) fn note_fault(
+        &self,
+        place: &mut FileUrl<'_>,
+        fault: MirrorFault,
+        began: Duration,
+        brought: u64,
+    ) {
         let now = self.options.clock.now();
         match fault.kind() {
             // A file of this machine stays as it is.
@@ -272,14 +278,16 @@ impl Downloader {
                 self.note_success(place.url);
                 place.over = true;
             }
-            Kind::Doubtful if matches!(fault.itself(), Fault::WebPage) => self.note_page(place, &fault, now),
+            Kind::Doubtful if matches!(fault.itself(), MirrorFault::WebPage) => {
+                self.note_page(place, &fault, now)
+            }
             Kind::Doubtful => self.note_doubt(place, now),
             Kind::Passing => self.note_passing(place, &fault, began, brought),
         }
         place.fault = Some(fault);
     }
 
-    fn note_doubt(&self, place: &mut Place<'_>, now: Duration) {
+    fn note_doubt(&self, place: &mut FileUrl<'_>, now: Duration) {
         self.note_success(place.url);
         place.doubts += 1;
         place.tries += 1;
@@ -292,7 +300,7 @@ impl Downloader {
         }
     }
 
-    fn note_passing(&self, place: &mut Place<'_>, fault: &Fault, began: Duration, brought: u64) {
+    fn note_passing(&self, place: &mut FileUrl<'_>, fault: &MirrorFault, began: Duration, brought: u64) {
         let now = self.options.clock.now();
         self.known.with(place.url, |host| {
             host.failing_since = Some(host.failing_since.map_or(began, |since| since.min(began)));
@@ -324,7 +332,7 @@ impl Downloader {
     }
 
     /// Returns how long a fault is waited out. Where nothing listens at all, that is sooner known.
-    fn longest(&self, place: &Place<'_>, fault: &Fault) -> Duration {
+    fn longest(&self, place: &FileUrl<'_>, fault: &MirrorFault) -> Duration {
         match (place.past, fault.is_refusal()) {
             (true, _) => self.options.patience.longest_past,
             (false, true) => self.options.patience.longest / 4,

@@ -14,7 +14,7 @@ use reqwest::{
     redirect,
 };
 
-use super::{Downloader, Fault, Manner, Validators, Via, retry_after};
+use super::{Downloader, Manner, MirrorFault, Validators, Via, retry_after};
 use crate::{sys::path::open_regular_through_links, threads};
 
 /// More than any mirror network needs.
@@ -112,7 +112,7 @@ impl Body {
 
 impl Downloader {
     /// Asks for a file from an offset on; a server may begin at the start all the same.
-    pub(super) fn request(&self, url: &str, request: &Request<'_>) -> Result<Reply, Fault> {
+    pub(super) fn request(&self, url: &str, request: &Request<'_>) -> Result<Reply, MirrorFault> {
         if let Some(path) = url.strip_prefix("file:") {
             return open_file(path, url, request.from);
         }
@@ -124,15 +124,15 @@ impl Downloader {
             let status = response.status();
             if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
                 let target = response.url().join(&header_text(&response, header::LOCATION));
-                url = target.map_err(|_| Fault::Url)?.into();
+                url = target.map_err(|_| MirrorFault::Url)?.into();
                 continue;
             }
             return reply(response, asked, request.from).map_err(|fault| by_way_of(via.as_ref(), fault));
         }
-        Err(Fault::Redirects)
+        Err(MirrorFault::Redirects)
     }
 
-    fn send(&self, url: &str, request: &Request<'_>, via: Option<&Via>) -> Result<Response, Fault> {
+    fn send(&self, url: &str, request: &Request<'_>, via: Option<&Via>) -> Result<Response, MirrorFault> {
         let mut builder = self.client(url)?.get(url);
         for (name, value) in request.headers() {
             builder = builder.header(name, value);
@@ -146,10 +146,10 @@ impl Downloader {
     /// Returns the client for a URL. Plain http is by far the commonest, works where no certificates
     /// are installed, and is checked by digests and signatures all the same; so it has a client that
     /// knows no certificates at all.
-    fn client(&self, url: &str) -> Result<&Client, Fault> {
+    fn client(&self, url: &str) -> Result<&Client, MirrorFault> {
         let secure = url.starts_with("https://");
         if !secure && !url.starts_with("http://") {
-            return Err(Fault::Url);
+            return Err(MirrorFault::Url);
         }
         let cell = if secure { &self.secure } else { &self.plain };
         if let Some(client) = cell.get() {
@@ -157,7 +157,7 @@ impl Downloader {
         }
         let threads = threads::available(threads::FOR_HTTP);
         if threads < threads::FOR_HTTP {
-            return Err(Fault::Threads(threads));
+            return Err(MirrorFault::Threads(threads));
         }
         install_cryptography();
         let mut builder = Client::builder()
@@ -173,43 +173,43 @@ impl Downloader {
         builder = builder.proxy(Proxy::custom(move |url| {
             proxies.of(url.scheme(), url.host_str().unwrap_or_default()).map(|via| via.url)
         }));
-        let client = builder.build().map_err(|e| Fault::Connect(root_cause(&e)))?;
+        let client = builder.build().map_err(|e| MirrorFault::Connect(root_cause(&e)))?;
         Ok(cell.get_or_init(|| client))
     }
 
     /// Returns the proxy that a URL is asked through. One of a kind that is not known here is turned away: the library would go
     /// past it.
-    fn via(&self, url: &str) -> Result<Option<Via>, Fault> {
-        let parsed = Url::parse(url).map_err(|_| Fault::Url)?;
+    fn via(&self, url: &str) -> Result<Option<Via>, MirrorFault> {
+        let parsed = Url::parse(url).map_err(|_| MirrorFault::Url)?;
         let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default())
         else {
             return Ok(None);
         };
         match Url::parse(&via.url) {
             Ok(proxy) if ["http", "https"].contains(&proxy.scheme()) && proxy.has_host() => Ok(Some(via)),
-            _ => Err(Fault::Proxy { named_by: via.named_by }),
+            _ => Err(MirrorFault::Proxy { named_by: via.named_by }),
         }
     }
 
-    fn send_fault(&self, error: &reqwest::Error) -> Fault {
+    fn send_fault(&self, error: &reqwest::Error) -> MirrorFault {
         if error.is_connect() {
             connect_fault(error)
         } else if error.is_timeout() {
-            Fault::Stalled(self.options.stall_timeout)
+            MirrorFault::Stalled(self.options.stall_timeout)
         } else if error.is_builder() {
-            Fault::Url
+            MirrorFault::Url
         } else {
             // The connection was there and went away before a response.
-            Fault::CutOff(0)
+            MirrorFault::CutOff(0)
         }
     }
 
-    pub(super) fn read_fault(&self, error: &io::Error, got: u64) -> Fault {
+    pub(super) fn read_fault(&self, error: &io::Error, got: u64) -> MirrorFault {
         let inner = error.get_ref().and_then(|e| e.downcast_ref::<reqwest::Error>());
         if error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout) {
-            Fault::Stalled(self.options.stall_timeout)
+            MirrorFault::Stalled(self.options.stall_timeout)
         } else {
-            Fault::CutOff(got)
+            MirrorFault::CutOff(got)
         }
     }
 }
@@ -223,11 +223,11 @@ fn install_cryptography() {
 }
 
 /// Names the proxy in a fault that may be its own. A mirror's status for a file does not depend on the proxy.
-fn by_way_of(via: Option<&Via>, fault: Fault) -> Fault {
+fn by_way_of(via: Option<&Via>, fault: MirrorFault) -> MirrorFault {
     match (via, fault) {
-        (None, Fault::ProxyAuthentication) => Fault::Status(407),
-        (None, fault) | (_, fault @ (Fault::NotFound | Fault::Url)) => fault,
-        (Some(via), fault) => Fault::Through(Box::new(via.clone()), Box::new(fault)),
+        (None, MirrorFault::ProxyAuthentication) => MirrorFault::Status(407),
+        (None, fault) | (_, fault @ (MirrorFault::NotFound | MirrorFault::Url)) => fault,
+        (Some(via), fault) => MirrorFault::Through(Box::new(via.clone()), Box::new(fault)),
     }
 }
 
@@ -236,30 +236,30 @@ const UNKNOWN: [&str; 3] =
     ["Name or service not known", "No address associated with hostname", "Name does not resolve"];
 
 /// Returns the reason why a connection failed.
-fn connect_fault(error: &(dyn Error + 'static)) -> Fault {
+fn connect_fault(error: &(dyn Error + 'static)) -> MirrorFault {
     let why = root_cause(error);
     let mut cause = Some(error);
     while let Some(now) = cause {
         let io = now.downcast_ref::<io::Error>();
         if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
-            return Fault::ConnectionRefused(why);
+            return MirrorFault::ConnectionRefused(why);
         }
         // Of hyper's tunnels there is only a text.
         match now.to_string().strip_prefix("tunnel error: ") {
-            Some("proxy authorization required") => return Fault::ProxyAuthentication,
+            Some("proxy authorization required") => return MirrorFault::ProxyAuthentication,
             Some("failed to create underlying connection") | None => {}
-            Some("unsuccessful") => return Fault::Tunnel("it refuses, or finds no way".into()),
-            Some(other) => return Fault::Tunnel(other.to_owned()),
+            Some("unsuccessful") => return MirrorFault::Tunnel("it refuses, or finds no way".into()),
+            Some(other) => return MirrorFault::Tunnel(other.to_owned()),
         }
         cause = now.source();
     }
     if why.starts_with("invalid peer certificate") {
         // rustls has no other text for it, and its errors come in wrappings that differ.
-        return Fault::Certificate(why);
+        return MirrorFault::Certificate(why);
     }
     match UNKNOWN.iter().any(|text| why.contains(text)) {
-        true => Fault::UnknownHost(why),
-        false => Fault::Connect(why),
+        true => MirrorFault::UnknownHost(why),
+        false => MirrorFault::Connect(why),
     }
 }
 
@@ -276,25 +276,25 @@ fn header_text(response: &Response, name: HeaderName) -> String {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-fn reply(response: Response, url: &str, from: u64) -> Result<Reply, Fault> {
+fn reply(response: Response, url: &str, from: u64) -> Result<Reply, MirrorFault> {
     let length = response.content_length();
     let (start, whole) = match response.status() {
         StatusCode::OK => (0, length),
         StatusCode::PARTIAL_CONTENT => {
             let range = header_text(&response, header::CONTENT_RANGE);
-            let whole = part(&range, from, length).ok_or(Fault::OtherPart)?;
+            let whole = part(&range, from, length).ok_or(MirrorFault::OtherPart)?;
             (from, whole)
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => return Err(Fault::OtherPart),
+        StatusCode::RANGE_NOT_SATISFIABLE => return Err(MirrorFault::OtherPart),
         StatusCode::NOT_MODIFIED => return Ok(Reply::Unchanged),
-        StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Fault::NotFound),
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::ProxyAuthentication),
+        StatusCode::NOT_FOUND | StatusCode::GONE => return Err(MirrorFault::NotFound),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(MirrorFault::ProxyAuthentication),
         status => {
             let after = header_text(&response, header::RETRY_AFTER);
             let status = status.as_u16();
             return Err(match retry_after::pause(&after, &header_text(&response, header::DATE)) {
-                Some(rest) if status == 429 || status >= 500 => Fault::Busy { status, rest },
-                _ => Fault::Status(status),
+                Some(rest) if status == 429 || status >= 500 => MirrorFault::Busy { status, rest },
+                _ => MirrorFault::Status(status),
             });
         }
     };
@@ -320,17 +320,17 @@ fn part(range: &str, from: u64, length: Option<u64>) -> Option<Option<u64>> {
     (first == from && fits).then_some(whole)
 }
 
-fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, Fault> {
+fn open_file(path: &str, url: &str, from: u64) -> Result<Reply, MirrorFault> {
     let path = format!("/{}", path.trim_start_matches('/'));
     let mut file = open_regular_through_links(Path::new(&path)).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData => {
-            Fault::NotFound
+            MirrorFault::NotFound
         }
-        _ => Fault::Read(e),
+        _ => MirrorFault::Read(e),
     })?;
-    let length = file.metadata().map_err(Fault::Read)?;
+    let length = file.metadata().map_err(MirrorFault::Read)?;
     let start = from.min(length.len());
-    file.seek(SeekFrom::Start(start)).map_err(Fault::Read)?;
+    file.seek(SeekFrom::Start(start)).map_err(MirrorFault::Read)?;
     let validators = Validators { url: url.into(), ..Validators::default() };
     let (whole, is_page) = (Some(length.len()), false);
     Ok(Reply::Body(Body { start, whole, validators, is_page, reader: Box::new(file) }))
@@ -388,15 +388,23 @@ mod tests {
     #[test]
     fn why_there_is_no_connection_decides_whether_to_try_again() {
         let name = |text: &str| Around(format!("failed to lookup address information: {text}").into());
-        assert!(matches!(connect_fault(&name("Name or service not known")), Fault::UnknownHost(_)));
-        assert!(matches!(connect_fault(&name("Temporary failure in name resolution")), Fault::Connect(_)));
+        assert!(matches!(connect_fault(&name("Name or service not known")), MirrorFault::UnknownHost(_)));
+        assert!(matches!(
+            connect_fault(&name("Temporary failure in name resolution")),
+            MirrorFault::Connect(_)
+        ));
         let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let certificate = Around(Box::new(io::Error::other(certificate)));
-        assert!(matches!(connect_fault(&certificate), Fault::Certificate(why) if why.contains("xpired")));
+        assert!(
+            matches!(connect_fault(&certificate), MirrorFault::Certificate(why) if why.contains("xpired"))
+        );
         let refused = Around(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
-        assert!(matches!(connect_fault(&refused), Fault::ConnectionRefused(_)));
+        assert!(matches!(connect_fault(&refused), MirrorFault::ConnectionRefused(_)));
         let tunnel = |text: &str| Around(format!("tunnel error: {text}").into());
-        assert!(matches!(connect_fault(&tunnel("proxy authorization required")), Fault::ProxyAuthentication));
-        assert!(matches!(connect_fault(&tunnel("unsuccessful")), Fault::Tunnel(_)));
+        assert!(matches!(
+            connect_fault(&tunnel("proxy authorization required")),
+            MirrorFault::ProxyAuthentication
+        ));
+        assert!(matches!(connect_fault(&tunnel("unsuccessful")), MirrorFault::Tunnel(_)));
     }
 }

@@ -10,7 +10,7 @@ use super::{Changes, Kinds, Miss, UsedLine, UsedList, UsedListError, step};
 ///
 /// # Errors
 /// [`UsedListError`].
-pub fn take_in(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Changes, UsedListError> {
+pub fn merge_misses(misses: impl IntoIterator<Item = Miss>, path: &Path) -> Result<Changes, UsedListError> {
     let old = UsedList::read(path)?;
     let mut list = old.clone();
     for miss in misses.into_iter().filter(|miss| !miss.is_listing()) {
@@ -42,7 +42,7 @@ mod tests {
             step: String::new(),
             cause,
         };
-        take_in([miss("usr/lib/x", Cause::Listed(412))], &path).expect("is read");
+        merge_misses([miss("usr/lib/x", Cause::Listed(412))], &path).expect("is read");
         assert_eq!(UsedList::read(&path).expect("reads"), UsedList::default());
         let more = [
             miss("usr/lib/x", Cause::Listed(412)),
@@ -50,7 +50,7 @@ mod tests {
             miss("usr/lib/x/asked", Cause::Asked),
             miss("var/lib/x", Cause::Written),
         ];
-        take_in(more, &path).expect("is read");
+        merge_misses(more, &path).expect("is read");
         let list = UsedList::read(&path).expect("reads");
         let kinds = |at: &str| list.kinds(at.as_bytes());
         assert_eq!(kinds("usr/lib/x"), Kinds::default());

@@ -16,7 +16,7 @@ use self::{
     look::{Content, disguised},
 };
 use super::{
-    ExerciseError, Miss, Outcome, Response, Subject, Transcript, Visit, Warning, cookies::Cookies, log, text,
+    ExerciseError, Miss, Outcome, Response, Target, Transcript, Visit, Warning, cookies::Cookies, log, text,
 };
 use crate::{
     evidence::step,
@@ -95,7 +95,7 @@ impl<'a> Conversation<'a> {
         step: usize,
         what: &str,
         request: &Request,
-        subject: &mut dyn Subject,
+        target: &mut dyn Target,
     ) -> Result<(Outcome, Vec<String>), ExerciseError> {
         let lacking = self.lacking(request);
         if !lacking.is_empty() {
@@ -105,14 +105,14 @@ impl<'a> Conversation<'a> {
         }
         let sent = self.sent(request);
         let url = self.url(&sent.path);
-        let first = self.send(step, what, &sent, subject)?;
+        let first = self.send(step, what, &sent, target)?;
         if request.is_explored {
             return Ok((Outcome::Responded(first), Vec::new()));
         }
         let mut problems = Vec::new();
         let content = self.look_at(&first, &url, None, &mut problems);
         let end = match request.follow && accepts(request, &first) {
-            true => self.follow(step, what, &sent, (&first, &url), subject, &mut problems)?,
+            true => self.follow(step, what, &sent, (&first, &url), target, &mut problems)?,
             false => None,
         };
         problems.splice(0..0, self.judge(step, request, &first, end.as_ref().map(|end| &end.response))?);
@@ -127,7 +127,7 @@ impl<'a> Conversation<'a> {
             && is_page(last)
         {
             if request.load.unwrap_or(self.visit.web.is_none_or(|web| web.load)) {
-                self.load(step, &url, page, subject, &mut problems)?;
+                self.load(step, &url, page, target, &mut problems)?;
             }
             if response.is_none() && request.contains.is_empty() && request.capture.is_empty() {
                 let text = "nothing is expected of this page (`contains`)";

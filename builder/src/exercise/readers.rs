@@ -5,7 +5,7 @@ use super::{
 };
 
 /// A response.
-pub(crate) fn respond(bytes: &[u8]) {
+pub(crate) fn response(bytes: &[u8]) {
     for method in ["GET", "HEAD"] {
         let Ok(response) = http::read_response(bytes, method) else { continue };
         assert!(response.body.len() <= bytes.len());

@@ -62,18 +62,18 @@ fn read_request(stream: &TcpStream) -> String {
     text + &String::from_utf8_lossy(&body)
 }
 
-impl Subject for Server {
+impl Target for Server {
     fn connect(&mut self) -> io::Result<TcpStream> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    fn restart(&mut self) -> Result<(), Cause> {
+    fn restart(&mut self) -> Result<(), BoxError> {
         self.restarts += 1;
         Ok(())
     }
 
-    fn run(&mut self, command: &[String]) -> Result<Ran, Cause> {
-        Ok(Ran { status: i32::from(command[0] == "false"), output: command.join("+").into_bytes() })
+    fn run(&mut self, command: &[String]) -> Result<CommandOutput, BoxError> {
+        Ok(CommandOutput { status: i32::from(command[0] == "false"), output: command.join("+").into_bytes() })
     }
 
     fn said(&mut self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    download::{DownloadError, Fault, LOGIN_HINT, PROXY_HINT, describe},
+    download::{DownloadError, LOGIN_HINT, MirrorFault, PROXY_HINT, describe},
     error::Hint,
     lock::LockedPackage,
     threads,
@@ -30,12 +30,12 @@ impl FetchError {
 
 impl Hint for FetchError {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        let any = |wanted: &dyn Fn(&Fault) -> bool| {
+        let any = |wanted: &dyn Fn(&MirrorFault) -> bool| {
             self.faults.iter().any(|(_, error)| error.faults().iter().any(|(_, fault)| wanted(fault)))
         };
         let gone = self.gone();
         if let Some(first) = gone.first() {
-            let wrong = any(&Fault::is_of_bytes);
+            let wrong = any(&MirrorFault::is_of_bytes);
             let why = match wrong {
                 true => "the mirror has other bytes under this name than the lock",
                 false => "the archive has moved on, or the mirror lacks it",
@@ -51,13 +51,13 @@ impl Hint for FetchError {
                 format!("{why}: {past}, or lock what there is now with `tinyroot lock RECIPE{update}`");
             return Some(text.into());
         }
-        if any(&|fault| matches!(fault.itself(), Fault::Threads(_))) {
+        if any(&|fault| matches!(fault.itself(), MirrorFault::Threads(_))) {
             return Some(threads::HINT.into());
         }
         if self.faults.iter().any(|(_, error)| error.has_page()) {
             return Some(LOGIN_HINT.into());
         }
-        if any(&Fault::is_of_proxy) {
+        if any(&MirrorFault::is_of_proxy) {
             return Some(PROXY_HINT.into());
         }
         let nowhere =

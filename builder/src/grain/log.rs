@@ -110,7 +110,7 @@ impl Log {
     }
 
     /// Takes in all output of the present life.
-    pub(super) fn take_in(&self, output: impl Read) {
+    pub(super) fn drain(&self, output: impl Read) {
         let mut reader = BufReader::new(output);
         let mut line = Vec::new();
         loop {
@@ -190,7 +190,7 @@ mod tests {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     std::thread::sleep(PATIENCE / 10);
-                    log.take_in(sent.as_bytes());
+                    log.drain(sent.as_bytes());
                 });
                 log.catch_up(life);
                 assert!(sent.ends_with(&format!("{}\n", log.tail().last().expect("a line"))), "{sent}");
@@ -202,9 +202,9 @@ mod tests {
     fn who_listens_hears_each_line_once() {
         let log = Log::in_memory();
         log.begin();
-        log.take_in(&b"before\n"[..]);
+        log.drain(&b"before\n"[..]);
         assert!(log.heard().is_empty());
-        log.take_in(&b"one\ntwo\n"[..]);
+        log.drain(&b"one\ntwo\n"[..]);
         assert_eq!(log.heard(), ["one", "two"]);
         assert!(log.heard().is_empty());
     }
@@ -221,7 +221,7 @@ mod tests {
         log.begin();
         let line = [b'x'; 1023];
         let lines: Vec<u8> = std::iter::repeat_n([&line[..], b"\n"].concat(), 1100).flatten().collect();
-        log.take_in(&lines[..]);
+        log.drain(&lines[..]);
         assert_eq!(fs::metadata(directory.path().join("log.1")).expect("is there").len(), ROTATION_BYTES);
         assert_eq!(fs::metadata(&path).expect("is there").len(), (1100 - 1024) * 1024);
         assert_eq!(*count.lock().expect("no panic"), 1100);

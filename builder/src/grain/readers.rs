@@ -6,6 +6,6 @@ use super::log::Log;
 pub(crate) fn log(bytes: &[u8]) {
     let log = Log::in_memory();
     log.begin();
-    log.take_in(bytes);
+    log.drain(bytes);
     assert!(log.tail().len() <= 20);
 }

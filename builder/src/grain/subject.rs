@@ -4,35 +4,35 @@ use std::{io, net::TcpStream};
 
 use crate::{
     evidence::step,
-    exercise::{Cause, Ran, Subject},
+    exercise::{BoxError, CommandOutput, Target},
     progress::Task,
 };
 
 use super::Grain;
 
 /// A grain that an exercise is driven against; steps are marked in the evidence of its view.
-pub struct Exercised<'a> {
+pub struct GrainTarget<'a> {
     grain: &'a mut Grain,
     task: Option<&'a Task>,
 }
 
-impl<'a> Exercised<'a> {
+impl<'a> GrainTarget<'a> {
     /// Takes a running grain, and a task that counts steps.
     pub fn new(grain: &'a mut Grain, task: Option<&'a Task>) -> Self {
-        Exercised { grain, task }
+        GrainTarget { grain, task }
     }
 }
 
-impl Subject for Exercised<'_> {
+impl Target for GrainTarget<'_> {
     fn connect(&mut self) -> io::Result<TcpStream> {
         self.grain.connect()
     }
 
-    fn restart(&mut self) -> Result<(), Cause> {
+    fn restart(&mut self) -> Result<(), BoxError> {
         Ok(self.grain.restart()?)
     }
 
-    fn run(&mut self, command: &[String]) -> Result<Ran, Cause> {
+    fn run(&mut self, command: &[String]) -> Result<CommandOutput, BoxError> {
         Ok(self.grain.run(command)?)
     }
 

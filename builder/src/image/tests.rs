@@ -234,7 +234,7 @@ fn the_kept_first_process_is_what_its_sources_give() {
         .lines()
         .any(|line| line.starts_with(std::env::consts::ARCH) && line.ends_with(&format!(" {release}")))
     {
-        return crate::testing::lacking(&format!("init/built was made by another rustc than {release}"));
+        return crate::testing::skip(&format!("init/built was made by another rustc than {release}"));
     }
     let folder = tempfile::tempdir().expect("is made");
     let out = folder.path().join("init");

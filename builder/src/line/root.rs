@@ -12,7 +12,7 @@ use std::{
 use super::{LineError, Session, lock::read_lock, sources::universe};
 use crate::{
     assemble::{Assembled, Owners, assemble},
-    configure::{self, Visit, Wanted},
+    configure::{self, OnScriptFailure, Wanted},
     error::Hint,
     fetch::{FetchError, fetch},
     lock::{Lock, LockedPackage},
@@ -144,7 +144,7 @@ fn npm_packages(recipe: &Recipe, session: &Session) -> Result<(Vec<Tree>, Times)
 pub fn configure(
     recipe: Recipe,
     owners: bool,
-    visit: Option<&Visit<'_>>,
+    visit: Option<&OnScriptFailure<'_>>,
     session: &Session,
 ) -> Result<Configured, LineError> {
     let Session { store, progress, .. } = session;

@@ -115,7 +115,7 @@ fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
 /// Puts the blocks together in a file beside its place, and that in its place.
 fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Artifact, PackError> {
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (file, _unfinished) = atomic::file(parent, ".tinyroot-pack-").at("create", out)?;
+    let (file, _cleanup) = atomic::file(parent, ".tinyroot-pack-").at("create", out)?;
     let mut hasher = Hasher::new(file);
     let records: Vec<_> = blocks.iter().map(|(block, _)| block.record()).collect();
     let written = (|| {

@@ -253,7 +253,7 @@ mod tests {
             left: vec![Record {
                 step: 0,
                 what: "files left in /var".into(),
-                outcome: Outcome::Ran(crate::exercise::Ran { status: 0, output: lines.into() }),
+                outcome: Outcome::Ran(crate::exercise::CommandOutput { status: 0, output: lines.into() }),
             }],
             ..Transcript::default()
         };

@@ -77,7 +77,7 @@ pub fn explore(
     let mut links = Links::new(recipe, named, &authority);
     let mut transcript = ask(&baseline, &longer)?;
     for _ in 0..ROUNDS {
-        links.take_in(&transcript);
+        links.record(&transcript);
         // A round takes all earlier steps again. The time of a step so far shows for how many more there is time.
         let steps = longer.exercise.len().max(1);
         let took = began.elapsed().as_secs_f64() / steps as f64;
@@ -153,7 +153,7 @@ impl Links {
 
     /// Finds pages in the HTML of all responses. Captured values are put back as the names that they have, because
     /// another root will have other values.
-    fn take_in(&mut self, transcript: &Transcript) {
+    fn record(&mut self, transcript: &Transcript) {
         for record in &transcript.steps {
             let Outcome::Responded(response) = &record.outcome else { continue };
             let is_html = response.header("content-type").is_some_and(|kind| kind.contains("html"));
@@ -225,11 +225,7 @@ mod tests {
                     <img src='/i/a.png'><img src='/i/b.png'><a href='/?do=logout'>out</a>\
                     <form action='/save' method=post> data-href='/not'";
         let captured = vec![("t".to_owned(), "secret".to_owned())];
-        links.take_in(&Transcript {
-            steps: vec![response("GET /", html)],
-            captured,
-            ..Transcript::default()
-        });
+        links.record(&Transcript { steps: vec![respond("GET /", html)], captured, ..Transcript::default() });
         assert_eq!(links.next(4), ["/named", "/p?rev=1&tok={t}", "/i/a.png", "/save"]);
         assert_eq!(links.next(9), ["/p?rev=2&tok=x9", "/i/b.png"]);
         assert_eq!(links.asked.len(), 6);

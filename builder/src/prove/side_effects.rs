@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use crate::{
     deep::{self, Found},
     digest::Digest,
-    exercise::{Outcome, Ran, Record},
+    exercise::{CommandOutput, Outcome, Record},
     tree::Entry,
 };
 
@@ -60,7 +60,7 @@ pub(super) fn records<'a>(
     let record = |what: &str, lines: Vec<String>| Record {
         step: 0,
         what: what.to_owned(),
-        outcome: Outcome::Ran(Ran { status: 0, output: lines.join("\n").into_bytes() }),
+        outcome: Outcome::Ran(CommandOutput { status: 0, output: lines.join("\n").into_bytes() }),
     };
     Ok(vec![record(FILES, names), record("failures told in the log", lines)])
 }
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn what_was_pruned_and_is_made_anew_is_no_difference() {
-        let ran = |output: &str| Outcome::Ran(Ran { status: 0, output: output.as_bytes().to_vec() });
+        let ran =
+            |output: &str| Outcome::Ran(CommandOutput { status: 0, output: output.as_bytes().to_vec() });
         let record =
             |output: &str| Record { step: 0, what: "files left in /var".to_owned(), outcome: ran(output) };
         let mut left = [record("changed file /var/db/a\nchanged file /var/b\nfile /var/db/c")];

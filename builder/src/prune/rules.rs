@@ -65,7 +65,7 @@ pub(super) enum Ruling {
     Pass,
 }
 
-type Rule = fn(&Case<'_>, &Facts<'_>) -> Ruling;
+type Rule = fn(&Candidate<'_>, &Facts<'_>) -> Ruling;
 
 /// The verdict functions, in the order in which they are asked.
 pub(super) const RULES: &[(&str, Rule)] = &[
@@ -84,7 +84,8 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("var", direct::var),
 ];
 
-type Consequence = fn(&Case<'_>, &Decision, &Facts<'_>, &mut State, &mut Needs) -> Result<(), PruneError>;
+type Consequence =
+    fn(&Candidate<'_>, &Decision, &Facts<'_>, &mut State, &mut Needs) -> Result<(), PruneError>;
 
 /// What else a kept path needs, each asked for every kept path.
 pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
@@ -107,9 +108,9 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
 ];
 
 /// Asks [`RULES`] about a path.
-pub(super) fn first_ruling(case: &Case<'_>, facts: &Facts<'_>) -> (&'static str, Ruling) {
+pub(super) fn first_ruling(candidate: &Candidate<'_>, facts: &Facts<'_>) -> (&'static str, Ruling) {
     for (name, rule) in RULES {
-        match rule(case, facts) {
+        match rule(candidate, facts) {
             Ruling::Pass => {}
             ruling => return (name, ruling),
         }
@@ -118,14 +119,14 @@ pub(super) fn first_ruling(case: &Case<'_>, facts: &Facts<'_>) -> (&'static str,
 }
 
 /// A path to be judged.
-pub(super) struct Case<'a> {
+pub(super) struct Candidate<'a> {
     pub path: &'a TreePath,
     pub entry: &'a Entry,
     pub package: Option<&'a str>,
     pub used: Option<&'a Used>,
 }
 
-impl Case<'_> {
+impl Candidate<'_> {
     pub fn bytes(&self) -> &[u8] {
         self.path.as_bytes()
     }
@@ -191,7 +192,7 @@ pub(super) struct Facts<'a> {
     pub evidence: &'a Evidence,
     pub policy: &'a Policy,
     /// Where the recipe's files lie, links on the way followed.
-    pub laid: BTreeSet<TreePath>,
+    pub overlay: BTreeSet<TreePath>,
     /// The programs that the recipe starts and the links that lead to them, with what starts them.
     pub commands: BTreeMap<TreePath, &'a str>,
     /// The paths of each package, in path order.
@@ -222,7 +223,7 @@ impl<'a> Facts<'a> {
             tree: inputs.tree,
             evidence: inputs.evidence,
             policy: inputs.policy,
-            laid: BTreeSet::new(),
+            overlay: BTreeSet::new(),
             commands: BTreeMap::new(),
             by_package: BTreeMap::new(),
             sole_owner: HashMap::new(),
@@ -235,10 +236,10 @@ impl<'a> Facts<'a> {
             elves: RefCell::default(),
             notes: RefCell::default(),
         };
-        for path in &inputs.policy.laid {
+        for path in &inputs.policy.overlay {
             let parent = path.parent().and_then(|parent| inputs.tree.resolve(parent.as_bytes(), |_| {}));
             let real = parent.and_then(|parent| parent.join(path.file_name()).ok());
-            facts.laid.insert(real.unwrap_or_else(|| path.clone()));
+            facts.overlay.insert(real.unwrap_or_else(|| path.clone()));
         }
         for (command, what) in &inputs.policy.commands {
             let commands = &mut facts.commands;
@@ -280,24 +281,25 @@ impl<'a> Facts<'a> {
 
     /// Returns true for what is the app's own: of a package that is kept whole, or laid over the root by the recipe.
     pub fn is_apps_own(&self, path: &[u8]) -> bool {
-        self.is_whole(path) || TreePath::new(path).is_ok_and(|path| self.laid.contains(&path))
+        self.is_whole(path) || TreePath::new(path).is_ok_and(|path| self.overlay.contains(&path))
     }
 
     /// Returns the package of a path; of a directory only if all below it is of one.
-    pub fn sole_package(&self, case: &Case<'a>) -> Option<&'a str> {
-        let below = self.sole_owner.get(case.path.as_bytes()).filter(|_| case.entry.kind.is_directory());
-        below.copied().unwrap_or(case.package)
+    pub fn sole_package(&self, candidate: &Candidate<'a>) -> Option<&'a str> {
+        let below =
+            self.sole_owner.get(candidate.path.as_bytes()).filter(|_| candidate.entry.kind.is_directory());
+        below.copied().unwrap_or(candidate.package)
     }
 
-    pub fn case(&self, path: &'a TreePath, entry: &'a Entry) -> Case<'a> {
+    pub fn candidate(&self, path: &'a TreePath, entry: &'a Entry) -> Candidate<'a> {
         let package = self.packages.get(path.as_bytes()).copied();
-        Case { path, entry, package, used: self.evidence.get(path.as_bytes()).filter(|used| used.any()) }
+        Candidate { path, entry, package, used: self.evidence.get(path.as_bytes()).filter(|used| used.any()) }
     }
 
     /// Returns the case of a path, if the tree has it; follows no links.
-    pub fn lookup(&self, path: &[u8]) -> Option<Case<'a>> {
+    pub fn lookup(&self, path: &[u8]) -> Option<Candidate<'a>> {
         let (found, entry) = self.tree.subtree(path).next()?;
-        (found.as_bytes() == path).then(|| self.case(found, entry))
+        (found.as_bytes() == path).then(|| self.candidate(found, entry))
     }
 
     /// Returns the package that a path was surely made by or for: its owner, or, for what a
@@ -320,41 +322,41 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns a file's contents, to be read in part.
-    pub fn blob(&self, case: &Case<'_>) -> Result<Option<Blob>, PruneError> {
-        let Some((digest, _)) = case.entry.kind.content() else { return Ok(None) };
+    pub fn blob(&self, candidate: &Candidate<'_>) -> Result<Option<Blob>, PruneError> {
+        let Some((digest, _)) = candidate.entry.kind.content() else { return Ok(None) };
         let blob = self.store.blob(&digest);
-        blob.map(Some).map_err(|source| PruneError::Contents { path: case.path.clone(), source })
+        blob.map(Some).map_err(|source| PruneError::Contents { path: candidate.path.clone(), source })
     }
 
     /// Returns a file's contents.
-    pub fn contents(&self, case: &Case<'_>) -> Result<Vec<u8>, PruneError> {
-        let Some((digest, _)) = case.entry.kind.content() else { return Ok(Vec::new()) };
+    pub fn contents(&self, candidate: &Candidate<'_>) -> Result<Vec<u8>, PruneError> {
+        let Some((digest, _)) = candidate.entry.kind.content() else { return Ok(Vec::new()) };
         let contents = self.store.read(&digest);
-        contents.map_err(|source| PruneError::Contents { path: case.path.clone(), source })
+        contents.map_err(|source| PruneError::Contents { path: candidate.path.clone(), source })
     }
 
     /// Returns the beginning of a file, at most `length` bytes.
-    pub fn head(&self, case: &Case<'_>, length: usize) -> Result<Vec<u8>, PruneError> {
-        let Some(blob) = self.blob(case)? else { return Ok(Vec::new()) };
+    pub fn head(&self, candidate: &Candidate<'_>, length: usize) -> Result<Vec<u8>, PruneError> {
+        let Some(blob) = self.blob(candidate)? else { return Ok(Vec::new()) };
         let mut head = vec![0; length];
         let got = blob.read_at(&mut head, 0).map_err(|source| PruneError::Contents {
-            path: case.path.clone(),
-            source: PathError::new("read", case.path.as_path(), source).into(),
+            path: candidate.path.clone(),
+            source: PathError::new("read", candidate.path.as_path(), source).into(),
         })?;
         head.truncate(got);
         Ok(head)
     }
 
     /// Returns what a file asks of the loader; each content is read once.
-    pub fn elf(&self, case: &Case<'_>) -> Result<Option<Rc<Elf>>, PruneError> {
-        let Some((digest, size_bytes)) = case.entry.kind.content() else { return Ok(None) };
+    pub fn elf(&self, candidate: &Candidate<'_>) -> Result<Option<Rc<Elf>>, PruneError> {
+        let Some((digest, size_bytes)) = candidate.entry.kind.content() else { return Ok(None) };
         if size_bytes < 64 {
             return Ok(None);
         }
         if let Some(known) = self.elves.borrow().get(&digest) {
             return Ok(known.clone());
         }
-        let elf = self.blob(case)?.and_then(|blob| Elf::read(&blob)).map(Rc::new);
+        let elf = self.blob(candidate)?.and_then(|blob| Elf::read(&blob)).map(Rc::new);
         self.elves.borrow_mut().insert(digest, elf.clone());
         Ok(elf)
     }

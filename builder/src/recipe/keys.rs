@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    App, AppPrune, Budget, Debian, LaidContent, LaidFile, Npm, Prune, Recipe, RecipeError, SandboxKeys,
+    App, AppPrune, Budget, Debian, LaidContent, Npm, OverlayFile, Prune, Recipe, RecipeError, SandboxKeys,
     Setup, Version, answers, archives,
     check::Checker,
     error, npm,
@@ -160,7 +160,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
     let npm = npm::sets(&check, keys.npm)?;
     let app = app(&check, keys.app, &npm)?;
     let debian = debian(&check, keys.debian)?;
-    let files = keys.files.into_iter().map(|f| laid_file(&check, f)).collect::<Result<_, _>>()?;
+    let files = keys.files.into_iter().map(|f| overlay_file(&check, f)).collect::<Result<_, _>>()?;
     let setup = keys
         .setup
         .map(|setup| {
@@ -331,7 +331,7 @@ fn debian(check: &Checker, keys: DebianKeys) -> Result<Debian, RecipeError> {
     })
 }
 
-fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
+fn overlay_file(check: &Checker, keys: FileKeys) -> Result<OverlayFile, RecipeError> {
     let path = check.root_path(&keys.path, "file.path")?;
     let span = keys.path.span();
     for reserved in ["dev", "proc", "sys", "tmp", "run", "tinyroot"] {
@@ -358,7 +358,7 @@ fn laid_file(check: &Checker, keys: FileKeys) -> Result<LaidFile, RecipeError> {
         (None, None, None, true) => LaidContent::Directory,
         _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
     };
-    Ok(LaidFile { path, content })
+    Ok(OverlayFile { path, content })
 }
 
 /// Reads `prune.imports`; `false` means 0 bytes.

@@ -10,7 +10,7 @@ use crate::resolve::{
 
 /// A step from a package to one that it brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bringer {
+pub(super) struct Origin {
     /// The package that needs it; `None`: it was asked for.
     pub by: Option<Id>,
     /// Such as `Depends: libfoo (>= 1) of bar`, `requested` or `Essential`.
@@ -23,16 +23,16 @@ pub(super) struct Bringer {
 ///
 /// # Errors
 /// A stanza whose relations cannot be read.
-pub(super) fn bringers(
+pub(super) fn origins(
     facts: &AllFacts<'_, '_>,
     asked: &[(Id, &'static str)],
     chosen: &[bool],
-) -> Result<Vec<Option<Bringer>>, ResolveError> {
-    let mut out: Vec<Option<Bringer>> = vec![None; chosen.len()];
+) -> Result<Vec<Option<Origin>>, ResolveError> {
+    let mut out: Vec<Option<Origin>> = vec![None; chosen.len()];
     let mut queue = VecDeque::new();
     for (id, text) in asked {
         if out[id.index()].is_none() {
-            out[id.index()] = Some(Bringer { by: None, text: (*text).into() });
+            out[id.index()] = Some(Origin { by: None, text: (*text).into() });
             queue.push_back(*id);
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn bringers(
 
 fn reach(
     facts: &AllFacts<'_, '_>,
-    out: &mut [Option<Bringer>],
+    out: &mut [Option<Origin>],
     queue: &mut VecDeque<Id>,
     by: Id,
     need: &Need<'_>,
@@ -72,6 +72,6 @@ fn reach(
 ) {
     let Some(option) = option.filter(|option| out[option.index()].is_none()) else { return };
     let text = format!("{}: {} of {}", need.field, need.text, facts.universe.package(by).name);
-    out[option.index()] = Some(Bringer { by: Some(by), text });
+    out[option.index()] = Some(Origin { by: Some(by), text });
     queue.push_back(option);
 }

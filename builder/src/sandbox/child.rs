@@ -44,7 +44,7 @@ impl Monitor {
         file.write_all(&text).map_err(failed)?;
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
         let (output, writer) = std::io::pipe().map_err(failed)?;
-        if matches!(task, Task::Run(sandbox) | Task::Again(sandbox) if sandbox.ids == Ids::Grain) {
+        if matches!(task, Task::Run(sandbox) | Task::RunOnView(sandbox) if sandbox.ids == Ids::Grain) {
             // Programs open their output anew by `/dev/stderr`, and a pipe lets only its owner (PHP-FPM, lighttpd).
             let (uid, gid) = super::grain_host_id();
             let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
@@ -76,7 +76,7 @@ impl Monitor {
     }
 
     /// Hands a view over that is mounted already.
-    pub fn join(&mut self, held: &Held) {
+    pub fn join(&mut self, held: &MountedView) {
         let fds = [held.users.as_fd(), held.view.as_fd()];
         // As for any order.
         let _ = send(&self.control, &Order::Join, &fds);
@@ -118,7 +118,7 @@ impl Monitor {
 /// A view that stays mounted after its sandbox, with all that the kernel knows of it, for the next sandbox of the same ids;
 /// the last to let go of it unmounts it.
 #[derive(Debug)]
-pub struct Held {
+pub struct MountedView {
     /// The user namespace that it is mounted in.
     pub(super) users: OwnedFd,
     /// A mount of it that lies nowhere.

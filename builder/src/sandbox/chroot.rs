@@ -15,7 +15,7 @@ use rustix::{io::Errno, thread::CapabilitySet};
 
 use super::{
     Devices, Root, Sandbox,
-    step::{Fault, mount_point, step},
+    step::{SetUpFault, mount_point, step},
 };
 use crate::sys::{
     self, CallError,
@@ -48,17 +48,20 @@ const DEVICES: [(&str, (u32, u32)); 6] = [
 ];
 
 /// Checks that this process has what a root by chroot takes.
-pub(super) fn require_capabilities() -> Result<(), Fault> {
+pub(super) fn require_capabilities() -> Result<(), SetUpFault> {
     let doing = || "be root by chroot".to_owned();
     step(sys::process::require_capabilities(KEPT | CapabilitySet::SYS_CHROOT), doing)
 }
 
 /// Makes a directory in which a root can be tried.
-pub(super) fn place() -> Result<tempfile::TempDir, Fault> {
+pub(super) fn place() -> Result<tempfile::TempDir, SetUpFault> {
     // With a read-only root, containers may have the second place only.
     tempfile::tempdir().or_else(|_| tempfile::tempdir_in("/dev/shm")).map_err(|error| {
         let errno = Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-        Fault { step: "be root by chroot".into(), call: CallError { call: "mkdir(TEMPORARY)".into(), errno } }
+        SetUpFault {
+            step: "be root by chroot".into(),
+            call: CallError { call: "mkdir(TEMPORARY)".into(), errno },
+        }
     })
 }
 
@@ -68,19 +71,19 @@ pub(super) fn refuses_devices(root: &OwnedFd) -> Option<String> {
 }
 
 /// Opens the root of a sandbox that can be one by chroot.
-pub(super) fn open(sandbox: &Sandbox) -> Result<OwnedFd, Fault> {
+pub(super) fn open(sandbox: &Sandbox) -> Result<OwnedFd, SetUpFault> {
     let doing = || "make a root without mounts".to_owned();
     match &sandbox.root {
         Root::Directory { path, writable: true } if sandbox.binds.is_empty() => step(open_root(path), doing),
         _ => {
             let call = "chroot() to what is not a writable directory".to_owned();
-            Err(Fault { step: doing(), call: CallError { call, errno: Errno::OPNOTSUPP } })
+            Err(SetUpFault { step: doing(), call: CallError { call, errno: Errno::OPNOTSUPP } })
         }
     }
 }
 
 /// Makes what mounts are elsewhere: directories for those in memory, and what can be had of `/dev`.
-pub(super) fn fill(root: &OwnedFd, sandbox: &Sandbox) -> Result<(), Fault> {
+pub(super) fn fill(root: &OwnedFd, sandbox: &Sandbox) -> Result<(), SetUpFault> {
     if sandbox.devices != Devices::None {
         let dev = step(mount_point(root, Path::new("/dev"), true), || "make /dev".into())?;
         for (name, numbers) in DEVICES {

@@ -31,14 +31,14 @@ use rustix::{
 
 use super::{
     Address, Devices, Exit, Ids, Limits, Program, READY, Root, Sandbox, Way,
-    child::Held,
+    child::MountedView,
     chroot,
     filter::{self, Confined},
     ids::GRAIN_ID,
     proc,
     protocol::{Order, Report, Task, receive, send},
     root::{self, Parts},
-    step::{Fault, step},
+    step::{SetUpFault, step},
 };
 use crate::sys::{
     self, CallError,
@@ -58,11 +58,11 @@ enum Stop {
     /// We are gone, or have had enough.
     Closed,
     /// A step failed.
-    Fault(Fault),
+    Fault(SetUpFault),
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
+impl From<SetUpFault> for Stop {
+    fn from(fault: SetUpFault) -> Self {
         Stop::Fault(fault)
     }
 }
@@ -73,7 +73,7 @@ pub fn child_main() -> ! {
     let status = match take_streams() {
         Ok((control, task, output)) => match serve(&control, task, &output) {
             Ok(()) | Err(Stop::Closed) => 0,
-            Err(Stop::Fault(Fault { step, call })) => {
+            Err(Stop::Fault(SetUpFault { step, call })) => {
                 let errno = call.errno.raw_os_error();
                 let _ = send(&control, &Report::Failed { step, call: call.to_string(), errno }, &[]);
                 1
@@ -109,10 +109,10 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
             let chroot = if sandbox.ids.is_chroot() { Some(chroot::open(&sandbox)?) } else { None };
             Monitor { control, sandbox: &sandbox, chroot, rehearses: false }.run(output, None)
         }
-        Task::Again(sandbox) => {
+        Task::RunOnView(sandbox) => {
             let (Order::Join, fds) = next_order(control)? else { return Err(Stop::Closed) };
             let [users, view] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| Stop::Closed)?;
-            let held = Held { users, view };
+            let held = MountedView { users, view };
             Monitor { control, sandbox: &sandbox, chroot: None, rehearses: false }.run(output, Some(held))
         }
         Task::Probe(ids) => rehearsal::probe(control, ids, output),
@@ -207,7 +207,7 @@ struct Built {
 }
 
 impl Monitor<'_> {
-    fn run(&self, output: &OwnedFd, held: Option<Held>) -> Result<(), Stop> {
+    fn run(&self, output: &OwnedFd, held: Option<MountedView>) -> Result<(), Stop> {
         let mut proc_of_host = false;
         let parts = if self.chroot.is_some() {
             no_namespaces(self.control)?;
@@ -287,7 +287,7 @@ impl Monitor<'_> {
             Some((Gate::Ready { no_proc }, _)) => no_proc,
             Some((Gate::Fault { step, call, errno }, _)) => {
                 let call = CallError { call, errno: Errno::from_raw_os_error(errno) };
-                return Err(Fault { step, call }.into());
+                return Err(SetUpFault { step, call }.into());
             }
             _ => return Err(Stop::Closed),
         };
@@ -325,7 +325,7 @@ impl Monitor<'_> {
             });
         let message = match ready {
             Ok(()) => Gate::Ready { no_proc },
-            Err(Fault { step, call }) => {
+            Err(SetUpFault { step, call }) => {
                 Gate::Fault { step, errno: call.errno.raw_os_error(), call: call.call }
             }
         };

@@ -10,7 +10,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::step::{Fault, mount_point, step};
+use super::step::{SetUpFault, mount_point, step};
 use crate::sys::{
     self, CallError,
     mount::{Restrictions, attach, copy_mount, copy_tree, new_file_system, restrict},
@@ -30,7 +30,7 @@ const NO_DIRECTORY: &str = "directory";
 
 /// Mounts `/proc` for maintainer scripts: for a process in the sandbox's own process namespace, while the host's is still to be seen,
 /// without which the kernel refuses. `of_host` says whether the host's may stand in.
-pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), Fault> {
+pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), SetUpFault> {
     let mount = step(proc(of_host), doing)?;
     attach_proc(root, &mount).map(drop)
 }
@@ -41,7 +41,7 @@ pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), Fault> {
 /// `subset=pid` (proc(5)) would leave all of that out, `cpuinfo` and `meminfo` too, and then nothing could be mounted there. What the
 /// kernel adds at the top while a grain runs, as a module may, is seen. In `mountinfo` a process can read where on the host its `/var`
 /// lies: the kernel shows the path of what is mounted, whatever the mount is made from.
-pub(super) fn mount_proc_of_grain(root: &OwnedFd) -> Result<(), Fault> {
+pub(super) fn mount_proc_of_grain(root: &OwnedFd) -> Result<(), SetUpFault> {
     // Processes that a program may not trace, as one that gave up its right to be dumped, are not shown to it either.
     let hidden = [("source", Some("proc")), ("hidepid", Some("invisible"))];
     let mount = match new_file_system("proc", &hidden, Restrictions::READ_ONLY_DATA) {
@@ -59,7 +59,7 @@ fn doing() -> String {
     "mount /proc".into()
 }
 
-fn attach_proc(root: &OwnedFd, mount: &OwnedFd) -> Result<OwnedFd, Fault> {
+fn attach_proc(root: &OwnedFd, mount: &OwnedFd) -> Result<OwnedFd, SetUpFault> {
     let path = Path::new("/proc");
     let target = step(mount_point(root, path, true), doing)?;
     step(attach(mount, &target, path), doing)?;
@@ -130,7 +130,7 @@ impl Cover {
 /// process where on the host its `/var` lies. It is not at `/proc`, so that programs take
 /// the ways that they take without one. Where the kernel refuses it (before 5.8, and in containers whose own `/proc` is
 /// partly covered), the links lead nowhere.
-pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), Fault> {
+pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), SetUpFault> {
     let options = [("source", Some("proc")), ("subset", Some("pid"))];
     let Ok(mount) = new_file_system("proc", &options, Restrictions::READ_ONLY_DATA) else { return Ok(()) };
     let doing = || "mount the descriptors below /dev".to_owned();

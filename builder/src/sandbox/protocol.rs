@@ -17,7 +17,7 @@ pub(super) enum Task {
     /// Make this sandbox.
     Run(Box<Sandbox>),
     /// Make this sandbox, whose view is mounted already: with [`Order::Join`].
-    Again(Box<Sandbox>),
+    RunOnView(Box<Sandbox>),
     /// Try what the host allows to these ids, and end.
     Probe(Ids),
     /// Remove what lies at a path of the host, as root with these ids, and end.

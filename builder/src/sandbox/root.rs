@@ -11,7 +11,7 @@ use super::{
     Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way,
     ids::GRAIN_ID,
     proc::{DESCRIPTORS, DESCRIPTORS_OF_SELF},
-    step::{Fault, mount_point, step},
+    step::{SetUpFault, mount_point, step},
 };
 use crate::sys::{
     self, CallError,
@@ -31,7 +31,7 @@ pub(super) struct Parts {
 impl Parts {
     /// Takes from the host what the sandbox is to see. Looks at nothing in a view. One that is `mounted` already is taken
     /// as it is.
-    pub fn take(sandbox: &Sandbox, mounted: Option<OwnedFd>) -> Result<Self, Fault> {
+    pub fn take(sandbox: &Sandbox, mounted: Option<OwnedFd>) -> Result<Self, SetUpFault> {
         let (root, fuse) = match (&sandbox.root, mounted) {
             (Root::View, Some(view)) => (view, None),
             (Root::View, None) => view().map(|(root, fuse)| (root, Some(fuse)))?,
@@ -63,7 +63,7 @@ impl Parts {
     }
 
     /// Puts the root somewhere in this mount namespace and returns it as the place that paths start from.
-    pub fn place(&self) -> Result<OwnedFd, Fault> {
+    pub fn place(&self) -> Result<OwnedFd, SetUpFault> {
         // Any directory will do: everything that is needed of the host is held already, and all of it goes away soon.
         let places = ["/tmp", "/var/tmp", "/run", "/mnt", "/var"].map(Path::new);
         let place = places
@@ -77,7 +77,7 @@ impl Parts {
     }
 
     /// Mounts all but `/proc` below the root.
-    pub fn fill(&self, root: &OwnedFd, sandbox: &Sandbox) -> Result<(), Fault> {
+    pub fn fill(&self, root: &OwnedFd, sandbox: &Sandbox) -> Result<(), SetUpFault> {
         let devices = match sandbox.devices {
             Devices::None => None,
             kind => Some(self.mount_devices(root, kind, sandbox)?),
@@ -102,7 +102,7 @@ impl Parts {
     }
 
     /// Mounts `/dev` and returns the mount.
-    fn mount_devices(&self, root: &OwnedFd, kind: Devices, sandbox: &Sandbox) -> Result<OwnedFd, Fault> {
+    fn mount_devices(&self, root: &OwnedFd, kind: Devices, sandbox: &Sandbox) -> Result<OwnedFd, SetUpFault> {
         let doing = || "mount /dev".to_owned();
         // Mode 0755, not the usual 1777 of a tmpfs: with that one, `> /dev/null` is refused where the device's owner has
         // no id inside (`fs.protected_regular`).
@@ -148,13 +148,13 @@ impl Parts {
 }
 
 /// Makes the placed root `/`.
-pub(super) fn enter(root: &OwnedFd) -> Result<(), Fault> {
+pub(super) fn enter(root: &OwnedFd) -> Result<(), SetUpFault> {
     let doing = || "make the new root /".to_owned();
     step(sys::process::change_directory_to(root), doing)?;
     step(sys::mount::pivot_here(), doing)
 }
 
-fn directory(path: &Path, writable: bool) -> Result<OwnedFd, Fault> {
+fn directory(path: &Path, writable: bool) -> Result<OwnedFd, SetUpFault> {
     let doing = || format!("bind {}", shown(path));
     let mount = step(copy_tree(path), doing)?;
     let forbid = if writable { Restrictions::NO_DEVICES } else { Restrictions::READ_ONLY };
@@ -163,7 +163,7 @@ fn directory(path: &Path, writable: bool) -> Result<OwnedFd, Fault> {
 }
 
 /// Mounts FUSE. The device must be opened here: kernel and mount must agree on the user namespace.
-pub(super) fn view() -> Result<(OwnedFd, OwnedFd), Fault> {
+pub(super) fn view() -> Result<(OwnedFd, OwnedFd), SetUpFault> {
     let doing = || "mount a view (FUSE)".to_owned();
     let opened = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, rustix::fs::Mode::empty());
     let call = || "open(\"/dev/fuse\", O_RDWR|O_CLOEXEC)".to_owned();
@@ -187,7 +187,7 @@ pub(super) fn view() -> Result<(OwnedFd, OwnedFd), Fault> {
     Ok((mount, fuse))
 }
 
-fn overlay(lower: &Path, upper: &Path, work: &Path) -> Result<OwnedFd, Fault> {
+fn overlay(lower: &Path, upper: &Path, work: &Path) -> Result<OwnedFd, SetUpFault> {
     let text = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
     let (lower, upper, work) = (text(lower), upper.to_string_lossy(), work.to_string_lossy());
     let options = [

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::{
     Running, Sandbox, SandboxError,
-    child::{Held, Monitor},
+    child::{Monitor, MountedView},
     protocol::{Order, Report, Task},
 };
 
@@ -15,7 +15,7 @@ pub struct Prepared {
     monitor: Option<Monitor>,
     fuse: Option<OwnedFd>,
     users: Option<OwnedFd>,
-    held: Option<Held>,
+    held: Option<MountedView>,
     built: bool,
 }
 
@@ -35,8 +35,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// As [`Sandbox::prepare`].
-    pub fn prepare_on(&self, held: Held) -> Result<Prepared, SandboxError> {
-        let mut monitor = Monitor::spawn(&Task::Again(Box::new(self.clone())))?;
+    pub fn prepare_on(&self, held: MountedView) -> Result<Prepared, SandboxError> {
+        let mut monitor = Monitor::spawn(&Task::RunOnView(Box::new(self.clone())))?;
         monitor.join(&held);
         self.prepare_by(monitor, Some(held.users))
     }
@@ -86,13 +86,13 @@ impl Prepared {
         let monitor = self.monitor();
         monitor.order(&Order::Build)?;
         let (Report::Built, mut fds) = monitor.next()? else { return Err(monitor.silent()) };
-        self.held = fds.pop().zip(self.users.take()).map(|(view, users)| Held { users, view });
+        self.held = fds.pop().zip(self.users.take()).map(|(view, users)| MountedView { users, view });
         self.built = true;
         Ok(())
     }
 
     /// Returns what keeps the view mounted beyond this sandbox, once; after [`Prepared::set_up`].
-    pub fn hold(&mut self) -> Option<Held> {
+    pub fn hold(&mut self) -> Option<MountedView> {
         self.held.take()
     }
 

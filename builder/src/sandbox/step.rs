@@ -11,7 +11,7 @@ use crate::sys::{
 
 /// A failed step of the set-up.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct SetUpFault {
     /// What was about to be done, so that "cannot" can stand before it.
     pub step: String,
     /// What failed.
@@ -19,8 +19,8 @@ pub(super) struct Fault {
 }
 
 /// Adds the step to an error.
-pub(super) fn step<T>(result: sys::Result<T>, step: impl FnOnce() -> String) -> Result<T, Fault> {
-    result.map_err(|call| Fault { step: step(), call })
+pub(super) fn step<T>(result: sys::Result<T>, step: impl FnOnce() -> String) -> Result<T, SetUpFault> {
+    result.map_err(|call| SetUpFault { step: step(), call })
 }
 
 /// Returns what lies at a path of the new root, to mount on. What is missing is made where that can be.

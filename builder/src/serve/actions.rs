@@ -9,7 +9,7 @@ use std::{
 use super::{Server, gate::parameter, live::Live, pages};
 use crate::{
     error::chain,
-    evidence::{Reported, read_report, take_in},
+    evidence::{Reported, merge_misses, read_report},
     recipe,
     web::{Body, Head, Response, TEXT},
 };
@@ -162,5 +162,5 @@ fn take(server: &Server, live: &Live, form: &str) -> Result<(), Response> {
     let misses = reported.into_iter().map(|Reported { miss, .. }| miss);
     let misses = misses.filter(|miss| named.is_empty() || named.contains(&format!("/{}", miss.path)));
     let path = recipe::read(folder).map_err(|error| failed(&error))?.used_path();
-    take_in(misses, &path).map(drop).map_err(|error| failed(&error))
+    merge_misses(misses, &path).map(drop).map_err(|error| failed(&error))
 }

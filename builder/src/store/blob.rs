@@ -11,21 +11,21 @@ use super::pack::Pack;
 
 /// Where contents lie.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum BlobLocation {
     Pack { pack: Pack, offset: u64, size_bytes: u64 },
     Memory(Arc<[u8]>),
 }
 
 /// Contents that can be read at any offset, without a position of their own. Those of a pack are checked when they are first read.
 #[derive(Clone, Debug)]
-pub struct Blob(pub(super) Place);
+pub struct Blob(pub(super) BlobLocation);
 
 impl Blob {
     /// Returns the length.
     pub fn size_bytes(&self) -> u64 {
         match &self.0 {
-            Place::Pack { size_bytes, .. } => *size_bytes,
-            Place::Memory(bytes) => bytes.len() as u64,
+            BlobLocation::Pack { size_bytes, .. } => *size_bytes,
+            BlobLocation::Memory(bytes) => bytes.len() as u64,
         }
     }
 
@@ -38,10 +38,10 @@ impl Blob {
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let buffer = &mut buffer[..wanted];
         match &self.0 {
-            Place::Pack { pack, offset: start, .. } => {
+            BlobLocation::Pack { pack, offset: start, .. } => {
                 pack.read_exact_at(buffer, start + offset).inspect_err(|error| noted(pack, error))?;
             }
-            Place::Memory(bytes) => {
+            BlobLocation::Memory(bytes) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 buffer.copy_from_slice(&bytes[start..start + wanted]);
             }
@@ -66,7 +66,7 @@ impl Blob {
     /// As [`Blob::read_at`].
     pub fn copy_to(&self, target: &File) -> io::Result<()> {
         let mut done = 0;
-        if let Place::Pack { pack, offset, size_bytes } = &self.0
+        if let BlobLocation::Pack { pack, offset, size_bytes } = &self.0
             && *size_bytes >= IN_KERNEL_BYTES
         {
             pack.check_range(*offset, *size_bytes).inspect_err(|error| noted(pack, error))?;

@@ -119,7 +119,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{store::Store, testing::lacking, tree::Tree};
+    use crate::{store::Store, testing::skip, tree::Tree};
 
     fn set(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("sets");
@@ -184,7 +184,7 @@ mod tests {
         fs::write(&foreign, "theirs").expect("writes");
         match std::os::unix::fs::chown(&foreign, Some(12345), None) {
             Ok(()) => removed += 1,
-            Err(_) => lacking("root, to give a file to another user"),
+            Err(_) => skip("root, to give a file to another user"),
         }
         let store = Store::open(&root).expect("closes it");
         assert_eq!(store.closed(), Some(&Closed { mode: 0o777, removed }));

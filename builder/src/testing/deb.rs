@@ -347,7 +347,7 @@ mod tests {
             let path = directory.path().join("hello.deb");
             std::fs::write(&path, made.build()).expect("writes");
             let Ok(listed) = Command::new("dpkg-deb").arg("--contents").arg(&path).output() else {
-                crate::testing::lacking("dpkg-deb is missing (apt-get install dpkg)");
+                crate::testing::skip("dpkg-deb is missing (apt-get install dpkg)");
                 return;
             };
             let listed = String::from_utf8_lossy(&listed.stdout).into_owned();

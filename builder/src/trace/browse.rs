@@ -22,7 +22,7 @@ use crate::{
     progress::{Progress, Task, Unit},
     proxy::{self, Front, Guards, OnRequest},
     sandbox::Exit,
-    shutdown::Instead,
+    shutdown::StopHandler,
     store::Store,
     view::View,
 };
@@ -82,7 +82,7 @@ pub fn browse(
     let watch = watch.spawn(move || drop(to_end.send(Event::Ended(grain.wait()))));
     let watch = watch.map_err(|source| TraceError::of(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
-    let _instead = Instead::new(move || drop(to_stop.send(Event::Stop)));
+    let _instead = StopHandler::new(move || drop(to_stop.send(Event::Stop)));
     // Connections wait until they are served. Before the task, as a terminal shows it below all else.
     (browsing.on_ready)(&urls);
     let began = Instant::now();
@@ -133,7 +133,7 @@ fn tell_until_stopped(
     loop {
         match events.recv().expect("the page holds a sender") {
             Event::Look(since, response) => {
-                news.take_in(&started.used(names)?);
+                news.ingest(&started.used(names)?);
                 // The requester may have gone.
                 let _ = response.send(news.since(since, requests.load(Ordering::Relaxed)));
             }

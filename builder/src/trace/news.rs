@@ -54,7 +54,7 @@ impl News {
     }
 
     /// Takes in all that was used so far.
-    pub fn take_in(&mut self, used: &UsedList) {
+    pub fn ingest(&mut self, used: &UsedList) {
         self.used = used.len();
         for (path, line) in used.iter() {
             let before = self.all.kinds(path.as_bytes());
@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn each_new_use_is_told_once_and_in_order() {
         let mut news = News::new(list("/a opened - - - start\n/b stat - - - start\n"));
-        news.take_in(&list("/a stat - - - start\n/b opened - - - GET:/\n/c stat - - - start\n"));
+        news.ingest(&list("/a stat - - - start\n/b opened - - - GET:/\n/c stat - - - start\n"));
         let told = news.since(0, 1);
         assert_eq!(shown(&told), ["0 /b opened false", "1 /c stat true"]);
         assert_eq!((told.next, told.used, told.new, told.otherwise, told.requests), (2, 3, 1, 1, 1));
-        news.take_in(&list("/a stat - - - start\n/b opened - - - GET:/\n/c opened - - - GET:/x\n"));
+        news.ingest(&list("/a stat - - - start\n/b opened - - - GET:/\n/c opened - - - GET:/x\n"));
         let told = news.since(2, 2);
         assert_eq!(shown(&told), ["2 /c opened true"]);
         assert_eq!((told.next, told.new, told.otherwise), (3, 1, 1));

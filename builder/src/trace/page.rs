@@ -108,7 +108,7 @@ mod tests {
     fn look(since: usize) -> Option<Told> {
         let text = "/usr/<b>&\" opened /usr/bin/pot tea pot GET:/<i>\n/x\\xff stat - - - -\n";
         let mut news = News::new(UsedList::new());
-        news.take_in(&UsedList::parse(text, Path::new("used.list")).expect("a good list"));
+        news.ingest(&UsedList::parse(text, Path::new("used.list")).expect("a good list"));
         Some(news.since(since, 4))
     }
 

@@ -29,7 +29,7 @@ use rustix::{
 };
 
 use super::{
-    Attributes, NodeId, OpenMode, Refusal, View,
+    Attributes, FsError, NodeId, OpenMode, View,
     wire::{self, Reply, Request},
 };
 
@@ -231,8 +231,8 @@ impl From<Errno> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<FsError> for Failure {
+    fn from(refusal: FsError) -> Self {
         let source = std::error::Error::source(&refusal).map(|source| format!(": {source}"));
         let fault = refusal.is_fault().then(|| format!("{refusal}{}", source.unwrap_or_default()));
         Failure { errno: refusal.errno(), fault }
@@ -242,7 +242,7 @@ impl From<Refusal> for Failure {
 /// Turns a request into a call on the view and its result into a reply.
 fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), Failure> {
     let cut = || Failure::fault(Errno::IO, "the request is cut");
-    let node = || NodeId::from_number(request.node).ok_or(Refusal::NoNode);
+    let node = || NodeId::from_number(request.node).ok_or(FsError::NoNode);
     let thread = request.thread;
     match request.opcode {
         wire::INIT => {
@@ -309,7 +309,7 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
         | wire::RENAME2
         | wire::TMPFILE => {
             view.refuse_change(thread, node()?, request.name_in_directory());
-            return Err(Refusal::ReadOnly.into());
+            return Err(FsError::ReadOnly.into());
         }
         // The kernel remembers each of these and asks no more (xattrs, flush, lseek, poll, statx).
         _ => return Err(Errno::NOSYS.into()),

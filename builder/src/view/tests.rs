@@ -122,8 +122,8 @@ fn lists_by_name_from_any_place() {
     let up = view.list(1, share, 1).expect("a directory").next().map(|(_, node, _)| node);
     assert_eq!(up, walk(&view, 1, "usr"));
     let file = walk(&view, 1, "usr/bin/tool").expect("is there");
-    assert!(matches!(view.list(1, file, 0).map(|_| ()), Err(Refusal::NotADirectory)));
-    assert!(matches!(view.lookup(1, file, b"x"), Err(Refusal::NotADirectory)));
+    assert!(matches!(view.list(1, file, 0).map(|_| ()), Err(FsError::NotADirectory)));
+    assert!(matches!(view.lookup(1, file, b"x"), Err(FsError::NotADirectory)));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn keeps_kinds_of_evidence_apart() {
     assert_eq!(walk(&view, 2, "usr/lib/tool"), Some(tool));
     let data = walk(&view, 1, "usr/share/a/data").expect("is there");
     let refused = view.open(1, data, OpenMode { executing: false, writing: true });
-    assert!(matches!(refused, Err(Refusal::ReadOnly)));
+    assert!(matches!(refused, Err(FsError::ReadOnly)));
     assert_eq!(
         told(&view),
         [
@@ -269,8 +269,8 @@ fn a_tree_without_parents_is_shown_whole() {
     tree.insert(path("a/b/c"), Entry::file(Digest::of(b"lost"), 4, 0o644, 0));
     let view = View::new(Arc::new(tree), store.clone(), Options::default());
     let node = walk(&view, 1, "a/b/c").expect("is there");
-    assert!(matches!(view.read(node, 0, &mut [0; 4]), Err(Refusal::Contents(_))));
-    assert!(matches!(view.attributes(NodeId(77)), Err(Refusal::NoNode)));
+    assert!(matches!(view.read(node, 0, &mut [0; 4]), Err(FsError::Contents(_))));
+    assert!(matches!(view.attributes(NodeId(77)), Err(FsError::NoNode)));
     let empty = View::new(Arc::default(), store, Options::default());
     assert_eq!(empty.list(1, NodeId::ROOT, 0).expect("a directory").count(), 2);
 }

@@ -82,7 +82,7 @@ fn run_lets_pages_of_other_sites_reach_the_app_on_request_only() {
 fn other_users_of_the_machine_reach_an_app_on_request_only() {
     let Some(fixture) = Fixture::new() else { return };
     if !rustix::process::getuid().is_root() {
-        return tinyroot::testing::lacking("only root can be another user");
+        return tinyroot::testing::skip("only root can be another user");
     }
     let artifact = fixture.artifact(&fixture.recipe(SERVICES));
     let artifact = artifact.to_str().expect("text");
@@ -104,7 +104,7 @@ fn other_users_of_the_machine_reach_an_app_on_request_only() {
 fn who_asked_root_for_an_app_by_sudo_reaches_it() {
     let Some(fixture) = Fixture::new() else { return };
     if !rustix::process::getuid().is_root() {
-        return tinyroot::testing::lacking("only root can be another user");
+        return tinyroot::testing::skip("only root can be another user");
     }
     let artifact = fixture.artifact(&fixture.recipe(SERVICES));
     let mut command = fixture.tinyroot(&["run", artifact.to_str().expect("text")]);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::process::geteuid;
-use tinyroot::testing::lacking;
+use tinyroot::testing::skip;
 
 use crate::support::{Ended, Home, end, text};
 
@@ -36,7 +36,7 @@ impl Engine {
     pub fn new() -> Option<Self> {
         for (program, package) in [("podman", "podman"), ("runc", "runc"), ("conmon", "conmon")] {
             if Command::new(program).arg("--version").output().is_err() {
-                lacking(&format!("containers; Debian's package {package} has {program}"));
+                skip(&format!("containers; Debian's package {package} has {program}"));
                 return None;
             }
         }

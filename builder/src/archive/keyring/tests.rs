@@ -157,7 +157,7 @@ fn gpgv_thinks_the_same_of_made_signatures() {
         for message in [message.clone(), message.replace("Suite: made", "Suite: evil")] {
             std::fs::write(&path, &message).expect("writes");
             let Ok(output) = Command::new("gpgv").arg("--keyring").arg(&keys).arg(&path).output() else {
-                crate::testing::lacking("gpgv is missing (apt-get install gpgv)");
+                crate::testing::skip("gpgv is missing (apt-get install gpgv)");
                 return;
             };
             let ours = keyring.verify(message.as_bytes(), NOW_S).is_ok();

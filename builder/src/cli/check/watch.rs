@@ -14,7 +14,7 @@ use crate::{
     grain::Base,
     proxy::Guards,
     run::{self, App, RunOptions},
-    shutdown::Instead,
+    shutdown::StopHandler,
     store::Store,
 };
 
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let app = app(args, &store, context)?;
     let (sender, requests) = mpsc::channel();
     // Until here a request to stop ended the program, and so does the second one.
-    let _instead = Instead::new(move || {
+    let _instead = StopHandler::new(move || {
         // There is no receiver once the app has ended.
         let _ = sender.send(());
     });

@@ -7,7 +7,7 @@ use super::{
     look::Content,
     send::{Sent, path_of},
 };
-use crate::exercise::{ExerciseError, Outcome, Record, Response, Subject};
+use crate::exercise::{ExerciseError, Outcome, Record, Response, Target};
 
 /// Redirects that are followed of one request: as many as browsers follow.
 const REDIRECTS: usize = 20;
@@ -27,7 +27,7 @@ impl Conversation<'_> {
         what: &str,
         sent: &Sent,
         (first, url): (&Response, &Url),
-        subject: &mut dyn Subject,
+        target: &mut dyn Target,
         problems: &mut Vec<String>,
     ) -> Result<Option<End>, ExerciseError> {
         if !matches!(&sent.method[..], "GET" | "HEAD" | "POST") {
@@ -51,7 +51,7 @@ impl Conversation<'_> {
                 (sent.content_type, sent.body) = (None, Vec::new());
                 sent.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("origin"));
             }
-            let response = self.send(step, what, &sent, subject)?;
+            let response = self.send(step, what, &sent, target)?;
             let what = format!("{} {} (redirected from step {step})", sent.method, sent.path);
             let content = self.look_at(&response, &next, Some(&sent.path), problems);
             self.transcript.beside.push(Record { step, what, outcome: Outcome::Responded(response.clone()) });

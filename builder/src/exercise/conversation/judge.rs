@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conversation;
 use crate::{
-    exercise::{ExerciseError, Ran, Response, compile, text},
+    exercise::{CommandOutput, ExerciseError, Response, compile, text},
     formats::html,
     recipe::{Body, Request},
 };
@@ -45,7 +45,7 @@ impl Conversation<'_> {
     pub(in crate::exercise) fn judge_run(
         &mut self,
         step: usize,
-        ran: &Ran,
+        ran: &CommandOutput,
         expected: &[String],
         capture: &BTreeMap<String, String>,
     ) -> Result<Vec<String>, ExerciseError> {

@@ -14,7 +14,7 @@ use super::{
     send::{Sent, path_of},
 };
 use crate::exercise::{
-    ExerciseError, HttpError, Outcome, Record, Response, Subject,
+    ExerciseError, HttpError, Outcome, Record, Response, Target,
     elsewhere::base_of,
     found::{Found, Role, Want},
     modules,
@@ -86,7 +86,7 @@ impl Conversation<'_> {
         step: usize,
         url: &Url,
         page: &Page,
-        subject: &mut dyn Subject,
+        target: &mut dyn Target,
         problems: &mut Vec<String>,
     ) -> Result<(), ExerciseError> {
         let mut due = VecDeque::new();
@@ -116,7 +116,7 @@ impl Conversation<'_> {
                 self.warn(Grade::Load, format!("{text}: the rest was not loaded"));
                 break;
             }
-            self.load_one(step, next, &mut due, subject, problems)?;
+            self.load_one(step, next, &mut due, target, problems)?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Conversation<'_> {
         step: usize,
         due: Due,
         more: &mut VecDeque<Due>,
-        subject: &mut dyn Subject,
+        target: &mut dyn Target,
         problems: &mut Vec<String>,
     ) -> Result<(), ExerciseError> {
         let mut url = due.url.clone();
@@ -155,7 +155,7 @@ impl Conversation<'_> {
             let what = format!("GET {path} (loaded by step {step})");
             let headers = vec![("Referer".to_owned(), due.referrer.to_string())];
             let sent = Sent { method: "GET".into(), path, headers, content_type: None, body: Vec::new() };
-            let found = match self.send(step, &what, &sent, subject) {
+            let found = match self.send(step, &what, &sent, target) {
                 Ok(found) => found,
                 // A film may be longer than this client takes.
                 Err(ExerciseError::Response { source: HttpError::Long(_), .. }) => return Ok(()),

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::Conversation;
 use crate::{
-    exercise::{ExerciseError, Response, Subject, http, text::form_encode},
+    exercise::{ExerciseError, Response, Target, http, text::form_encode},
     recipe::{Body, Request},
     web::Authorities,
 };
@@ -77,7 +77,7 @@ impl Conversation<'_> {
         step: usize,
         what: &str,
         sent: &Sent,
-        subject: &mut dyn Subject,
+        target: &mut dyn Target,
     ) -> Result<Response, ExerciseError> {
         let mut headers: Vec<(String, String)> = vec![
             ("Host".into(), self.visit.authority.to_string()),
@@ -99,7 +99,7 @@ impl Conversation<'_> {
             changed(&mut headers, |name, value| front.request_value(name, value));
         }
         let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
-        let mut stream = subject.connect().map_err(connect)?;
+        let mut stream = target.connect().map_err(connect)?;
         let mut response = http::send(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
             .map_err(|source| ExerciseError::Response { step, what: what.to_owned(), source })?;
         if let Some(front) = &front {

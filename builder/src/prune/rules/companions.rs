@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Facts, Ruling, below};
+use super::{Candidate, Facts, Ruling, below};
 
 /// How much code of its language a package may have to be kept for the app's sake: some libraries
 /// of an app, not a language's own.
@@ -110,8 +110,8 @@ fn code_ending(path: &[u8]) -> Option<&'static [u8]> {
 }
 
 /// Keeps the code of companions.
-pub(super) fn companion(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
-    let (Some(package), Some(ending)) = (case.package, code_ending(case.bytes())) else {
+pub(super) fn companion(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
+    let (Some(package), Some(ending)) = (candidate.package, code_ending(candidate.bytes())) else {
         return Ruling::Pass;
     };
     if facts.companions.kept.get(package).is_some_and(|endings| endings.contains(ending)) {

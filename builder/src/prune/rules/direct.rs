@@ -1,24 +1,24 @@
 //! The rules that are asked about each path by itself.
 
-use super::{Case, Facts, Ruling, below};
+use super::{Candidate, Facts, Ruling, below};
 use crate::{layout::is_left_out, tree::Kind};
 
 /// What the recipe's own globs say goes before all else.
-pub(super) fn recipe(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
-    if let Some(glob) = facts.policy.drop.find(case.path) {
+pub(super) fn recipe(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
+    if let Some(glob) = facts.policy.drop.find(candidate.path) {
         return Ruling::Forbid(format!("prune.drop \"{glob}\""));
     }
-    if let Some(glob) = facts.policy.keep.find(case.path) {
+    if let Some(glob) = facts.policy.keep.find(candidate.path) {
         return Ruling::Keep(format!("prune.keep \"{glob}\""));
     }
-    match facts.policy.state.find(case.path) {
+    match facts.policy.state.find(candidate.path) {
         Some(glob) => Ruling::Keep(format!("app.state \"{glob}\"")),
         None => Ruling::Pass,
     }
 }
 
 /// The package system's own state: an artifact has papers instead, and no dpkg to read it.
-pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
+pub(super) fn database(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     const STATE: &[&str] = &[
         "var/lib/dpkg",
         "var/lib/apt",
@@ -29,25 +29,26 @@ pub(super) fn database(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
         "var/cache/man",
         "var/backups",
     ];
-    if below(case.bytes(), STATE) {
+    if below(candidate.bytes(), STATE) {
         return Ruling::Forbid("state of the package system; the papers stand for it".to_owned());
     }
-    let transient = below(case.bytes(), &["var/cache", "var/log"]) && !case.entry.kind.is_directory();
-    if transient && !case.contents_used() {
+    let transient =
+        below(candidate.bytes(), &["var/cache", "var/log"]) && !candidate.entry.kind.is_directory();
+    if transient && !candidate.contents_used() {
         return Ruling::Drop("a cache or log of the build".to_owned());
     }
     Ruling::Pass
 }
 
 /// What the recipe lays over the root, and the programs that it starts.
-pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
-    if facts.laid.contains(case.path) {
+pub(super) fn laid(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
+    if facts.overlay.contains(candidate.path) {
         return Ruling::Keep("a file of the recipe".to_owned());
     }
-    if let Some(what) = facts.commands.get(case.path) {
+    if let Some(what) = facts.commands.get(candidate.path) {
         return Ruling::Keep((*what).to_owned());
     }
-    if below(case.bytes(), &["tinyroot"]) {
+    if below(candidate.bytes(), &["tinyroot"]) {
         return Ruling::Keep("tinyroot's own".to_owned());
     }
     Ruling::Pass
@@ -55,8 +56,8 @@ pub(super) fn laid(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
 
 /// What the trace saw. A file found by stat alone is kept whole, with its time: Python takes a
 /// `.pyc` only beside a source of the size and time that it notes, and others test for existence.
-pub(super) fn traced(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
-    match case.used {
+pub(super) fn traced(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
+    match candidate.used {
         Some(used) if used.any() => Ruling::Keep(used.text()),
         _ => Ruling::Pass,
     }
@@ -64,7 +65,7 @@ pub(super) fn traced(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
 
 /// The few small files and directories that any program may take for granted, and what scanners
 /// know the distribution by.
-pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
+pub(super) fn basics(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     const FILES: &[&str] = &[
         "etc/debian_version",
         "etc/gai.conf",
@@ -103,9 +104,9 @@ pub(super) fn basics(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
         "var/log",
         "var/tmp",
     ];
-    let path = case.bytes();
+    let path = candidate.bytes();
     let listed = |list: &[&str]| list.iter().any(|item| item.as_bytes() == path);
-    match &case.entry.kind {
+    match &candidate.entry.kind {
         Kind::Directory if listed(DIRECTORIES) => Ruling::Keep("part of every root".to_owned()),
         Kind::File { .. } if listed(FILES) || parent_is(path, "etc/ld.so.conf.d") => {
             Ruling::Keep("small, and taken for granted by programs and scanners".to_owned())
@@ -129,10 +130,10 @@ fn is_merged_usr(path: &[u8]) -> bool {
 
 /// Scripts and styles in the form that people write, where a browser is sent the minified one beside it; the recipe
 /// asks for this, as some apps send the long form in a mode for debugging.
-pub(super) fn minified(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
-    let bytes = case.bytes();
+pub(super) fn minified(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
+    let bytes = candidate.bytes();
     let ending = [&b".js"[..], b".css"].into_iter().find(|ending| bytes.ends_with(ending));
-    let Some(ending) = ending.filter(|_| facts.policy.minified && case.is_file()) else {
+    let Some(ending) = ending.filter(|_| facts.policy.minified && candidate.is_file()) else {
         return Ruling::Pass;
     };
     let name = &bytes[..bytes.len() - ending.len()];
@@ -144,7 +145,7 @@ pub(super) fn minified(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
 
 /// What is for reading by people, or for programs that no grain has: never needed to run. Licence
 /// texts come back with the papers.
-pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
+pub(super) fn documentation(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     const PEOPLE: &[&str] = &[
         "usr/share/bug",
         "usr/share/doc",
@@ -192,7 +193,7 @@ pub(super) fn documentation(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
         "usr/share/fish",
         "usr/share/zsh",
     ];
-    let path = case.bytes();
+    let path = candidate.bytes();
     if below(path, PEOPLE) {
         return Ruling::Drop("documentation".to_owned());
     }
@@ -226,11 +227,14 @@ pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
 
 /// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they exist whether or not
 /// anything else of their packages is kept (PHP keeps sessions in one of php-common's).
-pub(super) fn var(case: &Case<'_>, _: &Facts<'_>) -> Ruling {
+pub(super) fn var(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     const PLACES: &[&str] = &["var/cache", "var/lib", "var/log", "var/mail", "var/spool"];
-    if !case.entry.kind.is_directory() || !below(case.bytes(), PLACES) || is_left_out(case.path) {
+    if !candidate.entry.kind.is_directory()
+        || !below(candidate.bytes(), PLACES)
+        || is_left_out(candidate.path)
+    {
         return Ruling::Pass;
     }
-    let who = if case.package.is_some() { "a package ships" } else { "packages share or scripts made" };
+    let who = if candidate.package.is_some() { "a package ships" } else { "packages share or scripts made" };
     Ruling::Keep(format!("a directory of /var that {who}"))
 }

@@ -2,7 +2,7 @@
 //! of packages in use.
 
 use super::{
-    Case, Decision, Facts, Needs, State, below,
+    Candidate, Decision, Facts, Needs, State, below,
     direct::{asked_for, locale_of},
 };
 use crate::{prune::PruneError, tree::Kind};
@@ -16,21 +16,21 @@ const LISTED_ETC_BYTES: u64 = 256 << 10;
 /// A small directory that was listed keeps its files, so that it lists as before: what was found
 /// by listing today is opened tomorrow.
 pub(super) fn listed(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let listed = case.used.is_some_and(|used| used.listed);
-    let is_deep = case.bytes().contains(&b'/');
-    if !listed || !is_deep || below(case.bytes(), &["usr/bin", "usr/sbin", "usr/share/doc", "var"]) {
+    let listed = candidate.used.is_some_and(|used| used.listed);
+    let is_deep = candidate.bytes().contains(&b'/');
+    if !listed || !is_deep || below(candidate.bytes(), &["usr/bin", "usr/sbin", "usr/share/doc", "var"]) {
         return Ok(());
     }
-    let limit = if below(case.bytes(), &["etc"]) { LISTED_ETC_BYTES } else { LISTED_BYTES };
+    let limit = if below(candidate.bytes(), &["etc"]) { LISTED_ETC_BYTES } else { LISTED_BYTES };
     let mut total = 0;
     let mut files = Vec::new();
-    for (path, entry) in facts.tree.children(case.bytes()) {
+    for (path, entry) in facts.tree.children(candidate.bytes()) {
         let end = match &entry.kind {
             Kind::Directory => continue,
             Kind::Symlink { .. } => facts.tree.resolve(path.as_bytes(), |_| {}),
@@ -54,15 +54,15 @@ pub(super) fn listed(
 /// A package of which something was opened or run keeps its own configuration below `/etc`, its
 /// directories below `/var`, and the translations that the recipe asks for.
 pub(super) fn configuration(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     decision: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let in_use =
-        case.is_file() && (case.contents_used() || decision.rule == "loader" || decision.rule == "app");
-    let Some(package) = case.package.filter(|_| in_use && !below(case.bytes(), &["etc"])) else {
+    let in_use = candidate.is_file()
+        && (candidate.contents_used() || decision.rule == "loader" || decision.rule == "app");
+    let Some(package) = candidate.package.filter(|_| in_use && !below(candidate.bytes(), &["etc"])) else {
         return Ok(());
     };
     if !state.once("configuration", package.as_bytes()) {

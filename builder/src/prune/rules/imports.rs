@@ -15,7 +15,7 @@ mod tokens;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Case, Decision, Facts, Needs, Ruling, State, first_ruling, languages::compiled_parts};
+use super::{Candidate, Decision, Facts, Needs, Ruling, State, first_ruling, languages::compiled_parts};
 use crate::{prune::PruneError, tree::TreePath};
 
 /// Whether code goes on without what it imports.
@@ -77,20 +77,21 @@ impl Language {
     ];
 
     /// Returns the language of a file, by its ending or by the interpreter that its first line names.
-    fn of(case: &Case<'_>, facts: &Facts<'_>) -> Result<Option<Language>, PruneError> {
-        let name = case.path.file_name();
+    fn of(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Result<Option<Language>, PruneError> {
+        let name = candidate.path.file_name();
         let by_ending = Self::KNOWN
             .iter()
             .find(|(endings, ..)| endings.iter().any(|ending| name.ends_with(ending.as_bytes())));
         if let Some((.., language)) = by_ending {
-            let is_rubys = name.ends_with(b".so") && memchr::memmem::find(case.bytes(), b"/ruby/").is_some();
+            let is_rubys =
+                name.ends_with(b".so") && memchr::memmem::find(candidate.bytes(), b"/ruby/").is_some();
             return Ok(Some(if is_rubys { Language::Ruby } else { *language }));
         }
         let is_program = !name.contains(&b'.') || name.ends_with(b".cgi") || name.ends_with(b".fcgi");
-        if case.entry.mode & 0o111 == 0 || !is_program {
+        if candidate.entry.mode & 0o111 == 0 || !is_program {
             return Ok(None);
         }
-        let head = facts.head(case, 128)?;
+        let head = facts.head(candidate, 128)?;
         let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
         let names = |interpreter: &str| memchr::memmem::find(line, interpreter.as_bytes()).is_some();
         let found = Self::KNOWN.iter().find(|(_, interpreter, _)| names(interpreter));
@@ -120,23 +121,23 @@ impl Language {
 
 /// Modules that kept code imports.
 pub(super) fn imports(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if facts.policy.imports_bytes == 0 || !case.is_file() {
+    if facts.policy.imports_bytes == 0 || !candidate.is_file() {
         return Ok(());
     }
-    let language = Language::of(case, facts)?.filter(|language| language.is_spoken(facts, state));
+    let language = Language::of(candidate, facts)?.filter(|language| language.is_spoken(facts, state));
     let mut found = match language {
         None => return Ok(()),
-        Some(Language::Node) => node::imported(case, facts, state)?,
-        Some(Language::Perl) => perl::imported(case, facts, state)?,
-        Some(Language::Php) => php::imported(case, facts, state)?,
-        Some(Language::Python) => python::imported(case, facts, state)?,
-        Some(Language::Ruby) => ruby::imported(case, facts, state)?,
+        Some(Language::Node) => node::imported(candidate, facts, state)?,
+        Some(Language::Perl) => perl::imported(candidate, facts, state)?,
+        Some(Language::Php) => php::imported(candidate, facts, state)?,
+        Some(Language::Python) => python::imported(candidate, facts, state)?,
+        Some(Language::Ruby) => ruby::imported(candidate, facts, state)?,
     };
     found.sort_by_key(|imported| imported.need);
     for Imported { path, need } in found {
@@ -178,14 +179,14 @@ fn joined(directory: &[u8], relative: &str) -> Option<Vec<u8>> {
 /// Returns true if the bound has room for a file; what stays anyway takes none.
 fn afford(path: &TreePath, facts: &Facts<'_>, account: &mut Account) -> bool {
     let Some(end) = facts.tree.resolve(path.as_bytes(), |_| {}) else { return false };
-    let Some(case) = facts.lookup(end.as_bytes()) else { return false };
-    match first_ruling(&case, facts) {
+    let Some(candidate) = facts.lookup(end.as_bytes()) else { return false };
+    match first_ruling(&candidate, facts) {
         (_, Ruling::Keep(_)) => return true,
         (_, Ruling::Forbid(_)) => return false,
         _ if account.paths.contains(&end) => return true,
         _ => {}
     }
-    let mut size_bytes = case.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
+    let mut size_bytes = candidate.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
     // A compiled part can be many times its module.
     for part in
         end.as_bytes().strip_suffix(b".pm").into_iter().flat_map(|module| compiled_parts(module, facts))

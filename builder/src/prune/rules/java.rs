@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _};
 
-use super::{Case, Decision, Facts, Needs, State, below, parent};
+use super::{Candidate, Decision, Facts, Needs, State, below, parent};
 use crate::prune::PruneError;
 
 /// A manifest is a few lines; one that is longer is not read to its end.
@@ -12,16 +12,16 @@ const MANIFEST_BYTES: u64 = 1 << 20;
 /// time zones; a jar keeps the jars that its manifest names as its class path, which are opened once a class is not in it
 /// (JAR File Specification, "Class-Path Attribute").
 pub(super) fn java(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if !case.is_file() {
+    if !candidate.is_file() {
         return Ok(());
     }
-    if let Some(home) = case.bytes().strip_suffix(b"/lib/server/libjvm.so")
+    if let Some(home) = candidate.bytes().strip_suffix(b"/lib/server/libjvm.so")
         && state.once("java", home)
     {
         for (path, entry) in facts.tree.subtree(home) {
@@ -31,9 +31,9 @@ pub(super) fn java(
             }
         }
     }
-    if case.path.file_name().ends_with(b".jar") {
-        let directory = parent(case.bytes()).unwrap_or_default();
-        for jar in class_path(&facts.contents(case)?) {
+    if candidate.path.file_name().ends_with(b".jar") {
+        let directory = parent(candidate.bytes()).unwrap_or_default();
+        for jar in class_path(&facts.contents(candidate)?) {
             if let Some(path) = beside(directory, &jar) {
                 needs.follow(&path, "on the class path of", facts);
             }

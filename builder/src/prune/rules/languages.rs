@@ -1,6 +1,6 @@
 //! What a language's own machinery takes for granted beside the files that a run opened.
 
-use super::{Case, Decision, Facts, Needs, State, below, parent};
+use super::{Candidate, Decision, Facts, Needs, State, below, parent};
 use crate::{
     prune::PruneError,
     tree::{Kind, TreePath},
@@ -10,18 +10,18 @@ use crate::{
 /// source of the size and time noted in it), the landmarks by which the interpreter finds its
 /// library, what an unforeseen exception imports, and the metadata of packages in use.
 pub(super) fn python(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if !case.is_file() {
+    if !candidate.is_file() {
         return Ok(());
     }
-    let path = case.bytes();
+    let path = candidate.bytes();
     let directory = parent(path).unwrap_or_default();
-    let name = case.path.file_name();
+    let name = candidate.path.file_name();
     if let Some(stem) = name.strip_suffix(b".py") {
         let cached = [directory, b"/__pycache__/", stem, b"."].concat();
         for (other, _) in facts.tree.children(&[directory, b"/__pycache__"].concat()) {
@@ -47,7 +47,7 @@ pub(super) fn python(
             needs.follow(&[library, b"/", name.as_bytes()].concat(), "Python's own foundation, for", facts);
         }
     }
-    let package = case.package.filter(|package| state.once("python metadata", package.as_bytes()));
+    let package = candidate.package.filter(|package| state.once("python metadata", package.as_bytes()));
     for other in package.and_then(|p| facts.by_package.get(p)).into_iter().flatten() {
         let is_metadata = other
             .as_bytes()
@@ -102,16 +102,16 @@ const PYTHON_ALWAYS: &[&str] = &[
 /// Perl: compiled and split parts below `auto/` beside a kept `.pm`, the `.pm` beside a kept part,
 /// and what perl itself loads when it must warn, die or fold case.
 pub(super) fn perl(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if !case.is_file() {
+    if !candidate.is_file() {
         return Ok(());
     }
-    let path = case.bytes();
+    let path = candidate.bytes();
     if let Some(module) = path.strip_suffix(b".pm") {
         for part in compiled_parts(module, facts) {
             needs.want(part, "a compiled part of");
@@ -162,17 +162,17 @@ const PERL_ALWAYS: &[&str] = &[
 
 /// PHP: the extension that a kept `.ini` of a scan directory loads (`extension=dom.so`).
 pub(super) fn php(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let path = case.bytes();
-    if !case.is_file() || !path.ends_with(b".ini") || !below(path, &["etc/php"]) {
+    let path = candidate.bytes();
+    if !candidate.is_file() || !path.ends_with(b".ini") || !below(path, &["etc/php"]) {
         return Ok(());
     }
-    let text = facts.head(case, 1 << 16)?;
+    let text = facts.head(candidate, 1 << 16)?;
     for line in text.split(|b| *b == b'\n') {
         let Some((key, value)) = line.iter().position(|b| *b == b'=').map(|at| line.split_at(at)) else {
             continue;
@@ -197,13 +197,13 @@ pub(super) fn php(
 
 /// Ruby: RubyGems knows a gem only by its specification, and looks at all of them.
 pub(super) fn ruby(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let is_ruby = case.is_file() && case.contents_used() && case.bytes().ends_with(b".rb");
+    let is_ruby = candidate.is_file() && candidate.contents_used() && candidate.bytes().ends_with(b".rb");
     if !is_ruby || !state.once("ruby", b"") {
         return Ok(());
     }
@@ -220,17 +220,17 @@ pub(super) fn ruby(
 /// Node: the `package.json` of each directory above a kept script says what its imports mean
 /// (Node.js documentation, "Modules: Packages").
 pub(super) fn node(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
     const ENDINGS: &[&[u8]] = &[b".js", b".mjs", b".cjs", b".node"];
-    if !case.is_file() || !ENDINGS.iter().any(|ending| case.bytes().ends_with(ending)) {
+    if !candidate.is_file() || !ENDINGS.iter().any(|ending| candidate.bytes().ends_with(ending)) {
         return Ok(());
     }
-    for above in case.path.ancestors() {
+    for above in candidate.path.ancestors() {
         if above.is_root() || !state.once("node", above.as_bytes()) {
             break;
         }

@@ -1,6 +1,6 @@
 //! Links: what they lead to, and other names for what is kept.
 
-use super::{Case, Decision, Facts, Needs, State, parent};
+use super::{Candidate, Decision, Facts, Needs, State, parent};
 use crate::{
     prune::PruneError,
     tree::{Kind, TreePath},
@@ -8,14 +8,14 @@ use crate::{
 
 /// A kept link keeps what it leads to and every link on the way.
 pub(super) fn target(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if let Kind::Symlink { .. } = case.entry.kind {
-        needs.follow(case.bytes(), "on the way of the link", facts);
+    if let Kind::Symlink { .. } = candidate.entry.kind {
+        needs.follow(candidate.bytes(), "on the way of the link", facts);
     }
     Ok(())
 }
@@ -23,16 +23,18 @@ pub(super) fn target(
 /// A program's other names in its own directory stay with it: they cost nothing, and programs
 /// such as git call themselves by them.
 pub(super) fn other_names(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let program = case.is_file() && case.entry.mode & 0o111 != 0;
-    let (true, Some(package)) = (program && case.contents_used(), case.package) else { return Ok(()) };
-    let Some(directory) = parent(case.bytes()) else { return Ok(()) };
-    if !state.once("names", case.bytes()) {
+    let program = candidate.is_file() && candidate.entry.mode & 0o111 != 0;
+    let (true, Some(package)) = (program && candidate.contents_used(), candidate.package) else {
+        return Ok(());
+    };
+    let Some(directory) = parent(candidate.bytes()) else { return Ok(()) };
+    if !state.once("names", candidate.bytes()) {
         return Ok(());
     }
     for path in facts.by_package.get(package).into_iter().flatten() {
@@ -42,7 +44,7 @@ pub(super) fn other_names(
         let Some(Kind::Symlink { target }) = facts.tree.get(path.as_bytes()).map(|e| &e.kind) else {
             continue;
         };
-        if !target.contains(&b'/') && same_directory(directory, target).as_ref() == Some(case.path) {
+        if !target.contains(&b'/') && same_directory(directory, target).as_ref() == Some(candidate.path) {
             needs.want(path, "another name of");
         }
     }

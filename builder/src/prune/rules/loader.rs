@@ -1,7 +1,7 @@
 //! What starting a program takes: libraries, the loader, interpreters, and what the C library
 //! itself loads when it comes to it.
 
-use super::{Case, Decision, Facts, Needs, RECIPE, State, parent};
+use super::{Candidate, Decision, Facts, Needs, RECIPE, State, parent};
 use crate::{
     prune::{PruneError, elf::Elf},
     tree::TreePath,
@@ -10,21 +10,21 @@ use crate::{
 /// `DT_NEEDED` and `PT_INTERP` of every kept ELF file, found as the loader finds them
 /// (`ld.so(8)`, "Dynamic string tokens" and the order of search).
 pub(super) fn libraries(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let Some(elf) = facts.elf(case)? else { return Ok(()) };
+    let Some(elf) = facts.elf(candidate)? else { return Ok(()) };
     if let Some(interpreter) = &elf.interpreter {
         needs.follow(interpreter, "the loader of", facts);
     }
     if elf.needed.is_empty() {
         return Ok(());
     }
-    let inherited = state.inherited.get(case.path).cloned().unwrap_or_default();
-    let mut directories = elf.directories(case.bytes(), &inherited);
+    let inherited = state.inherited.get(candidate.path).cloned().unwrap_or_default();
+    let mut directories = elf.directories(candidate.bytes(), &inherited);
     // What a library inherits is RPATH alone, and its own RUNPATH ends with itself.
     let mut passed_on: Vec<Vec<u8>> = Vec::new();
     if elf.runpath.is_empty() {
@@ -34,7 +34,7 @@ pub(super) fn libraries(
     directories.extend(elf.system_directories());
     for name in &elf.needed {
         let Some(found) = locate(name, &elf, &directories, facts)? else {
-            missing(case, name, facts);
+            missing(candidate, name, facts);
             continue;
         };
         let reason = format!("{} NEEDED by", name.escape_ascii());
@@ -50,9 +50,9 @@ pub(super) fn libraries(
 
 /// Notes a library that a program which ran cannot have found either, and so loads otherwise; for
 /// what was never run it says that it cannot run.
-fn missing(case: &Case<'_>, name: &[u8], facts: &Facts<'_>) {
-    if !case.contents_used() {
-        facts.note(format!("/{} needs {}, which is not in the root", case.path, name.escape_ascii()));
+fn missing(candidate: &Candidate<'_>, name: &[u8], facts: &Facts<'_>) {
+    if !candidate.contents_used() {
+        facts.note(format!("/{} needs {}, which is not in the root", candidate.path, name.escape_ascii()));
     }
 }
 
@@ -101,18 +101,18 @@ fn configured_directories(facts: &Facts<'_>) -> Result<Vec<Vec<u8>>, PruneError>
 /// wants. A script of the app that nothing ran does not pull in a whole language: what is left out
 /// is noted once a language.
 pub(super) fn interpreter(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     decision: &Decision,
     facts: &Facts<'_>,
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let executable = case.is_file() && case.entry.mode & 0o111 != 0;
-    let executed = case.used.is_some_and(|used| used.executed);
+    let executable = candidate.is_file() && candidate.entry.mode & 0o111 != 0;
+    let executed = candidate.used.is_some_and(|used| used.executed);
     if !executable && !executed {
         return Ok(());
     }
-    let head = facts.head(case, 256)?;
+    let head = facts.head(candidate, 256)?;
     let Some(candidates) = shebang(&head) else { return Ok(()) };
     if executed || decision.rule == RECIPE || decision.rule == "laid" {
         for candidate in candidates {
@@ -143,15 +143,15 @@ fn shebang(head: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// glibc loads `libgcc_s.so.1` when a thread is cancelled or ends itself, and aborts without it
 /// (`pthread_cancel` in its manual, section "Thread Cancellation"); no good run shows that.
 pub(super) fn threads(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     _: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    if case.is_file()
-        && case.path.file_name() == b"libc.so.6"
-        && let Some(directory) = parent(case.bytes())
+    if candidate.is_file()
+        && candidate.path.file_name() == b"libc.so.6"
+        && let Some(directory) = parent(candidate.bytes())
     {
         needs.follow(&[directory, b"/libgcc_s.so.1"].concat(), "loaded when a thread ends by", facts);
     }
@@ -161,19 +161,19 @@ pub(super) fn threads(
 /// The modules that `/etc/nsswitch.conf` names, as far as they are installed (`nsswitch.conf(5)`);
 /// `files` and `dns` are within the C library itself since glibc 2.34.
 pub(super) fn name_services(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
-    let is_libc = case.is_file() && case.path.file_name() == b"libc.so.6";
-    if !is_libc || !state.once("nss", case.bytes()) {
+    let is_libc = candidate.is_file() && candidate.path.file_name() == b"libc.so.6";
+    if !is_libc || !state.once("nss", candidate.bytes()) {
         return Ok(());
     }
     let Some(file) = facts.lookup(b"etc/nsswitch.conf") else { return Ok(()) };
     let text = facts.head(&file, 1 << 14)?;
-    let directory = parent(case.bytes()).unwrap_or_default();
+    let directory = parent(candidate.bytes()).unwrap_or_default();
     for line in text.split(|b| *b == b'\n') {
         let line = line.split(|b| *b == b'#').next().unwrap_or_default();
         let Some(colon) = line.iter().position(|b| *b == b':') else { continue };

@@ -13,7 +13,7 @@ pub(in crate::prune) use tokens::Token;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Case, Facts, Ruling};
+use super::{Candidate, Facts, Ruling};
 use crate::{
     digest::Digest,
     prune::{Inputs, PruneError},
@@ -74,55 +74,55 @@ impl Secrets {
             |path: &TreePath, entry: &Entry| content(entry).and_then(|now| (inputs.changed_from)(path, &now));
         let is_given = |path: &TreePath, entry: &Entry| {
             let is_owned = || (inputs.owner)(path.as_bytes()).is_some();
-            facts.laid.contains(path) || is_owned() && changed_from(path, entry).is_none()
+            facts.overlay.contains(path) || is_owned() && changed_from(path, entry).is_none()
         };
         let given = facts.tree.iter().filter(|(path, entry)| is_given(path, entry));
         let public: HashSet<Digest> = given.filter_map(|(_, entry)| content(entry)).collect();
-        let made: Vec<Case<'_>> = facts
+        let made: Vec<Candidate<'_>> = facts
             .tree
             .iter()
             .filter(|(path, entry)| {
                 !is_given(path, entry) && content(entry).is_none_or(|digest| !public.contains(&digest))
             })
-            .map(|(path, entry)| facts.case(path, entry))
+            .map(|(path, entry)| facts.candidate(path, entry))
             .collect();
         let mut tokens = BTreeMap::new();
         let mut secrets = BTreeMap::new();
         let mut certificates = Vec::new();
-        for case in &made {
-            let Some((_, size_bytes)) = case.entry.kind.content() else { continue };
+        for candidate in &made {
+            let Some((_, size_bytes)) = candidate.entry.kind.content() else { continue };
             // Byte code holds what its source holds, which a package ships.
-            let code = [&b".pyc"[..], b".pyo", b".elc"].iter().any(|end| case.bytes().ends_with(end));
+            let code = [&b".pyc"[..], b".pyo", b".elc"].iter().any(|end| candidate.bytes().ends_with(end));
             if size_bytes == 0 || size_bytes > MOST_BYTES || code {
                 continue;
             }
-            let bytes = facts.contents(case)?;
-            if let Some(secret) = secret_in(case.path.file_name(), &bytes) {
-                secrets.insert(case.path.clone(), secret);
+            let bytes = facts.contents(candidate)?;
+            if let Some(secret) = secret_in(candidate.path.file_name(), &bytes) {
+                secrets.insert(candidate.path.clone(), secret);
             } else if lines(&bytes).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
-                certificates.push(case.path);
+                certificates.push(candidate.path);
             } else {
-                let shipped =
-                    changed_from(case.path, case.entry).and_then(|digest| inputs.store.read(&digest).ok());
+                let shipped = changed_from(candidate.path, candidate.entry)
+                    .and_then(|digest| inputs.store.read(&digest).ok());
                 let token = tokens::token(&bytes, &shipped.unwrap_or_default());
-                tokens.extend(token.map(|token| (case.path.clone(), token)));
+                tokens.extend(token.map(|token| (candidate.path.clone(), token)));
             }
         }
         let keys: HashSet<Vec<u8>> = secrets.keys().map(|path| stem(path.file_name()).to_vec()).collect();
-        let published = made.iter().map(|case| case.path).filter(|path| {
+        let published = made.iter().map(|candidate| candidate.path).filter(|path| {
             let key = path.as_bytes().strip_suffix(b".pub");
             key.is_some_and(|key| secrets.contains_key(key))
         });
         let certified = certificates.into_iter().filter(|path| keys.contains(stem(path.file_name())));
         let halves: Vec<TreePath> = published.chain(certified).cloned().collect();
         secrets.extend(halves.into_iter().map(|path| (path, PUBLIC_HALF)));
-        let links = made.iter().filter(|case| matches!(case.entry.kind, Kind::Symlink { .. }));
+        let links = made.iter().filter(|candidate| matches!(candidate.entry.kind, Kind::Symlink { .. }));
         let links: Vec<TreePath> = links
-            .filter(|case| {
-                let end = facts.tree.resolve(case.bytes(), |_| {});
+            .filter(|candidate| {
+                let end = facts.tree.resolve(candidate.bytes(), |_| {});
                 end.is_some_and(|end| secrets.contains_key(&end))
             })
-            .map(|case| case.path.clone())
+            .map(|candidate| candidate.path.clone())
             .collect();
         secrets.extend(links.into_iter().map(|path| (path, LINK)));
         Ok(Secrets { files: secrets, tokens })
@@ -146,9 +146,9 @@ impl Secrets {
 }
 
 /// Drops secrets and names them, unless the recipe itself names the path.
-pub(super) fn secret(case: &Case<'_>, facts: &Facts<'_>) -> Ruling {
-    let Some(Secret { name, remedy }) = facts.secrets.files.get(case.path) else { return Ruling::Pass };
-    let path = case.path;
+pub(super) fn secret(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
+    let Some(Secret { name, remedy }) = facts.secrets.files.get(candidate.path) else { return Ruling::Pass };
+    let path = candidate.path;
     if facts.policy.drop.find(path).is_some() {
         return Ruling::Pass;
     }

@@ -1,13 +1,13 @@
 //! Sets: data that is only right together, kept whole when any of it is used.
 
-use super::{Case, Decision, Facts, Needs, State, below, parent};
+use super::{Candidate, Decision, Facts, Needs, State, below, parent};
 use crate::{prune::PruneError, tree::Kind};
 
 /// Data that belongs together.
 struct Set {
     name: &'static str,
     /// Does this kept path show that the set is in use?
-    shown_by: fn(&Case<'_>, &Facts<'_>) -> bool,
+    shown_by: fn(&Candidate<'_>, &Facts<'_>) -> bool,
     /// What is of the set.
     holds: fn(&[u8]) -> bool,
     reason: &'static str,
@@ -17,10 +17,12 @@ struct Set {
 const SETS: &[Set] = &[
     Set {
         name: "zoneinfo",
-        shown_by: |case, facts| {
-            let zone = case.used.is_some() && !case.entry.kind.is_directory();
-            let listed = case.used.is_some_and(|used| used.listed);
-            (zone || listed) && below(case.bytes(), &["usr/share/zoneinfo"]) && !is_local_time(case, facts)
+        shown_by: |candidate, facts| {
+            let zone = candidate.used.is_some() && !candidate.entry.kind.is_directory();
+            let listed = candidate.used.is_some_and(|used| used.listed);
+            (zone || listed)
+                && below(candidate.bytes(), &["usr/share/zoneinfo"])
+                && !is_local_time(candidate, facts)
         },
         holds: |path| {
             let twice = ["usr/share/zoneinfo/posix", "usr/share/zoneinfo/right"];
@@ -30,33 +32,37 @@ const SETS: &[Set] = &[
     },
     Set {
         name: "terminfo",
-        shown_by: |case, _| case.contents_used() && below(case.bytes(), TERMINFO),
+        shown_by: |candidate, _| candidate.contents_used() && below(candidate.bytes(), TERMINFO),
         holds: |path| below(path, &["usr/lib/terminfo", "lib/terminfo"]),
         reason: "common terminals are kept as a set, for",
     },
     Set {
         name: "certificates",
-        shown_by: |case, _| {
-            case.used.is_some_and(|u| u.contents() || u.listed || u.linked) && is_certificate(case)
+        shown_by: |candidate, _| {
+            candidate.used.is_some_and(|u| u.contents() || u.listed || u.linked) && is_certificate(candidate)
         },
         holds: |path| below(path, &["etc/ssl/certs"]),
         reason: "certificates are kept as a set, for",
     },
     Set {
         name: "openssl",
-        shown_by: |case, _| case.is_file() && case.path.file_name().starts_with(b"libcrypto.so."),
+        shown_by: |candidate, _| {
+            candidate.is_file() && candidate.path.file_name().starts_with(b"libcrypto.so.")
+        },
         holds: |path| path == b"etc/ssl/openssl.cnf" || path == b"usr/lib/ssl/openssl.cnf",
         reason: "the configuration of",
     },
     Set {
         name: "gconv",
-        shown_by: |case, _| case.contents_used() && in_gconv(case.bytes()),
+        shown_by: |candidate, _| candidate.contents_used() && in_gconv(candidate.bytes()),
         holds: |path| in_gconv(path) && is_common_charset(path),
         reason: "common charsets are kept as a set, for",
     },
     Set {
         name: "magic",
-        shown_by: |case, _| case.contents_used() && case.path.file_name().starts_with(b"libmagic.so."),
+        shown_by: |candidate, _| {
+            candidate.contents_used() && candidate.path.file_name().starts_with(b"libmagic.so.")
+        },
         holds: |path| {
             path == b"usr/share/misc/magic.mgc" || path == b"usr/lib/file/magic.mgc" || path == b"etc/magic"
         },
@@ -64,22 +70,22 @@ const SETS: &[Set] = &[
     },
     Set {
         name: "mime",
-        shown_by: |case, _| case.contents_used() && below(case.bytes(), &["usr/share/mime"]),
+        shown_by: |candidate, _| candidate.contents_used() && below(candidate.bytes(), &["usr/share/mime"]),
         holds: |path| below(path, &["usr/share/mime"]) && !below(path, &["usr/share/mime/packages"]),
         reason: "media types are kept as a set, for",
     },
     Set {
         name: "fontconfig",
-        shown_by: |case, _| {
-            case.contents_used()
-                && below(case.bytes(), &["usr/share/fonts", "etc/fonts", "usr/share/fontconfig"])
+        shown_by: |candidate, _| {
+            candidate.contents_used()
+                && below(candidate.bytes(), &["usr/share/fonts", "etc/fonts", "usr/share/fontconfig"])
         },
         holds: |path| below(path, &["etc/fonts", "usr/share/fontconfig", "usr/share/xml/fontconfig"]),
         reason: "fonts need their configuration, for",
     },
     Set {
         name: "pam",
-        shown_by: |case, _| case.contents_used() && below(case.bytes(), &["etc/pam.d"]),
+        shown_by: |candidate, _| candidate.contents_used() && below(candidate.bytes(), &["etc/pam.d"]),
         holds: |path| {
             let module = parent(path).is_some_and(|d| d.ends_with(b"/security"));
             let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -90,8 +96,8 @@ const SETS: &[Set] = &[
     },
     Set {
         name: "mariadb",
-        shown_by: |case, _| {
-            case.contents_used() && [&b"mariadbd"[..], b"mysqld"].contains(&case.path.file_name())
+        shown_by: |candidate, _| {
+            candidate.contents_used() && [&b"mariadbd"[..], b"mysqld"].contains(&candidate.path.file_name())
         },
         holds: |path| {
             path == b"usr/share/mysql/english/errmsg.sys" || below(path, &["usr/share/mysql/charsets"])
@@ -100,7 +106,7 @@ const SETS: &[Set] = &[
     },
     Set {
         name: "postgresql",
-        shown_by: |case, _| case.contents_used() && case.path.file_name() == b"postgres",
+        shown_by: |candidate, _| candidate.contents_used() && candidate.path.file_name() == b"postgres",
         holds: |path| {
             let part = |name: &[u8]| path.windows(name.len()).any(|window| window == name);
             below(path, &["usr/share/postgresql"])
@@ -114,14 +120,14 @@ const TERMINFO: &[&str] = &["usr/share/terminfo", "usr/lib/terminfo", "lib/termi
 
 /// Keeps the sets that a kept path shows to be in use, and the rest of its locale.
 pub(super) fn sets(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     _: &Decision,
     facts: &Facts<'_>,
     state: &mut State,
     needs: &mut Needs,
 ) -> Result<(), PruneError> {
     for set in SETS {
-        if (set.shown_by)(case, facts) && state.once(set.name, b"") {
+        if (set.shown_by)(candidate, facts) && state.once(set.name, b"") {
             for (path, entry) in facts.tree.iter() {
                 if !entry.kind.is_directory() && (set.holds)(path.as_bytes()) {
                     needs.want(path, set.reason);
@@ -129,7 +135,7 @@ pub(super) fn sets(
             }
         }
     }
-    if let Some(locale) = compiled_locale(case.bytes()).filter(|_| case.contents_used())
+    if let Some(locale) = compiled_locale(candidate.bytes()).filter(|_| candidate.contents_used())
         && state.once("locale", locale)
     {
         for (path, entry) in facts.tree.subtree(locale) {
@@ -149,16 +155,16 @@ fn compiled_locale(path: &[u8]) -> Option<&[u8]> {
 }
 
 /// Any C program that prints a time reads `/etc/localtime`; that alone asks for no other zone.
-fn is_local_time(case: &Case<'_>, facts: &Facts<'_>) -> bool {
+fn is_local_time(candidate: &Candidate<'_>, facts: &Facts<'_>) -> bool {
     let mut on_the_way = false;
-    let end = facts.tree.resolve(b"etc/localtime", |link| on_the_way |= link == case.path);
-    on_the_way || end.as_ref() == Some(case.path)
+    let end = facts.tree.resolve(b"etc/localtime", |link| on_the_way |= link == candidate.path);
+    on_the_way || end.as_ref() == Some(candidate.path)
 }
 
-fn is_certificate(case: &Case<'_>) -> bool {
-    let file = matches!(case.entry.kind, Kind::File { .. } | Kind::Symlink { .. });
-    let listed = case.used.is_some_and(|used| used.listed);
-    (file || listed) && below(case.bytes(), &["etc/ssl/certs"])
+fn is_certificate(candidate: &Candidate<'_>) -> bool {
+    let file = matches!(candidate.entry.kind, Kind::File { .. } | Kind::Symlink { .. });
+    let listed = candidate.used.is_some_and(|used| used.listed);
+    (file || listed) && below(candidate.bytes(), &["etc/ssl/certs"])
 }
 
 fn in_gconv(path: &[u8]) -> bool {

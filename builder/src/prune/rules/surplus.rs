@@ -70,7 +70,7 @@ impl<'f, 'a> Whole<'f, 'a> {
         let below = facts.tree.subtree(b"opt").chain(facts.tree.subtree(b"usr"));
         let paths = below.filter(|(path, _)| facts.is_whole(path.as_bytes())).collect();
         let contents = facts.evidence.iter().filter(|(_, used)| used.contents()).map(|(path, _)| path);
-        let ours = facts.laid.iter().chain(facts.commands.keys());
+        let ours = facts.overlay.iter().chain(facts.commands.keys());
         let listed = facts.evidence.iter().filter(|(_, used)| used.listed).map(|(path, _)| path);
         Whole { facts, paths, used: with_above(contents.chain(ours)), listed: with_above(listed) }
     }

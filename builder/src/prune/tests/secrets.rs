@@ -85,7 +85,7 @@ fn the_recipe_keeps_a_secret_by_its_path_alone_and_is_warned() {
 fn what_the_recipe_lays_is_its_own_affair() {
     let mut root = Root::new();
     root.file("-", "app/test.key", KEY);
-    root.policy.laid.insert(path("app/test.key"));
+    root.policy.overlay.insert(path("app/test.key"));
     root.expect(&[("app/test.key", "keep laid: a file of the recipe")]);
 }
 

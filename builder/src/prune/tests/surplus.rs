@@ -71,7 +71,7 @@ fn used_documentation_stays_with_all_that_belongs_to_it() {
         .used("usr/share/wiki/help", "listed")
         .used("usr/share/wiki/tests/one.php", "executed");
     root.policy.keep = Globs::new(["/usr/share/wiki/manual"]).expect("a glob");
-    root.policy.laid = BTreeSet::from([path("usr/share/wiki/docs/ours.html")]);
+    root.policy.overlay = BTreeSet::from([path("usr/share/wiki/docs/ours.html")]);
     let (traced, recipe) =
         ("keep traced: opened by php of web at get:/", "keep recipe: prune.keep \"/usr/share/wiki/manual\"");
     expect(
@@ -127,7 +127,7 @@ fn tests_and_examples_go_unless_code_names_them() {
     }
     let mut root = Root::new();
     root.file("-", "etc/web.conf", b"alias /usr/share/wiki/examples;");
-    root.policy.laid = BTreeSet::from([path("etc/web.conf")]);
+    root.policy.overlay = BTreeSet::from([path("etc/web.conf")]);
     let rows = [("usr/share/wiki/examples/a", KEPT), ("usr/share/wiki/example/a", SAMPLE)];
     expect(&mut root, &rows);
 }

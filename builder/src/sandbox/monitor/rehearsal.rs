@@ -13,7 +13,7 @@ use crate::{
         Bind, Devices, Ids, Root, Sandbox, Tmpfs, Way, chroot,
         protocol::{Report, send},
         root::{self, Parts},
-        step::{Fault, step},
+        step::{SetUpFault, step},
     },
     sys,
 };
@@ -88,7 +88,7 @@ impl Monitor<'_> {
         let _ = first.wait();
         match result {
             Err(call) if call.errno == Errno::NOENT && call.call.starts_with("execve(") => Ok(no_proc),
-            Err(call) => Err(Fault { step: "confine a program".into(), call }.into()),
+            Err(call) => Err(SetUpFault { step: "confine a program".into(), call }.into()),
             // It was killed, as some filters of system calls do.
             Ok(()) => Err(Stop::Closed),
         }

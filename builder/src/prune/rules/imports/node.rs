@@ -9,7 +9,7 @@ use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
 use crate::{
     prune::{
         PruneError,
-        rules::{Case, Facts, State, parent},
+        rules::{Candidate, Facts, State, parent},
     },
     tree::TreePath,
 };
@@ -144,23 +144,23 @@ fn once_each(names: Vec<Named>) -> impl Iterator<Item = Named> {
 
 /// Returns the modules that a source names.
 pub(super) fn imported(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     facts: &Facts<'_>,
     state: &mut State,
 ) -> Result<Vec<Imported>, PruneError> {
-    if case.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
+    if candidate.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
         return Ok(Vec::new());
     }
     // Imports are relative to where a file is, not to the links that lead there.
-    let path = case.bytes();
+    let path = candidate.bytes();
     let is_library = [&b"/node_modules/"[..], b"usr/share/nodejs/", b"usr/lib/nodejs/"]
         .iter()
         .any(|part| memchr::memmem::find(path, part).is_some());
     let roots = state.roots.node.get_or_insert_with(|| Roots::of(facts));
     let mut out = Vec::new();
-    for named in once_each(source::names(&facts.contents(case)?)) {
+    for named in once_each(source::names(&facts.contents(candidate)?)) {
         // What functions of a library need that no run has loaded has no end.
-        if named.need != Need::Sure && is_library && case.used.is_none() {
+        if named.need != Need::Sure && is_library && candidate.used.is_none() {
             continue;
         }
         let first = named.name.split('/').next().unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
 use crate::{
     prune::{
         PruneError,
-        rules::{Case, Facts, State, parent},
+        rules::{Candidate, Facts, State, parent},
     },
     tree::TreePath,
 };
@@ -94,18 +94,18 @@ fn is_library(path: &[u8]) -> bool {
 
 /// Returns the modules that a source loads.
 pub(super) fn imported(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     facts: &Facts<'_>,
     state: &mut State,
 ) -> Result<Vec<Imported>, PruneError> {
-    let path = case.bytes();
+    let path = candidate.bytes();
     // Tables of characters, which are kept as a set.
     let is_table = memchr::memmem::find(path, b"/unicore/").is_some();
-    if case.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) || is_table {
+    if candidate.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) || is_table {
         return Ok(Vec::new());
     }
     let roots = state.roots.perl.get_or_insert_with(|| Roots::of(facts));
-    let names = source::names(&facts.contents(case)?);
+    let names = source::names(&facts.contents(candidate)?);
     let mut own = Vec::new();
     for name in &names {
         match name {
@@ -126,10 +126,10 @@ pub(super) fn imported(
     }
     let found = names.into_iter().filter_map(|name| {
         let (path, need) = match name {
-            Named::Module(name, need) if is_followed(&name, need, case, facts) => {
+            Named::Module(name, need) if is_followed(&name, need, candidate, facts) => {
                 (roots.find(&own, &file_of(&name), facts)?, need)
             }
-            Named::File(name, need) if need != Need::Late || is_followed("", need, case, facts) => {
+            Named::File(name, need) if need != Need::Late || is_followed("", need, candidate, facts) => {
                 (file_named(&name, path, &own, roots, facts)?, need)
             }
             _ => return None,
@@ -141,13 +141,13 @@ pub(super) fn imported(
 
 /// Returns false for what only developers or other systems load, and for what functions of the library load that no run
 /// has loaded: that has no end.
-fn is_followed(name: &str, need: Need, case: &Case<'_>, facts: &Facts<'_>) -> bool {
-    let is_library = is_library(case.bytes());
+fn is_followed(name: &str, need: Need, candidate: &Candidate<'_>, facts: &Facts<'_>) -> bool {
+    let is_library = is_library(candidate.bytes());
     let first = name.split("::").next().unwrap_or_default();
-    let is_sure = !is_library && (need == Need::Sure || facts.is_apps_own(case.bytes()));
+    let is_sure = !is_library && (need == Need::Sure || facts.is_apps_own(candidate.bytes()));
     !(name.split("::").any(|part| ELSEWHERE.contains(&part))
         || FOR_DEVELOPERS.contains(&first) && !is_sure
-        || need != Need::Sure && is_library && case.used.is_none())
+        || need != Need::Sure && is_library && candidate.used.is_none())
 }
 
 /// Returns `A/B.pm` for `A::B`.

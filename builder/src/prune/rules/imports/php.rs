@@ -11,7 +11,7 @@ use super::{Imported, Need, end_of, tokens::MAX_BYTES};
 use crate::{
     prune::{
         PruneError,
-        rules::{Case, Facts, State, parent},
+        rules::{Candidate, Facts, State, parent},
     },
     tree::TreePath,
 };
@@ -44,7 +44,7 @@ impl Roots {
             if !(is_composers || name == b"autoload.php") || size_bytes > MAX_BYTES {
                 continue;
             }
-            let contents = facts.contents(&facts.case(path, entry))?;
+            let contents = facts.contents(&facts.candidate(path, entry))?;
             for (key, location) in source::map(&contents) {
                 // phpab's paths stand behind `__DIR__ .` where they are used.
                 let location = Location { up: Some(location.up.unwrap_or(0)), ..location };
@@ -119,22 +119,22 @@ fn normal(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns what a source names.
 pub(super) fn imported(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     facts: &Facts<'_>,
     state: &mut State,
 ) -> Result<Vec<Imported>, PruneError> {
-    if case.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
+    if candidate.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
         return Ok(Vec::new());
     }
-    let path = case.bytes();
+    let path = candidate.bytes();
     let roots = match state.roots.php.take() {
         Some(roots) => roots,
         None => Roots::of(facts)?,
     };
-    let contents = facts.contents(case)?;
+    let contents = facts.contents(candidate)?;
     let names = source::names(&contents);
     // What functions of a library need that no run has loaded has no end.
-    let is_reached = case.used.is_some() || facts.is_whole(path);
+    let is_reached = candidate.used.is_some() || facts.is_whole(path);
     let is_followed = |need: Need| need == Need::Sure || is_reached;
     let files = names.files.iter().filter(|(_, need)| is_followed(*need)).filter_map(|(location, need)| {
         let path = place(location, path, facts).iter().find_map(|path| end_of(path, facts))?;
@@ -144,7 +144,7 @@ pub(super) fn imported(
     for (class, need) in names.classes.iter().filter(|(_, need)| is_followed(**need)) {
         found.extend(roots.find(class, facts).map(|path| Imported { path, need: *need }));
     }
-    if [&b"autoload_files.php"[..], b"autoload_static.php"].contains(&case.path.file_name()) {
+    if [&b"autoload_files.php"[..], b"autoload_static.php"].contains(&candidate.path.file_name()) {
         found.extend(always_loaded(&contents, path, facts));
     }
     state.roots.php = Some(roots);

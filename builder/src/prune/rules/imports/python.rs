@@ -6,7 +6,7 @@ use super::{Imported, Need};
 use crate::{
     prune::{
         PruneError,
-        rules::{Case, Facts, State, languages::standard_library, parent},
+        rules::{Candidate, Facts, State, languages::standard_library, parent},
     },
     tree::TreePath,
 };
@@ -126,18 +126,18 @@ impl Roots {
 
 /// Returns the modules that a source or an extension imports.
 pub(super) fn imported(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     facts: &Facts<'_>,
     state: &mut State,
 ) -> Result<Vec<Imported>, PruneError> {
-    let path = case.bytes();
-    let size_bytes = case.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
+    let path = candidate.bytes();
+    let size_bytes = candidate.entry.kind.content().map_or(0, |(_, size_bytes)| size_bytes);
     let is_extension = path.ends_with(b".so");
     if size_bytes > MAX_BYTES || is_extension && (standard_library(path).is_some() || !in_python(path)) {
         return Ok(Vec::new());
     }
     let roots = state.roots.python.get_or_insert_with(|| Roots::of(facts));
-    let contents = facts.contents(case)?;
+    let contents = facts.contents(candidate)?;
     let own = package_root(path, facts);
     let mut out = Vec::new();
     if is_extension {
@@ -155,7 +155,7 @@ pub(super) fn imported(
             source::Need::Sure => Need::Sure,
             // What the library's functions import in turn has no end; what a run has loaded may well call them.
             source::Need::Late
-                if case.used.is_none()
+                if candidate.used.is_none()
                     && standard_library(path)
                         .is_some_and(|library| !is_of_its_package(&import, path, library)) =>
             {

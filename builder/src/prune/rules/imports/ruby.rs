@@ -7,7 +7,7 @@ use super::{Imported, Need, end_of, joined, tokens::MAX_BYTES};
 use crate::{
     prune::{
         PruneError,
-        rules::{Case, Facts, State, parent},
+        rules::{Candidate, Facts, State, parent},
     },
     tree::TreePath,
 };
@@ -100,17 +100,17 @@ fn own_directories(path: &[u8]) -> Vec<Vec<u8>> {
 
 /// Returns the files that a source loads.
 pub(super) fn imported(
-    case: &Case<'_>,
+    candidate: &Candidate<'_>,
     facts: &Facts<'_>,
     state: &mut State,
 ) -> Result<Vec<Imported>, PruneError> {
-    if case.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
+    if candidate.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
         return Ok(Vec::new());
     }
-    let path = case.bytes();
+    let path = candidate.bytes();
     let roots = state.roots.ruby.get_or_insert_with(|| Roots::of(facts));
     if path.ends_with(b".so") {
-        let contents = facts.contents(case)?;
+        let contents = facts.contents(candidate)?;
         let directories = &roots.directories;
         let find = |name: &str| {
             let paths = directories.iter().map(|directory| [directory, &b"/"[..], name.as_bytes()].concat());
@@ -120,8 +120,8 @@ pub(super) fn imported(
         return Ok(found.map(|path| Imported { path, need: Need::Optional }).collect());
     }
     let own = own_directories(path);
-    let names = source::names(&facts.contents(case)?);
-    let found = names.into_iter().filter(|named| is_followed(named, case)).filter_map(
+    let names = source::names(&facts.contents(candidate)?);
+    let found = names.into_iter().filter(|named| is_followed(named, candidate)).filter_map(
         |Named { name, from, need }| {
             let directories: Vec<&[u8]> = match from {
                 From::Beside => vec![parent(path).unwrap_or_default()],
@@ -151,10 +151,10 @@ fn names_in(contents: &[u8]) -> Vec<&str> {
 
 /// Returns false for what only developers load, and for what functions of the library load that no run has loaded: that
 /// has no end.
-fn is_followed(named: &Named, case: &Case<'_>) -> bool {
-    let is_library = is_library(case.bytes());
+fn is_followed(named: &Named, candidate: &Candidate<'_>) -> bool {
+    let is_library = is_library(candidate.bytes());
     let first = named.name.split('/').next().unwrap_or_default();
     let is_sure = named.need == Need::Sure && !is_library;
     !(FOR_DEVELOPERS.contains(&first) && named.from == From::LoadPath && !is_sure
-        || named.need != Need::Sure && is_library && case.used.is_none())
+        || named.need != Need::Sure && is_library && candidate.used.is_none())
 }

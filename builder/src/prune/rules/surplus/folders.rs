@@ -59,7 +59,7 @@ impl Folders {
             }
         }
         let contents = facts.evidence.iter().filter(|(_, used)| used.contents()).map(|(path, _)| path);
-        let used = contents.chain(&facts.laid).chain(facts.commands.keys());
+        let used = contents.chain(&facts.overlay).chain(facts.commands.keys());
         folders.used = used.filter_map(|path| folders.folder(path.as_bytes(), false)).collect();
         folders
     }

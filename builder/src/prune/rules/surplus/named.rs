@@ -69,10 +69,10 @@ impl Named {
         let mut patterns: Vec<(&[u8], Regex)> =
             names.iter().filter_map(|name| Some((*name, pattern(name)?))).collect();
         let laid =
-            whole.facts.laid.iter().filter_map(|path| whole.facts.tree.subtree(path.as_bytes()).next());
+            whole.facts.overlay.iter().filter_map(|path| whole.facts.tree.subtree(path.as_bytes()).next());
         for (path, entry) in whole.paths.iter().copied().chain(laid) {
             let Kind::File { size_bytes, .. } = entry.kind else { continue };
-            let is_laid = whole.facts.laid.contains(path);
+            let is_laid = whole.facts.overlay.contains(path);
             let is_program = entry.mode & 0o111 != 0;
             let is_code = ENDINGS.iter().any(|ending| path.as_bytes().ends_with(ending));
             if patterns.is_empty()
@@ -83,7 +83,7 @@ impl Named {
             {
                 continue;
             }
-            let contents = whole.facts.contents(&whole.facts.case(path, entry))?;
+            let contents = whole.facts.contents(&whole.facts.candidate(path, entry))?;
             if contents.starts_with(b"\x7fELF") {
                 named.paths.extend(
                     directories.iter().filter(|d| holds(&contents, d.as_bytes())).map(|d| (*d).clone()),

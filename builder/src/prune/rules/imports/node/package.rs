@@ -57,13 +57,13 @@ pub(super) fn entry(
 
 fn manifest(root: &[u8], facts: &Facts<'_>) -> Result<Value, PruneError> {
     let end = facts.tree.resolve(&[root, b"/package.json"].concat(), |_| {});
-    let Some(case) = end.as_ref().and_then(|end| facts.lookup(end.as_bytes())) else {
+    let Some(candidate) = end.as_ref().and_then(|end| facts.lookup(end.as_bytes())) else {
         return Ok(Value::Null);
     };
-    if case.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
+    if candidate.entry.kind.content().is_none_or(|(_, size_bytes)| size_bytes > MAX_BYTES) {
         return Ok(Value::Null);
     }
-    Ok(serde_json::from_slice(&facts.contents(&case)?).unwrap_or(Value::Null))
+    Ok(serde_json::from_slice(&facts.contents(&candidate)?).unwrap_or(Value::Null))
 }
 
 fn index(directory: &[u8], facts: &Facts<'_>) -> Option<TreePath> {

@@ -28,7 +28,7 @@ pub type Ability = Result<(), Unavailable>;
 
 /// What this host allows us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostAbilities {
+pub struct HostSupport {
     /// Sandboxes at all.
     pub user_namespaces: Ability,
     /// More ids than our own, inside.
@@ -40,7 +40,7 @@ pub struct HostAbilities {
 }
 
 /// Finds what this host allows, by trying.
-pub fn host() -> HostAbilities {
+pub fn host() -> HostSupport {
     let user_namespaces = probe(Ids::Grain).map(drop).map_err(|error| missing(SANDBOXES, &error));
     let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
         Err(error) => Err(error.to_string()),
@@ -51,7 +51,7 @@ pub fn host() -> HostAbilities {
         reason,
         remedy: SUBORDINATE.to_owned(),
     });
-    HostAbilities { user_namespaces, subordinate_ids, fuse: fuse(), way: best_way().ok() }
+    HostSupport { user_namespaces, subordinate_ids, fuse: fuse(), way: best_way().ok() }
 }
 
 /// Finds whether this host lets us serve the root of a grain, by trying.
@@ -71,7 +71,7 @@ fn missing(what: &'static str, error: &SandboxError) -> Unavailable {
 ///
 /// # Errors
 /// The way is not there at all.
-pub fn does_without(way: Way) -> Result<Vec<Unavailable>, SandboxError> {
+pub fn missing_features(way: Way) -> Result<Vec<Unavailable>, SandboxError> {
     let Probed { proc, devices, .. } = probe(Ids::RootLike(way))?;
     Ok([proc, devices].into_iter().filter_map(Result::err).collect())
 }
