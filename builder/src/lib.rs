@@ -27,7 +27,7 @@
 //! - [`papers`]: that tree and its sources → SBOM, provenance, licences, prune.list, the recipe, the proof. Never: depend on clock,
 //!   user or order of a directory.
 //! - [`prove`]: pruned and full tree, the exercise → `Proof`: every difference, every miss. Never: decide what is pruned.
-//! - [`pack`]: tree, manifest, key → one signed file. Never: depend on clock, cores or user.
+//! - [`artifact`]: a finished image, a key → one signed file. Never: depend on clock, cores or user.
 //! - [`mod@line`]: the stages in order, as a library for commands, benches and tests. Never: read the environment, print, choose an
 //!   exit status.
 //!
@@ -87,7 +87,6 @@ pub mod line;
 pub mod lock;
 pub mod npm;
 pub mod overlay;
-pub mod pack;
 pub mod papers;
 pub mod pool;
 pub mod progress;

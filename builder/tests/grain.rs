@@ -27,12 +27,12 @@ mod upgrade;
 mod volume;
 
 use tinyroot::{
+    artifact,
     error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
     grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
     image::{self, Fate, VarPolicy},
-    pack,
     progress::Progress,
     prove::{Bounds, Inputs, explore, prove},
     recipe::{self, LaidContent, Recipe},
@@ -164,7 +164,7 @@ impl Fixture {
         let path = self.var("tea.spk");
         let manifest = Manifest::for_init("Tea", "1", 1, "pot");
         let progress = Progress::silent();
-        pack::pack(&tree, &self.store, &manifest, &key, &path, &progress).expect("packs");
+        artifact::pack(&tree, &self.store, &manifest, &key, &path, &progress).expect("packs");
         path
     }
 
@@ -592,7 +592,7 @@ fn a_package_of_another_maker_is_told_so() {
     let key = Keyring::new(fixture.var("keyring")).generate().expect("a key");
     let path = fixture.var("foreign.spk");
     let manifest = Manifest::for_init("Tea", "1", 1, "pot");
-    pack::pack(&tree, &fixture.store, &manifest, &key, &path, &Progress::silent()).expect("packs");
+    artifact::pack(&tree, &fixture.store, &manifest, &key, &path, &Progress::silent()).expect("packs");
     for command in [&["check"][..], &["check", "--watch"], &["run"]] {
         let output = fixture.tinyroot(command).arg(&path).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr);

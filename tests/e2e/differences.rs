@@ -6,8 +6,8 @@ use std::{
 };
 
 use tinyroot::{
+    artifact::pack,
     formats::{key_file::Key, manifest::Manifest},
-    pack::pack,
     progress::Progress,
     store::Store,
     tree::{Entry, Tree, TreePath},

@@ -8,9 +8,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tinyroot::{
-    artifact,
+    artifact::{self, pack},
     formats::key_file::Key,
-    pack::pack,
     progress::Progress,
     shown,
     store::Store,

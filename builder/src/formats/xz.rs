@@ -20,7 +20,7 @@
 //! Reading takes all that the `xz` program takes of `.xz`: any number of blocks and streams, padding, any check. It is
 //! liblzma that reads; it checks every reserved bit, padding and checksum, and that the range coder ends where it
 //! should. What is left is a chunk with hardly a literal in it (one byte repeated): there the bits of `lc` may say anything.
-//! So [`pack`](crate::pack) makes no blocks of little.
+//! So [`artifact`](crate::artifact) makes no blocks of little.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 

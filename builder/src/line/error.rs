@@ -4,6 +4,7 @@ use std::{borrow::Cow, error::Error, fmt, path::PathBuf};
 
 use crate::{
     archive::ArchiveError,
+    artifact::PackError,
     assemble::AssembleError,
     configure::ConfigureError,
     error::{Hint, PathError},
@@ -12,7 +13,6 @@ use crate::{
     lock::LockError,
     npm::NpmError,
     overlay::OverlayError,
-    pack::PackError,
     papers::PapersError,
     prove::ProveError,
     prune::PruneError,

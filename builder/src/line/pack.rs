@@ -10,10 +10,10 @@ use super::{
     root::Overlaid,
 };
 use crate::{
+    artifact::{self, Packed as Written},
     evidence::step,
     formats::{key_file::Key, manifest::Manifest},
     lock::Lock,
-    pack::{self, Artifact},
     papers::{self, ProofPaper},
     prove::Proof,
     recipe::{Recipe, Version},
@@ -49,7 +49,7 @@ impl Finished {
 /// A written package.
 pub struct Packed {
     /// The file and its identity.
-    pub artifact: Artifact,
+    pub artifact: Written,
     /// What is in it: the image with the paper of its proof.
     pub tree: Tree,
 }
@@ -79,7 +79,7 @@ pub fn pack(
         app_id: Some(key.app_id()),
     };
     papers::add_proof(&mut tree, &paper, overlaid.epoch_s(), &session.store)?;
-    let artifact = pack::pack(&tree, &session.store, manifest, key, output, &session.progress)?;
+    let artifact = artifact::pack(&tree, &session.store, manifest, key, output, &session.progress)?;
     Ok(Packed { artifact, tree })
 }
 

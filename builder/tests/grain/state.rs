@@ -3,11 +3,11 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use tinyroot::{
+    artifact,
     evidence::Pruned,
     exercise::Authority,
     formats::manifest::Manifest,
     image::{self, Fate, VarPolicy},
-    pack,
     progress::Progress,
     prove::{Baseline, Inputs, Proof, prove},
     recipe::Recipe,
@@ -145,11 +145,11 @@ fn run_names_a_write_to_what_is_shipped_and_its_report_is_taken_in() {
     fixture.add(&mut tree, "tinyroot/papers/prune.list", list.as_bytes(), 0o644);
     tree.add_parents(0);
     let key = Keyring::new(fixture.var("keyring")).generate().expect("a key");
-    let artifact: PathBuf = fixture.var("tea.spk");
+    let file: PathBuf = fixture.var("tea.spk");
     let manifest = Manifest::for_init("Tea", "1", 1, "pot");
-    pack::pack(&tree, &fixture.store, &manifest, &key, &artifact, &Progress::silent()).expect("packs");
+    artifact::pack(&tree, &fixture.store, &manifest, &key, &file, &Progress::silent()).expect("packs");
 
-    let mut child = fixture.tinyroot(&["run", artifact.to_str().expect("text")]).spawn().expect("starts");
+    let mut child = fixture.tinyroot(&["run", file.to_str().expect("text")]).spawn().expect("starts");
     ask(&mut child, "/write");
     interrupt(&child);
     let output = child.wait_with_output().expect("ends");

@@ -141,7 +141,7 @@ impl Summary {
             .map(|(package, (size_bytes, files))| Share { package, size_bytes, files })
             .collect();
         contents.sort_by_key(|share| Reverse(share.size_bytes));
-        let block = |block: &crate::pack::BlockSize| Block {
+        let block = |block: &crate::artifact::BlockSize| Block {
             kind: block.kind.to_owned(),
             size_bytes: block.plain_bytes,
             packed_bytes: block.packed_bytes,

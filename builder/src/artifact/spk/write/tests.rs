@@ -1,7 +1,9 @@
+use std::path::PathBuf;
+
 use super::*;
 use crate::{
     artifact,
-    formats::{key_file::Key, manifest::Manifest, xz},
+    formats::{key_file::Key, manifest::Manifest, spk::SpkError, xz},
     progress::Progress,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
@@ -55,7 +57,7 @@ impl Fixture {
         self.directory.path().join("app.spk")
     }
 
-    fn pack(&mut self) -> Result<Artifact, PackError> {
+    fn pack(&mut self) -> Result<Packed, PackError> {
         self.tree.add_parents(0);
         pack(&self.tree, &self.store, &manifest(), &key(), &self.out(), &Progress::silent())
     }

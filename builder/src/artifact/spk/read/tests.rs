@@ -3,6 +3,7 @@ use std::fs;
 use sha2::{Digest as _, Sha512};
 
 use super::*;
+use crate::artifact::{Papers, sizes_by, unpack};
 use crate::formats::{
     capnp::{Piece, Value, message_bytes, write},
     key_file::Key,

@@ -6,12 +6,6 @@
 //! What the format cannot hold is left out with a word (devices, named pipes) or by rule (owners, mode bits but the
 //! executable one, extended attributes); what no installer would take is refused before it is signed.
 
-mod blocks;
-mod plan;
-mod spk;
-
-pub use spk::pack;
-
 use std::{borrow::Cow, io, path::PathBuf};
 
 use crate::{
@@ -26,7 +20,7 @@ use crate::{
 
 /// A written package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Artifact {
+pub struct Packed {
     /// The file.
     pub path: PathBuf,
     /// Its length.
@@ -88,6 +82,3 @@ impl Hint for PackError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

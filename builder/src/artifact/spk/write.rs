@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    Artifact, BlockSize, PackError,
     blocks::{Contents, Encoded, encode, work_of},
     plan::{PlannedBlock, class_of, cut, ranks},
 };
 use crate::{
+    artifact::write::{BlockSize, PackError, Packed},
     atomic,
     digest::Hasher,
     error::At as _,
@@ -42,7 +42,7 @@ pub fn pack(
     key: &Key,
     out: &Path,
     progress: &Progress,
-) -> Result<Artifact, PackError> {
+) -> Result<Packed, PackError> {
     let tree = complete(tree, store, manifest, progress)?;
     let mut archive = lay_out(&tree, store)?;
     let reader = Contents { store, archive: &archive };
@@ -113,7 +113,7 @@ fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
 }
 
 /// Puts the blocks together in a file beside its place, and that in its place.
-fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Artifact, PackError> {
+fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Packed, PackError> {
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (file, _cleanup) = atomic::file(parent, ".tinyroot-pack-").at("create", out)?;
     let mut hasher = Hasher::new(file);
@@ -134,7 +134,7 @@ fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) ->
         packed_bytes: block.bytes.len() as u64,
         kept: *kept,
     };
-    Ok(Artifact {
+    Ok(Packed {
         path: out.to_path_buf(),
         size_bytes,
         digest,
@@ -143,3 +143,6 @@ fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) ->
         blocks: blocks.iter().zip(planned).map(size).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,9 @@ use std::{
 
 use sha2::{Digest as _, Sha512};
 
-use super::{PackError, plan::PlannedBlock};
+use super::plan::PlannedBlock;
 use crate::{
+    artifact::write::PackError,
     digest::{Digest, Hasher},
     error::At as _,
     formats::{

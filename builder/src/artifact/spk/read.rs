@@ -1,0 +1,469 @@
+//! A package file as a tree: checked, decompressed once, its contents served from the store.
+//!
+//! Comes in: an `.spk` file, ours or one that Sandstorm's tool made. Goes out: an [`Opened`], whose tree names contents
+//! that the store now has. The decompressed stream is the pack of a bundle (`spk`, SHA-256 of the file), so the same file is
+//! decompressed once, and its contents lie where the archive message has them.
+//!
+//! What is not signed by the key that it names, or could not be installed, is refused whole
+//! ([`spk`](crate::formats::spk) has the rules); nothing of it can be looked at by other means.
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufReader, Read, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha512};
+
+use crate::{
+    digest::{Digest, Hasher},
+    error::{At as _, Hint, PathError},
+    formats::{
+        app_id::{AppId, PackageId},
+        capnp::{FileSource, ReadAt, Span},
+        manifest::{self, Manifest, ManifestError},
+        spk::{self, Item, ItemKind, Signature, SignatureError, SpkError},
+        xz,
+    },
+    progress::{Progress, Unit},
+    store::{BundleWriter, Pack, Store, StoreError, is_of_space},
+    tree::{Entry, Tree, TreePath},
+};
+
+const BUNDLE: &str = "spk";
+
+/// A package that was opened and holds.
+#[derive(Debug)]
+pub struct Opened {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its identity.
+    pub package_id: PackageId,
+    /// Who signed it.
+    pub app_id: AppId,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it holds, `sandstorm-manifest` included: directories and executables 0755, files 0644, all of 0:0.
+    pub tree: Tree,
+    /// What it holds, in the order of the archive and with times in nanoseconds.
+    pub items: Vec<Item>,
+    /// The length of its decompressed archive.
+    pub archive_bytes: u64,
+    /// False if padding or further streams are around what is signed, so that other bytes would be the same package: some
+    /// tool other than ours may write it so.
+    pub is_one_stream: bool,
+}
+
+/// A package that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// A file that cannot be used.
+    #[error(transparent)]
+    Io(#[from] PathError),
+    /// A file that is no package which could be installed.
+    #[error("{} is refused", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: Fault,
+    },
+    /// Something lies where the package should go.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The store cannot be used.
+    #[error("cannot keep the package's contents in the cache")]
+    Store(#[from] StoreError),
+}
+
+impl Hint for ArtifactError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            ArtifactError::Io(error) => error.hint(),
+            ArtifactError::Store(error) => error.hint(),
+            ArtifactError::Refused { .. } | ArtifactError::Exists(_) => None,
+        }
+    }
+}
+
+impl ArtifactError {
+    /// Returns the same error under another name of the file, for one whose path says nothing.
+    #[must_use]
+    pub fn naming(mut self, name: &str) -> Self {
+        match &mut self {
+            ArtifactError::Io(PathError { path, .. }) | ArtifactError::Refused { path, .. } => {
+                *path = name.into()
+            }
+            ArtifactError::Exists(_) | ArtifactError::Store(_) => {}
+        }
+        self
+    }
+
+    /// Returns whether there was no space for what was unpacked.
+    fn is_of_space(&self) -> bool {
+        match self {
+            ArtifactError::Io(PathError { source, .. }) => is_of_space(source),
+            ArtifactError::Store(error) => error.is_of_space(),
+            _ => false,
+        }
+    }
+}
+
+/// Why a package is refused, in the order of the checks.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Another kind of file.
+    #[error("it does not begin as a Sandstorm package does")]
+    Magic,
+    /// More bytes than the largest package has.
+    #[error("it is longer than a package can be: {limit_bytes} bytes")]
+    TooLong {
+        /// As many as it may have.
+        limit_bytes: u64,
+    },
+    /// A compressed stream that is damaged, cut off or followed by something.
+    #[error("it cannot be decompressed")]
+    Compression(#[source] io::Error),
+    /// The stream ends before the signature does.
+    #[error("it ends before its signature does")]
+    NoSignature,
+    /// One of ours that is not as we write it.
+    #[error(
+        "something that no signature covers was added to its compressed stream: padding, or a further stream"
+    )]
+    Encoding,
+    /// The signature does not hold.
+    #[error("its signature does not hold")]
+    Signature(#[source] SignatureError),
+    /// The archive is not the signed one.
+    #[error("its contents are not those that were signed")]
+    Contents,
+    /// The archive could not be installed.
+    #[error("its archive cannot be installed")]
+    Archive(#[source] SpkError),
+    /// No manifest.
+    #[error("it has no manifest")]
+    NoManifest,
+    /// A manifest that is a link, directory or program.
+    #[error("its manifest is not a regular file")]
+    ManifestKind,
+    /// A manifest that cannot be read.
+    #[error("its manifest cannot be used")]
+    Manifest(#[source] ManifestError),
+}
+
+/// Opens a package: decompressed and checked in full if it is new to the store, else found there by its digest. What the store has
+/// is checked as it is read; a part of the archive's structure that was changed since makes it new to the store again.
+///
+/// # Errors
+/// [`ArtifactError::Refused`] says why the file cannot be installed.
+pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    let file = Source::open(path)?;
+    let (digest, _) = file.io("read", Digest::of_reader(&file.file))?;
+    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string())
+        && let Ok((signature, offset)) = read_stored_signature(&pack)
+        && let Ok(mut opened) = file.examine(&pack, offset, &signature, digest)
+    {
+        opened.tree = tree;
+        return Ok(opened);
+    }
+    verify(path, store, progress)
+}
+
+/// Checks a package in full, whatever the store knows of it, and opens it.
+///
+/// # Errors
+/// As [`open`].
+pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    loop {
+        match unpack_and_check(path, store, progress) {
+            Err(error) if error.is_of_space() && store.moves_on() => {}
+            result => return result,
+        }
+    }
+}
+
+fn unpack_and_check(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+    let file = Source::open(path)?;
+    // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the end.
+    let (key, size_bytes) = file.io("read", Digest::of_reader(&file.file))?;
+    let task = progress.task("verifying the package", size_bytes, Unit::Bytes);
+    let mut bundle = store.begin_bundle(BUNDLE, &key.to_string())?;
+    let mut input = Hasher::new(io::sink());
+    let tee = Tee { source: file.reader(), hasher: &mut input, read: |count| task.add(count) };
+    let mut receiver = Receiver::new(&mut bundle);
+    receiver.receive(BufReader::with_capacity(1 << 16, tee)).map_err(|e| file.ending(e))?;
+    let (signature, offset) = receiver.finish().map_err(|fault| file.refuse(fault))?;
+    let (digest, _, _) = input.finish();
+    if digest != key {
+        let changed = io::Error::other("it changed while it was read");
+        return file.io("read", Err(changed));
+    }
+    let pack = file.io("read back", bundle.reader())?;
+    let mut opened = file.examine(&pack, offset, &signature, digest)?;
+    for (path, span) in files(&opened.items) {
+        let digest = file.io("read back", digest_of(&pack, span))?;
+        bundle.note(digest, span.offset, span.size_bytes);
+        opened.tree.insert(path.clone(), with_digest(&opened.tree, path, digest));
+    }
+    bundle.finish(&opened.tree)?;
+    Ok(opened)
+}
+
+/// Yields the regular files of an archive.
+fn files(items: &[Item]) -> impl Iterator<Item = (&TreePath, Span)> {
+    items.iter().filter_map(|item| match item.kind {
+        ItemKind::File { span, .. } => Some((&item.path, span)),
+        _ => None,
+    })
+}
+
+fn with_digest(tree: &Tree, path: &TreePath, found: Digest) -> Entry {
+    let mut entry = tree.get(path.as_bytes()).expect("the tree has every item").clone();
+    if let crate::tree::Kind::File { digest, .. } = &mut entry.kind {
+        *digest = found;
+    }
+    entry
+}
+
+fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(io::sink());
+    io::copy(&mut SpanReader { file: pack, span }, &mut hasher)?;
+    Ok(hasher.finish().0)
+}
+
+/// Reads a part of a file.
+struct SpanReader<'a> {
+    file: &'a File,
+    span: Span,
+}
+
+impl Read for SpanReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.span.size_bytes).unwrap_or(usize::MAX));
+        let got = self.file.read_at(&mut buffer[..wanted], self.span.offset)?;
+        self.span.offset += got as u64;
+        self.span.size_bytes -= got as u64;
+        Ok(got)
+    }
+}
+
+/// A package file with the path that errors name.
+struct Source<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self, ArtifactError> {
+        // One that is no regular file is not waited for.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).at("open", path)?;
+        let found = file.metadata().at("open", path)?;
+        if found.is_dir() {
+            return Err(PathError::new("open", path, io::ErrorKind::IsADirectory).into());
+        }
+        if !found.is_file() {
+            let rule = "it is not a regular file; - stands for standard input";
+            return Err(PathError::new("open", path, io::Error::other(rule)).into());
+        }
+        let source = Source { path, file };
+        let mut magic = [0; spk::MAGIC.len()];
+        match source.reader().read_exact(&mut magic) {
+            Ok(()) if magic == spk::MAGIC => Ok(source),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => source.io("read", Err(error)),
+            _ => Err(source.refuse(Fault::Magic)),
+        }
+    }
+
+    fn io<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, ArtifactError> {
+        Ok(result.at(operation, self.path)?)
+    }
+
+    fn refuse(&self, source: Fault) -> ArtifactError {
+        ArtifactError::Refused { path: self.path.to_path_buf(), source }
+    }
+
+    fn ending(&self, ending: Ending) -> ArtifactError {
+        match ending {
+            Ending::Fault(fault) => self.refuse(fault),
+            Ending::Write(source) => PathError::new("decompress", self.path, source).into(),
+        }
+    }
+
+    /// Reads the file from its start, without a position of its own.
+    fn reader(&self) -> SpanReader<'_> {
+        SpanReader { file: &self.file, span: Span { offset: 0, size_bytes: u64::MAX } }
+    }
+
+    /// Returns whether all after the magic is one stream without padding.
+    fn is_one_stream(&self) -> Result<bool, ArtifactError> {
+        let mut file = self.io("read", self.file.try_clone())?;
+        let size_bytes = self.io("read", file.metadata())?.len();
+        let last = self.io("read", xz::last_stream_bytes(&mut file))?;
+        Ok(last == size_bytes.checked_sub(spk::MAGIC.len() as u64))
+    }
+
+    /// Reads archive and manifest out of the decompressed stream. Digests of contents are left zero.
+    fn examine(
+        &self,
+        pack: &dyn ReadAt,
+        offset: u64,
+        signature: &Signature,
+        digest: Digest,
+    ) -> Result<Opened, ArtifactError> {
+        let stream = self.io("read back", FileSource::new(pack))?;
+        let items = spk::read_archive(&stream, offset).map_err(|e| self.refuse(Fault::Archive(e)))?;
+        let named = |item: &&Item| item.path.as_bytes() == manifest::FILE_NAME.as_bytes();
+        let manifest = match items.iter().find(named).map(|item| &item.kind) {
+            Some(ItemKind::File { span, executable: false }) => {
+                // The archive was read, so the span lies inside.
+                let mut bytes = vec![0; usize::try_from(span.size_bytes).unwrap_or_default()];
+                self.io("read back", pack.fill_at(&mut bytes, span.offset))?;
+                Manifest::read(&bytes).map_err(|e| self.refuse(Fault::Manifest(e)))?
+            }
+            Some(_) => return Err(self.refuse(Fault::ManifestKind)),
+            None => return Err(self.refuse(Fault::NoManifest)),
+        };
+        let is_one_stream = self.is_one_stream()?;
+        let is_ours = items.iter().any(|item| item.path.as_bytes() == crate::papers::DIRECTORY.as_bytes());
+        if is_ours && !is_one_stream {
+            return Err(self.refuse(Fault::Encoding));
+        }
+        let mut tree: Tree = items.iter().map(|item| (item.path.clone(), entry(item))).collect();
+        tree.add_parents(0);
+        Ok(Opened {
+            path: self.path.to_path_buf(),
+            size_bytes: self.io("read", self.file.metadata())?.len(),
+            digest,
+            package_id: digest.into(),
+            app_id: signature.app_id,
+            manifest,
+            tree,
+            items,
+            archive_bytes: self.io("read back", pack.length())? - offset,
+            is_one_stream,
+        })
+    }
+}
+
+fn entry(item: &Item) -> Entry {
+    let mtime_s = item.mtime_ns.div_euclid(1_000_000_000);
+    match &item.kind {
+        ItemKind::File { span, executable } => {
+            Entry::file(Digest([0; 32]), span.size_bytes, if *executable { 0o755 } else { 0o644 }, mtime_s)
+        }
+        ItemKind::Symlink(target) => Entry::symlink(target.clone(), mtime_s),
+        ItemKind::Directory => Entry::directory(mtime_s),
+    }
+}
+
+/// Reads the signature at the start of a stream that the store has. It held when it came in.
+fn read_stored_signature(pack: &Pack) -> Result<(Signature, u64), Fault> {
+    let mut start = vec![0; pack.size_bytes().min(1 << 16) as usize];
+    pack.read_exact_at(&mut start, 0).map_err(Fault::Compression)?;
+    let length = spk::signature_length(&start).map_err(Fault::Signature)?.unwrap_or(usize::MAX);
+    let bytes = start.get(..length).ok_or(Fault::NoSignature)?;
+    let signature = spk::read_signature(bytes).map_err(Fault::Signature)?;
+    Ok((signature, length as u64))
+}
+
+/// How receiving ends early.
+enum Ending {
+    Fault(Fault),
+    Write(io::Error),
+}
+
+/// Passes bytes on, digested and counted.
+struct Tee<'a, R, F> {
+    source: R,
+    hasher: &'a mut Hasher<io::Sink>,
+    read: F,
+}
+
+impl<R: Read, F: Fn(u64)> Read for Tee<'_, R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.source.read(buffer)?;
+        self.hasher.write_all(&buffer[..got])?;
+        (self.read)(got as u64);
+        Ok(got)
+    }
+}
+
+/// Takes the decompressed stream: checks the signature as soon as it is there, and writes all to a pack.
+struct Receiver<'a, 'b> {
+    bundle: &'a mut BundleWriter<'b>,
+    start: Vec<u8>,
+    signature: Option<(Signature, u64)>,
+    archive: Sha512,
+    archive_bytes: u64,
+}
+
+impl<'a, 'b> Receiver<'a, 'b> {
+    fn new(bundle: &'a mut BundleWriter<'b>) -> Self {
+        let archive = Sha512::new();
+        Receiver { bundle, start: Vec::new(), signature: None, archive, archive_bytes: 0 }
+    }
+
+    fn receive(&mut self, mut file: impl io::BufRead) -> Result<(), Ending> {
+        let mut magic = [0; 8];
+        let read = file.read_exact(&mut magic);
+        if read.is_err() || magic != spk::MAGIC {
+            return Err(Ending::Fault(Fault::Magic));
+        }
+        let compression = |e| Ending::Fault(Fault::Compression(e));
+        let mut stream = xz::decode(file).map_err(compression)?;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let got = stream.read(&mut buffer).map_err(compression)?;
+            if got == 0 {
+                return Ok(());
+            }
+            self.take(&buffer[..got])?;
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        self.bundle.write_all(bytes).map_err(Ending::Write)?;
+        if self.signature.is_some() {
+            return self.take_archive(bytes);
+        }
+        self.start.extend_from_slice(bytes);
+        let signature = |e| Ending::Fault(Fault::Signature(e));
+        match spk::signature_length(&self.start).map_err(signature)? {
+            Some(length) if self.start.len() >= length => {
+                let start = std::mem::take(&mut self.start);
+                let read = spk::read_signature(&start[..length]).map_err(signature)?;
+                self.signature = Some((read, length as u64));
+                self.take_archive(&start[length..])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_archive(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        self.archive_bytes += bytes.len() as u64;
+        if self.archive_bytes > spk::MAX_ARCHIVE_BYTES {
+            let size_bytes = self.archive_bytes;
+            return Err(Ending::Fault(Fault::Archive(SpkError::TooLarge { size_bytes })));
+        }
+        self.archive.update(bytes);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Signature, u64), Fault> {
+        let (signature, offset) = self.signature.ok_or(Fault::NoSignature)?;
+        if self.archive.finalize()[..] != signature.archive_sha512[..] {
+            return Err(Fault::Contents);
+        }
+        Ok((signature, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests;
