@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    artifact::Opened,
+    artifact::Artifact,
     error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
     formats::prune_list::PruneList,
@@ -112,10 +112,10 @@ impl App {
     ///
     /// # Errors
     /// [`RunError::Enclosed`].
-    pub fn of_artifact(opened: Opened, store: &Store) -> Result<Self, RunError> {
-        let recipe = enclosed_recipe(&opened.tree, store)?;
-        let pruned = Arc::new(pruned_of(&opened.tree, store));
-        Ok(App { tree: Arc::new(opened.tree), recipe, pruned, show_pruned: false })
+    pub fn of_artifact(artifact: Artifact, store: &Store) -> Result<Self, RunError> {
+        let recipe = enclosed_recipe(&artifact.tree, store)?;
+        let pruned = Arc::new(pruned_of(&artifact.tree, store));
+        Ok(App { tree: Arc::new(artifact.tree), recipe, pruned, show_pruned: false })
     }
 }
 

@@ -31,7 +31,7 @@ use std::{
 };
 
 use crate::{
-    artifact::Opened,
+    artifact::Artifact,
     error::Hint,
     formats::app_id::AppId,
     grains::{Grains, GrainsError},
@@ -79,10 +79,10 @@ impl Served {
     ///
     /// # Errors
     /// As [`App::of_artifact`].
-    pub fn new(opened: Opened, store: &Store) -> Result<Self, RunError> {
-        let (app_id, size_bytes) = (opened.app_id, opened.size_bytes);
-        let (title, version) = (opened.manifest.title.clone(), opened.manifest.marketing_version.clone());
-        let app = App::of_artifact(opened, store)?;
+    pub fn new(artifact: Artifact, store: &Store) -> Result<Self, RunError> {
+        let (app_id, size_bytes) = (artifact.app_id(), artifact.size_bytes);
+        let (title, version) = (artifact.title().to_owned(), artifact.version().to_owned());
+        let app = App::of_artifact(artifact, store)?;
         let noun = app.recipe.app.noun.clone();
         Ok(Served { app_id, title, version, noun, size_bytes, app, recipe: None })
     }

@@ -20,6 +20,7 @@ mod archive;
 mod clock;
 mod deb;
 mod key;
+mod package;
 mod readers;
 mod server;
 
@@ -42,5 +43,6 @@ pub use archive::{ARCHIVE_TIME_S, Made, MadeArchive};
 pub use clock::FastClock;
 pub use deb::{Compression, Deb, deb};
 pub use key::{KEY_TIME_S, Key};
+pub use package::pack;
 pub use readers::{READERS, Reader, Seed, find as find_reader, long_inputs, seeds};
 pub use server::{Fault, Request, Server};

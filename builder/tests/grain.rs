@@ -27,7 +27,6 @@ mod upgrade;
 mod volume;
 
 use tinyroot::{
-    artifact,
     error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
@@ -39,6 +38,7 @@ use tinyroot::{
     sandbox::{Exit, set_program},
     signing_keys::Keyring,
     store::Store,
+    testing,
     tree::{Entry, Tree, TreePath},
     view::{self, View},
 };
@@ -163,8 +163,7 @@ impl Fixture {
         let key = Keyring::new(self.var("keyring")).generate().expect("a key");
         let path = self.var("tea.spk");
         let manifest = Manifest::for_init("Tea", "1", 1, "pot");
-        let progress = Progress::silent();
-        artifact::pack(&tree, &self.store, &manifest, &key, &path, &progress).expect("packs");
+        testing::pack(&tree, &self.store, &manifest, &key, &path);
         path
     }
 
@@ -592,7 +591,7 @@ fn a_package_of_another_maker_is_told_so() {
     let key = Keyring::new(fixture.var("keyring")).generate().expect("a key");
     let path = fixture.var("foreign.spk");
     let manifest = Manifest::for_init("Tea", "1", 1, "pot");
-    artifact::pack(&tree, &fixture.store, &manifest, &key, &path, &Progress::silent()).expect("packs");
+    testing::pack(&tree, &fixture.store, &manifest, &key, &path);
     for command in [&["check"][..], &["check", "--watch"], &["run"]] {
         let output = fixture.tinyroot(command).arg(&path).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr);

@@ -6,10 +6,9 @@ use std::{
 };
 
 use tinyroot::{
-    artifact::pack,
     formats::{key_file::Key, manifest::Manifest},
-    progress::Progress,
     store::Store,
+    testing::pack,
     tree::{Entry, Tree, TreePath},
 };
 
@@ -26,7 +25,7 @@ fn package(home: &Home, name: &str, version: (&str, u32), key: u8, files: &[(&st
     tree.add_parents(0);
     let manifest = Manifest::for_init("Tea", version.0, version.1, "cup");
     let out = home.path(name);
-    pack(&tree, &store, &manifest, &Key::from_seed([key; 32]), &out, &Progress::silent()).expect("packs");
+    pack(&tree, &store, &manifest, &Key::from_seed([key; 32]), &out);
     out
 }
 

@@ -8,12 +8,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tinyroot::{
-    artifact::{self, pack},
+    artifact::{self, Details},
     formats::key_file::Key,
     progress::Progress,
     shown,
     store::Store,
-    testing::deb,
+    testing::{deb, pack},
     tree::{Entry, TreePath},
 };
 
@@ -71,7 +71,8 @@ fn hostile(traced: &TracedApp, honest: &Path, name: &str) -> PathBuf {
             add(path, read(path).replace(found, changed));
         }
     }
-    let mut manifest = opened.manifest.clone();
+    let Details::Spk(spk) = &opened.details;
+    let mut manifest = spk.manifest.clone();
     manifest.title = format!("{EVIL} {name}{}app id      {}", " ".repeat(80), "forged".repeat(50));
     manifest.marketing_version = EVIL.into();
     manifest.metadata.short_description = EVIL.into();
@@ -81,7 +82,7 @@ fn hostile(traced: &TracedApp, honest: &Path, name: &str) -> PathBuf {
         action.noun_phrase = EVIL.into();
     }
     let out = traced.home.path(name);
-    pack(&tree, &store, &manifest, &Key::from_seed([7; 32]), &out, &progress).expect("packs");
+    pack(&tree, &store, &manifest, &Key::from_seed([7; 32]), &out);
     out
 }
 

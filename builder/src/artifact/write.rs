@@ -1,12 +1,10 @@
-//! A tree as an artifact that can be installed.
-//!
-//! Comes in: a finished tree, the store with its contents, a manifest and a key. Goes out: one signed file, written beside
-//! its place and renamed. Its bytes depend on these four alone: not on clock, cores, user or what was packed before.
-//!
-//! What the format cannot hold is left out with a word (devices, named pipes) or by rule (owners, mode bits but the
-//! executable one, extended attributes); what no installer would take is refused before it is signed.
+//! What writing an artifact takes and gives, whatever its format.
 
-use std::{borrow::Cow, io, path::PathBuf};
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     digest::Digest,
@@ -15,11 +13,45 @@ use crate::{
         app_id::{AppId, PackageId},
         spk::SpkError,
     },
-    store::StoreError,
+    progress::Progress,
+    store::{Store, StoreError},
+    tree::Tree,
 };
 
+/// An image that may be packed: it was proven, or its maker chose to do without, and the paper in it says which.
+///
+/// [`line::pack`](crate::line::pack) alone makes one, so that no other tree becomes an artifact.
+#[derive(Clone, Debug)]
+pub struct Packable(pub(crate) Tree);
+
+impl Packable {
+    /// Returns the image's tree.
+    pub fn tree(&self) -> &Tree {
+        &self.0
+    }
+}
+
+/// Writes artifacts of one format.
+pub trait Writer {
+    /// Returns whose key signs; `None` if the format has no signature.
+    fn app_id(&self) -> Option<AppId>;
+
+    /// Writes an image as one file, which appears under its name whole or not at all. Its bytes depend on the image and the writer
+    /// alone: not on clock, cores, user or what was packed before.
+    ///
+    /// # Errors
+    /// [`PackError`].
+    fn write(
+        &self,
+        image: Packable,
+        out: &Path,
+        store: &Store,
+        progress: &Progress,
+    ) -> Result<Packed, PackError>;
+}
+
 /// A written package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Packed {
     /// The file.
     pub path: PathBuf,
@@ -31,6 +63,8 @@ pub struct Packed {
     pub package_id: PackageId,
     /// Whose it is.
     pub app_id: AppId,
+    /// The image that is in it. What its format adds is not.
+    pub tree: Tree,
     /// What its blocks hold and take, in their order.
     pub blocks: Vec<BlockSize>,
 }

@@ -15,6 +15,7 @@ use super::{
     signing::{NAMED, Named, key_of},
 };
 use crate::{
+    artifact::spk::SpkWriter,
     digest::{Digest, Hasher},
     error::At as _,
     formats::key_file::Key,
@@ -90,7 +91,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => Care::NoProof,
         false => Care::Prove { fix: args.fix, reduce: args.reduce },
     };
-    let built = build(overlay(recipe, &session)?, &manifest, &key, &output, care, &session)?;
+    let writer = SpkWriter { manifest: &manifest, key: &key };
+    let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
     let summary = Summary::of(&built, &store);
     // Mending changes the recipe.
     let inputs = inputs_digest(&built.overlaid.recipe, &key, args.no_proof)?.to_string();

@@ -126,11 +126,11 @@ fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Re
         let (overlaid, image) = image_of(args, &session)?;
         return Ok(Box::new(move || line::prove(&overlaid, &image, &session)));
     }
-    let opened = artifact::open(&args.subject, store, &context.progress)?;
-    let recipe = enclosed_recipe(&opened.tree, store)?;
-    let pruned = Arc::new(pruned_of(&opened.tree, store));
-    let list = papers::prune_list(&opened.tree, store).unwrap_or_default();
-    let tree = Arc::new(opened.tree);
+    let artifact = artifact::open(&args.subject, store, &context.progress)?;
+    let recipe = enclosed_recipe(&artifact.tree, store)?;
+    let pruned = Arc::new(pruned_of(&artifact.tree, store));
+    let list = papers::prune_list(&artifact.tree, store).unwrap_or_default();
+    let tree = Arc::new(artifact.tree);
     Ok(Box::new(move || {
         let owner =
             |path: &[u8]| list.paths.get(path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));

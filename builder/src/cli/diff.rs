@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use crate::{
-    artifact::{self, Opened, Papers},
+    artifact::{self, Artifact, Papers},
     cli::{Context, Failure, finish_json, print, size_text, verify},
     diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff},
     formats::app_id::AppId,
@@ -66,15 +66,15 @@ struct Facts {
 }
 
 impl Facts {
-    fn read(opened: &Opened, store: &Store) -> Self {
-        let proof = verify::proof_of(opened, store);
+    fn read(artifact: &Artifact, store: &Store) -> Self {
+        let proof = verify::proof_of(artifact, store);
         Facts {
-            version: opened.manifest.marketing_version.clone(),
-            app_version: opened.manifest.app_version,
-            app_id: opened.app_id,
+            version: artifact.version().to_owned(),
+            app_version: artifact.release(),
+            app_id: artifact.app_id(),
             proof: proof
                 .map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
-            budget_bytes: papers::budget_bytes(&opened.tree, store),
+            budget_bytes: papers::budget_bytes(&artifact.tree, store),
         }
     }
 
@@ -108,7 +108,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut result =
         diff(&before.tree, &after.tree, |path| papers.0.heading(path), |path| papers.1.heading(path));
     add_versions(&mut result, &papers);
-    let facts = [&before, &after].map(|opened| Facts::read(opened, &store));
+    let facts = [&before, &after].map(|artifact| Facts::read(artifact, &store));
     let files =
         Files { before_bytes: before.size_bytes, after_bytes: after.size_bytes, limit: args.fail_over };
     match if context.global.json { Format::Json } else { args.format } {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 use serde_json::json;
 
 use crate::{
-    artifact::{self, Opened, Papers, sizes_by},
+    artifact::{self, Artifact, Papers, sizes_by},
     cli::verify::Proof,
     cli::{Context, Failure, finish_json, print, size_text, verify},
     shown,
@@ -28,17 +28,17 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let opened = verify::with_file(&args.artifact, context, artifact::open)?;
+    let artifact = verify::with_file(&args.artifact, context, artifact::open)?;
     let store = context.reading_store()?;
-    let papers = Papers::read(&opened.tree, &store);
-    let proof = verify::proof_of(&opened, &store);
+    let papers = Papers::read(&artifact.tree, &store);
+    let proof = verify::proof_of(&artifact, &store);
     if context.global.json {
-        let document = document(&opened, &papers, proof.as_ref(), args);
+        let document = document(&artifact, &papers, proof.as_ref(), args);
         finish_json(&document);
     } else if args.files {
-        print(&file_table(&opened, &papers))?;
+        print(&file_table(&artifact, &papers))?;
     } else {
-        print(&overview(&opened, &papers, proof.as_ref(), args))?;
+        print(&overview(&artifact, &papers, proof.as_ref(), args))?;
     }
     Ok(())
 }
@@ -52,26 +52,26 @@ fn largest_first(sums: BTreeMap<String, (u64, u64)>) -> Sizes {
     sums
 }
 
-fn by_package(opened: &Opened, papers: &Papers) -> Sizes {
-    largest_first(sizes_by(&opened.tree, |path| papers.heading(path)))
+fn by_package(artifact: &Artifact, papers: &Papers) -> Sizes {
+    largest_first(sizes_by(&artifact.tree, |path| papers.heading(path)))
 }
 
-fn by_directory(opened: &Opened, depth: usize) -> Sizes {
+fn by_directory(artifact: &Artifact, depth: usize) -> Sizes {
     let directory = |path: &TreePath| {
         let parent = path.parent().unwrap_or_default().to_string();
         let shown: Vec<&str> = parent.split('/').take(depth.max(1)).collect();
         format!("/{}", shown.join("/"))
     };
-    largest_first(sizes_by(&opened.tree, directory))
+    largest_first(sizes_by(&artifact.tree, directory))
 }
 
-fn document(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> serde_json::Value {
-    let mut document = verify::summary(opened);
+fn document(artifact: &Artifact, papers: &Papers, proof: Option<&Proof>, args: &Args) -> serde_json::Value {
+    let mut document = verify::summary(artifact);
     let package = |(name, (size_bytes, files)): (String, (u64, u64))| json!({"version": papers.version(&name), "name": name, "size_bytes": size_bytes, "files": files});
     let directory =
         |(path, (size_bytes, files))| json!({"path": path, "size_bytes": size_bytes, "files": files});
-    document["packages"] = by_package(opened, papers).into_iter().map(package).collect();
-    document["directories"] = by_directory(opened, args.depth).into_iter().map(directory).collect();
+    document["packages"] = by_package(artifact, papers).into_iter().map(package).collect();
+    document["directories"] = by_directory(artifact, args.depth).into_iter().map(directory).collect();
     let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
     document["proof"] = json!(proof.map(Proof::document));
     document["reduced"] = papers.reduced().map(reduced).collect();
@@ -93,20 +93,19 @@ fn document(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args
                 "package": papers.owner(path.as_bytes()),
             })
         };
-        document["files"] = opened.tree.iter().filter(|(path, _)| !path.is_root()).map(file).collect();
+        document["files"] = artifact.tree.iter().filter(|(path, _)| !path.is_root()).map(file).collect();
     }
     document
 }
 
-fn overview(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args) -> String {
-    let manifest = &opened.manifest;
-    let mut out = format!("{} {}\n", shown::name(&manifest.title), shown::name(&manifest.marketing_version));
-    let _ = writeln!(out, "app id   {}", opened.app_id);
-    let contents = size_text(opened.tree.size_bytes());
-    let _ = writeln!(out, "size     {}, contents {contents}", size_text(opened.size_bytes));
+fn overview(artifact: &Artifact, papers: &Papers, proof: Option<&Proof>, args: &Args) -> String {
+    let mut out = format!("{} {}\n", shown::name(artifact.title()), shown::name(artifact.version()));
+    let _ = writeln!(out, "app id   {}", artifact.app_id());
+    let contents = size_text(artifact.tree.size_bytes());
+    let _ = writeln!(out, "size     {}, contents {contents}", size_text(artifact.size_bytes));
     let _ = writeln!(out, "proof    {}", proof.map_or_else(|| "unknown".to_owned(), Proof::text));
     for (title, sizes) in
-        [("by package", by_package(opened, papers)), ("by directory", by_directory(opened, args.depth))]
+        [("by package", by_package(artifact, papers)), ("by directory", by_directory(artifact, args.depth))]
     {
         let _ = writeln!(out, "\n{title}");
         for (name, (bytes, files)) in sizes {
@@ -134,9 +133,9 @@ fn overview(opened: &Opened, papers: &Papers, proof: Option<&Proof>, args: &Args
     out
 }
 
-fn file_table(opened: &Opened, papers: &Papers) -> String {
+fn file_table(artifact: &Artifact, papers: &Papers) -> String {
     let mut out = String::new();
-    for (path, entry) in opened.tree.iter().filter(|(path, _)| !path.is_root()) {
+    for (path, entry) in artifact.tree.iter().filter(|(path, _)| !path.is_root()) {
         let size = entry.kind.content().map(|(_, bytes)| bytes.to_string()).unwrap_or_else(|| "-".into());
         let _ = writeln!(out, "{size:>10}  {}  /{path}", papers.owner(path.as_bytes()).unwrap_or("-"));
     }

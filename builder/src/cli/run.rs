@@ -66,8 +66,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Before anything starts a thread: all of them are to leave Ctrl-C to us.
     let stops = Stops::block()?;
     let store = context.store()?;
-    let opened = artifact::open(&args.artifact, &store, &context.progress)?;
-    let directory = library()?.place(&opened.app_id, &args.grain);
+    let artifact = artifact::open(&args.artifact, &store, &context.progress)?;
+    let directory = library()?.place(&artifact.app_id(), &args.grain);
     let path = directory.join("misses");
     let progress = context.progress.clone();
     let misses = missed::sink(Some(&path), &context.progress, move |miss| progress.warn(&miss.warning()));
@@ -94,7 +94,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stopped = move || {
         stops.wait();
     };
-    let app = App::of_artifact(opened, &store)?;
+    let app = App::of_artifact(artifact, &store)?;
     let app = App { show_pruned: args.show_pruned, ..app };
     let exit = run::run(app, &store, stopped, options, on_ready)?;
     if misses.count() > 0 {

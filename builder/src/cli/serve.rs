@@ -94,12 +94,12 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
     let mut apps: Vec<Served> = Vec::new();
     let mut seen = BTreeMap::new();
     for path in &args.artifact {
-        let opened = artifact::open(path, &store, &context.progress)?;
-        if let Some(other) = seen.insert(opened.app_id, path) {
+        let artifact = artifact::open(path, &store, &context.progress)?;
+        if let Some(other) = seen.insert(artifact.app_id(), path) {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));
         }
-        let mut app = Served::new(opened, &store)?;
+        let mut app = Served::new(artifact, &store)?;
         app.app.show_pruned = args.show_pruned;
         if app.app.recipe.web.is_none() {
             let text = format!("{} has no web port, so no page can lead to it", path.display());

@@ -28,10 +28,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.directory.symlink_metadata().is_ok() {
         return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
     }
-    let opened = with_file(&args.artifact, context, artifact::open)?;
-    artifact::unpack(&opened, &*context.reading_store()?, &args.directory)?;
+    let artifact = with_file(&args.artifact, context, artifact::open)?;
+    artifact::unpack(&artifact, &*context.reading_store()?, &args.directory)?;
     if context.global.json {
-        let mut document = summary(&opened);
+        let mut document = summary(&artifact);
         document["directory"] = json!(args.directory);
         finish_json(&document);
     }

@@ -10,10 +10,9 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    artifact::{self, ArtifactError, Fault, Opened},
+    artifact::{self, Artifact, ArtifactError, Details, Fault, Format},
     cli::{Context, Failure, finish_json, print, size_text},
     error::PathError,
-    formats::spk,
     papers::{self, ProofPaper, Standing},
     progress::Progress,
     shown,
@@ -32,17 +31,18 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let opened = with_file(&args.artifact, context, artifact::verify)?;
-    let proof = proof_of(&opened, &*context.reading_store()?);
+    let artifact = with_file(&args.artifact, context, artifact::verify)?;
+    let Details::Spk(spk) = &artifact.details;
+    let proof = proof_of(&artifact, &*context.reading_store()?);
     if context.global.json {
-        let mut document = summary(&opened);
+        let mut document = summary(&artifact);
         document["proof"] = json!(proof.as_ref().map(Proof::document));
         finish_json(&document);
         return Ok(());
     }
-    let manifest = &opened.manifest;
+    let manifest = &spk.manifest;
     let (title, version) = (shown::name(&manifest.title), shown::name(&manifest.marketing_version));
-    let (packed, plain) = (size_text(opened.size_bytes), size_text(opened.archive_bytes));
+    let (packed, plain) = (size_text(artifact.size_bytes), size_text(spk.archive_bytes));
     let proven = proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text);
     print(&format!(
         "{title} {version} (version {})\n\
@@ -52,16 +52,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
          size        {packed}, {plain} unpacked, {} files and directories\n\
          proof       {}\n",
         manifest.app_version,
-        opened.app_id,
-        opened.package_id,
-        opened.digest,
-        opened.items.len(),
+        spk.app_id,
+        spk.package_id,
+        artifact.digest,
+        spk.items.len(),
         shown::line(&proven),
     ))?;
     if let Some(text) = proof.as_ref().and_then(Proof::fault) {
         context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
     }
-    if !opened.is_one_stream {
+    if !spk.is_one_stream {
         context.progress.warn(
             "padding or further streams are around what is signed: other bytes would be the same package, with another package id",
         );
@@ -82,9 +82,9 @@ pub(super) struct Proof {
 }
 
 /// Reads what a package says of its proof; `None` if it says nothing.
-pub(super) fn proof_of(opened: &Opened, store: &Store) -> Option<Proof> {
-    let paper = papers::proof(&opened.tree, store)?;
-    let standing = papers::standing(&paper, &opened.tree, &opened.app_id);
+pub(super) fn proof_of(artifact: &Artifact, store: &Store) -> Option<Proof> {
+    let paper = papers::proof(&artifact.tree, store)?;
+    let standing = papers::standing(&paper, &artifact.tree, &artifact.app_id());
     Some(Proof { paper, standing })
 }
 
@@ -120,18 +120,19 @@ impl Proof {
 }
 
 /// Returns what tools show of a package, as JSON.
-pub(super) fn summary(opened: &Opened) -> serde_json::Value {
-    let manifest = &opened.manifest;
+pub(super) fn summary(artifact: &Artifact) -> serde_json::Value {
+    let Details::Spk(spk) = &artifact.details;
+    let manifest = &spk.manifest;
     json!({
-        "app_id": opened.app_id,
-        "package_id": opened.package_id,
-        "sha256": opened.digest,
+        "app_id": spk.app_id,
+        "package_id": spk.package_id,
+        "sha256": artifact.digest,
         "title": manifest.title,
         "version": manifest.app_version,
         "marketing_version": manifest.marketing_version,
-        "size_bytes": opened.size_bytes,
-        "archive_bytes": opened.archive_bytes,
-        "entries": opened.items.len(),
+        "size_bytes": artifact.size_bytes,
+        "archive_bytes": spk.archive_bytes,
+        "entries": spk.items.len(),
         "actions": manifest.actions,
         "continue_command": manifest.continue_command,
         "metadata": manifest.metadata,
@@ -142,13 +143,13 @@ pub(super) fn summary(opened: &Opened) -> serde_json::Value {
 pub(super) fn with_file(
     path: &Path,
     context: &Context,
-    open: impl Fn(&Path, &Store, &Progress) -> Result<Opened, ArtifactError>,
-) -> Result<Opened, Failure> {
+    open: impl Fn(&Path, &Store, &Progress) -> Result<Artifact, ArtifactError>,
+) -> Result<Artifact, Failure> {
     let store = context.reading_store()?;
     if path.as_os_str() != "-" {
         return Ok(open(path, &store, &context.progress)?);
     }
-    let file = kept(&mut io::stdin().lock(), spk::MAX_PACKAGE_BYTES)?;
+    let file = kept(&mut io::stdin().lock(), None)?;
     let opened = open(&path_of(&file), &store, &context.progress);
     Ok(opened.map_err(|error| error.naming(STANDARD_INPUT))?)
 }
@@ -156,8 +157,8 @@ pub(super) fn with_file(
 const STANDARD_INPUT: &str = "standard input";
 
 /// Keeps a package that comes as a stream in a file without a name. What does not begin as one, or does not end, is not
-/// waited for.
-fn kept(input: &mut impl Read, limit_bytes: u64) -> Result<File, Failure> {
+/// waited for. `limit_bytes` stands for the limit of its format.
+fn kept(input: &mut impl Read, limit_bytes: Option<u64>) -> Result<File, Failure> {
     let refused = |source| ArtifactError::Refused { path: STANDARD_INPUT.into(), source };
     let unread = |source| ArtifactError::from(PathError::new("read", STANDARD_INPUT, source));
     let full = |source| {
@@ -165,14 +166,13 @@ fn kept(input: &mut impl Read, limit_bytes: u64) -> Result<File, Failure> {
         let error = ArtifactError::from(PathError::new("keep standard input in", path, source));
         Failure::from(error).hint("name a directory with more room in TMPDIR")
     };
-    let mut magic = Vec::new();
-    input.by_ref().take(spk::MAGIC.len() as u64).read_to_end(&mut magic).map_err(unread)?;
-    if magic != spk::MAGIC {
-        return Err(refused(Fault::Magic).into());
-    }
+    let mut start = Vec::new();
+    input.by_ref().take(Format::MAGIC_BYTES as u64).read_to_end(&mut start).map_err(unread)?;
+    let Some(format) = Format::of(&start) else { return Err(refused(Fault::Magic).into()) };
+    let limit_bytes = limit_bytes.unwrap_or(format.limit_bytes());
     let mut file = store::unnamed().map_err(full)?;
-    file.write_all(&magic).map_err(full)?;
-    let (mut size_bytes, mut buffer) = (magic.len() as u64, vec![0; 1 << 16]);
+    file.write_all(&start).map_err(full)?;
+    let (mut size_bytes, mut buffer) = (start.len() as u64, vec![0; 1 << 16]);
     loop {
         let count = match input.read(&mut buffer) {
             Ok(0) => return Ok(file),
@@ -196,17 +196,18 @@ fn path_of(file: &File) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::spk;
 
     #[test]
     fn a_stream_is_kept_only_if_it_begins_as_a_package_and_ends() {
-        let error = kept(&mut io::repeat(0), u64::MAX).expect_err("is no package");
+        let error = kept(&mut io::repeat(0), Some(u64::MAX)).expect_err("is no package");
         let text = "error: standard input is refused\n  cause: it does not begin as a Sandstorm package does";
         assert_eq!(error.to_string(), text);
         let mut endless = spk::MAGIC.chain(io::repeat(0));
-        let error = kept(&mut endless, 1 << 20).expect_err("has no end").to_string();
+        let error = kept(&mut endless, Some(1 << 20)).expect_err("has no end").to_string();
         assert!(error.ends_with("it is longer than a package can be: 1048576 bytes"), "{error}");
-        kept(&mut spk::MAGIC.chain(&[0; 8][..]), 15).expect_err("is longer");
-        let file = kept(&mut spk::MAGIC.chain(&[0; 8][..]), 16).expect("fits");
+        kept(&mut spk::MAGIC.chain(&[0; 8][..]), Some(15)).expect_err("is longer");
+        let file = kept(&mut spk::MAGIC.chain(&[0; 8][..]), Some(16)).expect("fits");
         assert_eq!(file.metadata().expect("is there").len(), 16);
     }
 }

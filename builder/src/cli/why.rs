@@ -47,8 +47,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let inside = match source_of(&args.artifact)? {
         Source::Artifact(file) => {
             let store = context.reading_store()?;
-            let opened = with_file(&file, context, artifact::open)?;
-            Inside::read(opened.tree, &store).ok_or_else(|| {
+            let artifact = with_file(&file, context, artifact::open)?;
+            Inside::read(artifact.tree, &store).ok_or_else(|| {
                 let text = format!("{} does not say why its files are in", file.display());
                 Failure::new(text).hint("only packages that tinyroot built have a prune.list")
             })?

@@ -5,13 +5,13 @@ use std::path::Path;
 use super::{
     LineError, Session, fix,
     image::{Image, read_evidence},
-    pack::{Finished, Packed, pack},
+    pack::{Finished, pack},
     proof::{Tried, Unproven},
     reductions,
     root::Overlaid,
 };
 use crate::{
-    formats::{key_file::Key, manifest::Manifest},
+    artifact::{Packed, Writer},
     progress::Unit,
     reduce::{Proposal, propose},
 };
@@ -48,8 +48,7 @@ pub struct Built {
 /// The first stage that fails; then there is no package.
 pub fn build(
     mut overlaid: Overlaid,
-    manifest: &Manifest,
-    key: &Key,
+    writer: &dyn Writer,
     output: &Path,
     care: Care,
     session: &Session,
@@ -79,7 +78,7 @@ pub fn build(
         }
         (finished, _) => finished,
     };
-    let packed = times.measure("pack", || pack(&finished, &overlaid, manifest, key, output, session))?;
+    let packed = times.measure("pack", || pack(&finished, &overlaid, writer, output, session))?;
     overlaid.times = times;
     Ok(Built { overlaid, finished, packed, proposals })
 }

@@ -10,9 +10,9 @@ use super::{
     root::Overlaid,
 };
 use crate::{
-    artifact::{self, Packed as Written},
+    artifact::{Packable, Packed, Writer},
     evidence::step,
-    formats::{key_file::Key, manifest::Manifest},
+    formats::manifest::Manifest,
     lock::Lock,
     papers::{self, ProofPaper},
     prove::Proof,
@@ -46,23 +46,14 @@ impl Finished {
     }
 }
 
-/// A written package.
-pub struct Packed {
-    /// The file and its identity.
-    pub artifact: Written,
-    /// What is in it: the image with the paper of its proof.
-    pub tree: Tree,
-}
-
-/// Packs an image and signs the package. It appears under its name whole or not at all.
+/// Packs an image as a file of the writer's format. It appears under its name whole or not at all.
 ///
 /// # Errors
 /// Contents of the cache that were changed meanwhile, and a package that cannot be written.
 pub fn pack(
     finished: &Finished,
     overlaid: &Overlaid,
-    manifest: &Manifest,
-    key: &Key,
+    writer: &dyn Writer,
     output: &Path,
     session: &Session,
 ) -> Result<Packed, LineError> {
@@ -76,11 +67,10 @@ pub fn pack(
         steps: proof.iter().flat_map(|_| overlaid.recipe.exercise.iter().map(step::words)).collect(),
         compared: proof.is_some_and(|proof| proof.compared),
         tree: papers::digest_of(&tree),
-        app_id: Some(key.app_id()),
+        app_id: writer.app_id(),
     };
     papers::add_proof(&mut tree, &paper, overlaid.epoch_s(), &session.store)?;
-    let artifact = artifact::pack(&tree, &session.store, manifest, key, output, &session.progress)?;
-    Ok(Packed { artifact, tree })
+    Ok(writer.write(Packable(tree), output, &session.store, &session.progress)?)
 }
 
 /// Returns the manifest of a recipe's package.

@@ -3,7 +3,6 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use tinyroot::{
-    artifact,
     evidence::Pruned,
     exercise::Authority,
     formats::manifest::Manifest,
@@ -13,6 +12,7 @@ use tinyroot::{
     recipe::Recipe,
     sandbox::{Unavailable, host},
     signing_keys::Keyring,
+    testing,
     tree::{Entry, Tree, TreePath},
 };
 
@@ -147,7 +147,7 @@ fn run_names_a_write_to_what_is_shipped_and_its_report_is_taken_in() {
     let key = Keyring::new(fixture.var("keyring")).generate().expect("a key");
     let file: PathBuf = fixture.var("tea.spk");
     let manifest = Manifest::for_init("Tea", "1", 1, "pot");
-    artifact::pack(&tree, &fixture.store, &manifest, &key, &file, &Progress::silent()).expect("packs");
+    testing::pack(&tree, &fixture.store, &manifest, &key, &file);
 
     let mut child = fixture.tinyroot(&["run", file.to_str().expect("text")]).spawn().expect("starts");
     ask(&mut child, "/write");

@@ -1,132 +1,36 @@
-//! A package file as a tree: checked, decompressed once, its contents served from the store.
-//!
-//! Comes in: an `.spk` file, ours or one that Sandstorm's tool made. Goes out: an [`Opened`], whose tree names contents
-//! that the store now has. The decompressed stream is the pack of a bundle (`spk`, SHA-256 of the file), so the same file is
-//! decompressed once, and its contents lie where the archive message has them.
-//!
-//! What is not signed by the key that it names, or could not be installed, is refused whole
-//! ([`spk`](crate::formats::spk) has the rules); nothing of it can be looked at by other means.
+//! Reads an `.spk`: checked as it is decompressed, or found in the store.
 
 use std::{
-    borrow::Cow,
     fs::File,
     io::{self, BufReader, Read, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt as _},
-    path::{Path, PathBuf},
 };
 
 use sha2::{Digest as _, Sha512};
 
+use super::Spk;
 use crate::{
+    artifact::{
+        Artifact, ArtifactError, Details,
+        source::{Source, SpanReader},
+    },
     digest::{Digest, Hasher},
-    error::{At as _, Hint, PathError},
+    error::PathError,
     formats::{
-        app_id::{AppId, PackageId},
         capnp::{FileSource, ReadAt, Span},
         manifest::{self, Manifest, ManifestError},
         spk::{self, Item, ItemKind, Signature, SignatureError, SpkError},
         xz,
     },
     progress::{Progress, Unit},
-    store::{BundleWriter, Pack, Store, StoreError, is_of_space},
+    store::{BundleWriter, Pack, Store},
     tree::{Entry, Tree, TreePath},
 };
 
 const BUNDLE: &str = "spk";
 
-/// A package that was opened and holds.
-#[derive(Debug)]
-pub struct Opened {
-    /// The file.
-    pub path: PathBuf,
-    /// Its length.
-    pub size_bytes: u64,
-    /// Its SHA-256.
-    pub digest: Digest,
-    /// Its identity.
-    pub package_id: PackageId,
-    /// Who signed it.
-    pub app_id: AppId,
-    /// What it says of itself.
-    pub manifest: Manifest,
-    /// What it holds, `sandstorm-manifest` included: directories and executables 0755, files 0644, all of 0:0.
-    pub tree: Tree,
-    /// What it holds, in the order of the archive and with times in nanoseconds.
-    pub items: Vec<Item>,
-    /// The length of its decompressed archive.
-    pub archive_bytes: u64,
-    /// False if padding or further streams are around what is signed, so that other bytes would be the same package: some
-    /// tool other than ours may write it so.
-    pub is_one_stream: bool,
-}
-
-/// A package that cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// A file that cannot be used.
-    #[error(transparent)]
-    Io(#[from] PathError),
-    /// A file that is no package which could be installed.
-    #[error("{} is refused", path.display())]
-    Refused {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: Fault,
-    },
-    /// Something lies where the package should go.
-    #[error("{} exists already", .0.display())]
-    Exists(PathBuf),
-    /// The store cannot be used.
-    #[error("cannot keep the package's contents in the cache")]
-    Store(#[from] StoreError),
-}
-
-impl Hint for ArtifactError {
-    fn hint(&self) -> Option<Cow<'_, str>> {
-        match self {
-            ArtifactError::Io(error) => error.hint(),
-            ArtifactError::Store(error) => error.hint(),
-            ArtifactError::Refused { .. } | ArtifactError::Exists(_) => None,
-        }
-    }
-}
-
-impl ArtifactError {
-    /// Returns the same error under another name of the file, for one whose path says nothing.
-    #[must_use]
-    pub fn naming(mut self, name: &str) -> Self {
-        match &mut self {
-            ArtifactError::Io(PathError { path, .. }) | ArtifactError::Refused { path, .. } => {
-                *path = name.into()
-            }
-            ArtifactError::Exists(_) | ArtifactError::Store(_) => {}
-        }
-        self
-    }
-
-    /// Returns whether there was no space for what was unpacked.
-    fn is_of_space(&self) -> bool {
-        match self {
-            ArtifactError::Io(PathError { source, .. }) => is_of_space(source),
-            ArtifactError::Store(error) => error.is_of_space(),
-            _ => false,
-        }
-    }
-}
-
 /// Why a package is refused, in the order of the checks.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// Another kind of file.
-    #[error("it does not begin as a Sandstorm package does")]
-    Magic,
-    /// More bytes than the largest package has.
-    #[error("it is longer than a package can be: {limit_bytes} bytes")]
-    TooLong {
-        /// As many as it may have.
-        limit_bytes: u64,
-    },
     /// A compressed stream that is damaged, cut off or followed by something.
     #[error("it cannot be decompressed")]
     Compression(#[source] io::Error),
@@ -158,41 +62,35 @@ pub enum Fault {
     Manifest(#[source] ManifestError),
 }
 
-/// Opens a package: decompressed and checked in full if it is new to the store, else found there by its digest. What the store has
-/// is checked as it is read; a part of the archive's structure that was changed since makes it new to the store again.
-///
-/// # Errors
-/// [`ArtifactError::Refused`] says why the file cannot be installed.
-pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
-    let file = Source::open(path)?;
-    let (digest, _) = file.io("read", Digest::of_reader(&file.file))?;
+/// Reads a package, from the store where that has it.
+pub fn open(file: &Source<'_>, store: &Store, progress: &Progress) -> Result<Artifact, ArtifactError> {
+    let (digest, _) = file.io("read", Digest::of_reader(file.reader()))?;
     if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string())
         && let Ok((signature, offset)) = read_stored_signature(&pack)
-        && let Ok(mut opened) = file.examine(&pack, offset, &signature, digest)
+        && let Ok((_, spk)) = file.examine(&pack, offset, &signature, digest)
     {
-        opened.tree = tree;
-        return Ok(opened);
+        return file.artifact(digest, tree, spk);
     }
-    verify(path, store, progress)
+    verify(file, store, progress)
 }
 
-/// Checks a package in full, whatever the store knows of it, and opens it.
-///
-/// # Errors
-/// As [`open`].
-pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
+/// Decompresses and checks a package, whatever the store knows of it.
+pub fn verify(file: &Source<'_>, store: &Store, progress: &Progress) -> Result<Artifact, ArtifactError> {
     loop {
-        match unpack_and_check(path, store, progress) {
+        match unpack_and_check(file, store, progress) {
             Err(error) if error.is_of_space() && store.moves_on() => {}
             result => return result,
         }
     }
 }
 
-fn unpack_and_check(path: &Path, store: &Store, progress: &Progress) -> Result<Opened, ArtifactError> {
-    let file = Source::open(path)?;
+fn unpack_and_check(
+    file: &Source<'_>,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Artifact, ArtifactError> {
     // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the end.
-    let (key, size_bytes) = file.io("read", Digest::of_reader(&file.file))?;
+    let (key, size_bytes) = file.io("read", Digest::of_reader(file.reader()))?;
     let task = progress.task("verifying the package", size_bytes, Unit::Bytes);
     let mut bundle = store.begin_bundle(BUNDLE, &key.to_string())?;
     let mut input = Hasher::new(io::sink());
@@ -206,14 +104,14 @@ fn unpack_and_check(path: &Path, store: &Store, progress: &Progress) -> Result<O
         return file.io("read", Err(changed));
     }
     let pack = file.io("read back", bundle.reader())?;
-    let mut opened = file.examine(&pack, offset, &signature, digest)?;
-    for (path, span) in files(&opened.items) {
+    let (mut tree, spk) = file.examine(&pack, offset, &signature, digest)?;
+    for (path, span) in files(&spk.items) {
         let digest = file.io("read back", digest_of(&pack, span))?;
         bundle.note(digest, span.offset, span.size_bytes);
-        opened.tree.insert(path.clone(), with_digest(&opened.tree, path, digest));
+        tree.insert(path.clone(), with_digest(&tree, path, digest));
     }
-    bundle.finish(&opened.tree)?;
-    Ok(opened)
+    bundle.finish(&tree)?;
+    file.artifact(digest, tree, spk)
 }
 
 /// Yields the regular files of an archive.
@@ -238,67 +136,12 @@ fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
     Ok(hasher.finish().0)
 }
 
-/// Reads a part of a file.
-struct SpanReader<'a> {
-    file: &'a File,
-    span: Span,
-}
-
-impl Read for SpanReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(usize::try_from(self.span.size_bytes).unwrap_or(usize::MAX));
-        let got = self.file.read_at(&mut buffer[..wanted], self.span.offset)?;
-        self.span.offset += got as u64;
-        self.span.size_bytes -= got as u64;
-        Ok(got)
-    }
-}
-
-/// A package file with the path that errors name.
-struct Source<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-impl<'a> Source<'a> {
-    fn open(path: &'a Path) -> Result<Self, ArtifactError> {
-        // One that is no regular file is not waited for.
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).at("open", path)?;
-        let found = file.metadata().at("open", path)?;
-        if found.is_dir() {
-            return Err(PathError::new("open", path, io::ErrorKind::IsADirectory).into());
-        }
-        if !found.is_file() {
-            let rule = "it is not a regular file; - stands for standard input";
-            return Err(PathError::new("open", path, io::Error::other(rule)).into());
-        }
-        let source = Source { path, file };
-        let mut magic = [0; spk::MAGIC.len()];
-        match source.reader().read_exact(&mut magic) {
-            Ok(()) if magic == spk::MAGIC => Ok(source),
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => source.io("read", Err(error)),
-            _ => Err(source.refuse(Fault::Magic)),
-        }
-    }
-
-    fn io<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, ArtifactError> {
-        Ok(result.at(operation, self.path)?)
-    }
-
-    fn refuse(&self, source: Fault) -> ArtifactError {
-        ArtifactError::Refused { path: self.path.to_path_buf(), source }
-    }
-
+impl Source<'_> {
     fn ending(&self, ending: Ending) -> ArtifactError {
         match ending {
             Ending::Fault(fault) => self.refuse(fault),
             Ending::Write(source) => PathError::new("decompress", self.path, source).into(),
         }
-    }
-
-    /// Reads the file from its start, without a position of its own.
-    fn reader(&self) -> SpanReader<'_> {
-        SpanReader { file: &self.file, span: Span { offset: 0, size_bytes: u64::MAX } }
     }
 
     /// Returns whether all after the magic is one stream without padding.
@@ -316,7 +159,7 @@ impl<'a> Source<'a> {
         offset: u64,
         signature: &Signature,
         digest: Digest,
-    ) -> Result<Opened, ArtifactError> {
+    ) -> Result<(Tree, Spk), ArtifactError> {
         let stream = self.io("read back", FileSource::new(pack))?;
         let items = spk::read_archive(&stream, offset).map_err(|e| self.refuse(Fault::Archive(e)))?;
         let named = |item: &&Item| item.path.as_bytes() == manifest::FILE_NAME.as_bytes();
@@ -337,18 +180,21 @@ impl<'a> Source<'a> {
         }
         let mut tree: Tree = items.iter().map(|item| (item.path.clone(), entry(item))).collect();
         tree.add_parents(0);
-        Ok(Opened {
-            path: self.path.to_path_buf(),
-            size_bytes: self.io("read", self.file.metadata())?.len(),
-            digest,
+        let spk = Spk {
             package_id: digest.into(),
             app_id: signature.app_id,
             manifest,
-            tree,
             items,
             archive_bytes: self.io("read back", pack.length())? - offset,
             is_one_stream,
-        })
+        };
+        Ok((tree, spk))
+    }
+
+    fn artifact(&self, digest: Digest, tree: Tree, spk: Spk) -> Result<Artifact, ArtifactError> {
+        let size_bytes = self.io("read", self.file.metadata())?.len();
+        let path = self.path.to_path_buf();
+        Ok(Artifact { path, size_bytes, digest, tree, details: Details::Spk(spk) })
     }
 }
 
@@ -411,12 +257,9 @@ impl<'a, 'b> Receiver<'a, 'b> {
     }
 
     fn receive(&mut self, mut file: impl io::BufRead) -> Result<(), Ending> {
-        let mut magic = [0; 8];
-        let read = file.read_exact(&mut magic);
-        if read.is_err() || magic != spk::MAGIC {
-            return Err(Ending::Fault(Fault::Magic));
-        }
         let compression = |e| Ending::Fault(Fault::Compression(e));
+        // The magic, which was looked at before.
+        file.read_exact(&mut [0; spk::MAGIC.len()]).map_err(compression)?;
         let mut stream = xz::decode(file).map_err(compression)?;
         let mut buffer = vec![0; 1 << 18];
         loop {

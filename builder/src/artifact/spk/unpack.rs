@@ -1,4 +1,4 @@
-//! An opened package as a directory, as Sandstorm's `unpack` makes it.
+//! A package as a directory, as Sandstorm's `unpack` makes it.
 
 use std::{
     fs::{self, File},
@@ -12,8 +12,9 @@ use rustix::fs::{
     renameat_with, symlinkat, utimensat,
 };
 
-use super::{ArtifactError, Opened};
+use super::Spk;
 use crate::{
+    artifact::ArtifactError,
     error::{At as _, PathError},
     formats::spk::{Item, ItemKind},
     shutdown::CleanupGuard,
@@ -21,14 +22,11 @@ use crate::{
     tree::{Tree, TreePath},
 };
 
-/// Writes a package's contents to a directory that is not there yet. It appears whole or not at all.
+/// Writes a package's contents to a directory.
 ///
 /// Files are 0666 or 0777 less the umask, directories 0777 less the umask; times are those of the package; link
 /// targets are taken verbatim.
-///
-/// # Errors
-/// [`ArtifactError::Exists`], and a directory that cannot be written.
-pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), ArtifactError> {
+pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result<(), ArtifactError> {
     if fs::symlink_metadata(directory).is_ok() {
         return Err(ArtifactError::Exists(directory.to_path_buf()));
     }
@@ -40,12 +38,9 @@ pub fn unpack(opened: &Opened, store: &Store, directory: &Path) -> Result<(), Ar
     fs::create_dir(&root).at("create", &root)?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
     let handle = handle.at("open", &root)?;
-    let mut writer = Writer {
-        store,
-        tree: &opened.tree,
-        open: vec![Level { path: TreePath::root(), handle, times: None }],
-    };
-    for item in &opened.items {
+    let mut writer =
+        Writer { store, tree, open: vec![Level { path: TreePath::root(), handle, times: None }] };
+    for item in &spk.items {
         writer.write(item).at("write", directory.join(item.path.as_path()))?;
     }
     writer.leave(0).at("write", directory)?;

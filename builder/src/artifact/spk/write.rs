@@ -12,11 +12,12 @@ use super::{
     plan::{PlannedBlock, class_of, cut, ranks},
 };
 use crate::{
-    artifact::write::{BlockSize, PackError, Packed},
+    artifact::write::{BlockSize, PackError, Packable, Packed, Writer},
     atomic,
     digest::Hasher,
     error::At as _,
     formats::{
+        app_id::AppId,
         capnp::Piece,
         key_file::Key,
         manifest::{self, Manifest},
@@ -28,32 +29,43 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-/// Writes a tree as a signed package. Appears under its name whole or not at all.
+/// Writes signed packages.
 ///
 /// Added are what every package has: `sandstorm-manifest`, and the places that a grain mounts over (`dev`, `tmp`,
 /// `var`, `proc/cpuinfo`).
-///
-/// # Errors
-/// [`PackError`].
-pub fn pack(
-    tree: &Tree,
-    store: &Store,
-    manifest: &Manifest,
-    key: &Key,
-    out: &Path,
-    progress: &Progress,
-) -> Result<Packed, PackError> {
-    let tree = complete(tree, store, manifest, progress)?;
-    let mut archive = lay_out(&tree, store)?;
-    let reader = Contents { store, archive: &archive };
-    let signature = spk::sign(key, &reader.sha512()?);
-    archive.message.pieces.insert(0, Piece::Bytes(signature));
-    let planned = cut(&archive.message);
-    let total = planned.iter().map(work_of).sum();
-    let task = progress.task("packing", total, Unit::Bytes);
-    let contents = Contents { store, archive: &archive };
-    let blocks = encode(&contents, &planned, &task)?;
-    write(&blocks, &planned, key, out)
+#[derive(Clone, Copy)]
+pub struct SpkWriter<'a> {
+    /// What the package says of itself.
+    pub manifest: &'a Manifest,
+    /// The key that signs it.
+    pub key: &'a Key,
+}
+
+impl Writer for SpkWriter<'_> {
+    fn app_id(&self) -> Option<AppId> {
+        Some(self.key.app_id())
+    }
+
+    fn write(
+        &self,
+        image: Packable,
+        out: &Path,
+        store: &Store,
+        progress: &Progress,
+    ) -> Result<Packed, PackError> {
+        let SpkWriter { manifest, key } = *self;
+        let tree = complete(image.tree(), store, manifest, progress)?;
+        let mut archive = lay_out(&tree, store)?;
+        let reader = Contents { store, archive: &archive };
+        let signature = spk::sign(key, &reader.sha512()?);
+        archive.message.pieces.insert(0, Piece::Bytes(signature));
+        let planned = cut(&archive.message);
+        let total = planned.iter().map(work_of).sum();
+        let task = progress.task("packing", total, Unit::Bytes);
+        let contents = Contents { store, archive: &archive };
+        let blocks = encode(&contents, &planned, &task)?;
+        write(&blocks, &planned, image, key, out)
+    }
 }
 
 /// Returns the tree as it goes into the package.
@@ -113,7 +125,13 @@ fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
 }
 
 /// Puts the blocks together in a file beside its place, and that in its place.
-fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) -> Result<Packed, PackError> {
+fn write(
+    blocks: &[Encoded],
+    planned: &[PlannedBlock],
+    image: Packable,
+    key: &Key,
+    out: &Path,
+) -> Result<Packed, PackError> {
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (file, _cleanup) = atomic::file(parent, ".tinyroot-pack-").at("create", out)?;
     let mut hasher = Hasher::new(file);
@@ -140,6 +158,7 @@ fn write(blocks: &[Encoded], planned: &[PlannedBlock], key: &Key, out: &Path) ->
         digest,
         package_id: digest.into(),
         app_id: key.app_id(),
+        tree: image.0,
         blocks: blocks.iter().zip(planned).map(size).collect(),
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     artifact::{Papers, sizes_by},
     cli::size_text,
     digest::Digest,
-    line::{Built, Packed},
+    line::Built,
     recipe::NPM_PREFIX,
     store::Store,
 };
@@ -132,7 +132,8 @@ impl Imported {
 impl Summary {
     /// Sums a build up.
     pub fn of(built: &Built, store: &Store) -> Self {
-        let (Packed { artifact, tree }, overlaid) = (&built.packed, &built.overlaid);
+        let (packed, overlaid) = (&built.packed, &built.overlaid);
+        let tree = &packed.tree;
         let image = built.finished.image();
         let papers = Papers::read(tree, store);
         let sizes = sizes_by(tree, |path| papers.heading(path));
@@ -166,10 +167,10 @@ impl Summary {
         let (npm, debian): (Vec<String>, Vec<String>) =
             kept.into_iter().partition(|package| package.starts_with(NPM_PREFIX));
         Summary {
-            sha256: artifact.digest,
-            size_bytes: artifact.size_bytes,
-            app_id: artifact.app_id.to_string(),
-            package_id: artifact.package_id.to_string(),
+            sha256: packed.digest,
+            size_bytes: packed.size_bytes,
+            app_id: packed.app_id.to_string(),
+            package_id: packed.package_id.to_string(),
             unpacked_bytes: tree.size_bytes(),
             packages_locked: overlaid.lock.packages.len(),
             packages_kept: debian.len(),
@@ -199,7 +200,7 @@ impl Summary {
                 budget_bytes: overlaid.recipe.prune.companion_bytes,
             },
             contents,
-            blocks: artifact.blocks.iter().map(block).collect(),
+            blocks: packed.blocks.iter().map(block).collect(),
             stages: overlaid.times.0.iter().map(stage).collect(),
             warnings: built.finished.proof().into_iter().flat_map(crate::prove::Proof::to_look_at).collect(),
         }

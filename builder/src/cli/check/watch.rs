@@ -83,8 +83,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failure> {
     if !args.is_recipe() {
-        let opened = artifact::open(&args.subject, store, &context.progress)?;
-        let app = App::of_artifact(opened, store)?;
+        let artifact = artifact::open(&args.subject, store, &context.progress)?;
+        let app = App::of_artifact(artifact, store)?;
         return Ok(App { show_pruned: args.show_pruned, ..app });
     }
     let (overlaid, image) = image_of(args, &context.session()?)?;

@@ -1,9 +1,9 @@
-use std::fs;
+use std::{fs, path::Path};
 
 use sha2::{Digest as _, Sha512};
 
 use super::*;
-use crate::artifact::{Papers, sizes_by, unpack};
+use crate::artifact::{self, Papers, sizes_by, unpack};
 use crate::formats::{
     capnp::{Piece, Value, message_bytes, write},
     key_file::Key,
@@ -73,10 +73,10 @@ impl Place {
         Place { directory, store }
     }
 
-    fn open(&self, bytes: &[u8]) -> Result<Opened, ArtifactError> {
+    fn open(&self, bytes: &[u8]) -> Result<Artifact, ArtifactError> {
         let path = self.directory.path().join("app.spk");
         fs::write(&path, bytes).expect("writes");
-        open(&path, &self.store, &Progress::silent())
+        artifact::open(&path, &self.store, &Progress::silent())
     }
 
     /// Returns why a file is refused, with all causes, or "accepted".
@@ -147,12 +147,13 @@ fn gives_the_known_answer() {
     assert_eq!(Digest::of(&stream).to_string(), whole);
 
     let opened = place.open(&compress(&stream)).expect("opens");
-    assert_eq!(opened.app_id.to_string(), "0fhhggzmts8cw7chvndffky0m5my9pjhmfkhursxvk3684kp66w0");
-    assert_eq!((opened.manifest.title.as_str(), opened.manifest.app_version), ("Demo", 1));
+    let Details::Spk(spk) = &opened.details;
+    assert_eq!(spk.app_id.to_string(), "0fhhggzmts8cw7chvndffky0m5my9pjhmfkhursxvk3684kp66w0");
+    assert_eq!((opened.title(), opened.release()), ("Demo", 1));
     let mut tree = known_tree(&place.store);
     tree.add_parents(0);
     assert_eq!(opened.tree, tree);
-    assert_eq!(opened.archive_bytes, 256);
+    assert_eq!(spk.archive_bytes, 256);
 }
 
 #[test]
@@ -456,8 +457,12 @@ fn accepts_what_sandstorms_packer_writes() {
     encoder.read_to_end(&mut one).expect("encodes");
     liblzma::read::XzEncoder::new(&stream[1000..], 0).read_to_end(&mut two).expect("encodes");
     let several = [&one[..], &[0; 4], &two].concat();
-    assert!(!place.open(&several).expect("opens").is_one_stream);
-    assert!(place.open(&package(&archive)).expect("opens").is_one_stream);
+    let is_one_stream = |bytes: &[u8]| {
+        let Details::Spk(spk) = place.open(bytes).expect("opens").details;
+        spk.is_one_stream
+    };
+    assert!(!is_one_stream(&several));
+    assert!(is_one_stream(&package(&archive)));
     // One of ours has one form.
     let papers = file(3, b"papers", list(vec![file(0, b"lock", Value::Null)]));
     let ours = self::archive(vec![file(3, b"tinyroot", list(vec![papers]))]);

@@ -31,6 +31,11 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+fn write(tree: &Tree, store: &Store, manifest: &Manifest, out: &Path) -> Result<Packed, PackError> {
+    let writer = SpkWriter { manifest, key: &key() };
+    writer.write(Packable(tree.clone()), out, store, &Progress::silent())
+}
+
 struct Fixture {
     directory: tempfile::TempDir,
     store: Store,
@@ -59,7 +64,7 @@ impl Fixture {
 
     fn pack(&mut self) -> Result<Packed, PackError> {
         self.tree.add_parents(0);
-        pack(&self.tree, &self.store, &manifest(), &key(), &self.out(), &Progress::silent())
+        write(&self.tree, &self.store, &manifest(), &self.out())
     }
 }
 
@@ -89,8 +94,9 @@ fn what_is_packed_can_be_opened() {
     let other = Store::open(&fixture.directory.path().join("other")).expect("opens");
     for _cold_and_warm in 0..2 {
         let opened = artifact::open(&packed.path, &other, &Progress::silent()).expect("opens");
-        assert_eq!((opened.digest, opened.package_id), (packed.digest, packed.package_id));
-        assert_eq!((opened.app_id, &opened.manifest), (key().app_id(), &manifest()));
+        let artifact::Details::Spk(spk) = &opened.details;
+        assert_eq!((opened.digest, spk.package_id), (packed.digest, packed.package_id));
+        assert_eq!((spk.app_id, &spk.manifest), (key().app_id(), &manifest()));
         let names: Vec<String> = opened.tree.iter().map(|(path, _)| path.to_string()).collect();
         let expected = [
             "",
@@ -227,13 +233,13 @@ fn a_failed_packing_leaves_nothing() {
     let mut missing = fixture.tree.clone();
     missing.insert(path("gone"), Entry::file(crate::digest::Digest::of(b"gone"), 4, 0o644, 0));
     let out = fixture.directory.path().join("none/app.spk");
-    let error = pack(&fixture.tree, &fixture.store, &manifest(), &key(), &out, &Progress::silent());
+    let error = write(&fixture.tree, &fixture.store, &manifest(), &out);
     assert!(matches!(error, Err(PackError::Io(_))));
-    let error = pack(&missing, &fixture.store, &manifest(), &key(), &fixture.out(), &Progress::silent());
+    let error = write(&missing, &fixture.store, &manifest(), &fixture.out());
     assert!(matches!(error, Err(PackError::Contents { .. })));
     let mut untitled = manifest();
     untitled.title.clear();
-    let error = pack(&fixture.tree, &fixture.store, &untitled, &key(), &fixture.out(), &Progress::silent());
+    let error = write(&fixture.tree, &fixture.store, &untitled, &fixture.out());
     assert!(matches!(error, Err(PackError::Manifest("title"))));
     let left: Vec<_> = std::fs::read_dir(fixture.directory.path()).expect("lists").collect();
     assert_eq!(left.len(), 1, "only the cache");
