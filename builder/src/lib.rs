@@ -36,8 +36,8 @@
 //! - [`artifact`]: a package as a tree: signature checked, decompressed once. Never: return anything of a package that it refuses.
 //! - [`grain`]: one running app with its own `/var`, ready, restartable, stoppable. Never: give it a network; leave anything
 //!   behind.
-//! - [`grains`]: the grains on disk. Never: start a grain.
-//! - [`run`]: a grain in the foreground, a port of the loopback that leads to it. Never: listen on another address.
+//! - [`grain::library`]: the grains on disk. Never: start a grain.
+//! - [`grain::runner`]: a grain in the foreground, a port of the loopback that leads to it. Never: listen on another address.
 //! - [`serve`]: a page of apps and grains, an origin for each grain; `gate` alone decides access. Never: trust an app.
 //! - [`proxy`], [`web`]: bytes between a browser and a grain; HTTP heads, bodies, text as HTML. Never: decide access.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
@@ -79,7 +79,6 @@ pub mod exercise;
 pub mod fetch;
 pub mod formats;
 pub mod grain;
-pub mod grains;
 pub mod image;
 pub mod layer;
 pub mod layout;
@@ -97,7 +96,6 @@ pub mod recipe;
 pub mod reduce;
 pub mod render;
 pub mod resolve;
-pub mod run;
 pub mod sandbox;
 pub mod seal;
 pub mod serve;

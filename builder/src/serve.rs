@@ -34,9 +34,11 @@ use crate::{
     artifact::Artifact,
     error::Hint,
     formats::app_id::AppId,
-    grains::{Grains, GrainsError},
+    grain::{
+        library::{Grains, GrainsError},
+        runner::{App, RunError},
+    },
     proxy::{self, Callers},
-    run::{App, RunError},
     sandbox::Unavailable,
     store::Store,
     web::{Body, Head, Response, policy, read_head},

@@ -9,7 +9,7 @@ use std::{
 use super::{Context, Failure, finish_json, output::ask, print, xdg_directory};
 use crate::{
     error::At as _,
-    grains::{Grains, Kept},
+    grain::library::{Grains, Kept},
     shown,
 };
 

@@ -9,10 +9,12 @@ use crate::{
     artifact,
     cli::{Context, Failure, grains::library, missed, output::say_for_app, print},
     evidence::unseen,
-    grains,
+    grain::{
+        library::is_name,
+        runner::{self, App, OnImpatience, RunOptions},
+    },
     progress::Progress,
     proxy::Guards,
-    run::{self, App, OnImpatience, RunOptions},
     sys::signals::Stops,
 };
 
@@ -56,7 +58,7 @@ pub(super) fn impatience(progress: Progress) -> OnImpatience {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    if !grains::is_name(&args.grain) {
+    if !is_name(&args.grain) {
         return Err(Failure::new(format!(
             "cannot use `{}` as the name of a grain: it has other characters than such names may have",
             args.grain
@@ -96,7 +98,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let app = App::of_artifact(artifact, &store)?;
     let app = App { show_pruned: args.show_pruned, ..app };
-    let exit = run::run(app, &store, stopped, options, on_ready)?;
+    let exit = runner::run(app, &store, stopped, options, on_ready)?;
     if misses.count() > 0 {
         let text = format!(
             "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",

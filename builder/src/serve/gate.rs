@@ -14,7 +14,7 @@ use std::{
 
 use super::live::Live;
 use crate::{
-    grains::random_text,
+    grain::library::random_text,
     web::{Head, Response, host_and_port, is_from_itself, is_loopback},
 };
 

@@ -14,8 +14,10 @@ use super::Served;
 use crate::{
     error::chain,
     evidence::MissSink,
-    grains::{GrainsError, Kept, random_text},
-    run::{self, Instance, StartOptions},
+    grain::{
+        library::{GrainsError, Kept, random_text},
+        runner::{self, Instance, StartOptions},
+    },
     sandbox::Running,
     store::Store,
 };
@@ -143,7 +145,7 @@ impl Live {
         let options = StartOptions { directory, on_line: Box::new(|_| ()), misses };
         let started = match closing.load(Ordering::SeqCst) {
             true => Err("the server is being closed".to_owned()),
-            false => run::start(&self.app.app, store, options, on_start).map_err(|error| chain(&error)),
+            false => runner::start(&self.app.app, store, options, on_start).map_err(|error| chain(&error)),
         };
         let started = started.and_then(|instance| {
             let running = instance.grain.running().ok_or("it has ended")?;

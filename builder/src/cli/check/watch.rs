@@ -11,9 +11,11 @@ use crate::{
         print,
     },
     evidence::unseen,
-    grain::Base,
+    grain::{
+        Base,
+        runner::{self, App, RunOptions},
+    },
     proxy::Guards,
-    run::{self, App, RunOptions},
     shutdown::StopHandler,
     store::Store,
 };
@@ -67,7 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             browser::open(url);
         }
     };
-    let exit = run::run(app, &store, stopped, options, on_ready)?;
+    let exit = runner::run(app, &store, stopped, options, on_ready)?;
     let count = misses.count();
     if !context.global.quiet {
         say(&format!("{count} pruned paths asked for"));

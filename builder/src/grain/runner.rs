@@ -12,13 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    Base, Grain, GrainError, GrainOptions, Log, OnLine,
+    library::{LockError, lock},
+};
 use crate::{
     artifact::Artifact,
     error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
     formats::prune_list::PruneList,
-    grain::{Base, Grain, GrainError, GrainOptions, Log, OnLine},
-    grains::{LockError, lock},
     image::services,
     papers::{self, EnclosedError, enclosed_recipe, pruned_of},
     proxy::{self, Front, Guards, ListenError},
