@@ -38,7 +38,7 @@
 //!   behind.
 //! - [`grain::library`]: the grains on disk. Never: start a grain.
 //! - [`grain::runner`]: a grain in the foreground, a port of the loopback that leads to it. Never: listen on another address.
-//! - [`serve`]: a page of apps and grains, an origin for each grain; `gate` alone decides access. Never: trust an app.
+//! - [`serve`]: a page of apps and grains, an origin for each grain; `auth` alone decides access. Never: trust an app.
 //! - [`proxy`], [`web`]: bytes between a browser and a grain; HTTP heads, bodies, text as HTML. Never: decide access.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
 //!

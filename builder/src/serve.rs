@@ -3,18 +3,19 @@
 //! Comes in: opened artifacts, the grains on disk, and which recipe folders belong to them. Goes out: one port of the host's
 //! loopback. By the name that a browser asks for it leads to the page (`tinyroot.localhost`, `127.0.0.1`) or into a grain
 //! (`g-….localhost`; browsers take all of `localhost` for the loopback), so that what one app keeps in a browser no other
-//! one sees. Who may see what is decided by [`gate`] alone; every app is taken for hostile.
+//! one sees. Who may see what is decided by [`auth`] alone; every app is taken for hostile.
 //!
 //! A grain starts when it is opened, and stops when a person says so, when nothing was asked of it for a while, or when the
 //! server is closed.
 
 mod actions;
-mod gate;
-mod lead;
-mod live;
-mod pages;
+mod auth;
 
-pub use gate::PAGE_HOST;
+mod handle;
+mod pages;
+mod proxy;
+
+pub use auth::PAGE_HOST;
 
 use std::{
     borrow::Cow,
@@ -38,13 +39,13 @@ use crate::{
         library::{Grains, GrainsError},
         runner::{App, RunError},
     },
-    proxy::{self, Callers},
+    proxy::{Callers, ListenError, accept, listen},
     sandbox::Unavailable,
     store::Store,
     web::{Body, Head, Response, policy, read_head},
 };
-use gate::{Entry, Gate, Place};
-use live::Live;
+use auth::{Entry, Gate, Place};
+use handle::Live;
 
 /// Where the page may be found when no other port is asked for: the first that is free.
 pub const PORTS: Range<u16> = 6080..6100;
@@ -107,7 +108,7 @@ pub struct ServeOptions {
 pub enum ServeError {
     /// No port on the host.
     #[error(transparent)]
-    Listen(#[from] proxy::ListenError),
+    Listen(#[from] ListenError),
     /// The grains on disk.
     #[error(transparent)]
     Grains(#[from] GrainsError),
@@ -156,7 +157,7 @@ pub fn serve(
     options: ServeOptions,
 ) -> Result<Arc<Server>, ServeError> {
     let ServeOptions { port, idle, grains, unseen } = options;
-    let listener = proxy::listen(port, PORTS)?;
+    let listener = listen(port, PORTS)?;
     let failed = |operation| move |source| ServeError::Io { operation, source };
     let bound = listener.local_addr().map_err(failed("read the address of the page"))?;
     let gate = Gate::new(bound.port()).map_err(failed("make random tokens for the page"))?;
@@ -248,7 +249,7 @@ impl Server {
     fn listen(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let server = self.clone();
         // A client that disconnects affects only itself.
-        proxy::accept(listener, Callers::own(), move |stream| drop(server.talk(stream)))
+        accept(listener, Callers::own(), move |stream| drop(server.talk(stream)))
     }
 
     /// Answers one request, or leads it into a grain.
@@ -274,7 +275,7 @@ impl Server {
                     None => Response::refusal("404 Not Found", "there is no such grain"),
                     Some((_, Entry::Response(response))) => response,
                     Some((live, Entry::Granted)) => {
-                        match lead::lead(self, live, stream, reader, head, body)? {
+                        match proxy::lead(self, live, stream, reader, head, body)? {
                             Some(response) => response,
                             None => return Ok(()),
                         }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{Server, gate::parameter, live::Live, pages};
+use super::{Server, auth::parameter, handle::Live, pages};
 use crate::{
     error::chain,
     evidence::{Reported, merge_misses, read_report},

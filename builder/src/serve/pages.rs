@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Served, Server,
-    live::{Live, Status},
+    handle::{Live, Status},
 };
 use crate::{
     evidence::{Kinds, Reported, UsedList, read_report, unseen},

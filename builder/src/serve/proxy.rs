@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Server, live::Live};
+use super::{Server, handle::Live};
 use crate::{
     proxy::{Exchange, Rewrite},
     sandbox::{Address, Running},

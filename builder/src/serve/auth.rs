@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::live::Live;
+use super::handle::Live;
 use crate::{
     grain::library::random_text,
     web::{Head, Response, host_and_port, is_from_itself, is_loopback},
