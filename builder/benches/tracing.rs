@@ -28,7 +28,7 @@ use std::{
 use tinyroot::{
     cli,
     exercise::{self, Authority, Visit},
-    grain::{Base, Grain, GrainOptions, GrainTarget},
+    grain::{Grain, GrainRoot, GrainSpec, GrainTarget, RootOptions},
     line::{self, Session, overlay},
     recipe,
     sandbox::{CHILD_ARGUMENT, child_main},
@@ -143,9 +143,13 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
         let traced = trace::trace(&inputs, store, &session.progress)?;
         return Ok((traced.ready_after, traced.talked_for));
     }
-    let base = Base::directory(&line::baseline(&overlaid, &session), store)?;
+    let base = GrainRoot::new(
+        Arc::new(line::baseline(&overlaid, &session)),
+        store,
+        RootOptions::default().as_directory(),
+    )?;
     let scratch = store.scratch("bench-")?;
-    let options = GrainOptions::of(recipe, &scratch.path().join("var"));
+    let options = GrainSpec::of(recipe, &scratch.path().join("var"));
     let began = Instant::now();
     let mut grain = Grain::start(Arc::new(base), options)?;
     let ready = began.elapsed();

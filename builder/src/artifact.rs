@@ -9,11 +9,13 @@
 //! A format is one file here, with its parts below it: [`spk`]. A new one adds a variant to [`Format`] and to [`Details`], and a
 //! [`Writer`].
 
+mod app;
 mod papers;
 mod source;
 pub mod spk;
 mod write;
 
+pub use app::app;
 pub use papers::{Papers, sizes_by};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 

@@ -26,7 +26,7 @@ pub mod read;
 pub mod write;
 
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
-pub use read::{EnclosedError, budget_bytes, enclosed_recipe, lock, prune_list, pruned_of};
+pub use read::{EnclosedError, budget_bytes, enclosed_recipe, lock, owner_of, prune_list, pruned_of};
 pub use write::{Inputs, PapersError, add, add_proof};
 
 /// Where the papers lie.

@@ -28,7 +28,7 @@ use crate::{
     error::Hint,
     evidence::{Miss, Pruned, most_pruned, step},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
-    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
+    grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions},
     layout::furnished_path,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
@@ -59,8 +59,8 @@ pub struct Inputs<'a> {
 pub struct Baseline {
     /// A furnished tree that nothing was pruned from.
     pub tree: Arc<Tree>,
-    /// The files of which it is noted which pages are read.
-    pub closely: BTreeSet<TreePath>,
+    /// The files whose read pages are recorded.
+    pub tracked: BTreeSet<TreePath>,
     /// Its transcript under the first authority, if that was taken already.
     pub known: Option<Transcript>,
 }
@@ -82,7 +82,7 @@ pub struct Proof {
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
-    /// The pages that were read on the full root, of the files that were looked at closely ([`view::View::pages`](crate::view::View::pages)).
+    /// The pages that were read on the full root, of the tracked files ([`view::View::pages`](crate::view::View::pages)).
     pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
     /// What reductions took out of files, and the whole app read: not looked at by [`prove`] itself.
     pub left_out: Vec<LeftOut>,
@@ -212,12 +212,13 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         store,
         progress,
     };
-    let base = Base::new(inputs.tree.clone(), store, false, Some(inputs.pruned.clone()), None);
-    let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
+    let root = RootOptions::default().with_pruned(inputs.pruned.clone());
+    let root = GrainRoot::new(inputs.tree.clone(), store, root);
+    let root = Arc::new(root.map_err(|source| what.fault(source, &[]))?);
     let mut misses = Vec::new();
     let mut sides = Sides::default();
     for authority in &inputs.authorities {
-        let taken = twice(progress, || what.exercise(&base, authority));
+        let taken = twice(progress, || what.exercise(&root, authority));
         let Taken { transcript, misses: more } =
             taken.map_err(|error| learn::after_failure(error, &what, authority, inputs))?;
         sides.runs.push(transcript);
@@ -225,7 +226,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     }
     let (listed, misses): (Vec<_>, Vec<_>) = once_each(misses).into_iter().partition(Miss::is_listing);
     let (written, misses) = misses.into_iter().partition(Miss::is_write);
-    let unseen = base.why_no_view().cloned();
+    let unseen = root.why_no_view().cloned();
     let compared = inputs.baseline.is_some();
     let mut proof = Proof {
         transcript: sides.runs.first().cloned().unwrap_or_default(),
@@ -265,7 +266,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             sides.wholes.push(twice(progress, || whole(authority))?);
         }
         proof.differences = hold(steps, &mut sides, |authority, sides| {
-            sides.runs.push(twice(progress, || what.exercise(&base, authority))?.transcript);
+            sides.runs.push(twice(progress, || what.exercise(&root, authority))?.transcript);
             sides.wholes.push(twice(progress, || whole(authority))?);
             Ok(())
         })?;
@@ -314,7 +315,7 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
 pub(crate) struct BaselineRun {
     /// What was asked and answered.
     pub transcript: Transcript,
-    /// The pages read of the files that were looked at closely ([`view::View::pages`]).
+    /// The pages read of the tracked files ([`view::View::pages`]).
     pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
 }
 
@@ -331,10 +332,11 @@ impl Baseline {
         let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
         let what =
             Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
-        let base = Base::closely(tree.clone(), store, self.closely.clone());
-        let base = Arc::new(base.map_err(|source| what.fault(source, &[]))?);
-        let transcript = what.exercise(&base, authority)?.transcript;
-        Ok(BaselineRun { transcript, pages: base.view().map(|view| view.pages()).unwrap_or_default() })
+        let root = RootOptions::default().with_page_tracking(self.tracked.clone());
+        let root = GrainRoot::new(tree.clone(), store, root);
+        let root = Arc::new(root.map_err(|source| what.fault(source, &[]))?);
+        let transcript = what.exercise(&root, authority)?.transcript;
+        Ok(BaselineRun { transcript, pages: root.view().map(|view| view.pages()).unwrap_or_default() })
     }
 }
 
@@ -371,8 +373,8 @@ impl Run<'_> {
     }
 
     /// Returns what the app asked for so far and what its output names.
-    fn lacked(&self, base: &Base, transcript: Option<&Transcript>, printed: &[Vec<u8>]) -> Vec<Miss> {
-        let mut misses = misses_of(base);
+    fn lacked(&self, root: &GrainRoot, transcript: Option<&Transcript>, printed: &[Vec<u8>]) -> Vec<Miss> {
+        let mut misses = misses_of(root);
         for miss in misses.iter_mut().filter(|miss| miss.is_write()) {
             miss.package = (self.owner)(miss.path.as_bytes());
         }
@@ -382,24 +384,24 @@ impl Run<'_> {
         once_each(misses)
     }
 
-    fn exercise(&self, base: &Arc<Base>, authority: &Authority) -> Result<Taken, ProveError> {
+    fn exercise(&self, root: &Arc<GrainRoot>, authority: &Authority) -> Result<Taken, ProveError> {
         let scratch = self.store.scratch("prove-").map_err(ProveError::Scratch)?;
         let words = format!("exercising the {} app at {authority}", self.root);
         let task = self.progress.task(&words, self.recipe.exercise.len() as u64, Unit::Items);
         let var = scratch.path().join("var");
-        let mut options = GrainOptions::of(self.recipe, &var);
         let printed: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let heard = printed.clone();
-        options.log = Arc::new(Log::in_memory().telling(Box::new(move |line| {
+        let log = Log::in_memory().with_on_line(Box::new(move |line| {
             let mut lines = heard.lock().unwrap_or_else(PoisonError::into_inner);
             if lines.len() < MAX_LINES {
                 lines.push(line.to_vec());
             }
-        })));
-        let log = options.log.clone();
-        let grain = Grain::start(base.clone(), options);
+        }));
+        let spec = GrainSpec::of(self.recipe, &var).with_log(log);
+        let log = spec.log.clone();
+        let grain = Grain::start(root.clone(), spec);
         let lines = || printed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut grain = grain.map_err(|source| self.fault(source, &self.lacked(base, None, &lines())))?;
+        let mut grain = grain.map_err(|source| self.fault(source, &self.lacked(root, None, &lines())))?;
         let outcome =
             exercise::run(&Visit::of(self.recipe, authority), &mut GrainTarget::new(&mut grain, Some(&task)));
         let tail = log.tail();
@@ -409,7 +411,7 @@ impl Run<'_> {
                 ExerciseError::Missed { transcript, .. } => Some(&**transcript),
                 _ => None,
             };
-            let misses = self.lacked(base, transcript, &lines());
+            let misses = self.lacked(root, transcript, &lines());
             ProveError::Exercise {
                 root: self.root,
                 authority: authority.clone(),
@@ -427,7 +429,7 @@ impl Run<'_> {
         let printed = lines();
         transcript.left = side_effects::records(&var, &shipped, &printed)
             .map_err(|source| ProveError::Left { root: self.root, source })?;
-        let misses = self.lacked(base, Some(&transcript), &printed);
+        let misses = self.lacked(root, Some(&transcript), &printed);
         Ok(Taken { transcript, misses })
     }
 }
@@ -441,8 +443,8 @@ fn once_each(mut misses: Vec<Miss>) -> Vec<Miss> {
 }
 
 /// Returns the misses of a view so far, each path once, in path order.
-fn misses_of(base: &Base) -> Vec<Miss> {
-    let Some(view) = base.view() else { return Vec::new() };
+fn misses_of(root: &GrainRoot) -> Vec<Miss> {
+    let Some(view) = root.view() else { return Vec::new() };
     let misses = view.misses(0);
     let misses = misses.iter().map(Miss::of).map(|miss| ((miss.path.clone(), miss.is_write()), miss));
     misses.collect::<BTreeMap<_, _>>().into_values().collect()

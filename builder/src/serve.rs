@@ -1,12 +1,11 @@
 //! Serves apps on this machine: a page that lists them and their grains, and each grain at an origin of its own.
 //!
-//! Comes in: opened artifacts, the grains on disk, and which recipe folders belong to them. Goes out: one port of the host's
-//! loopback. By the name that a browser asks for it leads to the page (`tinyroot.localhost`, `127.0.0.1`) or into a grain
-//! (`g-….localhost`; browsers take all of `localhost` for the loopback), so that what one app keeps in a browser no other
-//! one sees. Who may see what is decided by [`auth`] alone; every app is taken for hostile.
+//! Input: apps, the library of grains, and the recipe folders of the apps. Output: one port of the host's loopback. The `Host` of a
+//! request selects the page (`tinyroot.localhost`, `127.0.0.1`) or a grain (`g-….localhost`; browsers resolve all of `localhost` to the
+//! loopback). Each grain has its own origin, so no app can read what another one stores in the browser. [`auth`] alone decides access;
+//! every app counts as hostile.
 //!
-//! A grain starts when it is opened, and stops when a person says so, when nothing was asked of it for a while, or when the
-//! server is closed.
+//! A grain starts when it is opened. It stops on request, after a time without requests, or when the server closes.
 
 mod actions;
 mod auth;
@@ -32,62 +31,63 @@ use std::{
 };
 
 use crate::{
-    artifact::Artifact,
+    artifact::{self, Artifact},
     error::Hint,
     formats::app_id::AppId,
     grain::{
-        library::{Grains, GrainsError},
-        runner::{App, RunError},
+        library::{GrainLibrary, LibraryError},
+        runner::RunnableApp,
     },
+    papers::EnclosedError,
     proxy::{Callers, ListenError, accept, listen},
     sandbox::Unavailable,
     store::Store,
     web::{Body, Head, Response, policy, read_head},
 };
-use auth::{Entry, Gate, Place};
-use handle::Live;
+use auth::{Access, Auth, Route};
+use handle::GrainHandle;
 
 /// Where the page may be found when no other port is asked for: the first that is free.
 pub const PORTS: Range<u16> = 6080..6100;
 
-/// How long a client may be silent before its request is whole. Browsers open connections before they have one.
+/// How long a client may be silent before its request is complete. Browsers open connections in advance.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How often grains are looked after.
+/// How often idle and ended grains are reaped.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Forms lead to the page itself and, by a redirect, to grains.
+/// The targets of forms: the page itself and, by a redirect, grains.
 const FORMS: &str = "'self' http://*.localhost:*";
 
 /// An app that is served.
-pub struct Served {
-    /// Whose grains it takes.
+pub struct ServedApp {
+    /// Its app id, which its grains have too.
     pub app_id: AppId,
     /// Its title.
     pub title: String,
-    /// Its version, as people know it.
+    /// Its version, for people.
     pub version: String,
-    /// What a grain of it is called.
+    /// The noun for a grain of it.
     pub noun: String,
     /// The size of its package.
     pub size_bytes: u64,
-    /// What runs.
-    pub app: App,
-    /// The folder of its recipe, for what its grains miss.
+    /// The tree and the recipe of its grains.
+    pub app: RunnableApp,
+    /// The folder of its recipe, whose used.list takes the misses of its grains.
     pub recipe: Option<PathBuf>,
 }
 
-impl Served {
-    /// Returns what is served of an artifact.
+impl ServedApp {
+    /// Returns the app of an artifact.
     ///
     /// # Errors
-    /// As [`App::of_artifact`].
-    pub fn new(artifact: Artifact, store: &Store) -> Result<Self, RunError> {
+    /// [`EnclosedError`]: the artifact encloses no recipe, or one that cannot be read.
+    pub fn new(artifact: Artifact, store: &Arc<Store>) -> Result<Self, EnclosedError> {
         let (app_id, size_bytes) = (artifact.app_id(), artifact.size_bytes);
         let (title, version) = (artifact.title().to_owned(), artifact.version().to_owned());
-        let app = App::of_artifact(artifact, store)?;
+        let app = artifact::app(artifact, store)?;
         let noun = app.recipe.app.noun.clone();
-        Ok(Served { app_id, title, version, noun, size_bytes, app, recipe: None })
+        Ok(ServedApp { app_id, title, version, noun, size_bytes, app, recipe: None })
     }
 }
 
@@ -95,10 +95,10 @@ impl Served {
 pub struct ServeOptions {
     /// The port on the host's loopback; by default the first free one of [`PORTS`].
     pub port: Option<u16>,
-    /// How long nothing is asked of a grain before it is stopped.
+    /// The time without requests after which a grain is stopped.
     pub idle: Duration,
-    /// All grains.
-    pub grains: Grains,
+    /// The grains on disk.
+    pub grains: GrainLibrary,
     /// Why misses cannot be seen on this host, if so.
     pub unseen: Option<Unavailable>,
 }
@@ -111,8 +111,8 @@ pub enum ServeError {
     Listen(#[from] ListenError),
     /// The grains on disk.
     #[error(transparent)]
-    Grains(#[from] GrainsError),
-    /// The system refuses something that the server needs.
+    GrainLibrary(#[from] LibraryError),
+    /// The kernel refuses an operation that the server needs.
     #[error("cannot {operation}")]
     Io {
         /// The operation, with its object.
@@ -126,7 +126,7 @@ impl Hint for ServeError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             ServeError::Listen(error) => error.hint(),
-            ServeError::Grains(error) => error.hint(),
+            ServeError::GrainLibrary(error) => error.hint(),
             ServeError::Io { .. } => None,
         }
     }
@@ -134,17 +134,17 @@ impl Hint for ServeError {
 
 /// Serves until it is closed.
 pub struct Server {
-    apps: Vec<Arc<Served>>,
+    apps: Vec<Arc<ServedApp>>,
     store: Arc<Store>,
-    grains: Grains,
+    grains: GrainLibrary,
     idle: Duration,
     unseen: Option<Unavailable>,
-    gate: Gate,
+    auth: Auth,
     /// By host.
-    lives: Mutex<BTreeMap<String, Arc<Live>>>,
+    handles: Mutex<BTreeMap<String, Arc<GrainHandle>>>,
     closing: AtomicBool,
-    /// One change of a used.list at a time.
-    taking: Mutex<()>,
+    /// Held during a change of a used.list.
+    merging: Mutex<()>,
 }
 
 /// Starts to serve apps, in threads that end with this process.
@@ -152,7 +152,7 @@ pub struct Server {
 /// # Errors
 /// [`ServeError`].
 pub fn serve(
-    apps: Vec<Served>,
+    apps: Vec<ServedApp>,
     store: &Arc<Store>,
     options: ServeOptions,
 ) -> Result<Arc<Server>, ServeError> {
@@ -160,24 +160,24 @@ pub fn serve(
     let listener = listen(port, PORTS)?;
     let failed = |operation| move |source| ServeError::Io { operation, source };
     let bound = listener.local_addr().map_err(failed("read the address of the page"))?;
-    let gate = Gate::new(bound.port()).map_err(failed("make random tokens for the page"))?;
+    let auth = Auth::new(bound.port()).map_err(failed("make random tokens for the page"))?;
     let server = Arc::new(Server {
         apps: apps.into_iter().map(Arc::new).collect(),
         store: store.clone(),
         grains,
         idle,
         unseen,
-        gate,
-        lives: Mutex::default(),
+        auth,
+        handles: Mutex::default(),
         closing: AtomicBool::new(false),
-        taking: Mutex::default(),
+        merging: Mutex::default(),
     });
     server.sync()?;
-    let tending = server.clone();
+    let reaping = server.clone();
     let looks = std::thread::Builder::new().name("grains".into()).spawn(move || {
-        while !tending.closing.load(Ordering::SeqCst) {
+        while !reaping.closing.load(Ordering::SeqCst) {
             std::thread::sleep(LOOK);
-            tending.tend();
+            reaping.reap_idle();
         }
     });
     looks.map_err(failed("start a thread"))?;
@@ -186,53 +186,55 @@ pub fn serve(
 }
 
 impl Server {
-    /// Returns the URL to open in a browser; it gives all the rights of the page.
+    /// Returns the URL for a browser. Its token grants full access to the page.
     pub fn url(&self) -> String {
-        self.gate.url()
+        self.auth.url()
     }
 
-    /// Stops all grains, side by side, and starts none any more.
+    /// Stops all grains in parallel, and starts none any more.
     pub fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        let lives: Vec<_> = self.lives().values().cloned().collect();
+        let handles: Vec<_> = self.handles().values().cloned().collect();
         std::thread::scope(|scope| {
-            for live in &lives {
-                if std::thread::Builder::new().spawn_scoped(scope, || live.end(None)).is_err() {
-                    live.end(None);
+            for handle in &handles {
+                if std::thread::Builder::new().spawn_scoped(scope, || handle.stop(None)).is_err() {
+                    handle.stop(None);
                 }
             }
         });
     }
 
-    fn lives(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Live>>> {
-        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Arc<GrainHandle>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self, host: &str) -> Option<Arc<Live>> {
-        self.lives().get(host).cloned()
+    fn handle(&self, host: &str) -> Option<Arc<GrainHandle>> {
+        self.handles().get(host).cloned()
     }
 
-    /// Takes in the grains that are on disk now: others may have been made or removed.
-    fn sync(&self) -> Result<(), GrainsError> {
-        // Held throughout, so that no other process gives a grain another host meanwhile.
-        let mut lives = self.lives();
+    /// Reads the library again: other processes may have created or removed grains.
+    fn sync(&self) -> Result<(), LibraryError> {
+        // The lock is held throughout, so that no other request gives a grain another host meanwhile.
+        let mut handles = self.handles();
         for app in &self.apps {
             let mut there = self.grains.of_app(&app.app_id)?;
             let mut hosts = Vec::new();
-            for kept in &mut there {
-                hosts.push(kept.host(&app.title)?);
+            for stored in &mut there {
+                hosts.push(stored.host(&app.title)?);
             }
-            lives.retain(|host, live| {
-                live.app.app_id != app.app_id || hosts.contains(host) || !live.is_stopped()
+            handles.retain(|host, handle| {
+                handle.app.app_id != app.app_id || hosts.contains(host) || !handle.is_stopped()
             });
-            for (host, kept) in hosts.into_iter().zip(there) {
-                match lives.get(&host) {
-                    Some(live) if live.kept().directory == kept.directory => live.known_as(kept),
-                    // A directory that was copied with its description: the first one has the host.
+            for (host, stored) in hosts.into_iter().zip(there) {
+                match handles.get(&host) {
+                    Some(handle) if handle.stored().directory == stored.directory => {
+                        handle.set_stored(stored)
+                    }
+                    // A directory that was copied with its grain.json: the first one has the host.
                     Some(_) => {}
                     None => {
-                        let live = Live::new(app.clone(), host.clone(), kept)?;
-                        lives.insert(host, Arc::new(live));
+                        let handle = GrainHandle::new(app.clone(), host.clone(), stored)?;
+                        handles.insert(host, Arc::new(handle));
                     }
                 }
             }
@@ -240,20 +242,20 @@ impl Server {
         Ok(())
     }
 
-    /// Stops what is idle, and notes what has ended by itself.
-    fn tend(&self) {
-        let lives: Vec<_> = self.lives().values().cloned().collect();
-        lives.iter().for_each(|live| live.tend(self.idle));
+    /// Stops idle grains, and cleans up after grains that ended by themselves.
+    fn reap_idle(&self) {
+        let handles: Vec<_> = self.handles().values().cloned().collect();
+        handles.iter().for_each(|handle| handle.reap_idle(self.idle));
     }
 
     fn listen(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
         let server = self.clone();
         // A client that disconnects affects only itself.
-        accept(listener, Callers::own(), move |stream| drop(server.talk(stream)))
+        accept(listener, Callers::own(), move |stream| drop(server.serve_connection(stream)))
     }
 
-    /// Answers one request, or leads it into a grain.
-    fn talk(&self, mut stream: &TcpStream) -> io::Result<()> {
+    /// Serves the one request of a connection: responds, or forwards it to a grain.
+    fn serve_connection(&self, mut stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
@@ -267,22 +269,22 @@ impl Server {
             let response = Response::refusal("400 Bad Request", why);
             return response.send(&mut stream, &policy("'none'"), is_head);
         };
-        let response = match self.gate.place(&head) {
-            Place::Page(origin) => actions::respond(self, &head, body, &mut reader, &origin),
-            Place::Grain { host, origin } => {
-                let live = self.live(&host);
-                match live.as_ref().map(|live| (live, self.gate.enter(&head, live, &origin))) {
+        let response = match self.auth.route(&head) {
+            Route::Page(origin) => actions::respond(self, &head, body, &mut reader, &origin),
+            Route::Grain { host, origin } => {
+                let handle = self.handle(&host);
+                match handle.as_ref().map(|handle| (handle, self.auth.access(&head, handle, &origin))) {
                     None => Response::refusal("404 Not Found", "there is no such grain"),
-                    Some((_, Entry::Response(response))) => response,
-                    Some((live, Entry::Granted)) => {
-                        match proxy::lead(self, live, stream, reader, head, body)? {
+                    Some((_, Access::Response(response))) => response,
+                    Some((handle, Access::Granted)) => {
+                        match proxy::forward_request(self, handle, stream, reader, head, body)? {
                             Some(response) => response,
                             None => return Ok(()),
                         }
                     }
                 }
             }
-            Place::Elsewhere => Response::refusal(
+            Route::Elsewhere => Response::refusal(
                 "403 Forbidden",
                 "this is for 127.0.0.1 and for names below localhost alone",
             ),

@@ -26,17 +26,17 @@ use crate::{
     error::{At as _, Hint, PathError},
     evidence::{Kinds, UsedList},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
-    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
-    image::{self, GRAIN_ID, VarPolicy},
+    grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions, views},
+    image::{self, VarPolicy},
     progress::{Progress, Unit},
     proxy::ListenError,
     recipe::Recipe,
     render::{RenderError, RenderOptions, render},
-    sandbox::{Exit, Unavailable, fuse, grain_host_id, is_full_root},
+    sandbox::{Exit, Unavailable, grain_host_id, is_full_root},
     store::{Scratch, Store, StoreError},
     sys::cpu::OneCpu,
     tree::Tree,
-    view::{Options, View},
+    view::View,
 };
 
 /// What is traced.
@@ -56,20 +56,20 @@ pub struct Inputs<'a> {
 pub struct Trace {
     /// What was used.
     pub used: UsedList,
-    /// What made the app use it.
+    /// What drove the app.
     pub talk: Talk,
     /// How many names were looked for that the root does not have.
     pub absent: usize,
     /// From the start of the grain until all its services were ready.
     pub ready_after: Duration,
-    /// How long it was talked to.
+    /// How long it was driven.
     pub talked_for: Duration,
 }
 
-/// What made a traced app do something.
+/// What drove a traced app.
 #[derive(Clone, Debug)]
 pub enum Talk {
-    /// The exercise: what was asked and answered.
+    /// The exercise: its requests and responses.
     Exercise(Transcript),
     /// A person's browser.
     Browser {
@@ -92,7 +92,7 @@ pub enum TraceError {
     /// Its first `/var` cannot be made.
     #[error("cannot fill the grain's /var")]
     Fill(#[source] RenderError),
-    /// The host refuses what running any app takes.
+    /// The host does not allow what every app needs.
     #[error("this host does not let the app run")]
     Host(#[source] GrainError),
     /// The grain did not start, or did not end well.
@@ -121,7 +121,7 @@ pub enum TraceError {
 }
 
 impl TraceError {
-    /// Returns the error of a grain, by who is at fault.
+    /// Returns the error of a grain: the host's fault or the app's.
     fn of(error: GrainError) -> Self {
         if error.is_of_host() { TraceError::Host(error) } else { TraceError::Grain(error) }
     }
@@ -155,8 +155,8 @@ struct Started {
     var: PathBuf,
     /// Whether its `/var` shows what was read there.
     shows_reads: bool,
-    /// Keeps a request of the app and our answer on one processor: passing it to another, which has gone to sleep
-    /// meanwhile, takes longer than all else. That the app sees a single one makes its evidence the same everywhere.
+    /// Keeps a request of the app and the response of the view on one processor: waking another one takes longer than all else. Since the
+    /// app sees one processor, its evidence is the same on every host.
     _cpu: Option<OneCpu>,
     _scratch: Scratch,
 }
@@ -164,27 +164,27 @@ struct Started {
 impl Started {
     fn new(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Self, TraceError> {
         let Inputs { tree, recipe, epoch_s, .. } = *inputs;
-        fuse().map_err(TraceError::NoView)?;
+        views().map_err(TraceError::NoView)?;
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
         let var = scratch.path().join("var");
         let mut furnished = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
         image::apply_modes(&mut furnished, store);
         let furnished = Arc::new(furnished);
-        let options = Options { owner: (GRAIN_ID, GRAIN_ID), ..Options::default() };
-        let view = Arc::new(View::new(furnished.clone(), store.clone(), options));
-        let base = Arc::new(Base::of_view(view.clone()));
+        let root = GrainRoot::new(furnished.clone(), store, RootOptions::default().with_uses());
+        let root = Arc::new(root.map_err(TraceError::of)?);
+        let view = root.view().expect("this host has views").clone();
 
         let began = Instant::now();
-        // From outside: reads of the first process through the view would not be evidence.
+        // Not by the first process, whose reads through the view would count as uses.
         let filled = image::filled_var(&furnished, store, grain_host_id());
         let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
         render(&filled, store, &var, owned).map_err(TraceError::Fill)?;
         let shows_reads = var::shows_reads(&var);
         let cpu = OneCpu::stay();
         let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
-        let options = GrainOptions::of(recipe, &var);
-        let log = options.log.clone();
-        let grain = Grain::start(base, options).map_err(TraceError::of)?;
+        let spec = GrainSpec::of(recipe, &var);
+        let log = spec.log.clone();
+        let grain = Grain::start(root, spec).map_err(TraceError::of)?;
         view.settle();
         drop(starting);
         let ready_after = began.elapsed();

@@ -30,7 +30,7 @@ use tinyroot::{
     error::Hint as _,
     exercise::{self, Authority, Outcome, Visit},
     formats::manifest::Manifest,
-    grain::{Base, Grain, GrainError, GrainOptions, GrainTarget, Log},
+    grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions},
     image::{self, Fate, VarPolicy},
     progress::Progress,
     prove::{Bounds, Inputs, explore, prove},
@@ -105,9 +105,9 @@ impl Fixture {
         recipe::read(folder.path()).expect("a good recipe")
     }
 
-    fn base(&self, recipe: &Recipe) -> Arc<Base> {
+    fn base(&self, recipe: &Recipe) -> Arc<GrainRoot> {
         let tree = Arc::new(self.tree(recipe));
-        Arc::new(Base::new(tree, &self.store, true, None, None).expect("a base"))
+        Arc::new(GrainRoot::new(tree, &self.store, RootOptions::default().with_uses()).expect("a base"))
     }
 
     /// A root of the host's perl and shell with what they load, the server, and a `/var`.
@@ -220,16 +220,16 @@ fn a_grain_keeps_its_var_and_nothing_else() {
         "[setup]\ncommand = [\"/bin/sh\", \"-c\", \"echo set up $HOME $PORT; echo more >> /var/lib/tea/conf\"]\n{SERVICES}"
     ));
     let base = fixture.base(&recipe);
-    let mut options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let mut options = GrainSpec::of(&recipe, &fixture.var("var"));
     let log = fixture.directory.path().join("log");
-    options.log = Arc::new(Log::to_file(&log).expect("opens"));
+    options = options.with_log(Log::to_file(&log).expect("opens"));
     let mut grain = Grain::start(base, options).expect("starts");
     // The readiness probe was the first request.
     assert_eq!(get(&grain, "/var/lib/tea/code"), "n=2 shipped");
     assert_eq!(get(&grain, "/var/lib/tea/conf"), "n=3 made by a scriptmore\n");
     assert_eq!(get(&grain, "/var"), "n=4 count lib lock run tmp");
     assert_eq!(get(&grain, "/run"), "n=5 first lock");
-    let ran = grain.run(&["/bin/sh".into(), "-c".into(), "echo $HOME; exit 3".into()]).expect("runs");
+    let ran = grain.exec(&["/bin/sh".into(), "-c".into(), "echo $HOME; exit 3".into()]).expect("runs");
     assert_eq!((ran.status, ran.output.as_slice()), (3, &b"/var\n"[..]));
     grain.restart().expect("restarts");
     assert_eq!(get(&grain, "/var/lib/tea/conf"), "n=7 made by a scriptmore\n");
@@ -242,12 +242,11 @@ fn a_grain_keeps_its_var_and_nothing_else() {
 fn a_grain_that_closed_its_var_to_itself_starts_again() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
-    let start = || {
-        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts")
-    };
+    let start =
+        || Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &fixture.var("var"))).expect("starts");
     let mut grain = start();
     let ran =
-        grain.run(&["/usr/bin/perl".into(), "-e".into(), "exit !chmod(0, '/var')".into()]).expect("runs");
+        grain.exec(&["/usr/bin/perl".into(), "-e".into(), "exit !chmod(0, '/var')".into()]).expect("runs");
     assert_eq!(ran.status, 0);
     grain.stop().expect("stops");
     assert_eq!(get(&start(), "/var/lib/tea/code"), "n=3 shipped");
@@ -270,8 +269,11 @@ fn what_keeps_others_out_does_so_in_a_grain() {
         .map(str::to_owned)
         .collect();
     let tree = fixture.tree(&recipe);
-    let base = Base::new(Arc::new(tree.clone()), &fixture.store, true, None, None).expect("a base");
-    let directory = Base::directory(&tree, &fixture.store).expect("a base");
+    let base = GrainRoot::new(Arc::new(tree.clone()), &fixture.store, RootOptions::default().with_uses())
+        .expect("a base");
+    let directory =
+        GrainRoot::new(Arc::new(tree.clone()), &fixture.store, RootOptions::default().as_directory())
+            .expect("a base");
     // As where something else than tinyroot shows the root, and knows of no list.
     let options = view::Options { owner: (image::GRAIN_ID, image::GRAIN_ID), ..view::Options::default() };
     let plain = View::new(Arc::new(tree), fixture.store.clone(), options);
@@ -279,12 +281,16 @@ fn what_keeps_others_out_does_so_in_a_grain() {
     for (base, var, of_root) in [
         (Some(base), "var of a view", "0600 0700 0644 "),
         (Some(directory), "var of a directory", "0600 0700 0644 "),
-        (host_has_views().then(|| Base::of_view(Arc::new(plain))), "var of a plain view", "0644 0755 0644 "),
+        (
+            host_has_views().then(|| GrainRoot::of_view(Arc::new(plain))),
+            "var of a plain view",
+            "0644 0755 0644 ",
+        ),
     ] {
         let Some(base) = base else { continue };
-        let options = GrainOptions::of(&recipe, &fixture.var(var));
+        let options = GrainSpec::of(&recipe, &fixture.var(var));
         let grain = Grain::start(Arc::new(base), options).expect("starts");
-        let ran = grain.run(&command).expect("runs");
+        let ran = grain.exec(&command).expect("runs");
         assert_eq!(String::from_utf8_lossy(&ran.output), format!("{of_root}{of_var}"), "{var}");
     }
 }
@@ -305,13 +311,13 @@ fn two_grains_of_one_app_do_not_see_each_other() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
     let base = fixture.base(&recipe);
-    let one = Grain::start(base.clone(), GrainOptions::of(&recipe, &fixture.var("one"))).expect("starts");
-    let two = Grain::start(base, GrainOptions::of(&recipe, &fixture.var("two"))).expect("starts");
+    let one = Grain::start(base.clone(), GrainSpec::of(&recipe, &fixture.var("one"))).expect("starts");
+    let two = Grain::start(base, GrainSpec::of(&recipe, &fixture.var("two"))).expect("starts");
     for expected in ["n=2 ", "n=3 ", "n=4 "] {
         assert_eq!(get(&one, "/tmp"), expected);
     }
     assert_eq!(get(&two, "/tmp"), "n=2 ");
-    one.run(&[
+    one.exec(&[
         "/bin/sh".into(),
         "-c".into(),
         "echo x > /tmp/x; echo x > /var/x; sleep 1000 > /dev/null 2>&1 &".into(),
@@ -326,7 +332,7 @@ fn an_unfinished_setup_is_made_again() {
     let Some(fixture) = Fixture::new() else { return };
     let setup = |script: &str| format!("[setup]\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n{SERVICES}");
     let broken = fixture.recipe(&setup("echo half > /var/half; kill -9 $$"));
-    let options = GrainOptions::of(&broken, &fixture.var("var"));
+    let options = GrainSpec::of(&broken, &fixture.var("var"));
     let error = Grain::start(fixture.base(&broken), options).err().expect("does not start");
     assert_eq!(
         error.to_string(),
@@ -335,9 +341,9 @@ fn an_unfinished_setup_is_made_again() {
     assert!(fixture.var("var/half").exists());
     let whole = fixture.recipe(&setup("echo whole > /var/whole"));
     let grain =
-        Grain::start(fixture.base(&whole), GrainOptions::of(&whole, &fixture.var("var"))).expect("starts");
+        Grain::start(fixture.base(&whole), GrainSpec::of(&whole, &fixture.var("var"))).expect("starts");
     assert_eq!(get(&grain, "/var"), "n=2 count lib lock run tmp whole");
-    assert!(grain.options().log.tail()[0].contains("/var was left half made"));
+    assert!(grain.spec().log.tail()[0].contains("/var was left half made"));
 }
 
 #[test]
@@ -345,13 +351,13 @@ fn a_grain_ends_with_the_service_that_ends() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
     let mut grain =
-        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
+        Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &fixture.var("var"))).expect("starts");
     assert_eq!(grain.try_wait(), None);
     let mut stream = grain.connect().expect("connects");
     write!(stream, "GET /die HTTP/1.0\r\n\r\n").expect("writes");
     assert_eq!(grain.wait(), Exit::Code(42));
     grain.stop().expect("stops");
-    let tail = grain.options().log.tail();
+    let tail = grain.spec().log.tail();
     assert!(tail.contains(&"tinyroot-init: service web ended with status 42".to_owned()), "{tail:?}");
 }
 
@@ -360,7 +366,7 @@ fn a_service_that_cannot_start_is_named() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture
         .recipe("[[service]]\nname = \"web\"\ncommand = [\"/usr/bin/none\"]\nready = { port = 8000 }\n");
-    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = GrainSpec::of(&recipe, &fixture.var("var"));
     let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
     assert!(matches!(error, GrainError::Ended { exit: Exit::Code(127), .. }), "{error}");
     assert_eq!(
@@ -377,7 +383,7 @@ fn a_service_that_is_not_ready_is_told_with_its_limit_and_what_listens() {
     let services = SERVICES.replace("ready = { http = \"/\" }", "ready = { port = 9999 }\ntimeout_s = 2");
     assert_ne!(services, SERVICES);
     let recipe = fixture.recipe(&services);
-    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = GrainSpec::of(&recipe, &fixture.var("var"));
     let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
     let text = error.to_string();
     for part in [
@@ -396,7 +402,7 @@ fn a_service_that_goes_to_the_background_is_told_so() {
     let recipe = fixture.recipe(
         "[[service]]\nname = \"web\"\ncommand = [\"/bin/sh\", \"-c\", \"sleep 9 &\"]\nready = { port = 8000 }\n",
     );
-    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = GrainSpec::of(&recipe, &fixture.var("var"));
     let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
     assert!(error.to_string().contains("it probably went to the background"), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("--foreground")), "{:?}", error.hint());
@@ -410,14 +416,14 @@ fn an_exercise_runs_against_a_grain() {
          [[exercise]]\nrestart = true\n[[exercise]]\nrun = [\"/bin/cat\", \"/var/count\"]\ncontains = \"3\"\n"
     ));
     let mut grain =
-        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
+        Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &fixture.var("var"))).expect("starts");
     let transcript = exercise::run(
         &Visit::of(&recipe, &Authority::of_run(&recipe)),
         &mut GrainTarget::new(&mut grain, None),
     )
     .expect("as expected");
     assert!(matches!(&transcript.steps[2].outcome, Outcome::Ran(ran) if ran.output == b"3"));
-    if let Some(view) = grain.base().view() {
+    if let Some(view) = grain.root().view() {
         let uses = view.uses();
         let step_of = |path: &str| {
             uses.iter().find(|used| used.path.as_bytes() == path.as_bytes()).map(|used| used.step.to_string())

@@ -9,7 +9,7 @@ use std::{
 use super::{Context, Failure, finish_json, output::ask, print, xdg_directory};
 use crate::{
     error::At as _,
-    grain::library::{Grains, Kept},
+    grain::library::{GrainLibrary, StoredGrain},
     shown,
 };
 
@@ -44,10 +44,10 @@ enum Command {
 }
 
 /// Returns all grains of this user.
-pub(super) fn library() -> Result<Grains, Failure> {
+pub(super) fn library() -> Result<GrainLibrary, Failure> {
     let data = xdg_directory("XDG_DATA_HOME", ".local/share")
         .ok_or_else(|| Failure::new("HOME is not set to an absolute path").hint("set XDG_DATA_HOME"))?;
-    Ok(Grains::new(data.join("grains")))
+    Ok(GrainLibrary::new(data.join("grains")))
 }
 
 /// Runs the command.
@@ -67,9 +67,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Command::Remove { grain, yes } => {
             // All are found before one is removed.
             let found = grain.iter().map(|name| find(&grains, name)).collect::<Result<Vec<_>, _>>()?;
-            for kept in found {
-                if *yes || confirmed(kept)? {
-                    kept.clone().remove()?;
+            for stored in found {
+                if *yes || confirmed(stored)? {
+                    stored.clone().remove()?;
                 }
             }
             Ok(())
@@ -77,12 +77,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
-    let full = |kept: &Kept| format!("{}/{}", kept.app_id, kept.name);
-    let found: Vec<&Kept> =
-        grains.iter().filter(|kept| kept.name == wanted || full(kept) == wanted).collect();
+fn find<'a>(grains: &'a [StoredGrain], wanted: &str) -> Result<&'a StoredGrain, Failure> {
+    let full = |stored: &StoredGrain| format!("{}/{}", stored.app_id, stored.name);
+    let found: Vec<&StoredGrain> =
+        grains.iter().filter(|stored| stored.name == wanted || full(stored) == wanted).collect();
     match found[..] {
-        [kept] => Ok(kept),
+        [stored] => Ok(stored),
         [] => {
             let failure = Failure::new(format!("there is no grain `{wanted}`"));
             Err(failure.hint("`tinyroot grains list` shows their names"))
@@ -96,8 +96,8 @@ fn find<'a>(grains: &'a [Kept], wanted: &str) -> Result<&'a Kept, Failure> {
 }
 
 /// Asks a person.
-fn confirmed(kept: &Kept) -> Result<bool, Failure> {
-    let what = format!("{} ({}, {})", kept.name, shown::name(kept.title()), kept.size());
+fn confirmed(stored: &StoredGrain) -> Result<bool, Failure> {
+    let what = format!("{} ({}, {})", stored.name, shown::name(stored.title()), stored.size());
     if !io::stdin().is_terminal() {
         return Err(Failure::new(format!(
             "cannot ask whether to remove {what}: standard input is not a terminal"
@@ -125,39 +125,41 @@ fn shown(log: &[u8]) -> String {
     out
 }
 
-fn app(kept: &Kept) -> &str {
-    kept.about.as_ref().map_or("-", |about| &about.app)
+fn app(stored: &StoredGrain) -> &str {
+    stored.meta.as_ref().map_or("-", |meta| &meta.app)
 }
 
-fn table(grains: &[Kept]) -> String {
+fn table(grains: &[StoredGrain]) -> String {
     let mut out = String::new();
-    let width = |of: fn(&Kept) -> &str| grains.iter().map(|kept| of(kept).chars().count()).max().unwrap_or(0);
-    let (apps, names) = (width(app), width(|kept| &kept.name));
-    for kept in grains {
-        let running = if kept.is_running() { ", running" } else { "" };
-        let size = kept.size();
+    let width = |of: fn(&StoredGrain) -> &str| {
+        grains.iter().map(|stored| of(stored).chars().count()).max().unwrap_or(0)
+    };
+    let (apps, names) = (width(app), width(|stored| &stored.name));
+    for stored in grains {
+        let running = if stored.is_running() { ", running" } else { "" };
+        let size = stored.size();
         let _ = writeln!(
             out,
             "{:<apps$}  {:<names$}  {size:>9}  {}{running}",
-            app(kept),
-            kept.name,
-            shown::name(kept.title())
+            app(stored),
+            stored.name,
+            shown::name(stored.title())
         );
     }
     out
 }
 
-fn json(grains: &[Kept]) -> serde_json::Value {
-    let grains = grains.iter().map(|kept| {
+fn json(grains: &[StoredGrain]) -> serde_json::Value {
+    let grains = grains.iter().map(|stored| {
         serde_json::json!({
-            "app_id": kept.app_id.to_string(),
-            "app": kept.about.as_ref().map(|about| &about.app),
-            "name": kept.name,
-            "title": kept.title(),
-            "created": kept.about.as_ref().and_then(|about| about.created.as_ref()),
-            "running": kept.is_running(),
-            "size_bytes": kept.size().bytes,
-            "directory": kept.directory.to_string_lossy(),
+            "app_id": stored.app_id.to_string(),
+            "app": stored.meta.as_ref().map(|meta| &meta.app),
+            "name": stored.name,
+            "title": stored.title(),
+            "created": stored.meta.as_ref().and_then(|meta| meta.created.as_ref()),
+            "running": stored.is_running(),
+            "size_bytes": stored.size().bytes,
+            "directory": stored.directory.to_string_lossy(),
         })
     });
     serde_json::json!({ "grains": grains.collect::<Vec<_>>() })
@@ -171,14 +173,14 @@ mod tests {
     #[test]
     fn a_grain_is_found_by_a_name_that_means_one() {
         let place = tempfile::tempdir().expect("a directory");
-        let grains = Grains::new(place.path().to_path_buf());
+        let grains = GrainLibrary::new(place.path().to_path_buf());
         let [one, two] = [AppId([1; 32]), AppId([2; 32])];
         for (id, noun) in [(one, "pot"), (two, "pot"), (two, "cup")] {
-            grains.make(&id, "Tea", noun, "").expect("makes");
+            grains.create(&id, "Tea", noun, "").expect("makes");
         }
         let list = grains.list().expect("lists");
-        assert_eq!(find(&list, "cup-1").map(|kept| kept.app_id).ok(), Some(two));
-        assert_eq!(find(&list, &format!("{one}/pot-1")).map(|kept| kept.app_id).ok(), Some(one));
+        assert_eq!(find(&list, "cup-1").map(|stored| stored.app_id).ok(), Some(two));
+        assert_eq!(find(&list, &format!("{one}/pot-1")).map(|stored| stored.app_id).ok(), Some(one));
         let text = |wanted| find(&list, wanted).map(drop).expect_err("is refused").to_string();
         assert!(text("pot-1").starts_with("error: several apps have a grain `pot-1`"), "{}", text("pot-1"));
         assert!(text("pot-9").contains("there is no grain `pot-9`"), "{}", text("pot-9"));

@@ -10,8 +10,9 @@ use crate::{
     cli::{Context, Failure, grains::library, missed, output::say_for_app, print},
     evidence::unseen,
     grain::{
+        GrainRoot,
         library::is_name,
-        runner::{self, App, OnImpatience, RunOptions},
+        runner::{self, OnImpatience, RunOptions, RunnableApp},
     },
     progress::Progress,
     proxy::Guards,
@@ -69,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stops = Stops::block()?;
     let store = context.store()?;
     let artifact = artifact::open(&args.artifact, &store, &context.progress)?;
-    let directory = library()?.place(&artifact.app_id(), &args.grain);
+    let directory = library()?.directory_of(&artifact.app_id(), &args.grain);
     let path = directory.join("misses");
     let progress = context.progress.clone();
     let misses = missed::sink(Some(&path), &context.progress, move |miss| progress.warn(&miss.warning()));
@@ -86,8 +87,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "with --expose every user of this machine can use the app, and every web page that a browser here shows",
         );
     }
-    let on_ready = |url: Option<&str>, base: &crate::grain::Base| {
-        if let Some(why) = base.why_no_view() {
+    let on_ready = |url: Option<&str>, root: &GrainRoot| {
+        if let Some(why) = root.why_no_view() {
             context.progress.warn(&unseen(why));
         }
         // A reader that has gone away does not stop the app.
@@ -96,8 +97,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stopped = move || {
         stops.wait();
     };
-    let app = App::of_artifact(artifact, &store)?;
-    let app = App { show_pruned: args.show_pruned, ..app };
+    let app = artifact::app(artifact, &store)?;
+    let app = RunnableApp { show_pruned: args.show_pruned, ..app };
     let exit = runner::run(app, &store, stopped, options, on_ready)?;
     if misses.count() > 0 {
         let text = format!(

@@ -10,7 +10,7 @@ use crate::{
     progress::Progress,
     recipe,
     sandbox::fuse,
-    serve::{ServeOptions, Served, Server, serve},
+    serve::{ServeOptions, ServedApp, Server, serve},
     shutdown,
     sys::signals::Stops,
 };
@@ -89,9 +89,9 @@ fn close(server: &Server, stops: Stops, progress: &Progress) {
 }
 
 /// Opens the artifacts, and finds whose the recipes are.
-fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
+fn apps(args: &Args, context: &Context) -> Result<Vec<ServedApp>, Failure> {
     let store = context.store()?;
-    let mut apps: Vec<Served> = Vec::new();
+    let mut apps: Vec<ServedApp> = Vec::new();
     let mut seen = BTreeMap::new();
     for path in &args.artifact {
         let artifact = artifact::open(path, &store, &context.progress)?;
@@ -99,7 +99,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));
         }
-        let mut app = Served::new(artifact, &store)?;
+        let mut app = ServedApp::new(artifact, &store)?;
         app.app.show_pruned = args.show_pruned;
         if app.app.recipe.web.is_none() {
             let text = format!("{} has no web port, so no page can lead to it", path.display());
@@ -109,7 +109,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<Served>, Failure> {
     }
     for folder in &args.recipe {
         let recipe = recipe::read(folder)?;
-        let is_its = |app: &&mut Served| {
+        let is_its = |app: &&mut ServedApp| {
             let id = recipe.app.id.as_ref().and_then(|id| id.parse().ok());
             app.app.recipe.app.name == recipe.app.name && id.is_none_or(|id| app.app_id == id)
         };

@@ -1,4 +1,4 @@
-//! Why a grain does not start or go on.
+//! Errors of a grain.
 
 use std::{borrow::Cow, io, path::PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{
     view::fuse::ViewError,
 };
 
-/// Why a grain does not start or go on.
+/// Why a grain does not start, or fails later.
 #[derive(Debug, thiserror::Error)]
 pub enum GrainError {
     /// Its `/var` cannot be made.
@@ -21,14 +21,14 @@ pub enum GrainError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// Its `/var` belongs to a user that the grain would not be.
+    /// Its `/var` belongs to another user than the grain's.
     #[error("the grain's /var at {} belongs to user {owner}, and the grain would be user {expected}", path.display())]
     Owner {
         /// On the host.
         path: PathBuf,
-        /// Who owns it.
+        /// Its owner.
         owner: u32,
-        /// Who should.
+        /// The user that the grain would be.
         expected: u32,
     },
     /// The sandbox could not be made.
@@ -52,16 +52,16 @@ pub enum GrainError {
         tail: Vec<String>,
         /// Whether it had `/proc`.
         proc: bool,
-        /// What is known of the reason.
+        /// The cause, if one is known.
         remedy: Option<Box<Remedy>>,
     },
 }
 
-/// What the loader says when a library is not found.
+/// The loader's message for a library that is not found.
 const NO_LIBRARY: &str = "error while loading shared libraries";
 
 impl GrainError {
-    /// Returns true where the host is at fault, and the app has not even begun.
+    /// Returns true if the host is at fault and the app did not begin.
     pub fn is_of_host(&self) -> bool {
         match self {
             GrainError::Var { .. }

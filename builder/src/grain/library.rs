@@ -1,14 +1,14 @@
-//! The grains on disk: which there are, what they are called, and making, naming and removing them.
+//! The grains on disk: list, create, name, remove.
 //!
 //! ```text
 //! DIRECTORY/APP ID/NAME/var         the grain's data
 //!                       log, log.1  what its services printed
 //!                       lock        held while it runs
-//!                       misses      what it asked for and was pruned
-//!                       grain.json  what it is called
+//!                       misses      the report of its misses
+//!                       grain.json  its title and host
 //! ```
 //!
-//! `tinyroot run` makes grains without `grain.json`; they are called by their names. Nothing here starts a grain.
+//! `tinyroot run` makes grains without `grain.json`; their title is their name. Nothing here starts a grain.
 
 mod lock;
 
@@ -32,77 +32,77 @@ use crate::{
     formats::app_id::AppId,
 };
 
-/// How long a page waits for the size of a grain's data.
+/// The time limit for the size of a grain's data on a page.
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// Longest title; a longer one is cut.
 const TITLE_LIMIT: usize = 200;
 
-/// What `grain.json` says.
+/// The contents of `grain.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct About {
-    /// What a person calls it.
+pub struct GrainMeta {
+    /// Its title, which a person chose.
     pub title: String,
     /// The title of its app.
     pub app: String,
-    /// The name of its own host below `localhost`, by which a browser keeps it apart from others: `g-` and 32 hex digits.
+    /// The name of its own host below `localhost`, so that a browser separates it from other grains: `g-` and 32 hex digits.
     pub host: String,
-    /// When it was made, in RFC 3339; nothing for one that `tinyroot run` made.
+    /// The time of its creation, in RFC 3339; `None` for a grain of `tinyroot run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
 }
 
-/// A grain that is there.
+/// A grain on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Whose it is.
+pub struct StoredGrain {
+    /// Its app.
     pub app_id: AppId,
     /// The name of its directory.
     pub name: String,
     /// Its directory.
     pub directory: PathBuf,
-    /// What it is called, if that is written.
-    pub about: Option<About>,
+    /// The contents of its `grain.json`, if it has one.
+    pub meta: Option<GrainMeta>,
 }
 
 /// Why a grain cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum GrainsError {
+pub enum LibraryError {
     /// A file.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// No randomness.
+    /// The kernel gives no random bytes.
     #[error("cannot make a random name")]
     Random(#[source] io::Error),
-    /// It runs, or its directory cannot be locked.
+    /// The grain runs, or its directory cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
 }
 
-impl Hint for GrainsError {
+impl Hint for LibraryError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            GrainsError::Io(error) => error.hint(),
-            GrainsError::Lock(error) => error.hint(),
-            GrainsError::Random(_) => None,
+            LibraryError::Io(error) => error.hint(),
+            LibraryError::Lock(error) => error.hint(),
+            LibraryError::Random(_) => None,
         }
     }
 }
 
-/// All grains of a user.
+/// The directory of all grains of a user.
 #[derive(Clone, Debug)]
-pub struct Grains {
+pub struct GrainLibrary {
     directory: PathBuf,
 }
 
-impl Grains {
-    /// Returns those below a directory.
+impl GrainLibrary {
+    /// Returns the library in a directory.
     pub fn new(directory: PathBuf) -> Self {
-        Grains { directory }
+        GrainLibrary { directory }
     }
 
-    /// Returns the directory of a grain, which need not be there.
-    pub fn place(&self, app_id: &AppId, name: &str) -> PathBuf {
+    /// Returns the directory of a grain, which may not exist.
+    pub fn directory_of(&self, app_id: &AppId, name: &str) -> PathBuf {
         self.directory.join(app_id.to_string()).join(name)
     }
 
@@ -110,7 +110,7 @@ impl Grains {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub fn list(&self) -> Result<Vec<Kept>, GrainsError> {
+    pub fn list(&self) -> Result<Vec<StoredGrain>, LibraryError> {
         let apps = names(&self.directory)?.into_iter().filter_map(|name| {
             let id: AppId = name.parse().ok()?;
             (id.to_string() == name).then_some(id)
@@ -122,21 +122,27 @@ impl Grains {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub fn of_app(&self, app_id: &AppId) -> Result<Vec<Kept>, GrainsError> {
+    pub fn of_app(&self, app_id: &AppId) -> Result<Vec<StoredGrain>, LibraryError> {
         let names = names(&self.directory.join(app_id.to_string()))?;
         let there = names.into_iter().filter(|name| is_name(name)).map(|name| {
-            let directory = self.place(app_id, &name);
-            let about = read_about(&directory);
-            Kept { app_id: *app_id, name, directory, about }
+            let directory = self.directory_of(app_id, &name);
+            let meta = read_meta(&directory);
+            StoredGrain { app_id: *app_id, name, directory, meta }
         });
-        Ok(there.filter(|kept| kept.about.is_some() || kept.directory.join("var").is_dir()).collect())
+        Ok(there.filter(|stored| stored.meta.is_some() || stored.directory.join("var").is_dir()).collect())
     }
 
-    /// Makes a grain without data. An empty title becomes the noun with a number.
+    /// Creates a grain without data. An empty title becomes the noun with a number.
     ///
     /// # Errors
-    /// [`GrainsError`].
-    pub fn make(&self, app_id: &AppId, app: &str, noun: &str, title: &str) -> Result<Kept, GrainsError> {
+    /// [`LibraryError`].
+    pub fn create(
+        &self,
+        app_id: &AppId,
+        app: &str,
+        noun: &str,
+        title: &str,
+    ) -> Result<StoredGrain, LibraryError> {
         let parent = self.directory.join(app_id.to_string());
         make_closed(&parent).at("make", &parent)?;
         let stem: String =
@@ -150,11 +156,11 @@ impl Grains {
                     let title =
                         if title.trim().is_empty() { format!("{noun} {number}") } else { title.to_owned() };
                     let created = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-                    let about =
-                        About { title: cut(&title), app: app.to_owned(), host: random_host()?, created };
-                    let mut kept = Kept { app_id: *app_id, name, directory, about: None };
-                    kept.write(about)?;
-                    return Ok(kept);
+                    let meta =
+                        GrainMeta { title: cut(&title), app: app.to_owned(), host: random_host()?, created };
+                    let mut stored = StoredGrain { app_id: *app_id, name, directory, meta: None };
+                    stored.write(meta)?;
+                    return Ok(stored);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(PathError::new("make", &directory, error).into()),
@@ -164,51 +170,51 @@ impl Grains {
     }
 }
 
-impl Kept {
-    /// Returns what a person calls it.
+impl StoredGrain {
+    /// Returns its title; its name if it has none.
     pub fn title(&self) -> &str {
-        self.about.as_ref().map_or(&self.name, |about| &about.title)
+        self.meta.as_ref().map_or(&self.name, |meta| &meta.title)
     }
 
-    /// Returns the name of its host, which it is given now if it has none yet.
+    /// Returns the name of its host. A grain without one gets one now.
     ///
     /// # Errors
-    /// [`GrainsError`].
-    pub fn host(&mut self, app: &str) -> Result<String, GrainsError> {
-        if let Some(about) = &self.about {
-            return Ok(about.host.clone());
+    /// [`LibraryError`].
+    pub fn host(&mut self, app: &str) -> Result<String, LibraryError> {
+        if let Some(meta) = &self.meta {
+            return Ok(meta.host.clone());
         }
         let host = random_host()?;
-        let about =
-            About { title: self.name.clone(), app: app.to_owned(), host: host.clone(), created: None };
-        self.write(about)?;
+        let meta =
+            GrainMeta { title: self.name.clone(), app: app.to_owned(), host: host.clone(), created: None };
+        self.write(meta)?;
         Ok(host)
     }
 
     /// Gives it another title.
     ///
     /// # Errors
-    /// [`GrainsError`].
-    pub fn rename(&mut self, title: &str) -> Result<(), GrainsError> {
-        match self.about.clone() {
-            Some(about) if !title.trim().is_empty() => self.write(About { title: cut(title), ..about }),
+    /// [`LibraryError`].
+    pub fn rename(&mut self, title: &str) -> Result<(), LibraryError> {
+        match self.meta.clone() {
+            Some(meta) if !title.trim().is_empty() => self.write(GrainMeta { title: cut(title), ..meta }),
             _ => Ok(()),
         }
     }
 
-    /// Writes what it is called: whole, or not at all.
-    fn write(&mut self, about: About) -> Result<(), GrainsError> {
+    /// Replaces `grain.json` atomically.
+    fn write(&mut self, meta: GrainMeta) -> Result<(), LibraryError> {
         let path = self.directory.join("grain.json");
-        let text = serde_json::to_string_pretty(&about).expect("texts become JSON") + "\n";
+        let text = serde_json::to_string_pretty(&meta).expect("texts become JSON") + "\n";
         let (mut file, _cleanup) = atomic::file(&self.directory, ".grain.json-").at("write", &path)?;
         file.as_file().set_permissions(Permissions::from_mode(0o600)).at("write", &path)?;
         file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).at("write", &path)?;
         file.persist(&path).map_err(|error| error.error).at("write", &path)?;
-        self.about = Some(about);
+        self.meta = Some(meta);
         Ok(())
     }
 
-    /// Returns whether some process runs it.
+    /// Returns whether a process runs it.
     pub fn is_running(&self) -> bool {
         let lock = File::open(self.directory.join("lock"));
         lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
@@ -219,7 +225,7 @@ impl Kept {
         deep::size(&self.directory.join("var"))
     }
 
-    /// Returns how much its data take on disk, as far as can be seen in a moment, for a page that is shown again and again.
+    /// Returns how much its data take on disk, as far as a short look shows, for a page that is refreshed often.
     pub fn size_at_a_glance(&self) -> deep::Size {
         deep::size_within(&self.directory.join("var"), GLANCE)
     }
@@ -227,10 +233,10 @@ impl Kept {
     /// Removes it with its data.
     ///
     /// # Errors
-    /// [`GrainsError::Lock`] while it runs.
-    pub fn remove(self) -> Result<(), GrainsError> {
+    /// [`LibraryError::Lock`] while it runs.
+    pub fn remove(self) -> Result<(), LibraryError> {
         let _lock = lock(&self.directory)?;
-        // Under a name that is none of a grain, so that what a kill leaves is not taken for one.
+        // The new name is not the name of a grain, so the remains after a kill are not listed.
         let aside = self.directory.with_file_name(format!(".removed-{}", self.name));
         if aside.exists() {
             deep::remove_tree(&aside).at("remove", &aside)?;
@@ -240,9 +246,9 @@ impl Kept {
     }
 }
 
-/// Makes a directory of grains, of an app's grains or of one, with those above it: closed to all but its owner, whatever the
-/// umask, for a grain may make files in it that are everybody's to run or to fill. One that is there already is closed if it
-/// is ours to close; so are those above it that are grains' too.
+/// Makes the directory of all grains, of an app's grains or of one grain, with its parents: mode 0700 whatever the umask, since a grain
+/// may make files in it that every user could run or write. An existing directory of this user is closed too, and so are its parents
+/// that belong to the library.
 ///
 /// # Errors
 /// What the kernel says.
@@ -256,8 +262,8 @@ pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
     [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten().try_for_each(closed::close)
 }
 
-/// Closes the files that lie beside a grain's data to all but their owner: older ones were made by the umask. Only in a directory that
-/// is closed ([`make_closed`]), so that no other user puts a link there meanwhile.
+/// Closes the files beside a grain's data to other users: older versions made them by the umask. Does so only in a closed directory
+/// ([`make_closed`]), so that no other user can put a link there meanwhile.
 pub(crate) fn close_files(directory: &Path) {
     let is_closed = fs::symlink_metadata(directory).is_ok_and(|found| {
         found.is_dir() && found.mode() & 0o077 == 0 && found.uid() == rustix::process::geteuid().as_raw()
@@ -269,19 +275,19 @@ pub(crate) fn close_files(directory: &Path) {
         let path = directory.join(name);
         let open = |found: &fs::Metadata| found.is_file() && found.mode() & 0o077 != 0;
         if let Some(found) = fs::symlink_metadata(&path).ok().filter(open) {
-            // Somebody else's stays as it is.
+            // A file of another user stays as it is.
             let _ = fs::set_permissions(&path, Permissions::from_mode(found.mode() & 0o700));
         }
     }
 }
 
-/// Returns whether a grain may be called so: letters, digits, `-`, `_` and `.`, the last not first.
+/// Returns whether a text can be the name of a grain: letters, digits, `-`, `_` and `.`, and no `.` at the beginning.
 pub fn is_name(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(is_good)
 }
 
-/// Returns 32 hex digits that nobody can guess.
+/// Returns 32 random hex digits, which are a secret.
 ///
 /// # Errors
 /// What the kernel says.
@@ -291,8 +297,8 @@ pub fn random_text() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn random_host() -> Result<String, GrainsError> {
-    random_text().map(|text| format!("g-{text}")).map_err(GrainsError::Random)
+fn random_host() -> Result<String, LibraryError> {
+    random_text().map(|text| format!("g-{text}")).map_err(LibraryError::Random)
 }
 
 fn cut(title: &str) -> String {
@@ -300,16 +306,16 @@ fn cut(title: &str) -> String {
     printable.take(TITLE_LIMIT).collect()
 }
 
-/// What `grain.json` says; nothing where there is none that can be used, as if `tinyroot run` had made the grain.
-fn read_about(directory: &Path) -> Option<About> {
-    let about: About = serde_json::from_slice(&fs::read(directory.join("grain.json")).ok()?).ok()?;
-    let digits = about.host.strip_prefix("g-")?;
+/// Reads `grain.json`. Returns `None` if it is missing or damaged: the grain then looks like one of `tinyroot run`.
+fn read_meta(directory: &Path) -> Option<GrainMeta> {
+    let meta: GrainMeta = serde_json::from_slice(&fs::read(directory.join("grain.json")).ok()?).ok()?;
+    let digits = meta.host.strip_prefix("g-")?;
     (digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
-        .then_some(about)
+        .then_some(meta)
 }
 
-/// Lists the names in a directory, sorted; none where it is not there.
-fn names(directory: &Path) -> Result<Vec<String>, GrainsError> {
+/// Lists the names in a directory, sorted; none if it does not exist.
+fn names(directory: &Path) -> Result<Vec<String>, LibraryError> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.at("read", directory)?,
@@ -325,9 +331,9 @@ fn names(directory: &Path) -> Result<Vec<String>, GrainsError> {
 mod tests {
     use super::*;
 
-    fn titles(grains: &Grains) -> Vec<(String, String)> {
+    fn titles(grains: &GrainLibrary) -> Vec<(String, String)> {
         let list = grains.list().expect("lists");
-        list.iter().map(|kept| (kept.name.clone(), kept.title().to_owned())).collect()
+        list.iter().map(|stored| (stored.name.clone(), stored.title().to_owned())).collect()
     }
 
     fn pairs(rows: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -337,8 +343,8 @@ mod tests {
     #[test]
     fn grains_are_closed_to_others_and_older_ones_are_closed() {
         let place = tempfile::tempdir().expect("a directory");
-        let (grains, id) = (Grains::new(place.path().join("grains")), AppId([7; 32]));
-        let one = grains.make(&id, "tea", "note", "").expect("makes");
+        let (grains, id) = (GrainLibrary::new(place.path().join("grains")), AppId([7; 32]));
+        let one = grains.create(&id, "tea", "note", "").expect("makes");
         let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o7777;
         let around = mode(place.path());
         let places = [place.path().join("grains"), one.directory.join(".."), one.directory.clone()];
@@ -378,18 +384,18 @@ mod tests {
     #[test]
     fn grains_are_made_named_and_removed() {
         let place = tempfile::tempdir().expect("a directory");
-        let grains = Grains::new(place.path().join("grains"));
+        let grains = GrainLibrary::new(place.path().join("grains"));
         assert_eq!(titles(&grains), []);
         let id = AppId([7; 32]);
-        let one = grains.make(&id, "Tea", "pot", "").expect("makes");
-        let mut two = grains.make(&id, "Tea", "pot", " Green\n <b> ").expect("makes");
-        fs::create_dir_all(grains.place(&id, "default/var")).expect("makes");
-        fs::create_dir_all(grains.place(&id, ".hidden/var")).expect("makes");
-        fs::create_dir_all(grains.place(&id, "nothing")).expect("makes");
+        let one = grains.create(&id, "Tea", "pot", "").expect("makes");
+        let mut two = grains.create(&id, "Tea", "pot", " Green\n <b> ").expect("makes");
+        fs::create_dir_all(grains.directory_of(&id, "default/var")).expect("makes");
+        fs::create_dir_all(grains.directory_of(&id, ".hidden/var")).expect("makes");
+        fs::create_dir_all(grains.directory_of(&id, "nothing")).expect("makes");
         fs::create_dir_all(place.path().join("grains/no app")).expect("makes");
         let all = [("default", "default"), ("pot-1", "pot 1"), ("pot-2", "Green <b>")];
         assert_eq!(titles(&grains), pairs(&all));
-        let hosts = [&one, &two].map(|kept| kept.about.clone().expect("is written").host);
+        let hosts = [&one, &two].map(|stored| stored.meta.clone().expect("is written").host);
         assert_ne!(hosts[0], hosts[1]);
         two.rename("Black").expect("writes");
         two.rename(" ").expect("does nothing");
@@ -403,7 +409,7 @@ mod tests {
         let mut default = grains.of_app(&id).expect("lists").remove(0);
         let host = default.host("Tea").expect("is given");
         assert_eq!(default.host("Tea").expect("stays"), host);
-        assert_eq!(grains.of_app(&id).expect("lists")[0].about, default.about);
+        assert_eq!(grains.of_app(&id).expect("lists")[0].meta, default.meta);
     }
 
     #[test]
@@ -416,7 +422,7 @@ mod tests {
             (format!(r#"{{"title":"a","host":"{host}"#), false),
         ] {
             fs::write(place.path().join("grain.json"), &text).expect("writes");
-            assert_eq!(read_about(place.path()).is_some(), is_good, "{text}");
+            assert_eq!(read_meta(place.path()).is_some(), is_good, "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a grain prints: kept in a file that cannot grow without end, its last lines in memory.
+//! The log of a grain: a file with a bounded size, and the last lines in memory.
 
 use std::{
     collections::VecDeque,
@@ -10,29 +10,28 @@ use std::{
     time::Duration,
 };
 
-/// Size at which a log file is set aside as `.1`: Sandstorm's.
+/// Size at which a log file is renamed to `.1`: Sandstorm's.
 const ROTATION_BYTES: u64 = 512 << 10;
 
 /// Lines kept in memory.
 const TAIL_LINES: usize = 20;
 
-/// Lines kept for who listens, between two times that they are fetched.
+/// Lines kept for [`Log::heard`] between two calls.
 const HEARD_LINES: usize = 2000;
 
 /// Longest line; a longer one is broken.
 const LINE_BYTES: u64 = 16 << 10;
 
-/// How long the line of readiness may come after the fact.
+/// How long the log may lag behind the report of readiness.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the first process prints when all services are ready. Any app can print it, so nothing but the order of words depends on
-/// it.
+/// The line of the first process when all services are ready. Any app can print it, so only the order of lines depends on it.
 const READY: &[u8] = b"tinyroot-init: ready";
 
-/// Called with each line, without its end, in a thread of the log's.
+/// Called with each line, without its newline, in the thread that reads the output.
 pub type OnLine = Box<dyn Fn(&[u8]) + Send + Sync>;
 
-/// Takes in the output of one grain, over restarts.
+/// Records the output of one grain, over restarts.
 pub struct Log {
     on_line: Option<OnLine>,
     state: Mutex<State>,
@@ -43,11 +42,11 @@ pub struct Log {
 struct State {
     file: Option<LogFile>,
     tail: VecDeque<Vec<u8>>,
-    /// Since [`Log::heard`] was asked last; `None` until it is for the first time.
+    /// Lines since the last call of [`Log::heard`]; `None` before the first.
     heard: Option<VecDeque<Vec<u8>>>,
     /// Lives begun, lives that printed [`READY`], lives whose output has ended.
     begun: u64,
-    told: u64,
+    ready: u64,
     ended: u64,
 }
 
@@ -73,9 +72,9 @@ impl Log {
         Ok(log)
     }
 
-    /// Passes each line to a function as well.
+    /// Calls a function with each line.
     #[must_use]
-    pub fn telling(mut self, on_line: OnLine) -> Self {
+    pub fn with_on_line(mut self, on_line: OnLine) -> Self {
         self.on_line = Some(on_line);
         self
     }
@@ -85,7 +84,7 @@ impl Log {
         self.lock().tail.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
-    /// Returns the lines since this was asked last, oldest first; of very many the last ones. The first time there are none.
+    /// Returns the lines since the last call, oldest first; of very many only the last. The first call returns none.
     pub fn heard(&self) -> Vec<String> {
         let heard = self.lock().heard.replace(VecDeque::new()).unwrap_or_default();
         heard.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
@@ -103,13 +102,13 @@ impl Log {
         state.begun
     }
 
-    /// Waits a moment for the lines that a life which is ready has printed until then, so that they come before all that follows.
+    /// Waits a moment for the lines that a ready life has printed so far, so that they come before all later ones.
     pub(super) fn catch_up(&self, life: u64) {
-        let waits = |state: &mut State| state.told < life && state.ended < life;
+        let waits = |state: &mut State| state.ready < life && state.ended < life;
         drop(self.changed.wait_timeout_while(self.lock(), PATIENCE, waits));
     }
 
-    /// Takes in all output of the present life.
+    /// Records all output of the present life.
     pub(super) fn drain(&self, output: impl Read) {
         let mut reader = BufReader::new(output);
         let mut line = Vec::new();
@@ -145,7 +144,7 @@ impl Log {
         }
         // At the end of the line: a service may have left its own line open.
         if line.ends_with(READY) {
-            state.told = state.begun;
+            state.ready = state.begun;
             self.changed.notify_all();
         }
         drop(state);
@@ -217,7 +216,7 @@ mod tests {
         let seen = count.clone();
         let log = Log::to_file(&path)
             .expect("opens")
-            .telling(Box::new(move |_| *seen.lock().expect("no panic") += 1));
+            .with_on_line(Box::new(move |_| *seen.lock().expect("no panic") += 1));
         log.begin();
         let line = [b'x'; 1023];
         let lines: Vec<u8> = std::iter::repeat_n([&line[..], b"\n"].concat(), 1100).flatten().collect();

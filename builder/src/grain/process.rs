@@ -1,4 +1,4 @@
-//! A running grain: start, readiness, stop, restart, and programs beside its services.
+//! A running grain: boot, readiness, stop, restart, and programs beside its services.
 
 use std::{
     ffi::OsString,
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Base, GrainError, GrainOptions};
+use super::{GrainError, GrainRoot, GrainSpec};
 use crate::{
     exercise::CommandOutput,
     layout::INIT,
@@ -19,90 +19,90 @@ use crate::{
     view::fuse::{Server, serve},
 };
 
-/// The variable by which the first process knows where to say that all services are ready.
+/// Names the descriptor to which the first process writes when all services are ready.
 const READY_VARIABLE: &str = "TINYROOT_READY_FD";
 
-/// How often a wait is interrupted to look around.
+/// How often a wait for readiness is interrupted to list the listening sockets.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// How much longer than its first process takes to give up on services a grain may take to end by itself.
+/// The time that a grain has to end after its first process has stopped waiting for services.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A grain whose services were ready when it started.
 pub struct Grain {
-    base: Arc<Base>,
-    options: GrainOptions,
+    root: Arc<GrainRoot>,
+    spec: GrainSpec,
     /// `None` between stop and start.
-    live: Option<Live>,
-    /// Its root, if that is a view: mounted once for all of its lives.
+    life: Option<Life>,
+    /// The mount of its root, if that is a view: one mount for all lives.
     mounted: Option<Mounted>,
 }
 
-/// A view that is mounted and served. Fields are dropped in order: requests are answered to the end.
+/// A view that is mounted and served. Fields are dropped in order: the server responds until the mount is gone.
 struct Mounted {
     held: Option<MountedView>,
     server: Server,
 }
 
 /// One life of a grain, from start to stop. Fields are dropped in order: the processes first.
-struct Live {
+struct Life {
     running: Arc<Running>,
     reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Grain {
-    /// Starts a grain and waits until its services are ready.
+    /// Starts a grain and waits until its services are ready. Trace, proof and use all come here.
     ///
     /// # Errors
-    /// [`GrainError`]; [`GrainError::hint`] says what would help.
-    pub fn start(base: Arc<Base>, options: GrainOptions) -> Result<Self, GrainError> {
-        Grain::start_with(base, options, |_| Ok(()))
+    /// [`GrainError`].
+    pub fn start(root: Arc<GrainRoot>, spec: GrainSpec) -> Result<Self, GrainError> {
+        Grain::start_with(root, spec, |_| Ok(()))
     }
 
-    /// Starts a grain as [`Grain::start`] does; `on_start` is given its processes before they are ready, so that
-    /// a start can be ended.
+    /// Starts a grain as [`Grain::start`] does. Calls `on_start` with its processes before they are ready, so that another thread can end
+    /// the start.
     ///
     /// # Errors
-    /// As [`Grain::start`].
+    /// [`GrainError`]; [`GrainError::Thread`] holds the error of `on_start`.
     pub fn start_with(
-        base: Arc<Base>,
-        options: GrainOptions,
+        root: Arc<GrainRoot>,
+        spec: GrainSpec,
         on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
     ) -> Result<Self, GrainError> {
-        make_var(&options.var)?;
-        let mut grain = Grain { base, options, live: None, mounted: None };
-        let life = grain.go()?;
+        make_var(&spec.var)?;
+        let mut grain = Grain { root, spec, life: None, mounted: None };
+        let number = grain.boot()?;
         if let Some(running) = grain.running() {
             on_start(running).map_err(GrainError::Thread)?;
         }
-        grain.await_ready(life)?;
+        grain.await_ready(number)?;
         Ok(grain)
     }
 
     fn sandbox(&self) -> Sandbox {
-        let mut sandbox = Sandbox::grain(self.base.root(), [INIT]);
+        let mut sandbox = Sandbox::grain(self.root.for_sandbox(), [INIT]);
         sandbox.ready = Some(READY_VARIABLE.into());
-        let size = self.options.tmp_bytes;
+        let size = self.spec.tmp_bytes;
         sandbox.tmpfs = ["/tmp", "/run", "/dev/shm"].map(|at| Tmpfs::new(at, 0o1777, size)).to_vec();
-        sandbox.proc = self.options.proc;
-        if self.options.terminals {
+        sandbox.proc = self.spec.proc;
+        if self.spec.terminals {
             sandbox.devices = Devices::Terminals;
         }
-        if !self.options.proc && Path::new("/proc/cpuinfo").exists() {
+        if !self.spec.proc && Path::new("/proc/cpuinfo").exists() {
             sandbox.binds.push(Bind::read_only("/proc/cpuinfo", "/proc/cpuinfo"));
         }
-        sandbox.binds.push(Bind::writable(&self.options.var, "/var"));
+        sandbox.binds.push(Bind::writable(&self.spec.var, "/var"));
         sandbox
     }
 
-    /// Starts the first process; returns the number of this life in the log.
-    fn go(&mut self) -> Result<u64, GrainError> {
+    /// Starts the first process. Returns the number of this life, for the log.
+    fn boot(&mut self) -> Result<u64, GrainError> {
         let held = self.mounted.as_mut().and_then(|mounted| mounted.held.take());
         let sandbox = self.sandbox();
         let prepared = held.map_or_else(|| sandbox.prepare(), |held| sandbox.prepare_on(held));
         let mut prepared = prepared.map_err(GrainError::Sandbox)?;
         // Lookups of the sandbox itself during its set-up are not evidence.
-        if let Some(view) = self.base.view() {
+        if let Some(view) = self.root.view() {
             view.stop_recording();
             if let Some(fuse) = prepared.fuse() {
                 let server = serve(fuse, view.clone()).map_err(GrainError::View)?;
@@ -113,36 +113,36 @@ impl Grain {
         if let Some(mounted) = &mut self.mounted {
             mounted.held = prepared.hold();
         }
-        if let Some(view) = self.base.view() {
+        if let Some(view) = self.root.view() {
             view.start_recording();
         }
         let running = Arc::new(prepared.start().map_err(GrainError::Sandbox)?);
-        let mut live = Live { running: running.clone(), reader: None };
+        let mut life = Life { running: running.clone(), reader: None };
         let output = running.take_output();
-        let started = self.options.log.begin();
+        let number = self.spec.log.begin();
         if let Some(output) = output {
-            let log = self.options.log.clone();
+            let log = self.spec.log.clone();
             let reader = std::thread::Builder::new().name("grain-log".into());
             let reader = reader.spawn(move || log.drain(output)).map_err(GrainError::Thread)?;
-            live.reader = Some(reader);
+            life.reader = Some(reader);
         }
-        self.live = Some(live);
-        Ok(started)
+        self.life = Some(life);
+        Ok(number)
     }
 
-    /// Waits until the first process says that all is ready, or has ended. It says so by a descriptor that it alone has: any app can
-    /// print a line.
-    fn await_ready(&mut self, life: u64) -> Result<(), GrainError> {
+    /// Waits until the first process reports that all services are ready, or ends. It writes to a descriptor that no service has; a line
+    /// in the log would prove nothing, since any app can print it.
+    fn await_ready(&mut self, number: u64) -> Result<(), GrainError> {
         let mut listening = Vec::new();
         while let Some(running) = self.running() {
             match running.wait_ready(PAUSE) {
                 Some(true) => {
-                    self.options.log.catch_up(life);
+                    self.spec.log.catch_up(number);
                     return Ok(());
                 }
                 Some(false) => break,
                 None => {
-                    // At the end there is nothing left to look at: what was seen last counts.
+                    // Once the grain has ended, nothing listens any more: the last list counts.
                     let seen = running.listening();
                     if !seen.is_empty() {
                         listening = seen;
@@ -151,11 +151,11 @@ impl Grain {
             }
         }
         let exit = self.wait();
-        // Joins the log.
-        self.live = None;
-        let tail = self.options.log.tail();
-        let remedy = self.options.waits.remedy(&tail, &listening).map(Box::new);
-        Err(GrainError::Ended { exit, tail, proc: self.options.proc, remedy })
+        // Waits for the end of the log.
+        self.life = None;
+        let tail = self.spec.log.tail();
+        let remedy = self.spec.waits.remedy(&tail, &listening).map(Box::new);
+        Err(GrainError::Ended { exit, tail, proc: self.spec.proc, remedy })
     }
 
     /// Connects to the web port.
@@ -163,47 +163,47 @@ impl Grain {
     /// # Errors
     /// As `connect(2)`; not connected if the grain has no web port or is stopped.
     pub fn connect(&self) -> io::Result<TcpStream> {
-        let port = self.options.port.ok_or(io::ErrorKind::NotConnected)?;
-        let live = self.live.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        live.running.connect(&Address::Tcp(port)).map(TcpStream::from)
+        let port = self.spec.port.ok_or(io::ErrorKind::NotConnected)?;
+        let life = self.life.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        life.running.connect(&Address::Tcp(port)).map(TcpStream::from)
     }
 
     /// Returns the grain's processes, to connect to them or to signal them from another thread; `None` if it is stopped.
     pub fn running(&self) -> Option<Arc<Running>> {
-        self.live.as_ref().map(|live| live.running.clone())
+        self.life.as_ref().map(|life| life.running.clone())
     }
 
-    /// Returns what the grain stands on.
-    pub fn base(&self) -> &Arc<Base> {
-        &self.base
+    /// Returns its root.
+    pub fn root(&self) -> &Arc<GrainRoot> {
+        &self.root
     }
 
-    /// Returns its options.
-    pub fn options(&self) -> &GrainOptions {
-        &self.options
+    /// Returns what it was started with.
+    pub fn spec(&self) -> &GrainSpec {
+        &self.spec
     }
 
     /// Runs a program beside the services to its end.
     ///
     /// # Errors
     /// As `execve(2)`; not connected if the grain is stopped.
-    pub fn run(&self, command: &[String]) -> io::Result<CommandOutput> {
-        let live = self.live.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+    pub fn exec(&self, command: &[String]) -> io::Result<CommandOutput> {
+        let life = self.life.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let mut program = Program::new(command);
-        program.env = self.options.env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
-        let (exit, output) = live.running.exec_output(&program)?;
+        program.env = self.spec.env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
+        let (exit, output) = life.running.exec_output(&program)?;
         Ok(CommandOutput { status: exit.code(), output })
     }
 
     /// Returns how the grain ended by itself, if it has.
     pub fn try_wait(&self) -> Option<Exit> {
-        self.live.as_ref().and_then(|live| live.running.try_wait())
+        self.life.as_ref().and_then(|life| life.running.try_wait())
     }
 
     /// Waits for the end of the grain.
     pub fn wait(&mut self) -> Exit {
-        match &self.live {
-            Some(live) => live.running.wait(),
+        match &self.life {
+            Some(life) => life.running.wait(),
             None => Exit::Code(0),
         }
     }
@@ -212,23 +212,23 @@ impl Grain {
     /// A stopped grain stays stopped.
     ///
     /// # Errors
-    /// [`GrainError::View`] if the root was not served well, so that what the app saw is in doubt.
+    /// [`GrainError::View`] if the view reported errors: the app may have seen a damaged root.
     pub fn stop(&mut self) -> Result<Exit, GrainError> {
-        let exit = self.end_life();
+        let exit = self.shut_down();
         let Some(Mounted { held, server }) = self.mounted.take() else { return Ok(exit) };
         drop(held);
         server.stop().map(|()| exit).map_err(GrainError::View)
     }
 
     /// Ends the processes; a view stays mounted.
-    fn end_life(&mut self) -> Exit {
-        let Some(mut live) = self.live.take() else { return Exit::Code(0) };
-        let _ = live.running.signal(libc::SIGTERM);
-        let exit = live.running.wait_timeout(self.options.stop_limit + GRACE);
-        live.running.kill();
-        let exit = exit.unwrap_or_else(|| live.running.wait());
-        live.join();
-        if let Some(view) = self.base.view() {
+    fn shut_down(&mut self) -> Exit {
+        let Some(mut life) = self.life.take() else { return Exit::Code(0) };
+        let _ = life.running.signal(libc::SIGTERM);
+        let exit = life.running.wait_timeout(self.spec.stop_limit + GRACE);
+        life.running.kill();
+        let exit = exit.unwrap_or_else(|| life.running.wait());
+        life.join();
+        if let Some(view) = self.root.view() {
             view.stop_recording();
         }
         exit
@@ -237,15 +237,15 @@ impl Grain {
     /// Stops the grain and starts it again on the same `/var`, with new `/tmp` and `/run`.
     ///
     /// # Errors
-    /// As [`Grain::start`] and [`Grain::stop`].
+    /// [`GrainError`], if the grain does not start again.
     pub fn restart(&mut self) -> Result<(), GrainError> {
-        self.end_life();
-        let life = self.go()?;
-        self.await_ready(life)
+        self.shut_down();
+        let number = self.boot()?;
+        self.await_ready(number)
     }
 }
 
-impl Live {
+impl Life {
     /// Waits for the last output; all writers have ended.
     fn join(&mut self) {
         if let Some(reader) = self.reader.take() {
@@ -254,14 +254,14 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for Life {
     fn drop(&mut self) {
         self.running.kill();
         self.join();
     }
 }
 
-/// Makes the directory that is a grain's `/var`, for the user that the grain will be.
+/// Makes the directory of a grain's `/var`, owned by the grain's user.
 fn make_var(path: &Path) -> Result<(), GrainError> {
     let fault = |source| GrainError::Var { path: path.to_path_buf(), source };
     let (uid, gid) = grain_host_id();
@@ -271,12 +271,12 @@ fn make_var(path: &Path) -> Result<(), GrainError> {
     }
     let metadata = fs::metadata(path).map_err(fault)?;
     if metadata.uid() == uid {
-        // The app may have closed it to itself.
+        // The app may have closed the directory to itself.
         let mode = metadata.mode() & 0o7777;
         let opened = Permissions::from_mode(mode | 0o700);
         return if mode & 0o700 == 0o700 { Ok(()) } else { fs::set_permissions(path, opened).map_err(fault) };
     }
-    // A directory made by someone else for us, such as a temporary one, is taken over while it is empty.
+    // An empty directory of another user, such as a temporary one, becomes the grain's.
     if fs::read_dir(path).map_err(fault)?.next().is_none() && chown(path, Some(uid), Some(gid)).is_ok() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Why a grain did not get ready, in words that name the recipe's key and what to do.
+//! Why a grain did not become ready: the recipe's key, and a remedy.
 //!
 //! Comes in: the lines that the first process printed, what the recipe says of its services, and what listened last. Goes out: a
 //! [`Remedy`], if one is known.
@@ -8,7 +8,7 @@ use crate::{
     sandbox::Listening,
 };
 
-/// What the lines of the first process begin with.
+/// The beginning of each line of the first process.
 const INIT: &str = "tinyroot-init: ";
 
 /// Programs that go to the background by themselves, and the option that keeps them in the foreground.
@@ -29,16 +29,16 @@ const FOREGROUND: [(&str, &str); 14] = [
     ("znc", "-f"),
 ];
 
-/// What is known of a failed start.
+/// The cause of a failed start, and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
     /// What happened, as one clause.
     pub fact: String,
-    /// What one can do about it.
+    /// The remedy.
     pub hint: String,
 }
 
-/// What the recipe says of what the first process waits for.
+/// The conditions of a recipe that the first process waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
     setup_s: Option<u32>,
@@ -50,12 +50,12 @@ struct Wait {
     name: String,
     program: String,
     timeout_s: u32,
-    /// What it is waited for, in words; `None`: nothing.
+    /// The condition of readiness, as text; `None`: none.
     waited: Option<String>,
 }
 
 impl Waits {
-    /// Returns what a recipe says.
+    /// Returns the conditions of a recipe.
     pub fn of(recipe: &Recipe) -> Self {
         let port = recipe.web.as_ref().map_or(0, |web| web.port);
         let services = recipe.services.iter().map(|service| Wait {
@@ -79,7 +79,7 @@ impl Waits {
         Waits { setup_s: recipe.setup.as_ref().map(|setup| setup.timeout_s), services: services.collect() }
     }
 
-    /// Returns what is known of a start whose last lines these are.
+    /// Returns the remedy for a start with these last lines, if one is known.
     pub(super) fn remedy(&self, tail: &[String], listening: &[Listening]) -> Option<Remedy> {
         let own = tail.iter().rev().find_map(|line| Some(line.split_once(INIT)?.1))?;
         let last = tail.iter().rev().find(|line| !line.contains(INIT) && !line.trim().is_empty());

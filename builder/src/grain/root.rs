@@ -1,4 +1,4 @@
-//! What a grain stands on: its root, read-only, as a view or as a directory.
+//! The root of a grain, read-only: a view, or a directory where this host allows no view.
 
 use std::{
     collections::BTreeSet,
@@ -18,8 +18,8 @@ use crate::{
 
 use super::GrainError;
 
-/// A furnished tree, ready to be a grain's root; any number of grains, and of lives of them, may stand on it.
-pub struct Base(Kind);
+/// The root of grains: any number of grains, one after the other or side by side, may start on it.
+pub struct GrainRoot(Kind);
 
 enum Kind {
     View(Arc<View>),
@@ -32,74 +32,87 @@ enum Kind {
     },
 }
 
-impl Base {
-    /// Makes a view where this host allows one, else a directory, in which no use and no miss is seen.
-    ///
-    /// `record` says whether uses are noted; `pruned` names the paths whose absence is a miss, each of
-    /// which `on_miss` is told.
+/// What a root shows and what its view records. By default a view that records nothing.
+#[derive(Default)]
+pub struct RootOptions {
+    uses: bool,
+    pruned: Option<Arc<Pruned>>,
+    on_miss: Option<OnMiss>,
+    show_pruned: bool,
+    tracked: BTreeSet<TreePath>,
+    as_directory: bool,
+}
+
+impl RootOptions {
+    /// Records each use of a path.
+    #[must_use]
+    pub fn with_uses(self) -> Self {
+        RootOptions { uses: true, ..self }
+    }
+
+    /// Records each access to one of these pruned paths as a miss.
+    #[must_use]
+    pub fn with_pruned(self, pruned: Arc<Pruned>) -> Self {
+        RootOptions { pruned: Some(pruned), ..self }
+    }
+
+    /// Calls a function with each miss.
+    #[must_use]
+    pub fn with_on_miss(self, on_miss: OnMiss) -> Self {
+        RootOptions { on_miss: Some(on_miss), ..self }
+    }
+
+    /// Says whether listings show pruned names ([`view::Options::show_pruned`]).
+    #[must_use]
+    pub fn show_pruned(self, show_pruned: bool) -> Self {
+        RootOptions { show_pruned, ..self }
+    }
+
+    /// Records which pages of these files are read.
+    #[must_use]
+    pub fn with_page_tracking(self, tracked: BTreeSet<TreePath>) -> Self {
+        RootOptions { tracked, ..self }
+    }
+
+    /// Makes a directory, even where this host allows a view. A directory records nothing.
+    #[must_use]
+    pub fn as_directory(self) -> Self {
+        RootOptions { as_directory: true, ..self }
+    }
+}
+
+/// Returns whether this host can serve a root as a view. The first call finds out, which takes some sandboxes; later calls return the
+/// same.
+pub fn views() -> Ability {
+    static VIEWS: OnceLock<Ability> = OnceLock::new();
+    VIEWS.get_or_init(fuse).clone()
+}
+
+impl GrainRoot {
+    /// Makes a root of a furnished tree: a view where this host allows one, else a directory, which records nothing.
     ///
     /// # Errors
     /// A tree that cannot be rendered.
-    pub fn new(
-        tree: Arc<Tree>,
-        store: &Arc<Store>,
-        record: bool,
-        pruned: Option<Arc<Pruned>>,
-        on_miss: Option<OnMiss>,
-    ) -> Result<Self, GrainError> {
-        Base::by(tree, store, view::Options { record, pruned, on_miss, ..view::Options::default() })
-    }
-
-    /// Makes a base as [`Base::new`] does whose listings show pruned names ([`view::Options::show_pruned`]).
-    ///
-    /// # Errors
-    /// A tree that cannot be rendered.
-    pub fn showing(
-        tree: Arc<Tree>,
-        store: &Arc<Store>,
-        pruned: Arc<Pruned>,
-        on_miss: Option<OnMiss>,
-    ) -> Result<Self, GrainError> {
-        let options = view::Options { record: false, show_pruned: true, ..view::Options::default() };
-        Base::by(tree, store, view::Options { pruned: Some(pruned), on_miss, ..options })
-    }
-
-    /// Makes a view where this host allows one, else a directory; of these files, the view notes each page that is read.
-    ///
-    /// # Errors
-    /// A tree that cannot be rendered.
-    pub fn closely(
-        tree: Arc<Tree>,
-        store: &Arc<Store>,
-        closely: BTreeSet<TreePath>,
-    ) -> Result<Self, GrainError> {
-        Base::by(tree, store, view::Options { record: false, closely, ..view::Options::default() })
-    }
-
-    fn by(tree: Arc<Tree>, store: &Arc<Store>, options: view::Options) -> Result<Self, GrainError> {
-        let mut tree = tree;
+    pub fn new(mut tree: Arc<Tree>, store: &Arc<Store>, options: RootOptions) -> Result<Self, GrainError> {
         let restricted = apply_modes(Arc::make_mut(&mut tree), store);
-        // Finding out takes some sandboxes, and the answer stays.
-        static FUSE: OnceLock<Ability> = OnceLock::new();
-        match FUSE.get_or_init(fuse).clone() {
-            Ok(()) => {
-                let linked = Linked::of(&tree);
-                let reported: view::Reported = Box::new(move |path| linked.find(path));
-                let options = view::Options { owner: (GRAIN_ID, GRAIN_ID), reported, ..options };
-                Ok(Base(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
-            }
-            Err(why) => Base::rendered(&tree, store, &restricted, Some(why)),
+        let RootOptions { uses: record, pruned, on_miss, show_pruned, tracked: closely, as_directory } =
+            options;
+        let why = if as_directory { None } else { views().err() };
+        if as_directory || why.is_some() {
+            return GrainRoot::rendered(&tree, store, &restricted, why);
         }
-    }
-
-    /// Makes a directory, whether or not this host allows a view.
-    ///
-    /// # Errors
-    /// A tree that cannot be rendered.
-    pub fn directory(tree: &Tree, store: &Arc<Store>) -> Result<Self, GrainError> {
-        let mut tree = tree.clone();
-        let restricted = apply_modes(&mut tree, store);
-        Base::rendered(&tree, store, &restricted, None)
+        let linked = Linked::of(&tree);
+        let options = view::Options {
+            owner: (GRAIN_ID, GRAIN_ID),
+            record,
+            pruned,
+            on_miss,
+            show_pruned,
+            reported: Box::new(move |path| linked.find(path)),
+            closely,
+            ..view::Options::default()
+        };
+        Ok(GrainRoot(Kind::View(Arc::new(View::new(tree, store.clone(), options)))))
     }
 
     fn rendered(
@@ -110,16 +123,17 @@ impl Base {
     ) -> Result<Self, GrainError> {
         let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
         let holder = store.scratch("root-").map_err(|error| fault(error.into()))?;
-        // Not the scratch directory itself: that one is for its owner alone, and the grain is someone else.
+        // The scratch directory itself is closed to the grain, which is another user.
         let path = holder.path().join("root");
         render(tree, store, &path, RenderOptions::default()).map_err(|error| fault(error.into()))?;
         give_to_grain(&path, restricted, grain_host_id()).map_err(|error| fault(error.into()))?;
-        Ok(Base(Kind::Directory { path, why, _holder: holder }))
+        Ok(GrainRoot(Kind::Directory { path, why, _holder: holder }))
     }
 
-    /// Takes a view as it is: the trace has its own.
+    /// Makes a root of a view as it is, as if another program had made it: without the modes of the tree's list.
+    #[cfg(feature = "testing")]
     pub fn of_view(view: Arc<View>) -> Self {
-        Base(Kind::View(view))
+        GrainRoot(Kind::View(view))
     }
 
     /// Returns the view; `None` for a directory.
@@ -138,7 +152,8 @@ impl Base {
         }
     }
 
-    pub(super) fn root(&self) -> Root {
+    /// Returns the root for a sandbox.
+    pub(super) fn for_sandbox(&self) -> Root {
         match &self.0 {
             Kind::View(_) => Root::View,
             Kind::Directory { path, .. } => Root::Directory { path: path.clone(), writable: false },

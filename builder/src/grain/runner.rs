@@ -1,37 +1,36 @@
 //! Runs an app as a grain on this machine: in the foreground ([`run`]), or behind a front end that routes requests to it ([`start`]).
 //!
-//! Comes in: an artifact's tree, or one that could become an artifact, and the directory of one grain. Goes out: the app's exit, after
-//! a request to stop or the end of a service. Until then, a port of the host's loopback is forwarded to the grain's web port. One grain runs once at a time. Nothing here reaches another machine.
+//! Input: a [`RunnableApp`] and the directory of one grain. Output: the app's exit status, after a request to stop or the end of a
+//! service. Until then a port of the host's loopback is forwarded to the grain's web port. The lock of its directory makes sure that a
+//! grain runs once at a time. Nothing here reaches another machine, and nothing here reads an artifact: `artifact::app` makes the
+//! [`RunnableApp`].
 
 use std::{
     borrow::Cow,
     fs::File,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
-    Base, Grain, GrainError, GrainOptions, Log, OnLine,
+    Grain, GrainError, GrainRoot, GrainSpec, Log, OnLine, RootOptions,
     library::{LockError, lock},
 };
 use crate::{
-    artifact::Artifact,
     error::{At as _, Hint, PathError},
     evidence::{Miss, MissSink, Pruned, Reader},
-    formats::prune_list::PruneList,
     image::services,
-    papers::{self, EnclosedError, enclosed_recipe, pruned_of},
     proxy::{self, Front, Guards, ListenError},
     recipe::Recipe,
     sandbox::{Exit, Running},
     store::Store,
-    tree::Tree,
+    tree::{Tree, TreePath},
     view,
 };
 
-/// Which grain of which artifact is run, and how it is heard of.
+/// How a grain runs in the foreground.
 pub struct RunOptions {
     /// The directory of this grain: `var`, `log`, `lock`. Made if needed.
     pub directory: PathBuf,
@@ -41,22 +40,19 @@ pub struct RunOptions {
     pub guards: Guards,
     /// Called with each line that the services print.
     pub on_line: OnLine,
-    /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
-    /// names.
+    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists without its pruned
+    /// names, a write to shipped state.
     pub misses: Arc<MissSink>,
-    /// Called with each further request to stop while services still have time to end, with the rest of that time.
+    /// Called with each further request to stop while services still have time to end.
     pub on_impatience: OnImpatience,
 }
 
 /// Called with the time that services still have to end.
 pub type OnImpatience = Box<dyn Fn(Duration) + Send>;
 
-/// Why an artifact does not run.
+/// Why an app does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The recipe that the artifact encloses.
-    #[error(transparent)]
-    Enclosed(#[from] EnclosedError),
     /// A file of the grain.
     #[error(transparent)]
     Io(#[from] PathError),
@@ -66,19 +62,19 @@ pub enum RunError {
     /// No port on the host.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The host refuses what running any app takes.
+    /// The host does not allow what every app needs.
     #[error("this host does not let the app run")]
     Host(#[source] GrainError),
     /// The app does not start.
     #[error("the app does not start")]
     Grain(#[source] GrainError),
-    /// Its root was not served well.
+    /// Its view reported errors.
     #[error("the FUSE view of the root reported errors while the app ran")]
     Served(#[source] GrainError),
 }
 
 impl RunError {
-    /// Returns the error of a grain, by who is at fault.
+    /// Returns the error of a grain: the host's fault or the app's.
     fn of(error: GrainError) -> Self {
         if error.is_of_host() { RunError::Host(error) } else { RunError::Grain(error) }
     }
@@ -90,35 +86,27 @@ impl Hint for RunError {
             RunError::Host(error) | RunError::Grain(error) | RunError::Served(error) => error.hint(),
             RunError::Lock(error) => error.hint(),
             RunError::Listen(error) => error.hint(),
-            RunError::Enclosed(error) => error.hint(),
             RunError::Io(error) => error.hint(),
         }
     }
 }
 
-/// What is run.
-pub struct App {
+/// Returns the Debian package of a path of the full root, `None` if none has it.
+pub type OwnerOf = Arc<dyn Fn(&TreePath) -> Option<String> + Send + Sync>;
+
+/// An app that can run: the tree of an artifact, or one that could become an artifact, and its recipe.
+pub struct RunnableApp {
     /// A furnished tree.
     pub tree: Arc<Tree>,
     /// What is started on it.
     pub recipe: Recipe,
-    /// What it lacks of the full root, by furnished paths.
+    /// The paths that it lacks of the full root, as furnished paths.
     pub pruned: Arc<Pruned>,
+    /// Names the package of shipped state that the app tries to change.
+    pub owner_of: OwnerOf,
     /// Whether listings show pruned names ([`view::Options::show_pruned`]), so that programs which look for names in listings
     /// miss them. It changes what the app sees.
     pub show_pruned: bool,
-}
-
-impl App {
-    /// Returns what an artifact holds.
-    ///
-    /// # Errors
-    /// [`RunError::Enclosed`].
-    pub fn of_artifact(artifact: Artifact, store: &Store) -> Result<Self, RunError> {
-        let recipe = enclosed_recipe(&artifact.tree, store)?;
-        let pruned = Arc::new(pruned_of(&artifact.tree, store));
-        Ok(App { tree: Arc::new(artifact.tree), recipe, pruned, show_pruned: false })
-    }
 }
 
 /// How one grain is started.
@@ -127,8 +115,8 @@ pub struct StartOptions {
     pub directory: PathBuf,
     /// Called with each line that the services print.
     pub on_line: OnLine,
-    /// Takes each pruned path that the app asks for or names in its output, and each directory that it lists without its pruned
-    /// names.
+    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists without its pruned
+    /// names, a write to shipped state.
     pub misses: Arc<MissSink>,
 }
 
@@ -139,13 +127,13 @@ pub struct Instance {
     _lock: File,
 }
 
-/// Starts an app as a grain and waits until its services are ready. `on_start` is given its processes before that, so that a
-/// start can be ended.
+/// Starts an app as a grain and waits until its services are ready. Calls `on_start` with its processes before that, so that another
+/// thread can end the start.
 ///
 /// # Errors
-/// [`RunError`]; [`RunError::hint`] says what would help.
+/// [`RunError`].
 pub fn start(
-    app: &App,
+    app: &RunnableApp,
     store: &Arc<Store>,
     options: StartOptions,
     on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
@@ -155,42 +143,39 @@ pub fn start(
 }
 
 fn start_locked(
-    app: &App,
+    app: &RunnableApp,
     store: &Arc<Store>,
     options: StartOptions,
     lock: File,
     on_start: impl FnOnce(Arc<Running>) -> io::Result<()>,
 ) -> Result<Instance, RunError> {
     let StartOptions { directory, on_line, misses } = options;
-    let asked = misses.clone();
-    let (of_tree, of_store, list) = (app.tree.clone(), store.clone(), OnceLock::new());
-    let asked: view::OnMiss = Box::new(move |miss| {
-        let mut miss = Miss::of(miss);
-        if miss.is_write() {
-            let list: &PruneList =
-                list.get_or_init(|| papers::prune_list(&of_tree, &of_store).unwrap_or_default());
-            miss.package =
-                list.paths.get(&miss.path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
-        }
-        asked.add(&miss);
-    });
-    let (tree, pruned) = (app.tree.clone(), app.pruned.clone());
-    let base = match app.show_pruned {
-        true => Base::showing(tree, store, pruned, Some(asked)),
-        false => Base::new(tree, store, false, Some(pruned), Some(asked)),
-    };
-    let base = base.map_err(RunError::of)?;
+    let root = RootOptions::default()
+        .with_pruned(app.pruned.clone())
+        .with_on_miss(adding(app.owner_of.clone(), misses.clone()))
+        .show_pruned(app.show_pruned);
+    let root = GrainRoot::new(app.tree.clone(), store, root).map_err(RunError::of)?;
     let log_path = directory.join("log");
-    let log = Log::to_file(&log_path);
-    let log = log.at("open", &log_path)?;
-    let mut grain_options = GrainOptions::of(&app.recipe, &directory.join("var"));
-    grain_options.log = Arc::new(log.telling(reading(app, on_line, misses)));
-    let grain = Grain::start_with(Arc::new(base), grain_options, on_start).map_err(RunError::of)?;
+    let log = Log::to_file(&log_path).at("open", &log_path)?;
+    let log = log.with_on_line(reading(app, on_line, misses));
+    let spec = GrainSpec::of(&app.recipe, &directory.join("var")).with_log(log);
+    let grain = Grain::start_with(Arc::new(root), spec, on_start).map_err(RunError::of)?;
     Ok(Instance { grain, _lock: lock })
 }
 
-/// Returns what passes each line on, and reads it for names of what was pruned.
-fn reading(app: &App, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
+/// Returns a function that adds the misses of a view to a sink; one of a write names the package of the path.
+fn adding(owner_of: OwnerOf, sink: Arc<MissSink>) -> view::OnMiss {
+    Box::new(move |miss| {
+        let mut miss = Miss::of(miss);
+        if miss.is_write() {
+            miss.package = owner_of(&miss.path);
+        }
+        sink.add(&miss);
+    })
+}
+
+/// Returns a function that passes each line on, and adds a miss for each pruned name in it.
+fn reading(app: &RunnableApp, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
     let reader = Mutex::new(Reader::new(app.pruned.clone(), app.tree.clone()));
     Box::new(move |line| {
         on_line(line);
@@ -200,18 +185,18 @@ fn reading(app: &App, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
     })
 }
 
-/// Runs an app until it ends or `stopped`, which waits for the next request to stop, returns: then it is asked to stop. Further
-/// requests change nothing while its services have time to end ([`services::stop_limit_s`]); one after that kills it. `on_ready` is
-/// given its URL.
+/// Runs an app until it ends by itself or on request. `stopped` waits for the next request to stop. The first one stops the app; further
+/// ones change nothing while its services have time to end ([`services::stop_limit_s`]); one after that kills it. Calls `on_ready`
+/// with the app's URL and its root.
 ///
 /// # Errors
-/// [`RunError`]; [`RunError::hint`] says what would help.
+/// [`RunError`].
 pub fn run(
-    app: App,
+    app: RunnableApp,
     store: &Arc<Store>,
     stopped: impl Fn() + Send + 'static,
     options: RunOptions,
-    on_ready: impl FnOnce(Option<&str>, &Base),
+    on_ready: impl FnOnce(Option<&str>, &GrainRoot),
 ) -> Result<Exit, RunError> {
     let RunOptions { directory, port, guards, on_line, misses, on_impatience } = options;
     let limit = Duration::from_secs(services::stop_limit_s(&app.recipe));
@@ -221,22 +206,23 @@ pub fn run(
         None => None,
     };
     let options = StartOptions { directory, on_line, misses };
-    let Instance { mut grain, _lock } =
-        start_locked(&app, store, options, lock, |running| heed(stopped, running, limit, on_impatience))?;
+    let Instance { mut grain, _lock } = start_locked(&app, store, options, lock, |running| {
+        stop_on_signal(stopped, running, limit, on_impatience)
+    })?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
         let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None });
         forwarding.map_err(|source| RunError::of(GrainError::Thread(source)))?;
     }
-    on_ready(url.as_deref(), grain.base());
+    on_ready(url.as_deref(), grain.root());
     let exit = grain.wait();
     grain.stop().map_err(RunError::Served)?;
     Ok(exit)
 }
 
-/// From now on the first request asks the grain to stop. Its first process then ends within the limit, so a further request, such as
-/// the second of two that a terminal and a parent process both pass on, needs to do nothing; one after the limit kills the grain.
-fn heed(
+/// Starts a thread that stops the grain on the first request. The first process then ends within the limit, so a further request, such
+/// as one that a terminal and a parent process both pass on, does nothing; one after the limit kills the grain.
+fn stop_on_signal(
     stopped: impl Fn() + Send + 'static,
     running: Arc<Running>,
     limit: Duration,

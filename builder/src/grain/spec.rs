@@ -1,4 +1,4 @@
-//! What a grain is besides its root.
+//! What a grain needs besides its root: its data, its port, its limits, its log.
 
 use std::{
     collections::BTreeMap,
@@ -10,33 +10,33 @@ use std::{
 use super::{Log, Waits};
 use crate::{image::services, recipe::Recipe};
 
-/// What a grain is besides its root.
+/// What a grain needs besides its root. [`GrainSpec::of`] is the only way to make one, so that trace, proof and use start the same grain.
 #[derive(Clone)]
-pub struct GrainOptions {
+pub struct GrainSpec {
     /// The directory that is the grain's `/var`; made if needed.
     pub var: PathBuf,
     /// The port of its web server.
-    pub port: Option<u16>,
+    pub(super) port: Option<u16>,
     /// Whether it has `/proc`.
-    pub proc: bool,
+    pub(super) proc: bool,
     /// Whether it has pseudo terminals.
-    pub terminals: bool,
+    pub(super) terminals: bool,
     /// Size of `/tmp`, `/run` and `/dev/shm` each.
-    pub tmp_bytes: u64,
-    /// How long its first process may take to stop its services.
-    pub stop_limit: Duration,
-    /// What its first process waits for.
-    pub waits: Waits,
+    pub(super) tmp_bytes: u64,
+    /// The time that its first process has to stop its services.
+    pub(super) stop_limit: Duration,
+    /// The conditions that its first process waits for.
+    pub(super) waits: Waits,
     /// Environment of programs that are run beside its services.
-    pub env: BTreeMap<String, String>,
-    /// Where its output is kept.
+    pub(super) env: BTreeMap<String, String>,
+    /// Takes its output.
     pub log: Arc<Log>,
 }
 
-impl GrainOptions {
-    /// Returns what a recipe says, with an output that is kept in memory only.
+impl GrainSpec {
+    /// Returns the grain that a recipe describes, on the data in `var`, with a log in memory only.
     pub fn of(recipe: &Recipe, var: &Path) -> Self {
-        GrainOptions {
+        GrainSpec {
             var: var.to_path_buf(),
             port: recipe.web.as_ref().map(|web| web.port),
             proc: recipe.sandbox.proc,
@@ -47,5 +47,11 @@ impl GrainOptions {
             env: services::environment(recipe),
             log: Arc::new(Log::in_memory()),
         }
+    }
+
+    /// Sends its output to another log.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        GrainSpec { log: Arc::new(log), ..self }
     }
 }

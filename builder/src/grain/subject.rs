@@ -10,7 +10,7 @@ use crate::{
 
 use super::Grain;
 
-/// A grain that an exercise is driven against; steps are marked in the evidence of its view.
+/// A grain under exercise. Each step is marked in the evidence of its view.
 pub struct GrainTarget<'a> {
     grain: &'a mut Grain,
     task: Option<&'a Task>,
@@ -33,21 +33,21 @@ impl Target for GrainTarget<'_> {
     }
 
     fn run(&mut self, command: &[String]) -> Result<CommandOutput, BoxError> {
-        Ok(self.grain.run(command)?)
+        Ok(self.grain.exec(command)?)
     }
 
     fn said(&mut self) -> Vec<String> {
-        self.grain.options().log.heard()
+        self.grain.spec().log.heard()
     }
 
     fn settle(&mut self) {
-        if let Some(view) = self.grain.base().view() {
+        if let Some(view) = self.grain.root().view() {
             view.settle();
         }
     }
 
     fn begin(&mut self, step: usize, what: &str) {
-        if let Some(view) = self.grain.base().view() {
+        if let Some(view) = self.grain.root().view() {
             // The recipe's own words, which no capture changes: evidence must not differ from run to run.
             view.mark(&step::mark_of(what));
         }

@@ -96,7 +96,7 @@ pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Pr
         owner: &owner,
         baseline: Some(Baseline {
             tree: Arc::new(baseline(overlaid, session)),
-            closely: image.reductions().keys().filter(|path| can_tell(path)).cloned().collect(),
+            tracked: image.reductions().keys().filter(|path| can_tell(path)).cloned().collect(),
             known: None,
         }),
     };

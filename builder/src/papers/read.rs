@@ -1,6 +1,11 @@
 //! Papers read back out of the tree of an artifact, which anybody may have made.
 
-use std::{borrow::Cow, collections::BTreeMap, fs};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs,
+    sync::{Arc, OnceLock},
+};
 
 use super::DIRECTORY;
 use crate::{
@@ -54,6 +59,16 @@ impl Hint for EnclosedError {
 /// Returns the prune.list that a tree encloses; `None` if it has none that can be read.
 pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
     parse_list(&String::from_utf8(enclosed(tree, store, "prune.list", LIST_LIMIT_BYTES)?).ok()?)
+}
+
+/// Returns a function that names the Debian package of a path of the full root, by the prune.list of a tree. Its first call reads the
+/// list.
+pub fn owner_of(tree: Arc<Tree>, store: Arc<Store>) -> impl Fn(&TreePath) -> Option<String> + Send + Sync {
+    let list = OnceLock::new();
+    move |path| {
+        let list: &PruneList = list.get_or_init(|| prune_list(&tree, &store).unwrap_or_default());
+        list.paths.get(path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()))
+    }
 }
 
 /// Returns the lock that a tree encloses; `None` if it has none that can be read.

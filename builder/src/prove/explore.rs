@@ -65,7 +65,7 @@ pub fn explore(
     progress: &Progress,
 ) -> Result<Explored, ProveError> {
     let [whole, tree] = trees;
-    let mut baseline = Baseline { tree: whole, closely: BTreeSet::new(), known: None };
+    let mut baseline = Baseline { tree: whole, tracked: BTreeSet::new(), known: None };
     let began = Instant::now();
     let mut longer = recipe.clone();
     // What two authorities have otherwise, the exercise has shown.

@@ -13,7 +13,7 @@ use super::{Inputs, Proof, ProveError, Run, misses_of};
 use crate::{
     evidence::{Cause, Miss, Pruned, named, step},
     exercise::{Authority, Outcome, Transcript},
-    grain::Base,
+    grain::{GrainRoot, RootOptions},
     recipe::Step,
     tree::{Tree, TreePath},
 };
@@ -85,15 +85,16 @@ fn where_shown(
     if listed.is_empty() {
         return Vec::new();
     }
+    let root = RootOptions::default().with_pruned(inputs.pruned.clone()).show_pruned(true);
     // A directory that cannot be made now shows nothing about the app; the first run's error stands.
-    let Ok(base) = Base::showing(inputs.tree.clone(), what.store, inputs.pruned.clone(), None) else {
+    let Ok(root) = GrainRoot::new(inputs.tree.clone(), what.store, root) else {
         return Vec::new();
     };
-    let base = Arc::new(base);
+    let root = Arc::new(root);
     // How the exercise ends does not matter: at a name that fails an app may stop anywhere.
-    let _ = what.exercise(&base, authority);
+    let _ = what.exercise(&root, authority);
     let known: BTreeSet<&TreePath> = known.iter().map(|miss| &miss.path).collect();
-    let asked = misses_of(&base)
+    let asked = misses_of(&root)
         .into_iter()
         .filter(|miss| !miss.is_listing() && !miss.is_write() && !known.contains(&miss.path));
     not_walked(asked.map(|miss| Miss { cause: Cause::Shown, ..miss }).collect(), listed)

@@ -1,4 +1,4 @@
-//! What the page shows and does. GET changes nothing; each POST does one thing and leads back to a page.
+//! The requests of the page. GET changes nothing; each POST does one thing and redirects to a page.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{Server, auth::parameter, handle::Live, pages};
+use super::{Server, auth::parameter, handle::GrainHandle, pages};
 use crate::{
     error::chain,
     evidence::{Reported, merge_misses, read_report},
@@ -25,7 +25,7 @@ pub(super) fn respond(
     reader: &mut impl BufRead,
     origin: &str,
 ) -> Response {
-    if let Some(response) = server.gate.admit(head, origin) {
+    if let Some(response) = server.auth.admit(head, origin) {
         return response;
     }
     let done = match head.method() {
@@ -62,10 +62,10 @@ fn nothing() -> Response {
 }
 
 /// Returns the grain and the word behind it in `/grain/HOST/WORD`.
-fn grain_of<'a>(server: &Server, path: &'a str) -> Result<(Arc<Live>, &'a str), Response> {
+fn grain_of<'a>(server: &Server, path: &'a str) -> Result<(Arc<GrainHandle>, &'a str), Response> {
     let rest = path.strip_prefix("/grain/").ok_or_else(nothing)?;
     let (host, word) = rest.split_once('/').unwrap_or((rest, ""));
-    server.live(host).map(|live| (live, word)).ok_or_else(nothing)
+    server.handle(host).map(|handle| (handle, word)).ok_or_else(nothing)
 }
 
 fn look(server: &Server, path: &str) -> Result<Response, Response> {
@@ -84,9 +84,9 @@ fn look(server: &Server, path: &str) -> Result<Response, Response> {
             Ok(Response::new("200 OK", "application/json", text))
         }
         path => match grain_of(server, path)? {
-            (live, "") => Ok(Response::html(pages::grain(server, &live))),
-            (live, "misses") => {
-                let report = std::fs::read_to_string(live.misses_path()).unwrap_or_default();
+            (handle, "") => Ok(Response::html(pages::grain(server, &handle))),
+            (handle, "misses") => {
+                let report = std::fs::read_to_string(handle.misses_path()).unwrap_or_default();
                 Ok(Response::new("200 OK", TEXT, report))
             }
             _ => Err(nothing()),
@@ -99,37 +99,39 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Response
         let id = parameter(form, "app").unwrap_or_default();
         let title = parameter(form, "title").unwrap_or_default();
         let app = server.apps.iter().find(|app| app.app_id.to_string() == id).ok_or_else(nothing)?;
-        let mut kept =
-            server.grains.make(&app.app_id, &app.title, &app.noun, &title).map_err(|error| failed(&error))?;
-        let host = kept.host(&app.title).map_err(|error| failed(&error))?;
+        let mut stored = server
+            .grains
+            .create(&app.app_id, &app.title, &app.noun, &title)
+            .map_err(|error| failed(&error))?;
+        let host = stored.host(&app.title).map_err(|error| failed(&error))?;
         server.sync().map_err(|error| failed(&error))?;
-        let live = server.live(&host).ok_or_else(nothing)?;
-        return open(server, &live, origin);
+        let handle = server.handle(&host).ok_or_else(nothing)?;
+        return open(server, &handle, origin);
     }
-    let (live, word) = grain_of(server, path)?;
+    let (handle, word) = grain_of(server, path)?;
     match word {
-        "open" => open(server, &live, origin),
+        "open" => open(server, &handle, origin),
         "stop" => {
-            live.end(None);
+            handle.stop(None);
             Ok(Response::see_other(
-                parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&live)),
+                parameter(form, "back").filter(|back| back == "/").unwrap_or_else(|| page_of(&handle)),
             ))
         }
         "rename" => {
             let title = parameter(form, "title").unwrap_or_default();
-            live.rename(&title).map_err(|error| failed(&error))?;
-            Ok(Response::see_other(page_of(&live)))
+            handle.rename(&title).map_err(|error| failed(&error))?;
+            Ok(Response::see_other(page_of(&handle)))
         }
         "take" => {
-            take(server, &live, form)?;
-            Ok(Response::see_other(page_of(&live)))
+            take(server, &handle, form)?;
+            Ok(Response::see_other(page_of(&handle)))
         }
         "remove" => {
             if parameter(form, "sure").is_none() {
                 return Err(failure("the box beside the button says that it is meant: nothing was removed"));
             }
-            live.end(None);
-            live.kept().remove().map_err(|error| failed(&error))?;
+            handle.stop(None);
+            handle.stored().remove().map_err(|error| failed(&error))?;
             server.sync().map_err(|error| failed(&error))?;
             Ok(Response::see_other("/"))
         }
@@ -137,28 +139,28 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Response
     }
 }
 
-fn page_of(live: &Live) -> String {
-    format!("/grain/{}", live.host)
+fn page_of(handle: &GrainHandle) -> String {
+    format!("/grain/{}", handle.host)
 }
 
-/// Starts a grain if it does not run, and leads into it.
-fn open(server: &Server, live: &Live, origin: &str) -> Result<Response, Response> {
-    live.start(&server.store, &server.closing).map_err(|why| failure(&why))?;
-    let url = server.gate.ticket(live, origin).map_err(|error| failed(&error))?;
+/// Starts a grain if it does not run, and redirects to it.
+fn open(server: &Server, handle: &GrainHandle, origin: &str) -> Result<Response, Response> {
+    handle.start(&server.store, &server.closing).map_err(|why| failure(&why))?;
+    let url = server.auth.ticket(handle, origin).map_err(|error| failed(&error))?;
     Ok(Response::see_other(url))
 }
 
-/// Takes what a grain missed into used.list: the paths that the form names, or all.
-fn take(server: &Server, live: &Live, form: &str) -> Result<(), Response> {
-    let Some(folder) = &live.app.recipe else {
+/// Adds the misses of a grain to used.list: those that the form names, or all.
+fn take(server: &Server, handle: &GrainHandle, form: &str) -> Result<(), Response> {
+    let Some(folder) = &handle.app.recipe else {
         return Err(failure("no recipe folder of this app was given with --recipe"));
     };
     let named: BTreeSet<String> = form_urlencoded::parse(form.as_bytes())
         .filter(|(name, _)| name == "path")
         .map(|(_, path)| path.into_owned())
         .collect();
-    let _turn = server.taking.lock().unwrap_or_else(PoisonError::into_inner);
-    let reported = read_report(&live.misses_path()).map_err(|error| failed(&error))?;
+    let _lock = server.merging.lock().unwrap_or_else(PoisonError::into_inner);
+    let reported = read_report(&handle.misses_path()).map_err(|error| failed(&error))?;
     let misses = reported.into_iter().map(|Reported { miss, .. }| miss);
     let misses = misses.filter(|miss| named.is_empty() || named.contains(&format!("/{}", miss.path)));
     let path = recipe::read(folder).map_err(|error| failed(&error))?.used_path();

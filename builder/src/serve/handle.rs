@@ -1,4 +1,4 @@
-//! One grain of the server: started, led to, looked after, stopped.
+//! The handle of one grain of the server: starts it, counts its connections, stops it.
 
 use std::{
     io,
@@ -10,49 +10,49 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Served;
+use super::ServedApp;
 use crate::{
     error::chain,
     evidence::MissSink,
     grain::{
-        library::{GrainsError, Kept, random_text},
+        library::{LibraryError, StoredGrain, random_text},
         runner::{self, Instance, StartOptions},
     },
     sandbox::Running,
     store::Store,
 };
 
-/// What a grain does.
+/// The state of a grain.
 #[derive(Clone, Debug)]
 pub(super) enum Status {
-    /// Why, if it stopped by itself.
+    /// With a reason, if it stopped by itself.
     Stopped(Option<String>),
-    /// Its processes, once there are any.
+    /// With its processes, once they exist.
     Starting(Option<Arc<Running>>),
     Running(Arc<Running>),
     Stopping,
 }
 
 struct Uses {
-    /// Connections that lead into it now.
+    /// Connections that are open now.
     open: usize,
     last: Instant,
 }
 
-pub(super) struct Live {
-    pub app: Arc<Served>,
+pub(super) struct GrainHandle {
+    pub app: Arc<ServedApp>,
     pub host: String,
-    /// In the cookie of its host.
+    /// The secret in the cookie of its host.
     pub token: String,
-    kept: Mutex<Kept>,
-    /// Held while it is started or stopped.
-    turn: Mutex<Option<Instance>>,
+    stored: Mutex<StoredGrain>,
+    /// Held during a start or a stop.
+    transition: Mutex<Option<Instance>>,
     status: Mutex<Status>,
     uses: Mutex<Uses>,
 }
 
-/// A connection that leads into a grain.
-pub(super) struct InUse<'a>(&'a Live);
+/// A connection to a grain, counted as long as the value handles.
+pub(super) struct InUse<'a>(&'a GrainHandle);
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
@@ -66,31 +66,31 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Live {
-    pub fn new(app: Arc<Served>, host: String, kept: Kept) -> Result<Self, GrainsError> {
-        Ok(Live {
+impl GrainHandle {
+    pub fn new(app: Arc<ServedApp>, host: String, stored: StoredGrain) -> Result<Self, LibraryError> {
+        Ok(GrainHandle {
             app,
             host,
-            token: random_text().map_err(GrainsError::Random)?,
-            kept: Mutex::new(kept),
-            turn: Mutex::default(),
+            token: random_text().map_err(LibraryError::Random)?,
+            stored: Mutex::new(stored),
+            transition: Mutex::default(),
             status: Mutex::new(Status::Stopped(None)),
             uses: Mutex::new(Uses { open: 0, last: Instant::now() }),
         })
     }
 
-    /// What is known of it on disk.
-    pub fn kept(&self) -> Kept {
-        locked(&self.kept).clone()
+    /// Its metadata as last read from disk.
+    pub fn stored(&self) -> StoredGrain {
+        locked(&self.stored).clone()
     }
 
     /// Replaces the cached metadata with what is on disk.
-    pub fn known_as(&self, kept: Kept) {
-        *locked(&self.kept) = kept;
+    pub fn set_stored(&self, stored: StoredGrain) {
+        *locked(&self.stored) = stored;
     }
 
-    pub fn rename(&self, title: &str) -> Result<(), GrainsError> {
-        locked(&self.kept).rename(title)
+    pub fn rename(&self, title: &str) -> Result<(), LibraryError> {
+        locked(&self.stored).rename(title)
     }
 
     pub fn status(&self) -> Status {
@@ -101,17 +101,17 @@ impl Live {
         matches!(self.status(), Status::Stopped(_))
     }
 
-    /// Returns whether it runs or is about to.
+    /// Returns whether it runs or is starting.
     pub fn is_up(&self) -> bool {
         matches!(self.status(), Status::Starting(_)) || self.running().is_some()
     }
 
-    /// The report of what it missed.
+    /// The report of its misses.
     pub fn misses_path(&self) -> PathBuf {
-        locked(&self.kept).directory.join("misses")
+        locked(&self.stored).directory.join("misses")
     }
 
-    /// Counts a connection for as long as the value lives.
+    /// Counts a connection for as long as the value handles.
     pub fn in_use(&self) -> InUse<'_> {
         let mut uses = locked(&self.uses);
         uses.open += 1;
@@ -119,28 +119,28 @@ impl Live {
         InUse(self)
     }
 
-    /// Returns its processes; starts it if it does not run, and waits until it is ready.
+    /// Returns its processes. Starts it first if it does not run, and waits until it is ready.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// The reason, as text.
     pub fn start(&self, store: &Arc<Store>, closing: &AtomicBool) -> Result<Arc<Running>, String> {
         if let Some(running) = self.running() {
             return Ok(running);
         }
-        let mut turn = locked(&self.turn);
+        let mut transition = locked(&self.transition);
         if let Some(running) = self.running() {
             return Ok(running);
         }
-        self.bury(&mut turn, None);
+        self.finish(&mut transition, None);
         let set = |status| *locked(&self.status) = status;
         set(Status::Starting(None));
-        // Before the program is asked to stop, or told that it is.
+        // Either this finds the server closing, or the closing server finds these processes.
         let on_start = |running: Arc<Running>| {
             set(Status::Starting(Some(running)));
             if closing.load(Ordering::SeqCst) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         };
-        let directory = locked(&self.kept).directory.clone();
-        // A full disk must not stop the app; the page shows what is there.
+        let directory = locked(&self.stored).directory.clone();
+        // A full disk must not stop the app; the page shows the misses that were written.
         let misses = MissSink::to_report(&directory.join("misses"));
         let options = StartOptions { directory, on_line: Box::new(|_| ()), misses };
         let started = match closing.load(Ordering::SeqCst) {
@@ -153,7 +153,7 @@ impl Live {
         });
         match started {
             Ok((instance, running)) => {
-                *turn = Some(instance);
+                *transition = Some(instance);
                 locked(&self.uses).last = Instant::now();
                 set(Status::Running(running.clone()));
                 Ok(running)
@@ -165,7 +165,7 @@ impl Live {
         }
     }
 
-    /// Its processes, if it is ready and has not ended.
+    /// Returns its processes, if it is ready and has not ended.
     fn running(&self) -> Option<Arc<Running>> {
         match self.status() {
             Status::Running(running) if running.try_wait().is_none() => Some(running),
@@ -173,17 +173,17 @@ impl Live {
         }
     }
 
-    /// Stops it, whatever it does; a start is cut short.
-    pub fn end(&self, why: Option<String>) {
+    /// Stops it in every state; kills it during a start.
+    pub fn stop(&self, why: Option<String>) {
         if let Status::Starting(Some(running)) = self.status() {
             running.kill();
         }
-        self.bury(&mut locked(&self.turn), why);
+        self.finish(&mut locked(&self.transition), why);
     }
 
-    /// Stops what there is and says why.
-    fn bury(&self, turn: &mut Option<Instance>, why: Option<String>) {
-        let Some(mut instance) = turn.take() else { return };
+    /// Stops the instance, if there is one, and records the reason.
+    fn finish(&self, transition: &mut Option<Instance>, why: Option<String>) {
+        let Some(mut instance) = transition.take() else { return };
         let ended = instance.grain.try_wait().map(|exit| format!("the app ended with {exit}"));
         *locked(&self.status) = Status::Stopping;
         let fault = instance.grain.stop().err().map(|error| chain(&error));
@@ -191,8 +191,8 @@ impl Live {
         *locked(&self.status) = Status::Stopped(fault.or(ended).or(why));
     }
 
-    /// Stops it if it is idle; notes if it has ended.
-    pub fn tend(&self, idle: Duration) {
+    /// Stops it if it is idle; cleans up if it has ended by itself.
+    pub fn reap_idle(&self, idle: Duration) {
         let Status::Running(running) = self.status() else { return };
         let is_idle = || {
             let uses = locked(&self.uses);
@@ -201,11 +201,11 @@ impl Live {
         if running.try_wait().is_none() && !is_idle() {
             return;
         }
-        // The holder of its turn does it.
-        if let Ok(mut turn) = self.turn.try_lock()
+        // Otherwise a start or stop is going on, which does the same.
+        if let Ok(mut transition) = self.transition.try_lock()
             && (running.try_wait().is_some() || is_idle())
         {
-            self.bury(&mut turn, Some("nothing was asked of it for a while".to_owned()));
+            self.finish(&mut transition, Some("nothing was asked of it for a while".to_owned()));
         }
     }
 }

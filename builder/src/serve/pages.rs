@@ -1,13 +1,13 @@
-//! The pages as HTML, and the same as JSON. Everything that is not written here is escaped; all of it works without a script,
-//! which only keeps it fresh.
+//! The pages as HTML, and the same as JSON. Every text from outside is escaped. The pages work without a script, which only refreshes
+//! them.
 
 use std::{fs, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{
-    Served, Server,
-    handle::{Live, Status},
+    ServedApp, Server,
+    handle::{GrainHandle, Status},
 };
 use crate::{
     evidence::{Kinds, Reported, UsedList, read_report, unseen},
@@ -46,24 +46,24 @@ pub(super) fn list(server: &Server) -> String {
     page("tinyroot", &main)
 }
 
-fn rows(server: &Server, app: &Served) -> String {
-    let lives = of_app(server, app);
-    if lives.is_empty() {
+fn rows(server: &Server, app: &ServedApp) -> String {
+    let handles = of_app(server, app);
+    if handles.is_empty() {
         return format!("<p>There is no {} yet.</p>", escaped(&app.noun));
     }
     let mut rows = String::new();
-    for live in lives {
-        let kept = live.kept();
-        let (state, _) = state_of(&live);
-        let missed = read_report(&live.misses_path()).unwrap_or_default();
+    for handle in handles {
+        let stored = handle.stored();
+        let (state, _) = state_of(&handle);
+        let missed = read_report(&handle.misses_path()).unwrap_or_default();
         let missed = missed.iter().filter(|reported| !reported.miss.is_listing()).count();
         let missed = if missed == 0 { String::new() } else { format!("{missed} missed") };
-        let stop = if live.is_stopped() { String::new() } else { button(&live, "stop", "Stop", BACK) };
+        let stop = if handle.is_stopped() { String::new() } else { button(&handle, "stop", "Stop", BACK) };
         rows += &format!(
             "<tr><td>{}<td><a href=\"/grain/{}\">{}</a><td>{state}<td>{missed}<td>{stop}</tr>\n",
-            button(&live, "open", "Open", ""),
-            live.host,
-            escaped(kept.title()),
+            button(&handle, "open", "Open", ""),
+            handle.host,
+            escaped(stored.title()),
         );
     }
     format!("<table>{rows}</table>")
@@ -71,23 +71,23 @@ fn rows(server: &Server, app: &Served) -> String {
 
 const BACK: &str = "<input type=\"hidden\" name=\"back\" value=\"/\">";
 
-fn of_app(server: &Server, app: &Served) -> Vec<Arc<Live>> {
-    let mut lives: Vec<_> =
-        server.lives().values().filter(|live| live.app.app_id == app.app_id).cloned().collect();
-    lives.sort_by_key(|live| live.kept().name);
-    lives
+fn of_app(server: &Server, app: &ServedApp) -> Vec<Arc<GrainHandle>> {
+    let mut handles: Vec<_> =
+        server.handles().values().filter(|handle| handle.app.app_id == app.app_id).cloned().collect();
+    handles.sort_by_key(|handle| handle.stored().name);
+    handles
 }
 
-fn button(live: &Live, word: &str, text: &str, more: &str) -> String {
+fn button(handle: &GrainHandle, word: &str, text: &str, more: &str) -> String {
     format!(
         "<form method=\"post\" action=\"/grain/{}/{word}\">{more}<button>{text}</button></form>",
-        live.host
+        handle.host
     )
 }
 
-/// What a grain does, in a word, and why it does not run.
-fn state_of(live: &Live) -> (&'static str, Option<String>) {
-    match live.status() {
+/// Returns the state of a grain as a word, and the reason if it stopped by itself.
+fn state_of(handle: &GrainHandle) -> (&'static str, Option<String>) {
+    match handle.status() {
         Status::Stopped(why) => ("stopped", why),
         Status::Starting(_) => ("starting", None),
         Status::Running(_) => ("running", None),
@@ -95,13 +95,13 @@ fn state_of(live: &Live) -> (&'static str, Option<String>) {
     }
 }
 
-/// One grain: what it does, what it missed, what it printed.
-pub(super) fn grain(server: &Server, live: &Live) -> String {
-    let kept = live.kept();
-    let (state, why) = state_of(live);
+/// One grain: its state, its misses, its log.
+pub(super) fn grain(server: &Server, handle: &GrainHandle) -> String {
+    let stored = handle.stored();
+    let (state, why) = state_of(handle);
     let why = why.map(|why| format!("<p class=\"why\">{}</p>\n", escaped(&why))).unwrap_or_default();
-    let stop = if live.is_stopped() { String::new() } else { button(live, "stop", "Stop", "") };
-    let title = escaped(kept.title());
+    let stop = if handle.is_stopped() { String::new() } else { button(handle, "stop", "Stop", "") };
+    let title = escaped(stored.title());
     let main = format!(
         "<p><a href=\"/\">All grains</a></p>\n<h2>{title}</h2>\n\
          <p class=\"about\">{app} {version}, {state}, {size} of data</p>\n{why}\
@@ -112,20 +112,20 @@ pub(super) fn grain(server: &Server, live: &Live) -> String {
          aria-label=\"title\"> <button>Rename</button></form>\n\
          <form method=\"post\" action=\"/grain/{host}/remove\"><label><input type=\"checkbox\" name=\"sure\" value=\"yes\"> \
          with all its data</label> <button>Remove</button></form>\n",
-        app = escaped(&live.app.title),
-        version = escaped(&live.app.version),
-        size = kept.size_at_a_glance(),
-        open = button(live, "open", "Open", ""),
-        misses = misses(server, live),
-        log = escaped(&log_end(live)),
-        noun = escaped(&live.app.noun),
-        host = live.host,
+        app = escaped(&handle.app.title),
+        version = escaped(&handle.app.version),
+        size = stored.size_at_a_glance(),
+        open = button(handle, "open", "Open", ""),
+        misses = misses(server, handle),
+        log = escaped(&log_end(handle)),
+        noun = escaped(&handle.app.noun),
+        host = handle.host,
     );
-    page(kept.title(), &main)
+    page(stored.title(), &main)
 }
 
-fn misses(server: &Server, live: &Live) -> String {
-    let path = live.misses_path();
+fn misses(server: &Server, handle: &GrainHandle) -> String {
+    let path = handle.misses_path();
     let mut out = "<h3>What it asked for and does not have</h3>\n".to_owned();
     if let Some(why) = &server.unseen {
         out += &format!("<p class=\"why\">{}</p>\n", escaped(&unseen(why)));
@@ -149,7 +149,7 @@ fn misses(server: &Server, live: &Live) -> String {
     if reported.is_empty() {
         return out + "<p>Nothing that was pruned, so far.</p>";
     }
-    let used = used_list(live);
+    let used = used_list(handle);
     let mut left = 0;
     let mut rows = String::new();
     for Reported { miss, time } in reported {
@@ -158,12 +158,12 @@ fn misses(server: &Server, live: &Live) -> String {
         let taken = if miss.is_write() { kinds.contains(Kinds::WRITTEN) } else { !kinds.is_empty() };
         let field = format!("<input type=\"hidden\" name=\"path\" value=\"{shown}\">");
         let shown = if miss.is_write() { shown + " (written, but shipped read-only)" } else { shown };
-        let click = match (&live.app.recipe, taken) {
+        let click = match (&handle.app.recipe, taken) {
             (None, _) => String::new(),
             (_, true) => "in used.list".to_owned(),
             (_, false) => {
                 left += 1;
-                button(live, "take", "Take into used.list", &field)
+                button(handle, "take", "Take into used.list", &field)
             }
         };
         let package = escaped(miss.package.as_deref().unwrap_or("none"));
@@ -173,8 +173,8 @@ fn misses(server: &Server, live: &Live) -> String {
     out += &format!(
         "<table><thead><tr><th>path<th>package<th>program<th>first asked for<th></tr></thead>\n{rows}</table>\n"
     );
-    match &live.app.recipe {
-        Some(_) if left > 0 => out += &button(live, "take", "Take all into used.list", ""),
+    match &handle.app.recipe {
+        Some(_) if left > 0 => out += &button(handle, "take", "Take all into used.list", ""),
         Some(folder) => {
             let folder = escaped(&quoted(&folder.display().to_string()));
             out += &format!("<p>To have them in the package: <code>tinyroot build {folder}</code></p>");
@@ -187,24 +187,24 @@ fn misses(server: &Server, live: &Live) -> String {
     out
 }
 
-fn used_list(live: &Live) -> Option<UsedList> {
-    UsedList::read(&recipe::read(live.app.recipe.as_ref()?).ok()?.used_path()).ok()
+fn used_list(handle: &GrainHandle) -> Option<UsedList> {
+    UsedList::read(&recipe::read(handle.app.recipe.as_ref()?).ok()?.used_path()).ok()
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell where needed.
 fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./+:@%,".contains(letter);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-fn log_end(live: &Live) -> String {
-    let log = fs::read(live.kept().directory.join("log")).unwrap_or_default();
+fn log_end(handle: &GrainHandle) -> String {
+    let log = fs::read(handle.stored().directory.join("log")).unwrap_or_default();
     let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_BYTES)..]).into_owned();
     let lines: Vec<&str> = end.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
 
-/// What could not be done.
+/// An error.
 pub(super) fn failure(why: &str) -> String {
     page(
         "tinyroot",
@@ -215,10 +215,10 @@ pub(super) fn failure(why: &str) -> String {
 /// All apps and their grains, for scripts.
 pub(super) fn state(server: &Server) -> Value {
     let apps = server.apps.iter().map(|app| {
-        let grains = of_app(server, app).into_iter().map(|live| {
-            let kept = live.kept();
-            let (state, why) = state_of(&live);
-            let misses = read_report(&live.misses_path()).unwrap_or_default();
+        let grains = of_app(server, app).into_iter().map(|handle| {
+            let stored = handle.stored();
+            let (state, why) = state_of(&handle);
+            let misses = read_report(&handle.misses_path()).unwrap_or_default();
             let misses = misses.iter().filter(|reported| !reported.miss.is_listing());
             let misses = misses.map(|Reported { miss, time }| {
                 json!({
@@ -230,9 +230,9 @@ pub(super) fn state(server: &Server) -> Value {
                 })
             });
             json!({
-                "name": kept.name,
-                "title": kept.title(),
-                "host": live.host,
+                "name": stored.name,
+                "title": stored.title(),
+                "host": handle.host,
                 "state": state,
                 "why": why,
                 "misses": misses.collect::<Vec<_>>(),

@@ -1,7 +1,7 @@
-//! Leads one request into a grain, and its response out.
+//! Forwards one request to a grain, and its response to the client.
 //!
-//! A connection carries one request, so that each is looked at by the gate. The app does not see the cookie that lets a browser
-//! in, and cannot set it.
+//! A connection carries one request, so that [`auth`](super::auth) checks each one. The app does not see the cookie that grants access, and
+//! cannot set it.
 
 use std::{
     io::{self, BufReader},
@@ -9,14 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{Server, handle::Live};
+use super::{Server, handle::GrainHandle};
 use crate::{
     proxy::{Exchange, Rewrite},
     sandbox::{Address, Running},
     web::{Authorities, Body, Head, Response},
 };
 
-/// Headers about the client, which only we may set.
+/// Header fields about the client, which only a proxy may set.
 const DROPPED: [&str; 6] = [
     "proxy-authorization",
     "forwarded",
@@ -26,21 +26,21 @@ const DROPPED: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Leads a request; returns a response of our own where the app gives none.
-pub(super) fn lead(
+/// Forwards a request. Returns a response of our own where the app gives none.
+pub(super) fn forward_request(
     server: &Server,
-    live: &Arc<Live>,
+    handle: &Arc<GrainHandle>,
     client: &TcpStream,
     reader: BufReader<&TcpStream>,
     head: Head,
     body: Body,
 ) -> io::Result<Option<Response>> {
-    let _in_use = live.in_use();
-    // A page that is left open does not wake what was stopped.
-    if !live.is_up() && !is_navigation(&head) {
+    let _in_use = handle.in_use();
+    // An open page does not start a grain that was stopped.
+    if !handle.is_up() && !is_navigation(&head) {
         return Ok(Some(Response::refusal("503 Service Unavailable", "the grain is stopped")));
     }
-    let running = match live.start(&server.store, &server.closing) {
+    let running = match handle.start(&server.store, &server.closing) {
         Ok(running) => running,
         Err(why) => {
             return Ok(Some(Response::refusal(
@@ -49,31 +49,30 @@ pub(super) fn lead(
             )));
         }
     };
-    let Some(app) = connect(&running, live) else {
+    let Some(app) = connect(&running, handle) else {
         return Ok(Some(Response::refusal("502 Bad Gateway", "the app takes no connection")));
     };
     drop(running);
-    let web = &live.app.app.recipe.web;
+    let web = &handle.app.app.recipe.web;
     let authorities =
         web.as_ref().and_then(|web| Authorities::of_request(&head, web.host.as_deref(), web.port));
-    let rewrite = Own { cookie: server.gate.grain_cookie(), authorities };
+    let rewrite = Own { cookie: server.auth.grain_cookie(), authorities };
     Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: true }.run(head, body)
 }
 
-fn connect(running: &Running, live: &Live) -> Option<TcpStream> {
-    let port = live.app.app.recipe.web.as_ref()?.port;
+fn connect(running: &Running, handle: &GrainHandle) -> Option<TcpStream> {
+    let port = handle.app.app.recipe.web.as_ref()?.port;
     let stream = TcpStream::from(running.connect(&Address::Tcp(port)).ok()?);
     stream.set_nodelay(true).ok()?;
     Some(stream)
 }
 
-/// Returns whether somebody wants to see a page, rather than a page that is open something else. What is no browser says
-/// nothing of that.
+/// Returns whether a person opens a page, rather than an open page loads something. Programs other than browsers do not send the field.
 fn is_navigation(head: &Head) -> bool {
     head.field("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
 }
 
-/// What is changed of heads because the server is ours: the app sees no cookie of ours, and cannot set it.
+/// Removes the server's cookie and fields about the client from requests, and the server's cookie from responses.
 struct Own {
     cookie: String,
     authorities: Option<Authorities>,

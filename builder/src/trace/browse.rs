@@ -1,6 +1,6 @@
 //! Traces an app while a person uses it in a browser.
 //!
-//! The exercise is not run: its uses are in the known list already, and the person begins with the same fresh grain.
+//! The exercise does not run: its uses are in the known list already. The person starts with the same fresh grain.
 
 use std::{
     sync::{
@@ -31,13 +31,13 @@ use crate::{
 pub struct Browsing<'a> {
     /// The port of the app on the host's loopback; by default the first free one from 8000.
     pub port: Option<u16>,
-    /// What is known already, so that the page can leave it out.
+    /// The uses that are known already, which the page leaves out.
     pub known: UsedList,
     /// Called with the URLs once the app is ready.
     pub on_ready: &'a dyn Fn(&Urls),
 }
 
-/// Where a browser finds things.
+/// The URLs for a browser.
 #[derive(Clone, Debug)]
 pub struct Urls {
     /// The app.
@@ -78,12 +78,12 @@ pub fn browse(
     let to_end = sender.clone();
     let watch = std::thread::Builder::new().name("grain-end".into());
     let grain = running.clone();
-    // The receiver is gone when the app was asked to end.
+    // The receiver is gone after a request to stop.
     let watch = watch.spawn(move || drop(to_end.send(Event::Ended(grain.wait()))));
     let watch = watch.map_err(|source| TraceError::of(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
     let _instead = StopHandler::new(move || drop(to_stop.send(Event::Stop)));
-    // Connections wait until they are served. Before the task, as a terminal shows it below all else.
+    // Connections wait in the queue until a thread takes them. Called before the task, which a terminal shows below all else.
     (browsing.on_ready)(&urls);
     let began = Instant::now();
     let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
@@ -93,13 +93,13 @@ pub fn browse(
     proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {
-        let (sender_of_answer, response) = mpsc::channel();
-        sender.send(Event::Look(since, sender_of_answer)).ok()?;
+        let (reply, response) = mpsc::channel();
+        sender.send(Event::Look(since, reply)).ok()?;
         response.recv().ok()
     };
     page.serve(page_port, look).map_err(TraceError::Serve)?;
 
-    let ended = tell_until_stopped(&events, &started, &names, browsing.known, &requests)?;
+    let ended = respond_until_stopped(&events, &started, &names, browsing.known, &requests)?;
     drop(events);
     drop(task);
     let talk = Talk::Browser { requests: requests.load(Ordering::Relaxed), ended };
@@ -122,7 +122,7 @@ fn marking(view: &Arc<View>, task: &Arc<Task>, requests: &Arc<AtomicUsize>) -> O
 }
 
 /// Responds to requests for new uses until the app is to stop or has ended; returns how it ended then.
-fn tell_until_stopped(
+fn respond_until_stopped(
     events: &mpsc::Receiver<Event>,
     started: &Started,
     names: &gather::Names<'_>,
@@ -132,10 +132,10 @@ fn tell_until_stopped(
     let mut news = News::new(known);
     loop {
         match events.recv().expect("the page holds a sender") {
-            Event::Look(since, response) => {
+            Event::Look(since, reply) => {
                 news.ingest(&started.used(names)?);
                 // The requester may have gone.
-                let _ = response.send(news.since(since, requests.load(Ordering::Relaxed)));
+                let _ = reply.send(news.since(since, requests.load(Ordering::Relaxed)));
             }
             Event::Stop => return Ok(None),
             Event::Ended(exit) => return Ok(Some(exit)),

@@ -30,13 +30,13 @@ fn an_app_that_prints_the_line_of_readiness_is_not_taken_for_ready() {
     let Some(fixture) = Fixture::new() else { return };
     for (var, tail) in [("var", ""), ("var with proc", "[sandbox]\nproc = true\n")] {
         let recipe = fixture.recipe(&format!("{}{tail}", slow(&format!("{LINE}{FORGE}"))));
-        let options = GrainOptions::of(&recipe, &fixture.var(var));
+        let options = GrainSpec::of(&recipe, &fixture.var(var));
         let mut grain = Grain::start(fixture.base(&recipe), options).expect("starts");
         assert_eq!(get(&grain, "/run"), "n=2 first lock", "{var}");
         // Likewise the next life.
         grain.restart().expect("restarts");
         assert_eq!(get(&grain, "/run"), "n=4 first lock", "{var}");
-        let tail = grain.options().log.tail();
+        let tail = grain.spec().log.tail();
         assert!(
             !tail.iter().any(|line| line.starts_with("forged") || line.starts_with("inherited")),
             "{tail:?}"
@@ -49,7 +49,7 @@ fn an_app_that_prints_the_line_of_readiness_is_not_taken_for_ready() {
 fn an_app_that_prints_the_line_and_ends_was_never_ready() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(&slow(&format!("{LINE} exit 3;")));
-    let options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = GrainSpec::of(&recipe, &fixture.var("var"));
     let error = Grain::start(fixture.base(&recipe), options).err().expect("does not start");
     assert!(matches!(error, GrainError::Ended { exit: Exit::Code(3), .. }), "{error}");
 }
@@ -60,6 +60,6 @@ fn a_program_of_setup_cannot_say_that_services_are_ready() {
     let recipe = fixture
         .recipe(&format!("[setup]\ncommand = [\"/usr/bin/perl\", \"-e\", '''{LINE}{FORGE}''']\n{SERVICES}"));
     let grain =
-        Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &fixture.var("var"))).expect("starts");
+        Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &fixture.var("var"))).expect("starts");
     assert_eq!(get(&grain, "/run"), "n=2 first lock");
 }

@@ -1,9 +1,9 @@
 //! How the first process stops services, and what it gives them.
 
-use std::{fs, os::unix::fs::chown, sync::Arc};
+use std::{fs, os::unix::fs::chown};
 
 use tinyroot::{
-    grain::{Grain, GrainOptions, Log},
+    grain::{Grain, GrainSpec, Log},
     render::{self, RenderOptions},
     sandbox::{Bind, Exit, Root, Sandbox, grain_host_id},
 };
@@ -25,9 +25,9 @@ sleep 1 while 1;
 fn life(fixture: &Fixture, services: &str) -> String {
     let tail = format!("[[file]]\npath = \"/app/database.pl\"\ncontent = '''{DATABASE}'''\n{services}");
     let recipe = fixture.recipe(&tail);
-    let mut options = GrainOptions::of(&recipe, &fixture.var("var"));
+    let mut options = GrainSpec::of(&recipe, &fixture.var("var"));
     let log = tempfile::NamedTempFile::new_in(fixture.directory.path()).expect("a file").into_temp_path();
-    options.log = Arc::new(Log::to_file(&log).expect("opens"));
+    options = options.with_log(Log::to_file(&log).expect("opens"));
     let mut grain = Grain::start(fixture.base(&recipe), options).expect("starts");
     assert_eq!(grain.stop().expect("stops"), Exit::Code(0));
     fs::read_to_string(&log).expect("reads")
@@ -39,7 +39,7 @@ fn a_request_to_stop_that_comes_before_the_first_process_waits_for_any_is_kept()
     let recipe = fixture.recipe(&service(": > /run/up; exec /bin/sleep 1000", ""));
     let base = fixture.base(&recipe);
     for life in 0..20 {
-        let options = GrainOptions::of(&recipe, &fixture.var("var"));
+        let options = GrainSpec::of(&recipe, &fixture.var("var"));
         let started = Grain::start_with(base.clone(), options, |running| {
             // Between the start of the process and its program, and a little later.
             std::thread::sleep(std::time::Duration::from_micros(200 * life));

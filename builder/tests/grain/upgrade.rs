@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinyroot::{
-    grain::{Base, Grain, GrainOptions},
+    grain::{Grain, GrainRoot, GrainSpec, RootOptions},
     image::{self, Fate, VarPolicy},
     recipe::Recipe,
     tree::TreePath,
@@ -69,7 +69,7 @@ const ROWS: &[Row] = &[
 
 impl Fixture {
     /// A root with these files below `/var/lib/tea`.
-    fn version(&self, recipe: &Recipe, files: &[(&str, Shipped)]) -> Arc<Base> {
+    fn version(&self, recipe: &Recipe, files: &[(&str, Shipped)]) -> Arc<GrainRoot> {
         let mut tree = self.programs();
         for (name, shipped) in files {
             if let Some((text, _)) = shipped {
@@ -82,12 +82,12 @@ impl Fixture {
             found.and_then(|(_, shipped)| *shipped).map_or(Fate::Link, |(_, fate)| fate)
         };
         let tree = image::build(tree, recipe, &VarPolicy::ByFate(&fate), &self.store, 1_700_000_000);
-        Arc::new(Base::new(Arc::new(tree), &self.store, false, None, None).expect("a base"))
+        Arc::new(GrainRoot::new(Arc::new(tree), &self.store, RootOptions::default()).expect("a base"))
     }
 }
 
 fn perl(grain: &Grain, script: &str) -> String {
-    let ran = grain.run(&["/usr/bin/perl".into(), "-e".into(), script.into()]).expect("runs");
+    let ran = grain.exec(&["/usr/bin/perl".into(), "-e".into(), script.into()]).expect("runs");
     assert_eq!(ran.status, 0, "{}", String::from_utf8_lossy(&ran.output));
     String::from_utf8(ran.output).expect("text")
 }
@@ -109,7 +109,7 @@ fn an_upgrade_merges_shipped_state_as_dpkg_does_conffiles() {
     let recipe = fixture.recipe(SERVICE);
     let old: Vec<_> = ROWS.iter().map(|row| (row.name, row.old)).collect();
     let new: Vec<_> = ROWS.iter().map(|row| (row.name, row.new)).collect();
-    let options = || GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = || GrainSpec::of(&recipe, &fixture.var("var"));
     let mut grain = Grain::start(fixture.version(&recipe, &old), options()).expect("starts");
     for row in ROWS.iter().filter(|row| !row.does.is_empty()) {
         perl(&grain, &format!("for ('/var/lib/tea/{}') {{ {} }}", row.name, row.does));
@@ -128,7 +128,7 @@ fn an_upgrade_merges_shipped_state_as_dpkg_does_conffiles() {
             assert_eq!(laid[at], if row.beside { "2" } else { "-" }, "beside {} in life {life}", row.name);
         }
         grain.stop().expect("stops");
-        told.push(grain.options().log.tail());
+        told.push(grain.spec().log.tail());
     }
     for row in ROWS {
         let path = format!("/var/lib/tea/{}", row.name);
@@ -152,7 +152,7 @@ fn a_grain_of_an_older_tinyroot_keeps_what_it_has_and_gets_copies_for_links() {
         ("php", code("2")),
         ("new", state("2")),
     ];
-    let options = || GrainOptions::of(&recipe, &fixture.var("var"));
+    let options = || GrainSpec::of(&recipe, &fixture.var("var"));
     let mut grain = Grain::start(fixture.version(&recipe, &old), options()).expect("starts");
     perl(&grain, "unlink '/var/.tinyroot.copied', '/var/lib/tea/gone'");
     grain.stop().expect("stops");

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::chown, path::PathBuf};
 
 use tinyroot::{
-    grain::{Grain, GrainOptions},
+    grain::{Grain, GrainSpec},
     sandbox::grain_host_id,
 };
 
@@ -40,8 +40,8 @@ fn a_fresh_volume_is_no_cause_for_an_alarming_line() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
     let volume = fixture.volume(&FRESH.0, &FRESH.1);
-    let grain = Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &volume)).expect("starts");
-    let tail = grain.options().log.tail();
+    let grain = Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &volume)).expect("starts");
+    let tail = grain.spec().log.tail();
     assert!(!tail.iter().any(|line| line.contains("/var")), "{tail:?}");
     assert_eq!(fs::read_to_string(volume.join("lib/dpkg/status")).expect("is kept"), "lib/dpkg/status");
     assert_eq!(get(&grain, "/var"), "n=2 count lib lock lost+found run tmp");
@@ -53,11 +53,11 @@ fn an_unfinished_setup_on_a_fresh_volume_is_made_again() {
     let setup = |script: &str| format!("[setup]\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n{SERVICES}");
     let broken = fixture.recipe(&setup("echo half > /var/lib/half; kill -9 $$"));
     let volume = fixture.volume(&FRESH.0, &FRESH.1);
-    let error = Grain::start(fixture.base(&broken), GrainOptions::of(&broken, &volume)).err();
+    let error = Grain::start(fixture.base(&broken), GrainSpec::of(&broken, &volume)).err();
     assert!(error.is_some() && volume.join("lib/half").exists());
     let whole = fixture.recipe(&setup("echo whole > /var/whole"));
-    let grain = Grain::start(fixture.base(&whole), GrainOptions::of(&whole, &volume)).expect("starts");
-    assert!(grain.options().log.tail()[0].contains("/var was left half made"));
+    let grain = Grain::start(fixture.base(&whole), GrainSpec::of(&whole, &volume)).expect("starts");
+    assert!(grain.spec().log.tail()[0].contains("/var was left half made"));
     assert!(!volume.join("lib/half").exists() && volume.join("lib/dpkg/status").exists());
     assert_eq!(get(&grain, "/var"), "n=2 count lib lock lost+found run tmp whole");
 }
@@ -67,8 +67,8 @@ fn what_may_be_someones_data_is_kept_and_named() {
     let Some(fixture) = Fixture::new() else { return };
     let recipe = fixture.recipe(SERVICES);
     let volume = fixture.volume(&["lib", "lib/mine"], &["lib/mine/book"]);
-    let grain = Grain::start(fixture.base(&recipe), GrainOptions::of(&recipe, &volume)).expect("starts");
-    let tail = grain.options().log.tail();
+    let grain = Grain::start(fixture.base(&recipe), GrainSpec::of(&recipe, &volume)).expect("starts");
+    let tail = grain.spec().log.tail();
     assert!(tail[0].contains("/var holds data but no mark of ours: kept, and set up"), "{tail:?}");
     assert_eq!(fs::read_to_string(volume.join("lib/mine/book")).expect("is kept"), "lib/mine/book");
 }

@@ -12,9 +12,10 @@ use crate::{
     },
     evidence::unseen,
     grain::{
-        Base,
-        runner::{self, App, RunOptions},
+        GrainRoot,
+        runner::{self, RunOptions, RunnableApp},
     },
+    papers::owner_of,
     proxy::Guards,
     shutdown::StopHandler,
     store::Store,
@@ -60,8 +61,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         // The second request ends the program.
         on_impatience: Box::new(|_| {}),
     };
-    let on_ready = |url: Option<&str>, base: &Base| {
-        if let Some(why) = base.why_no_view() {
+    let on_ready = |url: Option<&str>, root: &GrainRoot| {
+        if let Some(why) = root.why_no_view() {
             context.progress.warn(&unseen(why));
         }
         let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
@@ -83,13 +84,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<App, Failure> {
+fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<RunnableApp, Failure> {
     if !args.is_recipe() {
         let artifact = artifact::open(&args.subject, store, &context.progress)?;
-        let app = App::of_artifact(artifact, store)?;
-        return Ok(App { show_pruned: args.show_pruned, ..app });
+        let app = artifact::app(artifact, store)?;
+        return Ok(RunnableApp { show_pruned: args.show_pruned, ..app });
     }
     let (overlaid, image) = image_of(args, &context.session()?)?;
     let (tree, pruned) = (image.tree().clone(), image.lacks().clone());
-    Ok(App { tree, recipe: overlaid.recipe, pruned, show_pruned: args.show_pruned })
+    let owner_of = Arc::new(owner_of(tree.clone(), store.clone()));
+    Ok(RunnableApp { tree, recipe: overlaid.recipe, pruned, owner_of, show_pruned: args.show_pruned })
 }

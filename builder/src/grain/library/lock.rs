@@ -1,4 +1,4 @@
-//! One grain runs once at a time: the lock of its directory.
+//! The lock of a grain's directory: a grain runs once at a time.
 
 use std::{
     borrow::Cow,
