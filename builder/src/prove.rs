@@ -29,7 +29,7 @@ use crate::{
     evidence::{Miss, Pruned, most_pruned, step},
     exercise::{self, Authority, ExerciseError, Transcript, Visit, Warning},
     grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions},
-    layout::furnished_path,
+    layout::ImagePath,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
     reduce::LeftOut,
@@ -40,13 +40,13 @@ use crate::{
 
 /// What is proven.
 pub struct Inputs<'a> {
-    /// The tree of the artifact: pruned and furnished.
+    /// The tree of the artifact: the image.
     pub tree: Arc<Tree>,
     /// What is started, and how it is exercised.
     pub recipe: &'a Recipe,
     /// Under which authorities it is exercised, one after the other; at least one.
     pub authorities: Vec<Authority>,
-    /// What the tree lacks of the full root, by furnished paths ([`pruned_between`]).
+    /// What the tree lacks of the full root, by image paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
     /// Returns the Debian package of a path of the stage, for what was to be written.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
@@ -57,10 +57,10 @@ pub struct Inputs<'a> {
 
 /// The root that a pruned one is compared with.
 pub struct Baseline {
-    /// A furnished tree that nothing was pruned from.
+    /// The image of the root that nothing was pruned from.
     pub tree: Arc<Tree>,
     /// The files whose read pages are recorded.
-    pub tracked: BTreeSet<TreePath>,
+    pub tracked: BTreeSet<ImagePath>,
     /// Its transcript under the first authority, if that was taken already.
     pub known: Option<Transcript>,
 }
@@ -83,7 +83,7 @@ pub struct Proof {
     /// Whether there was a transcript to compare with.
     pub compared: bool,
     /// The pages that were read on the full root, of the tracked files ([`view::View::pages`](crate::view::View::pages)).
-    pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
+    pub pages: BTreeMap<ImagePath, BTreeSet<u64>>,
     /// What reductions took out of files, and the whole app read: not looked at by [`prove`] itself.
     pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, if so.
@@ -184,10 +184,10 @@ impl Hint for ProveError {
     }
 }
 
-/// Returns what a pruned tree lacks, by furnished paths; both trees are in stage paths.
+/// Returns what a pruned tree lacks, by image paths; both trees are in stage paths.
 pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Option<String>) -> Pruned {
     let gone = stage.iter().filter(|(path, _)| pruned.get(path.as_bytes()).is_none());
-    gone.map(|(path, _)| (crate::layout::furnished_path(path), owner(path.as_bytes()))).collect()
+    gone.map(|(path, _)| (ImagePath::of_stage(path), owner(path.as_bytes()))).collect()
 }
 
 /// Runs the exercise on a pruned root, and compares.
@@ -197,7 +197,7 @@ pub fn pruned_between(stage: &Tree, pruned: &Tree, owner: &dyn Fn(&[u8]) -> Opti
 /// differences from the full root are part of the proof.
 pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Proof, ProveError> {
     // What the full root ships is none of what the pruned app wrote either.
-    let shipped = |path: &TreePath| match inputs.tree.get(path.as_bytes()) {
+    let shipped = |path: &ImagePath| match inputs.tree.get(path.as_bytes()) {
         Some(entry) => Shipped::Yes(entry),
         None if inputs.pruned.contains_key(path) => Shipped::Pruned,
         None => Shipped::No,
@@ -243,7 +243,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     if let Some(baseline) = &inputs.baseline {
         let is_pruned = |name: &str| {
             let path = TreePath::new(name.as_bytes());
-            path.is_ok_and(|path| inputs.pruned.contains_key(&furnished_path(&path)))
+            path.is_ok_and(|path| inputs.pruned.contains_key(&ImagePath::of_stage(&path)))
         };
         let (mut known, mut pages) = (baseline.known.clone(), BTreeMap::new());
         let mut whole = |authority: &Authority| {
@@ -316,7 +316,7 @@ pub(crate) struct BaselineRun {
     /// What was asked and answered.
     pub transcript: Transcript,
     /// The pages read of the tracked files ([`view::View::pages`]).
-    pub pages: BTreeMap<TreePath, BTreeSet<u64>>,
+    pub pages: BTreeMap<ImagePath, BTreeSet<u64>>,
 }
 
 impl Baseline {
@@ -329,7 +329,7 @@ impl Baseline {
         progress: &Progress,
     ) -> Result<BaselineRun, ProveError> {
         let tree = &self.tree;
-        let shipped = |path: &TreePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
+        let shipped = |path: &ImagePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
         let what =
             Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
         let root = RootOptions::default().with_page_tracking(self.tracked.clone());
@@ -347,8 +347,8 @@ const MAX_LINES: usize = 100_000;
 struct Run<'a> {
     root: &'static str,
     recipe: &'a Recipe,
-    /// What the root has at a furnished path.
-    shipped: &'a dyn Fn(&TreePath) -> Shipped<'a>,
+    /// What the root has at a path.
+    shipped: &'a dyn Fn(&ImagePath) -> Shipped<'a>,
     /// What was pruned, and from which tree: what the app prints is searched for it.
     lost: Option<(Arc<Pruned>, Arc<Tree>)>,
     /// The package of a path of the stage.
@@ -424,7 +424,7 @@ impl Run<'_> {
         drop(grain);
         let shipped = |name: &str| {
             let path = TreePath::new(name.as_bytes());
-            path.map_or(Shipped::No, |path| (self.shipped)(&furnished_path(&path)))
+            path.map_or(Shipped::No, |path| (self.shipped)(&ImagePath::of_stage(&path)))
         };
         let printed = lines();
         transcript.left = side_effects::records(&var, &shipped, &printed)

@@ -28,6 +28,7 @@ use crate::{
     digest::Digest,
     error::Hint,
     evidence::UsedList,
+    layout::ImagePath,
     prune::Pruned,
     recipe::Recipe,
     store::{Store, StoreError},
@@ -253,7 +254,7 @@ pub fn can_tell(path: &TreePath) -> bool {
     icu::is_library(path.file_name())
 }
 
-/// Returns the parts that [`reduce`] removed and that were read on the full root, where `pages` (by path, of
+/// Returns the parts that [`reduce`] removed and that were read on the full root, where `pages` (by image path, of
 /// [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something else as well shows
 /// nothing.
 ///
@@ -261,13 +262,15 @@ pub fn can_tell(path: &TreePath) -> bool {
 /// [`ReduceError`], as when the files were reduced.
 pub fn left_out(
     files: &Reductions,
-    pages: &BTreeMap<TreePath, BTreeSet<u64>>,
+    pages: &BTreeMap<ImagePath, BTreeSet<u64>>,
     recipe: &Recipe,
     store: &Store,
 ) -> Result<Vec<LeftOut>, ReduceError> {
     let mut found = Vec::new();
     for (path, reduction) in files {
-        let Some((read, keys)) = pages.get(path).zip(recipe.reduce.icu.as_ref()) else { continue };
+        let Some((read, keys)) = pages.get(&ImagePath::of_stage(path)).zip(recipe.reduce.icu.as_ref()) else {
+            continue;
+        };
         if !can_tell(path) {
             continue;
         }

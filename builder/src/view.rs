@@ -28,6 +28,7 @@ pub use recorder::OnMiss;
 use crate::{
     digest::Digest,
     evidence::{Kinds, PAGE_BYTES, Pruned, PrunedAccess, Use},
+    layout::ImagePath,
     store::{Blob, Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},
 };
@@ -36,7 +37,7 @@ use gone::Gone;
 use recorder::Recorder;
 
 /// Names the paths whose refused changes are reported.
-pub type Reported = Box<dyn Fn(&TreePath) -> Option<TreePath> + Send + Sync>;
+pub type Reported = Box<dyn Fn(&ImagePath) -> Option<ImagePath> + Send + Sync>;
 
 /// What a view shows beside its tree, and what it notes.
 pub struct Options {
@@ -56,7 +57,7 @@ pub struct Options {
     /// that is of no interest.
     pub reported: Reported,
     /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
-    pub closely: BTreeSet<TreePath>,
+    pub closely: BTreeSet<ImagePath>,
     /// Maps threads to programs.
     pub programs: Box<dyn Programs>,
 }
@@ -208,7 +209,7 @@ struct Node {
 }
 
 struct Name {
-    path: TreePath,
+    path: ImagePath,
     node: NodeId,
 }
 
@@ -297,7 +298,7 @@ impl View {
     }
 
     /// Returns the numbers of the pages, of [`PAGE_BYTES`] each, that were read of the files that are looked at closely.
-    pub fn pages(&self) -> BTreeMap<TreePath, BTreeSet<u64>> {
+    pub fn pages(&self) -> BTreeMap<ImagePath, BTreeSet<u64>> {
         let pages =
             |pages: &Mutex<BTreeSet<u64>>| pages.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let read =
@@ -330,7 +331,7 @@ impl View {
     }
 
     fn find(&self, names: &[u32], wanted: &[u8]) -> Option<u32> {
-        let name = |index: &u32| self.names[*index as usize].path.file_name();
+        let name = |index: &u32| self.names[*index as usize].path.in_tree().file_name();
         names.binary_search_by(|index| name(index).cmp(wanted)).ok().map(|at| names[at])
     }
 
@@ -345,8 +346,8 @@ impl View {
         };
         self.recorder.note(parent.0, Kinds::TRAVERSED, thread);
         let Some(index) = self.find(names, name) else {
-            if let Ok(path) = self.names[parent.0 as usize].path.join(name) {
-                self.recorder.note_absent(path, thread);
+            if let Ok(path) = self.names[parent.0 as usize].path.in_tree().join(name) {
+                self.recorder.note_absent(ImagePath::in_image(path), thread);
             }
             return Ok(None);
         };
@@ -486,7 +487,7 @@ impl View {
         let pruned = pruned.map(|(name, node_type)| (&name[..], NodeId::GONE, *node_type));
         let rest = names.get(skip.saturating_sub(2)..).unwrap_or_default().iter().map(|index| {
             let name = &self.names[*index as usize];
-            (name.path.file_name(), name.node, self.nodes[&name.node.0].attributes.node_type)
+            (name.path.in_tree().file_name(), name.node, self.nodes[&name.node.0].attributes.node_type)
         });
         Ok(dots.skip(skip).chain(rest).chain(pruned))
     }
@@ -526,13 +527,12 @@ fn index(tree: &Tree) -> (Vec<Name>, HashMap<u32, Node>) {
             attributes.links += u32::from(entry.kind.is_directory());
         }
         by_path.insert(path.as_bytes(), index);
-        names.push(Name { path: path.clone(), node: NodeId(first.unwrap_or(index)) });
+        names.push(Name { path: ImagePath::in_image(path.clone()), node: NodeId(first.unwrap_or(index)) });
     }
     for node in nodes.values_mut() {
         if let Body::Directory { names: children, .. } = &mut node.body {
             // A tree sorts whole paths: `a-b` comes before `a/c`, so names are not in order yet.
-            children
-                .sort_by(|a, b| names[*a as usize].path.file_name().cmp(names[*b as usize].path.file_name()));
+            children.sort_by_key(|index| names[*index as usize].path.in_tree().file_name());
         }
     }
     (names, nodes)

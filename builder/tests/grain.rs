@@ -32,6 +32,7 @@ use tinyroot::{
     formats::manifest::Manifest,
     grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions},
     image::{self, Fate, VarPolicy},
+    layout::ImagePath,
     progress::Progress,
     prove::{Bounds, Inputs, explore, prove},
     recipe::{self, LaidContent, Recipe},
@@ -576,7 +577,7 @@ fn a_difference_is_told_with_names_that_only_a_listing_would_have_shown() {
     fixture.add(&mut tree, "app/plugins/early", b"bud", 0o644);
     tree.add_parents(0);
     let late = TreePath::new(b"app/plugins/late").expect("a good path");
-    let pruned = Arc::new(BTreeMap::from([(late, Some("tea".to_owned()))]));
+    let pruned = Arc::new(BTreeMap::from([(ImagePath::in_image(late), Some("tea".to_owned()))]));
     let authorities = vec![Authority::of_run(&recipe)];
     let owner = |_: &[u8]| None;
     let inputs =
@@ -681,7 +682,7 @@ fn a_page_beyond_the_exercise_that_lacks_a_file_is_told_with_it() {
     let mut tree = whole.clone();
     let gone = TreePath::new(b"app/gone").expect("a good path");
     tree.remove(gone.as_bytes());
-    let pruned = BTreeMap::from([(gone, Some("tea".to_owned()))]);
+    let pruned = BTreeMap::from([(ImagePath::in_image(gone), Some("tea".to_owned()))]);
 
     let bounds = Bounds { pages: 10, time: Duration::from_secs(60) };
     let trees = [Arc::new(whole), Arc::new(tree)];

@@ -13,6 +13,7 @@ use tinyroot::{
     assemble::assemble,
     error::Hint as _,
     evidence::UsedList,
+    layout::ImagePath,
     progress::Progress,
     prune::{Plan, Pruned},
     recipe::{self, Recipe},
@@ -111,7 +112,7 @@ impl Subject {
         let (at, text) = file;
         let entry = Entry::file(self.store.put(text), text.len() as u64, 0o644, 0);
         tree.insert(TreePath::new(at.as_bytes()).expect("a good path"), entry);
-        let closely = reduced.files.keys().cloned().collect();
+        let closely = reduced.files.keys().map(ImagePath::of_stage).collect();
         let options = view::Options { owner: (1000, 1000), closely, ..view::Options::default() };
         let view = Arc::new(View::new(Arc::new(tree), self.store.clone(), options));
         let mut prepared = Sandbox::grain(Root::View, command.iter().copied()).prepare().expect("prepares");

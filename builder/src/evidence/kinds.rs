@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::SystemTime};
 
-use crate::tree::TreePath;
+use crate::layout::ImagePath;
 
 /// How a path was used: a set of kinds of evidence.
 ///
@@ -117,8 +117,8 @@ impl FromStr for Kinds {
 /// One path's use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// The path, as in the view's tree; for absent ones, as it was asked for.
-    pub path: TreePath,
+    /// The path; for absent ones, as it was asked for.
+    pub path: ImagePath,
     /// How it was used; never empty.
     pub kinds: Kinds,
     /// The program that used it first in the strongest of those ways.
@@ -132,8 +132,8 @@ pub struct Use {
 /// An access to a pruned path, a listing of a directory without its pruned names, or a refused change, as a view records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrunedAccess {
-    /// The path, as in the view's tree.
-    pub path: TreePath,
+    /// The path.
+    pub path: ImagePath,
     /// The Debian package that it came from, if known.
     pub package: Option<String>,
     /// The program that asked.
@@ -157,9 +157,9 @@ pub enum Missed {
     Refused,
 }
 
-/// What was pruned: each path that the full root has and the view's tree does not, with the
+/// What was pruned: each path that the full root has and the image does not, with the
 /// Debian package that owns it, if any.
-pub type Pruned = BTreeMap<TreePath, Option<String>>;
+pub type Pruned = BTreeMap<ImagePath, Option<String>>;
 
 /// A page, as the kernel reads files that are mapped: the unit in which a view records what is read of a file.
 pub const PAGE_BYTES: u64 = 4096;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Missed, PrunedAccess};
-use crate::{layout::stage_path, sandbox::Unavailable, tree::TreePath};
+use crate::{layout::ImagePath, sandbox::Unavailable, tree::TreePath};
 
 /// A pruned path that was asked for or named, or a directory that was listed without its pruned names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +38,15 @@ pub enum Cause {
 }
 
 impl Miss {
-    /// Returns a miss at a path of a furnished tree: asked for, nothing known of by whom.
-    pub(crate) fn at(furnished: &TreePath, package: Option<String>) -> Self {
-        let path = TreePath::new(&stage_path(furnished.as_bytes())).unwrap_or_else(|_| furnished.clone());
-        Miss { path, package, program: String::new(), step: String::new(), cause: Cause::Asked }
+    /// Returns a miss at a path of the image: asked for, nothing known of by whom.
+    pub(crate) fn at(path: &ImagePath, package: Option<String>) -> Self {
+        Miss {
+            path: path.to_stage(),
+            package,
+            program: String::new(),
+            step: String::new(),
+            cause: Cause::Asked,
+        }
     }
 
     /// Returns an access that a view recorded in the words of the stage.
@@ -168,13 +173,13 @@ mod tests {
 
     #[test]
     fn a_glob_matches_its_path_alone() {
-        let path = TreePath::new(b"usr/share/a[1]*.php").expect("a good path");
+        let path = ImagePath::in_image(TreePath::new(b"usr/share/a[1]*.php").expect("a good path"));
         assert_eq!(Miss::at(&path, None).keep_line(), "keep = [\"/usr/share/a[[]1[]][*].php\"]");
     }
 
     #[test]
     fn a_miss_says_how_it_is_known() {
-        let path = TreePath::new(b"usr/lib/python3.11/decimal.py").expect("a good path");
+        let path = ImagePath::in_image(TreePath::new(b"usr/lib/python3.11/decimal.py").expect("a good path"));
         let miss = Miss::at(&path, Some("libpython3.11-stdlib".to_owned()));
         let rows = [
             (

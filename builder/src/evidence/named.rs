@@ -11,7 +11,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::{Cause, Miss, Pruned};
 use crate::{
     formats::html,
-    layout::furnished_path,
+    layout::ImagePath,
     tree::{Tree, TreePath},
 };
 use said::Wanted;
@@ -25,8 +25,8 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 /// Distinct lines that a [`Reader`] looks at, so that an app that fails in a loop costs nothing.
 const MAX_LINES: usize = 2_000;
 
-/// Returns the pruned paths that a text says are not there, each once, in the text's order. `pruned` and `tree` are by
-/// furnished paths, the misses by those of the stage root.
+/// Returns the pruned paths that a text says are not there, each once, in the text's order. `tree` is the image's; the
+/// misses have stage paths.
 pub fn named(text: &str, pruned: &Pruned, tree: &Tree) -> Vec<Miss> {
     let mut out: Vec<Miss> = Vec::new();
     for line in lines_of(text) {
@@ -73,28 +73,28 @@ fn candidates<'a>(
     wanted: &Wanted,
     pruned: &'a Pruned,
     tree: &Tree,
-) -> Vec<(&'a TreePath, &'a Option<String>)> {
+) -> Vec<(&'a ImagePath, &'a Option<String>)> {
     match wanted {
         Wanted::Path(path) => {
             let path = TreePath::new(path.trim_start_matches('/').as_bytes());
-            let path = path.ok().map(|path| furnished_path(&path));
+            let path = path.ok().map(|path| ImagePath::of_stage(&path));
             path.and_then(|path| pruned.get_key_value(&path)).into_iter().collect()
         }
         Wanted::Endings(endings) => {
             // The first kind of place where there is any: `x.js` goes before `x/index.js`.
             let found = |ending: &String| {
-                let is_it = |path: &TreePath| [b"/", path.as_bytes()].concat().ends_with(ending.as_bytes());
+                let is_it = |path: &ImagePath| [b"/", path.as_bytes()].concat().ends_with(ending.as_bytes());
                 pruned.iter().filter(|(path, _)| is_it(path)).collect::<Vec<_>>()
             };
             endings.iter().map(found).find(|paths| !paths.is_empty()).unwrap_or_default()
         }
         Wanted::Python(module) => {
             let stem = format!("/{}", module.replace('.', "/"));
-            let is_it = |path: &TreePath| is_python_module(path.as_bytes(), &stem, pruned, tree);
+            let is_it = |path: &ImagePath| is_python_module(path.as_bytes(), &stem, pruned, tree);
             pruned.iter().filter(|(path, _)| is_it(path)).collect()
         }
         Wanted::Class(class) => {
-            let is_it = |path: &TreePath| is_jar_of(path.file_name(), class);
+            let is_it = |path: &ImagePath| is_jar_of(path.in_tree().file_name(), class);
             pruned.iter().filter(|(path, _)| is_it(path)).collect()
         }
     }
@@ -112,7 +112,7 @@ fn is_python_module(path: &[u8], stem: &str, pruned: &Pruned, tree: &Tree) -> bo
     }
     let landmark = [&whole[..at], b"/__init__.py"].concat();
     let Ok(landmark) = TreePath::new(&landmark[1..]) else { return false };
-    tree.get(landmark.as_bytes()).is_none() && !pruned.contains_key(&landmark)
+    tree.get(landmark.as_bytes()).is_none() && !pruned.contains_key(&ImagePath::in_image(landmark))
 }
 
 /// Returns true for a .jar whose name is made of words of a class's name: `commons-logging-1.2.jar` for

@@ -111,6 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         evidence::{Cause, read_report},
+        layout::ImagePath,
         tree::TreePath,
     };
 
@@ -175,7 +176,7 @@ mod tests {
                 }
             }),
         );
-        sink.add(&Miss::at(&TreePath::new(b"usr/x").expect("a good path"), None));
+        sink.add(&Miss::at(&ImagePath::in_image(TreePath::new(b"usr/x").expect("a good path")), None));
         assert_eq!((*count.lock().expect("whole"), sink.count()), (1, 1));
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     evidence::Pruned,
     image::{GRAIN_ID, Linked, apply_modes, give_to_grain},
+    layout::ImagePath,
     render::{RenderOptions, render},
     sandbox::{Ability, Root, Unavailable, fuse, grain_host_id},
     store::{Scratch, Store},
@@ -39,7 +40,7 @@ pub struct RootOptions {
     pruned: Option<Arc<Pruned>>,
     on_miss: Option<OnMiss>,
     show_pruned: bool,
-    tracked: BTreeSet<TreePath>,
+    tracked: BTreeSet<ImagePath>,
     as_directory: bool,
 }
 
@@ -70,7 +71,7 @@ impl RootOptions {
 
     /// Records which pages of these files are read.
     #[must_use]
-    pub fn with_page_tracking(self, tracked: BTreeSet<TreePath>) -> Self {
+    pub fn with_page_tracking(self, tracked: BTreeSet<ImagePath>) -> Self {
         RootOptions { tracked, ..self }
     }
 

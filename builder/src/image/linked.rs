@@ -6,36 +6,36 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    layout::{SKELETON, stage_path},
+    layout::{ImagePath, SKELETON},
     tree::{Kind, Tree, TreePath},
 };
 
-/// The places in the root that links of the skeleton lead to, with the stage paths of those links.
-pub struct Linked(BTreeMap<TreePath, TreePath>);
+/// The places in the root that links of the skeleton lead to, with those links.
+pub struct Linked(BTreeMap<ImagePath, ImagePath>);
 
 impl Linked {
     /// Looks through a furnished tree.
     pub fn of(tree: &Tree) -> Self {
         let links = tree.subtree(SKELETON).filter_map(|(path, entry)| {
             let Kind::Symlink { target } = &entry.kind else { return None };
-            let link = TreePath::new(&stage_path(path.as_bytes())).ok()?;
-            Some((target_in(tree, &link, target)?, link))
+            let link = ImagePath::in_image(path.clone());
+            Some((ImagePath::in_image(target_in(tree, &link.to_stage(), target)?), link))
         });
         Linked(links.collect())
     }
 
-    /// Returns the stage path below `/var` by which an app comes to a path of the furnished tree: that of a file or directory of the
-    /// skeleton, or of the link that leads to it or above it.
-    pub fn find(&self, path: &TreePath) -> Option<TreePath> {
-        if path.is_at_or_below(SKELETON) {
-            return TreePath::new(&stage_path(path.as_bytes())).ok();
+    /// Returns the path below `/var` by which an app comes to a path: the file or directory of the skeleton itself, or the link
+    /// that leads to it or above it.
+    pub fn find(&self, path: &ImagePath) -> Option<ImagePath> {
+        if path.is_of_var() {
+            return Some(path.clone());
         }
-        let above = std::iter::once(path.clone()).chain(path.ancestors());
+        let above = std::iter::once(path.clone()).chain(path.in_tree().ancestors().map(ImagePath::in_image));
         above.filter_map(|at| self.0.get(&at)).next().cloned()
     }
 }
 
-/// Returns where in the root a link below `/var` leads; `None` if to `/var` itself, another mount of a grain, or nowhere.
+/// Returns where in the root a link leads, whose stage path lies below `/var`; `None` if to `/var` itself, another mount of a grain, or nowhere.
 pub(super) fn target_in(tree: &Tree, link: &TreePath, target: &[u8]) -> Option<TreePath> {
     let mut parts: Vec<&[u8]> = match target.starts_with(b"/") {
         true => Vec::new(),
@@ -88,7 +88,8 @@ mod tests {
             ("usr/lib/y", None),
             ("tinyroot/init", None),
         ] {
-            assert_eq!(linked.find(&path(at)), expected.map(path), "{at}");
+            let found = linked.find(&ImagePath::in_image(path(at)));
+            assert_eq!(found, expected.map(|stage| ImagePath::of_stage(&path(stage))), "{at}");
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     error::Hint as _,
     evidence,
     exercise::Authority,
+    layout::ImagePath,
     progress::Progress,
     prove::{self, Baseline, Inputs, Proof},
     reduce::{can_tell, left_out},
@@ -96,7 +97,12 @@ pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Pr
         owner: &owner,
         baseline: Some(Baseline {
             tree: Arc::new(baseline(overlaid, session)),
-            tracked: image.reductions().keys().filter(|path| can_tell(path)).cloned().collect(),
+            tracked: image
+                .reductions()
+                .keys()
+                .filter(|path| can_tell(path))
+                .map(ImagePath::of_stage)
+                .collect(),
             known: None,
         }),
     };

@@ -15,7 +15,7 @@ use crate::{
         prune_list::{PruneList, parse_list},
         size::parse_size,
     },
-    layout::furnished_path,
+    layout::ImagePath,
     lock::Lock,
     recipe::{self, Recipe, RecipeError},
     store::{Store, StoreError},
@@ -117,9 +117,9 @@ pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);
     let mut pruned: Pruned = BTreeMap::new();
     for (path, listed) in dropped {
-        let furnished = furnished_path(&path);
-        if tree.get(furnished.as_bytes()).is_none() {
-            pruned.insert(furnished, listed.package.as_deref().map(str::to_owned));
+        let path = ImagePath::of_stage(&path);
+        if tree.get(path.as_bytes()).is_none() {
+            pruned.insert(path, listed.package.as_deref().map(str::to_owned));
         }
     }
     pruned

@@ -125,9 +125,13 @@ fn not_walked(asked: Vec<Miss>, listed: &[Miss]) -> Vec<Miss> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::ImagePath;
 
     fn miss(at: &str, cause: Cause) -> Miss {
-        Miss { cause, ..Miss::at(&TreePath::new(at.as_bytes()).expect("a good path"), None) }
+        Miss {
+            cause,
+            ..Miss::at(&ImagePath::in_image(TreePath::new(at.as_bytes()).expect("a good path")), None)
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn pages_that_were_read_tell_the_items_that_are_left_out() {
     let told = |keys: &str, read: &[u64]| {
         let reduced = case.reduce(keys, &[(LIBRARY, whole.clone())]).expect("reduces");
         let path = TreePath::new(LIBRARY.as_bytes()).expect("a good path");
-        let pages = BTreeMap::from([(path, read.iter().copied().collect())]);
+        let pages = BTreeMap::from([(ImagePath::in_image(path), read.iter().copied().collect())]);
         let recipe = recipe::read(case.directory.path()).expect("a good recipe");
         let told = left_out(&reduced.files, &pages, &recipe, &case.store).expect("tells");
         told.into_iter().map(|lost| format!("{}: {}", lost.parts.join(", "), lost.remedy)).collect::<Vec<_>>()

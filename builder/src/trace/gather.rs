@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     evidence::{Kinds, Use, UsedLine, UsedList, step},
     layout::INIT,
-    layout::stage_path,
     recipe::Recipe,
     store::Store,
     tree::{Kind, Tree, TreePath},
@@ -91,20 +90,21 @@ fn running(tree: &Tree, store: &Store, command: &[u8]) -> Option<String> {
 pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_>) -> UsedList {
     let mut list = UsedList::new();
     for used in uses {
-        let ours = used.path.is_at_or_below(b"tinyroot");
+        let at = used.path.in_tree();
+        let ours = at.is_at_or_below(b"tinyroot");
         // The first process walks the skeleton to copy it; apps only reach it through links made there.
         let kinds = match ours {
             true => only(used.kinds, &[Kinds::EXECUTED, Kinds::OPENED, Kinds::WRITTEN]),
             false => used.kinds.without(Kinds::ABSENT),
         };
-        let stage = stage_path(used.path.as_bytes());
-        let moved = ours && matches!(stage, std::borrow::Cow::Owned(_));
-        let hidden = MOUNTED.iter().any(|mount| used.path.is_at_or_below(mount)) || (ours && !moved);
-        if kinds.is_empty() || hidden || used.path.file_name() == BY_CHANCE {
+        let hidden = MOUNTED.iter().any(|mount| at.is_at_or_below(mount)) || (ours && !used.path.is_of_var());
+        if kinds.is_empty() || hidden || at.file_name() == BY_CHANCE {
             continue;
         }
-        let known = TreePath::new(&stage).ok().filter(|path| names.tree.get(path.as_bytes()).is_some());
-        let Some(path) = known else { continue };
+        let path = used.path.to_stage();
+        if names.tree.get(path.as_bytes()).is_none() {
+            continue;
+        }
         let first = used.program.as_ref() == INIT || used.program.as_ref() == "tinyroot";
         let line = UsedLine {
             kinds,
@@ -131,7 +131,7 @@ fn only(kinds: Kinds, wanted: &[Kinds]) -> Kinds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{recipe, tree::Entry};
+    use crate::{layout::ImagePath, recipe, tree::Entry};
 
     const RECIPE: &str = r#"
 [app]
@@ -161,7 +161,7 @@ command = ["/bin/sh", "2"]
 
     fn used(at: &str, kinds: Kinds, program: &str, service: &str) -> Use {
         Use {
-            path: path(at),
+            path: ImagePath::in_image(path(at)),
             kinds,
             program: program.into(),
             service: service.into(),

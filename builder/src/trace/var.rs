@@ -16,7 +16,7 @@ use rustix::{
 
 use crate::{
     evidence::Kinds,
-    layout::SKELETON,
+    layout::{ImagePath, SKELETON},
     tree::{Kind, Tree, TreePath},
 };
 
@@ -32,7 +32,7 @@ pub(super) fn evidence(furnished: &Tree, var: &Path, shows_reads: bool) -> Resul
     for (path, entry) in furnished.subtree(SKELETON) {
         let Kind::File { size_bytes, .. } = &entry.kind else { continue };
         let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
-        let Ok(stage) = TreePath::new(&[b"var/", below].concat()) else { continue };
+        let stage = ImagePath::in_image(path.clone()).to_stage();
         let kinds = match stat_below(&root, below) {
             Ok(found) => used(&found, *size_bytes, entry.mtime_s, shows_reads),
             Err(_) => Kinds::WRITTEN,

@@ -13,15 +13,16 @@ impl Gone {
     /// Sorts what was pruned by directories; `names` are those of the view, in path order. What is below a directory that was
     /// pruned itself is in no listing.
     pub(super) fn new(pruned: &Pruned, names: &[Name]) -> Self {
-        let parents: HashSet<&[u8]> = pruned.keys().filter_map(|path| path.parent_bytes()).collect();
+        let parents: HashSet<&[u8]> =
+            pruned.keys().filter_map(|path| path.in_tree().parent_bytes()).collect();
         let mut gone = Gone::default();
         for path in pruned.keys() {
-            let parent = path.parent_bytes().unwrap_or_default();
+            let parent = path.in_tree().parent_bytes().unwrap_or_default();
             let Ok(at) = names.binary_search_by(|name| name.path.as_bytes().cmp(parent)) else { continue };
             // Types of what was pruned are not kept; what has anything below it was a directory.
             let is_directory = parents.contains(path.as_bytes());
             let node_type = if is_directory { NodeType::Directory } else { NodeType::File };
-            gone.0.entry(names[at].node).or_default().push((path.file_name().to_vec(), node_type));
+            gone.0.entry(names[at].node).or_default().push((path.in_tree().file_name().to_vec(), node_type));
         }
         gone
     }

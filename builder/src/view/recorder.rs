@@ -12,8 +12,7 @@ use std::{
 use super::callers::{Program, Programs};
 use crate::{
     evidence::{Kinds, Missed, Pruned, PrunedAccess, Use, step},
-    layout::INIT,
-    tree::TreePath,
+    layout::{INIT, ImagePath},
 };
 
 /// Called with each [`PrunedAccess`] as it happens, from a thread that serves requests: it must be quick.
@@ -34,9 +33,10 @@ struct Origin {
 #[derive(Default)]
 struct Ledger {
     origins: HashMap<u32, Origin>,
-    absent: BTreeMap<TreePath, (Program, Arc<str>)>,
+    absent: BTreeMap<ImagePath, (Program, Arc<str>)>,
     absent_bytes: usize,
-    missed: HashSet<TreePath>,
+    /// Each with whether it was a refused change: a path may be listed and then be written to.
+    missed: HashSet<(ImagePath, bool)>,
     misses: Vec<PrunedAccess>,
 }
 
@@ -133,7 +133,7 @@ impl Recorder {
     }
 
     /// Notes that a path was looked for and is not there.
-    pub(super) fn note_absent(&self, path: TreePath, thread: u32) {
+    pub(super) fn note_absent(&self, path: ImagePath, thread: u32) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let package = self.pruned.as_ref().and_then(|pruned| pruned.get(&path));
         let recording = self.record && self.recording.load(Ordering::Acquire);
@@ -147,7 +147,7 @@ impl Recorder {
         let step = self.step();
         let mut ledger = self.ledger();
         if let Some(package) = package
-            && ledger.missed.insert(path.clone())
+            && ledger.missed.insert((path.clone(), false))
         {
             let miss = PrunedAccess {
                 path: path.clone(),
@@ -167,14 +167,14 @@ impl Recorder {
     }
 
     /// Notes that a change was refused.
-    pub(super) fn note_refused(&self, path: TreePath, thread: u32) {
+    pub(super) fn note_refused(&self, path: ImagePath, thread: u32) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.note_miss(path, Missed::Refused, thread);
     }
 
     /// Notes that a directory was listed from which names were pruned: a program that does not find a name in a listing
     /// has no reason to look it up.
-    pub(super) fn note_lacking(&self, path: &TreePath, pruned_names: usize, thread: u32) {
+    pub(super) fn note_lacking(&self, path: &ImagePath, pruned_names: usize, thread: u32) {
         self.note_miss(path.clone(), Missed::Listed(pruned_names), thread);
     }
 
@@ -184,14 +184,14 @@ impl Recorder {
         program.ours || &*program.path == INIT
     }
 
-    fn note_miss(&self, path: TreePath, how: Missed, thread: u32) {
+    fn note_miss(&self, path: ImagePath, how: Missed, thread: u32) {
         if self.is_ours(thread) {
             return;
         }
         let program = self.programs.program(thread);
         let step = self.step();
         let mut ledger = self.ledger();
-        if !ledger.missed.insert(path.clone()) {
+        if !ledger.missed.insert((path.clone(), how == Missed::Refused)) {
             return;
         }
         let (program, time) = (program.path, SystemTime::now());
@@ -225,7 +225,7 @@ impl Recorder {
 
     /// Returns the use of the name `index` whose node is noted under `node`; `None` if it was not used.
     /// A file's use counts for each of its names that was looked up.
-    pub(super) fn use_of(&self, path: &TreePath, index: u32, node: u32, linked: bool) -> Option<Use> {
+    pub(super) fn use_of(&self, path: &ImagePath, index: u32, node: u32, linked: bool) -> Option<Use> {
         let own = self.flags[index as usize].load(Ordering::Relaxed);
         if own == 0 || (linked && own & Kinds::STAT.bits() == 0) {
             return None;

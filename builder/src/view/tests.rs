@@ -30,6 +30,10 @@ fn path(text: &str) -> TreePath {
     TreePath::new(text.as_bytes()).expect("a good path")
 }
 
+fn image_path(text: &str) -> ImagePath {
+    ImagePath::in_image(path(text))
+}
+
 /// A small root, and the store with its contents.
 pub(super) fn small_root(directory: &std::path::Path) -> (Arc<Tree>, Arc<Store>) {
     let store = Arc::new(Store::open(directory).expect("opens"));
@@ -62,7 +66,7 @@ fn view(directory: &std::path::Path, pruned: &[(&str, &str)]) -> View {
 
 fn view_with(directory: &std::path::Path, pruned: &[(&str, &str)], show_pruned: bool) -> View {
     let (tree, store) = small_root(directory);
-    let pruned = pruned.iter().map(|(at, package)| (path(at), Some((*package).to_owned())));
+    let pruned = pruned.iter().map(|(at, package)| (image_path(at), Some((*package).to_owned())));
     let options = Options {
         owner: (1000, 1000),
         pruned: Some(Arc::new(pruned.collect())),
@@ -197,7 +201,7 @@ fn names_that_are_not_there_are_kept_within_bounds() {
         assert_eq!(kept, names);
         // What is there is noted all the same.
         view.open(1, walk(&view, 1, "usr/bin/tool").expect("is there"), OpenMode::default()).expect("opens");
-        assert!(view.uses().iter().any(|used| used.path == path("usr/bin/tool")));
+        assert!(view.uses().iter().any(|used| used.path == image_path("usr/bin/tool")));
     }
 }
 
@@ -228,7 +232,7 @@ fn our_own_reading_is_no_evidence() {
     );
     assert!(view.misses(0).is_empty());
     view.open(1, data, OpenMode::default()).expect("opens");
-    assert!(view.uses().iter().any(|u| u.path == path("usr/share/a/data") && u.kinds == Kinds::OPENED));
+    assert!(view.uses().iter().any(|u| u.path == image_path("usr/share/a/data") && u.kinds == Kinds::OPENED));
 }
 
 #[test]
@@ -236,7 +240,8 @@ fn names_what_was_pruned_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let (tree, store) = small_root(directory.path());
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let pruned: Pruned = [(path("usr/share/locale"), Some("libc6".into())), (path("usr/x"), None)].into();
+    let pruned: Pruned =
+        [(image_path("usr/share/locale"), Some("libc6".into())), (image_path("usr/x"), None)].into();
     let options = Options {
         record: false,
         pruned: Some(Arc::new(pruned)),

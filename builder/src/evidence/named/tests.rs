@@ -45,7 +45,10 @@ fn tree() -> Tree {
 }
 
 fn pruned() -> Pruned {
-    let path = |at: &&str| (TreePath::new(at.as_bytes()).expect("a good path"), Some("p".to_owned()));
+    let path = |at: &&str| {
+        let path = TreePath::new(at.as_bytes()).expect("a good path");
+        (ImagePath::in_image(path), Some("p".to_owned()))
+    };
     PRUNED.iter().map(path).collect()
 }
 
@@ -171,7 +174,10 @@ fn what_is_there_or_fits_too_much_is_not_named() {
         assert!(found(text).is_empty(), "{text}: {:?}", found(text));
     }
     let many: Pruned = (0..9)
-        .map(|index| (TreePath::new(format!("usr/share/{index}/config.php").as_bytes()).expect("good"), None))
+        .map(|index| {
+            let path = TreePath::new(format!("usr/share/{index}/config.php").as_bytes()).expect("good");
+            (ImagePath::in_image(path), None)
+        })
         .collect();
     assert!(named("include(config.php): failed to open stream", &many, &Tree::new()).is_empty());
 }

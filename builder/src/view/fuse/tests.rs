@@ -16,6 +16,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, moun
 use super::*;
 use crate::{
     evidence::{Kinds, Missed, Pruned},
+    layout::ImagePath,
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
     view::{Options, tests::small_root},
@@ -150,7 +151,7 @@ fn a_mounted_view_shows_what_the_tree_says() {
 #[test]
 fn each_change_is_refused_as_on_a_read_only_file_system_and_told() {
     let reported: crate::view::Reported =
-        Box::new(|path| path.is_at_or_below(b"usr/share").then(|| path.clone()));
+        Box::new(|path| path.in_tree().is_at_or_below(b"usr/share").then(|| path.clone()));
     let Some(mounted) = mounted(small_root, Options { reported, record: false, ..Options::default() }) else {
         return;
     };
@@ -185,7 +186,8 @@ fn each_change_is_refused_as_on_a_read_only_file_system_and_told() {
 
 #[test]
 fn a_mounted_view_notes_exactly_what_was_touched() {
-    let pruned: Pruned = [(TreePath::new(b"usr/share/locale").expect("good"), Some("p".into()))].into();
+    let locale = ImagePath::in_image(TreePath::new(b"usr/share/locale").expect("good"));
+    let pruned: Pruned = [(locale, Some("p".into()))].into();
     let options = Options { pruned: Some(Arc::new(pruned)), ..Options::default() };
     // The kernel runs the script, and its interpreter is our `/bin/sh`, outside the view.
     let Some(mounted) = mounted(small_root, options) else { return };
