@@ -11,7 +11,7 @@ pub mod checksum;
 pub mod control;
 pub mod deb;
 pub mod deb822;
-pub mod elf_image;
+pub mod elf;
 pub mod html;
 pub mod icu_data;
 pub mod jimage;

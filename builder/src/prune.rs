@@ -9,7 +9,6 @@
 //! rule answers keep or drop; the second says what else is needed for what is kept, and is asked
 //! until nothing new comes up. Paths without a use are dropped.
 
-mod elf;
 mod list;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;

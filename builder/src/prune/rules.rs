@@ -25,7 +25,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{Decision, Inputs, Policy, PruneError, elf::Elf};
+use super::{Decision, Inputs, Policy, PruneError};
 use companions::Companions;
 use secrets::Secrets;
 use surplus::{Folders, Surplus};
@@ -34,6 +34,7 @@ use crate::{
     digest::Digest,
     error::PathError,
     evidence::{Evidence, Used},
+    formats::elf::linkage::Elf,
     store::{Blob, Store},
     tree::{Entry, Kind, Tree, TreePath},
 };

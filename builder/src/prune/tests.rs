@@ -7,16 +7,12 @@ use std::collections::BTreeMap;
 
 use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 
-use super::{elf::tests::write_elf, *};
+use super::*;
 use crate::{
     evidence::Used,
-    formats::prune_list::parse_list,
+    formats::{elf::linkage::tests::write_elf, prune_list::parse_list},
     tree::{Entry, Kind},
 };
-
-pub(super) fn host_shell() -> std::io::Result<Vec<u8>> {
-    std::fs::read("/bin/sh")
-}
 
 /// A made root: tree, owners, evidence, policy.
 struct Root {

@@ -12,7 +12,7 @@ use object::elf;
 use super::{ReduceError, Reductions, StubFault, note, symbol_uses::Names};
 use crate::{
     digest::Digest,
-    formats::elf_image::Image,
+    formats::elf::image::Image,
     prune::Pruned,
     store::Store,
     tree::{Kind, Tree, TreePath},

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::ReduceError;
 use crate::{
     digest::Digest,
-    formats::elf_image::{Image, Symbol},
+    formats::elf::image::{Image, Symbol},
     store::Store,
     tree::Tree,
 };

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     evidence::{UsedLine, UsedList},
     formats::{
-        elf_image::made::{Made, lookup},
+        elf::image::made::{Made, lookup},
         icu_data::{CommonData, made},
         jimage, module_info,
     },

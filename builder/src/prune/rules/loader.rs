@@ -2,10 +2,7 @@
 //! itself loads when it comes to it.
 
 use super::{Candidate, Decision, Facts, Needs, RECIPE, State, parent};
-use crate::{
-    prune::{PruneError, elf::Elf},
-    tree::TreePath,
-};
+use crate::{formats::elf::linkage::Elf, prune::PruneError, tree::TreePath};
 
 /// `DT_NEEDED` and `PT_INTERP` of every kept ELF file, found as the loader finds them
 /// (`ld.so(8)`, "Dynamic string tokens" and the order of search).

@@ -7,12 +7,10 @@ use crate::{
     digest::Digest,
     formats::{
         deb::{Deb, Part},
-        elf_image, icu_data, jimage, module_info, package_lock,
+        elf, icu_data, jimage, module_info, package_lock,
         tar_in::{self, Dialect, Limits},
     },
-    npm,
-    prune::readers::Elf,
-    reduce,
+    npm, reduce,
     tree::{Kind, Tree},
 };
 
@@ -122,18 +120,18 @@ pub(super) fn npm_lock(bytes: &[u8]) {
 
 /// A program or library: read as the loader does, and changed in all ways.
 pub(super) fn elf(bytes: &[u8]) {
-    if let Some(elf) = Elf::of_bytes(bytes) {
+    if let Some(elf) = elf::linkage::Elf::of_bytes(bytes) {
         let _ = (elf.directories(b"usr/bin/x", &[b"lib".to_vec()]), elf.system_directories());
     }
     let _ = reduce::icu::data_place(bytes);
-    let Ok(Some(image)) = elf_image::Image::read(bytes) else { return };
+    let Ok(Some(image)) = elf::image::Image::read(bytes) else { return };
     let _ = (image.is_program(), image.soname(bytes), image.needed(bytes).count(), image.bound_by_name());
     let choices = Choices::of(bytes);
     let keep: Vec<bool> = (0..image.symbols.len()).map(|index| choices.of_number(index)).collect();
     let mut fewer = bytes.to_vec();
     match image.keep_symbols(&mut fewer, &keep) {
         Ok(()) => {
-            let again = elf_image::Image::read(&fewer).expect("what was changed can be read");
+            let again = elf::image::Image::read(&fewer).expect("what was changed can be read");
             let again = again.expect("it is an ELF file still");
             for (index, symbol) in
                 again.symbols.iter().enumerate().filter(|(index, _)| again.is_export(*index))
@@ -150,7 +148,7 @@ pub(super) fn elf(bytes: &[u8]) {
     image.drop_sections(&mut sections);
     let mut stub = bytes.to_vec();
     match image.clone().keep_only_symbols(&mut stub, &keep) {
-        Ok(()) => drop(elf_image::Image::read(&stub)),
+        Ok(()) => drop(elf::image::Image::read(&stub)),
         Err(_) => assert_eq!(stub.len(), bytes.len()),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     digest::Digest,
     formats::{
         capnp::{self, Piece},
-        elf_image, icu_data, jimage,
+        elf, icu_data, jimage,
         key_file::{self, Key as AppKey},
         manifest::{self, Manifest},
         module_info,
@@ -194,7 +194,7 @@ fn of_contents(add: Add<'_>) {
         .into_bytes(),
     );
     let exports = [("made_one", 2), ("made_two", 2), ("made_data", 1), ("_init", 2)];
-    let library = elf_image::made::Made {
+    let library = elf::image::made::Made {
         soname: "libmade.so.1",
         needed: &["libc.so.6"],
         imports: &["malloc", "made_elsewhere"],
@@ -206,7 +206,7 @@ fn of_contents(add: Add<'_>) {
     add(
         "elf",
         "program",
-        elf_image::made::Made { program: true, words: "dlopen made_two", ..library }.bytes(),
+        elf::image::made::Made { program: true, words: "dlopen made_two", ..library }.bytes(),
     );
     let items: [(&str, &[u8]); 4] =
         [("cnvalias.icu", b"aliases"), ("coll/de.res", b"de"), ("de.res", b"german"), ("root.res", b"root")];
