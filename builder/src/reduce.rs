@@ -13,7 +13,7 @@ mod stubs;
 mod symbol_uses;
 mod symbols;
 
-pub use crate::formats::elf::image::Fault as ImageFault;
+pub use crate::formats::elf::Fault as ImageFault;
 pub use icu::Fault as IcuFault;
 pub use java::Fault as JavaFault;
 pub use propose::{Change, Proposal, propose};

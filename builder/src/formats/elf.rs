@@ -1,4 +1,158 @@
-//! ELF files, as the dynamic loader sees them (`elf(5)`).
+//! ELF files, as the kernel and the dynamic loader read them: by segments, never by sections, which may be missing
+//! (`elf(5)`, `ld.so(8)`).
+//!
+//! All readers share [`Header`], for any class and byte order, and take the records from the crate `object`, which checks
+//! every range against the file. [`linkage`] finds the libraries that a file needs; [`image`] reads its symbols. By hand are:
+//!
+//! - the offsets of records in the file: `object` returns slices, and a change in place needs to know where they lie;
+//! - the walk through the hash table: `object::read::elf::GnuHashTable` keeps the place of its parts private;
+//! - every change ([`image`], `keep_symbols` and the like): `object` writes new files, in which addresses move.
+
+use object::{
+    Endianness,
+    elf::{self, FileHeader32, FileHeader64},
+    read::{
+        self, ReadRef,
+        elf::{Dyn as _, FileHeader, ProgramHeader as _},
+    },
+};
 
 pub mod image;
 pub mod linkage;
+
+/// A fault of a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Another class, byte order or machine.
+    #[error("it is for another machine than amd64 or arm64")]
+    Machine,
+    /// Something lies outside of the file, or where no loader would find it.
+    #[error("its {0} lies outside of the file")]
+    Outside(&'static str),
+    /// A part that does not hold together.
+    #[error("its {0} is not as the loader wants it")]
+    Damaged(&'static str),
+}
+
+/// The fields of a file's header that decide how the rest is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `ET_*`.
+    pub kind: u16,
+    /// `EM_*`.
+    pub machine: u16,
+    /// True for 64 bits.
+    pub is_64: bool,
+    /// The byte order.
+    pub endian: Endianness,
+}
+
+/// A program header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where the header itself lies in the file.
+    pub header: u64,
+    /// `PT_*`.
+    pub kind: u32,
+    /// `PF_*`.
+    pub flags: u32,
+    /// Where its contents lie in memory.
+    pub address: u64,
+    /// Where its contents lie in the file. Not checked.
+    pub offset: u64,
+    /// The length of its contents in the file. Not checked.
+    pub size_bytes: u64,
+}
+
+/// An entry of the dynamic section: `DT_*` and its value.
+pub type DynamicEntry = (u64, u64);
+
+impl Header {
+    /// Reads the header; `None` for a file that the kernel and the loader refuse by its header alone.
+    pub fn read<'a>(file: impl ReadRef<'a>) -> Option<Self> {
+        if file.read_bytes_at(0, 4) != Ok(&elf::ELFMAG[..]) {
+            return None;
+        }
+        Header::of(FileHeader64::<Endianness>::parse(file))
+            .or_else(|| Header::of(FileHeader32::<Endianness>::parse(file)))
+    }
+
+    fn of<H: FileHeader<Endian = Endianness>>(header: read::Result<&H>) -> Option<Self> {
+        let header = header.ok()?;
+        let endian = header.endian().ok()?;
+        let (kind, machine) = (header.e_type(endian), header.e_machine(endian));
+        Some(Header { kind, machine, is_64: header.is_type_64(), endian })
+    }
+
+    /// Returns the program headers, in order.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] if they are not inside the file or have another length than the class says.
+    pub fn segments<'a>(&self, file: impl ReadRef<'a>) -> Result<Vec<Segment>, Fault> {
+        let segments = if self.is_64 {
+            segments::<FileHeader64<Endianness>>(file)
+        } else {
+            segments::<FileHeader32<Endianness>>(file)
+        };
+        segments.ok_or(Fault::Damaged("table of segments"))
+    }
+
+    /// Returns the entries of the dynamic section before `DT_NULL`; none if there is no such section.
+    ///
+    /// # Errors
+    /// [`Fault::Outside`] if the section is not inside the file.
+    pub fn dynamic<'a>(
+        &self,
+        file: impl ReadRef<'a>,
+        segments: &[Segment],
+    ) -> Result<Vec<DynamicEntry>, Fault> {
+        let Some(segment) = dynamic_segment(segments) else { return Ok(Vec::new()) };
+        let entries = if self.is_64 {
+            entries::<FileHeader64<Endianness>>(file, self.endian, segment)
+        } else {
+            entries::<FileHeader32<Endianness>>(file, self.endian, segment)
+        };
+        entries.ok_or(Fault::Outside("dynamic section"))
+    }
+}
+
+/// Returns the segment of the dynamic section: the last one, as glibc's loader takes it.
+fn dynamic_segment(segments: &[Segment]) -> Option<&Segment> {
+    segments.iter().rfind(|segment| segment.kind == elf::PT_DYNAMIC)
+}
+
+fn segments<'a, H: FileHeader<Endian = Endianness>>(file: impl ReadRef<'a>) -> Option<Vec<Segment>> {
+    let header = H::parse(file).ok()?;
+    let endian = header.endian().ok()?;
+    // Here `object` would take the number from the first section, which neither kernel nor loader does.
+    if header.e_phnum(endian) == elf::PN_XNUM {
+        return None;
+    }
+    let table: u64 = header.e_phoff(endian).into();
+    let entries = header.program_headers(endian, file).ok()?.iter().enumerate();
+    let segments = entries.map(|(index, entry)| Segment {
+        header: table + (index * size_of::<H::ProgramHeader>()) as u64,
+        kind: entry.p_type(endian),
+        flags: entry.p_flags(endian),
+        address: entry.p_vaddr(endian).into(),
+        offset: entry.p_offset(endian).into(),
+        size_bytes: entry.p_filesz(endian).into(),
+    });
+    Some(segments.collect())
+}
+
+fn entries<'a, H: FileHeader<Endian = Endianness>>(
+    file: impl ReadRef<'a>,
+    endian: Endianness,
+    segment: &Segment,
+) -> Option<Vec<DynamicEntry>> {
+    let count = usize::try_from(segment.size_bytes / size_of::<H::Dyn>() as u64).ok()?;
+    let entries = file.read_slice_at::<H::Dyn>(segment.offset, count).ok()?;
+    let values = entries.iter().map(|entry| (entry.d_tag(endian).into(), entry.d_val(endian).into()));
+    Some(values.take_while(|(tag, _)| *tag != u64::from(elf::DT_NULL)).collect())
+}
+
+/// Returns the first value of a tag.
+fn value_of(entries: &[DynamicEntry], tag: u32) -> Option<u64> {
+    entries.iter().find(|(found, _)| *found == u64::from(tag)).map(|(_, value)| *value)
+}

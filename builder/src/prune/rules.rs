@@ -34,7 +34,7 @@ use crate::{
     digest::Digest,
     error::PathError,
     evidence::{Evidence, Used},
-    formats::elf::linkage::Elf,
+    formats::elf::linkage::Linkage,
     store::{Blob, Store},
     tree::{Entry, Kind, Tree, TreePath},
 };
@@ -210,7 +210,7 @@ pub(super) struct Facts<'a> {
     /// Libraries in the app's language.
     pub companions: Companions<'a>,
     store: &'a Store,
-    elves: RefCell<HashMap<Digest, Option<Rc<Elf>>>>,
+    elves: RefCell<HashMap<Digest, Option<Rc<Linkage>>>>,
     notes: RefCell<BTreeSet<String>>,
 }
 
@@ -348,8 +348,8 @@ impl<'a> Facts<'a> {
         Ok(head)
     }
 
-    /// Returns what a file asks of the loader; each content is read once.
-    pub fn elf(&self, candidate: &Candidate<'_>) -> Result<Option<Rc<Elf>>, PruneError> {
+    /// Returns the needs of an ELF file; each content is read once.
+    pub fn elf(&self, candidate: &Candidate<'_>) -> Result<Option<Rc<Linkage>>, PruneError> {
         let Some((digest, size_bytes)) = candidate.entry.kind.content() else { return Ok(None) };
         if size_bytes < 64 {
             return Ok(None);
@@ -357,7 +357,7 @@ impl<'a> Facts<'a> {
         if let Some(known) = self.elves.borrow().get(&digest) {
             return Ok(known.clone());
         }
-        let elf = self.blob(candidate)?.and_then(|blob| Elf::read(&blob)).map(Rc::new);
+        let elf = self.blob(candidate)?.and_then(|blob| Linkage::read(blob.reader())).map(Rc::new);
         self.elves.borrow_mut().insert(digest, elf.clone());
         Ok(elf)
     }

@@ -14,20 +14,30 @@ use std::{
     ops::Range,
 };
 
-use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};
-
 use crate::{
     evidence::PAGE_BYTES,
-    formats::icu_data::{self, CommonData, Item},
+    formats::{
+        elf::{self, image::Image},
+        icu_data::{self, CommonData, Item},
+    },
     recipe::Icu,
 };
 
 /// A fault of a library.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It is not an ELF file with that symbol.
-    #[error("it has no data of ICU: {0}")]
-    NoData(String),
+    /// A file that has no symbols for a loader.
+    #[error("it is not a library")]
+    NoLibrary,
+    /// Symbols that cannot be read.
+    #[error("its symbols cannot be read")]
+    Symbols(#[from] elf::Fault),
+    /// It does not export the symbol of the data.
+    #[error("it has no symbol icudtNN_dat")]
+    NoSymbol,
+    /// The symbol is not where a file has contents.
+    #[error("its symbol icudtNN_dat lies outside of the file")]
+    Outside,
     /// Data that cannot be read.
     #[error("its data cannot be read")]
     Data(#[from] icu_data::Fault),
@@ -117,25 +127,16 @@ fn remedy(name: &str) -> String {
 
 /// Returns where the data lie in the file.
 pub(crate) fn data_place(library: &[u8]) -> Result<Range<usize>, Fault> {
-    let none = |what: &str| Fault::NoData(what.to_owned());
-    let file = object::File::parse(library).map_err(|error| Fault::NoData(error.to_string()))?;
-    let is_ours = |name: &str| {
-        let version = name.strip_prefix("icudt").and_then(|rest| rest.strip_suffix("_dat"));
-        version.is_some_and(|version| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()))
+    let image = Image::read(library)?.ok_or(Fault::NoLibrary)?;
+    let is_data = |name: &[u8]| {
+        let version = name.strip_prefix(b"icudt").and_then(|rest| rest.strip_suffix(b"_dat"));
+        version.is_some_and(|version| !version.is_empty() && version.iter().all(u8::is_ascii_digit))
     };
-    let mut symbols = file.dynamic_symbols();
-    let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name().is_ok_and(is_ours));
-    let symbol = symbol.ok_or_else(|| none("it has no symbol icudtNN_dat"))?;
-    // A symbol says where it is in memory; the segment over it, where that is in the file.
-    let in_segments = file.segments().find_map(|segment| {
-        let offset = symbol.address().checked_sub(segment.address())?;
-        let (start, length) = segment.file_range();
-        let length = symbol.size().min(length.checked_sub(offset)?);
-        let start = start.checked_add(offset)?;
-        Some(usize::try_from(start).ok()?..usize::try_from(start.checked_add(length)?).ok()?)
-    });
-    let place = in_segments.filter(|place| place.end <= library.len());
-    place.ok_or_else(|| none("its symbol lies outside of the file"))
+    let symbols = image.symbols.iter().enumerate();
+    let mut exports = symbols.filter(|(index, _)| image.is_export(*index));
+    let found = exports.find(|(_, symbol)| is_data(image.name(library, symbol)));
+    let (index, _) = found.ok_or(Fault::NoSymbol)?;
+    image.contents(library, index).ok_or(Fault::Outside)
 }
 
 /// Which items stay.

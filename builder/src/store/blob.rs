@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
     sync::Arc,
 };
@@ -105,7 +105,7 @@ fn noted(pack: &Pack, error: &io::Error) {
     }
 }
 
-/// Reads a [`Blob`] from front to back.
+/// Reads a [`Blob`] as a file is read.
 #[derive(Debug)]
 pub struct BlobReader {
     blob: Blob,
@@ -117,5 +117,17 @@ impl Read for BlobReader {
         let got = self.blob.read_at(buffer, self.offset)?;
         self.offset += got as u64;
         Ok(got)
+    }
+}
+
+impl Seek for BlobReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(by) => self.blob.size_bytes().checked_add_signed(by),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
+        };
+        self.offset = to.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset)
     }
 }

@@ -7,9 +7,12 @@
 
 use std::io;
 
+use object::{Endianness, elf};
+
 use crate::{
     formats::{
         capnp::{Piece, Written},
+        elf::Header,
         spk::LateContent,
         xz::{Filter, MAX_DICTIONARY_BYTES},
     },
@@ -74,44 +77,22 @@ impl Class {
 pub fn class_of(content: &LateContent<'_>, blob: &Blob) -> io::Result<Class> {
     let mut start = [0; 4096];
     let got = blob.read_at(&mut start, 0)?;
-    Ok(match elf(&start[..got], content.size_bytes) {
+    Ok(match elf_class(&start[..got], content.size_bytes) {
         Some(class) => class,
         None if content.size_bytes >= LARGE_DATA_BYTES => Class::Data,
         None => Class::Small,
     })
 }
 
-/// Returns the class of an ELF file by its header and program headers (`elf(5)`); `None` for all else.
-fn elf(start: &[u8], size_bytes: u64) -> Option<Class> {
-    let number = |at: usize, length: usize| {
-        let bytes = start.get(at..at + length)?;
-        Some(bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)))
-    };
-    if start.get(..4)? != b"\x7fELF" || start.get(5)? != &1 {
-        return None;
-    }
-    let is_64 = start[4] == 2;
-    let class = if matches!(number(18, 2)?, 3 | 62) { Class::X86 } else { Class::Program };
-    let (table, entry, count) = if is_64 {
-        (number(32, 8)?, number(54, 2)?, number(56, 2)?)
-    } else {
-        (number(28, 4)?, number(42, 2)?, number(44, 2)?)
-    };
-    let mut code_bytes = 0;
-    for index in 0..count {
-        let at = usize::try_from(table.checked_add(index * entry)?).ok()?;
-        let Some(kind) = number(at, 4) else { return Some(class) };
-        let (flags, length) = if is_64 {
-            (number(at + 4, 4), number(at + 32, 8))
-        } else {
-            (number(at + 24, 4), number(at + 16, 4))
-        };
-        let (Some(flags), Some(length)) = (flags, length) else { return Some(class) };
-        // PT_LOAD with PF_X
-        if kind == 1 && flags & 1 == 1 {
-            code_bytes += length.min(size_bytes);
-        }
-    }
+/// Returns the class of a little-endian ELF file by its header and program headers; `None` for all else.
+fn elf_class(start: &[u8], size_bytes: u64) -> Option<Class> {
+    let header = Header::read(start).filter(|header| header.endian == Endianness::Little)?;
+    let is_x86 = matches!(header.machine, elf::EM_386 | elf::EM_X86_64);
+    let class = if is_x86 { Class::X86 } else { Class::Program };
+    // Program headers that lie beyond the start say nothing about the class.
+    let Ok(segments) = header.segments(start) else { return Some(class) };
+    let code = segments.iter().filter(|s| s.kind == elf::PT_LOAD && s.flags & elf::PF_X != 0);
+    let code_bytes: u64 = code.map(|segment| segment.size_bytes.min(size_bytes)).sum();
     let mostly_tables = size_bytes >= LARGE_DATA_BYTES && code_bytes < size_bytes / 10;
     Some(if mostly_tables { Class::Data } else { class })
 }
@@ -208,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_from_tables() {
+    fn libraries_that_are_mostly_tables_are_data() {
         let mut file = vec![0; 64 + 56];
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         file[18] = 62;
         file[32] = 64;
         file[54] = 56;
@@ -218,13 +199,13 @@ mod tests {
         file[64] = 1;
         file[68] = 5;
         file[96..104].copy_from_slice(&(1_u64 << 19).to_le_bytes());
-        assert_eq!(elf(&file, 1 << 20), Some(Class::X86));
-        assert_eq!(elf(&file, 30 << 20), Some(Class::Data));
+        assert_eq!(elf_class(&file, 1 << 20), Some(Class::X86));
+        assert_eq!(elf_class(&file, 30 << 20), Some(Class::Data));
         file[18] = 183;
-        assert_eq!(elf(&file, 1 << 20), Some(Class::Program));
+        assert_eq!(elf_class(&file, 1 << 20), Some(Class::Program));
         file.truncate(64);
-        assert_eq!(elf(&file, 1 << 20), Some(Class::Program), "its headers lie elsewhere");
-        assert_eq!(elf(b"\x7fELF\x02\x01", 6), None);
-        assert_eq!(elf(b"#!/bin/sh\n", 10), None);
+        assert_eq!(elf_class(&file, 1 << 20), Some(Class::Program), "its headers lie elsewhere");
+        assert_eq!(elf_class(b"\x7fELF\x02\x01", 6), None);
+        assert_eq!(elf_class(b"#!/bin/sh\n", 10), None);
     }
 }

@@ -19,23 +19,19 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use object::elf;
+use object::{
+    Endianness, LittleEndian, U32,
+    elf::{self, GnuHashHeader, Rel64, Rela64, Sym64},
+    pod::Pod,
+    read::ReadRef as _,
+};
 
-/// A fault of a file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Another class, byte order or machine.
-    #[error("it is for another machine than amd64 or arm64")]
-    Machine,
-    /// Something lies outside of the file, or where no loader would find it.
-    #[error("its {0} lies outside of the file")]
-    Outside(&'static str),
-    /// A part that does not hold together.
-    #[error("its {0} is not as the loader wants it")]
-    Damaged(&'static str),
-}
+use super::{DynamicEntry, Fault, Header, dynamic_segment, value_of};
 
-/// A program header.
+/// The byte order of both machines.
+const ENDIAN: LittleEndian = LittleEndian;
+
+/// A program header whose contents are inside the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Where the header itself lies.
@@ -48,6 +44,21 @@ pub struct Segment {
     address: u64,
     /// Where they lie in the file.
     pub place: Range<usize>,
+}
+
+impl Segment {
+    fn of(segment: &super::Segment, file: &[u8]) -> Option<Self> {
+        let mut start = usize::try_from(segment.offset).ok()?;
+        let size = usize::try_from(segment.size_bytes).ok()?;
+        if size == 0 {
+            // A segment without bytes may say that it begins anywhere, as those of files with debug symbols do.
+            start = start.min(file.len());
+        }
+        let place = start..start.checked_add(size).filter(|end| *end <= file.len())?;
+        let header = usize::try_from(segment.header).ok()?;
+        let super::Segment { kind, flags, address, .. } = *segment;
+        Some(Segment { header, kind, flags, address, place })
+    }
 }
 
 /// A relocation that names a symbol.
@@ -116,15 +127,17 @@ pub struct Image {
     /// The relocations that name a symbol.
     relocations: Vec<Relocation>,
     dynamic: Range<usize>,
-    entries: Vec<(u64, u64)>,
+    entries: Vec<DynamicEntry>,
     symbol_table: usize,
     strings: Range<usize>,
     versions: Option<usize>,
     hash: Option<HashTable>,
 }
 
-const SYMBOL_BYTES: usize = 24;
-const DYNAMIC_BYTES: usize = 16;
+const SYMBOL_BYTES: usize = size_of::<Sym64<LittleEndian>>();
+const DYNAMIC_BYTES: usize = size_of::<elf::Dyn64<LittleEndian>>();
+const RELA_BYTES: usize = size_of::<Rela64<LittleEndian>>();
+const REL_BYTES: usize = size_of::<Rel64<LittleEndian>>();
 
 /// Entries of the dynamic section whose value is a name. Their numbers are those of `elf.h`.
 const NAMES: [u32; 9] = [
@@ -145,28 +158,21 @@ impl Image {
     /// # Errors
     /// [`Fault`] for a file whose symbols cannot be read with certainty.
     pub fn read(file: &[u8]) -> Result<Option<Self>, Fault> {
-        if file.get(..4) != Some(b"\x7fELF") {
+        let Some(header) = Header::read(file) else { return Ok(None) };
+        let Header { kind, machine, is_64, endian } = header;
+        // No file of the other byte order is for one of our machines.
+        if !matches!(kind, elf::ET_EXEC | elf::ET_DYN) || endian == Endianness::Big {
             return Ok(None);
         }
-        let kind = u16_at(file, 16).ok_or(Fault::Outside("header"))?;
-        if !matches!(kind, elf::ET_EXEC | elf::ET_DYN) {
-            return Ok(None);
-        }
-        let machine = u16_at(file, 18).ok_or(Fault::Outside("header"))?;
-        let known = matches!(machine, elf::EM_X86_64 | elf::EM_AARCH64);
-        if !known || file.get(4..6) != Some(&[elf::ELFCLASS64, elf::ELFDATA2LSB]) {
+        if !is_64 || !matches!(machine, elf::EM_X86_64 | elf::EM_AARCH64) {
             return Err(Fault::Machine);
         }
-        let segments = segments(file)?;
-        let Some(dynamic) = segments.iter().find(|s| s.kind == elf::PT_DYNAMIC).map(|s| s.place.clone())
-        else {
-            return Ok(None);
-        };
-        let entries = file[dynamic.clone()]
-            .chunks_exact(DYNAMIC_BYTES)
-            .map_while(|entry| Some((u64_at(entry, 0)?, u64_at(entry, 8)?)))
-            .take_while(|(tag, _)| *tag != u64::from(elf::DT_NULL))
-            .collect();
+        let headers = header.segments(file)?;
+        let segments: Option<Vec<_>> = headers.iter().map(|segment| Segment::of(segment, file)).collect();
+        let segments = segments.ok_or(Fault::Outside("segment"))?;
+        let Some(dynamic) = dynamic_segment(&headers) else { return Ok(None) };
+        let dynamic = Segment::of(dynamic, file).ok_or(Fault::Outside("segment"))?.place;
+        let entries = header.dynamic(file, &headers)?;
         let mut image = Image {
             machine,
             kind,
@@ -202,6 +208,17 @@ impl Image {
     /// Returns a symbol's name.
     pub fn name<'a>(&self, file: &'a [u8], symbol: &Symbol) -> &'a [u8] {
         text(&file[symbol.name..self.strings.end])
+    }
+
+    /// Returns where the contents of a defined symbol lie in the file, at most up to the end of their segment.
+    pub fn contents(&self, file: &[u8], index: usize) -> Option<Range<usize>> {
+        let [symbol] = records::<Sym64<LittleEndian>>(file, self.symbol_table + index * SYMBOL_BYTES, 1)?
+        else {
+            return None;
+        };
+        let place = self.place_of(symbol.st_value.get(ENDIAN))?;
+        let size = usize::try_from(symbol.st_size.get(ENDIAN)).unwrap_or(usize::MAX);
+        Some(place.start..place.end.min(place.start.saturating_add(size)))
     }
 
     /// Returns where all names lie.
@@ -252,7 +269,7 @@ impl Image {
     }
 
     fn value(&self, tag: u32) -> Option<u64> {
-        self.entries.iter().find(|(t, _)| *t == u64::from(tag)).map(|(_, value)| *value)
+        value_of(&self.entries, tag)
     }
 
     /// Returns where an address lies in the file, and how far its segment goes on.
@@ -286,16 +303,16 @@ impl Image {
             return Err(Fault::Outside("table of symbols"));
         }
         self.symbol_table = table.start;
-        let strings = self.strings.clone();
-        for index in 0..count {
-            let at = table.start + index * SYMBOL_BYTES;
-            let name = u32_at(file, at).map(|name| strings.start.saturating_add(name as usize));
-            let name = name.filter(|name| *name < strings.end).ok_or(Fault::Outside("table of names"))?;
-            let section = u16_at(file, at + 6).unwrap_or(0);
-            let kind = file[at + 4] & 15;
+        let symbols = records::<Sym64<LittleEndian>>(file, table.start, count);
+        for symbol in symbols.ok_or(Fault::Outside("table of symbols"))? {
+            let name = self.strings.start.saturating_add(symbol.st_name.get(ENDIAN) as usize);
+            if name >= self.strings.end {
+                return Err(Fault::Outside("table of names"));
+            }
+            let (kind, section) = (symbol.st_type(), symbol.st_shndx.get(ENDIAN));
             let is_address = matches!(kind, elf::STT_NOTYPE | elf::STT_OBJECT | elf::STT_FUNC)
                 && (1..elf::SHN_LORESERVE).contains(&section);
-            self.symbols.push(Symbol { name, kind, is_address, defined: section != 0 });
+            self.symbols.push(Symbol { name, kind, is_address, defined: section != elf::SHN_UNDEF });
         }
         if let Some(place) = self.table(elf::DT_VERSYM, "table of versions")? {
             if count * 2 > place.len() {
@@ -308,28 +325,31 @@ impl Image {
 
     fn read_relocations(&mut self, file: &[u8]) -> Result<(), Fault> {
         const WHAT: &str = "relocations";
-        let by_procedure = self.value(elf::DT_PLTREL);
-        let entry_bytes = |tag: u64| if tag == u64::from(elf::DT_REL) { 16 } else { 24 };
+        let of_procedures = self.value(elf::DT_PLTREL) != Some(u64::from(elf::DT_REL));
         let tables = [
-            (elf::DT_RELA, elf::DT_RELASZ, 24),
-            (elf::DT_REL, elf::DT_RELSZ, 16),
-            (elf::DT_JMPREL, elf::DT_PLTRELSZ, by_procedure.map_or(24, entry_bytes)),
+            (elf::DT_RELA, elf::DT_RELASZ, true),
+            (elf::DT_REL, elf::DT_RELSZ, false),
+            (elf::DT_JMPREL, elf::DT_PLTRELSZ, of_procedures),
         ];
-        for (table, size, entry) in tables {
+        for (table, size, has_addend) in tables {
             let size = usize::try_from(self.value(size).unwrap_or(0)).map_err(|_| Fault::Outside(WHAT))?;
             let Some(place) = self.table(table, WHAT)?.filter(|_| size > 0) else { continue };
-            let end = place.start.checked_add(size).filter(|end| *end <= place.end);
-            let bytes = &file[place.start..end.ok_or(Fault::Outside(WHAT))?];
-            let infos = bytes.chunks_exact(entry).map(|relocation| u64_at(relocation, 8).unwrap_or(0));
-            let named = infos.enumerate().filter(|(_, info)| info >> 32 != 0);
-            self.relocations.extend(named.map(|(index, info)| {
-                let symbol = (info >> 32) as usize;
-                Relocation {
-                    place: place.start + index * entry,
-                    symbol,
-                    kind: info as u32,
-                    has_addend: entry == 24,
-                }
+            if size > place.len() {
+                return Err(Fault::Outside(WHAT));
+            }
+            let infos: Option<Vec<u64>> = if has_addend {
+                let records = records::<Rela64<LittleEndian>>(file, place.start, size / RELA_BYTES);
+                records.map(|all| all.iter().map(|one| one.r_info.get(ENDIAN)).collect())
+            } else {
+                let records = records::<Rel64<LittleEndian>>(file, place.start, size / REL_BYTES);
+                records.map(|all| all.iter().map(|one| one.r_info.get(ENDIAN)).collect())
+            };
+            let entry_bytes = if has_addend { RELA_BYTES } else { REL_BYTES };
+            let infos = infos.ok_or(Fault::Outside(WHAT))?.into_iter().enumerate();
+            // The upper half is the symbol, the lower half the kind; 0 is no symbol.
+            self.relocations.extend(infos.filter(|(_, info)| info >> 32 != 0).map(|(index, info)| {
+                let place = place.start + index * entry_bytes;
+                Relocation { place, symbol: (info >> 32) as usize, kind: info as u32, has_addend }
             }));
         }
         Ok(())
@@ -338,10 +358,14 @@ impl Image {
     fn read_hash(&self, file: &[u8]) -> Result<Option<HashTable>, Fault> {
         const WHAT: &str = "hash table";
         let Some(place) = self.table(elf::DT_GNU_HASH, WHAT)? else { return Ok(None) };
-        let number = |at: usize| u32_at(file, place.start + at).filter(|_| place.len() >= 16);
-        let header = (|| Some((number(0)?, number(4)?, number(8)?, number(12)?)))();
-        let (buckets, first, filter_words, shift) = header.ok_or(Fault::Outside(WHAT))?;
-        let (buckets, first, filter_words) = (buckets as usize, first as usize, filter_words as usize);
+        if place.len() < 16 {
+            return Err(Fault::Outside(WHAT));
+        }
+        let header = records::<GnuHashHeader<LittleEndian>>(file, place.start, 1);
+        let [header] = header.ok_or(Fault::Outside(WHAT))? else { return Err(Fault::Outside(WHAT)) };
+        let shift = header.bloom_shift.get(ENDIAN);
+        let [buckets, first, filter_words] = [header.bucket_count, header.symbol_base, header.bloom_count]
+            .map(|number| number.get(ENDIAN) as usize);
         let bytes = buckets.saturating_mul(4).saturating_add(filter_words.saturating_mul(8));
         if bytes > place.len() - 16 {
             return Err(Fault::Outside(WHAT));
@@ -355,52 +379,25 @@ impl Image {
     }
 }
 
-fn segments(file: &[u8]) -> Result<Vec<Segment>, Fault> {
-    const WHAT: &str = "table of segments";
-    let header = (|| Some((u64_at(file, 32)?, u16_at(file, 54)?, u16_at(file, 56)?)))();
-    let (table, entry_bytes, count) = header.ok_or(Fault::Outside("header"))?;
-    if count > 0 && entry_bytes != 56 {
-        return Err(Fault::Damaged(WHAT));
-    }
-    let table = usize::try_from(table).map_err(|_| Fault::Outside(WHAT))?;
-    let read = |index: usize| {
-        let at = table.checked_add(index * 56)?;
-        let [offset, address, size] = [8, 16, 32].map(|field| u64_at(file, at.checked_add(field)?));
-        let mut start = usize::try_from(offset?).ok()?;
-        let size = usize::try_from(size?).ok()?;
-        if size == 0 {
-            // A segment without bytes may say that it begins anywhere, as those of files with debug symbols do.
-            start = start.min(file.len());
-        }
-        let end = start.checked_add(size)?;
-        let (kind, flags) = (u32_at(file, at)?, u32_at(file, at + 4)?);
-        Some(Segment { header: at, kind, flags, address: address?, place: start..end })
-    };
-    let all: Option<Vec<Segment>> = (0..usize::from(count)).map(read).collect();
-    let all = all.ok_or(Fault::Outside(WHAT))?;
-    if all.iter().all(|segment| segment.place.end <= file.len()) {
-        Ok(all)
-    } else {
-        Err(Fault::Outside("segment"))
-    }
+/// Returns `count` records that lie side by side.
+fn records<T: Pod>(file: &[u8], at: usize, count: usize) -> Option<&[T]> {
+    file.read_slice_at(at as u64, count).ok()
 }
 
 /// Returns the first symbol that a hash table does not reach.
 fn hash_end(file: &[u8], hash: &HashTable) -> Result<usize, Fault> {
     const WHAT: &str = "hash table";
-    let buckets = (0..hash.buckets).filter_map(|index| u32_at(file, hash.bucket(index)));
-    let Some(last) = buckets.filter(|first| *first > 0).max() else { return Ok(hash.first) };
-    let mut symbol = last as usize;
-    if symbol < hash.first {
+    let buckets = records::<U32<LittleEndian>>(file, hash.bucket(0), hash.buckets).unwrap_or_default();
+    let firsts = buckets.iter().map(|first| first.get(ENDIAN) as usize);
+    let Some(last) = firsts.filter(|first| *first > 0).max() else { return Ok(hash.first) };
+    if last < hash.first {
         return Err(Fault::Damaged(WHAT));
     }
-    loop {
-        let link = u32_at(file, hash.chain(symbol)).ok_or(Fault::Outside(WHAT))?;
-        symbol += 1;
-        if link & 1 == 1 {
-            return Ok(symbol);
-        }
-    }
+    let chain = hash.chain(last);
+    let links = file.len().saturating_sub(chain) / size_of::<u32>();
+    let links = records::<U32<LittleEndian>>(file, chain, links).unwrap_or_default();
+    let end = links.iter().position(|link| link.get(ENDIAN) & 1 == 1).ok_or(Fault::Outside(WHAT))?;
+    Ok(last + end + 1)
 }
 
 /// Returns a name's hash (`dl_new_hash` of glibc).
@@ -411,18 +408,6 @@ fn hash_of(name: &[u8]) -> u32 {
 /// Returns the bytes before the first zero.
 fn text(bytes: &[u8]) -> &[u8] {
     &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 mod change;

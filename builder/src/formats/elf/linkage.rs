@@ -1,24 +1,20 @@
-//! What the dynamic loader will want for an ELF file: its interpreter and libraries.
+//! The libraries that the dynamic loader looks for when it loads a file, and where it looks.
 //!
-//! Comes in: a [`Blob`]. Goes out: the names that stand in its program headers and dynamic
-//! section. Only those parts are read, so a library of 30 MB costs no more than a small one.
-//! Where the names lead is decided elsewhere; see [`Elf::directories`] for the order of search
-//! (`ld.so(8)`).
+//! Only the program headers, the dynamic section and the names are read, so a library of 30 MB costs no more than a small
+//! one. [`Linkage::directories`] has the order of search (`ld.so(8)`).
+
+use std::io::{Read, Seek};
 
 use object::{
-    Endianness,
-    elf::{self, FileHeader32, FileHeader64},
-    read::{
-        ReadCache, ReadCacheOps, ReadRef,
-        elf::{Dyn as _, FileHeader, ProgramHeader as _},
-    },
+    elf,
+    read::{ReadCache, ReadRef},
 };
 
-use crate::store::Blob;
+use super::{DynamicEntry, Header, Segment, value_of};
 
-/// What an ELF file asks of the loader.
+/// The needs of an ELF file, as the loader reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Elf {
+pub struct Linkage {
     /// `e_machine`; a library of another machine is passed over, as the loader does.
     pub machine: u16,
     /// True for 64 bits.
@@ -35,58 +31,46 @@ pub struct Elf {
     pub runpath: Vec<Vec<u8>>,
 }
 
-/// Reads a blob for [`ReadCache`].
-struct Cursor<'a> {
-    blob: &'a Blob,
-    position: u64,
-}
-
-impl ReadCacheOps for Cursor<'_> {
-    fn len(&mut self) -> Result<u64, ()> {
-        Ok(self.blob.size_bytes())
+impl Linkage {
+    /// Reads a file; `None` if it is not an ELF file, or a damaged one, which the loader would refuse too.
+    pub fn read(file: impl Read + Seek) -> Option<Self> {
+        Linkage::parse(&ReadCache::new(file))
     }
 
-    fn seek(&mut self, position: u64) -> Result<u64, ()> {
-        self.position = position;
-        Ok(position)
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ()> {
-        let got = self.blob.read_at(buffer, self.position).map_err(drop)?;
-        self.position += got as u64;
-        Ok(got)
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ()> {
-        (self.read(buffer)? == buffer.len()).then_some(()).ok_or(())
-    }
-}
-
-impl Elf {
-    /// Returns what an ELF file asks for; `None` for what is no ELF file, or a damaged one, which
-    /// the loader would refuse too.
-    pub fn read(blob: &Blob) -> Option<Self> {
-        let mut ident = [0; 5];
-        if blob.read_at(&mut ident, 0).ok()? < ident.len() || &ident[..4] != b"\x7fELF" {
-            return None;
-        }
-        let cache = ReadCache::new(Cursor { blob, position: 0 });
-        Elf::of_class(ident[4], &cache)
-    }
-
-    /// As [`Elf::read`], of bytes.
+    /// As [`Linkage::read`], of bytes.
     #[cfg(feature = "testing")]
     pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        let ident = bytes.first_chunk::<5>().filter(|ident| ident.starts_with(b"\x7fELF"))?;
-        Elf::of_class(ident[4], bytes)
+        Linkage::parse(bytes)
     }
 
-    fn of_class<'a>(class: u8, data: impl ReadRef<'a>) -> Option<Self> {
-        match class {
-            elf::ELFCLASS64 => parse::<FileHeader64<Endianness>, _>(data, true),
-            elf::ELFCLASS32 => parse::<FileHeader32<Endianness>, _>(data, false),
-            _ => None,
+    fn parse<'a>(file: impl ReadRef<'a>) -> Option<Self> {
+        let header = Header::read(file)?;
+        let segments = header.segments(file).ok()?;
+        let entries = header.dynamic(file, &segments).ok()?;
+        let mut out = Linkage { machine: header.machine, is_64: header.is_64, ..Linkage::default() };
+        if let Some(segment) = segments.iter().find(|segment| segment.kind == elf::PT_INTERP) {
+            let bytes = file.read_bytes_at(segment.offset, segment.size_bytes).ok()?;
+            out.interpreter = Some(bytes[..memchr::memchr(0, bytes)?].to_vec());
         }
+        let Some(address) = value_of(&entries, elf::DT_STRTAB) else { return Some(out) };
+        let strings = Strings::at(address, &entries, &segments)?;
+        let string = |at| strings.get(file, at);
+        let list = |at| -> Option<Vec<Vec<u8>>> {
+            Some(string(at)?.split(|b| *b == b':').filter(|p| !p.is_empty()).map(<[u8]>::to_vec).collect())
+        };
+        for (tag, at) in entries {
+            match u32::try_from(tag) {
+                Ok(elf::DT_NEEDED) => out.needed.push(string(at)?.to_vec()),
+                Ok(elf::DT_SONAME) => out.soname = Some(string(at)?.to_vec()),
+                Ok(elf::DT_RPATH) => out.rpath = list(at)?,
+                Ok(elf::DT_RUNPATH) => out.runpath = list(at)?,
+                _ => {}
+            }
+        }
+        if !out.runpath.is_empty() {
+            out.rpath.clear();
+        }
+        Some(out)
     }
 
     /// Returns the directories that the loader looks into for this file's needs before the
@@ -165,65 +149,35 @@ fn replace(text: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads headers and dynamic section of one class.
-fn parse<'a, H, R>(data: R, is_64: bool) -> Option<Elf>
-where
-    H: FileHeader<Endian = Endianness>,
-    R: ReadRef<'a>,
-{
-    let header = H::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    let segments = header.program_headers(endian, data).ok()?;
-    let mut out = Elf { machine: header.e_machine(endian), is_64, ..Elf::default() };
-    let mut entries: &[H::Dyn] = &[];
-    for segment in segments {
-        if let Some(interpreter) = segment.interpreter(endian, data).ok()? {
-            out.interpreter = Some(interpreter.to_vec());
-        }
-        if let Some(dynamic) = segment.dynamic(endian, data).ok()? {
-            entries = dynamic;
-        }
+/// The table of names, by offsets in the file.
+struct Strings {
+    start: u64,
+    end: u64,
+}
+
+impl Strings {
+    fn at(address: u64, entries: &[DynamicEntry], segments: &[Segment]) -> Option<Self> {
+        let start = segments.iter().filter(|segment| segment.kind == elf::PT_LOAD).find_map(|segment| {
+            let inside =
+                address.checked_sub(segment.address).filter(|inside| *inside < segment.size_bytes)?;
+            segment.offset.checked_add(inside)
+        })?;
+        let end = start.checked_add(value_of(entries, elf::DT_STRSZ)?)?;
+        Some(Strings { start, end })
     }
-    let value = |tag: u32| {
-        let found = entries.iter().find(|e| e.tag32(endian) == Some(tag));
-        found.map(|e| -> u64 { e.d_val(endian).into() })
-    };
-    let Some(strings) = value(elf::DT_STRTAB) else { return Some(out) };
-    let strings_offset = segments.iter().find_map(|s| {
-        let (start, size) = (s.p_vaddr(endian).into(), s.p_filesz(endian).into());
-        let inside = s.p_type(endian) == elf::PT_LOAD && strings.checked_sub(start).is_some_and(|d| d < size);
-        inside.then(|| s.p_offset(endian).into().checked_add(strings - start)).flatten()
-    })?;
-    let strings_end = strings_offset.checked_add(value(elf::DT_STRSZ)?)?;
-    let string = |at: u64| {
-        let start = strings_offset.checked_add(at)?;
-        let end = strings_end.min(data.len().ok()?);
-        (start < end).then(|| data.read_bytes_at_until(start..end, 0).ok().map(<[u8]>::to_vec)).flatten()
-    };
-    let list = |at: u64| -> Option<Vec<Vec<u8>>> {
-        Some(string(at)?.split(|b| *b == b':').filter(|p| !p.is_empty()).map(<[u8]>::to_vec).collect())
-    };
-    for entry in entries {
-        let at: u64 = entry.d_val(endian).into();
-        match entry.tag32(endian) {
-            Some(elf::DT_NULL) => break,
-            Some(elf::DT_NEEDED) => out.needed.push(string(at)?),
-            Some(elf::DT_SONAME) => out.soname = Some(string(at)?),
-            Some(elf::DT_RPATH) => out.rpath = list(at)?,
-            Some(elf::DT_RUNPATH) => out.runpath = list(at)?,
-            _ => {}
-        }
+
+    fn get<'a>(&self, file: impl ReadRef<'a>, at: u64) -> Option<&'a [u8]> {
+        let start = self.start.checked_add(at)?;
+        let end = self.end.min(file.len().ok()?);
+        (start < end).then(|| file.read_bytes_at_until(start..end, 0).ok()).flatten()
     }
-    if !out.runpath.is_empty() {
-        out.rpath.clear();
-    }
-    Some(out)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::Cursor;
+
     use super::*;
-    use crate::store::Store;
 
     /// Writes a small 64-bit little-endian shared object with the given strings.
     pub(crate) fn write_elf(interpreter: Option<&str>, entries: &[(u32, &str)]) -> Vec<u8> {
@@ -280,14 +234,11 @@ pub(crate) mod tests {
         out
     }
 
-    fn read_all(files: impl IntoIterator<Item = Vec<u8>>) -> Vec<Option<Elf>> {
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(directory.path()).expect("opens");
-        let read = |bytes| Elf::read(&store.blob(&store.put(bytes)).expect("is there"));
-        files.into_iter().map(read).collect()
+    fn read_all(files: impl IntoIterator<Item = Vec<u8>>) -> Vec<Option<Linkage>> {
+        files.into_iter().map(|bytes| Linkage::read(Cursor::new(bytes))).collect()
     }
 
-    fn read(bytes: Vec<u8>) -> Option<Elf> {
+    fn read(bytes: Vec<u8>) -> Option<Linkage> {
         read_all([bytes]).remove(0)
     }
 
@@ -312,7 +263,7 @@ pub(crate) mod tests {
 
     #[test]
     fn rpath_is_inherited_and_runpath_overrides_it() {
-        let elf = Elf { rpath: vec![b"/a".to_vec()], ..Elf::default() };
+        let elf = Linkage { rpath: vec![b"/a".to_vec()], ..Linkage::default() };
         assert_eq!(elf.directories(b"x", &[b"/b".to_vec()]), [b"/a", b"/b"]);
         let both = write_elf(None, &[(elf::DT_RPATH, "/a"), (elf::DT_RUNPATH, "/c")]);
         let both = read(both).expect("is ELF");

@@ -2,7 +2,7 @@
 //! itself loads when it comes to it.
 
 use super::{Candidate, Decision, Facts, Needs, RECIPE, State, parent};
-use crate::{formats::elf::linkage::Elf, prune::PruneError, tree::TreePath};
+use crate::{formats::elf::linkage::Linkage, prune::PruneError, tree::TreePath};
 
 /// `DT_NEEDED` and `PT_INTERP` of every kept ELF file, found as the loader finds them
 /// (`ld.so(8)`, "Dynamic string tokens" and the order of search).
@@ -56,7 +56,7 @@ fn missing(candidate: &Candidate<'_>, name: &[u8], facts: &Facts<'_>) {
 /// Returns the path under which the loader finds a library.
 fn locate(
     name: &[u8],
-    elf: &Elf,
+    elf: &Linkage,
     directories: &[Vec<u8>],
     facts: &Facts<'_>,
 ) -> Result<Option<Vec<u8>>, PruneError> {

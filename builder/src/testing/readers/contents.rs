@@ -120,7 +120,7 @@ pub(super) fn npm_lock(bytes: &[u8]) {
 
 /// A program or library: read as the loader does, and changed in all ways.
 pub(super) fn elf(bytes: &[u8]) {
-    if let Some(elf) = elf::linkage::Elf::of_bytes(bytes) {
+    if let Some(elf) = elf::linkage::Linkage::of_bytes(bytes) {
         let _ = (elf.directories(b"usr/bin/x", &[b"lib".to_vec()]), elf.system_directories());
     }
     let _ = reduce::icu::data_place(bytes);

@@ -71,7 +71,7 @@ impl Fixture {
 /// A tree with something of each kind and enough of it that each kind has its block.
 fn rich() -> Fixture {
     let mut fixture = Fixture::new();
-    let mut program = b"\x7fELF\x02\x01".to_vec();
+    let mut program = b"\x7fELF\x02\x01\x01".to_vec();
     program.resize(18, 0);
     program.extend([62, 0]);
     program.resize(64, 0);
@@ -150,7 +150,7 @@ fn the_same_tree_gives_the_same_bytes() {
 /// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they are not.
 #[test]
 fn the_smaller_of_a_block_with_and_without_its_filter_is_taken() {
-    let mut program = b"\x7fELF\x02\x01".to_vec();
+    let mut program = b"\x7fELF\x02\x01\x01".to_vec();
     program.resize(18, 0);
     program.extend([62, 0]);
     program.resize(64, 0);

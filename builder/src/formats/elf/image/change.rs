@@ -1,10 +1,12 @@
 //! The changes: fewer symbols, no sections, nothing but symbols.
+//!
+//! Bytes are changed where they lie, so nothing moves. The crate `object` reads and writes whole files, and has nothing
+//! for that; so the fields that are changed, and those of sections and versions that only a change reads, are taken
+//! by their offsets (`elf(5)`, 64 bits, little-endian).
 
 use object::elf;
 
-use super::{
-    DYNAMIC_BYTES, Fault, HashTable, Image, NAMES, SYMBOL_BYTES, hash_of, text, u16_at, u32_at, u64_at,
-};
+use super::{DYNAMIC_BYTES, Fault, HashTable, Image, NAMES, SYMBOL_BYTES, hash_of, text};
 
 /// Sections that only tools read. Others without a place in memory may be read by the program that carries them.
 const TOOLS: [&[u8]; 8] = [
@@ -313,4 +315,16 @@ fn tool_sections(file: &[u8]) -> Option<Vec<std::ops::Range<usize>>> {
         }
     }
     Some(out)
+}
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }

@@ -4,7 +4,11 @@ use object::elf;
 
 use super::hash_of;
 #[cfg(test)]
-use super::{Image, text, u16_at, u32_at, u64_at};
+use super::{
+    Image,
+    change::{u16_at, u32_at, u64_at},
+    text,
+};
 
 /// The contents of a file.
 #[derive(Clone, Default)]
