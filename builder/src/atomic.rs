@@ -3,6 +3,11 @@
 //! Its maker holds a lock on it. One without a lock is of a process that was killed; the next maker of something of the
 //! same kind there removes it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "its callers know what a file is for, and add path and operation"
+)]
+
 use std::{
     fs::{self, File, Permissions},
     io::{self, Write as _},

@@ -3,6 +3,11 @@
 //! Comes in: a path. Goes out: that it is a directory of our own user which no other user can read or write, or why it is not.
 //! A directory of another user is never changed.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "its callers know what a file is for, and add path and operation"
+)]
+
 use std::{
     fmt,
     fs::{self, DirBuilder, Metadata, Permissions},

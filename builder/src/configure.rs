@@ -31,6 +31,7 @@ use crate::{
     deep,
     digest::Digest,
     error::{At as _, Hint, PathError},
+    files,
     layer::{self, Layer},
     lock::Lock,
     progress::{Progress, Unit},
@@ -302,7 +303,7 @@ impl Run<'_> {
         render::render(&base, self.store, root, RenderOptions::default())?;
         // By the file system's own clock, which may not be ours.
         let started = scratch.join("started");
-        std::fs::write(&started, "").at("write", &started)?;
+        files::write(&started, "")?;
         let started_s = mtime_s(&started).at("look at", &started)?;
 
         let paths = |indexes: &[usize]| -> Vec<String> {
@@ -324,14 +325,14 @@ impl Run<'_> {
             checked.at("read the unpacked package", package.pack.path())?;
         }
         let script = scratch.join("configure");
-        std::fs::write(&script, text).at("write", &script)?;
+        files::write(&script, text)?;
 
         let mut sandbox = self.sandbox(root, "/tmp/configure");
         if self.visit.is_some() {
             sandbox.command = script::held("/tmp/configure");
         }
         if self.way == Way::Chroot {
-            self.copy_packs(root, &script).at("copy packages into", root)?;
+            self.copy_packs(root, &script)?;
         } else {
             for (directory, place) in self.pack_directories() {
                 sandbox.binds.push(Bind::read_only(directory, place));
@@ -384,7 +385,7 @@ impl Run<'_> {
             return Ok(());
         };
         // The tree has it as a file below directories: no link leads elsewhere.
-        let mut bytes = std::fs::read(root.join(java_keystore::PATH))?;
+        let mut bytes = files::read(root.join(java_keystore::PATH))?;
         if java_keystore::restamp(&mut bytes, self.epoch_s) {
             (*digest, *size_bytes) = bundle.add(&bytes[..])?;
         }
@@ -449,14 +450,14 @@ impl Run<'_> {
     }
 
     /// Copies the files that are run to the places where a sandbox with mounts has binds. Links into the store would let scripts write there.
-    fn copy_packs(&self, root: &Path, script: &Path) -> io::Result<()> {
+    fn copy_packs(&self, root: &Path, script: &Path) -> Result<(), PathError> {
         let packs = root.join("tmp/packs");
-        std::fs::create_dir_all(&packs)?;
+        files::create_dir_all(&packs)?;
         for package in &self.unpacked.packages {
             let name = package.pack.path().file_name().unwrap_or_default();
-            std::fs::copy(package.pack.path(), packs.join(name))?;
+            files::copy(package.pack.path(), packs.join(name))?;
         }
-        std::fs::copy(script, root.join("tmp/configure")).map(drop)
+        files::copy(script, root.join("tmp/configure")).map(drop)
     }
 
     /// A sandbox in which a script of the root's own shell runs as root.
@@ -525,7 +526,7 @@ impl Run<'_> {
     /// and returns whose they were.
     fn take_back_owners(&self, root: &Path, scratch: &Path) -> Result<Vec<clean::Owned>, ConfigureError> {
         let script = scratch.join("owners");
-        std::fs::write(&script, script::TAKE_BACK_OWNERS).at("write", &script)?;
+        files::write(&script, script::TAKE_BACK_OWNERS)?;
         let mut sandbox = self.sandbox(root, "/tmp/owners");
         // Its top would be found too; its owner does not exist inside.
         sandbox.proc = false;

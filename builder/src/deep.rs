@@ -4,6 +4,11 @@
 //! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a link; memory,
 //! descriptors and stack have limits that do not depend on the contents.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "its callers know what a file is for, and add path and operation"
+)]
+
 use std::{
     ffi::CStr,
     fmt, fs,

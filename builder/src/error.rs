@@ -30,6 +30,18 @@ impl PathError {
     pub fn new(operation: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
         PathError { operation, path: path.as_ref().to_path_buf(), source: source.into() }
     }
+
+    /// Returns the kind of the kernel's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+/// Keeps operation and path where an error of the kernel is expected, and its kind.
+impl From<PathError> for io::Error {
+    fn from(error: PathError) -> Self {
+        io::Error::new(error.kind(), error)
+    }
 }
 
 /// Adds operation and path to an error of the kernel.

@@ -9,7 +9,7 @@ mod mirrors;
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     io,
     path::{Path, PathBuf},
 };
@@ -18,6 +18,7 @@ use crate::{
     archive::Mirrors,
     digest::{Digest, Hasher},
     download::{DownloadError, Downloader, Length, Wanted, url_below},
+    files,
     formats::checksum::Checksum,
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
@@ -120,7 +121,7 @@ fn digest(package: &LockedPackage, path: &Path) -> Option<Digest> {
         return Some(digest);
     }
     let mut hasher = Hasher::new(package.checksum.begin());
-    io::copy(&mut File::open(path).ok()?, &mut hasher).ok()?;
+    io::copy(&mut files::open(path).ok()?, &mut hasher).ok()?;
     let (digest, _, state) = hasher.finish();
     (state.finish() == package.checksum).then_some(digest)
 }

@@ -55,12 +55,15 @@
 //! - [`sandbox`]: a program in namespaces of its own. Never: give it anything that was not named.
 //! - [`download`]: files of mirrors and registries: retries, proxies. Never: decide what is fetched.
 //! - [`formats`]: bytes → values, for each format. Never: read a file, clock or environment.
-//! - [`sys`], [`error`]: one safe function for each system call; the error of a file, hints, and the chain of sources.
+//! - [`sys`], [`error`], [`files`]: one safe function for each system call; the error of a file, hints, and the chain of sources;
+//!   the calls of `std::fs` with that error.
 //! - [`signing_keys`]: signing keys and their keyring. Never: print a key.
 //! - [`atomic`], [`deep`], [`shutdown`], [`threads`], [`progress`], [`shown`]: atomic files; deep directories; stop requests;
 //!   worker threads; progress; escaped text.
 //! - [`cli`]: one file for each command: arguments, calls, output, exit status.
 //! - `testing`: made packages, archives and servers, for tests only.
+
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod archive;
 pub mod artifact;
@@ -77,7 +80,9 @@ pub mod error;
 pub mod evidence;
 pub mod exercise;
 pub mod fetch;
+pub mod files;
 pub mod formats;
+#[allow(clippy::disallowed_methods, reason = "not moved to `files` yet")]
 pub mod grain;
 pub mod image;
 pub mod layer;

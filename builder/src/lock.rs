@@ -10,7 +10,7 @@ mod text;
 
 use std::{
     borrow::Cow,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ use crate::{
     atomic,
     digest::Digest,
     error::{At as _, Hint, PathError},
+    files,
     formats::checksum::Checksum,
     resolve::{Request, Resolution, Resolved},
 };
@@ -166,11 +167,11 @@ impl Lock {
     /// # Errors
     /// [`LockError::Missing`], [`LockError::Io`], or [`LockError::Invalid`] for the first thing that is wrong.
     pub fn read(path: &Path) -> Result<Self, LockError> {
-        let bytes = match fs::read(path) {
+        let bytes = match files::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(LockError::Missing { path: path.into() });
             }
-            read => read.at("read", path)?,
+            read => read?,
         };
         Lock::parse(&bytes).map_err(|(line, reason)| LockError::Invalid { path: path.into(), line, reason })
     }

@@ -1,5 +1,7 @@
 //! Arguments → command → exit code.
 
+#![warn(clippy::disallowed_methods)]
+
 use std::process::ExitCode;
 
 use tinyroot::sandbox;

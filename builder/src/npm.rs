@@ -18,7 +18,6 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    fs,
     path::PathBuf,
 };
 
@@ -26,7 +25,8 @@ use crate::{
     assemble::Owners,
     digest::Digest,
     download::{DownloadError, Downloader, Length, Wanted, describe, url_below},
-    error::{At as _, Hint, PathError},
+    error::{Hint, PathError},
+    files,
     formats::{checksum::Checksum, package_lock::tarball_path},
     pool,
     progress::{Progress, Unit},
@@ -301,7 +301,7 @@ fn what(package: &NpmPackage) -> String {
 /// Unpacks a package from the store into a bundle, at its path in the root.
 fn unpack_one(package: &NpmPackage, store: &Store, bundle: &mut BundleWriter<'_>) -> Result<Tree, NpmError> {
     let path = store.tarball_path(&package.locked.checksum);
-    let bytes = fs::read(&path).at("read", &path)?;
+    let bytes = files::read(&path)?;
     if !is_as_locked(&bytes, &package.locked.checksum) {
         store.discard(&path);
         return Err(NpmError::Changed { path });

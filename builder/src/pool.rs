@@ -26,6 +26,7 @@ use crate::{
     atomic,
     download::{DownloadError, Downloader, LOGIN_HINT, Length, Wanted, describe, url_below},
     error::{At as _, Hint, PathError},
+    files,
     formats::suite,
     progress::{Progress, Unit},
     sys::path::open_regular_through_links,
@@ -189,17 +190,17 @@ pub fn path(path: &str, archive: Option<&str>) -> String {
 /// # Errors
 /// [`PoolError::Foreign`], [`PoolError::NotDirectory`] and [`PoolError::Io`].
 pub fn check(pool: &Path) -> Result<(), PoolError> {
-    let entries = match fs::read_dir(pool) {
+    let entries = match files::list(pool) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(PoolError::NotDirectory(pool.into()));
         }
-        Err(error) => return Err(PathError::new("list", pool, error).into()),
+        Err(error) => return Err(error.into()),
     };
     let mut is_empty = true;
     for entry in entries {
-        is_empty &= entry.at("list", pool)?.file_name() == LOST_AND_FOUND;
+        is_empty &= entry.file_name() == LOST_AND_FOUND;
     }
     // Looked for last: another process may make it at the same time.
     let is_ours = fs::symlink_metadata(pool.join(MARK)).is_ok_and(|found| found.is_file());
@@ -317,17 +318,16 @@ fn prune_below(
     if !fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
-    let entries = fs::read_dir(&directory).at("list", &directory)?;
+    let entries = files::list(&directory)?;
     for entry in entries {
-        let entry = entry.at("list", &directory)?;
         let path = below.join(entry.file_name());
         let kind = entry.file_type().at("look at", &directory)?;
         if kind.is_dir() {
             prune_below(pool, &path, goes, removed)?;
             // One that is not empty stays.
-            let _ = fs::remove_dir(pool.join(&path));
+            let _ = files::remove_dir(pool.join(&path));
         } else if path.to_str().is_some_and(goes) {
-            fs::remove_file(pool.join(&path)).at("remove", pool.join(&path))?;
+            files::remove_file(pool.join(&path))?;
             removed.push(path.to_string_lossy().into_owned());
         }
     }
@@ -374,12 +374,11 @@ fn make_directories(pool: &Path, below: &Path) -> Result<(), PoolError> {
         if directory.is_dir() {
             continue;
         }
-        fs::create_dir_all(&directory).map_err(|error| match error.kind() {
+        files::create_dir_all(&directory).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => PoolError::NotDirectory(directory.clone()),
-            _ => PathError::new("make", &directory, error).into(),
+            _ => error.into(),
         })?;
-        fs::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE))
-            .at("open to readers", &directory)?;
+        files::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE))?;
     }
     Ok(())
 }

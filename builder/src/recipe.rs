@@ -31,11 +31,10 @@ pub use stop::SIGTERM;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
-use crate::{digest::Digest, formats::pins::Pin, tree::TreePath};
+use crate::{digest::Digest, files, formats::pins::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
 ///
@@ -513,9 +512,7 @@ impl Recipe {
 }
 
 fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<(), RecipeError> {
-    let listing = fs::read_dir(at).map_err(|source| RecipeError::Read { path: at.to_path_buf(), source })?;
-    for entry in listing {
-        let entry = entry.map_err(|source| RecipeError::Read { path: at.to_path_buf(), source })?;
+    for entry in files::list(at)? {
         let Some(own) = entry.file_name().to_str().map(str::to_owned) else { continue };
         if own.starts_with('.') || own.ends_with('~') {
             continue;

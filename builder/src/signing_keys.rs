@@ -13,7 +13,7 @@ pub use handed::Handed;
 
 use std::{
     borrow::Cow,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -23,6 +23,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     error::{At as _, Hint, PathError},
+    files,
     formats::{
         app_id::AppId,
         key_file::{self, Key, KeyFileError},
@@ -153,8 +154,8 @@ pub enum KeysError {
         mode: u32,
     },
     /// No random numbers.
-    #[error("cannot make a key: the kernel gives no random numbers: {0}")]
-    Random(getrandom::Error),
+    #[error("cannot make a key: the kernel gives no random numbers")]
+    Random(#[source] io::Error),
 }
 
 impl Hint for KeysError {
@@ -278,9 +279,9 @@ impl Keyring {
     /// # Errors
     /// A file that cannot be read or is damaged.
     pub fn list(&self) -> Result<Vec<Key>, KeysError> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match files::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened.at("read", &self.path)?,
+            opened => opened?,
         };
         self.refuse_open(&file)?;
         let mut bytes = Vec::new();
@@ -317,7 +318,8 @@ impl Keyring {
     /// As [`Keyring::list`], and a ring that cannot be written.
     pub fn generate(&self) -> Result<Key, KeysError> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(KeysError::Random)?;
+        getrandom::fill(&mut seed)
+            .map_err(|error| KeysError::Random(io::Error::other(error.to_string())))?;
         let key = Key::from_seed(seed);
         self.add(std::slice::from_ref(&key))?;
         Ok(key)
@@ -458,9 +460,9 @@ impl Keyring {
     /// Returns what is noted beside the ring; `None` where no notes are. Nothing is written for that.
     fn notes(&self) -> Result<Option<Notes>, KeysError> {
         let path = self.apps_path();
-        match File::open(&path) {
+        match files::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => Notes::read(&path, &mut opened.at("read", &path)?).map(Some),
+            opened => Notes::read(&path, &mut opened?).map(Some),
         }
     }
 
@@ -491,7 +493,7 @@ impl Keyring {
     /// Opens a file for reading and appending, made with mode 0600 if it is not there, and waits for its lock.
     fn open_locked(&self, path: &Path) -> Result<File, KeysError> {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).at("create", parent)?;
+            files::create_dir_all(parent)?;
         }
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
         let file = file.at("open", path)?;

@@ -25,6 +25,11 @@
 //! A cache that cannot be written is read all the same ([`below`]): new entries are then in a directory or in memory for as long as
 //! the store is open.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "its callers know what a file is for, and add path and operation"
+)]
+
 mod below;
 mod blob;
 mod bundle;

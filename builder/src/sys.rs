@@ -3,6 +3,10 @@
 //! The only room with `unsafe` in it. A failed call prints as a line of a trace would, with every argument.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "its callers know what a file is for, and add path and operation"
+)]
 
 pub mod cpu;
 pub mod lock;

@@ -16,6 +16,8 @@
 //! # assert!(made.keyring.exists() && server.url().starts_with("http://127.0.0.1:"));
 //! ```
 
+#![allow(clippy::disallowed_methods, reason = "tests panic on a fault")]
+
 mod archive;
 mod clock;
 mod deb;

@@ -10,7 +10,6 @@ use std::{
     borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
-    fs::File,
     io::{self, Read, Write},
     path::PathBuf,
     sync::Mutex,
@@ -20,6 +19,7 @@ use crate::{
     digest::{Digest, Hasher},
     error::{Hint, PathError},
     fetch::{Fetched, FetchedDeb},
+    files,
     formats::{
         control::Control,
         deb::{self, Deb, DebError, Part},
@@ -68,13 +68,8 @@ const AGAIN: &str = "; it was removed, so that the next run fetches it again";
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackFault {
     /// The downloaded file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The downloaded file is not the one that the lock names.
     #[error("{} does not have the locked digest{}\n  expected sha256:{expected}\n  found    sha256:{found}", path.display(), if *removed { AGAIN } else { "" })]
     Digest {
@@ -198,8 +193,8 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     if let Err(UnpackError { source: UnpackFault::Digest { removed: true, .. }, .. }) = &unpacked {
         remove_changed(fetched, store);
     }
-    if let Err(UnpackError { source: UnpackFault::Read { source, .. }, .. }) = &unpacked
-        && source.kind() == io::ErrorKind::NotFound
+    if let Err(UnpackError { source: UnpackFault::Io(error), .. }) = &unpacked
+        && error.kind() == io::ErrorKind::NotFound
     {
         // It was not fetched, since it was unpacked, and that was damaged. All that is damaged is found at once.
         let packs = fetched.debs.iter().filter_map(|deb| store.load_bundle(BUNDLE, &deb.digest.to_string()));
@@ -286,8 +281,7 @@ fn check_identity(control: &Control, locked: &LockedPackage) -> Result<(), Unpac
 
 /// Writes the .deb without compression as a bundle's pack, and the tree with the position of each file in it.
 fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFault> {
-    let read = |source| UnpackFault::Read { path: deb.path.clone(), source };
-    let file = File::open(&deb.path).map_err(read)?;
+    let file = files::open(&deb.path)?;
     let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
     let mut bundle = store.begin_bundle(BUNDLE, &deb.digest.to_string())?;
     let head = [&deb::MAGIC[..], &deb::header("debian-binary", 4), b"2.0\n"].concat();
@@ -335,7 +329,7 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFau
 /// A file that is not the locked one is reported as that first, whatever else is wrong with it. It was the locked
 /// one when it came into the store, so the disk has changed it, and no run could get past it.
 fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> UnpackFault {
-    match File::open(&deb.path).and_then(Digest::of_reader) {
+    match files::open(&deb.path).map_err(io::Error::from).and_then(Digest::of_reader) {
         Ok((found, _)) if found != deb.digest => {
             let own = deb.path == store.deb_path(&deb.package.checksum);
             let removed = own && store.discard(&deb.path);

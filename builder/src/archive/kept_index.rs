@@ -24,6 +24,7 @@ use memmap2::MmapMut;
 
 use crate::{
     digest::Digest,
+    files,
     formats::packages::table::Table,
     store::Store,
     sys::{memory, path::open_regular},
@@ -110,7 +111,7 @@ pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
         return Ok(None);
     }
     let damaged = || {
-        if std::fs::remove_file(path).is_ok() {
+        if files::remove_file(path).is_ok() {
             store.note_damaged(path);
         }
     };

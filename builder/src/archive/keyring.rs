@@ -7,7 +7,6 @@
 //! Only the text that the signature covers is ever handed on. (RFC 9580, sections 5.2 and 7.)
 
 use std::{
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +21,8 @@ use pgp::{
 };
 
 use crate::digest::Digest;
-use crate::error::Hint;
+use crate::error::{Hint, PathError};
+use crate::files;
 
 /// The keys of Debian's archive; see `keyring/README.md`.
 const DEBIAN: [&str; 6] = [
@@ -44,13 +44,8 @@ const MIN_RSA_BYTES: usize = 2048 / 8;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// A file or directory that cannot be read.
-    #[error("cannot read the keyring {}", path.display())]
-    Read {
-        /// Which one.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A file that holds something else.
     #[error("cannot use the keyring {}: it holds no OpenPGP certificate that can be read", path.display())]
     Parse {
@@ -81,7 +76,7 @@ impl KeyringError {
             KeyringError::Untrusted { reasons } => {
                 reasons.is_empty() || reasons.iter().any(|reason| reason.ends_with(WRONG))
             }
-            KeyringError::Read { .. } | KeyringError::Parse { .. } => false,
+            KeyringError::Io(_) | KeyringError::Parse { .. } => false,
         }
     }
 }
@@ -118,20 +113,19 @@ impl Keyring {
     /// Reads a file, or every `.asc`, `.gpg` and `.pgp` file of a directory.
     ///
     /// # Errors
-    /// [`KeyringError::Read`] and [`KeyringError::Parse`].
+    /// [`KeyringError::Io`] and [`KeyringError::Parse`].
     pub fn read(path: &Path) -> Result<Self, KeyringError> {
-        let read = |source| KeyringError::Read { path: path.into(), source };
-        let mut files = vec![path.to_path_buf()];
+        let named = |error| PathError { operation: "read the keyring", ..error };
+        let mut paths = vec![path.to_path_buf()];
         if path.is_dir() {
-            let entries = fs::read_dir(path).and_then(|list| list.collect::<Result<Vec<_>, _>>());
-            files = entries.map_err(read)?.into_iter().map(|entry| entry.path()).collect();
+            paths = files::list(path).map_err(named)?.into_iter().map(|entry| entry.path()).collect();
             let keys = ["asc", "gpg", "pgp"];
-            files.retain(|file| file.extension().is_some_and(|e| keys.iter().any(|key| e == *key)));
-            files.sort();
+            paths.retain(|file| file.extension().is_some_and(|e| keys.iter().any(|key| e == *key)));
+            paths.sort();
         }
         let (mut certificates, mut digests) = (Vec::new(), String::new());
-        for file in &files {
-            let bytes = fs::read(file).map_err(|source| KeyringError::Read { path: file.clone(), source })?;
+        for file in &paths {
+            let bytes = files::read(file).map_err(named)?;
             certificates.extend(parse(&bytes).ok_or_else(|| KeyringError::Parse { path: file.clone() })?);
             digests += &Digest::of(&bytes).to_string();
         }

@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use super::{ArchiveError, Options};
-use crate::{download::without_password, formats::apt_conf, pool};
+use crate::{download::without_password, files, formats::apt_conf, pool};
 
 /// Suites that Debian's own mirrors carry side by side: a base that serves one serves the others.
 const DEBIAN_SUITES: [&str; 12] = [
@@ -244,9 +243,8 @@ fn host_bases(sources: &[Source], suite: &str) -> Vec<String> {
 /// Reads `sources.list` and `sources.list.d/*.{list,sources}`, in apt's order (see sources.list(5)).
 fn read_sources(directory: &Path) -> Vec<Source> {
     let mut files = vec![directory.join("sources.list")];
-    let mut more: Vec<PathBuf> = fs::read_dir(directory.join("sources.list.d"))
+    let mut more: Vec<PathBuf> = files::list(directory.join("sources.list.d"))
         .into_iter()
-        .flatten()
         .flatten()
         .filter(|e| e.file_name().to_str().is_some_and(|name| apt_conf::is_read(name, &["list", "sources"])))
         .map(|e| e.path())
@@ -261,7 +259,7 @@ fn read_sources(directory: &Path) -> Vec<Source> {
             _ => continue,
         };
         // A source that only root may read holds a password; it is not for us.
-        if let Ok(text) = fs::read(&path) {
+        if let Ok(text) = files::read(&path) {
             out.extend(parse(&String::from_utf8_lossy(&text)));
         }
     }
@@ -276,7 +274,7 @@ fn read_sources(directory: &Path) -> Vec<Source> {
 fn expand(uri: &str) -> Vec<String> {
     if let Some(path) = uri.strip_prefix("mirror+file:") {
         let path = format!("/{}", path.trim_start_matches('/'));
-        let text = fs::read_to_string(path).unwrap_or_default();
+        let text = files::read_to_string(path).unwrap_or_default();
         let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
         return text.lines().filter_map(first).filter(|word| !word.starts_with('#')).collect();
     }

@@ -3,7 +3,6 @@
 mod summary;
 
 use std::{
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -18,6 +17,7 @@ use crate::{
     artifact::spk::SpkWriter,
     digest::{Digest, Hasher},
     error::At as _,
+    files,
     formats::key_file::Key,
     line::{Care, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
@@ -105,7 +105,7 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure
     let Some(path) = given else { return Ok(recipe.directory.join(name)) };
     let is_named_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
     if is_named_directory {
-        fs::create_dir_all(path).at("make", path)?;
+        files::create_dir_all(path)?;
     }
     if path.is_dir() {
         return Ok(path.join(name));
@@ -130,7 +130,7 @@ fn inputs_digest(recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, F
 
 fn digest_of_file(path: &Path) -> io::Result<Digest> {
     let mut hasher = Hasher::new(io::sink());
-    io::copy(&mut File::open(path)?, &mut hasher)?;
+    io::copy(&mut files::open(path)?, &mut hasher)?;
     Ok(hasher.finish().0)
 }
 

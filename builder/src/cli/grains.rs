@@ -2,13 +2,13 @@
 
 use std::{
     fmt::Write as _,
-    fs,
     io::{self, IsTerminal as _},
 };
 
 use super::{Context, Failure, finish_json, output::ask, print, xdg_directory};
 use crate::{
     error::At as _,
+    files,
     grain::library::{GrainLibrary, StoredGrain},
     shown,
 };
@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Command::List => print(&table(&grains)),
         Command::Log { grain } => {
             let directory = &find(&grains, grain)?.directory;
-            let logs = ["log.1", "log"].map(|name| fs::read(directory.join(name)).unwrap_or_default());
+            let logs = ["log.1", "log"].map(|name| files::read(directory.join(name)).unwrap_or_default());
             print(&shown(&logs.concat()))
         }
         Command::Remove { grain, yes } => {

@@ -1,11 +1,12 @@
 //! `tinyroot init`: the beginnings of a recipe.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use super::{Context, Failure, output::say};
 use crate::{
     archive::Selection,
-    error::At as _,
+    error::{At as _, PathError},
+    files,
     line::{choose, universe},
     recipe::{Wanted, draft},
     resolve::Request,
@@ -51,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut installed: Vec<&str> = resolution.packages.iter().map(|package| package.name.as_str()).collect();
     installed.sort_unstable();
     let files = draft(&Wanted { packages: &args.packages, suite: &args.suite, installed: &installed });
-    write(&output, &files).at("write", &output)?;
+    write(&output, &files)?;
     if !context.global.quiet {
         let shown = output.display();
         say(&format!(
@@ -67,15 +68,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// Writes the folder beside its place and moves it there, so that there is never half a recipe.
-fn write(output: &std::path::Path, files: &[(String, String)]) -> io::Result<()> {
+fn write(output: &std::path::Path, files: &[(String, String)]) -> Result<(), PathError> {
     let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(std::path::Path::new("."));
-    fs::create_dir_all(parent)?;
-    let made = tempfile::Builder::new().prefix(".init-").tempdir_in(parent)?;
+    files::create_dir_all(parent)?;
+    let made = tempfile::Builder::new().prefix(".init-").tempdir_in(parent).at("create a directory in", parent)?;
     let folder = made.path().join("recipe");
-    fs::create_dir_all(folder.join("files"))?;
+    files::create_dir_all(folder.join("files"))?;
     for (path, text) in files {
-        fs::write(folder.join(path), text)?;
+        files::write(folder.join(path), text)?;
     }
-    fs::rename(folder, output)
+    files::rename(folder, output)
 }

@@ -1,7 +1,7 @@
 //! `tinyroot key`: the keys that sign apps.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::{self, IsTerminal as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -16,7 +16,8 @@ use crate::{
         secret::APP_ID,
         xdg_directory,
     },
-    error::{At as _, PathError},
+    error::PathError,
+    files,
     formats::{
         app_id::AppId,
         key_file::{self, Key},
@@ -173,7 +174,7 @@ fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context)
     let recipe = recipe.map(recipe::read).transpose()?;
     let bytes = match file.as_os_str() == "-" {
         true => input::read(u64::MAX)?,
-        false => fs::read(file).at("read", file)?,
+        false => files::read(file)?,
     };
     let keys = signing_keys::read_ring(&bytes)?;
     let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;

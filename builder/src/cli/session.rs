@@ -1,12 +1,13 @@
 //! The session of a command: what options, environment and clock say, as values.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{Context, Failure};
 use crate::{
     archive::{self, Snapshots},
     download::{self, Patience, Proxies},
     error::At as _,
+    files,
     line::Session,
     npm,
 };
@@ -51,7 +52,7 @@ impl Context {
         let variable =
             ["NPM_CONFIG_REGISTRY", "npm_config_registry"].iter().find_map(|name| std::env::var(name).ok());
         let npmrc = std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc"));
-        let npmrc = npmrc.and_then(|path| fs::read_to_string(path).ok());
+        let npmrc = npmrc.and_then(|path| files::read_to_string(path).ok());
         npm::registry(&npm::Sources {
             option: self.global.npm_registry.as_deref(),
             environment: variable.as_deref(),

@@ -17,6 +17,7 @@ use crate::{
     atomic,
     configure::{ConfigureError, OnScriptFailure},
     error::At as _,
+    files,
     line::configure,
     progress::Unit,
     recipe,
@@ -115,7 +116,7 @@ fn directory(tree: &Tree, store: &Store, output: &Path, context: &Context) -> Re
     let is_root = is_full_root();
     let devices = if is_root { Devices::Make } else { Devices::Skip };
     render(tree, store, &place, RenderOptions { owners: is_root, devices })?;
-    fs::rename(&place, output).at("write", output)?;
+    files::rename(&place, output)?;
     if !is_root {
         context
             .progress

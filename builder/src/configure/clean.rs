@@ -4,6 +4,7 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     digest::Digest,
+    files,
     sandbox::IdMap,
     store::{Store, StoreError},
     tree::{Entry, Kind, Tree, TreePath},
@@ -54,12 +55,11 @@ pub(super) fn empty_places(root: &Path) -> io::Result<()> {
             continue;
         }
         make_removable(&place);
-        for entry in fs::read_dir(&place)? {
-            let entry = entry?;
+        for entry in files::list(&place)? {
             if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(entry.path())?;
+                files::remove_dir_all(entry.path())?;
             } else {
-                fs::remove_file(entry.path())?;
+                files::remove_file(entry.path())?;
             }
         }
     }
@@ -239,10 +239,10 @@ pub(super) fn make_removable(directory: &Path) {
         return;
     }
     if found.permissions().mode() & 0o700 != 0o700 {
-        let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+        let _ = files::set_permissions(directory, fs::Permissions::from_mode(0o700));
     }
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
+    let Ok(entries) = files::list(directory) else { return };
+    for entry in entries {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             make_removable(&entry.path());
         }

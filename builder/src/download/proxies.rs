@@ -6,13 +6,16 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt, fs,
+    env, fmt,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use super::without_password;
-use crate::formats::apt_conf::{self, Setting};
+use crate::{
+    files,
+    formats::apt_conf::{self, Setting},
+};
 
 /// Where requests go through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +77,7 @@ impl Proxies {
     pub fn as_apt(directory: &Path) -> Self {
         let mut proxies = Proxies::of_environment();
         let mut files: Vec<PathBuf> = env::var_os("APT_CONFIG").map(PathBuf::from).into_iter().collect();
-        let parts = fs::read_dir(directory.join("apt.conf.d")).into_iter().flatten().flatten();
+        let parts = files::list(directory.join("apt.conf.d")).into_iter().flatten();
         let mut parts: Vec<PathBuf> = parts
             .filter(|entry| {
                 entry.file_name().to_str().is_some_and(|name| apt_conf::is_read(name, &["", "conf"]))
@@ -90,7 +93,7 @@ impl Proxies {
 
     /// Takes in a file; one that cannot be read says nothing, as to apt when an ordinary user runs it.
     fn read(&mut self, file: &Path, includes: usize) {
-        let Ok(text) = fs::read(file) else { return };
+        let Ok(text) = files::read(file) else { return };
         for setting in apt_conf::parse(&String::from_utf8_lossy(&text)) {
             match setting {
                 Setting::Value { name, value } if name.starts_with("acquire::http") => {

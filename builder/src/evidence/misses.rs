@@ -19,7 +19,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs::File,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -27,7 +27,8 @@ use std::{
 };
 
 use super::{Cause, Miss};
-use crate::error::Hint;
+use crate::error::{Hint, PathError};
+use crate::files;
 use crate::tree::{TreePath, escape, unescape};
 
 const HEADER: &str = "\
@@ -39,13 +40,8 @@ const HEADER: &str = "\
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A line that is none of a report.
     #[error("{}:{line}: is no line of a report of misses", path.display())]
     Line {
@@ -98,7 +94,7 @@ impl MissReport {
 }
 
 fn open(path: &Path) -> io::Result<(File, BTreeSet<TreePath>)> {
-    let text = match fs::read_to_string(path) {
+    let text = match files::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
@@ -168,8 +164,7 @@ fn parse_how(word: &str) -> Option<Cause> {
 /// # Errors
 /// [`ReportError`].
 pub fn read_report(path: &Path) -> Result<Vec<Reported>, ReportError> {
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|source| ReportError::Read { path: path.to_path_buf(), source })?;
+    let text = files::read_to_string(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|(index, line)| {

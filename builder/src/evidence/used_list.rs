@@ -22,7 +22,8 @@ use std::{
 use super::{Kinds, UnknownKind};
 use crate::{
     atomic,
-    error::Hint,
+    error::{At as _, Hint, PathError},
+    files,
     tree::{TreePath, escape, unescape},
 };
 
@@ -37,22 +38,9 @@ const LIMIT_BYTES: u64 = 1 << 28;
 /// A fault of `used.list`.
 #[derive(Debug, thiserror::Error)]
 pub enum UsedListError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-    /// The file cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A line breaks a rule.
     #[error("{}:{line}: {reason}", file.display())]
     Line {
@@ -196,20 +184,18 @@ impl UsedList {
     /// # Errors
     /// [`UsedListError`].
     pub fn read(path: &Path) -> Result<Self, UsedListError> {
-        let fail = |source| UsedListError::Read { path: path.into(), source };
-        if fs::metadata(path).map_err(fail)?.len() > LIMIT_BYTES {
+        if fs::metadata(path).at("read", path)?.len() > LIMIT_BYTES {
             return Err(UsedListError::TooLong(path.into()));
         }
-        UsedList::parse(&fs::read_to_string(path).map_err(fail)?, path)
+        UsedList::parse(&files::read_to_string(path)?, path)
     }
 
     /// Writes a file in one step.
     ///
     /// # Errors
-    /// [`UsedListError::Write`].
+    /// [`UsedListError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), UsedListError> {
-        let fail = |source| UsedListError::Write { path: path.into(), source };
-        atomic::replace(path, self.to_text().as_bytes()).map_err(fail)
+        Ok(atomic::replace(path, self.to_text().as_bytes()).at("write", path)?)
     }
 
     /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older one.

@@ -3,14 +3,14 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fs,
     sync::{Arc, OnceLock},
 };
 
 use super::DIRECTORY;
 use crate::{
-    error::{At as _, Hint, PathError},
+    error::{Hint, PathError},
     evidence::Pruned,
+    files,
     formats::{
         prune_list::{PruneList, parse_list},
         size::parse_size,
@@ -103,9 +103,9 @@ pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedErr
         let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
         let place = folder.path().join(below.as_path());
         if entry.kind.is_directory() {
-            fs::create_dir_all(&place).at("make", &place)?;
+            files::create_dir_all(&place)?;
         } else if let Some((digest, _)) = entry.kind.content() {
-            fs::write(&place, store.read(&digest).map_err(EnclosedError::Contents)?).at("write", &place)?;
+            files::write(&place, store.read(&digest).map_err(EnclosedError::Contents)?)?;
         }
     }
     recipe::read(folder.path()).map_err(EnclosedError::Recipe)

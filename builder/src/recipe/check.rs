@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::{RecipeError, error};
 use crate::{
+    files,
     formats::{size::parse_size, suite},
     tree::TreePath,
 };
@@ -48,8 +49,8 @@ impl Checker<'_> {
             return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
         };
         let path = self.directory.join(relative.as_path());
-        std::fs::read(&path)
-            .map_err(|source| self.rule(span, format!("{key} `{name}` cannot be read: {source}")))
+        files::read(&path)
+            .map_err(|error| self.rule(span, format!("{key} `{name}` cannot be read: {}", error.source)))
     }
 
     pub(super) fn root_path(&self, path: &Spanned<String>, key: &str) -> Result<TreePath, RecipeError> {

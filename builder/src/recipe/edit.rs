@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::{RecipeError, error};
-use crate::atomic;
+use crate::{atomic, error::At as _};
 
 /// A list of globs in a recipe that a program may add to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,7 @@ pub fn add_globs(path: &Path, list: GlobList, globs: &BTreeSet<String>) -> Resul
         rule: format!("{table}.{key} must be a list of globs"),
     })?;
     if count > 0 {
-        atomic::replace(path, text.as_bytes())
-            .map_err(|source| RecipeError::Write { path: path.to_path_buf(), source })?;
+        atomic::replace(path, text.as_bytes()).at("write", path)?;
     }
     Ok(count)
 }

@@ -1,32 +1,21 @@
 //! Faults of a recipe, and the nearest word for a misspelt one.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
-use crate::error::Hint;
+use crate::{
+    error::{At as _, Hint, PathError},
+    files,
+};
 
 /// A recipe that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
-    /// A file that cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// A file that cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// A file that cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A recipe.toml that is not UTF-8.
     #[error("{} is not UTF-8 text", path.display())]
     NotText {
@@ -59,14 +48,13 @@ impl Hint for RecipeError {}
 
 /// Reads a file, with its name in the error.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecipeError> {
-    fs::read(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })
+    Ok(files::read(path)?)
 }
 
 /// As [`read`], for a file that may be no longer than this.
 pub(super) fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, RecipeError> {
-    let failed = |source| RecipeError::Read { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(limit_bytes + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    files::open(path)?.take(limit_bytes + 1).read_to_end(&mut bytes).at("read", path)?;
     match bytes.len() as u64 > limit_bytes {
         true => Err(RecipeError::Long { path: path.to_path_buf(), limit_bytes }),
         false => Ok(bytes),

@@ -166,7 +166,8 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         .map(|setup| {
             let timeout_s =
                 check.timeout("setup.timeout_s", setup.command.span(), setup.timeout_s, SETUP_TIMEOUT_S)?;
-            Ok(Setup { command: check.command(setup.command, "setup.command")?, env: setup.env, timeout_s })
+            let command = check.command(setup.command, "setup.command")?;
+            Ok::<_, RecipeError>(Setup { command, env: setup.env, timeout_s })
         })
         .transpose()?;
     let web = keys.web.map(|keys| web(&check, keys)).transpose()?;

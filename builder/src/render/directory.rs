@@ -8,13 +8,13 @@ use rustix::{
 };
 
 use super::RenderError;
-use crate::error::At as _;
+use crate::{error::At as _, files};
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// Opens the root itself, which is a path of the host and made if it is missing.
 pub(super) fn open_root(directory: &Path) -> Result<OwnedFd, RenderError> {
-    std::fs::create_dir_all(directory).at("create", directory)?;
+    files::create_dir_all(directory)?;
     let opened = openat(CWD, directory, FLAGS.difference(OFlags::NOFOLLOW), Mode::empty());
     Ok(opened.at("open", directory)?)
 }

@@ -1,10 +1,10 @@
 //! Who a program is inside, and who that is outside.
 
-use std::{fmt, fs, io, path::Path, process::Command, sync::OnceLock};
+use std::{fmt, io, path::Path, process::Command, sync::OnceLock};
 
 use rustix::thread::CapabilitySet;
 
-use crate::sys;
+use crate::{files, sys};
 
 /// Who a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -137,7 +137,7 @@ fn unprivileged_id(map: &str) -> u32 {
 
 /// Returns the ids that exist where we are, as ranges of the present namespace.
 fn known_ids(map: &str) -> Vec<IdMap> {
-    let text = fs::read_to_string(Path::new("/proc/self").join(map)).unwrap_or_default();
+    let text = files::read_to_string(Path::new("/proc/self").join(map)).unwrap_or_default();
     let parsed: Vec<IdMap> = text.lines().filter_map(parse_map_line).collect();
     if parsed.is_empty() { vec![IdMap { inside: 0, outside: 0, count: u32::MAX }] } else { parsed }
 }
@@ -231,7 +231,7 @@ impl Ids {
 
 /// Returns 0 as `own` and 1… as what the file gives to the user.
 fn subordinate(uid: u32, own: u32, file: &str) -> io::Result<Vec<IdMap>> {
-    let text = fs::read_to_string(file).map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
+    let text = files::read_to_string(file)?;
     let (outside, count) = subordinate_range(&text, &user_names(uid))
         .ok_or_else(|| io::Error::other(format!("{file} gives user {uid} no 65535 ids in one piece")))?;
     Ok(vec![IdMap { inside: 0, outside: own, count: 1 }, IdMap { inside: 1, outside, count }])
@@ -250,7 +250,7 @@ fn subordinate_range(text: &str, names: &[String]) -> Option<(u32, u32)> {
 /// Returns what a user may be called in `subuid(5)`: the number, and the name in `/etc/passwd`.
 fn user_names(uid: u32) -> Vec<String> {
     let number = uid.to_string();
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let passwd = files::read_to_string("/etc/passwd").unwrap_or_default();
     let named = passwd.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -282,7 +282,7 @@ fn text(maps: &[IdMap]) -> String {
 }
 
 fn write_proc(path: &Path, text: &str) -> io::Result<()> {
-    fs::write(path, text).map_err(|e| io::Error::new(e.kind(), format!("write {}: {e}", path.display())))
+    Ok(files::write(path, text)?)
 }
 
 fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
+use crate::files;
+
 /// Something that accepts connections.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listening {
@@ -35,7 +37,7 @@ pub(super) fn of_process(pid: u32) -> Vec<Listening> {
     if own.is_none() || network(&pid.to_string()).is_none_or(|of_process| Some(of_process) == own) {
         return Vec::new();
     }
-    let table = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let table = |name: &str| files::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let mut out: BTreeSet<Listening> = ["tcp", "tcp6"].iter().flat_map(|name| ports(&table(name))).collect();
     out.extend(sockets(&table("unix")));
     out.into_iter().collect()

@@ -40,6 +40,7 @@ use super::{
     root::{self, Parts},
     step::{SetUpFault, step},
 };
+use crate::files;
 use crate::sys::{
     self, CallError,
     process::{Child, Forked},
@@ -163,7 +164,7 @@ fn leave_host(control: &OwnedFd, ids: Ids, joined: Option<&OwnedFd>) -> Result<b
 /// read-only, as in containers, it stays as it is.
 fn limit_users() {
     for (limit, value) in [("max_inotify_instances", "64"), ("max_user_namespaces", "0")] {
-        let _ = std::fs::write(format!("/proc/sys/user/{limit}"), value);
+        let _ = files::write(format!("/proc/sys/user/{limit}"), value);
     }
 }
 

@@ -1,8 +1,9 @@
 //! What commonly forbids a call of the kernel, and what would allow it.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{chroot::NO_MOUNTS, ids::root_lacks};
+use crate::files;
 
 /// Returns what commonly forbids a call, as something that one can do.
 pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
@@ -42,7 +43,7 @@ pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     if errno == libc::ENOSYS && of_name_spaces {
         return Some(format!("use Linux 5.12 or newer; {}", container_options()));
     }
-    let setting = |name: &str| fs::read_to_string(Path::new("/proc/sys").join(name)).ok();
+    let setting = |name: &str| files::read_to_string(Path::new("/proc/sys").join(name)).ok();
     let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
     let denied = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EUSERS].contains(&errno);
     if !denied {

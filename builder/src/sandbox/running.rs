@@ -22,6 +22,7 @@ use super::{
     listening,
     protocol::{Order, Report, receive, send},
 };
+use crate::files;
 
 /// How long a connection may take: the program's queue of callers may be full.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -240,8 +241,7 @@ impl Running {
     /// # Errors
     /// As [`Running::exec`], and failing reads.
     pub fn exec_output(&self, program: &Program) -> io::Result<(Exit, Vec<u8>)> {
-        let null = std::fs::File::open("/dev/null")
-            .map_err(|e| io::Error::new(e.kind(), format!("/dev/null: {e}")))?;
+        let null = files::open("/dev/null")?;
         let (mut reader, writer) = io::pipe()?;
         let copy = writer.try_clone()?;
         let execution = self.exec(program, [null.into(), writer.into(), copy.into()])?;

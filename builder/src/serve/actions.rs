@@ -86,7 +86,7 @@ fn look(server: &Server, path: &str) -> Result<Response, Response> {
         path => match grain_of(server, path)? {
             (handle, "") => Ok(Response::html(pages::grain(server, &handle))),
             (handle, "misses") => {
-                let report = std::fs::read_to_string(handle.misses_path()).unwrap_or_default();
+                let report = crate::files::read_to_string(handle.misses_path()).unwrap_or_default();
                 Ok(Response::new("200 OK", TEXT, report))
             }
             _ => Err(nothing()),

@@ -1,7 +1,7 @@
 //! The pages as HTML, and the same as JSON. Every text from outside is escaped. The pages work without a script, which only refreshes
 //! them.
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -198,7 +198,7 @@ fn quoted(word: &str) -> String {
 }
 
 fn log_end(handle: &GrainHandle) -> String {
-    let log = fs::read(handle.stored().directory.join("log")).unwrap_or_default();
+    let log = crate::files::read(handle.stored().directory.join("log")).unwrap_or_default();
     let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_BYTES)..]).into_owned();
     let lines: Vec<&str> = end.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")

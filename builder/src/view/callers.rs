@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{layout::INIT, tree::escape};
+use crate::{files, layout::INIT, tree::escape};
 
 /// The program that a thread runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl ByProc {
 
     /// The parent, field 4 of `proc_pid_stat(5)`; the name before it may hold anything.
     fn parent(&self, thread: u32) -> Option<u32> {
-        let stat = fs::read(self.proc.join(thread.to_string()).join("stat")).ok()?;
+        let stat = files::read(self.proc.join(thread.to_string()).join("stat")).ok()?;
         let end = stat.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
         rest.split_ascii_whitespace().nth(1)?.parse().ok()

@@ -5,6 +5,7 @@
 //! (`testing::long_inputs`), which must be read within ten seconds. `.ci/fuzz` builds and runs all of them.
 
 #![no_main]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, for the terminal")]
 
 use std::{
     env, process,

@@ -16,6 +16,7 @@ use super::Spk;
 use crate::{
     artifact::ArtifactError,
     error::{At as _, PathError},
+    files,
     formats::spk::{Item, ItemKind},
     shutdown::CleanupGuard,
     store::Store,
@@ -35,7 +36,7 @@ pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result
     let fresh = fresh.at("create a directory in", parent)?;
     let _cleanup = CleanupGuard::new(fresh.path());
     let root = fresh.path().join("root");
-    fs::create_dir(&root).at("create", &root)?;
+    files::create_dir(&root)?;
     let handle = open(&root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty());
     let handle = handle.at("open", &root)?;
     let mut writer =

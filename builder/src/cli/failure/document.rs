@@ -99,8 +99,7 @@ fn subject(error: &(dyn Error + 'static)) -> Vec<(&'static str, Value)> {
             RecipeError::Rule { path, line, column, .. } => {
                 vec![file(path), ("line", json!(line)), ("column", json!(column))]
             }
-            RecipeError::Read { path, .. }
-            | RecipeError::Write { path, .. }
+            RecipeError::Io(PathError { path, .. })
             | RecipeError::NotText { path }
             | RecipeError::Long { path, .. } => vec![file(path)],
         };
@@ -114,9 +113,7 @@ fn subject(error: &(dyn Error + 'static)) -> Vec<(&'static str, Value)> {
     if let Some(error) = error.downcast_ref::<UsedListError>() {
         return match error {
             UsedListError::Line { file: path, line, .. } => vec![file(path), ("line", json!(line))],
-            UsedListError::Read { path, .. }
-            | UsedListError::Write { path, .. }
-            | UsedListError::TooLong(path) => vec![file(path)],
+            UsedListError::Io(PathError { path, .. }) | UsedListError::TooLong(path) => vec![file(path)],
         };
     }
     if let Some(
