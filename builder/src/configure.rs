@@ -125,7 +125,7 @@ pub enum ConfigureError {
     Output {
         /// Which.
         program: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

@@ -9,8 +9,7 @@ mod mirrors;
 
 use std::{
     collections::BTreeSet,
-    fs,
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 

@@ -40,7 +40,7 @@ pub enum PruneError {
     /// A glob of the recipe that cannot be read.
     #[error("cannot read a glob of the recipe")]
     Glob {
-        /// What is wrong.
+        /// The fault.
         #[source]
         source: InvalidGlob,
     },
@@ -49,7 +49,7 @@ pub enum PruneError {
     Contents {
         /// Its path.
         path: TreePath,
-        /// What the store says.
+        /// The store's error.
         source: StoreError,
     },
 }
@@ -63,7 +63,7 @@ impl Hint for PruneError {
     }
 }
 
-/// What is done with a path.
+/// The treatment of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// It stays.
@@ -77,7 +77,7 @@ pub enum Verdict {
 /// A verdict and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// What is done.
+    /// The treatment.
     pub verdict: Verdict,
     /// The rule that answered: one word.
     pub rule: &'static str,
@@ -97,7 +97,7 @@ impl Decision {
     }
 }
 
-/// What the recipe says about pruning.
+/// The recipe's rules for pruning.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Packages that are the app: kept whole.
@@ -123,7 +123,7 @@ pub struct Policy {
     /// What each package depends on, by the names of packages that are there. Libraries in the app's language that it
     /// depends on stay: the app loads them by name when it comes to it.
     pub depends: BTreeMap<String, BTreeSet<String>>,
-    /// What the code of such libraries may weigh.
+    /// The most bytes of such libraries' code.
     pub companion_bytes: u64,
     /// Paths that the recipe lays over the root.
     pub overlay: BTreeSet<TreePath>,
@@ -131,7 +131,7 @@ pub struct Policy {
     pub commands: BTreeMap<TreePath, String>,
 }
 
-/// What [`plan`] decides upon.
+/// The inputs of [`plan`].
 pub struct Inputs<'a> {
     /// The configured tree, with the recipe's files laid over it.
     pub tree: &'a Tree,
@@ -139,9 +139,9 @@ pub struct Inputs<'a> {
     pub owner: &'a dyn Fn(&[u8]) -> Option<&'a str>,
     /// The contents that a package ships at a path whose present contents no package ships anywhere.
     pub changed_from: &'a dyn Fn(&TreePath, &Digest) -> Option<Digest>,
-    /// What the trace saw.
+    /// The uses that the trace saw.
     pub evidence: &'a Evidence,
-    /// What the recipe says.
+    /// The recipe's rules.
     pub policy: &'a Policy,
     /// Where contents are.
     pub store: &'a Store,
@@ -156,9 +156,9 @@ pub struct Plan {
     pub packages: BTreeMap<TreePath, String>,
     /// How many libraries in the app's language stay for its sake, and how many bytes of code they have.
     pub companions: (usize, u64),
-    /// What stays since kept code imports it.
+    /// The paths that stay since kept code imports them.
     pub imports: Imports,
-    /// What a person should hear: globs that match nothing, needs that a drop took away. Sorted.
+    /// Notes for the user: globs that match nothing, needs that a drop took away. Sorted.
     pub warnings: Vec<String>,
 }
 
@@ -171,7 +171,7 @@ pub struct Imports {
     pub bytes: u64,
     /// The largest of them.
     pub largest: Option<(TreePath, u64)>,
-    /// What kept code imports, too, and the bound has no room for, with sizes. What that would import is not known.
+    /// Further imports of kept code that are beyond the bound, with sizes. Their own imports are not known.
     pub left_out: BTreeMap<TreePath, u64>,
 }
 
@@ -305,7 +305,7 @@ impl Plan {
 /// A tree after pruning, and why it is as it is.
 #[derive(Clone, Debug)]
 pub struct Pruned {
-    /// What stayed.
+    /// The paths that stayed.
     pub tree: Tree,
     /// Why.
     pub plan: Plan,

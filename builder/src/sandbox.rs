@@ -1,4 +1,4 @@
-//! What a child process may see: a root of its own, and nothing of the host.
+//! The surroundings of a child process: a root of its own, and nothing of the host.
 //!
 //! Comes in: a [`Sandbox`], a value that can be printed and compared. Goes out: [`Running`], a program inside its own
 //! user, mount, process, network, IPC and host name spaces. It starts from nothing: no network but its own loopback, no
@@ -12,7 +12,7 @@
 //! Where a host allows no name spaces, root there can still run programs in a chroot ([`Way::Chroot`]): that is for
 //! maintainer scripts only, keeps less out, and has its own module.
 //!
-//! It is no boundary against faults of the kernel itself, nor against a host whose root it was started by and that
+//! It is not a boundary against faults of the kernel itself, nor against a host whose root it was started by and that
 //! hands it writable binds. Memory is not limited.
 
 mod child;
@@ -56,13 +56,13 @@ use crate::sys;
 /// `argv[1]` is this, before it looks at any other argument.
 pub const CHILD_ARGUMENT: &str = "__sandbox";
 
-/// What process 1 writes to the descriptor of [`Sandbox::ready`].
+/// The byte that process 1 writes to the descriptor of [`Sandbox::ready`].
 pub const READY: &[u8] = b"ready\n";
 
 /// A program and all that it may see. [`Sandbox::new`] gives the emptiest one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sandbox {
-    /// What lies at `/`.
+    /// The file system at `/`.
     pub root: Root,
     /// Who the program is.
     pub ids: Ids,
@@ -75,7 +75,7 @@ pub struct Sandbox {
     /// Whether `/proc` is there: read-only, of the sandbox's own processes, in a grain with little of the kernel. Without it there is an
     /// empty directory.
     pub proc: bool,
-    /// What runs as process 1: its path inside, then its arguments.
+    /// The program that runs as process 1: its path inside, then its arguments.
     pub command: Vec<OsString>,
     /// All of its environment.
     pub env: Vec<(OsString, OsString)>,
@@ -88,7 +88,7 @@ pub struct Sandbox {
     pub directory: PathBuf,
     /// The host's name inside.
     pub hostname: String,
-    /// What it may use up.
+    /// The limits of its resources.
     pub limits: Limits,
     /// Which system calls it may make.
     pub filter: Filter,
@@ -160,7 +160,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// What lies at `/` of a sandbox.
+/// The file system at `/` of a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Root {
     /// A directory of the host, never with setuid or device files in effect.
@@ -176,7 +176,7 @@ pub enum Root {
     View,
     /// A writable layer over a read-only directory (overlayfs).
     Overlay {
-        /// What is below; never changed.
+        /// The lower layer; never changed.
         #[serde(with = "protocol::path")]
         lower: PathBuf,
         /// Where changes go.
@@ -243,7 +243,7 @@ pub enum Devices {
     Terminals,
 }
 
-/// What a program may use up.
+/// The limits of a program's resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Open files: soft and hard limit (`RLIMIT_NOFILE`); `None` leaves what we have.
@@ -253,7 +253,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What a grain gets: Sandstorm's limits of open files, and room for a Java runtime's threads.
+    /// The limits of a grain: Sandstorm's limits of open files, and room for a Java runtime's threads.
     pub const GRAIN: Limits = Limits { open_files: Some((1024, 4096)), processes: Some(2048) };
 }
 
@@ -351,23 +351,23 @@ pub enum SandboxError {
     Program {
         /// Our own program.
         program: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// A call of the monitor failed.
     #[error("cannot {step}: {call}")]
     SetUp {
-        /// What it was about to do ("mount /proc").
+        /// The operation ("mount /proc").
         step: String,
         /// The call that failed, as a trace line.
         call: String,
-        /// What one can do about it.
+        /// The remedy.
         hint: Option<String>,
     },
     /// The monitor ended without a word.
     #[error("the sandbox ended before its program started{}", last_words(output))]
     Ended {
-        /// What it last wrote.
+        /// Its last output.
         output: String,
     },
     /// An id map could not be set.
@@ -375,17 +375,17 @@ pub enum SandboxError {
     Map {
         /// Which way was tried.
         way: String,
-        /// What failed.
+        /// The failure.
         source: std::io::Error,
-        /// What one can do about it.
+        /// The remedy.
         hint: Option<String>,
     },
     /// No way to be root-like, or to be apart from the host at all.
     #[error("this host allows no sandbox: {reason}")]
     Host {
-        /// What was refused.
+        /// The refused operation.
         reason: String,
-        /// What gives it.
+        /// The remedy.
         hint: Option<String>,
     },
 }

@@ -318,8 +318,7 @@ impl Keyring {
     /// As [`Keyring::list`], and a ring that cannot be written.
     pub fn generate(&self) -> Result<Key, KeysError> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed)
-            .map_err(|error| KeysError::Random(io::Error::other(error.to_string())))?;
+        getrandom::fill(&mut seed).map_err(|error| KeysError::Random(io::Error::other(error.to_string())))?;
         let key = Key::from_seed(seed);
         self.add(std::slice::from_ref(&key))?;
         Ok(key)

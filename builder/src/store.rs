@@ -523,7 +523,7 @@ impl Store {
     /// Reads a file that may be sealed.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub(crate) fn read_kept(&self, path: &Path) -> io::Result<KeptFile> {
         let mut bytes = Vec::new();
         let mut file = open_regular(&self.existing(path.to_path_buf()))?;

@@ -39,14 +39,14 @@ use recorder::Recorder;
 /// Names the paths whose refused changes are reported.
 pub type Reported = Box<dyn Fn(&ImagePath) -> Option<ImagePath> + Send + Sync>;
 
-/// What a view shows beside its tree, and what it notes.
+/// The parts of a view beside its tree, and the uses that it records.
 pub struct Options {
     /// Owner and group that every node shows, as numbers of the mount's user namespace. The owner's
     /// mode bits are widened so that it may read what anyone may.
     pub owner: (u32, u32),
     /// Whether uses are to be noted; misses are noted in any case.
     pub record: bool,
-    /// What was pruned from the tree, so that asking for it is a miss.
+    /// The paths that were pruned from the tree; an access to one is a miss.
     pub pruned: Option<Arc<Pruned>>,
     /// Called with each miss.
     pub on_miss: Option<OnMiss>,
@@ -81,7 +81,7 @@ impl NodeId {
     /// The root directory.
     pub const ROOT: NodeId = NodeId(0);
 
-    /// What a listing shows for a pruned name: there is no such node.
+    /// The node number that a listing shows for a pruned name: no node has it.
     const GONE: NodeId = NodeId(u32::MAX);
 
     /// Returns the node's number as a kernel counts: from 1, the root's.
@@ -428,7 +428,7 @@ impl View {
     /// Reads a file at an offset; a short count means the end. Contents are fetched from the store by the first read.
     ///
     /// # Errors
-    /// [`FsError::Contents`], [`FsError::Read`]; [`FsError::WrongType`] for what is no file.
+    /// [`FsError::Contents`], [`FsError::Read`]; [`FsError::WrongType`] for anything but a file.
     pub fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
         let Body::File { digest, blob } = &self.node(id)?.body else { return Err(FsError::WrongType) };
         if let Some(pages) = self.pages.get(&id) {

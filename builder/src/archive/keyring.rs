@@ -6,9 +6,7 @@
 //! unknown keys neither help nor harm, as InRelease files commonly carry one of a key to come.
 //! Only the text that the signature covers is ever handed on. (RFC 9580, sections 5.2 and 7.)
 
-use std::{
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use pgp::{
     composed::{

@@ -65,7 +65,7 @@ impl Snapshots {
 
 impl Mirrors {
     /// Finds the mirrors of suites: the options' own, else those that the host's apt sources name.
-    /// A suite for which there is none gets an empty list; that is a fault only once one is needed.
+    /// A suite without a mirror gets an empty list; that is a fault only once a mirror is needed.
     ///
     /// # Errors
     /// [`ArchiveError::MirrorUrl`].

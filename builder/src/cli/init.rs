@@ -72,7 +72,8 @@ fn write(output: &std::path::Path, files: &[(String, String)]) -> Result<(), Pat
     let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(std::path::Path::new("."));
     files::create_dir_all(parent)?;
-    let made = tempfile::Builder::new().prefix(".init-").tempdir_in(parent).at("create a directory in", parent)?;
+    let made =
+        tempfile::Builder::new().prefix(".init-").tempdir_in(parent).at("create a directory in", parent)?;
     let folder = made.path().join("recipe");
     files::create_dir_all(folder.join("files"))?;
     for (path, text) in files {

@@ -1,6 +1,6 @@
 //! Which proxy a mirror is reached through, by apt's configuration and by the environment, in apt's order.
 //!
-//! For a host: `Acquire::http::Proxy::HOST`, then `Acquire::http::Proxy`, then the variable `http_proxy`; `DIRECT` is none,
+//! For a host: `Acquire::http::Proxy::HOST`, then `Acquire::http::Proxy`, then the variable `http_proxy`; `DIRECT` means no proxy,
 //! and so is any for a host in `no_proxy`. For https each is looked for under `https` first. Source: apt.conf(5),
 //! apt-transport-http(1), apt's http method. `Proxy-Auto-Detect` is a program, and none is run for it.
 

@@ -67,7 +67,7 @@ impl Checksum {
     /// Returns whether all that a reader gives has this checksum.
     ///
     /// # Errors
-    /// What the reader says.
+    /// The reader's error.
     pub fn is_of(&self, mut reader: impl io::Read) -> io::Result<bool> {
         let mut state = self.begin();
         io::copy(&mut reader, &mut state)?;

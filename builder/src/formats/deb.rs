@@ -160,7 +160,7 @@ impl<R: Read> Deb<R> {
     /// Reads what is left, whatever it is, and gives the reader back.
     ///
     /// # Errors
-    /// What the reader says.
+    /// The reader's error.
     pub fn finish(mut self) -> Result<R, DebError> {
         io::copy(&mut self.reader, &mut io::sink())?;
         Ok(self.reader)

@@ -10,7 +10,7 @@
 //! /usr/bin/ b2sum base32 …
 //! ```
 //!
-//! What is documentation or the package system's own is named by its topmost directory, with a
+//! Documentation and the package system's own files are named by their topmost directory, with a
 //! slash at the end, for all below it. First the kept files that have not their package's contents any more, and what is left
 //! of them; then the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
 //! kept path that the reason ends with. Then the dropped ones, by package, rule and reason, one
@@ -33,7 +33,7 @@ const MAX_PATHS_BYTES: usize = 24 << 20;
 /// The first line.
 pub const HEAD: &str = "tinyroot prune.list 1";
 
-/// What a prune.list says about one path.
+/// The statement of a prune.list about one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// True if it stayed.
@@ -63,7 +63,7 @@ impl Listed {
 /// A prune.list, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PruneList {
-    /// What it says, by path.
+    /// Its statements, by path.
     pub paths: BTreeMap<TreePath, Listed>,
     /// Files that were reduced, and what is left of each.
     pub reduced: BTreeMap<TreePath, String>,

@@ -150,7 +150,7 @@ impl Block {
 /// `plain_bytes` is how much it will be, at least one byte; it sizes the dictionary.
 ///
 /// # Errors
-/// What the reader says, or that it gave another length.
+/// The reader's error, or another length than announced.
 pub fn encode_block(plain: impl Read, plain_bytes: u64, filter: &Filter) -> io::Result<Block> {
     let stream = Stream::new_stream_encoder(&filter.chain(plain_bytes, PRESET)?, Check::Crc64)?;
     let mut encoder = XzEncoder::new_stream(plain, stream);

@@ -54,7 +54,7 @@ pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
 /// The name of the rule for what is surplus inside packages that are kept whole.
 pub(super) const INSIDE: &str = "inside";
 
-/// What a rule says about a path.
+/// The ruling of a rule about a path.
 pub(super) enum Ruling {
     /// It stays, because …
     Keep(String),
@@ -88,7 +88,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
 type Consequence =
     fn(&Candidate<'_>, &Decision, &Facts<'_>, &mut State, &mut Needs) -> Result<(), PruneError>;
 
-/// What else a kept path needs, each asked for every kept path.
+/// Further needs of a kept path; each function is called for every kept path.
 pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
     ("link", links::target),
     ("names", links::other_names),
@@ -142,7 +142,7 @@ impl Candidate<'_> {
     }
 }
 
-/// What consequences have found, in their order.
+/// The findings of consequences, in their order.
 #[derive(Default)]
 pub(super) struct Needs(Vec<(TreePath, String)>);
 
@@ -168,13 +168,13 @@ impl Needs {
     }
 }
 
-/// What consequences remember between paths.
+/// The memory of consequences between paths.
 #[derive(Default)]
 pub(super) struct State {
     done: HashSet<(&'static str, Vec<u8>)>,
     /// `DT_RPATH` directories that a file inherits from what first needed it.
     pub inherited: HashMap<TreePath, Vec<Vec<u8>>>,
-    /// What imports have kept.
+    /// The paths that imports have kept.
     pub account: imports::Account,
     /// Where languages look for modules.
     pub roots: imports::Roots,
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-/// What rules may look at.
+/// The facts that rules may look at.
 pub(super) struct Facts<'a> {
     pub tree: &'a Tree,
     pub evidence: &'a Evidence,
@@ -201,9 +201,9 @@ pub(super) struct Facts<'a> {
     /// For a directory, the one package that all owned files below it are of.
     sole_owner: HashMap<&'a [u8], Option<&'a str>>,
     packages: HashMap<&'a [u8], &'a str>,
-    /// What is surplus inside packages that are kept whole.
+    /// The surplus inside packages that are kept whole.
     pub surplus: Surplus,
-    /// What maintainer scripts made and no artifact should hold.
+    /// Files that maintainer scripts made and that no artifact should hold.
     pub secrets: Secrets,
     /// The folders of the app, where it is kept by these.
     pub folders: Folders,

@@ -23,7 +23,7 @@ pub fn set_program(program: impl Into<PathBuf>) {
     let _ = PROGRAM.set(program.into());
 }
 
-/// A monitor that has been told its task, and our end of its socket.
+/// A monitor that has its task, and our end of its socket.
 #[derive(Debug)]
 pub(super) struct Monitor {
     pub control: OwnedFd,
@@ -83,7 +83,7 @@ impl Monitor {
     }
 
     pub fn order(&mut self, order: &Order) -> Result<(), SandboxError> {
-        // That nobody is there any more shows better in what it said last.
+        // If the monitor is gone, its last output explains more than EPIPE.
         let _ = send(&self.control, order, &[]);
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Root inside a chroot: for maintainer scripts where no name space can be made and nothing be mounted, as in containers.
 //!
-//! What keeps the program in: it has none of the capabilities that lead out of a chroot or make devices, no new
+//! Why the program cannot leave: it has none of the capabilities that lead out of a chroot or make devices, no new
 //! privileges, and a filter ([`super::filter::confined`]) without any socket but those of its own files. What it could do
 //! all the same: see the host's name, its System V queues and memory, and, before Linux 6.12 or without Landlock, signal
 //! other processes of the same user by number and reach their abstract sockets. It has no `/proc`, and `/dev` has device
 //! files only where they can be made. What it leaves running is killed at its end.
 //!
-//! There are no binds and no file systems in memory: `/tmp`, `/run` and `/dev` are the root's own directories, and whoever
+//! There are no binds and no file systems in memory: `/tmp`, `/run` and `/dev` are the root's own directories, and the program that
 //! reads the root afterwards sees what is left in them.
 
 use std::{os::fd::OwnedFd, path::Path};

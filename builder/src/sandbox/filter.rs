@@ -2,7 +2,7 @@
 //!
 //! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it does not
 //!   exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
-//! - [`root_like`]: waiting for the disk succeeds at once (nobody needs that root after a power cut, and dpkg waits
+//! - [`root_like`]: waiting for the disk succeeds at once (a root is not needed after a power cut, and dpkg waits
 //!   hundreds of times); making device nodes, which no user namespace allows, succeeds and does nothing; with a single id
 //!   so do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
 //! - [`confined`]: in front of [`root_like`]: what would reach a network, other processes, another name space or the kernel
@@ -65,11 +65,11 @@ fn grain() -> Vec<BpfProgram> {
     let clones = NAMESPACES
         .map(|flag| rule(vec![condition(0, Compare::MaskedEq(flag as u32 as u64), flag as u32 as u64)]))
         .to_vec();
-    // Typing into the terminal of whoever attached to the grain, and drawing on the console.
+    // Typing into the terminal of a program that attached to the grain, and drawing on the console.
     let terminals = [libc::TIOCSTI, libc::TIOCLINUX]
         .map(|request| rule(vec![condition(1, Compare::Eq, request)]))
         .to_vec();
-    // What would make a fault of the app easier to use, as Docker's list has it; -1 only asks.
+    // Calls that make a fault of the app easier to use, as in Docker's list; -1 only queries.
     let personalities = [libc::READ_IMPLIES_EXEC, libc::ADDR_NO_RANDOMIZE]
         .map(|flag| {
             let has = condition(0, Compare::MaskedEq(flag as u64), flag as u64);

@@ -1,4 +1,4 @@
-//! What this host allows, found by trying, and what would give what is missing.
+//! The features that this host allows, found by trying, and the remedies for missing ones.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,18 @@ use crate::error::{Hint as _, chain};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} ({remedy})")]
 pub struct Unavailable {
-    /// What is not available: `sandboxes`, `subordinate ids`, `FUSE`, or a directory such as `/proc`.
+    /// The missing feature: `sandboxes`, `subordinate ids`, `FUSE`, or a directory such as `/proc`.
     pub what: &'static str,
-    /// What was refused.
+    /// The refused operation.
     pub reason: String,
-    /// What would give it.
+    /// The remedy.
     pub remedy: String,
 }
 
 /// Whether a host allows something.
 pub type Ability = Result<(), Unavailable>;
 
-/// What this host allows us.
+/// The features that this host allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSupport {
     /// Sandboxes at all.
@@ -79,7 +79,7 @@ pub fn missing_features(way: Way) -> Result<Vec<Unavailable>, SandboxError> {
 const SUBORDINATE: &str = "install uidmap and give the user a range: usermod --add-subuids 100000-165535 \
                            --add-subgids 100000-165535 USER";
 
-/// What a probe found.
+/// The result of a probe.
 pub(super) struct Probed {
     pub fuse: Ability,
     pub proc: Ability,
@@ -126,7 +126,7 @@ pub fn best_way() -> Result<Way, SandboxError> {
         result => return result,
     };
     possible(Way::Chroot).map_err(|error| {
-        // What maps ids makes name spaces too, with fewer capabilities than a chroot takes.
+        // Mapping ids makes name spaces too, with fewer capabilities than a chroot takes.
         let of_chroot = error.hint().filter(|_| !matches!(refused, SandboxError::Map { .. }));
         let hints: Vec<_> = [refused.hint(), of_chroot].into_iter().flatten().collect();
         SandboxError::Host {

@@ -22,7 +22,7 @@ pub enum Way {
     Root,
     /// 0 is our own id, the others are those that `/etc/subuid` and `/etc/subgid` give us (`newuidmap(1)`).
     Subordinate,
-    /// 0 is our own id and there is no other; a filter answers "done" to what would need one ([`super::filter`]).
+    /// 0 is our own id and the only one; a filter reports success for calls that would need another ([`super::filter`]).
     Single,
     /// We are root where no name space can be made and nothing be mounted, as in most containers: ids are what they are
     /// there, and the root is entered by `chroot(2)` ([`super::chroot`]).
@@ -72,7 +72,7 @@ pub(super) const GRAIN_ID: u32 = 1000;
 /// so no account has it, and below 65536, so containers have it.
 const UNPRIVILEGED_ID: u32 = 65533;
 
-/// What root needs to give files away, to read them all the same, and to map ids (`user_namespaces(7)`).
+/// The capabilities that root needs to give files away, to read them all the same, and to map ids (`user_namespaces(7)`).
 const FULL: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
@@ -99,7 +99,7 @@ impl IdMap {
     }
 }
 
-/// Returns uid and gid that own a grain's files on the host: our own, or, if we are root, those of nobody.
+/// Returns uid and gid that own a grain's files on the host: our own, or, if we are root, those of the user `nobody`.
 /// A grain's `/var` must belong to them.
 pub fn grain_host_id() -> (u32, u32) {
     if is_full_root() { (unprivileged_id("uid_map"), unprivileged_id("gid_map")) } else { own_ids() }
@@ -112,7 +112,7 @@ pub fn is_full_root() -> bool {
     own_ids().0 == 0 && root_lacks().is_none() && many("uid_map") && many("gid_map")
 }
 
-/// Returns the names of the capabilities without which root is none here, with commas; `None` for root that has them and for others.
+/// Returns the names of the missing capabilities that root needs here, with commas; `None` for root that has them and for others.
 pub(super) fn root_lacks() -> Option<String> {
     if own_ids().0 != 0 {
         return None;

@@ -1,4 +1,4 @@
-//! What listens in a sandbox: the kernel's tables of sockets, as the monitor's network has them.
+//! The listening sockets of a sandbox: the kernel's tables of sockets, as the monitor's network has them.
 //!
 //! Read from `/proc/PID/net` (`proc_pid_net(5)`), so nothing inside is asked, and nothing inside can lie.
 

@@ -8,7 +8,7 @@
 //! It waits for our orders and its children's ends. It answers each order at once and never waits for the program, so
 //! that nothing the program does can stop it. When our end closes it ends itself: process 1 dies with its parent, with
 //! process 1 its whole process namespace, and with the last of them the mounts. Of a [`Way::Chroot`] it stays outside, takes
-//! on what process 1 leaves behind, and kills that before it tells of the end.
+//! on what process 1 leaves behind, and kills that before it reports the end.
 
 mod rehearsal;
 
@@ -46,7 +46,7 @@ use crate::sys::{
     process::{Child, Forked},
 };
 
-/// What maintainer scripts may have of root's power: over the files of their root and their own processes, as
+/// The share of root's power that maintainer scripts have: over the files of their root and their own processes, as
 /// containers give it. No mounts, modules, raw devices, clocks or network set-up.
 const ROOT_LIKE: CapabilitySet = chroot::KEPT
     .union(CapabilitySet::NET_BIND_SERVICE)
@@ -93,7 +93,7 @@ fn take_streams() -> std::io::Result<(OwnedFd, OwnedFd, OwnedFd)> {
     let output = moved(std::io::stderr().as_fd())?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     sys::process::set_standard_streams([&null, &null, &null])?;
-    // Whoever started us may have left descriptors open; they are for no program of the sandbox.
+    // The program that started us may have left descriptors open; no program of the sandbox gets them.
     sys::process::close_on_exec_from(3)?;
     Ok((control, task, output))
 }
@@ -121,7 +121,7 @@ fn serve(control: &OwnedFd, task: OwnedFd, output: &OwnedFd) -> Result<(), Stop>
     }
 }
 
-/// Tells us something; that we are gone shows at the next order.
+/// Sends a report. A closed socket is noticed at the next receive.
 fn tell(control: &OwnedFd, report: &Report, fds: &[&OwnedFd]) {
     let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
     let _ = send(control, report, &fds);
@@ -236,7 +236,7 @@ impl Monitor<'_> {
         .unzip();
         let Built { first, gate, view, .. } = self.build(parts, proc_of_host, output, word)?;
         tell(self.control, &Report::Built, &view.iter().collect::<Vec<_>>());
-        // Whoever has it now keeps the view mounted.
+        // Its present holder keeps the view mounted.
         drop(view);
         let Order::Start = next_order(self.control)?.0 else { return Err(Stop::Closed) };
         let _ = send(&gate, &Gate::Go, &[]);
@@ -361,11 +361,11 @@ impl Monitor<'_> {
         let Sandbox { ids, limits, filter, ready, .. } = self.sandbox;
         let _ = sys::process::begin_session();
         sys::process::set_standard_streams(streams)?;
-        // What is ignored stays so in a program: SIGPIPE by our own language's will, SIGINT under `nohup tinyroot … &`.
+        // An ignored signal stays ignored in a program: SIGPIPE by our own language's will, SIGINT under `nohup tinyroot … &`.
         // The kernel drops a request to stop that process 1 of a name space neither blocks nor handles (`pid_namespaces(7)`): one
         // that comes before our first process waits for any must not be lost.
         sys::signals::reset(ready.is_some());
-        // Whoever is given a terminal of the sandbox is alone on it; one of the host's stays its session's.
+        // A program with a terminal of the sandbox is alone on it; a terminal of the host stays its session's.
         let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);
         set_limits(limits)?;
@@ -422,7 +422,7 @@ impl Monitor<'_> {
             if ready.last() == Some(&true) && word.take().is_some_and(|word| says_ready(&word)) {
                 tell(self.control, &Report::Ready, &[]);
             }
-            // Ends before orders: whoever asks to signal a program that has ended is told so.
+            // Ends before orders, so that an order to signal a program that has ended fails.
             others.retain(|(id, child)| match ended(child) {
                 Some(exit) => {
                     tell(self.control, &Report::Ended { id: *id, exit }, &[]);
@@ -532,7 +532,7 @@ impl Monitor<'_> {
     }
 }
 
-/// What process 1 and its monitor say to each other before it runs.
+/// Messages between process 1 and its monitor before it runs.
 #[derive(serde::Serialize, serde::Deserialize)]
 enum Gate {
     Ready { no_proc: Option<String> },
@@ -577,7 +577,7 @@ fn set_limits(limits: &Limits) -> sys::Result<()> {
 }
 
 /// Begins a connection, in the sandbox's network and below its root. It may be under way still when this returns, for
-/// whoever accepts is not to be waited for here.
+/// this does not wait for the accepting side.
 fn connect(address: &Address) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (socket, result) = match address {

@@ -1,4 +1,4 @@
-//! What a sandbox sees of `/proc`: nothing of other processes, and in a grain nothing of the kernel but what programs count on.
+//! The `/proc` of a sandbox: nothing of other processes, and in a grain nothing of the kernel but the files that programs need.
 
 use std::{
     os::fd::OwnedFd,
@@ -21,10 +21,10 @@ use crate::sys::{
 pub(super) const DESCRIPTORS: &str = ".proc";
 pub(super) const DESCRIPTORS_OF_SELF: &str = ".proc/self/fd";
 
-/// What of the kernel a grain with `/proc` sees: what sysinfo(2) and the CPU itself tell anyway, by the names that programs know.
+/// The kernel's files that a grain with `/proc` sees: facts that sysinfo(2) and the CPU itself give anyway, by the names that programs know.
 const OF_THE_KERNEL: [&str; 5] = ["cpuinfo", "filesystems", "loadavg", "meminfo", "uptime"];
 
-/// What the rest is covered by: an empty file or an empty directory of a file system that holds just these.
+/// Covers for the rest: an empty file or an empty directory of a file system that holds just these.
 const NO_FILE: &str = "file";
 const NO_DIRECTORY: &str = "directory";
 
@@ -126,7 +126,7 @@ impl Cover {
 /// Mounts what `/dev/fd` needs in a grain without `/proc`: the kernel has no other way to open one's own descriptors by name.
 ///
 /// Of a whole `/proc` it is the part about the grain's own processes (`subset=pid`, proc(5)), read-only: nothing of the
-/// kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the host. In `mountinfo` it does tell a
+/// kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the host. In `mountinfo` it does show a
 /// process where on the host its `/var` lies. It is not at `/proc`, so that programs take
 /// the ways that they take without one. Where the kernel refuses it (before 5.8, and in containers whose own `/proc` is
 /// partly covered), the links lead nowhere.

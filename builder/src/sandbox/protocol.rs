@@ -1,4 +1,4 @@
-//! What we and the monitor say to each other: one JSON document a packet, descriptors beside it.
+//! The protocol between us and the monitor: one JSON document a packet, descriptors beside it.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Address, Exit, Ids, Program, Sandbox};
 use crate::sys;
 
-/// What a monitor is to do, by a file that it inherits.
+/// A monitor's task, in a file that it inherits.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Task {
     /// Make this sandbox.
@@ -28,7 +28,7 @@ pub(super) enum Task {
     },
 }
 
-/// What we ask of a monitor.
+/// An order to a monitor.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Order {
     /// The user namespace and the view's mount of a sandbox before this one come along.
@@ -49,7 +49,7 @@ pub(super) enum Order {
     Execute(Program),
 }
 
-/// What a monitor tells us.
+/// A report of a monitor.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Report {
     /// It stands in name spaces of its own and waits for [`Order::Mapped`]; without `users` there is nothing to map.
@@ -66,9 +66,9 @@ pub(super) enum Report {
     Connected,
     /// The two ends of a terminal come along: that of its user, that of its program.
     Terminal,
-    /// What was asked is done; the number of a new program.
+    /// The order is done; the number of a new program.
     Done { id: u32 },
-    /// What was asked failed with this error number.
+    /// The order failed with this error number.
     Refused { errno: i32 },
     /// Process 1 says that it is ready.
     Ready,
@@ -76,7 +76,7 @@ pub(super) enum Report {
     Ended { id: u32, exit: Exit },
     /// Nothing more will come: a step of the set-up failed.
     Failed { step: String, call: String, errno: i32 },
-    /// What a probe found: name, and why not.
+    /// The result of a probe: its name, and why it failed.
     Probed(Vec<(String, Option<String>)>),
 }
 

@@ -1,4 +1,4 @@
-//! What commonly forbids a call of the kernel, and what would allow it.
+//! Common reasons why the kernel refuses a call, and the remedies.
 
 use std::path::Path;
 
@@ -84,7 +84,7 @@ const NAME_SPACES: [&str; 10] = [
     "pivot_root(",
 ];
 
-/// What lets a container make name spaces and mounts: Docker's filter of system calls forbids the one, its AppArmor profile the
+/// The options that let a container make name spaces and mounts: Docker's filter of system calls forbids the one, its AppArmor profile the
 /// other; podman's own profile allows both, and takes the same options. Both cover parts of `/proc`.
 fn container_options() -> String {
     let options = "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt \

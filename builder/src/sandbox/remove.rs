@@ -1,4 +1,4 @@
-//! Removes what root-like programs left, whoever it belongs to.
+//! Removes the files that root-like programs left, of any owner.
 
 use std::{io, path::Path};
 

@@ -27,7 +27,7 @@ use crate::files;
 /// How long a connection may take: the program's queue of callers may be full.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the monitor has told so far.
+/// The monitor's reports so far.
 #[derive(Default)]
 struct State {
     answer: Option<(Report, Vec<OwnedFd>)>,
@@ -155,7 +155,7 @@ impl Running {
     /// Opens a connection to a server inside. The descriptor is a stream socket that blocks.
     ///
     /// # Errors
-    /// As `connect(2)`: refused while nobody listens, not found while a socket is not there yet; broken pipe after the
+    /// As `connect(2)`: refused while nothing listens, not found while a socket is not there yet; broken pipe after the
     /// end.
     pub fn connect(&self, address: &Address) -> io::Result<OwnedFd> {
         let (_, mut fds) = self.shared.ask(&Order::Connect(address.clone()), &[])?;
@@ -173,7 +173,7 @@ impl Running {
     }
 
     /// Returns the reading end of what the program writes to standard output and standard error, once. A program whose
-    /// output nobody takes stands still when the pipe is full.
+    /// output is not read blocks when the pipe is full.
     pub fn take_output(&self) -> Option<PipeReader> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -182,7 +182,7 @@ impl Running {
     /// (`pid_namespaces(7)`).
     ///
     /// # Errors
-    /// Not found (ESRCH) after its end; invalid for a number that is no signal.
+    /// Not found (ESRCH) after its end; invalid for a number that is not a signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         self.shared.ask(&Order::Signal { id: 0, signal }, &[]).map(drop)
     }
@@ -296,7 +296,7 @@ impl Execution {
     /// Sends it a signal.
     ///
     /// # Errors
-    /// Not found (ESRCH) after its end; invalid for a number that is no signal.
+    /// Not found (ESRCH) after its end; invalid for a number that is not a signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         self.shared.ask(&Order::Signal { id: self.id, signal }, &[]).map(drop)
     }

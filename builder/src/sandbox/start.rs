@@ -25,7 +25,7 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]; [`SandboxError::hint`] says what the host would have to allow.
     pub fn prepare(&self) -> Result<Prepared, SandboxError> {
-        // What its programs leave may be of other ids.
+        // Its programs may leave files of other ids.
         super::remove_for_all();
         let monitor = Monitor::spawn(&Task::Run(Box::new(self.clone())))?;
         self.prepare_by(monitor, None)
@@ -55,7 +55,7 @@ impl Sandbox {
         }
     }
 
-    /// Starts the program: for a root that is no view.
+    /// Starts the program, for a root that is not a view.
     ///
     /// # Errors
     /// As [`Sandbox::prepare`] and [`Prepared::start`].

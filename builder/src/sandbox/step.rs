@@ -12,9 +12,9 @@ use crate::sys::{
 /// A failed step of the set-up.
 #[derive(Debug)]
 pub(super) struct SetUpFault {
-    /// What was about to be done, so that "cannot" can stand before it.
+    /// The operation, so that "cannot" can stand before it.
     pub step: String,
-    /// What failed.
+    /// The failure.
     pub call: CallError,
 }
 

@@ -32,7 +32,7 @@ impl Blob {
     /// Reads at an offset; a short count means the end.
     ///
     /// # Errors
-    /// What the kernel says; [`io::ErrorKind::InvalidData`] for what was changed since it was written.
+    /// The kernel's error; [`io::ErrorKind::InvalidData`] for contents that were changed since they were written.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let left = self.size_bytes().saturating_sub(offset);
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));

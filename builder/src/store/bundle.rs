@@ -178,7 +178,7 @@ impl<'a> BundleWriter<'a> {
     /// Appends contents and returns their digest and length.
     ///
     /// # Errors
-    /// What the reader says, and a full disk.
+    /// The reader's error, and a full disk.
     pub fn add(&mut self, mut reader: impl Read) -> io::Result<(Digest, u64)> {
         let offset = self.position;
         let mut hasher = Hasher::new(&mut *self);

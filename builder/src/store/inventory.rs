@@ -168,7 +168,7 @@ impl Store {
     /// Fails if there is a cache of which not all can be listed.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn check_listable(&self) -> Result<(), StoreError> {
         let root = self.cache_root();
         for path in DIRECTORIES.iter().map(|name| root.join(name)).chain([root.to_path_buf()]) {
@@ -313,7 +313,7 @@ impl Store {
     /// Removes an entry that [`Store::check`] named; of a bundle the pack, too, unless it is in use.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn remove_foreign(&self, path: &Path) -> Result<(), StoreError> {
         let pack = pack_of(path).map(|name| self.root.join("packs").join(name));
         fs::remove_file(path).at("remove", path)?;

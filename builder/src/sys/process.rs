@@ -137,7 +137,7 @@ pub fn adopt_orphans() -> Result<()> {
     traced(rustix::process::set_child_subreaper(Some(own)), || "prctl(PR_SET_CHILD_SUBREAPER, 1)".into())
 }
 
-/// Kills every child of this process and takes its status, until there is none: where orphans are adopted, that ends
+/// Kills every child of this process and takes its status, until none is left: where orphans are adopted, that ends
 /// all descendants. One that does not die, such as one that waits for a hanging file system, is left after ten seconds.
 pub fn end_children() {
     let end = Instant::now() + Duration::from_secs(10);
@@ -332,7 +332,7 @@ pub fn forget_empty_variables(prefix: &str) {
     };
     let names: Vec<OsString> = std::env::vars_os().filter(is_empty).map(|(name, _)| name).collect();
     for name in names {
-        // SAFETY: no other thread reads or writes the environment, as there is none yet.
+        // SAFETY: no other thread exists yet that could read or write the environment.
         unsafe { std::env::remove_var(name) };
     }
 }

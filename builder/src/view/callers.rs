@@ -21,7 +21,7 @@ pub struct Program {
     pub path: Arc<str>,
     /// The program of its ancestor that our first process started; empty if there is none.
     pub service: Arc<str>,
-    /// True for tinyroot itself and its first process, whose reading is no evidence.
+    /// True for tinyroot itself and its first process, whose reads are not evidence.
     pub ours: bool,
 }
 

@@ -48,7 +48,7 @@ pub enum ViewError {
     Start {
         /// The call.
         operation: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// Requests were answered with an I/O error, or not at all, through our own fault.
@@ -215,7 +215,7 @@ impl Shared {
 /// Why a request is answered with an error.
 struct Failure {
     errno: Errno,
-    /// What went wrong on our side, if it did.
+    /// The fault on our side, if there was one.
     fault: Option<String>,
 }
 

@@ -180,7 +180,7 @@ impl Reply {
         self.sealed(-errno, unique)
     }
 
-    /// Fills the header in: what is answered, or what is told where `unique` is 0.
+    /// Fills the header in: of a reply, or of a notification where `unique` is 0.
     fn sealed(&mut self, code: i32, unique: u64) -> &[u8] {
         let length = u32::try_from(self.bytes.len()).expect("replies are shorter than 4 GiB");
         self.bytes[..4].copy_from_slice(&length.to_ne_bytes());

@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
     /// Reads bytes that a field led to.
     ///
     /// # Errors
-    /// What the source says.
+    /// The source's error.
     pub fn read(&self, span: Span) -> Result<Vec<u8>, CapnpError> {
         let size = usize::try_from(span.size_bytes).map_err(|_| CapnpError::OutOfBounds)?;
         let mut out = vec![0; size];
@@ -235,7 +235,7 @@ impl<'a> Struct<'a> {
     /// Returns two bytes of the data section, zero if it is shorter.
     ///
     /// # Errors
-    /// What the source says.
+    /// The source's error.
     pub fn u16(&self, offset: u32) -> Result<u16, CapnpError> {
         self.bytes(offset).map(u16::from_le_bytes)
     }
@@ -243,7 +243,7 @@ impl<'a> Struct<'a> {
     /// Returns four bytes of the data section, zero if it is shorter.
     ///
     /// # Errors
-    /// What the source says.
+    /// The source's error.
     pub fn u32(&self, offset: u32) -> Result<u32, CapnpError> {
         self.bytes(offset).map(u32::from_le_bytes)
     }
@@ -251,7 +251,7 @@ impl<'a> Struct<'a> {
     /// Returns eight bytes of the data section, zero if it is shorter.
     ///
     /// # Errors
-    /// What the source says.
+    /// The source's error.
     pub fn u64(&self, offset: u32) -> Result<u64, CapnpError> {
         self.bytes(offset).map(u64::from_le_bytes)
     }

@@ -35,7 +35,7 @@ pub trait ReadAt {
     /// Returns the length.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     fn length(&self) -> io::Result<u64>;
 
     /// Fills the buffer from an offset.
@@ -66,7 +66,7 @@ impl<'a> FileSource<'a> {
     /// Reads a file that does not change meanwhile.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn new(file: &'a dyn ReadAt) -> io::Result<Self> {
         Ok(FileSource { file, size_bytes: file.length()?, page: RefCell::default() })
     }

@@ -16,7 +16,7 @@ const COMPANION_BYTES: u64 = 1_500_000;
 pub(in crate::prune) struct Companions<'a> {
     /// By package, the endings of the code that stays.
     kept: BTreeMap<&'a str, BTreeSet<&'static [u8]>>,
-    /// What they have of such code.
+    /// Their files of such code.
     pub kept_bytes: u64,
     /// Those that the budget left out.
     pub left_out: BTreeMap<&'a str, u64>,

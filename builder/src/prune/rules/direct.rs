@@ -3,7 +3,7 @@
 use super::{Candidate, Facts, Ruling, below};
 use crate::{layout::is_left_out, tree::Kind};
 
-/// What the recipe's own globs say goes before all else.
+/// The recipe's own globs go before all else.
 pub(super) fn recipe(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     if let Some(glob) = facts.policy.drop.find(candidate.path) {
         return Ruling::Forbid(format!("prune.drop \"{glob}\""));
@@ -40,7 +40,7 @@ pub(super) fn database(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     Ruling::Pass
 }
 
-/// What the recipe lays over the root, and the programs that it starts.
+/// The files that the recipe lays over the root, and the programs that it starts.
 pub(super) fn laid(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     if facts.overlay.contains(candidate.path) {
         return Ruling::Keep("a file of the recipe".to_owned());
@@ -54,7 +54,7 @@ pub(super) fn laid(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     Ruling::Pass
 }
 
-/// What the trace saw. A file found by stat alone is kept whole, with its time: Python takes a
+/// The uses that the trace saw. A file found by stat alone is kept whole, with its time: Python takes a
 /// `.pyc` only beside a source of the size and time that it notes, and others test for existence.
 pub(super) fn traced(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     match candidate.used {
@@ -111,7 +111,7 @@ pub(super) fn basics(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
         Kind::File { .. } if listed(FILES) || parent_is(path, "etc/ld.so.conf.d") => {
             Ruling::Keep("small, and taken for granted by programs and scanners".to_owned())
         }
-        // What a package made before the merge asks for by its old name must still be found.
+        // A package that is older than the merge opens paths by their old names, which must still be found.
         Kind::Symlink { .. } if is_merged_usr(path) => Ruling::Keep("a link of the merged /usr".to_owned()),
         Kind::Symlink { .. } if listed(FILES) || listed(&["var/run", "var/lock"]) => {
             Ruling::Keep("small, and taken for granted by programs and scanners".to_owned())
@@ -143,7 +143,7 @@ pub(super) fn minified(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     Ruling::Drop("its minified form is beside it, and nothing asked for this one".to_owned())
 }
 
-/// What is for reading by people, or for programs that no grain has: never needed to run. Licence
+/// Files for people to read, or for programs that no grain has: never needed to run. Licence
 /// texts come back with the papers.
 pub(super) fn documentation(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     const PEOPLE: &[&str] = &[

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{prune::PruneError, tree::Kind};
 
-/// What a listed directory may weigh, links' targets included, to be kept as it lists. Plugin and
+/// The most bytes of a listed directory, links' targets included, that is kept as it lists. Plugin and
 /// drop-in directories are far below it; directories of programs and libraries far above.
 const LISTED_BYTES: u64 = 32 << 10;
 /// The same below `/etc`, where what lies in a listed directory is read as a rule.

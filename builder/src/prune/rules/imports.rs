@@ -1,4 +1,4 @@
-//! What kept code imports by name: modules that no run has loaded so far.
+//! Imports of kept code by name: modules that no run has loaded so far.
 //!
 //! A run shows what its own pages load. Code that is kept names more, in functions and branches that no step reached, and
 //! interpreters that list directories never ask for what is gone. So names in kept code are followed, at full depth, as long
@@ -35,12 +35,12 @@ struct Imported {
     need: Need,
 }
 
-/// What imports have kept so far.
+/// The paths that imports have kept so far.
 #[derive(Default)]
 pub(in crate::prune) struct Account {
     paths: HashSet<TreePath>,
     bytes: u64,
-    /// What the bound has no room for, with its size.
+    /// The paths beyond the bound, with their sizes.
     pub left_out: BTreeMap<TreePath, u64>,
 }
 

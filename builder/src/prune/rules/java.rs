@@ -68,12 +68,12 @@ fn is_basic(path: &[u8]) -> bool {
     settings || PARTS.contains(&path)
 }
 
-/// Returns what a jar's manifest names as its class path; nothing for what is no jar.
+/// Returns the class path of a jar's manifest; nothing for a file that is not a jar.
 pub(super) fn class_path(jar: &[u8]) -> Vec<String> {
     let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(jar)) else { return Vec::new() };
     let Ok(manifest) = archive.by_name("META-INF/MANIFEST.MF") else { return Vec::new() };
     let mut text = Vec::new();
-    // What of a damaged one can be read is read; Java would refuse it as a whole.
+    // The readable part of a damaged one is read; Java would refuse all of it.
     let _ = manifest.take(MANIFEST_BYTES).read_to_end(&mut text);
     // Lines of 72 bytes go on after a space.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n").replace("\n ", "");

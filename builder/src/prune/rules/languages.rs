@@ -1,4 +1,4 @@
-//! What a language's own machinery takes for granted beside the files that a run opened.
+//! Files that a language's own machinery needs beside those that a run opened.
 
 use super::{Candidate, Decision, Facts, Needs, State, below, parent};
 use crate::{

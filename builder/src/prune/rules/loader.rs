@@ -1,4 +1,4 @@
-//! What starting a program takes: libraries, the loader, interpreters, and what the C library
+//! Files that a start of a program needs: libraries, the loader, interpreters, and those that the C library
 //! itself loads when it comes to it.
 
 use super::{Candidate, Decision, Facts, Needs, RECIPE, State, parent};
@@ -22,7 +22,7 @@ pub(super) fn libraries(
     }
     let inherited = state.inherited.get(candidate.path).cloned().unwrap_or_default();
     let mut directories = elf.directories(candidate.bytes(), &inherited);
-    // What a library inherits is RPATH alone, and its own RUNPATH ends with itself.
+    // A library inherits RPATH alone, and its own RUNPATH ends with itself.
     let mut passed_on: Vec<Vec<u8>> = Vec::new();
     if elf.runpath.is_empty() {
         passed_on.clone_from(&directories);

@@ -1,4 +1,4 @@
-//! What maintainer scripts make and no two machines should share: keys, identities, seeds, password hashes.
+//! Files that maintainer scripts make and that no two machines should share: keys, identities, seeds, password hashes.
 //!
 //! What a package ships is public already and no secret; a copy that a script makes of it neither. A shipped file that a script
 //! changed is looked through as what it made. Secrets in settings do not take their file away, which an app may need; they are
@@ -23,7 +23,7 @@ use crate::{
 /// A kind of secret.
 #[derive(Clone, Copy)]
 struct Secret {
-    /// What it is, after "a".
+    /// Its kind, after "a".
     name: &'static str,
     /// How a grain makes its own.
     remedy: &'static str,

@@ -8,7 +8,7 @@ struct Set {
     name: &'static str,
     /// Does this kept path show that the set is in use?
     shown_by: fn(&Candidate<'_>, &Facts<'_>) -> bool,
-    /// What is of the set.
+    /// The paths of the set.
     holds: fn(&[u8]) -> bool,
     reason: &'static str,
 }

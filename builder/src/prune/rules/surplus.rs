@@ -1,4 +1,4 @@
-//! What is surplus inside packages that are kept whole: documentation wherever it lies, and languages not asked for.
+//! Surplus files inside packages that are kept whole: documentation wherever it lies, and languages not asked for.
 //!
 //! A trace shows little of an app, so its own packages stay whole. But what people read about it, what its authors test
 //! it with, and what it says in other languages are no part of what it does. Names alone do not decide: `help` may be a
@@ -18,7 +18,7 @@ use crate::tree::{Entry, TreePath};
 
 pub(super) use folders::Folders;
 
-/// What is surplus, each by a file or a directory with all below it.
+/// The surplus, each part by a file or a directory with all below it.
 #[derive(Default)]
 pub(in crate::prune) struct Surplus {
     reasons: BTreeMap<Vec<u8>, &'static str>,
@@ -57,9 +57,9 @@ impl Surplus {
 /// The packages that are kept whole.
 struct Whole<'f, 'a> {
     facts: &'f Facts<'a>,
-    /// What they have below `/usr` and `/opt`, and what was made for them there.
+    /// Their files below `/usr` and `/opt`, and those that were made for them there.
     paths: Vec<(&'a TreePath, &'a Entry)>,
-    /// What was used or is the recipe's, and every directory above it.
+    /// The used paths and the recipe's, and every directory above them.
     used: HashSet<Vec<u8>>,
     /// Directories that were listed, and every directory above.
     listed: HashSet<Vec<u8>>,

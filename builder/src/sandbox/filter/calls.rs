@@ -6,7 +6,7 @@
 
 use libc::c_long;
 
-/// What a grain may call: what PHP, nginx, MariaDB, PostgreSQL, Python, Perl, Node.js, Java and git were seen to need, and
+/// The calls that a grain may make: those that PHP, nginx, MariaDB, PostgreSQL, Python, Perl, Node.js, Java and git were seen to need, and
 /// their like.
 #[rustfmt::skip]
 pub(super) const GRAIN: &[c_long] = &[

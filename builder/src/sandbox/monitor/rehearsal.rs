@@ -21,7 +21,7 @@ use crate::{
 /// A program that no root has.
 const PROGRAM: &str = "/tinyroot-rehearsal";
 
-/// What may lack without ending the sandbox, by its name, and why it does.
+/// A feature that may be missing without ending the sandbox, by its name, and why it is missing.
 type Found = Vec<(String, Option<String>)>;
 
 /// Tries what the host allows to these ids, and reports it.

@@ -118,7 +118,7 @@ impl Image {
     }
 
     /// Returns the symbols of the hash table that are kept, with the hashes of their names. One without a name, that
-    /// went earlier, is none.
+    /// went earlier, does not count.
     fn hashed(&self, file: &[u8], kept: &impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, u32)> {
         let range = self.hash.as_ref().map_or(0..0, |hash| hash.first..hash.end);
         let kept =

@@ -65,7 +65,7 @@ const BUILT_IN: &[&str] = &[
 const FOR_DEVELOPERS: &[&str] =
     &["@types", "eslint", "jest", "mocha", "prettier", "ts-node", "typescript", "webpack"];
 
-/// What follows the name of a module, in Node's order; then what other loaders add.
+/// Endings of a module's name, in Node's order; then those that other loaders add.
 const ENDINGS: &[&str] = &["", ".js", ".json", ".node", ".mjs", ".cjs", ".ts", ".mts", ".cts"];
 
 /// How many modules of one source are looked for.
@@ -159,7 +159,7 @@ pub(super) fn imported(
     let roots = state.roots.node.get_or_insert_with(|| Roots::of(facts));
     let mut out = Vec::new();
     for named in once_each(source::names(&facts.contents(candidate)?)) {
-        // What functions of a library need that no run has loaded has no end.
+        // The needs of a library's functions that no run has loaded have no end.
         if named.need != Need::Sure && is_library && candidate.used.is_none() {
             continue;
         }

@@ -39,7 +39,7 @@ const ELSEWHERE: &[&str] = &["AmigaOS", "Cygwin", "Epoc", "MacOS", "OS2", "VMS",
 pub(in crate::prune) struct Roots {
     /// The directories of `@INC`, in Debian's order.
     directories: Vec<Vec<u8>>,
-    /// What kept programs add to it.
+    /// The directories that kept programs add to it.
     added: Vec<Vec<u8>>,
 }
 
@@ -115,7 +115,7 @@ pub(super) fn imported(
                     .added
                     .extend(directory.filter(|path| roots.added.len() < 64 && !roots.added.contains(path)));
             }
-            // What is found at A/B.pm was found from the directory above A.
+            // A module at A/B.pm was found from the directory above A.
             Named::Package(name) => {
                 let root =
                     path.strip_suffix(file_of(name).as_bytes()).and_then(|root| root.strip_suffix(b"/"));

@@ -133,7 +133,7 @@ pub(super) fn imported(
     };
     let contents = facts.contents(candidate)?;
     let names = source::names(&contents);
-    // What functions of a library need that no run has loaded has no end.
+    // The needs of a library's functions that no run has loaded have no end.
     let is_reached = candidate.used.is_some() || facts.is_whole(path);
     let is_followed = |need: Need| need == Need::Sure || is_reached;
     let files = names.files.iter().filter(|(_, need)| is_followed(*need)).filter_map(|(location, need)| {

@@ -60,7 +60,7 @@ const FROZEN: &[&str] = &[
 pub(in crate::prune) struct Roots {
     /// Directories of `sys.path` beside that of the program, in Debian's order.
     directories: Vec<Vec<u8>>,
-    /// What follows an extension's name: `.cpython-311-x86_64-linux-gnu.so`, …
+    /// The ending of an extension's name: `.cpython-311-x86_64-linux-gnu.so`, …
     endings: Vec<Vec<u8>>,
 }
 
@@ -153,7 +153,7 @@ pub(super) fn imported(
     for import in source::imports(&contents) {
         let need = match import.need {
             source::Need::Sure => Need::Sure,
-            // What the library's functions import in turn has no end; what a run has loaded may well call them.
+            // The imports of a library's functions have no end; code that a run has loaded may well call them.
             source::Need::Late
                 if candidate.used.is_none()
                     && standard_library(path)
@@ -262,7 +262,7 @@ fn is_frozen(path: &[u8]) -> bool {
     is_new && name.is_some_and(|name| FROZEN.contains(&&name[..]))
 }
 
-/// Returns the nearest directory above a file that is no package: the one its own absolute names begin in.
+/// Returns the nearest directory above a file that is not a package: the one in which its own absolute names begin.
 fn package_root<'a>(path: &'a [u8], facts: &Facts<'_>) -> &'a [u8] {
     let mut at = parent(path).unwrap_or_default();
     while facts.tree.get(&[at, b"/__init__.py"].concat()).is_some() {

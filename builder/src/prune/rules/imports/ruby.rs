@@ -13,7 +13,7 @@ use crate::{
 };
 use source::{From, Named};
 
-/// What those need who write Ruby. What the standard library itself loads of them, it does on their behalf, and so does
+/// Libraries for people who write Ruby. The standard library itself loads some on their behalf, and so does
 /// other code in its functions.
 const FOR_DEVELOPERS: &[&str] =
     &["bundler", "debug", "irb", "minitest", "mkmf", "rdoc", "readline", "reline", "test", "rspec"];

@@ -1,4 +1,4 @@
-//! What the scanners of several languages have in common: a place in a source, and the pieces that they cut it into.
+//! Parts that the scanners of several languages share: a place in a source, and the pieces that they cut it into.
 
 /// Largest source that is scanned.
 pub(super) const MAX_BYTES: u64 = 2 << 20;
@@ -8,7 +8,7 @@ pub(super) const MAX_BYTES: u64 = 2 << 20;
 pub(super) enum Token<'a> {
     /// A name or keyword; with what joins names (`::`, `\`) where the language has that.
     Word(&'a str),
-    /// What is between quotes, as it is written there.
+    /// The text between quotes, as it is written there.
     Text(&'a [u8]),
     /// A variable with its sign.
     Variable(&'a [u8]),
@@ -28,7 +28,7 @@ impl<'a> Token<'a> {
         matches!(self, Token::Word(found) if *found == word)
     }
 
-    /// Returns the word; empty for what is none.
+    /// Returns the word; empty for anything else.
     pub fn word(&self) -> &'a str {
         if let Token::Word(word) = self { word } else { "" }
     }
@@ -149,7 +149,7 @@ impl<'a> Cursor<'a> {
     /// quotes and braces of its own. What is not closed goes to the end.
     pub fn interpolated(&mut self, open: u8, close: u8, mark: u8) -> &'a [u8] {
         let start = self.at;
-        // What closes each text and each piece of code that the cursor is in.
+        // The end of each text and each piece of code that the cursor is in.
         let mut inside = vec![(true, close)];
         while let Some((is_text, close)) = inside.last().copied() {
             if self.is_at_end() {
@@ -224,7 +224,7 @@ pub(super) fn starts_name(byte: u8) -> bool {
 /// Bodies of here-documents, which begin in the line after that which names them (shell, Perl, PHP, Ruby).
 #[derive(Default)]
 pub(super) struct HereDocuments<'a> {
-    /// What ends each, and whether that may be indented.
+    /// The end of each, and whether that may be indented.
     pending: Vec<(&'a [u8], bool)>,
     /// How often an end was looked for in vain: each time is a walk to the end of the source.
     lacking: usize,

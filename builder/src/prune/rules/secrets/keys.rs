@@ -17,7 +17,7 @@ pub(super) fn is_private_key(file: &[u8]) -> bool {
     is_der_key(file) || is_pkcs12_with_key(file) || java_store_has_key(file).unwrap_or(false)
 }
 
-/// Splits the first element off: its tag, its contents, what follows. `None` for what is no DER (X.690).
+/// Splits the first element off: its tag, its contents, what follows. `None` for bytes that are not DER (X.690).
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [tag, first, rest @ ..] = bytes else { return None };
     let (length, rest) = match first {
@@ -68,7 +68,7 @@ fn is_pkcs12_with_key(file: &[u8]) -> bool {
 }
 
 /// Java's JKS and JCEKS: a magic, a version, a count, then entries of a kind, an alias and a date, as `keytool` writes them. Kinds 1
-/// and 3 are private and secret keys, kind 2 a certificate, as in `cacerts`. `None` for what is none.
+/// and 3 are private and secret keys, kind 2 a certificate, as in `cacerts`. `None` for other files.
 fn java_store_has_key(file: &[u8]) -> Option<bool> {
     let rest = [&[0xfe, 0xed, 0xfe, 0xed], &[0xce; 4]].iter().find_map(|magic| file.strip_prefix(*magic))?;
     let (version, rest) = number(rest, 4)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-/// What a setting's name has if its value is a secret; or it ends in "key".
+/// Parts of a setting's name that say that its value is a secret; or it ends in "key".
 const NAMES: [&str; 6] = ["password", "passwd", "secret", "token", "salt", "cookie"];
 
 /// Longer lines are no settings.

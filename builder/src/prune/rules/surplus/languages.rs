@@ -22,7 +22,7 @@ const LEAST_LANGUAGES: usize = 5;
 /// And so many, one of them with a region, where no name near says what they are.
 const LEAST_UNNAMED: usize = 8;
 
-/// What is never a translation: `flags/de.png`.
+/// Paths that are never translations: `flags/de.png`.
 const NO_TEXT: [&[u8]; 14] = [
     b".bmp", b".eot", b".gif", b".ico", b".jpeg", b".jpg", b".mp3", b".ogg", b".otf", b".png", b".svg",
     b".ttf", b".woff", b".woff2",

@@ -14,7 +14,7 @@ use crate::{
     tree::{Kind, TreePath},
 };
 
-/// What holds code and settings.
+/// Directories that hold code and settings.
 const ENDINGS: [&[u8]; 27] = [
     b".cfg",
     b".cgi",
@@ -48,7 +48,7 @@ const ENDINGS: [&[u8]; 27] = [
 /// Larger files are data.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// What is named.
+/// The named paths.
 pub(super) struct Named {
     names: BTreeSet<Vec<u8>>,
     paths: BTreeSet<TreePath>,
@@ -117,7 +117,7 @@ fn pattern(name: &[u8]) -> Option<Regex> {
     Regex::new(&pattern).ok()
 }
 
-/// Returns true if a line that is no comment names it, other than in a URL.
+/// Returns true if a line other than a comment names it, and not in a URL.
 fn is_in_code(contents: &[u8], pattern: &Regex) -> bool {
     contents.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).any(|line| {
         let is_comment =

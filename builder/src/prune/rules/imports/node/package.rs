@@ -17,7 +17,7 @@ use crate::{
 /// Largest `package.json` that is looked into.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What was read of each directory.
+/// The entries of each directory that was read.
 pub(super) type Manifests = HashMap<Vec<u8>, Value>;
 
 /// How deep conditions within exports may lie.

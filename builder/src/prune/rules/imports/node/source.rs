@@ -135,7 +135,7 @@ fn wants_operand(before: &Token<'_>) -> bool {
 #[derive(Default)]
 struct Scan<'a> {
     found: Vec<Named>,
-    /// What each open block means for what is loaded in it.
+    /// The meaning of each open block for the loads in it.
     blocks: Vec<Need>,
     /// The word before each open parenthesis, and that before the one closed last.
     parentheses: Vec<&'a str>,

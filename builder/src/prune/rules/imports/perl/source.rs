@@ -35,7 +35,7 @@ pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
 #[derive(Default)]
 struct Scan {
     found: Vec<Named>,
-    /// What each open block means for what is loaded in it.
+    /// The meaning of each open block for the loads in it.
     blocks: Vec<Need>,
 }
 

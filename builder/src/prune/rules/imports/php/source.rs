@@ -1,7 +1,7 @@
-//! What a PHP source names: files that it includes, classes that an autoloader finds, and the maps of autoloaders.
+//! The names in a PHP source: files that it includes, classes that an autoloader finds, and the maps of autoloaders.
 //!
 //! The source is cut into words, texts and signs (PHP manual, "Basic syntax", "Strings"); names of classes are resolved by
-//! `namespace` and `use` as "Name resolution rules" has it. A word that is no class is in no map, and leads nowhere.
+//! `namespace` and `use` as "Name resolution rules" has it. A word that is not a class is in no map, and leads nowhere.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ pub(in super::super) struct Location {
     pub path: String,
 }
 
-/// What a source names.
+/// A name in a source.
 #[derive(Debug, Default)]
 pub(in super::super) struct Names {
     /// Files of `require` and `include`.
@@ -267,10 +267,10 @@ enum Block {
 struct Scan {
     names: Names,
     namespace: String,
-    /// What `use` gave short names, these in lower case.
+    /// The full names behind the short names of `use`, these in lower case.
     aliases: HashMap<String, String>,
     blocks: Vec<(Block, Need)>,
-    /// What the next `{` opens.
+    /// The meaning of the next `{`.
     pending: Option<(Block, Need)>,
     /// Whether the words of a statement are what a class is made of: `extends`, `implements`, `use` within a class.
     is_made_of: bool,

@@ -145,7 +145,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// What a block means for the imports in it.
+/// The meaning of a block for the imports in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Block {
     Plain,

@@ -43,7 +43,7 @@ pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
 #[derive(Default)]
 struct Scan {
     found: Vec<Named>,
-    /// What each open block means for what is loaded in it, with how many files were named before it.
+    /// The meaning of each open block for the loads in it, with the number of files that were named before it.
     blocks: Vec<(Need, usize)>,
     /// Whether a `do` of this line belongs to a loop that is open already.
     is_loop: bool,
