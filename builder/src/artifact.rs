@@ -125,7 +125,7 @@ pub enum ArtifactError {
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// The store cannot be used.
-    #[error("cannot keep the package's contents in the cache")]
+    #[error("cannot write the package's contents to the cache")]
     Store(#[from] StoreError),
 }
 

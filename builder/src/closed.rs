@@ -62,7 +62,7 @@ impl Open {
         let path = path.display();
         match self {
             Open::Writable { mode } if mode & STICKY == 0 => {
-                format!("`chmod go-w {path}` if nobody else has used it, or name another with --cache DIR")
+                format!("`chmod go-w {path}` if no other user has used it, or name another with --cache DIR")
             }
             Open::Owner { uid, our_uid: 0 } => format!(
                 "run it as user {uid}, without sudo; or name a directory of root's own with --cache DIR"

@@ -237,8 +237,8 @@ pub enum ExerciseError {
 
 fn misses_text(misses: &[Miss]) -> String {
     let mut text = match misses {
-        [_] => String::from("a step was not answered as expected"),
-        _ => format!("{} steps were not answered as expected", misses.len()),
+        [_] => String::from("a step did not respond as expected"),
+        _ => format!("{} steps did not respond as expected", misses.len()),
     };
     for miss in misses {
         text += &format!("\n{miss}");

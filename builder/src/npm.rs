@@ -67,10 +67,14 @@ pub enum NpmError {
     #[error(transparent)]
     Read(#[from] PathError),
     /// A tarball of the store that was changed.
-    #[error("{} does not have the locked digest; it was removed, so that the next run fetches it again", path.display())]
+    #[error("{} does not have the locked digest; it was removed, so that the next run fetches it again\n  expected {expected}\n  found    {found}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
+        /// The locked one.
+        expected: Box<Checksum>,
+        /// The one found.
+        found: Box<Checksum>,
     },
     /// A damaged or hostile tarball.
     #[error("cannot unpack {what}")]
@@ -302,17 +306,15 @@ fn what(package: &NpmPackage) -> String {
 fn unpack_one(package: &NpmPackage, store: &Store, bundle: &mut BundleWriter<'_>) -> Result<Tree, NpmError> {
     let path = store.tarball_path(&package.locked.checksum);
     let bytes = files::read(&path)?;
-    if !is_as_locked(&bytes, &package.locked.checksum) {
+    let expected = &package.locked.checksum;
+    let found = expected.of_same_kind(&bytes);
+    if found != *expected {
         store.discard(&path);
-        return Err(NpmError::Changed { path });
+        return Err(NpmError::Changed { path, expected: Box::new(*expected), found: Box::new(found) });
     }
     let own = tarball::read(&bytes, |contents| Ok(bundle.add(contents)?.0));
     own.and_then(|own| tarball::moved(own, &package.path))
         .map_err(|source| NpmError::Tarball { what: what(package), source })
-}
-
-fn is_as_locked(bytes: &[u8], checksum: &Checksum) -> bool {
-    checksum.of_same_kind(bytes) == *checksum
 }
 
 /// Returns the first path above one of `tree` that is not a directory in `other`.

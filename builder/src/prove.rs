@@ -110,17 +110,17 @@ pub enum ProveError {
     /// The app does not start or stop.
     #[error("the app does not run on its {root} root{}", misses_text(.misses))]
     Grain {
-        /// "pruned" or "whole".
+        /// `pruned` or `full`.
         root: &'static str,
         /// How it fails.
         source: GrainError,
         /// Pruned paths that were asked for.
         misses: Vec<Miss>,
     },
-    /// What the app wrote cannot be looked through.
-    #[error("cannot look through the /var that the app on its {root} root left")]
+    /// The files that the app wrote cannot be read.
+    #[error("cannot read the /var that the app left on its {root} root")]
     Left {
-        /// "pruned" or "whole".
+        /// `pruned` or `full`.
         root: &'static str,
         /// What the kernel said.
         source: std::io::Error,
@@ -128,7 +128,7 @@ pub enum ProveError {
     /// The exercise fails.
     #[error("the exercise fails on the {root} root at {authority}{}", misses_text(.misses))]
     Exercise {
-        /// "pruned" or "whole".
+        /// `pruned` or `full`.
         root: &'static str,
         /// Where the user found the app.
         authority: Authority,
@@ -145,7 +145,7 @@ fn misses_text(misses: &[Miss]) -> String {
     let (listed, asked): (Vec<&Miss>, Vec<&Miss>) = misses.iter().partition(|miss| miss.is_listing());
     let mut text = String::new();
     if !asked.is_empty() {
-        text += "; what the app asked for and lacks:";
+        text += "; pruned paths that the app requested:";
         asked.iter().for_each(|miss| text += &format!("\n  {}", miss.with_remedy("    ")));
     }
     let (shown, more) = most_pruned(listed);
@@ -331,7 +331,7 @@ impl Baseline {
         let tree = &self.tree;
         let shipped = |path: &ImagePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
         let what =
-            Run { root: "whole", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
+            Run { root: "full", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
         let root = RootOptions::default().with_page_tracking(self.tracked.clone());
         let root = GrainRoot::new(tree.clone(), store, root);
         let root = Arc::new(root.map_err(|source| what.fault(source, &[]))?);

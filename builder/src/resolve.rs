@@ -171,7 +171,7 @@ pub fn resolve(universe: &Universe<'_>, request: &Request) -> Result<Resolution,
     let ids: Vec<Id> = asked.iter().map(|(id, _)| *id).collect();
     if let Some((id, _)) = asked.iter().find(|(id, _)| facts.is_excluded(*id)) {
         let name = universe.package(*id).name;
-        return Err(ResolveError::Unsatisfiable { tree: format!("  {name} is asked for and excluded") });
+        return Err(ResolveError::Unsatisfiable { tree: format!("  {name} is requested and excluded") });
     }
     let mut chosen = mark::Marker::run(&facts, &ids)?;
     mark::sweep(&facts, &ids, &mut chosen)?;

@@ -96,10 +96,10 @@ pub enum TraceError {
     #[error("this host does not let the app run")]
     Host(#[source] GrainError),
     /// The grain did not start, or did not end well.
-    #[error("the app does not run on its whole root")]
+    #[error("the app does not run on its full root")]
     Grain(#[source] GrainError),
     /// The exercise failed.
-    #[error("the exercise fails on the whole root{}", tail_text(.tail))]
+    #[error("the exercise fails on the full root{}", tail_text(.tail))]
     Exercise {
         /// At which step, and how.
         source: ExerciseError,

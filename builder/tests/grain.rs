@@ -660,7 +660,7 @@ fn an_artifact_is_checked_by_the_recipe_that_it_encloses() {
     let output = fixture.tinyroot(&["check", artifact.to_str().expect("text")]).output().expect("runs");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}");
-    let expected = "1 steps, as the recipe expects; 0 pruned paths asked for\n";
+    let expected = "1 steps, as the recipe expects; 0 pruned paths requested\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     fs::remove_file(&artifact).expect("removes");
     let artifact = fixture.artifact(&fixture.recipe(&step("absent")));

@@ -140,7 +140,7 @@ fn what_a_pruned_app_misses_is_told_as_a_person_uses_it() {
     assert_eq!(line(), "  to have it, add keep = [\"/usr/share/tea/green\"]");
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let said = traced.ended(child.wait_with_output().expect("ends"), 0);
-    assert_says(&said, &["| pot: up\n| tinyroot-init: ready\n", "1 pruned paths asked for", "--merge="]);
+    assert_says(&said, &["| pot: up\n| tinyroot-init: ready\n", "1 pruned paths requested", "--merge="]);
     traced.done(&["trace", text(&traced.recipe), &format!("--merge={}", report.display())]);
     assert!(traced.used().contains("/usr/share/tea/green stat "), "{}", traced.used());
 }

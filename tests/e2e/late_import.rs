@@ -47,7 +47,7 @@ fn fix_gets_a_recipe_with_a_new_import_to_a_proven_package() {
     assert_says(&failed.stderr, &["Tea/Leaf.pm", "libtea-perl"]);
     let fixed = end(&mut traced.command(&[&build[..], &["--fix"]].concat()));
     assert_eq!(fixed.code, Some(0), "{}", fixed.stderr);
-    assert_says(&fixed.stdout, &["steps answered as by the whole root"]);
+    assert_says(&fixed.stdout, &["steps respond as on the full root"]);
     let mended = fs::read_to_string(&recipe_file).expect("reads");
     assert_says(&mended, &["keep = [", path]);
     assert!(!mended.contains("Water.pm"), "what Leaf.pm requires is followed, not learnt: {mended}");

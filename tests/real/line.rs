@@ -79,7 +79,7 @@ fn count_files(directory: &std::path::Path) -> usize {
     entries.map(count).sum()
 }
 
-/// Pages that the exercise of DokuWiki does not ask for, asked of the pruned and of the whole root alike.
+/// Pages that the exercise of DokuWiki does not ask for, on the pruned and on the full root alike.
 const BEYOND: &str = r#"
 [[exercise]]
 get = "/doku.php?id=start&do=backlink"
@@ -137,5 +137,5 @@ fn pages_that_were_never_exercised_answer_as_from_the_whole_root() {
     // The manual of the syntax shows links and a picture of other servers.
     recipe["web"]["links_to"] = toml_edit::value(toml_edit::Array::from_iter(["*"]));
     fs::write(&file, recipe.to_string()).expect("writes");
-    assert_says(&home.done(&["check", text(&folder)]).stdout, &["12 steps, compared with the whole root"]);
+    assert_says(&home.done(&["check", text(&folder)]).stdout, &["12 steps, compared with the full root"]);
 }

@@ -82,7 +82,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let is_recipe = args.is_recipe();
     if !is_recipe && args.explore {
-        return Err(Failure::new("only a recipe has a whole root to compare with").hint("name its folder"));
+        return Err(Failure::new("only a recipe has a full root to compare with").hint("name its folder"));
     }
     if let Some(page) = args.page.iter().find(|page| !page.starts_with('/')) {
         return Err(Failure::new(format!("cannot compare the page `{page}`: it does not begin with /"))
@@ -166,9 +166,9 @@ fn text(proof: &Proof, explored: Option<&Explored>) -> String {
         let (pages, left) = (explored.pages.len(), explored.left);
         text += &format!("{pages} pages explored beyond the exercise, {left} more found\n");
     }
-    let compared = if proof.compared { "compared with the whole root" } else { "as the recipe expects" };
+    let compared = if proof.compared { "compared with the full root" } else { "as the recipe expects" };
     let (steps, misses) = (proof.transcript.steps.len(), proof.misses.len());
-    text + &format!("{steps} steps, {compared}; {misses} pruned paths asked for\n")
+    text + &format!("{steps} steps, {compared}; {misses} pruned paths requested\n")
 }
 
 fn json(proof: &Proof, explored: Option<&Explored>) -> serde_json::Value {

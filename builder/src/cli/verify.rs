@@ -101,8 +101,8 @@ impl Proof {
         }
         let steps = self.paper.steps.len();
         let proven = match self.paper.compared {
-            true => format!("{steps} steps answered as by the whole root"),
-            false => format!("{steps} steps answered as the recipe expects"),
+            true => format!("{steps} steps respond as on the full root"),
+            false => format!("{steps} steps respond as the recipe expects"),
         };
         match self.standing.text() {
             None => proven,

@@ -46,7 +46,7 @@ pub enum MirrorFault {
     #[error("its certificate cannot be accepted: {0}")]
     Certificate(String),
     /// Another part than was asked for, or one that is not as announced.
-    #[error("the server sends another part of it than was asked for")]
+    #[error("the server sends another part of it than was requested")]
     OtherPart,
     /// The host did nothing but fail while another file was asked for.
     #[error("it is not asked any more, since it did nothing but fail: {0}")]

@@ -201,7 +201,7 @@ fn each_step_that_is_not_as_expected_is_told() {
     let error = exercise(&steps, &mut server).expect_err("is not as expected");
     assert_eq!(
         error.to_string(),
-        "3 steps were not answered as expected\n  \
+        "3 steps did not respond as expected\n  \
            step 1, GET /moved\n    \
              expected status 200, found 302\n    \
              it leads to /install\n  \
@@ -224,7 +224,7 @@ fn a_program_that_fails_is_told() {
     let error = exercise(&steps, &mut server).expect_err("fails");
     assert_eq!(
         error.to_string(),
-        "a step was not answered as expected\n  step 1, run false\n    \
+        "a step did not respond as expected\n  step 1, run false\n    \
          expected exit status 0, found 1\n    expected text \"x\", not found\n    | false"
     );
 }

@@ -40,7 +40,7 @@ pub enum Fault {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A lock for another request than the recipe's.
-    #[error("{} was made for other packages than the recipe now asks for", .0.display())]
+    #[error("{} was made for other packages than the recipe now names", .0.display())]
     Drifted(PathBuf),
     /// A past state of the archive, and no service that has it.
     #[error("no snapshot service is configured for debian.snapshot {0}")]
@@ -85,10 +85,10 @@ pub enum Fault {
     #[error(transparent)]
     Prove(#[from] ProveError),
     /// Reduced files that cannot be looked at again.
-    #[error("cannot tell what the app reads of reduced files")]
+    #[error("cannot find the removed parts of reduced files that the app reads")]
     LeftOut(#[source] ReduceError),
     /// A pruned app that does not respond as the full root does, at so many steps.
-    #[error("{0} steps are answered otherwise than by the whole root")]
+    #[error("{0} steps respond otherwise than on the full root")]
     Differs(usize),
     /// The version of the app is that of a package that the lock does not have.
     #[error("the app's version is that of {0}, which is not in recipe.lock")]

@@ -245,7 +245,7 @@ fn recommends_and_exclude_are_as_asked() {
     assert_eq!(names(&answer(lines, &request).expect("there is one")), "a c");
     request.exclude = vec!["a".into()];
     let error = answer(lines, &request).expect_err("contradicts itself").to_string();
-    assert_eq!(error, "no set of packages meets the request\n  a is asked for and excluded");
+    assert_eq!(error, "no set of packages meets the request\n  a is requested and excluded");
     request = Request { exclude: vec!["y".into()], ..asked_for("x") };
     let error = answer("x 1 ; Depends: y\ny 1", &request).expect_err("nothing is left").to_string();
     assert_eq!(

@@ -293,7 +293,7 @@ impl Summary {
             "proof",
             match &self.proof {
                 Some(Proven { steps, misses }) => {
-                    format!("{steps} steps answered as by the whole root; {misses} pruned paths asked for")
+                    format!("{steps} steps respond as on the full root; {misses} pruned paths requested")
                 }
                 None => "none (--no-proof)".to_owned(),
             },
@@ -377,7 +377,7 @@ mod tests {
             "  imports   12 files, 345.0 kB before compression with their byte code, stay since code imports them \
              (/usr/lib/python3.11/decimal.py 300 B); 2 files, 9.0 kB, left out for the bound (/usr/lib/python3.11/pdb.py …); \
              [prune] imports bounds it\n",
-            "  proof     31 steps answered as by the whole root; 2 pruned paths asked for\n",
+            "  proof     31 steps respond as on the full root; 2 pruned paths requested\n",
             "  time      fetch 1.2 s\n",
             "  smaller   `[reduce] icu = { empty = true }` saves 6.9 MB: libicudata.so.72.1 takes 7.4 MB compressed; only \
              libxml2.so.2 uses it\n            `tinyroot build --reduce` tries each and keeps what proves\n",

@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let exit = runner::run(app, &store, stopped, options, on_ready)?;
     let count = misses.count();
     if !context.global.quiet {
-        say(&format!("{count} pruned paths asked for"));
+        say(&format!("{count} pruned paths requested"));
         if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
             say(&format!("`tinyroot trace RECIPE --merge={}` takes them into used.list", path.display()));
         }
