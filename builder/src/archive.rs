@@ -90,7 +90,7 @@ impl Selection {
         components.find(|name| suite::check_parts(name).is_err()).map_or(Ok(()), |name| Err(wrong(name)))
     }
 
-    /// Returns the components that are asked for: of an exact path the one without a name.
+    /// Returns the requested components: of an exact path the one without a name.
     fn components(&self) -> Vec<&str> {
         match is_exact(&self.suite) {
             true => vec![""],
@@ -109,7 +109,7 @@ impl Selection {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Base URLs (`http://HOST/debian`) or absolute directories, tried in turn. Where empty, the
-    /// host's own apt sources are asked.
+    /// host's own apt sources are read.
     pub mirrors: Vec<String>,
     /// The directory of apt's sources.
     pub sources: PathBuf,
@@ -162,7 +162,7 @@ pub struct Index {
     pub suite: String,
     /// Its component; empty for an exact path.
     pub component: String,
-    /// The architecture in its path: the one asked for, or `all` where an archive keeps that apart.
+    /// The architecture in its path: the requested one, or `all` where an archive keeps that apart.
     pub architecture: String,
     /// SHA-256 of the text.
     pub digest: Digest,

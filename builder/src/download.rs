@@ -90,7 +90,7 @@ pub struct Wanted {
     pub what: String,
     /// Where it may be had, best first.
     pub urls: Vec<String>,
-    /// Where a service of past states has it, asked once none of the others is left.
+    /// Its location at a service of past states, tried once none of the others is left.
     pub past: Vec<String>,
     /// How long it is.
     pub length: Length,

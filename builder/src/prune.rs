@@ -3,10 +3,10 @@
 //! Comes in: the configured tree, who owns what, the evidence of a trace, the recipe's policy, and
 //! the store, from which headers of programs, scripts and links' neighbours are read. Goes out: a
 //! [`Plan`], which is the same whatever order things came in, and from it the [`Pruned`] tree.
-//! Nothing here runs a program, asks the network, or looks at the host.
+//! Nothing here runs a program, uses the network, or looks at the host.
 //!
-//! The policy is two short lists in [`rules`]: the first is asked once a path, in order, until a
-//! rule answers keep or drop; the second says what else is needed for what is kept, and is asked
+//! The policy is two short lists in [`rules`]: the first is called once a path, in order, until a
+//! rule says keep or drop; the second says what else is needed for what is kept, and is called
 //! until nothing new comes up. Paths without a use are dropped.
 
 mod list;
@@ -79,7 +79,7 @@ pub enum Verdict {
 pub struct Decision {
     /// The treatment.
     pub verdict: Verdict,
-    /// The rule that answered: one word.
+    /// The rule that decided: one word.
     pub rule: &'static str,
     /// Why, as a clause without the path; where [`Decision::because`] is set, that path ends it.
     pub reason: String,
@@ -104,7 +104,7 @@ pub struct Policy {
     pub app_packages: BTreeSet<String>,
     /// Other packages that the recipe keeps whole.
     pub keep_packages: BTreeSet<String>,
-    /// Paths kept though nothing asked for them.
+    /// Paths kept though nothing used them.
     pub keep: Globs,
     /// Paths dropped though something did.
     pub drop: Globs,
@@ -369,7 +369,7 @@ struct Planner {
 }
 
 impl Planner {
-    /// Asks the rules about one path.
+    /// Applies the rules to one path.
     fn first_ruling(&mut self, candidate: &Candidate<'_>, facts: &Facts<'_>) {
         let (rule, ruling) = rules::first_ruling(candidate, facts);
         let kept = if candidate.entry.kind.is_directory() { Verdict::KeepEmpty } else { Verdict::Keep };
@@ -385,7 +385,7 @@ impl Planner {
         self.plan.decisions.insert(candidate.path.clone(), Decision { verdict, rule, reason, because: None });
     }
 
-    /// Asks what else is needed, round by round, until nothing new comes up. Rounds make the
+    /// Finds what else is needed, round by round, until nothing new comes up. Rounds make the
     /// chains short, and path order within a round makes them the same each time. Returns the imports that
     /// had no room.
     fn follow_needs(&mut self, facts: &Facts<'_>) -> Result<BTreeMap<TreePath, u64>, PruneError> {

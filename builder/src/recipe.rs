@@ -448,7 +448,7 @@ pub struct Budget {
 }
 
 impl Recipe {
-    /// Returns every Debian package asked for, in the order of apt's command line: the app's, then the rest.
+    /// Returns every requested Debian package, in the order of apt's command line: the app's, then the rest.
     pub fn requested(&self) -> Vec<String> {
         let all = self.app.packages.iter().chain(&self.debian.packages);
         all.filter(|name| !name.starts_with(NPM_PREFIX)).cloned().collect()

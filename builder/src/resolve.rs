@@ -43,7 +43,7 @@ pub struct Request {
     /// Names of real packages, or of virtual ones that exactly one package provides. The order is
     /// that in which they are followed, and can matter where packages have alternatives.
     pub packages: Vec<String>,
-    /// Whether the packages marked `Essential: yes` are asked for as well, before all others.
+    /// Whether the packages marked `Essential: yes` are requested as well, before all others.
     pub essential: bool,
     /// Whether `Recommends` bring packages, where they can be had.
     pub recommends: bool,
@@ -110,7 +110,7 @@ pub struct Resolved {
     pub essential: bool,
     /// The first requirement that brought it: `requested`, `Essential`, or such as `Depends: libfoo (>= 1) of bar`.
     pub because: String,
-    /// The package that needs it; `None`: it was asked for, or is Essential.
+    /// The package that needs it; `None`: it was requested, or is Essential.
     pub by: Option<String>,
 }
 
@@ -128,7 +128,7 @@ pub enum ResolveError {
     /// A name that no package has.
     #[error("there is no package {name}{}", nearest_text(nearest, providers, left_out))]
     Unknown {
-        /// As asked for.
+        /// As requested.
         name: String,
         /// Names that differ little, the nearest first.
         nearest: Vec<String>,

@@ -262,7 +262,7 @@ impl Limits {
 pub enum Filter {
     /// All.
     None,
-    /// Those that server programs use ([`filter`]); others are answered with ENOSYS.
+    /// Those that server programs use ([`filter`]); others fail with ENOSYS.
     Grain,
 }
 

@@ -97,7 +97,7 @@ pub enum StoreError {
         /// The name of one of them.
         other: String,
     },
-    /// A store in memory that was asked for a directory.
+    /// A store in memory, which cannot give a directory.
     #[error("there is no directory to write to")]
     NoPlace,
     /// Contents that no loaded tree brought along.

@@ -1,7 +1,7 @@
 //! A tree to be walked and read, its uses noted: what a traced app sees as its root.
 //!
-//! Comes in: a [`Tree`] and the store with its contents. Goes out: answers to the questions a kernel
-//! asks of a file system, and as evidence what was used ([`View::uses`]) and what of a pruned part
+//! Comes in: a [`Tree`] and the store with its contents. Goes out: replies to the requests a kernel
+//! sends to a file system, and as evidence what was used ([`View::uses`]) and what of a pruned part
 //! was missed ([`View::misses`]). It records and decides nothing: what evidence means is said in
 //! [`evidence`](crate::evidence). It knows no FUSE ([`fuse`] is the skin), never writes, and opens no
 //! path: contents come through files that the store holds open.
@@ -141,7 +141,7 @@ pub enum FsError {
     /// A directory was opened as a file.
     #[error("a directory")]
     IsADirectory,
-    /// Something without contents or target was asked for them.
+    /// A request for contents or target of something that has none.
     #[error("a node of the wrong type")]
     WrongType,
     /// An execution of a file without permission to execute.
@@ -252,7 +252,7 @@ impl View {
         View { store, owner, names, nodes, pages, size_bytes, gone, show_pruned, reported, recorder }
     }
 
-    /// Starts to note uses. What was asked before is not kept by the kernel and will be asked again.
+    /// Starts to note uses. The kernel does not keep the replies so far and will send its requests again.
     pub fn start_recording(&self) {
         self.recorder.set_recording(true);
     }
@@ -267,8 +267,8 @@ impl View {
         self.recorder.mark(step);
     }
 
-    /// Waits until nothing is asked any more: what a service still does at the end of its start, or of a request, belongs to
-    /// that and not to the next step. One that never rests is waited for 0.3 s. Of a view without evidence nothing is asked.
+    /// Waits until no more requests come: what a service still does at the end of its start, or of a request, belongs to
+    /// that and not to the next step. One that never rests is waited for 0.3 s. A view without evidence is not waited for.
     pub fn settle(&self) {
         for _ in 0..60 {
             let asked = self.recorder.asked();
@@ -306,7 +306,7 @@ impl View {
         read.collect()
     }
 
-    /// Returns whether the kernel is to read only what is asked for.
+    /// Returns whether the kernel is to read only what programs request.
     pub fn is_close(&self) -> bool {
         !self.pages.is_empty()
     }
@@ -316,7 +316,7 @@ impl View {
         self.owner
     }
 
-    /// Returns whether the kernel may keep answers.
+    /// Returns whether the kernel may keep replies.
     pub fn caching(&self) -> bool {
         self.recorder.caching()
     }

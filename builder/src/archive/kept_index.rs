@@ -52,7 +52,7 @@ impl Text {
         self.kept.as_ref().map_or_else(|| Digest::of(b""), |kept| kept.digest)
     }
 
-    /// Returns the text's table for the architecture that it was asked for with; `None` where it is too long.
+    /// Returns the text's table for the architecture that it was requested with; `None` where it is too long.
     pub fn table(&self) -> Option<&Table> {
         self.kept.as_ref()?.table.as_ref()
     }

@@ -1,7 +1,7 @@
 //! The list of files in a Release file, by SHA-256 or, where there is no such list, by SHA-512.
 //!
 //! Each line must be well formed, and a path of a Packages index stay below its suite. Only Packages indexes are gone by, of which
-//! the archive asks for some by their exact paths.
+//! the archive requests some by their exact paths.
 
 use crate::formats::{
     checksum::Checksum,

@@ -22,10 +22,10 @@ pub enum ReleaseError {
     /// It cannot be read.
     #[error("its Release file is not as it should be: {0}")]
     Parse(String),
-    /// Another suite than asked for.
+    /// Another suite than requested.
     #[error("it is the suite `{found}` and not `{asked}`")]
     WrongSuite {
-        /// As asked.
+        /// As requested.
         asked: String,
         /// As it calls itself.
         found: String,
@@ -130,7 +130,7 @@ impl Release {
     }
 
     /// Checks that it is the suite asked for and of the present. Offline, an old one has to do; what an archive of
-    /// others calls itself need not be what it is asked for by.
+    /// others calls itself need not be the name that it is requested by.
     pub(super) fn check(&self, asked: &Asked<'_>, now_s: i64, offline: bool) -> Result<(), ReleaseError> {
         if !asked.leniently && !self.names.iter().any(|name| name == asked.suite) {
             let found = self.names.first().cloned().unwrap_or_default();
@@ -179,7 +179,7 @@ impl Release {
     }
 }
 
-/// Which suite is asked for, and of whom.
+/// The requested suite, and its archive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) suite: &'a str,

@@ -146,7 +146,7 @@ impl Mirrors {
     }
 
     /// Returns every base that may have a file of a suite's pool: the pool directory, those of the suite, then those of the other
-    /// suites of its archive. No archive is asked for files of another.
+    /// suites of its archive. Files of one archive are not requested from another.
     pub fn beginning_with(&self, suite: &str) -> Vec<String> {
         let pool = self.pool.as_ref().map(|path| pool::base(path, self.archive_of(suite)));
         let mut bases: Vec<&String> = pool.iter().collect();

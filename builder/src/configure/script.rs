@@ -128,7 +128,7 @@ fn quoted(path: &TreePath) -> String {
 }
 
 /// dpkg closes the descriptor of its status to the scripts that it runs, so that must not be the one they write to:
-/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: this root need not survive a power cut. `force-conf…`: dpkg cannot ask.
+/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: this root need not survive a power cut. `force-conf…`: dpkg cannot prompt.
 const START: &str = "run() {
     dpkg --status-fd 3 --force-unsafe-io --force-confdef --force-confold \"$@\" 3>&1
 }

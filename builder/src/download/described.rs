@@ -43,7 +43,7 @@ pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl F
     out
 }
 
-/// Returns how the URLs of a file end: as it is asked for over HTTP, and as it is.
+/// Returns how the URLs of a file end: as it is requested over HTTP, and as it is.
 fn ends(path: &str) -> Vec<String> {
     let url = ["", "file:"].into_iter().filter_map(|base| url_below(base, path));
     url.filter_map(|url| url.find('/').map(|slash| url[slash..].to_owned())).collect()

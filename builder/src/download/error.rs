@@ -27,7 +27,7 @@ pub enum MirrorFault {
     Busy {
         /// The status.
         status: u16,
-        /// How long not to ask.
+        /// The length of the pause.
         rest: Duration,
     },
     /// One redirection after another.
@@ -45,10 +45,10 @@ pub enum MirrorFault {
     /// TLS with another host, or with one whose certificate has no trusted issuer.
     #[error("its certificate cannot be accepted: {0}")]
     Certificate(String),
-    /// Another part than was asked for, or one that is not as announced.
+    /// Another part than was requested, or one that is not as announced.
     #[error("the server sends another part of it than was requested")]
     OtherPart,
-    /// The host did nothing but fail while another file was asked for.
+    /// All requests of another file from the host failed.
     #[error("it is not asked any more, since it did nothing but fail: {0}")]
     GivenUp(String),
     /// A fault on the way through a proxy.
@@ -299,7 +299,7 @@ impl DownloadError {
         }
     }
 
-    /// Returns each place that was asked, and its last fault.
+    /// Returns each place that was tried, and its last fault.
     pub fn faults(&self) -> &[(String, MirrorFault)] {
         match self {
             DownloadError::Offline { faults, .. } | DownloadError::Places { faults, .. } => faults,

@@ -102,7 +102,7 @@ const MOST_PAGES: u32 = 3;
 /// A transfer that brought so much before it broke off has not failed.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
-/// How far apart transfers come back to a host that asked all of them to wait.
+/// The distance between transfers that come back to a host which requested a pause of all of them.
 const APART: Duration = Duration::from_millis(200);
 
 /// A wait that is worth a word.
@@ -182,8 +182,8 @@ impl Known {
 }
 
 impl Downloader {
-    /// Returns the place to ask next: the mirrors' first, those of past states once no mirror is left; of these the one that may
-    /// be asked first, hosts that fail at present behind the others. `None`: all are over.
+    /// Returns the place to try next: the mirrors' first, those of past states once no mirror is left; of these the one that may
+    /// be tried first, hosts that fail at present behind the others. `None`: all are over.
     pub(super) fn next_place(&self, places: &mut [FileUrl<'_>]) -> Option<usize> {
         let now = self.options.clock.now();
         for place in places.iter_mut().filter(|place| !place.over) {

@@ -1,4 +1,4 @@
-//! The pause that a server asks for: Retry-After of RFC 9110, section 10.2.3, as seconds or as a date.
+//! The pause that a server requests: Retry-After of RFC 9110, section 10.2.3, as seconds or as a date.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

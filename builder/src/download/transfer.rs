@@ -65,7 +65,7 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Asks for all of a file.
+    /// Requests all of a file.
     pub(super) fn new(manner: &'a Manner) -> Self {
         Request { from: 0, same: None, known: None, manner }
     }
@@ -111,7 +111,7 @@ impl Body {
 }
 
 impl Downloader {
-    /// Asks for a file from an offset on; a server may begin at the start all the same.
+    /// Requests a file from an offset on; a server may begin at the start all the same.
     pub(super) fn request(&self, url: &str, request: &Request<'_>) -> Result<Reply, MirrorFault> {
         if let Some(path) = url.strip_prefix("file:") {
             return open_file(path, url, request.from);
@@ -309,7 +309,7 @@ fn reply(response: Response, url: &str, from: u64) -> Result<Reply, MirrorFault>
 }
 
 /// Reads a Content-Range header, as `bytes 4-9/10`; returns the length of the whole file, if that is said. `None`: the header is
-/// none, says another beginning than was asked for, or does not fit the length of what comes.
+/// none, says another beginning than was requested, or does not fit the length of what comes.
 fn part(range: &str, from: u64, length: Option<u64>) -> Option<Option<u64>> {
     let (ends, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = ends.split_once('-')?;

@@ -26,7 +26,7 @@ pub const MAGIC: &[u8; 8] = b"!<arch>\n";
 pub const HEADER_BYTES: usize = 60;
 /// The largest size that a header has digits for.
 pub const MEMBER_BYTES_MAX: u64 = 9_999_999_999;
-/// An xz stream of the highest preset needs 65 MiB; one that asks for more than this is refused.
+/// An xz stream of the highest preset needs 65 MiB; one that needs more than this is refused.
 const XZ_MEMORY_BYTES: u64 = 256 << 20;
 
 /// A .deb that is damaged or of a kind that is not read.

@@ -151,7 +151,7 @@ fn compare_digits(a: &[u8], b: &[u8]) -> Ordering {
 mod tests {
     use super::*;
 
-    /// Pairs in dpkg's order, earlier first. Each was asked of `dpkg --compare-versions` 1.21.
+    /// Pairs in dpkg's order, earlier first. Each is as `dpkg --compare-versions` 1.21 says.
     const EARLIER: &[(&str, &str)] = &[
         ("1.0", "1.1"),
         ("1.9", "1.10"),

@@ -1,6 +1,6 @@
 //! The policy: two lists of small functions, and what they may look at.
 //!
-//! [`RULES`] are asked about each path, in order, until one answers. [`CONSEQUENCES`] are asked
+//! [`RULES`] are called for each path, in order, until one rules. [`CONSEQUENCES`] are called
 //! about each path that is kept: what else does it need? Both judge by what the tree, the
 //! evidence and the recipe say, never by the name of an app.
 
@@ -62,13 +62,13 @@ pub(super) enum Ruling {
     Drop(String),
     /// It goes, whatever needs it.
     Forbid(String),
-    /// The next rule is asked.
+    /// The next rule is called.
     Pass,
 }
 
 type Rule = fn(&Candidate<'_>, &Facts<'_>) -> Ruling;
 
-/// The verdict functions, in the order in which they are asked.
+/// The verdict functions, in the order in which they are called.
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("secret", secrets::secret),
     (RECIPE, direct::recipe),
@@ -108,7 +108,7 @@ pub(super) const CONSEQUENCES: &[(&str, Consequence)] = &[
     ("set", sets::sets),
 ];
 
-/// Asks [`RULES`] about a path.
+/// Applies [`RULES`] to a path.
 pub(super) fn first_ruling(candidate: &Candidate<'_>, facts: &Facts<'_>) -> (&'static str, Ruling) {
     for (name, rule) in RULES {
         match rule(candidate, facts) {
@@ -147,12 +147,12 @@ impl Candidate<'_> {
 pub(super) struct Needs(Vec<(TreePath, String)>);
 
 impl Needs {
-    /// Asks for a path of the tree.
+    /// Wants a path of the tree.
     pub fn want(&mut self, path: &TreePath, reason: impl Into<String>) {
         self.0.push((path.clone(), reason.into()));
     }
 
-    /// Asks for what a path leads to and every link on the way; returns false if it leads nowhere.
+    /// Wants the target of a path and every link on the way; returns false if it leads nowhere.
     pub fn follow(&mut self, path: &[u8], reason: &str, facts: &Facts<'_>) -> bool {
         let mut links = Vec::new();
         let Some(end) = facts.tree.resolve(path, |link| links.push(link.clone())) else { return false };
@@ -181,7 +181,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Returns true the first time that it is asked for a subject.
+    /// Returns true the first time that it is called for a subject.
     pub fn once(&mut self, what: &'static str, subject: &[u8]) -> bool {
         self.done.insert((what, subject.to_vec()))
     }

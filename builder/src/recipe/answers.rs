@@ -32,7 +32,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Words in the name of a question that asks for a secret.
+/// Words in the name of a question whose value is a secret.
 const SECRET: [&str; 7] = ["pass", "passphrase", "passwd", "password", "passwords", "pwd", "secret"];
 
 pub(super) fn answers(

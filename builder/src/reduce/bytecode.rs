@@ -4,7 +4,7 @@
 //! the hash: byte code that is made under `SOURCE_DATE_EPOCH`, as ours is, has that, and Python reads each source at
 //! each start to check it. Nothing changes a source in a grain. So byte code is marked as not to be checked,
 //! which also makes apps start sooner, and its source becomes newlines, as many as it was long. Python reads a source
-//! otherwise to show a line of it in a traceback, or where a program asks for its own text (`inspect.getsource`).
+//! otherwise to show a line of it in a traceback, or where a program reads its own text (`inspect.getsource`).
 //!
 //! A file that a trace saw read for itself stays, as does a file that can be started: a script that is started is read,
 //! whatever lies in `__pycache__`.

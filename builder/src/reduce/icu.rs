@@ -41,7 +41,7 @@ pub enum Fault {
     /// Data that cannot be read.
     #[error("its data cannot be read")]
     Data(#[from] icu_data::Fault),
-    /// The recipe asks for a language that these data do not have.
+    /// The recipe names a language that these data do not have.
     #[error("reduce.icu.languages: this version of ICU has nothing for `{0}`")]
     Language(String),
 }

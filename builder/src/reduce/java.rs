@@ -31,7 +31,7 @@ pub enum Fault {
         /// The fault, where it has a description.
         source: Option<module_info::Fault>,
     },
-    /// The recipe or a module asks for one that is not there.
+    /// The recipe or a module requires one that is not there.
     #[error("reduce.java.modules: this Java has no module `{module}`{}", hint.as_ref().map_or(String::new(), |hint| format!("; did you mean `{hint}`?")))]
     Unknown {
         /// Its name.

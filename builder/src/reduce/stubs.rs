@@ -2,7 +2,7 @@
 //!
 //! libsystemd needs four libraries to read journals; a server that notifies systemd that it is ready needs libsystemd
 //! for that alone, and the loader wants all five. Of a library that the recipe names, only the symbols stay that others
-//! ask for. Each points to an instruction that ends the process: a call that the recipe ruled out is
+//! use. Each points to an instruction that ends the process: a call that the recipe ruled out is
 //! never executed wrongly. Data cannot end a process, so a library whose data others use is refused.
 
 use std::collections::BTreeSet;

@@ -38,7 +38,7 @@ pub(super) struct Names {
     /// The ELF files with something for the loader, by their contents.
     pub images: BTreeMap<Digest, Image>,
     holders: HashMap<Vec<u8>, Holder>,
-    /// Names that another file than their only holder may ask for by a word.
+    /// Names that another file than their only holder may look up by a word.
     words: HashSet<Vec<u8>>,
     /// The possible beginnings and ends of such a name.
     pieces: HashSet<Vec<u8>>,
@@ -117,7 +117,7 @@ impl Names {
             || image.soname(bytes).is_some_and(|name| is_of_another(&self.needed, name, digest))
     }
 
-    /// Returns true if another file than the symbol's own may ask for it, or that file itself by a word.
+    /// Returns true if another file than the symbol's own may use it, or that file itself by a word.
     pub fn may_be_asked(&self, digest: &Digest, name: &[u8]) -> bool {
         is_of_another(&self.holders, name, digest)
             || self.words.contains(name)
@@ -125,7 +125,7 @@ impl Names {
             || self.is_of_pieces(name)
     }
 
-    /// Returns true if a file has a symbol's name as a word, or pieces of it: it may ask for it while it runs.
+    /// Returns true if a file has a symbol's name as a word, or pieces of it: it may look it up while it runs.
     pub fn may_be_looked_up(&self, name: &[u8]) -> bool {
         self.words.contains(name) || self.is_of_pieces(name)
     }
@@ -140,7 +140,7 @@ impl Names {
         self.imported.contains(name)
     }
 
-    /// Returns which of a file's symbols have to stay that only others ask for.
+    /// Returns which of a file's symbols have to stay though only other files use them.
     pub fn asked(&self, digest: &Digest, bytes: &[u8], also: impl Fn(usize, &Symbol) -> bool) -> Vec<bool> {
         let image = &self.images[digest];
         let asked = |symbol: &Symbol| self.may_be_asked(digest, image.name(bytes, symbol));

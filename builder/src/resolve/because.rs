@@ -11,7 +11,7 @@ use crate::resolve::{
 /// A step from a package to one that it brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// The package that needs it; `None`: it was asked for.
+    /// The package that needs it; `None`: it was requested.
     pub by: Option<Id>,
     /// Such as `Depends: libfoo (>= 1) of bar`, `requested` or `Essential`.
     pub text: String,

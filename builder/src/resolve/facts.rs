@@ -51,7 +51,7 @@ pub(super) struct Facts<'a> {
     pub wishes: Vec<Need<'a>>,
 }
 
-/// The facts of all candidates, found when asked for.
+/// The facts of all candidates, found when needed.
 pub(super) struct AllFacts<'u, 'a> {
     pub universe: &'u Universe<'a>,
     recommends: bool,

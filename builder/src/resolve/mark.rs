@@ -1,7 +1,7 @@
 //! apt's way: marks packages depth first, without going back but for what apt itself goes back on.
 //!
 //! Source: the behaviour of apt 2.6. Important, and easy to get wrong:
-//! - everything asked for is marked before anything is followed;
+//! - everything requested is marked before anything is followed;
 //! - a group that anything marked satisfies is passed over;
 //! - a requested package is *protected*, and so is each package that a protected one needs
 //!   and that has no alternative. A protected package is never dropped again, and packages that it rules
@@ -41,7 +41,7 @@ pub(super) struct Marker<'f, 'u, 'a> {
 #[derive(Clone, Copy)]
 struct Step {
     depth: usize,
-    /// Whether the package was asked for.
+    /// Whether the package was requested.
     asked: bool,
 }
 
@@ -198,7 +198,7 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
     }
 }
 
-/// Unmarks what nothing needs any more: all that is not reached from what was asked for, or from
+/// Unmarks what nothing needs any more: all that is not reached from the request, or from
 /// Essential packages, by `Pre-Depends`, `Depends`, `Recommends` or `Suggests`.
 ///
 /// # Errors

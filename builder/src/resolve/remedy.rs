@@ -6,7 +6,7 @@ use crate::resolve::{Request, universe::Universe};
 const MOST: usize = 24;
 
 /// Returns the single changes after which there is a solution, in the order of the request: an
-/// exclusion given up first, then a package not asked for. Empty where no one change will do.
+/// exclusion given up first, then a package not requested. Empty where no one change will do.
 pub fn remedies(universe: &Universe<'_>, request: &Request) -> Vec<String> {
     let without = |names: &[String], at: usize| -> Vec<String> {
         names.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, name)| name.clone()).collect()

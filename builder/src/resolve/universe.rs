@@ -28,7 +28,7 @@ impl Id {
 /// All candidates of an archive for one architecture.
 ///
 /// The candidate for a name is its highest version in the sources of the highest priority that
-/// have it; of equal ones the first. No other stanza is ever chosen, and a stanza is read when it is first asked for.
+/// have it; of equal ones the first. No other stanza is ever chosen, and a stanza is read when it is first needed.
 #[derive(Clone, Debug)]
 pub struct Universe<'a> {
     architecture: String,

@@ -42,7 +42,7 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
 ];
 
-/// Returns the filters of a grain; the last decides last, but the strictest answer holds (`seccomp(2)`).
+/// Returns the filters of a grain; the last decides last, but the strictest result holds (`seccomp(2)`).
 fn grain() -> Vec<BpfProgram> {
     let condition = |argument, compare, value| {
         Condition::new(argument, Length::Dword, compare, value).expect("there are six arguments")
@@ -125,14 +125,14 @@ fn other_ids() -> BTreeMap<c_long, Vec<Rule>> {
     rules
 }
 
-/// Returns the filter that answers, where there are no terminals, whether something is one. Python asks that of every file
+/// Returns the filter that replies, where there are no terminals, whether something is one. Python queries that for every file
 /// that it opens, and in a view the kernel would pass the question on to us.
 fn without_terminals() -> BpfProgram {
     let rule = |request| {
         let asked = Condition::new(1, Length::Dword, Compare::Eq, request).expect("there are six arguments");
         Rule::new(vec![asked]).expect("a rule has conditions")
     };
-    // The second, of `asm-generic/ioctls.h`, is what glibc asks from 2.42 on.
+    // The second, of `asm-generic/ioctls.h`, is the call of glibc from 2.42 on.
     let rules = [libc::TCGETS, 0x802c_542a].map(rule).to_vec();
     let rules = BTreeMap::from([(libc::SYS_ioctl, rules)]);
     filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOTTY as u32))
@@ -269,7 +269,7 @@ pub(super) fn confined(to: Confined) -> BpfProgram {
     program
 }
 
-/// Answers these calls as their parts do, and all others with "allow"; the number is loaded.
+/// Rules on these calls as their parts do, and allows all others; the number is loaded.
 fn chosen(parts: Vec<(u32, Vec<sock_filter>)>) -> Vec<sock_filter> {
     let mut program = Vec::new();
     for (number, part) in parts {
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    /// Of several filters the least permissive answer counts; among errors and "allow" that is the error.
+    /// Of several filters the least permissive result counts; among errors and "allow" that is the error.
     fn answer_of_all(programs: &[BpfProgram], number: c_long, arguments: [u64; 6]) -> u32 {
         let answers = programs.iter().map(|p| answer_of(p, ARCHITECTURE_X86_64, number as u32, arguments));
         answers.min_by_key(|answer| answer & 0xffff_0000).expect("there are filters")

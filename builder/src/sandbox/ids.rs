@@ -195,7 +195,7 @@ impl Ids {
     /// Returns which user and group ids inside are which outside.
     ///
     /// # Errors
-    /// No subordinate ids where those are asked for.
+    /// No subordinate ids where those are wanted.
     pub fn id_maps(self) -> io::Result<(Vec<IdMap>, Vec<IdMap>)> {
         self.maps().map(|maps| (maps.uid, maps.gid))
     }

@@ -1,6 +1,6 @@
 //! The listening sockets of a sandbox: the kernel's tables of sockets, as the monitor's network has them.
 //!
-//! Read from `/proc/PID/net` (`proc_pid_net(5)`), so nothing inside is asked, and nothing inside can lie.
+//! Read from `/proc/PID/net` (`proc_pid_net(5)`), so nothing inside is involved, and nothing inside can lie.
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 

@@ -5,7 +5,7 @@
 //!                    └── process 1 ── …        (the sandbox's processes)
 //! ```
 //!
-//! It waits for our orders and its children's ends. It answers each order at once and never waits for the program, so
+//! It waits for our orders and its children's ends. It reports on each order at once and never waits for the program, so
 //! that nothing the program does can stop it. When our end closes it ends itself: process 1 dies with its parent, with
 //! process 1 its whole process namespace, and with the last of them the mounts. Of a [`Way::Chroot`] it stays outside, takes
 //! on what process 1 leaves behind, and kills that before it reports the end.

@@ -182,7 +182,7 @@ pub(super) fn view() -> Result<(OwnedFd, OwnedFd), SetUpFault> {
     ];
     // Neither file system nor mount is read-only for the kernel, which would then refuse each change by itself: the view refuses
     // them, with the same error, and learns of them. For the same reason the kernel is not to check modes
-    // (`default_permissions`): it would take what the owner may write for writable, and answer access(2) so.
+    // (`default_permissions`): it would take what the owner may write for writable, and reply so to access(2).
     let mount = step(new_file_system("fuse", &options, Restrictions::NO_DEVICES), doing)?;
     Ok((mount, fuse))
 }

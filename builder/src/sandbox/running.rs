@@ -45,7 +45,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Asks the monitor for something and waits for its answer.
+    /// Sends an order to the monitor and waits for its report.
     fn ask(&self, order: &Order, fds: &[OwnedFd]) -> io::Result<(Report, Vec<OwnedFd>)> {
         let _turn = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
@@ -67,7 +67,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the state gives an answer, or the deadline passes.
+    /// Waits until the state gives a value, or the deadline passes.
     fn wait<T>(&self, deadline: Option<Instant>, mut ask: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let mut state = self.lock();
         loop {
@@ -264,7 +264,7 @@ impl Running {
         let closed =
             self.shared.wait(Some(Instant::now() + Duration::from_secs(10)), |s| s.closed.then_some(()));
         if closed.is_none() {
-            // Only a file system that answers no more can hold it so long.
+            // Only a file system that no longer responds can hold it so long.
             let _ = process.kill();
         }
         let _ = process.wait();

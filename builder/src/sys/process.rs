@@ -203,7 +203,7 @@ pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
 }
 
-/// Asks for SIGKILL when the parent dies, which must be the process that it was at the fork.
+/// Requests SIGKILL when the parent dies, which must be the process that it was at the fork.
 ///
 /// # Errors
 /// The call.

@@ -16,7 +16,7 @@ impl Stops {
     /// The call.
     pub fn block() -> Result<Self> {
         let set = set_of(&STOPS);
-        // SAFETY: the set outlives the call; the old mask is not asked for.
+        // SAFETY: the set outlives the call; the old mask is not wanted.
         let code = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
         let result = if code == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(code)) };
         traced(result, || "pthread_sigmask(SIG_BLOCK, {INT, TERM, HUP})".into())?;
@@ -42,7 +42,7 @@ pub fn reset(hold_stops: bool) {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     let signals = if hold_stops { &STOPS[..] } else { &[] };
-    // SAFETY: the set outlives the call; the old mask is not asked for.
+    // SAFETY: the set outlives the call; the old mask is not wanted.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set_of(signals), std::ptr::null_mut()) };
 }
 

@@ -1,7 +1,7 @@
-//! The skin over a [`View`]: kernel requests in, answers out, over a `/dev/fuse` descriptor that was mounted
+//! The skin over a [`View`]: kernel requests in, replies out, over a `/dev/fuse` descriptor that was mounted
 //! elsewhere.
 //!
-//! The mount is made by the sandbox, in its own namespaces; this end only answers, so it needs no
+//! The mount is made by the sandbox, in its own namespaces; this end only replies, so it needs no
 //! privilege. It never touches a path (one at or below the mount would wait for itself). Mount it
 //! `allow_other`, and neither read-only nor `default_permissions`: the view itself refuses changes, as on a read-only file
 //! system, so that it sees them. The view's owner must have a number in the mount's user namespace: else the kernel refuses
@@ -33,7 +33,7 @@ use super::{
     wire::{self, Reply, Request},
 };
 
-/// Files up to this length are given to the kernel when they are first opened, before it asks for their contents: a
+/// Files up to this length are given to the kernel when they are first opened, before it requests their contents: a
 /// request less for most files. With larger ones it would copy more than is read.
 const GIVEN_BYTES: u64 = 64 << 10;
 
@@ -51,7 +51,7 @@ pub enum ViewError {
         /// The kernel's error.
         source: io::Error,
     },
-    /// Requests were answered with an I/O error, or not at all, through our own fault.
+    /// Requests got an I/O error, or no reply at all, through our own fault.
     #[error("the root's view failed: {0}")]
     Fault(String),
 }
@@ -166,7 +166,7 @@ impl Shared {
         }
     }
 
-    /// Answers one request; false if it was the last.
+    /// Replies to one request; false if it was the last.
     fn answer(&self, view: &View, bytes: &[u8], reply: &mut Reply, gift: &mut Reply) -> bool {
         let Some(request) = Request::parse(bytes) else {
             self.fail("the kernel sent a request that is cut".into());
@@ -199,7 +199,7 @@ impl Shared {
         request.opcode != wire::DESTROY
     }
 
-    /// Puts a small file's contents into the kernel's cache, once. If that fails, it asks for them.
+    /// Puts a small file's contents into the kernel's cache, once. If that fails, it requests them.
     fn give(&self, view: &View, number: u64, gift: &mut Reply) {
         let Some(node) = NodeId::from_number(number) else { return };
         let Ok(Attributes { size_bytes: size @ 1..=GIVEN_BYTES, .. }) = view.attributes(node) else { return };
@@ -212,7 +212,7 @@ impl Shared {
     }
 }
 
-/// Why a request is answered with an error.
+/// Why the reply to a request is an error.
 struct Failure {
     errno: Errno,
     /// The fault on our side, if there was one.
@@ -277,7 +277,7 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
         }
         wire::OPENDIR => {
             view.open_directory(thread, node()?)?;
-            // A listing that is kept would not be asked for again.
+            // The kernel would not request a listing that it keeps again.
             reply.opened(if view.caching() { wire::OPEN_DIRECTORY } else { 0 });
         }
         wire::READDIR => {
@@ -311,7 +311,7 @@ fn handle(view: &View, request: &Request<'_>, reply: &mut Reply) -> Result<(), F
             view.refuse_change(thread, node()?, request.name_in_directory());
             return Err(FsError::ReadOnly.into());
         }
-        // The kernel remembers each of these and asks no more (xattrs, flush, lseek, poll, statx).
+        // The kernel remembers each of these and sends no more requests (xattrs, flush, lseek, poll, statx).
         _ => return Err(Errno::NOSYS.into()),
     }
     Ok(())

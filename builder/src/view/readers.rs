@@ -1,4 +1,4 @@
-//! The reader of requests of the kernel, which hold names that apps ask for, as a function that takes anything
+//! The reader of requests of the kernel, which hold names that apps look up, as a function that takes anything
 //! ([`testing::readers`](crate::testing::READERS)).
 
 use super::wire::{Reply, Request};

@@ -18,8 +18,8 @@ use crate::{
 /// Called with each [`PrunedAccess`] as it happens, from a thread that serves requests: it must be quick.
 pub type OnMiss = Box<dyn Fn(&PrunedAccess) + Send + Sync>;
 
-/// Names kept that were looked for and are not there, and the bytes of their paths. An app can ask for ever new ones; those of real apps
-/// ask for some thousands.
+/// Names kept that were looked for and are not there, and the bytes of their paths. An app can look up ever new ones; real apps
+/// look up some thousands.
 pub(super) const ABSENT_LIMIT: usize = 200_000;
 pub(super) const ABSENT_LIMIT_BYTES: usize = 32 << 20;
 
@@ -84,7 +84,7 @@ impl Recorder {
         self.recording.store(on, Ordering::Release);
     }
 
-    /// Returns true unless what is asked now will have to be asked again to be noted.
+    /// Returns true unless the present request will have to come again to be noted.
     pub(super) fn caching(&self) -> bool {
         !self.record || self.recording.load(Ordering::Acquire)
     }

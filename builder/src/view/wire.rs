@@ -40,7 +40,7 @@ pub(super) const FALLOCATE: u32 = 43;
 pub(super) const RENAME2: u32 = 45;
 pub(super) const TMPFILE: u32 = 51;
 
-/// `FOPEN_KEEP_CACHE | FOPEN_NOFLUSH`: pages stay from one open to the next, closing asks nothing.
+/// `FOPEN_KEEP_CACHE | FOPEN_NOFLUSH`: pages stay from one open to the next, closing sends no request.
 pub(super) const OPEN_FILE: u32 = 1 << 1 | 1 << 5;
 /// `FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR`.
 pub(super) const OPEN_DIRECTORY: u32 = 1 << 1 | 1 << 3;
@@ -49,7 +49,7 @@ const NOTIFY_STORE: i32 = 4;
 /// `__FMODE_EXEC`, an OPEN flag of the kernel's own.
 pub(super) const EXECUTING: u32 = 0x20;
 
-/// Flags of INIT that are asked for where the kernel offers them.
+/// Flags of INIT that are requested where the kernel offers them.
 mod init {
     pub(super) const ASYNC_READ: u64 = 1;
     pub(super) const BIG_WRITES: u64 = 1 << 5;
@@ -82,7 +82,7 @@ const MINOR: u32 = 41;
 const MAX_PAGES: u16 = 256;
 /// A request may stay unanswered that long. Disks under load take seconds; only a server that hangs takes minutes.
 const REQUEST_TIMEOUT_S: u16 = 300;
-/// A year: what a view has answered never changes.
+/// A year: a view's reply never changes.
 const FOREVER_S: u64 = 365 * 86_400;
 /// The size of file system blocks shown.
 const BLOCK_BYTES: u64 = 4096;
@@ -91,7 +91,7 @@ const BLOCK_BYTES: u64 = 4096;
 pub(super) const REQUEST_BYTES: usize = 1 << 17;
 /// Length of a reply's header.
 pub(super) const HEADER_BYTES: usize = 16;
-/// Longest data that READ may ask for.
+/// Longest data that READ may request.
 pub(super) const MAX_READ_BYTES: u32 = MAX_PAGES as u32 * 4096;
 
 /// A request.
@@ -190,7 +190,7 @@ impl Reply {
     }
 
     /// Makes this the message that has the kernel keep a file's contents: `size` bytes, which `fill` puts into a buffer. It
-    /// answers no request.
+    /// is not a reply to a request.
     pub(super) fn store<E>(
         &mut self,
         node: u64,
@@ -239,7 +239,7 @@ impl Reply {
         got.map(drop)
     }
 
-    /// Answers INIT; with `ahead`, the kernel may read more than is asked for. `Err` for a kernel that is too old; `Ok(false)` if it has to ask again with our version.
+    /// Replies to INIT; with `ahead`, the kernel may read more than is requested. `Err` for a kernel that is too old; `Ok(false)` if it has to send INIT again with our version.
     pub(super) fn init(&mut self, request: &Request<'_>, ahead: bool) -> Result<bool, ()> {
         let (Some(major), Some(minor)) = (request.u32(0), request.u32(4)) else { return Err(()) };
         if major < MAJOR || (major == MAJOR && minor < OLDEST_MINOR) {
@@ -266,7 +266,7 @@ impl Reply {
         Ok(major == MAJOR)
     }
 
-    /// Answers LOOKUP with a node.
+    /// Replies to LOOKUP with a node.
     pub(super) fn entry(&mut self, node: u64, attributes: &Attributes, owner: (u32, u32), keep: bool) {
         self.u64(node);
         self.u64(0);
@@ -276,7 +276,7 @@ impl Reply {
         self.attributes(node, attributes, owner);
     }
 
-    /// Answers LOOKUP: not there, and the kernel is to remember it.
+    /// Replies to LOOKUP: not there, and the kernel is to remember it.
     pub(super) fn absent(&mut self) {
         self.u64(0);
         self.u64(0);
@@ -284,7 +284,7 @@ impl Reply {
         self.bytes(&[0; 104]);
     }
 
-    /// Answers GETATTR.
+    /// Replies to GETATTR.
     pub(super) fn stat(&mut self, node: u64, attributes: &Attributes, owner: (u32, u32), keep: bool) {
         self.u64(if keep { FOREVER_S } else { 0 });
         self.u64(0);
@@ -310,14 +310,14 @@ impl Reply {
         self.u32(0);
     }
 
-    /// Answers OPEN and OPENDIR. There are no handles: nodes are enough.
+    /// Replies to OPEN and OPENDIR. There are no handles: nodes are enough.
     pub(super) fn opened(&mut self, flags: u32) {
         self.u64(0);
         self.u32(flags);
         self.u32(0);
     }
 
-    /// Appends one entry to the answer to READDIR; false if it has no room within `limit` bytes.
+    /// Appends one entry to the reply to READDIR; false if it has no room within `limit` bytes.
     pub(super) fn directory_entry(
         &mut self,
         limit: usize,
@@ -339,7 +339,7 @@ impl Reply {
         true
     }
 
-    /// Answers STATFS: full, for nothing can be added.
+    /// Replies to STATFS: full, for nothing can be added.
     pub(super) fn statfs(&mut self, nodes: u64, size_bytes: u64) {
         self.u64(size_bytes.div_ceil(BLOCK_BYTES));
         self.u64(0);

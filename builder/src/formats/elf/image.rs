@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PT_DYNAMIC    i64 tag · u64 value, up to DT_NULL
-//! DT_SYMTAB     u32 name · u8 kind and binding · u8 · u16 section (0: asked of others) · u64 value · u64 size
+//! DT_SYMTAB     u32 name · u8 kind and binding · u8 · u16 section (0: imported) · u64 value · u64 size
 //! DT_STRTAB     names, each with a zero byte; one may lie at the end of another
 //! DT_VERSYM     u16 a symbol
 //! DT_GNU_HASH   u32 buckets · u32 first hashed symbol · u32 words of the filter · u32 shift
@@ -80,7 +80,7 @@ pub struct Symbol {
     pub kind: u8,
     /// Whether its value is an address in the file's own memory.
     is_address: bool,
-    /// False if it is asked of other files.
+    /// False if it is imported.
     pub defined: bool,
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Returns a path in its plain form: home-made indexes write `./pool/a.deb`.
 ///
-/// Any character may be in it that can be asked for: requests are escaped as apt escapes them.
+/// It may have any character that a request can have: requests are escaped as apt escapes them.
 ///
 /// # Errors
 /// The fault, as one lower-case clause: a path that leaves its place, or that names no file.

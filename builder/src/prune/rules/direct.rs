@@ -1,4 +1,4 @@
-//! The rules that are asked about each path by itself.
+//! The rules that judge each path by itself.
 
 use super::{Candidate, Facts, Ruling, below};
 use crate::{layout::is_left_out, tree::Kind};
@@ -214,8 +214,8 @@ pub(super) fn locale_of(path: &[u8]) -> Option<&[u8]> {
     rest.split(|b| *b == b'/').next()
 }
 
-/// Returns true if one of the wanted locales is this one or is a dialect of it: "de_AT" asks for
-/// "de" as well, "de" does not ask for "de_AT". "*" asks for all.
+/// Returns true if one of the wanted locales is this one or is a dialect of it: "de_AT" wants
+/// "de" as well, "de" does not want "de_AT". "*" wants all.
 pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
     wanted.iter().any(|wanted| {
         let wanted = wanted.as_bytes();

@@ -52,7 +52,7 @@ pub(super) fn listed(
 }
 
 /// A package of which something was opened or run keeps its own configuration below `/etc`, its
-/// directories below `/var`, and the translations that the recipe asks for.
+/// directories below `/var`, and the translations that the recipe names.
 pub(super) fn configuration(
     candidate: &Candidate<'_>,
     decision: &Decision,

@@ -44,7 +44,7 @@ pub(in crate::prune) struct Account {
     pub left_out: BTreeMap<TreePath, u64>,
 }
 
-/// Where each language looks for modules, once it was asked.
+/// Where each language looks for modules, once it was needed.
 #[derive(Default)]
 pub(in crate::prune) struct Roots {
     node: Option<node::Roots>,

@@ -154,7 +154,7 @@ fn compiled_locale(path: &[u8]) -> Option<&[u8]> {
     Some(&path[..path.len() - rest.len() + end])
 }
 
-/// Any C program that prints a time reads `/etc/localtime`; that alone asks for no other zone.
+/// Any C program that prints a time reads `/etc/localtime`; that alone needs no other zone.
 fn is_local_time(candidate: &Candidate<'_>, facts: &Facts<'_>) -> bool {
     let mut on_the_way = false;
     let end = facts.tree.resolve(b"etc/localtime", |link| on_the_way |= link == candidate.path);

@@ -1,4 +1,4 @@
-//! Surplus files inside packages that are kept whole: documentation wherever it lies, and languages not asked for.
+//! Surplus files inside packages that are kept whole: documentation wherever it lies, and languages that the recipe does not name.
 //!
 //! A trace shows little of an app, so its own packages stay whole. But what people read about it, what its authors test
 //! it with, and what it says in other languages are no part of what it does. Names alone do not decide: `help` may be a

@@ -174,7 +174,7 @@ pub(super) fn imported(
 }
 
 /// Returns true if a module of the library imports another part of the package that it is part of: `concurrent.futures` has
-/// its executors in modules that are imported when they are asked for.
+/// its executors in modules that are imported on first use.
 fn is_of_its_package(import: &Import, importer: &[u8], library: &[u8]) -> bool {
     let below = importer.get(library.len() + 1..).unwrap_or_default();
     let top = below.split(|byte| *byte == b'/').next().unwrap_or_default();

@@ -39,7 +39,7 @@ struct Shape<'n> {
 /// One of a directory's names, and whether it is a directory.
 type Child<'a> = (&'a TreePath, bool);
 
-/// Finds the translations that the recipe does not ask for, and that nothing used.
+/// Finds the translations that the recipe does not name, and that nothing used.
 pub(super) fn find(whole: &Whole<'_, '_>, surplus: &mut Surplus) {
     if whole.facts.policy.locales.iter().any(|locale| locale == "*") {
         return;
@@ -64,7 +64,7 @@ pub(super) fn find(whole: &Whole<'_, '_>, surplus: &mut Surplus) {
     }
 }
 
-/// Returns what belongs to a language that is not asked for, in the sets of one directory.
+/// Returns the paths of a language that the recipe does not name, in the sets of one directory.
 fn unwanted<'a>(
     directory: &[u8],
     children: &[Child<'a>],
