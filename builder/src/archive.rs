@@ -50,7 +50,8 @@ const MAX_RELEASE_BYTES: u64 = 16 << 20;
 /// Which part of an archive is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The suite, by codename (`bookworm`), or the exact path of a directory (`./`); see [`suite::canonical`].
+    /// The suite, by codename (`bookworm`), or the exact path of a directory (`./`); see
+    /// [`suite::canonical`].
     pub suite: String,
     /// The pockets beside it: `updates` stands for `bookworm-updates`.
     pub pockets: Vec<String>,
@@ -311,9 +312,9 @@ impl<'a> Opener<'a> {
     }
 
     /// Returns where the Release file of a suite is kept: apart for each set of keys, since an archive
-    /// that other keys vouch for is another archive; and for each past state that is wanted. The mirrors of Debian have
-    /// one archive, wherever it lies on them. A name that a recipe gives says less: it may stand for one directory of
-    /// a server here and for another one there, so the path counts as well.
+    /// that other keys vouch for is another archive; and for each past state that is wanted. The mirrors of
+    /// Debian have one archive, wherever it lies on them. A name that a recipe gives says less: it may stand
+    /// for one directory of a server here and for another one there, so the path counts as well.
     fn kept_path(&self, suite: &str, base: &str) -> PathBuf {
         let mut directory = self.keyring.name();
         let past = self.options.snapshots.as_ref().and_then(|service| service.wanted_s);

@@ -1,7 +1,7 @@
 //! Atomic files and directories: written under a temporary name next to the target, then renamed.
 //!
-//! Its maker holds a lock on it. One without a lock is of a process that was killed; the next maker of something of the
-//! same kind there removes it.
+//! Its maker holds a lock on it. One without a lock is of a process that was killed; the next maker of
+//! something of the same kind there removes it.
 
 #![allow(
     clippy::disallowed_methods,
@@ -105,7 +105,8 @@ fn is_held(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Removes our own files of that kind that no process has locked. One that cannot be removed stays and does no harm.
+/// Removes our own files of that kind that no process has locked. One that cannot be removed stays and does
+/// no harm.
 fn sweep(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -1,7 +1,7 @@
 //! Directories that are closed to all but their owner.
 //!
-//! Comes in: a path. Goes out: that it is a directory of our own user which no other user can read or write, or why it is not.
-//! A directory of another user is never changed.
+//! Comes in: a path. Goes out: that it is a directory of our own user which no other user can read or write,
+//! or why it is not. A directory of another user is never changed.
 
 #![allow(
     clippy::disallowed_methods,
@@ -118,8 +118,9 @@ pub fn foreign_link(path: &Path) -> Option<Open> {
     (!is_trusted(found.uid())).then_some(Open::Link { uid: found.uid() })
 }
 
-/// Returns the first directory above a path, of which another user could take the path away and lay something else in its place:
-/// one of a user other than root and us, or one that everybody can write to and that is not sticky. The path has no links.
+/// Returns the first directory above a path, of which another user could take the path away and lay something
+/// else in its place: one of a user other than root and us, or one that everybody can write to and that is
+/// not sticky. The path has no links.
 pub fn exposed(path: &Path) -> Option<(PathBuf, Open)> {
     path.ancestors().skip(1).find_map(|above| {
         let found = fs::symlink_metadata(above).ok()?;

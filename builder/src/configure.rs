@@ -1,15 +1,15 @@
 //! Runs the maintainer scripts, so that the root is what a normal Debian installation leaves.
 //!
-//! Comes in: packages' trees and their assembly. Goes out: the tree that dpkg leaves. The Essential packages are laid
-//! down, the root's own dpkg then installs them and after them the rest, inside the sandbox: no network, no host path, no
-//! service started. The difference from the assembled tree is kept in the store as a layer, by the packages' digests; a
-//! second run with the same packages runs nothing.
+//! Comes in: packages' trees and their assembly. Goes out: the tree that dpkg leaves. The Essential packages
+//! are laid down, the root's own dpkg then installs them and after them the rest, inside the sandbox: no
+//! network, no host path, no service started. The difference from the assembled tree is kept in the store as
+//! a layer, by the packages' digests; a second run with the same packages runs nothing.
 //!
-//! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and files that are laid into `/dev`, `/run` and
-//! `/tmp` is removed before the root is read, so that both give the same tree.
+//! Where nothing can be mounted the root is entered by chroot: .debs are copied into it, and files that are
+//! laid into `/dev`, `/run` and `/tmp` is removed before the root is read, so that both give the same tree.
 //!
-//! It never changes an assembled path's time without need: files that scripts or dpkg touched get the newest time that is in
-//! the packages, so no clock shows.
+//! It never changes an assembled path's time without need: files that scripts or dpkg touched get the newest
+//! time that is in the packages, so no clock shows.
 
 mod answers;
 mod clean;
@@ -46,7 +46,8 @@ use crate::{
     unpack::{Unpacked, UnpackedPackage},
 };
 
-/// The version of this stage's results: it changes when the same packages give another root. Part of the layer's key.
+/// The version of this stage's results: it changes when the same packages give another root. Part of the
+/// layer's key.
 const FORMAT: &str = "configured layer 7";
 
 /// A root that is configured.
@@ -164,7 +165,8 @@ impl Hint for ConfigureError {
     }
 }
 
-/// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to run there.
+/// Looks into a root whose scripts failed, where they ran, before it is thrown away. It is given a shell to
+/// run there.
 pub type OnScriptFailure<'a> = dyn Fn(&Running, Program, &ConfigureError) + 'a;
 
 /// The parts of a recipe that change the configured root.
@@ -176,9 +178,10 @@ pub struct Wanted<'a> {
     pub owners: bool,
 }
 
-/// Returns the configured root of packages: from the store if it is there, else by running their scripts, in the most
-/// faithful way that the host allows (`TINYROOT_WAY` names another). From the store comes also one that another way made, such as
-/// on another machine, with truer owners, or with any where they do not matter.
+/// Returns the configured root of packages: from the store if it is there, else by running their scripts, in
+/// the most faithful way that the host allows (`TINYROOT_WAY` names another). From the store comes also one
+/// that another way made, such as on another machine, with truer owners, or with any where they do not
+/// matter.
 ///
 /// # Errors
 /// [`ConfigureError`]; [`ConfigureError::Script`] names package and script. `visit` is called with it first.
@@ -240,9 +243,9 @@ fn newest_time_s(unpacked: &Unpacked) -> i64 {
     entries.map(|(_, entry)| entry.mtime_s).max().unwrap_or(0)
 }
 
-/// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have no `/proc` may
-/// have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where they have it; the other
-/// direction does no harm.
+/// Names a layer by all that it depends on. Ways differ in owners only, but they do differ. Scripts that have
+/// no `/proc` may have made less (systemd-tmpfiles makes nothing), so what they made is not for hosts where
+/// they have it; the other direction does no harm.
 fn key(
     unpacked: &Unpacked,
     answers: &[String],
@@ -435,8 +438,8 @@ impl Run<'_> {
         format!("{place}/{}", path.file_name().unwrap_or_default().to_string_lossy())
     }
 
-    /// Returns the directories that the packages lie in, and where a sandbox sees them: commonly one, and another for what lies in a
-    /// cache that cannot be written.
+    /// Returns the directories that the packages lie in, and where a sandbox sees them: commonly one, and
+    /// another for what lies in a cache that cannot be written.
     fn pack_directories(&self) -> Vec<(PathBuf, String)> {
         let parents = self.unpacked.packages.iter().filter_map(|package| package.pack.path().parent());
         let directories: BTreeSet<&Path> = parents.collect();
@@ -449,7 +452,8 @@ impl Run<'_> {
         self.unpacked.packages[index].locked.name.clone()
     }
 
-    /// Copies the files that are run to the places where a sandbox with mounts has binds. Links into the store would let scripts write there.
+    /// Copies the files that are run to the places where a sandbox with mounts has binds. Links into the
+    /// store would let scripts write there.
     fn copy_packs(&self, root: &Path, script: &Path) -> Result<(), PathError> {
         let packs = root.join("tmp/packs");
         files::create_dir_all(&packs)?;
@@ -522,8 +526,8 @@ impl Run<'_> {
         result
     }
 
-    /// Gives every file of the root to the caller, who could otherwise neither read nor remove those of subordinate ids,
-    /// and returns whose they were.
+    /// Gives every file of the root to the caller, who could otherwise neither read nor remove those of
+    /// subordinate ids, and returns whose they were.
     fn take_back_owners(&self, root: &Path, scratch: &Path) -> Result<Vec<clean::Owned>, ConfigureError> {
         let script = scratch.join("owners");
         files::write(&script, script::TAKE_BACK_OWNERS)?;

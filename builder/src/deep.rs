@@ -1,8 +1,8 @@
-//! Directories with foreign contents, removed, measured and listed: with as many levels, names and bytes in names as a file system
-//! allows.
+//! Directories with foreign contents, removed, measured and listed: with as many levels, names and bytes in
+//! names as a file system allows.
 //!
-//! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a link; memory,
-//! descriptors and stack have limits that do not depend on the contents.
+//! Comes in: a path that is ours, below which anything may lie. All is done by handles and never through a
+//! link; memory, descriptors and stack have limits that do not depend on the contents.
 
 #![allow(
     clippy::disallowed_methods,
@@ -36,8 +36,9 @@ const LEVELS: usize = 64;
 /// Removes with more than one's own rights, where there is a way.
 type Remover = fn(&Path) -> io::Result<()>;
 
-/// Files of other ids exist only where a sandbox made them, and only a sandbox can remove them. This room lies below `sandbox`, which
-/// hands its way up here before the first one starts, so that rooms that sweep directories start no process themselves.
+/// Files of other ids exist only where a sandbox made them, and only a sandbox can remove them. This room
+/// lies below `sandbox`, which hands its way up here before the first one starts, so that rooms that sweep
+/// directories start no process themselves.
 static REMOVER: OnceLock<Remover> = OnceLock::new();
 
 /// Sets the way to remove what is not ours; the first one stays.
@@ -45,8 +46,8 @@ pub fn set_remover(remover: Remover) {
     let _ = REMOVER.set(remover);
 }
 
-/// Removes a directory with all below it, or a file, whoever owns it; no link is followed. If the kernel refuses that to us, the
-/// way of [`set_remover`] is tried.
+/// Removes a directory with all below it, or a file, whoever owns it; no link is followed. If the kernel
+/// refuses that to us, the way of [`set_remover`] is tried.
 ///
 /// # Errors
 /// The refusal, where that way fails too; any other error as it is.
@@ -133,7 +134,8 @@ impl Emptying<'_> {
     }
 }
 
-/// Opens a directory for emptying; one of ours that is closed to us gets the rights that its owner needs first.
+/// Opens a directory for emptying; one of ours that is closed to us gets the rights that its owner needs
+/// first.
 fn open_to_empty<P: rustix::path::Arg + Copy>(at: impl AsFd, name: P) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // By its handle, for a name could have become another's meanwhile.
@@ -227,8 +229,9 @@ impl Found<'_> {
     }
 }
 
-/// Shows all that lies below a directory to `visit`, directories before their entries, otherwise in no order, until it breaks. Returns
-/// false if something was not shown: after a break, deeper than 64 levels, in directories that are closed to us.
+/// Shows all that lies below a directory to `visit`, directories before their entries, otherwise in no order,
+/// until it breaks. Returns false if something was not shown: after a break, deeper than 64 levels, in
+/// directories that are closed to us.
 ///
 /// # Errors
 /// A top that cannot be opened.

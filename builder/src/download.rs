@@ -150,8 +150,8 @@ pub enum Conditional {
 
 /// Returns the URL of a path below a base, or `None` for a path that points elsewhere.
 ///
-/// It is escaped as apt escapes it: `+`, `~`, blanks and `%` too, and with small hex digits. `%2b` for `+` matters to
-/// servers that read a plus as a blank, as S3 does. (apt's `pkgAcquire::URIEncode`.)
+/// It is escaped as apt escapes it: `+`, `~`, blanks and `%` too, and with small hex digits. `%2b` for `+`
+/// matters to servers that read a plus as a blank, as S3 does. (apt's `pkgAcquire::URIEncode`.)
 pub fn url_below(base: &str, path: &str) -> Option<String> {
     let wrong = |part: &str| part == "." || part == "..";
     if path.is_empty() || path.starts_with('/') || path.split('/').any(wrong) {
@@ -256,8 +256,8 @@ impl Downloader {
         }
     }
 
-    /// Fetches one file into a fresh temporary file in `tmp`; `on_bytes` is called with the number of further bytes
-    /// have come, never more than the file has in sum.
+    /// Fetches one file into a fresh temporary file in `tmp`; `on_bytes` is called with the number of further
+    /// bytes have come, never more than the file has in sum.
     ///
     /// # Errors
     /// [`DownloadError`].

@@ -1,10 +1,12 @@
 //! The form of errors. Every room has an enum of its own, and what is the same in all of them is here.
 //!
-//! - An error is one lower-case clause, "cannot VERB OBJECT", or the rule that something breaks. It never repeats its source.
+//! - An error is one lower-case clause, "cannot VERB OBJECT", or the rule that something breaks. It never
+//!   repeats its source.
 //! - An error of a file holds its path: [`PathError`], made with [`At::at`].
 //! - A name or a value inside a text stands in `backticks`; a path stands bare.
 //! - What one can do about an error is its [`Hint`], apart from its text.
-//! - An error is shown with its causes: in one line ([`chain`]) or, on the command line, a line each, marked `cause:`.
+//! - An error is shown with its causes: in one line ([`chain`]) or, on the command line, a line each, marked
+//!   `cause:`.
 
 use std::{
     borrow::Cow,
@@ -61,7 +63,8 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 
 /// An error that may say what one can do about it.
 pub trait Hint: Error {
-    /// Returns what one can do about the error: one clause, without a full stop. `None` if nothing is known to help.
+    /// Returns what one can do about the error: one clause, without a full stop. `None` if nothing is known
+    /// to help.
     fn hint(&self) -> Option<Cow<'_, str>> {
         None
     }

@@ -113,8 +113,8 @@ fn is_there(package: &LockedPackage, store: &Store) -> bool {
     digest(package, &path).is_some()
 }
 
-/// Returns the SHA-256 of a .deb. One that is locked by SHA-512 is read for it, and is checked once more; `None`: it
-/// has another SHA-512, or cannot be read.
+/// Returns the SHA-256 of a .deb. One that is locked by SHA-512 is read for it, and is checked once more;
+/// `None`: it has another SHA-512, or cannot be read.
 fn digest(package: &LockedPackage, path: &Path) -> Option<Digest> {
     if let Checksum::Sha256(digest) = package.checksum {
         return Some(digest);

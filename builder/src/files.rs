@@ -1,8 +1,9 @@
 //! The calls of `std::fs`, each with the path in its error ([`PathError`]).
 //!
-//! `clippy.toml` refuses the calls of `std::fs` themselves, whose errors do not say which file they are about. The rooms that
-//! use them all the same say so at their head: the ground below the rooms (`sys`, `atomic`, `closed`, `deep`, `store`),
-//! whose callers know better what the file is for and add path and operation.
+//! `clippy.toml` refuses the calls of `std::fs` themselves, whose errors do not say which file they are
+//! about. The rooms that use them all the same say so at their head: the ground below the rooms (`sys`,
+//! `atomic`, `closed`, `deep`, `store`), whose callers know better what the file is for and add path and
+//! operation.
 
 #![allow(clippy::disallowed_methods, reason = "the one place that adds the path")]
 
@@ -39,7 +40,8 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     fs::read_to_string(&path).at("read", path)
 }
 
-/// Writes a file, or writes it anew. One that must never be half written goes through [`atomic`](crate::atomic).
+/// Writes a file, or writes it anew. One that must never be half written goes through
+/// [`atomic`](crate::atomic).
 ///
 /// # Errors
 /// As [`open`].
@@ -103,7 +105,8 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
     fs::remove_dir(&path).at("remove", path)
 }
 
-/// Removes a directory and everything below it. One with files of other users' ids is for [`deep`](crate::deep).
+/// Removes a directory and everything below it. One with files of other users' ids is for
+/// [`deep`](crate::deep).
 ///
 /// # Errors
 /// As [`open`].

@@ -88,7 +88,8 @@ impl fmt::Display for ImagePath {
     }
 }
 
-/// Returns whether a stage path lies where only the package system and the host's own services use `/var`: no grain has it.
+/// Returns whether a stage path lies where only the package system and the host's own services use `/var`: no
+/// grain has it.
 pub fn is_left_out(path: &TreePath) -> bool {
     LEFT_OUT.iter().any(|top| path.is_at_or_below(top.as_bytes()))
 }

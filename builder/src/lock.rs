@@ -37,8 +37,8 @@ pub struct Lock {
     pub architecture: String,
     /// The newest `Date` of the suites' Release files, in seconds since 1970.
     pub time_s: i64,
-    /// The times of the older locks that packages were left from when others moved on alone, rising: what has left the archive
-    /// since can be had of a past state of one of them.
+    /// The times of the older locks that packages were left from when others moved on alone, rising: what has
+    /// left the archive since can be had of a past state of one of them.
     pub earlier_s: Vec<i64>,
     /// The request.
     pub request: Request,
@@ -165,7 +165,8 @@ impl Lock {
     /// Reads the lock at a path.
     ///
     /// # Errors
-    /// [`LockError::Missing`], [`LockError::Io`], or [`LockError::Invalid`] for the first thing that is wrong.
+    /// [`LockError::Missing`], [`LockError::Io`], or [`LockError::Invalid`] for the first thing that is
+    /// wrong.
     pub fn read(path: &Path) -> Result<Self, LockError> {
         let bytes = match files::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,7 +188,7 @@ impl Lock {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 

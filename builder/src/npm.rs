@@ -1,12 +1,13 @@
 //! Packages of npm registries: `[[npm]]` of a recipe → files of its root.
 //!
-//! Comes in: the sets of a recipe, which pin each package by version and checksum. Goes out: a tree for each set, its
-//! contents in the store, and these laid over the configured root, each file in the name of its package. A tarball
-//! is verified before anything of it is read, and kept in the store; the unpacked tree of a set is kept there too, and
-//! is all that later runs need. No script of a package is ever run, and npm is not needed.
+//! Comes in: the sets of a recipe, which pin each package by version and checksum. Goes out: a tree for each
+//! set, its contents in the store, and these laid over the configured root, each file in the name of its
+//! package. A tarball is verified before anything of it is read, and kept in the store; the unpacked tree of
+//! a set is kept there too, and is all that later runs need. No script of a package is ever run, and npm is
+//! not needed.
 //!
-//! As with `npm ci --ignore-scripts`, links in tarballs are left out, and a package replaces the files that another one
-//! ships at its directory. Otherwise than there, nothing is laid in `node_modules/.bin`.
+//! As with `npm ci --ignore-scripts`, links in tarballs are left out, and a package replaces the files that
+//! another one ships at its directory. Otherwise than there, nothing is laid in `node_modules/.bin`.
 
 mod registry;
 pub(crate) mod tarball;
@@ -122,7 +123,8 @@ impl Hint for NpmError {
     }
 }
 
-/// Returns the tree of a set by the paths of the root, parents left out, times 0; fetches the tarballs that the store lacks.
+/// Returns the tree of a set by the paths of the root, parents left out, times 0; fetches the tarballs that
+/// the store lacks.
 ///
 /// # Errors
 /// [`NpmError`]. Tarballs that were had stay in the store, and nothing else does.
@@ -271,7 +273,8 @@ impl Registry<'_> {
     }
 }
 
-/// Returns a file for each package of a set that belongs in a pool. Those that the store has are taken from there.
+/// Returns a file for each package of a set that belongs in a pool. Those that the store has are taken from
+/// there.
 pub fn pool_items(set: &Npm, registry: Registry<'_>, store: &Store) -> Vec<pool::Item> {
     let item = |package: &NpmPackage| {
         let path = format!("npm/{}", tarball_path(&package.locked.name, &package.locked.version));

@@ -8,10 +8,11 @@
 //! POOL/tinyroot-pool       the mark of a directory that we made
 //! ```
 //!
-//! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check` does), and its files are not trusted. It has the
-//! layout of a mirror (any web server over it is one for `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it,
-//! so it may be another user's and its file system mounted read-only. A file gets its name when it is complete, and modes
-//! that let everybody read it, whatever the umask.
+//! Locks say what belongs in it, and all digests are in them: a build needs no index (only `lock --check`
+//! does), and its files are not trusted. It has the layout of a mirror (any web server over it is one for
+//! `--mirror`, and one for `--npm-registry` below `npm`). Builds only read it, so it may be another user's
+//! and its file system mounted read-only. A file gets its name when it is complete, and modes that let
+//! everybody read it, whatever the umask.
 
 use std::{
     borrow::Cow,
@@ -40,8 +41,9 @@ const DIRECTORY_MODE: u32 = 0o755;
 /// The place of files that are being fetched.
 const SCRATCH: &str = ".tinyroot-fetch-";
 
-/// The mark of a pool. Files in any other directory must not be replaced or removed: it may be a mirror that another tool
-/// keeps. It is not hidden, since CI services that keep directories between jobs may leave out hidden files.
+/// The mark of a pool. Files in any other directory must not be replaced or removed: it may be a mirror that
+/// another tool keeps. It is not hidden, since CI services that keep directories between jobs may leave out
+/// hidden files.
 const MARK: &str = "tinyroot-pool";
 const MARK_TEXT: &str =
     "`tinyroot fetch` made this directory; with --prune it removes the packages that no recipe needs.\n";
@@ -285,8 +287,9 @@ pub fn write_signed(pool: &Path, signed: &[(String, Vec<u8>)]) -> Result<(), Poo
     Ok(())
 }
 
-/// Removes the packages that are not needed from a pool, and directories that are empty then; where indexes are needed, those that are
-/// not as well. Files with other names and in other places stay. Returns their paths, sorted.
+/// Removes the packages that are not needed from a pool, and directories that are empty then; where indexes
+/// are needed, those that are not as well. Files with other names and in other places stay. Returns their
+/// paths, sorted.
 ///
 /// # Errors
 /// Those of [`check`].

@@ -68,7 +68,8 @@ impl Progress {
         Progress::new(Arc::new(Silent))
     }
 
-    /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is reported at once.
+    /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is
+    /// reported at once.
     pub fn wait_for_another(&self, that: &str) -> Task {
         self.wait(&format!("waiting for another tinyroot that {that}"))
     }

@@ -1,12 +1,12 @@
 //! Which paths of the stage root an app needs: a verdict with a reason for each, then the pruned tree.
 //!
-//! Comes in: the configured tree, who owns what, the evidence of a trace, the recipe's policy, and
+//! Comes in: the configured tree, the owners of paths, the evidence of a trace, the recipe's policy, and
 //! the store, from which headers of programs, scripts and links' neighbours are read. Goes out: a
 //! [`Plan`], which is the same whatever order things came in, and from it the [`Pruned`] tree.
 //! Nothing here runs a program, uses the network, or looks at the host.
 //!
 //! The policy is two short lists in [`rules`]: the first is called once a path, in order, until a
-//! rule says keep or drop; the second says what else is needed for what is kept, and is called
+//! rule says keep or drop; the second says which further paths a kept one needs, and is called
 //! until nothing new comes up. Paths without a use are dropped.
 
 mod list;
@@ -120,14 +120,14 @@ pub struct Policy {
     pub imports_set: bool,
     /// Whether the app's packages are kept by folders, as far as something of a folder was used.
     pub folders: bool,
-    /// What each package depends on, by the names of packages that are there. Libraries in the app's language that it
-    /// depends on stay: the app loads them by name when it comes to it.
+    /// The dependencies of each package, by the names of packages that are there. Libraries in the app's
+    /// language that it depends on stay: the app loads them by name when it comes to it.
     pub depends: BTreeMap<String, BTreeSet<String>>,
     /// The most bytes of such libraries' code.
     pub companion_bytes: u64,
     /// Paths that the recipe lays over the root.
     pub overlay: BTreeSet<TreePath>,
-    /// Programs that the recipe starts, with what starts them.
+    /// Programs that the recipe starts, with their starters.
     pub commands: BTreeMap<TreePath, String>,
 }
 
@@ -192,7 +192,7 @@ impl Imports {
 }
 
 impl Policy {
-    /// Returns what a recipe says, and what its app's packages depend on.
+    /// Returns the recipe's rules, and the dependencies of its app's packages.
     ///
     /// # Errors
     /// [`PruneError::Glob`].
@@ -260,7 +260,7 @@ impl Plan {
         out
     }
 
-    /// Returns what was left out of packages that are kept whole, in bytes before compression, by the reason.
+    /// Returns the surplus of packages that are kept whole, in bytes before compression, by the reason.
     pub fn surplus(&self, tree: &Tree) -> BTreeMap<&str, u64> {
         let mut out = BTreeMap::new();
         for (path, decision) in &self.decisions {
@@ -278,7 +278,8 @@ impl Plan {
         let by_imports = |decision: &Decision| decision.rule == rules::IMPORTS;
         let mut imports = Imports::default();
         for (path, decision) in &self.decisions {
-            // The byte code of an imported source is kept for the source, and so are the compiled parts of a module.
+            // The byte code of an imported source is kept for the source, and so are the compiled parts of a
+            // module.
             let source = decision.because.as_ref().and_then(|source| self.decisions.get(source));
             let is_part = path.as_bytes().ends_with(b".pyc") || decision.rule == rules::PERL;
             let is_byte_code = is_part && source.is_some_and(by_imports);
@@ -302,7 +303,7 @@ impl Plan {
     }
 }
 
-/// A tree after pruning, and why it is as it is.
+/// A tree after pruning, with the reason for each path.
 #[derive(Clone, Debug)]
 pub struct Pruned {
     /// The paths that stayed.
@@ -438,7 +439,7 @@ impl Planner {
         true
     }
 
-    /// Keeps the directories on the way to what is kept.
+    /// Keeps the directories above kept paths.
     fn keep_parents(&mut self, tree: &Tree) {
         let mut parents = BTreeMap::new();
         for (path, decision) in &self.plan.decisions {

@@ -38,9 +38,10 @@ use crate::{digest::Digest, files, formats::pins::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
 ///
-/// `docs/recipe.md` and recipe(5) are generated from the doc comments of these types. A type whose comment begins with
-/// `[table]` documents that table. A field documents the key of its name, or the keys that its comment begins
-/// with, a paragraph each; one that begins with "No key" is left out. The variants of an enum are listed below its key.
+/// `docs/recipe.md` and recipe(5) are generated from the doc comments of these types. A type whose comment
+/// begins with `[table]` documents that table. A field documents the key of its name, or the keys that its
+/// comment begins with, a paragraph each; one that begins with "No key" is left out. The variants of an enum
+/// are listed below its key.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The recipe folder as it was named.
@@ -88,33 +89,33 @@ pub struct App {
     pub release: u32,
     /// The noun for one grain ("wiki" in "New wiki"). Default: "document".
     pub noun: String,
-    /// Packages that are the app: installed, and kept whole (less documentation) when the rest is pruned. Debian's,
-    /// or `npm:NAME`.
+    /// Packages that are the app: installed, and kept whole (less documentation) when the rest is pruned.
+    /// Debian's, or `npm:NAME`.
     pub packages: Vec<String>,
     /// The app id whose key signs. Default: the key made for this name on this machine.
     pub id: Option<String>,
-    /// Globs below `/var` of files that each grain gets copies of, to write to: `state = ["/var/lib/x/**"]`. Files
-    /// that a package gives to another user than root or lets a group write, conffiles, and files that the trace saw
-    /// written are copied without being named; all else that packages ship there is a link into the read-only root.
-    /// A glob without `*` takes a directory with everything below it. The path of a link out of `/var` puts a copy
-    /// of the link's target in its place. `build --fix` adds paths that the app was not allowed to write.
-    /// Default: none.
+    /// Globs below `/var` of files that each grain gets copies of, to write to: `state = ["/var/lib/x/**"]`.
+    /// Files that a package gives to another user than root or lets a group write, conffiles, and files that
+    /// the trace saw written are copied without being named; all else that packages ship there is a link into
+    /// the read-only root. A glob without `*` takes a directory with everything below it. The path of a link
+    /// out of `/var` puts a copy of the link's target in its place. `build --fix` adds paths that the app was
+    /// not allowed to write. Default: none.
     pub state: Vec<String>,
     /// How much of these packages is kept. Default: `"whole"`.
     pub prune: AppPrune,
 }
 
-/// `app.prune`: the pieces in which the app's packages are kept. Documentation and languages that the recipe does not
-/// list are dropped in any case.
+/// `app.prune`: the pieces in which the app's packages are kept. Documentation and languages that the recipe
+/// does not list are dropped in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AppPrune {
     /// `"whole"`: all of them. An exercise does not show the whole app.
     #[default]
     Whole,
-    /// `"folders"`: those folders of which a trace saw any file used, for apps of hundreds of megabytes. A folder is
-    /// a directory two levels below the app's own, with everything in it: of `/usr/share/wiki`, such as
-    /// `/usr/share/wiki/extensions/Gallery`. Files that lie higher are a folder with the files beside them. Files
-    /// elsewhere (`/etc`, `/usr/bin`, `/var`) are kept whole.
+    /// `"folders"`: those folders of which a trace saw any file used, for apps of hundreds of megabytes. A
+    /// folder is a directory two levels below the app's own, with everything in it: of `/usr/share/wiki`,
+    /// such as `/usr/share/wiki/extensions/Gallery`. Files that lie higher are a folder with the files beside
+    /// them. Files elsewhere (`/etc`, `/usr/bin`, `/var`) are kept whole.
     Folders,
 }
 
@@ -150,22 +151,24 @@ pub struct Debian {
     /// No key of its own: the list of `recommends`.
     pub recommends_of: Vec<String>,
     /// Preferred versions, as in apt_preferences(5):
-    /// `pins = [{ package = "nginx*", suite = "bookworm-backports", priority = 600 }]`; `version` instead of `suite`
-    /// selects by version.
+    /// `pins = [{ package = "nginx*", suite = "bookworm-backports", priority = 600 }]`; `version` instead of
+    /// `suite` selects by version.
     pub pins: Vec<Pin>,
-    /// `mirror`: Base URLs of mirrors, tried in turn: one or a list. Default: `--mirror`, `TINYROOT_MIRROR`, or the
-    /// host's apt sources.
+    /// `mirror`: Base URLs of mirrors, tried in turn: one or a list. Default: `--mirror`, `TINYROOT_MIRROR`,
+    /// or the host's apt sources.
     pub mirrors: Vec<String>,
     /// Values for questions of debconf, set before packages are configured (`[debian.debconf]`,
-    /// `"tzdata/Areas" = "Europe"`): text, `true`, `false`, a number, or a list of texts. A question that no package
-    /// has, a value of another type, and passwords are refused; make passwords per grain, in `[setup]`.
+    /// `"tzdata/Areas" = "Europe"`): text, `true`, `false`, a number, or a list of texts. A question that no
+    /// package has, a value of another type, and passwords are refused; make passwords per grain, in
+    /// `[setup]`.
     pub debconf: BTreeMap<String, Answer>,
     /// `archive`: Archives beside Debian's (see below).
     pub archives: Vec<ExtraArchive>,
     /// The state of Debian's archive to lock, instead of the present one: `"20261101T000000Z"`.
     pub snapshot: Option<String>,
     /// A service with past states of Debian's archive: a base URL in which `{archive}` stands for `debian` or
-    /// `debian-security` and `{time}` for a time. Default: `--snapshot-service` or `TINYROOT_SNAPSHOT_SERVICE`.
+    /// `debian-security` and `{time}` for a time. Default: `--snapshot-service` or
+    /// `TINYROOT_SNAPSHOT_SERVICE`.
     pub snapshot_service: Option<String>,
 }
 
@@ -189,8 +192,8 @@ impl OverlayFile {
 /// The content of a `[[file]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaidContent {
-    /// `source = "files/x"` or `content = "text"`: a regular file, from a file of the recipe folder or from the text.
-    /// `mode` has its permission bits (default `"0644"`).
+    /// `source = "files/x"` or `content = "text"`: a regular file, from a file of the recipe folder or from
+    /// the text. `mode` has its permission bits (default `"0644"`).
     File {
         /// No key: `mode` as a number.
         mode: u32,
@@ -214,8 +217,8 @@ pub struct Setup {
     pub timeout_s: u32,
 }
 
-/// `[[service]]`: A program that runs as long as the grain. Services are started in the recipe's order and stopped in
-/// the reverse order.
+/// `[[service]]`: A program that runs as long as the grain. Services are started in the recipe's order and
+/// stopped in the reverse order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Name in logs and evidence.
@@ -228,11 +231,11 @@ pub struct Service {
     pub ready: Ready,
     /// How long readiness may take. Default: 60 s.
     pub timeout_s: u32,
-    /// The signal that stops its process group (`"SIGINT"`). Default: `"SIGTERM"`. A shell's `&` makes programs
-    /// ignore SIGINT and SIGQUIT unless they handle them, as PostgreSQL does.
+    /// The signal that stops its process group (`"SIGINT"`). Default: `"SIGTERM"`. A shell's `&` makes
+    /// programs ignore SIGINT and SIGQUIT unless they handle them, as PostgreSQL does.
     pub stop_signal: u8,
-    /// How long its process group may take to stop before it is killed. Default: 10 s, and 20 s for all services
-    /// that have the default.
+    /// How long its process group may take to stop before it is killed. Default: 10 s, and 20 s for all
+    /// services that have the default.
     pub stop_timeout_s: Option<u32>,
 }
 
@@ -256,24 +259,26 @@ pub enum Ready {
 pub struct Web {
     /// The port on the grain's 127.0.0.1.
     pub port: u16,
-    /// Other hosts that pages may lead to: `["www.example.org", "*.example.net", "localhost:9000"]`, or `["*"]` for
-    /// pages with links of their users. A link, a form or a redirect to any other authority than the app's fails a
-    /// step of the exercise. A page that *loads* something from a listed host gets a warning. Default: none.
+    /// Other hosts that pages may lead to: `["www.example.org", "*.example.net", "localhost:9000"]`, or
+    /// `["*"]` for pages with links of their users. A link, a form or a redirect to any other authority than
+    /// the app's fails a step of the exercise. A page that *loads* something from a listed host gets a
+    /// warning. Default: none.
     pub links_to: Vec<String>,
-    /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles, images, fonts,
-    /// frames. Default: `true`.
+    /// Whether steps of the exercise load what a browser would load with their pages: scripts, styles,
+    /// images, fonts, frames. Default: `true`.
     pub load: bool,
-    /// The host that the app sees in each request instead of the one requested (`"localhost"`), for apps that accept
-    /// only hosts that they know (H2, Django, Jupyter). `run`, `serve` and the exercise then change Host, Origin and
-    /// Referer; redirects and cookies of the app's responses are changed back. Default: the host requested.
+    /// The host that the app sees in each request instead of the one requested (`"localhost"`), for apps that
+    /// accept only hosts that they know (H2, Django, Jupyter). `run`, `serve` and the exercise then change
+    /// Host, Origin and Referer; redirects and cookies of the app's responses are changed back. Default: the
+    /// host requested.
     pub host: Option<String>,
 }
 
 /// `[[exercise]]`: A step of the conversation that traces and proves the app, in order.
 ///
-/// `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those of the URL in
-/// the user's browser. A redirect is followed to its end, which must not be an error, and a page is loaded as browsers
-/// do.
+/// `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those of
+/// the URL in the user's browser. A redirect is followed to its end, which must not be an error, and a page
+/// is loaded as browsers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// No key: a request and its expected response.
@@ -285,8 +290,8 @@ pub enum Step {
         /// The pause in milliseconds.
         millis: u64,
     },
-    /// `run`: A program of the root (absolute path) and its arguments, run in the grain, without a shell. It must exit
-    /// with 0. `contains` and `capture` look at its output.
+    /// `run`: A program of the root (absolute path) and its arguments, run in the grain, without a shell. It
+    /// must exit with 0. `contains` and `capture` look at its output.
     Run {
         /// Program and arguments; no shell.
         command: Vec<String>,
@@ -306,14 +311,15 @@ pub struct Request {
     pub path: String,
     /// Accepted statuses of the first response: one or a list. Default: any below 500.
     pub status: Vec<u16>,
-    /// Texts of which each must be in headers or body, of the first response or of the page that its redirects lead
-    /// to: one or a list.
+    /// Texts of which each must be in headers or body, of the first response or of the page that its
+    /// redirects lead to: one or a list.
     pub contains: Vec<String>,
     /// Whether redirects are followed. `false` is for one whose end is an error on purpose. Default: `true`.
     pub follow: bool,
     /// Whether scripts, styles and the like of its page are loaded. Default: as `web.load`.
     pub load: Option<bool>,
-    /// No key: whether the request is made only to compare two roots; then no response fails or gets a warning.
+    /// No key: whether the request is made only to compare two roots; then no response fails or gets a
+    /// warning.
     pub is_explored: bool,
     /// Headers to send.
     pub header: BTreeMap<String, String>,
@@ -335,8 +341,8 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded when they are filled in.
     FormText(String),
-    /// `body = { source = "files/x" }` or `{ text = "…" }`, with its Content-Type in `type`. Default of `type`: by the
-    /// source's ending, else `application/octet-stream`; `text/plain` for a text.
+    /// `body = { source = "files/x" }` or `{ text = "…" }`, with its Content-Type in `type`. Default of
+    /// `type`: by the source's ending, else `application/octet-stream`; `text/plain` for a text.
     Bytes {
         /// No key: the Content-Type.
         content_type: String,
@@ -356,15 +362,17 @@ pub struct Prune {
     pub drop: Vec<String>,
     /// Packages kept whole: Debian's, or `npm:NAME`.
     pub keep_package: Vec<String>,
-    /// Locales whose files stay in packages that are kept whole (`"de"`, `"pt_BR"`); `"*"` for all. English stays where
-    /// it is one of an app's own languages (`i18n/en.json`), as do languages that a trace saw used. Default: none.
+    /// Locales whose files stay in packages that are kept whole (`"de"`, `"pt_BR"`); `"*"` for all. English
+    /// stays where it is one of an app's own languages (`i18n/en.json`), as do languages that a trace saw
+    /// used. Default: none.
     pub locales: Vec<String>,
     /// Whether scripts and styles are dropped that have a minified form beside them and no evidence.
     /// Default: `false`.
     pub minified: bool,
-    /// `imports`: The limit, before compression, of files that stay only because kept code imports them and no run
-    /// loaded them (`"2 MB"`); `false` for none. `build` shows files beyond the limit, and warns of them unless the
-    /// recipe sets the limit. Followed are imports of Python, Perl, Ruby, Node and PHP. Default: `"4 MB"`.
+    /// `imports`: The limit, before compression, of files that stay only because kept code imports them and
+    /// no run loaded them (`"2 MB"`); `false` for none. `build` shows files beyond the limit, and warns of
+    /// them unless the recipe sets the limit. Followed are imports of Python, Perl, Ruby, Node and PHP.
+    /// Default: `"4 MB"`.
     pub imports_bytes: u64,
     /// No key: whether the recipe has `imports`.
     pub imports_set: bool,
@@ -375,8 +383,9 @@ pub struct Prune {
 
 /// `[reduce]`: Files that are made smaller inside.
 ///
-/// A reduced file differs from its package's; `inspect`, `why` and the papers name it. `build` proposes lines that
-/// apply, with the size that they would save; `build --reduce` tries them and adds those that pass the proof.
+/// A reduced file differs from its package's; `inspect`, `why` and the papers name it. `build` proposes lines
+/// that apply, with the size that they would save; `build --reduce` tries them and adds those that pass the
+/// proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reduce {
     /// `icu`: The data in libicudata, for roots whose apps speak few languages. Default: all. One of:
@@ -384,16 +393,16 @@ pub struct Reduce {
     /// `java`: The modules of Java itself that stay in the JRE's `lib/modules`, with all that they require:
     /// `{ modules = ["java.sql"] }`, as for `java --limit-modules`. Give Java this option, too. Default: all.
     pub java: Option<Java>,
-    /// `symbols`: Whether programs and linked libraries lose the dynamic symbols that no file of the root can request,
-    /// and the sections that only tools read. `false` is for apps that load code that is not in the root, such as
-    /// plug-ins in `/var`. Default: `true`, unless the root holds a compiler or linker, or a file that cannot be read
-    /// as ELF (a warning then).
+    /// `symbols`: Whether programs and linked libraries lose the dynamic symbols that no file of the root can
+    /// request, and the sections that only tools read. `false` is for apps that load code that is not in the
+    /// root, such as plug-ins in `/var`. Default: `true`, unless the root holds a compiler or linker, or a
+    /// file that cannot be read as ELF (a warning then).
     pub symbols: Option<bool>,
     /// `stubs`: Libraries, by the names that others need them by (`["libgcrypt.so.20"]`), that are linked and
     /// never called. Only their symbols are kept; a call ends the process. Default: none.
     pub stubs: Vec<String>,
-    /// `bytecode`: Whether Python's sources become empty lines where their byte code stays. Tracebacks then show no
-    /// code. Default: `false`.
+    /// `bytecode`: Whether Python's sources become empty lines where their byte code stays. Tracebacks then
+    /// show no code. Default: `false`.
     pub bytecode: bool,
     /// `not`: Proposals that `build` leaves out: `icu`, `java`, `bytecode`, and libraries as in `stubs`.
     /// `build --reduce` adds proposals that failed the proof, with the reason. Default: none.
@@ -410,14 +419,15 @@ pub struct Java {
 /// `reduce.icu`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Icu {
-    /// `{ empty = true }`: no data. For roots where only libxml2 uses ICU: it tries the C library's charsets first.
+    /// `{ empty = true }`: no data. For roots where only libxml2 uses ICU: it tries the C library's charsets
+    /// first.
     Empty,
-    /// `{ languages = ["en", "de"] }`: the data of these languages, data that all languages share, and data of no
-    /// language. `converters = false` drops the tables of charsets.
+    /// `{ languages = ["en", "de"] }`: the data of these languages, data that all languages share, and data
+    /// of no language. `converters = false` drops the tables of charsets.
     Kept {
-        /// Languages without regions (ISO 639); `root` for the locale that all others fall back to. An empty list
-        /// drops the data that all languages share, too: then characters can be classified and normalised, but nothing
-        /// can be formatted or sorted.
+        /// Languages without regions (ISO 639); `root` for the locale that all others fall back to. An empty
+        /// list drops the data that all languages share, too: then characters can be classified and
+        /// normalised, but nothing can be formatted or sorted.
         languages: Vec<String>,
         /// No key of its own: whether the tables of charsets stay. Default: true.
         converters: bool,
@@ -427,13 +437,13 @@ pub enum Icu {
 /// `[sandbox]`: Deviations from the plain sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxKeys {
-    /// Whether `/proc` is mounted in grains, for programs that find their libraries by `$ORIGIN`, such as Java. It has
-    /// the grain's own processes, `cpuinfo`, `filesystems`, `loadavg`, `meminfo` and `uptime`; all else is empty.
-    /// `/proc/self/mountinfo` names the host's directory of `/var`, with the user's home and the app id: the kernel
-    /// has no way to hide it. Default: `false`.
+    /// Whether `/proc` is mounted in grains, for programs that find their libraries by `$ORIGIN`, such as
+    /// Java. It has the grain's own processes, `cpuinfo`, `filesystems`, `loadavg`, `meminfo` and `uptime`;
+    /// all else is empty. `/proc/self/mountinfo` names the host's directory of `/var`, with the user's home
+    /// and the app id: the kernel has no way to hide it. Default: `false`.
     pub proc: bool,
-    /// Whether grains have pseudo terminals of their own (`openpty(3)`), such as for a shell in a page: `/dev/pts`,
-    /// `/dev/ptmx`, `/dev/tty`. Default: `false`.
+    /// Whether grains have pseudo terminals of their own (`openpty(3)`), such as for a shell in a page:
+    /// `/dev/pts`, `/dev/ptmx`, `/dev/tty`. Default: `false`.
     pub terminals: bool,
     /// `tmp`: Size of `/tmp`, `/run` and `/dev/shm` each. Default: `"64 MB"`.
     pub tmp_bytes: u64,

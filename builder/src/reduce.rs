@@ -1,9 +1,10 @@
 //! Shortens large files that are mostly unused, where the recipe says so.
 //!
-//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, its evidence, and the store. Goes out: [`Reduced`], the same tree in
-//! which some files have other contents of the same length, and for each of them the removed part. The same comes
-//! out each time. A reduced file differs from its package's, so papers name it; and it is proven as all else is,
-//! against the full root, where nothing was reduced. Nothing here decides what an app needs.
+//! Comes in: the pruned tree, the `[reduce]` keys of a recipe, its evidence, and the store. Goes out:
+//! [`Reduced`], the same tree in which some files have other contents of the same length, and for each of
+//! them the removed part. The same comes out each time. A reduced file differs from its package's, so papers
+//! name it; and it is proven as all else is, against the full root, where nothing was reduced. Nothing here
+//! decides what an app needs.
 
 mod bytecode;
 pub(crate) mod icu;

@@ -108,7 +108,8 @@ pub struct Resolved {
     pub installed_size_kib: u64,
     /// Whether it is marked `Essential: yes`.
     pub essential: bool,
-    /// The first requirement that brought it: `requested`, `Essential`, or such as `Depends: libfoo (>= 1) of bar`.
+    /// The first requirement that brought it: `requested`, `Essential`, or such as `Depends: libfoo (>= 1) of
+    /// bar`.
     pub because: String,
     /// The package that needs it; `None`: it was requested, or is Essential.
     pub by: Option<String>,

@@ -1,19 +1,21 @@
 //! The surroundings of a child process: a root of its own, and nothing of the host.
 //!
-//! Comes in: a [`Sandbox`], a value that can be printed and compared. Goes out: [`Running`], a program inside its own
-//! user, mount, process, network, IPC and host name spaces. It starts from nothing: no network but its own loopback, no
-//! host path, no inherited descriptor or variable. `configure`, `trace`, `prove` and `run` all use this one.
+//! Comes in: a [`Sandbox`], a value that can be printed and compared. Goes out: [`Running`], a program inside
+//! its own user, mount, process, network, IPC and host name spaces. It starts from nothing: no network but
+//! its own loopback, no host path, no inherited descriptor or variable. `configure`, `trace`, `prove` and
+//! `run` all use this one.
 //!
-//! A *monitor* ([`child_main`]) stands between us and the program: a fresh process of this same executable, so that no
-//! Rust code runs between `fork` and `exec` of a program with threads. It lives in the sandbox's network and mounts but
-//! in the outer process numbers; it builds the root, starts the program as process 1, and then opens connections for us.
-//! When our end of its socket closes, even by `kill -9`, it takes all of the sandbox down.
+//! A *monitor* ([`child_main`]) stands between us and the program: a fresh process of this same executable,
+//! so that no Rust code runs between `fork` and `exec` of a program with threads. It lives in the sandbox's
+//! network and mounts but in the outer process numbers; it builds the root, starts the program as process 1,
+//! and then opens connections for us. When our end of its socket closes, even by `kill -9`, it takes all of
+//! the sandbox down.
 //!
-//! Where a host allows no name spaces, root there can still run programs in a chroot ([`Way::Chroot`]): that is for
-//! maintainer scripts only, keeps less out, and has its own module.
+//! Where a host allows no name spaces, root there can still run programs in a chroot ([`Way::Chroot`]): that
+//! is for maintainer scripts only, keeps less out, and has its own module.
 //!
-//! It is not a boundary against faults of the kernel itself, nor against a host whose root it was started by and that
-//! hands it writable binds. Memory is not limited.
+//! It is not a boundary against faults of the kernel itself, nor against a host whose root it was started by
+//! and that hands it writable binds. Memory is not limited.
 
 mod child;
 mod chroot;
@@ -52,8 +54,8 @@ pub use start::Prepared;
 use crate::error::Hint;
 use crate::sys;
 
-/// The hidden first argument by which `main` knows that it is to be the monitor: `main` calls [`child_main`] when
-/// `argv[1]` is this, before it looks at any other argument.
+/// The hidden first argument by which `main` knows that it is to be the monitor: `main` calls [`child_main`]
+/// when `argv[1]` is this, before it looks at any other argument.
 pub const CHILD_ARGUMENT: &str = "__sandbox";
 
 /// The byte that process 1 writes to the descriptor of [`Sandbox::ready`].
@@ -72,16 +74,16 @@ pub struct Sandbox {
     pub tmpfs: Vec<Tmpfs>,
     /// Which devices `/dev` has.
     pub devices: Devices,
-    /// Whether `/proc` is there: read-only, of the sandbox's own processes, in a grain with little of the kernel. Without it there is an
-    /// empty directory.
+    /// Whether `/proc` is there: read-only, of the sandbox's own processes, in a grain with little of the
+    /// kernel. Without it there is an empty directory.
     pub proc: bool,
     /// The program that runs as process 1: its path inside, then its arguments.
     pub command: Vec<OsString>,
     /// All of its environment.
     pub env: Vec<(OsString, OsString)>,
-    /// One more variable of process 1: the number of a descriptor, a socket, to which it writes [`READY`] once it is ready
-    /// ([`Running::wait_ready`]). It is for process 1 to close that before it starts other programs, and to take requests to stop:
-    /// SIGINT, SIGTERM and SIGHUP are blocked when it starts.
+    /// One more variable of process 1: the number of a descriptor, a socket, to which it writes [`READY`]
+    /// once it is ready ([`Running::wait_ready`]). It is for process 1 to close that before it starts other
+    /// programs, and to take requests to stop: SIGINT, SIGTERM and SIGHUP are blocked when it starts.
     pub ready: Option<OsString>,
     /// Where it starts.
     #[serde(with = "protocol::path")]
@@ -114,8 +116,8 @@ impl Sandbox {
         }
     }
 
-    /// Returns what a grain sees but for its `/var`: read-only root, minimal `/dev`, fresh `/tmp`, `/run` and `/dev/shm`,
-    /// uid 1000, the grain's filter. The grain's `/var` is a [`Bind`] to add.
+    /// Returns the sandbox of a grain without its `/var`: read-only root, minimal `/dev`, fresh `/tmp`,
+    /// `/run` and `/dev/shm`, uid 1000, the grain's filter. The grain's `/var` is a [`Bind`] to add.
     pub fn grain(root: Root, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let mut sandbox = Sandbox::new(root, Ids::Grain, command);
         // The one name that every root resolves, so that programs that look their own host up find it.
@@ -171,8 +173,8 @@ pub enum Root {
         /// Whether the program may change it.
         writable: bool,
     },
-    /// A FUSE file system, read-only: [`Prepared::fuse`] hands out the connection, and it must be served before
-    /// [`Prepared::set_up`] or [`Prepared::start`] is called.
+    /// A FUSE file system, read-only: [`Prepared::fuse`] hands out the connection, and it must be served
+    /// before [`Prepared::set_up`] or [`Prepared::start`] is called.
     View,
     /// A writable layer over a read-only directory (overlayfs).
     Overlay {
@@ -194,7 +196,8 @@ pub struct Bind {
     /// On the host.
     #[serde(with = "protocol::path")]
     pub source: PathBuf,
-    /// Inside: an absolute path of something that is there, of the same kind; on a file system in memory it is made.
+    /// Inside: an absolute path of something that is there, of the same kind; on a file system in memory it
+    /// is made.
     #[serde(with = "protocol::path")]
     pub target: PathBuf,
     /// Whether the program may change it.
@@ -237,7 +240,8 @@ impl Tmpfs {
 pub enum Devices {
     /// Nothing is mounted.
     None,
-    /// `null zero full random urandom`, and in grains, and wherever `/proc` is, the links `fd stdin stdout stderr`.
+    /// `null zero full random urandom`, and in grains, and wherever `/proc` is, the links `fd stdin stdout
+    /// stderr`.
     Minimal,
     /// Also `tty`, and pseudo terminals of its own.
     Terminals,
@@ -248,7 +252,8 @@ pub enum Devices {
 pub struct Limits {
     /// Open files: soft and hard limit (`RLIMIT_NOFILE`); `None` leaves what we have.
     pub open_files: Option<(u64, u64)>,
-    /// Processes and threads (`RLIMIT_NPROC`; on kernels before 5.14 those of the same user outside count as well).
+    /// Processes and threads (`RLIMIT_NPROC`; on kernels before 5.14 those of the same user outside count as
+    /// well).
     pub processes: Option<u64>,
 }
 

@@ -1,8 +1,10 @@
-//! The seal of a cache: it shows that a file of it was written by this user's tinyroot, and not changed since.
+//! The seal of a cache: it shows that a file of it was written by this user's tinyroot, and not changed
+//! since.
 //!
-//! A cache holds what work made of checked files: trees, digests of contents, the outcome of checks. None of that can be checked
-//! against anything outside, so it is sealed: a keyed digest (BLAKE3's keyed mode) of its name and bytes, with a key that lies
-//! elsewhere. An entry with another seal, be it changed or brought from another machine, is as good as none, and is made again.
+//! A cache holds what work made of checked files: trees, digests of contents, the outcome of checks. None of
+//! that can be checked against anything outside, so it is sealed: a keyed digest (BLAKE3's keyed mode) of its
+//! name and bytes, with a key that lies elsewhere. An entry with another seal, be it changed or brought from
+//! another machine, is as good as none, and is made again.
 //!
 //! The key is 64 hex digits in a file of mode 0600. Losing it costs the work that was kept, and nothing else.
 

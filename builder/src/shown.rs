@@ -1,8 +1,8 @@
 //! Texts of packages, archives and apps, made fit to be shown on a terminal.
 //!
-//! A terminal takes more than text: sequences that hide what follows, change its title or put something on the clipboard; and
-//! some characters change the order of others, or are not seen. All of these are written as JSON writes them (`\u001b`), so that
-//! JSON stays what it is.
+//! A terminal takes more than text: sequences that hide what follows, change its title or put something on
+//! the clipboard; and some characters change the order of others, or are not seen. All of these are written
+//! as JSON writes them (`\u001b`), so that JSON stays what it is.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -16,7 +16,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, is_harmful)
 }
 
-/// How many letters of a name are shown. A longer one, or one with blanks up to the edge, would seem to be several lines of a terminal.
+/// How many letters of a name are shown. A longer one, or one with blanks up to the edge, would seem to be
+/// several lines of a terminal.
 const NAME_LETTERS: usize = 100;
 
 /// Returns a foreign name, such as a title, as part of a line: no longer than that, and with single blanks.
@@ -52,8 +53,8 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Returns true for an invisible character: controls but ends of lines and tabs, what changes directions
-/// (UAX #9) or separates lines (UAX #14), what has no width (`Default_Ignorable_Code_Point` of UAX #44), marks that are drawn around or
-/// before what follows them, and letters that look like blanks.
+/// (UAX #9) or separates lines (UAX #14), what has no width (`Default_Ignorable_Code_Point` of UAX #44),
+/// marks that are drawn around or before what follows them, and letters that look like blanks.
 fn is_harmful(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(

@@ -1,9 +1,9 @@
 //! The clean-up when a person stops the program.
 //!
 //! The maker of something unfinished that outlives a process (a scratch directory, a temporary file)
-//! registers it here for as long as it is unfinished. [`tidy_up`] then ends the programs that were started and
-//! removes what is registered, and gives a terminal its settings back. After a kill that leaves no time for this,
-//! the next run cleans up: see `store`.
+//! registers it here for as long as it is unfinished. [`tidy_up`] then ends the programs that were started
+//! and removes what is registered, and gives a terminal its settings back. After a kill that leaves no time
+//! for this, the next run cleans up: see `store`.
 
 use std::{
     collections::BTreeSet,
@@ -100,7 +100,8 @@ fn restore_terminal() {
 
 /// Kills the programs that this one started and removes what is unfinished. The process must end right after.
 pub fn tidy_up() {
-    // The lock is kept: no thread may finish anything from now on, such as one that waits for one of those programs.
+    // The lock is kept: no thread may finish anything from now on, such as one that waits for one of those
+    // programs.
     let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     // With a sandbox's monitor its programs end, but for those in a chroot: they become our children.
     let _ = sys::process::adopt_orphans();

@@ -13,17 +13,20 @@
 //! ```
 //!
 //! Everything is written below `tmp/` and renamed, and nothing is ever changed in place, so a
-//! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks, though they take turns to make one. A
-//! bundle names its pack; packs have names of their own, so two writers of one bundle never mix.
-//! Each process holds a lock on its directory in `tmp/`; the next one removes those without.
+//! kill leaves at worst a stray directory in `tmp/`, and processes share entries without locks, though they
+//! take turns to make one. A bundle names its pack; packs have names of their own, so two writers of one
+//! bundle never mix. Each process holds a lock on its directory in `tmp/`; the next one removes those
+//! without.
 //!
-//! The contents are not trusted. The directory is closed to all but our own user ([`closed`](crate::closed), [`closing`]). Downloads have
-//! digests of their own, which the lock has. All else is sealed ([`seal`](crate::seal)) with a key that is not in the cache, or has a digest in
-//! something that is. An entry that does not fit is ignored and made again. Files that the kernel reads by itself (a bind mount of the packs, a
-//! copy inside the kernel) was checked a moment before; between the two only our own user and root could change it.
+//! The contents are not trusted. The directory is closed to all but our own user ([`closed`](crate::closed),
+//! [`closing`]). Downloads have digests of their own, which the lock has. All else is sealed
+//! ([`seal`](crate::seal)) with a key that is not in the cache, or has a digest in something that is. An
+//! entry that does not fit is ignored and made again. Files that the kernel reads by itself (a bind mount of
+//! the packs, a copy inside the kernel) was checked a moment before; between the two only our own user and
+//! root could change it.
 //!
-//! A cache that cannot be written is read all the same ([`below`]): new entries are then in a directory or in memory for as long as
-//! the store is open.
+//! A cache that cannot be written is read all the same ([`below`]): new entries are then in a directory or in
+//! memory for as long as the store is open.
 
 #![allow(
     clippy::disallowed_methods,
@@ -196,8 +199,8 @@ impl Tmp {
     }
 }
 
-/// Removes the directories of processes that hold no lock any more. What cannot be removed stays and does no harm. So does all
-/// that has another name: it is not ours.
+/// Removes the directories of processes that hold no lock any more. What cannot be removed stays and does no
+/// harm. So does all that has another name: it is not ours.
 fn sweep(tmp: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     for entry in fs::read_dir(tmp)? {
@@ -232,8 +235,8 @@ fn own(path: &Path) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// Opens the store in a directory, which is made if needed, with the seal of this process: of what other processes
-    /// left there, downloads alone are used.
+    /// Opens the store in a directory, which is made if needed, with the seal of this process: of the entries
+    /// that other processes left there, downloads alone are used.
     ///
     /// # Errors
     /// As [`Store::open_sealed`].
@@ -241,11 +244,12 @@ impl Store {
         Store::open_sealed(root, Seal::of_process().at("make a seal for", root)?)
     }
 
-    /// Opens the store in a directory, which is made if needed. Entries of other processes with the same seal are used.
+    /// Opens the store in a directory, which is made if needed. Entries of other processes with the same seal
+    /// are used.
     ///
     /// # Errors
-    /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could change;
-    /// [`StoreError::NotCache`] for one of other things, which stays as it is.
+    /// A directory that cannot be made or written to; [`StoreError::Open`] for one that another user could
+    /// change; [`StoreError::NotCache`] for one of other things, which stays as it is.
     pub fn open_sealed(root: &Path, seal: Seal) -> Result<Self, StoreError> {
         if let Some(open) = closed::foreign_link(root) {
             return Err(StoreError::Open { path: root.to_path_buf(), open });
@@ -277,8 +281,8 @@ impl Store {
         })
     }
 
-    /// Returns the directory above the store, if there is one, of which another user could take the store away and lay another one
-    /// in its place.
+    /// Returns the directory above the store, if there is one, of which another user could take the store
+    /// away and lay another one in its place.
     pub fn exposed(&self) -> Option<&(PathBuf, Open)> {
         self.exposed.as_ref()
     }
@@ -288,7 +292,8 @@ impl Store {
         self.closed.as_ref()
     }
 
-    /// Returns the changed entries that were found since the last call. They were removed, so that they are made again.
+    /// Returns the changed entries that were found since the last call. They were removed, so that they are
+    /// made again.
     pub fn take_damaged(&self) -> Vec<PathBuf> {
         self.damages.take()
     }
@@ -304,7 +309,8 @@ impl Store {
         self.damages.add(path);
     }
 
-    /// Returns true if contents could not be read since they were changed, so that results without them must not be used.
+    /// Returns true if contents could not be read since they were changed, so that results without them must
+    /// not be used.
     pub fn has_refused(&self) -> bool {
         self.damages.has_refused()
     }
@@ -424,7 +430,8 @@ impl Store {
         BundleWriter::new(self, kind, key)
     }
 
-    /// Returns a bundle's tree and its pack, and makes its contents known; `None` if the bundle is not there, not whole or not ours.
+    /// Returns a bundle's tree and its pack, and makes its contents known; `None` if the bundle is not there,
+    /// not whole or not ours.
     pub fn load_bundle(&self, kind: &str, key: &str) -> Option<(Tree, Pack)> {
         let bundle = self.bundle_path(kind, key);
         let mut sealed = self.read_sealed(&bundle)?;
@@ -459,7 +466,8 @@ impl Store {
         }
     }
 
-    /// Returns whether a bundle is there and ours, and its pack as long as it was. Its contents are not made known.
+    /// Returns whether a bundle is there and ours, and its pack as long as it was. Its contents are not made
+    /// known.
     pub fn has_bundle(&self, kind: &str, key: &str) -> bool {
         let sealed = self.read_sealed(&self.bundle_path(kind, key)).unwrap_or_default();
         let text = std::str::from_utf8(&sealed).ok().and_then(bundle::Text::parse);
@@ -556,8 +564,8 @@ impl Store {
         Ok(file.persist(path).map(drop).map_err(|e| e.error).at("write", path)?)
     }
 
-    /// Makes the directories of the cache down to one. Anything else there, such as a link out of the cache that came with
-    /// a copied cache, is removed.
+    /// Makes the directories of the cache down to one. Anything else there, such as a link out of the cache
+    /// that came with a copied cache, is removed.
     fn make_directories(&self, directory: &Path) -> Result<(), StoreError> {
         let below = directory.strip_prefix(&self.root).unwrap_or(directory);
         let mut path = self.root.clone();

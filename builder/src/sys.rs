@@ -1,4 +1,5 @@
-//! System calls, each as one safe function set to the careful choice: close on exec, no symbolic link followed.
+//! System calls, each as one safe function set to the careful choice: close on exec, no symbolic link
+//! followed.
 //!
 //! The only room with `unsafe` in it. A failed call prints as a line of a trace would, with every argument.
 

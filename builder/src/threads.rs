@@ -1,7 +1,7 @@
 //! Work side by side, with as many threads as can be had.
 //!
-//! The calling thread takes part, so all work is done even where no thread can be started (`ulimit -u`, `ulimit -v`, a container's
-//! limit of processes). Results do not depend on how many there are.
+//! The calling thread takes part, so all work is done even where no thread can be started (`ulimit -u`,
+//! `ulimit -v`, a container's limit of processes). Results do not depend on how many there are.
 
 use std::{
     sync::{
@@ -70,7 +70,8 @@ pub fn try_for_each<T: Sync, E: Send>(
     fault.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// How many threads the HTTP library needs besides those that call it: its own, and those that look names up. It panics without.
+/// How many threads the HTTP library needs besides those that call it: its own, and those that look names up.
+/// It panics without.
 pub const FOR_HTTP: usize = 3;
 
 /// Returns how many of so many threads can be had at once now, besides the calling one.

@@ -3,8 +3,8 @@
 //! Comes in: fetched .debs. Goes out: for each its control file, the tree of its files, and
 //! the path of the same .deb without compression, which the root's own dpkg unpacks in a fraction
 //! of the time. An entry of the store under a .deb's digest was made from exactly these bytes, by us;
-//! damaged or hostile packages leave nothing there. A .deb is digested when it is unpacked, whatever its length. No script is run and no file is written
-//! outside the store.
+//! damaged or hostile packages leave nothing there. A .deb is digested when it is unpacked, whatever its
+//! length. No script is run and no file is written outside the store.
 
 use std::{
     borrow::Cow,
@@ -196,7 +196,8 @@ pub fn unpack(fetched: &Fetched, store: &Store, progress: &Progress) -> Result<U
     if let Err(UnpackError { source: UnpackFault::Io(error), .. }) = &unpacked
         && error.kind() == io::ErrorKind::NotFound
     {
-        // It was not fetched, since it was unpacked, and that was damaged. All that is damaged is found at once.
+        // It was not fetched, since it was unpacked, and that was damaged. All that is damaged is found at
+        // once.
         let packs = fetched.debs.iter().filter_map(|deb| store.load_bundle(BUNDLE, &deb.digest.to_string()));
         packs.for_each(|(_, pack)| drop(pack.check()));
     }
@@ -326,8 +327,8 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFau
     Ok((tree, pack))
 }
 
-/// A file that is not the locked one is reported as that first, whatever else is wrong with it. It was the locked
-/// one when it came into the store, so the disk has changed it, and no run could get past it.
+/// A file that is not the locked one is reported as that first, whatever else is wrong with it. It was the
+/// locked one when it came into the store, so the disk has changed it, and no run could get past it.
 fn name_wrong_digest(deb: &FetchedDeb, store: &Store, fault: UnpackFault) -> UnpackFault {
     match files::open(&deb.path).map_err(io::Error::from).and_then(Digest::of_reader) {
         Ok((found, _)) if found != deb.digest => {

@@ -50,10 +50,10 @@ pub struct Options {
     pub pruned: Option<Arc<Pruned>>,
     /// Called with each miss.
     pub on_miss: Option<OnMiss>,
-    /// Whether listings show pruned names, so that programs that look for a name in a listing look it up and miss it. It
-    /// changes what programs see: one that opens all that a directory lists fails at such a name.
+    /// Whether listings show pruned names, so that programs that look for a name in a listing look it up and
+    /// miss it. It changes what programs see: one that opens all that a directory lists fails at such a name.
     pub show_pruned: bool,
-    /// Returns what a path is called of which the report shall tell when an app tries to change it and may not; `None` for all
+    /// Returns the name of a path in the report when an app tries to change it and may not; `None` for all
     /// that is of no interest.
     pub reported: Reported,
     /// Files of which each page that is read is noted. The kernel then reads nothing ahead, in no file.
@@ -231,8 +231,8 @@ pub struct View {
 }
 
 impl View {
-    /// Returns a view of a tree. Missing parents are shown as directories of mode 0755. Nothing is noted before
-    /// [`View::start_recording`].
+    /// Returns a view of a tree. Missing parents are shown as directories of mode 0755. Nothing is noted
+    /// before [`View::start_recording`].
     pub fn new(tree: Arc<Tree>, store: Arc<Store>, options: Options) -> Self {
         let mut whole = Arc::clone(&tree);
         if tree.get(b"").is_none() || tree.iter().any(|(p, _)| lacks_parent(&tree, p)) {
@@ -267,8 +267,9 @@ impl View {
         self.recorder.mark(step);
     }
 
-    /// Waits until no more requests come: what a service still does at the end of its start, or of a request, belongs to
-    /// that and not to the next step. One that never rests is waited for 0.3 s. A view without evidence is not waited for.
+    /// Waits until no more requests come: what a service still does at the end of its start, or of a request,
+    /// belongs to that and not to the next step. One that never rests is waited for 0.3 s. A view without
+    /// evidence is not waited for.
     pub fn settle(&self) {
         for _ in 0..60 {
             let asked = self.recorder.asked();
@@ -279,7 +280,7 @@ impl View {
         }
     }
 
-    /// Returns what was used so far, in path order; absent paths among the rest. The root itself is not listed.
+    /// Returns the uses so far, in path order; absent paths among the rest. The root itself is not listed.
     pub fn uses(&self) -> Vec<Use> {
         let mut uses = self.recorder.absent();
         for (index, name) in self.names.iter().enumerate().skip(1) {
@@ -335,8 +336,8 @@ impl View {
         names.binary_search_by(|index| name(index).cmp(wanted)).ok().map(|at| names[at])
     }
 
-    /// Looks a name up in a directory, `None` if it is not there. Notes that the directory was passed and the name
-    /// was found or is absent.
+    /// Looks a name up in a directory, `None` if it is not there. Notes that the directory was passed and the
+    /// name was found or is absent.
     ///
     /// # Errors
     /// [`FsError::NoNode`], [`FsError::NotADirectory`].
@@ -397,7 +398,8 @@ impl View {
         }
     }
 
-    /// Returns whether a node may be used so (`access(2)`). Modes are shown such that the owner may do what anybody may.
+    /// Returns whether a node may be used so (`access(2)`). Modes are shown such that the owner may do what
+    /// anybody may.
     ///
     /// # Errors
     /// [`FsError::ReadOnly`] for writing, [`FsError::NotExecutable`].
@@ -413,7 +415,8 @@ impl View {
         }
     }
 
-    /// Notes that a change was refused: of a node, or of a name in a directory. A name that is not there stands for the directory.
+    /// Notes that a change was refused: of a node, or of a name in a directory. A name that is not there
+    /// stands for the directory.
     pub fn refuse_change(&self, thread: u32, id: NodeId, name: Option<&[u8]>) {
         let Ok(Node { body, .. }) = self.node(id) else { return };
         let index = match (body, name) {
@@ -425,7 +428,8 @@ impl View {
         }
     }
 
-    /// Reads a file at an offset; a short count means the end. Contents are fetched from the store by the first read.
+    /// Reads a file at an offset; a short count means the end. Contents are fetched from the store by the
+    /// first read.
     ///
     /// # Errors
     /// [`FsError::Contents`], [`FsError::Read`]; [`FsError::WrongType`] for anything but a file.
@@ -459,8 +463,8 @@ impl View {
         }
     }
 
-    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name; pruned ones come last, if they are
-    /// shown, and never to our own programs. Notes that it was listed.
+    /// Returns a directory's entries from the `skip`th on, `.` and `..` first, then by name; pruned ones come
+    /// last, if they are shown, and never to our own programs. Notes that it was listed.
     ///
     /// # Errors
     /// [`FsError::NotADirectory`].

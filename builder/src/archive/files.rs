@@ -1,4 +1,5 @@
-//! The signed indexes of an archive as files, for a copy of it that has nothing else: see [`pool`](crate::pool).
+//! The signed indexes of an archive as files, for a copy of it that has nothing else: see
+//! [`pool`](crate::pool).
 
 use super::{ArchiveError, Opener, Options, Selection};
 use crate::{download::Downloader, download::Wanted, formats::suite, progress::Progress, store::Store};
@@ -8,7 +9,8 @@ use crate::{download::Downloader, download::Wanted, formats::suite, progress::Pr
 pub struct Files {
     /// Packages indexes, to be fetched.
     pub indexes: Vec<(String, Wanted)>,
-    /// The Release files that list them, and signatures that stand apart; checked. To be written behind the indexes.
+    /// The Release files that list them, and signatures that stand apart; checked. To be written behind the
+    /// indexes.
     pub signed: Vec<(String, Vec<u8>)>,
 }
 

@@ -63,7 +63,8 @@ impl Opener<'_> {
         Ok(texts.into_iter().flatten().collect())
     }
 
-    /// Returns where a text is kept: with a table for one architecture, of which an index of `all` can have several.
+    /// Returns where a text is kept: with a table for one architecture, of which an index of `all` can have
+    /// several.
     fn text_path(&self, index: &ListedIndex) -> PathBuf {
         let known_by = index.plain.as_ref().unwrap_or(&index.fetched).checksum;
         let name = format!("{}-{}", known_by.hex(), self.architecture);
@@ -146,7 +147,7 @@ struct Whole {
     reducer: Reducer,
 }
 
-/// A reducer, and a digest of what goes into it, beside SHA-256.
+/// A reducer, and a digest of its input, beside SHA-256.
 struct Digested {
     reducer: Reducer,
     beside: Option<checksum::State>,

@@ -5,10 +5,11 @@
 //! (the text)(the table)
 //! ```
 //!
-//! The digest is that of the whole text as the archive has it, before the fields went that are not read. Whether the text is what
-//! the archive signed was seen to when it was fetched. The sums (BLAKE3), each of a quarter of what follows the first line, and the
-//! store's seal on the words before it, show that the file is what we wrote then. It is read into memory, not mapped: a mapped file
-//! that is cut short ends the process, and one that changes does so under checked text.
+//! The digest is that of the whole text as the archive has it, before the fields went that are not read.
+//! Whether the text is what the archive signed was seen to when it was fetched. The sums (BLAKE3), each of a
+//! quarter of what follows the first line, and the store's seal on the words before it, show that the file is
+//! what we wrote then. It is read into memory, not mapped: a mapped file that is cut short ends the process,
+//! and one that changes does so under checked text.
 
 use std::{
     fmt,
@@ -133,7 +134,8 @@ pub(super) fn read(store: &Store, path: &Path) -> io::Result<Option<Text>> {
     Ok(Some(Text { kept: Some(Arc::new(Kept { body, text_bytes, digest, table })) }))
 }
 
-/// Returns whether a file of a store is an index that was kept there, and whole. One that is damaged is removed.
+/// Returns whether a file of a store is an index that was kept there, and whole. One that is damaged is
+/// removed.
 pub fn is_kept_index(store: &Store, path: &Path) -> bool {
     matches!(read(store, path), Ok(Some(_)))
 }

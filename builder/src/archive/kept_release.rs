@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Checking four signatures of 4096 bits takes longer than choosing packages, so the result is kept with the
-//! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them expires, where the store's
-//! seal shows that we wrote it. In a file without, such as one of another machine, that line means nothing: the signature is checked.
+//! file: it holds for the same keys (`KEYS`, a digest of all that is known of them) until one of them
+//! expires, where the store's seal shows that we wrote it. In a file without, such as one of another machine,
+//! that line means nothing: the signature is checked.
 
 use std::fmt::Write as _;
 

@@ -1,10 +1,10 @@
 //! Trusted keys, and the rules for their signatures.
 //!
 //! A text counts as signed if at least one signature on it is good: by a primary key or subkey of
-//! the keyring that may sign, is neither expired nor revoked, and is bound to its certificate; made with SHA-256
-//! or better and, for RSA, 2048 bits or more; neither of the future nor expired. Signatures of
-//! unknown keys neither help nor harm, as InRelease files commonly carry one of a key to come.
-//! Only the text that the signature covers is ever handed on. (RFC 9580, sections 5.2 and 7.)
+//! the keyring that may sign, is neither expired nor revoked, and is bound to its certificate; made with
+//! SHA-256 or better and, for RSA, 2048 bits or more; neither of the future nor expired. Signatures of
+//! unknown keys neither help nor harm, as InRelease files commonly carry one of a key to come. Only the text
+//! that the signature covers is ever handed on. (RFC 9580, sections 5.2 and 7.)
 
 use std::path::{Path, PathBuf};
 
@@ -322,7 +322,8 @@ fn check_strength(key: &impl KeyDetails) -> Result<(), String> {
 
 /// Returns the newest good statement of a certificate about its user, and so about its primary key,
 /// if that is in force. Statements directly about the key may limit its life as well, but many say
-/// nothing of it: Debian's keys have some, made last, that only name who may revoke them. Returns when it ends, too.
+/// nothing of it: Debian's keys have some, made last, that only name who may revoke them. Returns when it
+/// ends, too.
 fn check_primary(certificate: &SignedPublicKey, now_s: i64) -> Result<(&Signature, i64), String> {
     let key = &certificate.primary_key;
     let details = &certificate.details;

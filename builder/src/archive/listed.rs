@@ -1,7 +1,7 @@
 //! The list of files in a Release file, by SHA-256 or, where there is no such list, by SHA-512.
 //!
-//! Each line must be well formed, and a path of a Packages index stay below its suite. Only Packages indexes are gone by, of which
-//! the archive requests some by their exact paths.
+//! Each line must be well formed, and a path of a Packages index stay below its suite. Only Packages indexes
+//! are gone by, of which the archive requests some by their exact paths.
 
 use crate::formats::{
     checksum::Checksum,
@@ -75,7 +75,8 @@ fn read_line<'a>(line: &'a str, kind: &str) -> Result<(Checksum, u64, &'a str), 
     Ok((checksum, size_bytes, path))
 }
 
-/// Returns all Packages indexes for programs, in the order of components and architectures in the list that counts.
+/// Returns all Packages indexes for programs, in the order of components and architectures in the list that
+/// counts.
 pub(super) fn list_indexes(
     sha256: Option<&Field<'_>>,
     sha512: Option<&Field<'_>>,
@@ -116,8 +117,9 @@ fn indexes_of(list: &Field<'_>, by_hash: bool) -> Vec<ListedIndex> {
     out
 }
 
-/// Returns component, architecture and form of a path such as `main/binary-amd64/Packages.xz`, or of an index beside
-/// its Release file, without the two first; `None` for all others, those for Debian's installer among them.
+/// Returns component, architecture and form of a path such as `main/binary-amd64/Packages.xz`, or of an index
+/// beside its Release file, without the two first; `None` for all others, those for Debian's installer among
+/// them.
 fn packages_index(path: &str) -> Option<(&str, &str, Form)> {
     let (directory, name) =
         path.rsplit_once('/').map_or((None, path), |(directory, name)| (Some(directory), name));

@@ -1,5 +1,5 @@
-//! Properties of any InRelease: damaged ones are refused or have the signed text, and a text is read as something that
-//! one can go by or is refused with its line; nothing ends in a panic.
+//! Properties of any InRelease: damaged ones are refused or have the signed text, and a text is read as
+//! something that one can go by or is refused with its line; nothing ends in a panic.
 //!
 //! The inputs follow from a seed, so a failure can be had again; each assertion names its case.
 

@@ -1,10 +1,11 @@
 //! The contents of a Release file whose signature is good.
 //!
-//! Nothing is verified here: the text comes from `keyring`. A field must not stand there twice, since other programs may go by
-//! the one that we do not. The list of files is read in `listed`. (Format: Debian's wiki, DebianRepository/Format.)
+//! Nothing is verified here: the text comes from `keyring`. A field must not stand there twice, since other
+//! programs may go by the one that we do not. The list of files is read in `listed`. (Format: Debian's wiki,
+//! DebianRepository/Format.)
 //!
-//! Debian's own archive names its suite and its time as they should be. Archives of others often do not; apt takes those
-//! with a warning, and so do we where such an archive has keys of its own.
+//! Debian's own archive names its suite and its time as they should be. Archives of others often do not; apt
+//! takes those with a warning, and so do we where such an archive has keys of its own.
 
 use super::{
     day,
@@ -75,8 +76,8 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// Reads a verified text. With the time of its signature, times may be written otherwise than they should be,
-    /// and where Date says nothing that time counts.
+    /// Reads a verified text. With the time of its signature, times may be written otherwise than they should
+    /// be, and where Date says nothing that time counts.
     pub(super) fn parse(text: &str, signed_s: Option<i64>) -> Result<Self, ReleaseError> {
         let wrong = |fault: Fault| ReleaseError::Parse(fault.to_string());
         let fields = Fields::read(text).map_err(wrong)?;
@@ -129,8 +130,8 @@ impl Release {
         })
     }
 
-    /// Checks that it is the suite asked for and of the present. Offline, an old one has to do; what an archive of
-    /// others calls itself need not be the name that it is requested by.
+    /// Checks that it is the suite asked for and of the present. Offline, an old one has to do; what an
+    /// archive of others calls itself need not be the name that it is requested by.
     pub(super) fn check(&self, asked: &Asked<'_>, now_s: i64, offline: bool) -> Result<(), ReleaseError> {
         if !asked.leniently && !self.names.iter().any(|name| name == asked.suite) {
             let found = self.names.first().cloned().unwrap_or_default();
@@ -148,8 +149,9 @@ impl Release {
         }
     }
 
-    /// Returns the oddities that were accepted, a clause each. An exact path is not the name of a suite, so there
-    /// is nothing that the names should be; of a name of several parts, the last may be missing, as apt has it.
+    /// Returns the oddities that were accepted, a clause each. An exact path is not the name of a suite, so
+    /// there is nothing that the names should be; of a name of several parts, the last may be missing, as apt
+    /// has it.
     pub(super) fn oddities(&self, suite: &str) -> Vec<String> {
         let mut out = self.odd_times.clone();
         let shorter = suite.rsplit_once('/').map_or(suite, |(shorter, _)| shorter);
@@ -164,8 +166,8 @@ impl Release {
     }
 
     /// Returns the indexes of a component for an architecture: with that of `all` where the archive
-    /// keeps it apart, or has no other. Empty if there is none. The component of an exact path is empty, and its one
-    /// index is for all architectures.
+    /// keeps it apart, or has no other. Empty if there is none. The component of an exact path is empty, and
+    /// its one index is for all architectures.
     pub(super) fn indexes(&self, component: &str, architecture: &str) -> Vec<&ListedIndex> {
         let of_component = || self.indexes.iter().filter(|index| index.component == component);
         if component.is_empty() {
@@ -247,8 +249,8 @@ fn rfc_2822(text: &str) -> Option<i64> {
     Some(parser.parse_timestamp(&text).ok()?.as_second())
 }
 
-/// Reads a time in one of the forms that programs write which do not know RFC 2822: that of `date`, that of ISO 8601,
-/// that of RFC 2822 without a zone. All are taken for UTC, or say that they are.
+/// Reads a time in one of the forms that programs write which do not know RFC 2822: that of `date`, that of
+/// ISO 8601, that of RFC 2822 without a zone. All are taken for UTC, or say that they are.
 fn own_form(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(time.as_second());

@@ -89,8 +89,8 @@ impl Mirrors {
         Ok(Mirrors { suites: bases.collect(), ..Mirrors::default() })
     }
 
-    /// Finds the mirrors of suites of Debian's archive, and where they are to be had as they were at these times (seconds since 1970,
-    /// the best first), if a service has them.
+    /// Finds the mirrors of suites of Debian's archive, and where they are to be had as they were at these
+    /// times (seconds since 1970, the best first), if a service has them.
     ///
     /// # Errors
     /// As [`Mirrors::find`].
@@ -145,8 +145,8 @@ impl Mirrors {
         self.past.get(suite).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every base that may have a file of a suite's pool: the pool directory, those of the suite, then those of the other
-    /// suites of its archive. Files of one archive are not requested from another.
+    /// Returns every base that may have a file of a suite's pool: the pool directory, those of the suite,
+    /// then those of the other suites of its archive. Files of one archive are not requested from another.
     pub fn beginning_with(&self, suite: &str) -> Vec<String> {
         let pool = self.pool.as_ref().map(|path| pool::base(path, self.archive_of(suite)));
         let mut bases: Vec<&String> = pool.iter().collect();

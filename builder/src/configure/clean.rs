@@ -10,8 +10,9 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-/// Paths that are removed, with all below them: logs and caches with times in them, locks, copies of the state before, and files that were only
-/// for this run. As mmdebstrap removes them, and files that a machine makes again.
+/// Paths that are removed, with all below them: logs and caches with times in them, locks, copies of the
+/// state before, and files that were only for this run. As mmdebstrap removes them, and files that a machine
+/// makes again.
 const REMOVED: [&str; 28] = [
     "run/adduser",
     "usr/sbin/policy-rc.d",
@@ -76,8 +77,8 @@ pub(super) fn restore_places(tree: &mut Tree, before: &Tree) {
     }
 }
 
-/// Removes the paths of a tree that would differ in each run. `empty` is the digest of nothing, and its length. A directory
-/// that a package ships stays, empty.
+/// Removes the paths of a tree that would differ in each run. `empty` is the digest of nothing, and its
+/// length. A directory that a package ships stays, empty.
 pub(super) fn clean(tree: &mut Tree, assembled: &Tree, empty: (Digest, u64)) {
     for path in REMOVED {
         match assembled.get(path.as_bytes()) {
@@ -118,8 +119,8 @@ fn retain_below(tree: &mut Tree, directory: &str, keep: impl Fn(&[u8]) -> bool) 
     }
 }
 
-/// File capabilities that were set inside a user namespace name its root (revision 3 of `vfs_cap_data`, with an id at the
-/// end); as root of the host sets them they do not (revision 2).
+/// File capabilities that were set inside a user namespace name its root (revision 3 of `vfs_cap_data`, with
+/// an id at the end); as root of the host sets them they do not (revision 2).
 fn without_namespace(value: &mut Vec<u8>) {
     if value.len() == 24 && value[3] == 3 {
         value[3] = 2;
@@ -138,7 +139,8 @@ pub(super) fn map_lists(tree: &mut Tree, uids: &[IdMap], gids: &[IdMap]) {
     }
 }
 
-/// `struct posix_acl_xattr_header` of `linux/posix_acl_xattr.h`: a version, then tag, permissions and id of each entry.
+/// `struct posix_acl_xattr_header` of `linux/posix_acl_xattr.h`: a version, then tag, permissions and id of
+/// each entry.
 fn map_list(value: &mut [u8], uids: &[IdMap], gids: &[IdMap]) {
     const USER: u16 = 0x02;
     const GROUP: u16 = 0x08;
@@ -153,8 +155,8 @@ fn map_list(value: &mut [u8], uids: &[IdMap], gids: &[IdMap]) {
     }
 }
 
-/// Gives everything that this run touched the time `epoch_s`, and nothing a later one. An assembled path that has its
-/// packages' time keeps it.
+/// Gives everything that this run touched the time `epoch_s`, and nothing a later one. An assembled path that
+/// has its packages' time keeps it.
 pub(super) fn set_times(tree: &mut Tree, assembled: &Tree, started_s: i64, epoch_s: i64) {
     for (path, entry) in tree.iter_mut() {
         let shipped = assembled.get(path.as_bytes()).map(|shipped| shipped.mtime_s);
@@ -231,7 +233,8 @@ pub(super) fn parse_diversions(text: &str) -> Vec<Diversion> {
     lines.chunks(3).filter_map(parse).collect()
 }
 
-/// Lets the owner of a directory tree remove it, whatever modes scripts gave to directories in it. Follows no link.
+/// Lets the owner of a directory tree remove it, whatever modes scripts gave to directories in it. Follows no
+/// link.
 pub(super) fn make_removable(directory: &Path) {
     // Nothing runs in the tree any more, so no path changes under our hands.
     let Ok(found) = fs::symlink_metadata(directory) else { return };

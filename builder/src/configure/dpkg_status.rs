@@ -14,7 +14,8 @@ use crate::{
 /// How many lines of output an error shows.
 const LAST_LINES: usize = 20;
 
-/// Reads the output of dpkg, which mixes that of scripts with its own status lines (`dpkg(1)`, `--status-fd`).
+/// Reads the output of dpkg, which mixes that of scripts with its own status lines (`dpkg(1)`,
+/// `--status-fd`).
 pub(super) struct Follower<'a> {
     task: &'a Task,
     progress: &'a Progress,
@@ -56,7 +57,8 @@ impl<'a> Follower<'a> {
         Follower { task, progress, last: VecDeque::new(), fault: None, watched, missed: Vec::new() }
     }
 
-    /// Returns the lines that name a path in a watched directory: mostly from scripts that do not find it, and yet continue.
+    /// Returns the lines that name a path in a watched directory: mostly from scripts that do not find it,
+    /// and yet continue.
     pub fn missed(&self, directory: &str) -> Vec<String> {
         self.missed.iter().filter(|line| speaks_of(line, directory)).cloned().collect()
     }

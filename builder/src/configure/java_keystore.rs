@@ -17,8 +17,8 @@ pub(super) const PATH: &str = "etc/ssl/certs/java/cacerts";
 /// The password that Java's own key stores have; it keeps nothing secret.
 const PASSWORD: &str = "changeit";
 
-/// Gives every entry one time. Returns false, and changes nothing, if the bytes are not such a key store or have
-/// another password.
+/// Gives every entry one time. Returns false, and changes nothing, if the bytes are not such a key store or
+/// have another password.
 pub(super) fn restamp(bytes: &mut [u8], time_s: i64) -> bool {
     let Some(end) = bytes.len().checked_sub(SUM_BYTES) else { return false };
     let Some(times) = times(&bytes[..end]) else { return false };

@@ -47,12 +47,13 @@ pub(super) struct Step {
     pub configure: Vec<String>,
 }
 
-/// Returns the script that installs everything: the Essential packages in one call, then, with services forbidden, the
-/// rest (Debian Policy 7.2 lets a script rely on Essential packages being configured). `answers` holds lines for
-/// debconf-set-selections(1), given once debconf is configured.
+/// Returns the script that installs everything: the Essential packages in one call, then, with services
+/// forbidden, the rest (Debian Policy 7.2 lets a script rely on Essential packages being configured).
+/// `answers` holds lines for debconf-set-selections(1), given once debconf is configured.
 pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answers: &[String]) -> String {
     let mut text = String::from("set -e\numask 022\n");
-    // Rendered files belong to the user who rendered them. A new owner clears setuid and setgid, so modes come after.
+    // Rendered files belong to the user who rendered them. A new owner clears setuid and setgid, so modes
+    // come after.
     for (path, entry) in base.iter() {
         if (entry.uid, entry.gid) == (0, 0) {
             continue;
@@ -64,7 +65,8 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answe
         }
     }
     text += START;
-    // Where an Essential package depends on debconf, it is laid down already and works, and what asks may be of them, too.
+    // Where an Essential package depends on debconf, it is laid down already and works, and what asks may be
+    // of them, too.
     let in_base = base.resolve(SET_SELECTIONS.as_bytes(), |_| {}).is_some();
     if in_base && !answers.is_empty() {
         let _ = writeln!(text, "{}", give_answers(answers));
@@ -72,7 +74,8 @@ pub(super) fn configure(essential: &[String], steps: &[Step], base: &Tree, answe
     let _ = writeln!(text, "run --force-depends --install {}", essential.join(" "));
     text += FORBID_SERVICES;
     text += NAME_LOCALHOST;
-    // Those that are configured by themselves, ahead of the packages that they would otherwise be configured with.
+    // Those that are configured by themselves, ahead of the packages that they would otherwise be configured
+    // with.
     let mut ahead = vec![("netbase", FORGET_LOCALHOST.to_owned(), String::new())];
     if !in_base && !answers.is_empty() {
         ahead.push(("debconf", String::new(), give_answers(answers)));
@@ -110,8 +113,8 @@ pub(super) const SHELL: [&str; 3] = ["/bin/sh", "-c", "[ -x /bin/bash ] && exec 
 /// With this a line begins that [`held`] ends the output of a failed script with; its status follows.
 pub(super) const HELD: &str = "tinyroot: ended with status ";
 
-/// Returns a command that runs a script and, if that fails, stays: a sandbox ends with its first process, and the files in
-/// its memory with it.
+/// Returns a command that runs a script and, if that fails, stays: a sandbox ends with its first process, and
+/// the files in its memory with it.
 pub(super) fn held(script: &str) -> Vec<OsString> {
     let text = format!(
         r#"/bin/sh "$0" && exit
@@ -127,15 +130,16 @@ fn quoted(path: &TreePath) -> String {
     format!("'/{}'", text.replace('\'', r"'\''"))
 }
 
-/// dpkg closes the descriptor of its status to the scripts that it runs, so that must not be the one they write to:
-/// `passwd.postinst` fails where it cannot. `force-unsafe-io`: this root need not survive a power cut. `force-conf…`: dpkg cannot prompt.
+/// dpkg closes the descriptor of its status to the scripts that it runs, so that must not be the one they
+/// write to: `passwd.postinst` fails where it cannot. `force-unsafe-io`: this root need not survive a power
+/// cut. `force-conf…`: dpkg cannot prompt.
 const START: &str = "run() {
     dpkg --status-fd 3 --force-unsafe-io --force-confdef --force-confold \"$@\" 3>&1
 }
 ";
 
-/// The two places that everything goes through that starts a service (`invoke-rc.d(8)`; old scripts call the other).
-/// Only now: dpkg has just unpacked its own `start-stop-daemon`.
+/// The two places that everything goes through that starts a service (`invoke-rc.d(8)`; old scripts call the
+/// other). Only now: dpkg has just unpacked its own `start-stop-daemon`.
 const FORBID_SERVICES: &str = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 mv /usr/sbin/start-stop-daemon /usr/sbin/start-stop-daemon.REAL
@@ -146,8 +150,8 @@ chmod 755 /usr/sbin/start-stop-daemon
 /// The script that sets debconf's values.
 const SET_SELECTIONS: &str = "usr/bin/debconf-set-selections";
 
-/// `localhost` has an address while scripts run, as on every machine. Where nothing else makes the file it goes again, so
-/// that the root is as without it.
+/// `localhost` has an address while scripts run, as on every machine. Where nothing else makes the file it
+/// goes again, so that the root is as without it.
 const NAME_LOCALHOST: &str = "hosts='127.0.0.1 localhost
 ::1 localhost
 '

@@ -1,7 +1,7 @@
 //! Addresses as messages show them.
 
-/// Returns a URL without the user name and password that a mirror may want. Of one that is not well formed, whose parts cannot
-/// be read, all before the last `@` is left out.
+/// Returns a URL without the user name and password that a mirror may want. Of one that is not well formed,
+/// whose parts cannot be read, all before the last `@` is left out.
 pub(crate) fn without_password(url: &str) -> String {
     if url.starts_with("file:") {
         return url.into();

@@ -10,8 +10,8 @@ const NAMED: usize = 6;
 /// The number of kinds of faults that are reported.
 const GROUPS: usize = 5;
 
-/// Returns the text for faults: the fault itself if it is one, else a list, in which what has the same faults at the same
-/// mirrors stands together. `path` is that of a file below its mirror.
+/// Returns the text for faults: the fault itself if it is one, else a list, in which what has the same faults
+/// at the same mirrors stands together. `path` is that of a file below its mirror.
 pub(crate) fn describe<T>(faults: &[(T, DownloadError)], of: usize, path: impl Fn(&T) -> String) -> String {
     if let [(_, error)] = faults {
         return chain(error);

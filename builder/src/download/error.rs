@@ -12,8 +12,8 @@ pub const PROXY_HINT: &str =
 /// The hint for a network that requires a login.
 pub const LOGIN_HINT: &str = "open a web page in a browser of this host, to see whether the network wants a login; or try another mirror with --mirror URL";
 
-/// A fault of one location. It is a line in a list of locations, so those of a connection hold the text of their root cause, which
-/// the layers of HTTP above it only repeat.
+/// A fault of one location. It is a line in a list of locations, so those of a connection hold the text of
+/// their root cause, which the layers of HTTP above it only repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorFault {
     /// 404 or 410, or no such file.
@@ -114,7 +114,7 @@ pub enum MirrorFault {
     Url,
 }
 
-/// Why contents cannot be accepted, as the one who wants them says.
+/// Why contents cannot be accepted, as their receiver says.
 #[derive(Debug)]
 pub struct Refusal {
     /// The fault.

@@ -1,10 +1,10 @@
 //! When a request is retried, when a location is given up, and the state that transfers share.
 //!
 //! A passing fault (a busy server, a connection that breaks off) is retried with pauses that double, for
-//! [`Patience::longest`] in all for each file. A server that names a pause (Retry-After) gets it, from all transfers.
-//! A host that did nothing but fail for so long is given up: no other file waits for it. Contents that are not
-//! as they should be may be damaged on the way, or kept damaged by a proxy: they are fetched again, a few times,
-//! past caches. All else (not there, forbidden, another certificate) is final.
+//! [`Patience::longest`] in all for each file. A server that names a pause (Retry-After) gets it, from all
+//! transfers. A host that did nothing but fail for so long is given up: no other file waits for it. Contents
+//! that are not as they should be may be damaged on the way, or kept damaged by a proxy: they are fetched
+//! again, a few times, past caches. All else (not there, forbidden, another certificate) is final.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,8 +21,8 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Duration;
     /// Waits for so long.
     fn wait(&self, time: Duration);
-    /// Returns a number around 1 that pauses are multiplied with, so that clients which failed at once do not come back at
-    /// once.
+    /// Returns a number around 1 that pauses are multiplied with, so that clients which failed at once do not
+    /// come back at once.
     fn spread(&self) -> f64;
 }
 
@@ -91,7 +91,8 @@ impl Patience {
 /// The longest pause without a request of the server.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// How often contents of one place may be wrong. Of a mirror that damages every fifth response one file in 15 000 is lost.
+/// How often contents of one place may be wrong. Of a mirror that damages every fifth response one file in 15
+/// 000 is lost.
 const MOST_DOUBTS: u32 = 6;
 /// The same once a host insisted on wrong contents.
 const MOST_DOUBTS_OF_A_LIAR: u32 = 2;
@@ -182,8 +183,9 @@ impl Known {
 }
 
 impl Downloader {
-    /// Returns the place to try next: the mirrors' first, those of past states once no mirror is left; of these the one that may
-    /// be tried first, hosts that fail at present behind the others. `None`: all are over.
+    /// Returns the place to try next: the mirrors' first, those of past states once no mirror is left; of
+    /// these the one that may be tried first, hosts that fail at present behind the others. `None`: all are
+    /// over.
     pub(super) fn next_place(&self, places: &mut [FileUrl<'_>]) -> Option<usize> {
         let now = self.options.clock.now();
         for place in places.iter_mut().filter(|place| !place.over) {
@@ -262,7 +264,8 @@ impl Downloader {
         }
     }
 
-    /// Notes the fault of a location, and the time of the next request to it, if any. `began` is the time of the failed request.
+    /// Notes the fault of a location, and the time of the next request to it, if any. `began` is the time of
+    /// the failed request.
     pub(super) fn note_fault(
         &self,
         place: &mut FileUrl<'_>,

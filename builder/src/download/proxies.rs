@@ -1,8 +1,9 @@
 //! Which proxy a mirror is reached through, by apt's configuration and by the environment, in apt's order.
 //!
-//! For a host: `Acquire::http::Proxy::HOST`, then `Acquire::http::Proxy`, then the variable `http_proxy`; `DIRECT` means no proxy,
-//! and so is any for a host in `no_proxy`. For https each is looked for under `https` first. Source: apt.conf(5),
-//! apt-transport-http(1), apt's http method. `Proxy-Auto-Detect` is a program, and none is run for it.
+//! For a host: `Acquire::http::Proxy::HOST`, then `Acquire::http::Proxy`, then the variable `http_proxy`;
+//! `DIRECT` means no proxy, and so is any for a host in `no_proxy`. For https each is looked for under
+//! `https` first. Source: apt.conf(5), apt-transport-http(1), apt's http method. `Proxy-Auto-Detect` is a
+//! program, and none is run for it.
 
 use std::{
     collections::BTreeMap,
@@ -51,8 +52,8 @@ impl fmt::Display for Via {
     }
 }
 
-/// The variables that count; capital letters count where small ones do not say anything, but for programs that a web
-/// server starts, whose visitors could set `HTTP_PROXY`.
+/// The variables that count; capital letters count where small ones do not say anything, but for programs
+/// that a web server starts, whose visitors could set `HTTP_PROXY`.
 const VARIABLES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /// How deep `#include` may go.
@@ -72,8 +73,9 @@ impl Proxies {
         Proxies { settings: BTreeMap::new(), environment }
     }
 
-    /// Returns the proxies of this process' environment and of apt's configuration in a directory such as `/etc/apt`:
-    /// the file that `APT_CONFIG` names, `apt.conf.d`, and `apt.conf`, later ones above earlier ones.
+    /// Returns the proxies of this process' environment and of apt's configuration in a directory such as
+    /// `/etc/apt`: the file that `APT_CONFIG` names, `apt.conf.d`, and `apt.conf`, later ones above earlier
+    /// ones.
     pub fn as_apt(directory: &Path) -> Self {
         let mut proxies = Proxies::of_environment();
         let mut files: Vec<PathBuf> = env::var_os("APT_CONFIG").map(PathBuf::from).into_iter().collect();
@@ -164,6 +166,8 @@ fn is_within(address: IpAddr, network: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn proxies(files: &[(&str, &str)], environment: &[(&'static str, &str)]) -> Proxies {

@@ -10,8 +10,8 @@ use jiff::{
 /// Longer pauses are as good as for ever, and shortened to this, so that callers can calculate with them.
 const LONGEST_S: u64 = u32::MAX as u64;
 
-/// Returns the pause of a Retry-After header. A date is measured by the server's own Date header, since clocks differ, and
-/// by this host's clock without one. `None`: the header is missing or cannot be parsed.
+/// Returns the pause of a Retry-After header. A date is measured by the server's own Date header, since
+/// clocks differ, and by this host's clock without one. `None`: the header is missing or cannot be parsed.
 pub(super) fn pause(retry_after: &str, date: &str) -> Option<Duration> {
     let text = retry_after.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -33,7 +33,8 @@ fn http_date(text: &str) -> Option<i64> {
     if let Ok(time) = rfc2822::parse(text) {
         return Some(time.timestamp().as_second());
     }
-    // The first one once more: the last day of 9999, which stands for never, is beyond what a time zone can be applied to.
+    // The first one once more: the last day of 9999, which stands for never, is beyond what a time zone can
+    // be applied to.
     let forms = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let parse = |format: &&str| DateTime::strptime(format, text).ok();
     let time = forms.iter().find_map(parse).or_else(|| {

@@ -177,8 +177,8 @@ impl Downloader {
         Ok(cell.get_or_init(|| client))
     }
 
-    /// Returns the proxy that a URL is asked through. One of a kind that is not known here is turned away: the library would go
-    /// past it.
+    /// Returns the proxy that a URL is asked through. One of a kind that is not known here is turned away:
+    /// the library would go past it.
     fn via(&self, url: &str) -> Result<Option<Via>, MirrorFault> {
         let parsed = Url::parse(url).map_err(|_| MirrorFault::Url)?;
         let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default())
@@ -231,7 +231,8 @@ fn by_way_of(via: Option<&Via>, fault: MirrorFault) -> MirrorFault {
     }
 }
 
-/// The messages of glibc and musl for a name that does not exist. All other errors of name servers are taken for temporary.
+/// The messages of glibc and musl for a name that does not exist. All other errors of name servers are taken
+/// for temporary.
 const UNKNOWN: [&str; 3] =
     ["Name or service not known", "No address associated with hostname", "Name does not resolve"];
 
@@ -308,8 +309,9 @@ fn reply(response: Response, url: &str, from: u64) -> Result<Reply, MirrorFault>
     Ok(Reply::Body(Body { start, whole, validators, is_page, reader: Box::new(response) }))
 }
 
-/// Reads a Content-Range header, as `bytes 4-9/10`; returns the length of the whole file, if that is said. `None`: the header is
-/// none, says another beginning than was requested, or does not fit the length of what comes.
+/// Reads a Content-Range header, as `bytes 4-9/10`; returns the length of the whole file, if that is said.
+/// `None`: the header is none, says another beginning than was requested, or does not fit the length of the
+/// body.
 fn part(range: &str, from: u64, length: Option<u64>) -> Option<Option<u64>> {
     let (ends, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = ends.split_once('-')?;

@@ -176,7 +176,7 @@ pub fn read_report(path: &Path) -> Result<Vec<Reported>, ReportError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use super::*;
 

@@ -22,7 +22,8 @@ pub struct FetchError {
 }
 
 impl FetchError {
-    /// Returns the packages that no place has any more: under their names there is nothing, or something else.
+    /// Returns the packages that no place has any more: under their names there is nothing, or something
+    /// else.
     pub fn gone(&self) -> Vec<&LockedPackage> {
         self.faults.iter().filter(|(_, error)| error.is_lost()).map(|(package, _)| package).collect()
     }

@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// Finds the mirrors of every suite of Debian's archive that a lock names, and where they are to be had
-/// as they were when it was made, if a service has them. Suites of the archives `beside` it, which are named, are
-/// left for [`Mirrors::add`].
+/// as they were when it was made, if a service has them. Suites of the archives `beside` it, which are named,
+/// are left for [`Mirrors::add`].
 ///
 /// # Errors
 /// As [`Mirrors::find`].

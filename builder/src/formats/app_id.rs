@@ -2,8 +2,8 @@
 //!
 //! An *app id* is an Ed25519 public key of 32 bytes in a base 32 of its own: digits and small letters without
 //! `b`, `i`, `l` and `o`, most significant bit first, filled up with zero bits to 52 characters. Reading is
-//! tolerant of common typing errors: case does not matter, `o` is 0, `i` and `l` are 1, `b` is 8. The four bits
-//! left over at the end must be zero, so that every id has one canonical spelling.
+//! tolerant of common typing errors: case does not matter, `o` is 0, `i` and `l` are 1, `b` is 8. The four
+//! bits left over at the end must be zero, so that every id has one canonical spelling.
 //!
 //! A *package id* is the first half of the SHA-256 of a package file, in lower-case hex.
 

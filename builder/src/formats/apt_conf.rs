@@ -8,13 +8,14 @@
 //! #include "/etc/apt/more.conf";
 //! ```
 //!
-//! Choices: names are without regard to case; what is not understood is passed over, since a host's settings are no
-//! input that one should fail by.
+//! Choices: names are without regard to case; what is not understood is passed over, since a host's settings
+//! are no input that one should fail by.
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// A value; names are in lower case, parts apart by `::`. A member of a list has a name that ends with `::`.
+    /// A value; names are in lower case, parts apart by `::`. A member of a list has a name that ends with
+    /// `::`.
     Value {
         /// The whole name.
         name: String,
@@ -66,7 +67,8 @@ enum Token {
     End,
 }
 
-/// Most scopes inside each other, and the longest name of them all: longer ones are ignored. Settings of apt have up to six.
+/// Most scopes inside each other, and the longest name of them all: longer ones are ignored. Settings of apt
+/// have up to six.
 const MAX_SCOPES: usize = 64;
 const MAX_SCOPES_BYTES: usize = 4096;
 
@@ -138,7 +140,8 @@ fn behind<'a>(text: &'a str, end: &str) -> &'a str {
     text.split_once(end).map_or("", |(_, rest)| rest)
 }
 
-/// Returns the meaning of a word of apt's: yes or no, or neither. (apt's `StringToBool`; numbers are 0 and 1.)
+/// Returns the meaning of a word of apt's: yes or no, or neither. (apt's `StringToBool`; numbers are 0 and
+/// 1.)
 pub fn truth(word: &str) -> Option<bool> {
     match word.to_ascii_lowercase().as_str() {
         "no" | "false" | "without" | "off" | "disable" | "0" | "00" | "0x0" => Some(false),
@@ -147,8 +150,8 @@ pub fn truth(word: &str) -> Option<bool> {
     }
 }
 
-/// Returns whether apt reads a file of a directory such as `sources.list.d`, whose names end with one of some extensions;
-/// an empty one stands for none. (apt's `GetListOfFilesInDir`.)
+/// Returns whether apt reads a file of a directory such as `sources.list.d`, whose names end with one of some
+/// extensions; an empty one stands for none. (apt's `GetListOfFilesInDir`.)
 pub fn is_read(name: &str, extensions: &[&str]) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

@@ -7,7 +7,8 @@ pub fn encode(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// Returns the bytes of a text without blanks; `None` for anything that is not base64, such as digits whose last bits no byte has.
+/// Returns the bytes of a text without blanks; `None` for anything that is not base64, such as digits whose
+/// last bits no byte has.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text).ok()
 }

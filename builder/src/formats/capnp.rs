@@ -12,7 +12,8 @@
 //! memory. Every pointer is checked against its segment before it is followed. As in the C++ library, each
 //! object that is looked at is charged to a traversal budget, so that many pointers to one object
 //! cannot make a small message do much work; and structs and lists nest only so deep. Missing words
-//! read as zero and null pointers as absent, because sizes are the writer's choice; left-over words are skipped.
+//! read as zero and null pointers as absent, because sizes are the writer's choice; left-over words are
+//! skipped.
 //!
 //! Capabilities, canonical form and packed messages are not read.
 

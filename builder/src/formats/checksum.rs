@@ -1,7 +1,7 @@
 //! SHA-256 and SHA-512 digests of files, as archives and npm's registries publish them.
 //!
-//! npm writes Subresource Integrity (W3C): words of `ALGORITHM-BASE64[?OPTIONS]`, of which the strongest algorithm
-//! counts. SHA-1, which registries of old gave alone, proves nothing and is refused.
+//! npm writes Subresource Integrity (W3C): words of `ALGORITHM-BASE64[?OPTIONS]`, of which the strongest
+//! algorithm counts. SHA-1, which registries of old gave alone, proves nothing and is refused.
 
 use std::{
     fmt::{self, Write as _},

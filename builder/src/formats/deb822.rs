@@ -85,8 +85,8 @@ impl<'a> Reader<'a> {
         self.line
     }
 
-    /// Returns the next field or end of a stanza; `None` at the end of the text. After an error the next line is
-    /// read, in the same stanza.
+    /// Returns the next field or end of a stanza; `None` at the end of the text. After an error the next line
+    /// is read, in the same stanza.
     ///
     /// # Errors
     /// A line that is neither field, continuation, comment nor blank; a NUL.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! (ICU's `udata.h`, `ucmndata.h` and `ucmndata.cpp`.) ICU finds an item by binary search in the
-//! table and takes the distance to the next one for its length, or the length as unknown for the last. So a table may
-//! leave items out: those before a gap only seem longer, by zeros that their readers pass over.
+//! table and takes the distance to the next one for its length, or the length as unknown for the last. So a
+//! table may leave items out: those before a gap only seem longer, by zeros that their readers pass over.
 //!
 //! Only little-endian data with ASCII names are read, as Debian's libraries for amd64 and arm64 hold them.
 
@@ -138,8 +138,8 @@ impl CommonData {
         Ok(CommonData { items, table: length })
     }
 
-    /// Shortens the table of the blob that this was read from to the items that are to stay, and zeroes names and
-    /// data of the others. Nothing moves and the length stays. Returns the bytes of data that stayed.
+    /// Shortens the table of the blob that this was read from to the items that are to stay, and zeroes names
+    /// and data of the others. Nothing moves and the length stays. Returns the bytes of data that stayed.
     pub fn shorten(&self, blob: &mut [u8], keep: impl Fn(&Item) -> bool) -> u64 {
         let mut count = 0;
         let mut kept_bytes = 0;
@@ -235,8 +235,8 @@ mod tests {
         assert_eq!(CommonData::read(&blob).map(|empty| empty.items.len()), Ok(0));
     }
 
-    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: a successful read still
-    /// keeps to its blob, and shortening works on it.
+    /// Each byte of a blob is set to each of some values, and each shorter blob is tried: a successful read
+    /// still keeps to its blob, and shortening works on it.
     #[test]
     fn damaged_data_are_refused_or_harmless() {
         let whole = made("icudt72l", &ITEMS);

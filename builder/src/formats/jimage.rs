@@ -12,13 +12,15 @@
 //! contents
 //! ```
 //!
-//! Besides the modules' resources there are directories, which list their entries by offsets of locations (u32 each):
-//! those of "module" `modules` (`/modules/java.base/java`), `/modules`, `/packages`. And for each package (`/packages/java.awt`)
-//! the modules that have it: u32, 0 where it has classes there · u32 offset of the module's name.
+//! Besides the modules' resources there are directories, which list their entries by offsets of locations
+//! (u32 each): those of "module" `modules` (`/modules/java.base/java`), `/modules`, `/packages`. And for each
+//! package (`/packages/java.awt`) the modules that have it: u32, 0 where it has classes there · u32 offset of
+//! the module's name.
 //!
-//! (OpenJDK's `imageFile.hpp`, `BasicImageReader.java`, `ImageResourcesTree.java`.) A reader goes from a name by two tables
-//! to a location, and compares the name there; offset 0 stands for a name that is not there. So modules are taken out in
-//! place: their offsets become 0, they leave the directories, and their bytes are zeroed. Nothing moves and the length stays.
+//! (OpenJDK's `imageFile.hpp`, `BasicImageReader.java`, `ImageResourcesTree.java`.) A reader goes from a name
+//! by two tables to a location, and compares the name there; offset 0 stands for a name that is not there. So
+//! modules are taken out in place: their offsets become 0, they leave the directories, and their bytes are
+//! zeroed. Nothing moves and the length stays.
 //!
 //! Only little-endian files are read, as Debian's are for amd64 and arm64.
 
@@ -153,7 +155,8 @@ impl Image {
         names.filter(|name| !is_tree(name)).collect()
     }
 
-    /// Returns the content of a resource directly below a module, such as `module-info` and `class`; none that is packed.
+    /// Returns the content of a resource directly below a module, such as `module-info` and `class`; none
+    /// that is packed.
     pub fn resource<'a>(
         &self,
         file: &'a [u8],

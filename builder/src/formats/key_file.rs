@@ -1,9 +1,11 @@
 //! Sandstorm's keyring: the secret keys of apps, one message after another.
 //!
-//! Each is a framed message with the root `KeyFile` (no data, 2 pointers): publicKey, 32 bytes; privateKey, 64 bytes,
-//! which are the Ed25519 seed and the public key once more. Rings merge by concatenation; duplicates are
-//! harmless. Where only text can be kept, as in the secrets of a CI service, a ring may be written in base64 ([`read_any`]). An empty file is a ring without keys. Sandstorm's own reader silently ignores a damaged end; here every byte
-//! must belong to a key, because a key that is silently lost is an app that can never be upgraded again.
+//! Each is a framed message with the root `KeyFile` (no data, 2 pointers): publicKey, 32 bytes; privateKey,
+//! 64 bytes, which are the Ed25519 seed and the public key once more. Rings merge by concatenation;
+//! duplicates are harmless. Where only text can be kept, as in the secrets of a CI service, a ring may be
+//! written in base64 ([`read_any`]). An empty file is a ring without keys. Sandstorm's own reader silently
+//! ignores a damaged end; here every byte must belong to a key, because a key that is silently lost is an app
+//! that can never be upgraded again.
 
 use std::fmt;
 
@@ -84,7 +86,8 @@ impl fmt::Debug for Key {
 /// How the text of every ring begins: its first key is one segment of 15 words.
 const TEXT_BEGINS: &str = "AAAAAA8AAAAAAAAA";
 
-/// Returns whether the text of a ring, or at least its beginning, is in a text, however it is wrapped or quoted there.
+/// Returns whether the text of a ring, or at least its beginning, is in a text, however it is wrapped or
+/// quoted there.
 pub fn has_text_of_key(text: &str) -> bool {
     text.split_ascii_whitespace().collect::<String>().contains(TEXT_BEGINS)
 }
@@ -94,7 +97,8 @@ pub fn to_text(ring: &[u8]) -> String {
     base64::encode(ring)
 }
 
-/// Reads a keyring, or the text of one, as [`to_text`] gives it; line ends and blanks in the text do not count.
+/// Reads a keyring, or the text of one, as [`to_text`] gives it; line ends and blanks in the text do not
+/// count.
 ///
 /// # Errors
 /// As [`read`], and [`KeyFileError::Text`].

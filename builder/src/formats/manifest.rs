@@ -10,8 +10,8 @@
 //!   marketingVersion, title, metadata     value      ptr 1
 //! ```
 //!
-//! Read: the fields that tools show and an install checks. Icons, screenshots and translations of foreign packages are
-//! left where they are. Written: one segment, in preorder, the same bytes for the same values.
+//! Read: the fields that tools show and an install checks. Icons, screenshots and translations of foreign
+//! packages are left where they are. Written: one segment, in preorder, the same bytes for the same values.
 
 use super::capnp::{CapnpError, Message, Struct, Value, message_bytes};
 

@@ -1,4 +1,5 @@
-//! `module-info.class`: the requirements of a module of Java (The Java Virtual Machine Specification, 4.1, 4.4 and 4.7.25).
+//! `module-info.class`: the requirements of a module of Java (The Java Virtual Machine Specification, 4.1,
+//! 4.4 and 4.7.25).
 //!
 //! ```text
 //! u32 ca fe ba be · u16 minor · u16 major version · u16 count of constants + 1 · constants

@@ -1,10 +1,11 @@
 //! npm's `package-lock.json`: which packages lie where in a tree of `node_modules`.
 //!
-//! Versions 2 and 3 are read, of them the object `packages` alone: its keys are directories, `node_modules/NAME` or
-//! deeper, and its values have `version`, `integrity` and marks. Left out, as `npm ci` leaves them out, are the root
-//! itself, packages in another package's tarball (`inBundle`), packages without a user (`extraneous`), packages that only development
-//! needs and, unless `optional` is set, packages that only an optional dependency needs. All others must come from a registry and
-//! have a digest: links, workspaces, git repositories and archives elsewhere are refused.
+//! Versions 2 and 3 are read, of them the object `packages` alone: its keys are directories,
+//! `node_modules/NAME` or deeper, and its values have `version`, `integrity` and marks. Left out, as `npm ci`
+//! leaves them out, are the root itself, packages in another package's tarball (`inBundle`), packages without
+//! a user (`extraneous`), packages that only development needs and, unless `optional` is set, packages that
+//! only an optional dependency needs. All others must come from a registry and have a digest: links,
+//! workspaces, git repositories and archives elsewhere are refused.
 
 use serde_json::{Map, Value};
 
@@ -50,8 +51,8 @@ pub enum PackageLockError {
     },
 }
 
-/// Reads a lock: its packages by directory, in the order of their bytes; with `optional`, also those that only optional
-/// dependencies want.
+/// Reads a lock: its packages by directory, in the order of their bytes; with `optional`, also those that
+/// only optional dependencies want.
 ///
 /// # Errors
 /// [`PackageLockError`].
@@ -116,8 +117,8 @@ fn own_name(directory: &str) -> Option<&str> {
     names.last().copied().filter(|_| names.iter().all(|name| is_name(name)))
 }
 
-/// Returns whether a name can be one of npm's: letters, digits, `-._~`, after a scope or without. Upper case was
-/// allowed once.
+/// Returns whether a name can be one of npm's: letters, digits, `-._~`, after a scope or without. Upper case
+/// was allowed once.
 pub fn is_name(name: &str) -> bool {
     let good = |part: &str| {
         let start = part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -143,8 +144,8 @@ pub fn tarball_path(name: &str, version: &str) -> String {
     format!("{name}/-/{last}-{version}.tgz")
 }
 
-/// Returns whether a URL is that of a package's tarball in some registry; which one does not matter, as its digest says
-/// what it is.
+/// Returns whether a URL is that of a package's tarball in some registry; which one does not matter, as its
+/// digest says what it is.
 fn is_of_registry(url: &str, name: &str, version: &str) -> bool {
     let web = url.starts_with("https://") || url.starts_with("http://");
     let path = tarball_path(name, version);

@@ -3,9 +3,10 @@
 //! Nothing is copied: a [`Package`] borrows from the text, and relations stay text until someone
 //! asks for them, so an index of 60 000 stanzas is read in some hundredths of a second.
 //!
-//! Source: deb822(5), Debian's repository format. Choices: `Package`, `Version` and `Architecture` must be there
-//! and sound; a field that is read here must not come twice; unknown fields are passed over. A stanza that cannot be
-//! used is handed on with its fault, and the next one is read: home-made indexes have good and bad ones side by side.
+//! Source: deb822(5), Debian's repository format. Choices: `Package`, `Version` and `Architecture` must be
+//! there and sound; a field that is read here must not come twice; unknown fields are passed over. A stanza
+//! that cannot be used is handed on with its fault, and the next one is read: home-made indexes have good and
+//! bad ones side by side.
 
 mod left_out;
 pub mod path;

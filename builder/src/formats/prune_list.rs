@@ -1,5 +1,5 @@
-//! prune.list: the text form of a [`Plan`](crate::prune::Plan), kept in the artifact and read by `why` and by the
-//! report of misses. [`write_list`](crate::prune::write_list) writes it.
+//! prune.list: the text form of a [`Plan`](crate::prune::Plan), kept in the artifact and read by `why` and by
+//! the report of misses. [`write_list`](crate::prune::write_list) writes it.
 //!
 //! ```text
 //! tinyroot prune.list 1
@@ -11,10 +11,10 @@
 //! ```
 //!
 //! Documentation and the package system's own files are named by their topmost directory, with a
-//! slash at the end, for all below it. First the kept files that have not their package's contents any more, and what is left
-//! of them; then the kept paths, sorted: path, package (`-` for none), rule, reason, and after `<-` the
-//! kept path that the reason ends with. Then the dropped ones, by package, rule and reason, one
-//! line a directory. Words are escaped as in the text form of trees, so no name holds a space.
+//! slash at the end, for all below it. First the kept files that have not their package's contents any more,
+//! and what is left of them; then the kept paths, sorted: path, package (`-` for none), rule, reason, and
+//! after `<-` the kept path that the reason ends with. Then the dropped ones, by package, rule and reason,
+//! one line a directory. Words are escaped as in the text form of trees, so no name holds a space.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,8 +23,8 @@ use crate::tree::{TreePath, unescape};
 /// The longest name of a package.
 const MAX_PACKAGE_BYTES: usize = 255;
 
-/// Most paths of a list that is read: in memory each takes some 250 bytes, and in the list it may be two. Whole roots have some ten
-/// thousand.
+/// Most paths of a list that is read: in memory each takes some 250 bytes, and in the list it may be two.
+/// Whole roots have some ten thousand.
 const MAX_PATHS: usize = 300_000;
 
 /// Most bytes of all paths together: in the list a dropped path has its name alone.
@@ -38,7 +38,8 @@ pub const HEAD: &str = "tinyroot prune.list 1";
 pub struct Listed {
     /// True if it stayed.
     pub kept: bool,
-    /// Its package. All paths of a group share these texts: a list of a few kB may have many paths and a long reason.
+    /// Its package. All paths of a group share these texts: a list of a few kB may have many paths and a long
+    /// reason.
     pub package: Option<Arc<str>>,
     /// The rule that decided.
     pub rule: Arc<str>,
@@ -70,7 +71,7 @@ pub struct PruneList {
 }
 
 impl PruneList {
-    /// Returns what is said about a path, be it with all below a directory.
+    /// Returns the statement about a path, be it with all below a directory.
     pub fn find(&self, path: &TreePath) -> Option<(&TreePath, &Listed)> {
         let own = self.paths.get_key_value(path);
         own.or_else(|| {
@@ -79,7 +80,7 @@ impl PruneList {
         })
     }
 
-    /// Returns what is said about a path and about those that led to it, one step each.
+    /// Returns the statements about a path and about those that led to it, one step each.
     pub fn chain(&self, path: &TreePath) -> Vec<(&TreePath, &Listed)> {
         let mut out: Vec<(&TreePath, &Listed)> = Vec::new();
         let mut at = self.find(path);
@@ -91,7 +92,7 @@ impl PruneList {
     }
 }
 
-/// Reads the text form; `None` for what is not in it, and for more paths than any root has.
+/// Reads the text form; `None` for any other text, and for more paths than any root has.
 pub fn parse_list(text: &str) -> Option<PruneList> {
     let mut lines = text.lines();
     if lines.next()? != HEAD {

@@ -9,12 +9,14 @@
 //!                                 0 regular: Data · 1 executable: Data · 2 symlink: Text · 3 directory: List(File)
 //! ```
 //!
-//! Sandstorm's own `verify` and `unpack` each accept packages that the other refuses. Here is one verdict, which
-//! covers the needs of an install: a package that either refuses is refused. Three rules are stricter than both: a
-//! link target with a NUL, a path over 4095 bytes, and an xz layer with slack (see [`super::xz`]).
+//! Sandstorm's own `verify` and `unpack` each accept packages that the other refuses. Here is one verdict,
+//! which covers the needs of an install: a package that either refuses is refused. Three rules are stricter
+//! than both: a link target with a NUL, a path over 4095 bytes, and an xz layer with slack (see
+//! [`super::xz`]).
 //!
-//! Not kept: Sandstorm's list of replaced app ids, five apps whose keys were lost or changed. It is compiled into its tool,
-//! names apps that were packed by others, and matters only to who shows those under their first id.
+//! Not kept: Sandstorm's list of replaced app ids, five apps whose keys were lost or changed. It is compiled
+//! into its tool, names apps that were packed by others, and matters only to programs that show those under
+//! their first id.
 //!
 //! mtimes go in as whole seconds; before 1970 Sandstorm's tool unpacks them wrongly, so those become 1970.
 
@@ -29,7 +31,8 @@ pub const MAGIC: [u8; 8] = [0x8f, 0xc6, 0xcd, 0xef, 0x45, 0x1a, 0xea, 0x96];
 
 /// The largest archive, decompressed; exactly this much passes.
 pub const MAX_ARCHIVE_BYTES: u64 = 1 << 30;
-/// The longest file of a package: the largest archive, which xz makes longer by far less than a sixteenth where it cannot be compressed.
+/// The longest file of a package: the largest archive, which xz makes longer by far less than a sixteenth
+/// where it cannot be compressed.
 pub const MAX_PACKAGE_BYTES: u64 = MAX_ARCHIVE_BYTES + MAX_ARCHIVE_BYTES / 16;
 
 /// The largest file: the element limit of a byte list.

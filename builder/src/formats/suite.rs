@@ -1,8 +1,8 @@
 //! Names of suites, as sources.list(5) has them.
 //!
-//! A suite is a name (`bookworm`), a name of several parts (`bookworm/mongodb-org/7.0`), both below `dists/`, or the exact
-//! path of a directory, which ends with a slash (`./`, `stable/`). An exact path has no components and no pockets: its Packages
-//! index lies beside its Release file.
+//! A suite is a name (`bookworm`), a name of several parts (`bookworm/mongodb-org/7.0`), both below `dists/`,
+//! or the exact path of a directory, which ends with a slash (`./`, `stable/`). An exact path has no
+//! components and no pockets: its Packages index lies beside its Release file.
 
 /// Returns whether a suite is the exact path of a directory.
 pub fn is_exact(suite: &str) -> bool {

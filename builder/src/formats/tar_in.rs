@@ -37,8 +37,8 @@ pub enum Dialect {
     /// dpkg's.
     #[default]
     Dpkg,
-    /// npm's, which leaves owners empty (all then belongs to 0:0, whatever the fields hold), and of which some hold
-    /// a file twice; as when npm unpacks it, the later one counts.
+    /// npm's, which leaves owners empty (all then belongs to 0:0, whatever the fields hold), and of which
+    /// some hold a file twice; as when npm unpacks it, the later one counts.
     Npm,
 }
 

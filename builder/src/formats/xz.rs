@@ -9,18 +9,21 @@
 //! stream footer   CRC32 of the next six · u32 size of the index/4−1 · 00 04 · 'YZ'
 //! ```
 //!
-//! Sizes are variable-length integers, 7 bits a byte, least significant first (.xz file format 1.0.4, section 1.2).
+//! Sizes are variable-length integers, 7 bits a byte, least significant first (.xz file format 1.0.4, section
+//! 1.2).
 //!
-//! Blocks are independent, so they can be made side by side and kept. liblzma has no call that makes one block
-//! with a chain of its own; but it makes whole streams of one block, and the block taken out of such a stream is the same.
-//! Only its header is written anew, with both sizes, so that readers can work on blocks side by side too (as `xz -T` writes it).
+//! Blocks are independent, so they can be made side by side and kept. liblzma has no call that makes one
+//! block with a chain of its own; but it makes whole streams of one block, and the block taken out of such a
+//! stream is the same. Only its header is written anew, with both sizes, so that readers can work on blocks
+//! side by side too (as `xz -T` writes it).
 //!
-//! A block's bytes depend on its plain bytes, [`Filter`] and [`ENCODER`], and on nothing else: not on threads, nor on time.
+//! A block's bytes depend on its plain bytes, [`Filter`] and [`ENCODER`], and on nothing else: not on
+//! threads, nor on time.
 //!
-//! Reading takes all that the `xz` program takes of `.xz`: any number of blocks and streams, padding, any check. It is
-//! liblzma that reads; it checks every reserved bit, padding and checksum, and that the range coder ends where it
-//! should. What is left is a chunk with hardly a literal in it (one byte repeated): there the bits of `lc` may say anything.
-//! So [`artifact`](crate::artifact) makes no blocks of little.
+//! Reading takes all that the `xz` program takes of `.xz`: any number of blocks and streams, padding, any
+//! check. It is liblzma that reads; it checks every reserved bit, padding and checksum, and that the range
+//! coder ends where it should. What is left is a chunk with hardly a literal in it (one byte repeated): there
+//! the bits of `lc` may say anything. So [`artifact`](crate::artifact) makes no blocks of little.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
@@ -69,7 +72,8 @@ impl Filter {
     /// Text and small files.
     pub const TEXT: Filter =
         Filter { x86: false, literal_context_bits: 3, literal_position_bits: 0, position_bits: 0 };
-    /// Tables of numbers. On ICU's data, 31 MB, this takes 7.38 MB, liblzma's default 7.44, and `lp` and `pb` of 2 take 7.43.
+    /// Tables of numbers. On ICU's data, 31 MB, this takes 7.38 MB, liblzma's default 7.44, and `lp` and `pb`
+    /// of 2 take 7.43.
     pub const DATA: Filter =
         Filter { x86: false, literal_context_bits: 3, literal_position_bits: 1, position_bits: 1 };
     /// Programs and libraries, as they are.
@@ -127,7 +131,8 @@ impl Block {
         Record { unpadded_bytes: self.unpadded_bytes, plain_bytes: self.plain_bytes }
     }
 
-    /// Takes a block that was kept. Its padding holds no information, so the unpadded length is read from its header.
+    /// Takes a block that was kept. Its padding holds no information, so the unpadded length is read from its
+    /// header.
     ///
     /// # Errors
     /// Bytes that [`encode_block`] did not make.
@@ -232,8 +237,8 @@ pub fn stream_end(blocks: &[Record]) -> Vec<u8> {
     out
 }
 
-/// Returns a reader of the contents of `.xz` streams, one after the other, to the end of the input. Anything after the
-/// last stream but padding is an error, as is any damage.
+/// Returns a reader of the contents of `.xz` streams, one after the other, to the end of the input. Anything
+/// after the last stream but padding is an error, as is any damage.
 ///
 /// # Errors
 /// No memory.
@@ -242,8 +247,8 @@ pub fn decode(compressed: impl BufRead) -> io::Result<impl Read> {
     Ok(XzDecoder::new_stream(compressed, stream))
 }
 
-/// Returns how long the last stream of a file is, by its own index; `None` where the file does not end with a stream, as with
-/// padding. The index is verified only when the file is decoded.
+/// Returns how long the last stream of a file is, by its own index; `None` where the file does not end with a
+/// stream, as with padding. The index is verified only when the file is decoded.
 ///
 /// # Errors
 /// A file that cannot be read.

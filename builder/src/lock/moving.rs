@@ -8,7 +8,8 @@ use crate::{
     resolve::{ResolveError, Universe},
 };
 
-/// How many times of older locks are kept: each is one more request to a snapshot service for versions that have left the mirrors.
+/// How many times of older locks are kept: each is one more request to a snapshot service for versions that
+/// have left the mirrors.
 const MOST_EARLIER: usize = 8;
 
 impl Lock {

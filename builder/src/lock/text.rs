@@ -32,10 +32,11 @@
 //! because = "requested"
 //! ```
 //!
-//! `time` is the newest `Date` of the suites' Release files. `earlier`, where packages were left as an older lock had them (`lock --update
-//! PACKAGE`), has the times of such locks. `path` is relative to the root of the
-//! archive that holds `suite`. A package has `sha512` in place of `sha256` where its archive lists no other. An index at
-//! an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are refused, so additions of a later version need a new number.
+//! `time` is the newest `Date` of the suites' Release files. `earlier`, where packages were left as an older
+//! lock had them (`lock --update PACKAGE`), has the times of such locks. `path` is relative to the root of
+//! the archive that holds `suite`. A package has `sha512` in place of `sha256` where its archive lists no
+//! other. An index at an exact path (`suite = "example/./"`) has the component `""`. Unknown keys are
+//! refused, so additions of a later version need a new number.
 
 use std::{fmt::Write as _, ops::Range};
 

@@ -1,5 +1,5 @@
-//! The choice of the registry: as npm itself chooses it, after tinyroot's own option. There is none by default, as there is
-//! no default mirror for packages of others.
+//! The choice of the registry: as npm itself chooses it, after tinyroot's own option. There is none by
+//! default, as there is no default mirror for packages of others.
 
 /// Where a registry may be named.
 pub struct Sources<'a> {
@@ -17,8 +17,8 @@ pub fn registry(sources: &Sources<'_>) -> Option<String> {
     named.or_else(|| sources.npmrc.and_then(of_npmrc)).map(str::to_owned)
 }
 
-/// Returns the value of `registry`, the last one, of npm's configuration (npmrc(5), an ini file). Values with variables
-/// in them are left to npm.
+/// Returns the value of `registry`, the last one, of npm's configuration (npmrc(5), an ini file). Values with
+/// variables in them are left to npm.
 fn of_npmrc(text: &str) -> Option<&str> {
     let mut values = text.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;

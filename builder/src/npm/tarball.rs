@@ -36,8 +36,8 @@ pub enum TarballError {
     Path(#[from] InvalidPath),
 }
 
-/// Reads a tarball: its files and directories without the first part of their paths, with modes 0644 and 0755, times
-/// 0 and owner 0. `add` is called with the contents of each file, and returns their digest.
+/// Reads a tarball: its files and directories without the first part of their paths, with modes 0644 and
+/// 0755, times 0 and owner 0. `add` is called with the contents of each file, and returns their digest.
 pub(crate) fn read(
     bytes: &[u8],
     mut add: impl FnMut(&mut dyn Read) -> io::Result<Digest>,

@@ -1,5 +1,6 @@
 //! Made tarballs, from a made registry and from the cache.
 
+use std::fs;
 use std::{path::Path, sync::Arc};
 
 use super::*;

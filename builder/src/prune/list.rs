@@ -12,7 +12,7 @@ use crate::{
     tree::{TreePath, escape},
 };
 
-/// Returns the text form of a plan; `reduced` are files with what is left of each.
+/// Returns the text form of a plan; `reduced` are files with the description of their rest.
 pub fn write_list<'a>(plan: &Plan, reduced: impl Iterator<Item = (&'a TreePath, &'a str)>) -> String {
     let mut out = format!("{HEAD}\n");
     for (path, text) in reduced {

@@ -51,7 +51,7 @@ pub(super) const PERL: &str = "perl";
 /// The rules whose drops prune.list names by directory.
 pub(super) const IN_BULK: &[&str] = &["database", "surplus", INSIDE, "folder"];
 
-/// The name of the rule for what is surplus inside packages that are kept whole.
+/// The name of the rule for surplus inside packages that are kept whole.
 pub(super) const INSIDE: &str = "inside";
 
 /// The ruling of a rule about a path.
@@ -194,7 +194,7 @@ pub(super) struct Facts<'a> {
     pub policy: &'a Policy,
     /// Where the recipe's files lie, links on the way followed.
     pub overlay: BTreeSet<TreePath>,
-    /// The programs that the recipe starts and the links that lead to them, with what starts them.
+    /// The programs that the recipe starts and the links that lead to them, with their starters.
     pub commands: BTreeMap<TreePath, &'a str>,
     /// The paths of each package, in path order.
     pub by_package: BTreeMap<&'a str, Vec<&'a TreePath>>,
@@ -280,7 +280,8 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Returns true for what is the app's own: of a package that is kept whole, or laid over the root by the recipe.
+    /// Returns true for the app's own paths: of a package that is kept whole, or laid over the root by the
+    /// recipe.
     pub fn is_apps_own(&self, path: &[u8]) -> bool {
         self.is_whole(path) || TreePath::new(path).is_ok_and(|path| self.overlay.contains(&path))
     }
@@ -362,7 +363,7 @@ impl<'a> Facts<'a> {
         Ok(elf)
     }
 
-    /// Keeps a note for the person who builds.
+    /// Keeps a note for the user.
     pub fn note(&self, text: String) {
         self.notes.borrow_mut().insert(text);
     }

@@ -28,8 +28,8 @@ pub struct ExtraArchive {
     pub name: String,
     /// `mirror`: Base URLs, tried in turn: one or a list.
     pub mirrors: Vec<String>,
-    /// The suite, as sources.list(5) has it: a name, which may have slashes (`bookworm/mongodb-org/7.0`), or the exact
-    /// path of a directory below the mirror, which ends with a slash (`./`, `stable/`).
+    /// The suite, as sources.list(5) has it: a name, which may have slashes (`bookworm/mongodb-org/7.0`), or
+    /// the exact path of a directory below the mirror, which ends with a slash (`./`, `stable/`).
     pub suite: String,
     /// Components. Default: `["main"]`; an exact path has none.
     pub components: Vec<String>,

@@ -1,7 +1,7 @@
 //! The beginnings of a recipe, guessed from the names of the packages that would be installed.
 //!
-//! Comes in: the app's packages and their resolution. Goes out: the files of a recipe folder. The recipe can be read and
-//! locked as it is; its comments mark the parts that a person must look at. It reads no package.
+//! Comes in: the app's packages and their resolution. Goes out: the files of a recipe folder. The recipe can
+//! be read and locked as it is; its comments mark the parts that a person must look at. It reads no package.
 
 use std::fmt::Write as _;
 

@@ -26,7 +26,8 @@ impl GlobList {
     }
 }
 
-/// Adds globs to a list of a recipe.toml, each on a line of its own, unless they are there; returns how many are new.
+/// Adds globs to a list of a recipe.toml, each on a line of its own, unless they are there; returns how many
+/// are new.
 ///
 /// # Errors
 /// A file that cannot be read or written, or that has something else in the list's place.
@@ -59,8 +60,8 @@ fn with_globs(text: &str, list: GlobList, globs: &BTreeSet<String>) -> Option<(S
     Some((document.to_string(), new.len()))
 }
 
-/// Returns the text of a recipe with a line of `[reduce]`, such as `icu = { empty = true }`, in place of the one that has
-/// its key; `None` if there is no place for it.
+/// Returns the text of a recipe with a line of `[reduce]`, such as `icu = { empty = true }`, in place of the
+/// one that has its key; `None` if there is no place for it.
 ///
 /// Comments, order and spelling of all else stay.
 pub fn with_reduction(text: &str, line: &str) -> Option<String> {
@@ -83,8 +84,8 @@ pub fn with_reduction(text: &str, line: &str) -> Option<String> {
     Some(document.to_string())
 }
 
-/// Returns the text of a recipe with names in `reduce.not`, behind a comment with the reason; `None` if there is no place for
-/// them.
+/// Returns the text of a recipe with names in `reduce.not`, behind a comment with the reason; `None` if there
+/// is no place for them.
 ///
 /// Comments, order and spelling of all else stay.
 pub fn without_reduction(text: &str, names: &[String], reason: &str) -> Option<String> {

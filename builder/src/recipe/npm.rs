@@ -23,20 +23,22 @@ pub const PREFIX: &str = "npm:";
 /// top = "ep_etherpad-lite"
 /// ```
 ///
-/// npm is not needed, and no script of a package is run. `app.packages` and `keep_package` name packages as `npm:NAME`.
+/// npm is not needed, and no script of a package is run. `app.packages` and `keep_package` name packages as
+/// `npm:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Npm {
     /// A `package-lock.json` (version 2 or 3), by its path in the recipe folder; always below `files/`.
     pub lock: String,
     /// The directory in the root that gets `node_modules`.
     pub to: TreePath,
-    /// The registry's base URL, without a slash at its end. Default: `--npm-registry`, `TINYROOT_NPM_REGISTRY`, or the
-    /// one that npm is configured with.
+    /// The registry's base URL, without a slash at its end. Default: `--npm-registry`,
+    /// `TINYROOT_NPM_REGISTRY`, or the one that npm is configured with.
     pub registry: Option<String>,
-    /// `top`: The package whose files lie at `to` itself, with its dependencies in `node_modules` there. Default: none.
+    /// `top`: The package whose files lie at `to` itself, with its dependencies in `node_modules` there.
+    /// Default: none.
     ///
-    /// `optional`: Whether packages that only an optional dependency needs are installed, too. Packages that only
-    /// development needs never are. Default: `false`.
+    /// `optional`: Whether packages that only an optional dependency needs are installed, too. Packages that
+    /// only development needs never are. Default: `false`.
     pub packages: Vec<NpmPackage>,
 }
 

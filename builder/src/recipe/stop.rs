@@ -7,7 +7,8 @@ use super::{RecipeError, check::Checker};
 /// The number of SIGTERM, which is the default.
 pub const SIGTERM: u8 = 15;
 
-/// The signals by which programs let themselves be stopped (`signal(7)`; the numbers are those of x86-64 and arm64).
+/// The signals by which programs let themselves be stopped (`signal(7)`; the numbers are those of x86-64 and
+/// arm64).
 const SIGNALS: [(&str, u8); 8] = [
     ("SIGHUP", 1),
     ("SIGINT", 2),

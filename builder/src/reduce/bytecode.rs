@@ -1,13 +1,14 @@
 //! Sources of Python whose byte code is there.
 //!
-//! Python goes by a `.pyc` in `__pycache__` if the source beside it has the time and size that are noted in it, or
-//! the hash: byte code that is made under `SOURCE_DATE_EPOCH`, as ours is, has that, and Python reads each source at
-//! each start to check it. Nothing changes a source in a grain. So byte code is marked as not to be checked,
-//! which also makes apps start sooner, and its source becomes newlines, as many as it was long. Python reads a source
-//! otherwise to show a line of it in a traceback, or where a program reads its own text (`inspect.getsource`).
+//! Python goes by a `.pyc` in `__pycache__` if the source beside it has the time and size that are noted in
+//! it, or the hash: byte code that is made under `SOURCE_DATE_EPOCH`, as ours is, has that, and Python reads
+//! each source at each start to check it. Nothing changes a source in a grain. So byte code is marked as not
+//! to be checked, which also makes apps start sooner, and its source becomes newlines, as many as it was
+//! long. Python reads a source otherwise to show a line of it in a traceback, or where a program reads its
+//! own text (`inspect.getsource`).
 //!
-//! A file that a trace saw read for itself stays, as does a file that can be started: a script that is started is read,
-//! whatever lies in `__pycache__`.
+//! A file that a trace saw read for itself stays, as does a file that can be started: a script that is
+//! started is read, whatever lies in `__pycache__`.
 
 use super::{ReduceError, Reductions, note};
 use crate::{

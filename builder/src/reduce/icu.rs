@@ -4,10 +4,10 @@
 //! ([`icu_data`]). Its table is shortened and the bytes of the other items are zeroed, in place: no
 //! linker is needed, addresses stay, pages without items are never loaded, and zeros pack to nothing.
 //!
-//! A request for an item that was left out does not fail by itself: ICU falls back to the root locale, as it does for
-//! languages that it does not know. The lists of locales that there are (`res_index`) stay as they were. A name that
-//! is not found in the table causes no access to a file, so no report of misses can name it. On the full root it
-//! shows: by the pages of the library that are read there ([`read_and_left_out`]).
+//! A request for an item that was left out does not fail by itself: ICU falls back to the root locale, as it
+//! does for languages that it does not know. The lists of locales that there are (`res_index`) stay as they
+//! were. A name that is not found in the table causes no access to a file, so no report of misses can name
+//! it. On the full root it shows: by the pages of the library that are read there ([`read_and_left_out`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,8 +63,9 @@ pub(super) fn reduce(library: &mut [u8], keys: &Icu) -> Result<String, Fault> {
     Ok(format!("{kept} of {all} items of ICU's data, {kept_bytes} of {all_bytes} bytes: {}", choice.text))
 }
 
-/// Returns the items that are left out and of which a program read a page, with the values of the keys that keep them. A page that
-/// also holds a kept item shows nothing; one that several begin in names them all, as `a or b`.
+/// Returns the items that are left out and of which a program read a page, with the values of the keys that
+/// keep them. A page that also holds a kept item shows nothing; one that several begin in names them all, as
+/// `a or b`.
 pub(super) fn read_and_left_out(
     library: &[u8],
     keys: &Icu,
@@ -240,8 +241,8 @@ fn part_of(name: &str) -> Part<'_> {
     }
 }
 
-/// Returns the language of a locale's bundle: `zh` of `coll/zh_Hant_HK.res`. Other bundles have longer names (`pool`,
-/// `zoneinfo64`) or go on with a small letter (`res_index`).
+/// Returns the language of a locale's bundle: `zh` of `coll/zh_Hant_HK.res`. Other bundles have longer names
+/// (`pool`, `zoneinfo64`) or go on with a small letter (`res_index`).
 fn language_of(name: &str) -> Option<&str> {
     let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
     let mut parts = file.strip_suffix(".res")?.split('_');
@@ -251,8 +252,8 @@ fn language_of(name: &str) -> Option<&str> {
     is_locale.then_some(language)
 }
 
-/// Languages whose bundles refer to those of another, by an alias or as their parent, in ICU 72 and 76 (what `icupkg`
-/// says is missing where one stands alone), and old names that come with the new one.
+/// Languages whose bundles refer to those of another, by an alias or as their parent, in ICU 72 and 76 (what
+/// `icupkg` says is missing where one stands alone), and old names that come with the new one.
 const NEEDS: [(&str, &str); 18] = [
     ("ars", "ar"),
     ("fil", "tl"),

@@ -1,10 +1,11 @@
 //! Java's own classes: modules that the app does not need.
 //!
-//! A JRE of Debian has all modules in one file, `lib/modules` ([`jimage`]), those of the compiler and of windows and
-//! sounds among them. The modules that a recipe names stay, with those that they require; all else is taken out in
-//! place. To Java it is then as if the others did not exist, with one exception: the list of modules that it reads first
-//! is a class of java.base, and still has them, with the services that they offer. `java --limit-modules` with the same
-//! names hides them there too, and does so on the full root as well, so that the proof compares like with like.
+//! A JRE of Debian has all modules in one file, `lib/modules` ([`jimage`]), those of the compiler and of
+//! windows and sounds among them. The modules that a recipe names stay, with those that they require; all
+//! else is taken out in place. To Java it is then as if the others did not exist, with one exception: the
+//! list of modules that it reads first is a class of java.base, and still has them, with the services that
+//! they offer. `java --limit-modules` with the same names hides them there too, and does so on the full root
+//! as well, so that the proof compares like with like.
 
 use std::collections::BTreeSet;
 

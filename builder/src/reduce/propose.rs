@@ -1,8 +1,8 @@
 //! Reductions that a recipe could have, each with the size that it would save.
 //!
-//! Only existing files that are not yet reduced are proposed, and only where there is a sign that the app does not need it:
-//! whether it does is for the author and the proof. The saving of a reduction is measured: the changed files are
-//! compressed as it was and as it would be. That is done once for the same contents.
+//! Only existing files that are not yet reduced are proposed, and only where there is a sign that the app
+//! does not need it: whether it does is for the author and the proof. The saving of a reduction is measured:
+//! the changed files are compressed as it was and as it would be. That is done once for the same contents.
 
 use std::collections::BTreeSet;
 
@@ -104,8 +104,8 @@ impl Change {
     }
 }
 
-/// Returns further reductions of a pruned tree that was reduced by the recipe's keys; the largest saving goes first. What the
-/// recipe says no to (`reduce.not`) is left out.
+/// Returns further reductions of a pruned tree that was reduced by the recipe's keys; the largest saving goes
+/// first. What the recipe says no to (`reduce.not`) is left out.
 pub fn propose(pruned: &Pruned, recipe: &Recipe, used: &UsedList, store: &Store) -> Vec<Proposal> {
     let names = Names::of(&pruned.tree, store).ok();
     let mut candidates: Vec<(Change, String)> = Vec::new();

@@ -1,9 +1,10 @@
 //! Libraries that others are linked to and never call.
 //!
-//! libsystemd needs four libraries to read journals; a server that notifies systemd that it is ready needs libsystemd
-//! for that alone, and the loader wants all five. Of a library that the recipe names, only the symbols stay that others
-//! use. Each points to an instruction that ends the process: a call that the recipe ruled out is
-//! never executed wrongly. Data cannot end a process, so a library whose data others use is refused.
+//! libsystemd needs four libraries to read journals; a server that notifies systemd that it is ready needs
+//! libsystemd for that alone, and the loader wants all five. Of a library that the recipe names, only the
+//! symbols stay that others use. Each points to an instruction that ends the process: a call that the recipe
+//! ruled out is never executed wrongly. Data cannot end a process, so a library whose data others use is
+//! refused.
 
 use std::collections::BTreeSet;
 
@@ -58,8 +59,9 @@ struct Library<'n> {
     needed: Vec<String>,
 }
 
-/// Returns libraries that are linked and, as far as symbols show, never called, with the reason for each group: those
-/// of which nothing expects a symbol, and those that only libsystemd needs where a service only notifies it that it is ready.
+/// Returns libraries that are linked and, as far as symbols show, never called, with the reason for each
+/// group: those of which nothing expects a symbol, and those that only libsystemd needs where a service only
+/// notifies it that it is ready.
 pub(super) fn never_called(names: &Names, tree: &Tree, store: &Store) -> Vec<(Vec<String>, String)> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let mut libraries: Vec<Library<'_>> = Vec::new();

@@ -1,10 +1,11 @@
 //! The names by which files of a root may look up symbols of each other.
 //!
-//! A grain's root is read-only and nothing is added to it, so every user of a symbol is in it: another ELF file
-//! that has the name among its own symbols, to be bound at start, or a program that passes a name to `dlsym(3)`. Such a
-//! name stands as a word in some file. Or it is put together: lighttpd adds `_plugin_init` to the name of a module. So a
-//! name also stays that begins or ends with a piece, a word with `_` at its own end or start, of a file that calls
-//! `dlsym`; and names that scripts put together begin in known ways ([`BY_SCRIPTS`]).
+//! A grain's root is read-only and nothing is added to it, so every user of a symbol is in it: another ELF
+//! file that has the name among its own symbols, to be bound at start, or a program that passes a name to
+//! `dlsym(3)`. Such a name stands as a word in some file. Or it is put together: lighttpd adds `_plugin_init`
+//! to the name of a module. So a name also stays that begins or ends with a piece, a word with `_` at its own
+//! end or start, of a file that calls `dlsym`; and names that scripts put together begin in known ways
+//! ([`BY_SCRIPTS`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,7 +21,8 @@ use crate::{
 const BY_SCRIPTS: [&[u8]; 7] =
     [b"Init_", b"JNI_", b"Java_", b"PyInit_", b"boot_", b"luaopen_", b"napi_register_"];
 
-/// Functions that find a symbol by a name that is made while the program runs: the C library's, and wrappers of libraries.
+/// Functions that find a symbol by a name that is made while the program runs: the C library's, and wrappers
+/// of libraries.
 const FINDERS: [&[u8]; 6] =
     [b"apr_dso_sym", b"dlsym", b"dlvsym", b"g_module_symbol", b"lt_dlsym", b"uv_dlsym"];
 
@@ -125,7 +127,8 @@ impl Names {
             || self.is_of_pieces(name)
     }
 
-    /// Returns true if a file has a symbol's name as a word, or pieces of it: it may look it up while it runs.
+    /// Returns true if a file has a symbol's name as a word, or pieces of it: it may look it up while it
+    /// runs.
     pub fn may_be_looked_up(&self, name: &[u8]) -> bool {
         self.words.contains(name) || self.is_of_pieces(name)
     }

@@ -1,14 +1,14 @@
 //! Unused symbols, in programs and the libraries that are linked to them.
 //!
 //! A program that takes plug-ins exports all that they might use, a library all that it can do: names, hashes
-//! and addresses by the thousand, which pack badly. The symbols that [`Names`] finds in use stay. A file's own
-//! relocations name its symbols too, since another file's symbol might stand before its own; where none has the
-//! name they are bound for good, and else the symbol stays. A file that loses little
-//! stays as its package has it.
+//! and addresses by the thousand, which pack badly. The symbols that [`Names`] finds in use stay. A file's
+//! own relocations name its symbols too, since another file's symbol might stand before its own; where none
+//! has the name they are bound for good, and else the symbol stays. A file that loses little stays as its
+//! package has it.
 //!
-//! Code outside of the root cannot be examined. Code that comes to it later might use more symbols: code that a compiler in it
-//! makes, or that people put into `/var`. So a root with a compiler or linker is not changed unless the recipe says so,
-//! and recipes of apps that load programs from `/var` say `symbols = false`.
+//! Code outside of the root cannot be examined. Code that comes to it later might use more symbols: code that
+//! a compiler in it makes, or that people put into `/var`. So a root with a compiler or linker is not changed
+//! unless the recipe says so, and recipes of apps that load programs from `/var` say `symbols = false`.
 
 use super::{ReduceError, Reductions, note, symbol_uses::Names};
 use crate::{

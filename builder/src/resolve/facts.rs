@@ -146,8 +146,8 @@ impl<'u, 'a> AllFacts<'u, 'a> {
         Ok(self.groups(id, field, text)?.into_iter().map(need).collect())
     }
 
-    /// Returns who meets one alternative, in the order in which apt tries them: the package of that
-    /// name, then providers by Essential, Important, Priority and name.
+    /// Returns the candidates that meet one alternative, in the order in which apt tries them: the package of
+    /// that name, then providers by Essential, Important, Priority and name.
     pub fn targets(&self, relation: &Relation<'a>) -> Vec<Id> {
         let universe = self.universe;
         let real = universe.find(relation.name);

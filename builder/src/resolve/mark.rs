@@ -90,7 +90,8 @@ impl<'f, 'u, 'a> Marker<'f, 'u, 'a> {
         need.options.iter().any(|option| self.get(*option).marked)
     }
 
-    /// Returns whether a package lacks something, be it only recommended, or is marked together with one that it rules out.
+    /// Returns whether a package lacks something, be it only recommended, or is marked together with one that
+    /// it rules out.
     fn is_broken(&mut self, id: Id) -> bool {
         let Some(facts) = self.facts_of(id) else { return true };
         facts.needs.iter().any(|need| !self.is_met(need))

@@ -112,7 +112,8 @@ impl<'f, 'u, 'a> Veto<'f, 'u, 'a> {
 }
 
 /// The universe as the solver sees it: candidate `n` is the only solvable of name `n`; version set
-/// `2n` is that candidate, `2n + 1` is a missing candidate of that name; union `u` is one need of one package.
+/// `2n` is that candidate, `2n + 1` is a missing candidate of that name; union `u` is one need of one
+/// package.
 struct Clauses<'f, 'u, 'a> {
     facts: &'f AllFacts<'u, 'a>,
     unions: RefCell<Vec<Vec<VersionSetId>>>,

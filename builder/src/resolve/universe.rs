@@ -28,7 +28,8 @@ impl Id {
 /// All candidates of an archive for one architecture.
 ///
 /// The candidate for a name is its highest version in the sources of the highest priority that
-/// have it; of equal ones the first. No other stanza is ever chosen, and a stanza is read when it is first needed.
+/// have it; of equal ones the first. No other stanza is ever chosen, and a stanza is read when it is first
+/// needed.
 #[derive(Clone, Debug)]
 pub struct Universe<'a> {
     architecture: String,
@@ -46,8 +47,8 @@ struct Part<'a> {
 }
 
 impl<'a> Universe<'a> {
-    /// Reads indexes for an architecture. Packages for others but `all` are passed over, and stanzas that cannot be
-    /// used are left out.
+    /// Reads indexes for an architecture. Packages for others but `all` are passed over, and stanzas that
+    /// cannot be used are left out.
     ///
     /// # Errors
     /// [`ResolveError::Stanza`] for an index that is too long.
@@ -123,7 +124,8 @@ impl<'a> Universe<'a> {
         best.map(|(_, id)| id)
     }
 
-    /// Returns why stanzas about a package cannot be used, a clause each, in the order of the indexes, a few at most.
+    /// Returns why stanzas about a package cannot be used, a clause each, in the order of the indexes, a few
+    /// at most.
     pub(crate) fn left_out(&self, name: &str) -> Vec<String> {
         let all = self.parts.iter().flat_map(|part| {
             let left_out = part.table.left_out(part.source.text, &self.architecture);

@@ -45,7 +45,8 @@ impl Monitor {
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(|e| failed(e.into()))?;
         let (output, writer) = std::io::pipe().map_err(failed)?;
         if matches!(task, Task::Run(sandbox) | Task::RunOnView(sandbox) if sandbox.ids == Ids::Grain) {
-            // Programs open their output anew by `/dev/stderr`, and a pipe lets only its owner (PHP-FPM, lighttpd).
+            // Programs open their output anew by `/dev/stderr`, and a pipe lets only its owner (PHP-FPM,
+            // lighttpd).
             let (uid, gid) = super::grain_host_id();
             let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
             rustix::fs::fchown(&writer, Some(uid), Some(gid)).map_err(|e| failed(e.into()))?;
@@ -100,8 +101,8 @@ impl Monitor {
         }
     }
 
-    /// The error for a monitor that does not say what it should: with what it wrote, which only a fault of its own makes
-    /// it do at this time.
+    /// The error for a monitor that does not say what it should: with what it wrote, which only a fault of
+    /// its own makes it do at this time.
     pub fn silent(&mut self) -> SandboxError {
         self.stop();
         let mut output = String::new();
@@ -115,8 +116,8 @@ impl Monitor {
     }
 }
 
-/// A view that stays mounted after its sandbox, with all that the kernel knows of it, for the next sandbox of the same ids;
-/// the last to let go of it unmounts it.
+/// A view that stays mounted after its sandbox, with all that the kernel knows of it, for the next sandbox of
+/// the same ids; the last to let go of it unmounts it.
 #[derive(Debug)]
 pub struct MountedView {
     /// The user namespace that it is mounted in.

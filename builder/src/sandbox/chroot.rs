@@ -1,13 +1,15 @@
-//! Root inside a chroot: for maintainer scripts where no name space can be made and nothing be mounted, as in containers.
+//! Root inside a chroot: for maintainer scripts where no name space can be made and nothing be mounted, as in
+//! containers.
 //!
-//! Why the program cannot leave: it has none of the capabilities that lead out of a chroot or make devices, no new
-//! privileges, and a filter ([`super::filter::confined`]) without any socket but those of its own files. What it could do
-//! all the same: see the host's name, its System V queues and memory, and, before Linux 6.12 or without Landlock, signal
-//! other processes of the same user by number and reach their abstract sockets. It has no `/proc`, and `/dev` has device
-//! files only where they can be made. What it leaves running is killed at its end.
+//! Why the program cannot leave: it has none of the capabilities that lead out of a chroot or make devices,
+//! no new privileges, and a filter ([`super::filter::confined`]) without any socket but those of its own
+//! files. What it could do all the same: see the host's name, its System V queues and memory, and, before
+//! Linux 6.12 or without Landlock, signal other processes of the same user by number and reach their abstract
+//! sockets. It has no `/proc`, and `/dev` has device files only where they can be made. What it leaves
+//! running is killed at its end.
 //!
-//! There are no binds and no file systems in memory: `/tmp`, `/run` and `/dev` are the root's own directories, and the program that
-//! reads the root afterwards sees what is left in them.
+//! There are no binds and no file systems in memory: `/tmp`, `/run` and `/dev` are the root's own
+//! directories, and the program that reads the root afterwards sees what is left in them.
 
 use std::{os::fd::OwnedFd, path::Path};
 
@@ -22,8 +24,8 @@ use crate::sys::{
     path::{make_device, make_file, open_in_root, open_root},
 };
 
-/// What a program keeps of root's power: over the files of its root. Neither `SYS_CHROOT`, which leads out of a chroot, nor
-/// `MKNOD`, by which a disk can be read, nor what reaches beyond files.
+/// The share of root's power that a program keeps: over the files of its root. Neither `SYS_CHROOT`, which
+/// leads out of a chroot, nor `MKNOD`, by which a disk can be read, nor what reaches beyond files.
 pub(super) const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
@@ -87,7 +89,8 @@ pub(super) fn fill(root: &OwnedFd, sandbox: &Sandbox) -> Result<(), SetUpFault> 
     if sandbox.devices != Devices::None {
         let dev = step(mount_point(root, Path::new("/dev"), true), || "make /dev".into())?;
         for (name, numbers) in DEVICES {
-            // Without a device the output of scripts must still go somewhere; an empty `random` would be worse than none.
+            // Without a device the output of scripts must still go somewhere; an empty `random` would be
+            // worse than none.
             if make_device(&dev, name, numbers).is_err() && name == "null" {
                 step(make_file(&dev, name), || "make /dev/null".into())?;
                 let null = step(open_in_root(&dev, Path::new(name)), || "open /dev/null".into())?;

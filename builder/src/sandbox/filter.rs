@@ -1,12 +1,14 @@
 //! Filters of system calls, as programs for `seccomp(2)`.
 //!
-//! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it does not
-//!   exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
-//! - [`root_like`]: waiting for the disk succeeds at once (a root is not needed after a power cut, and dpkg waits
-//!   hundreds of times); making device nodes, which no user namespace allows, succeeds and does nothing; with a single id
-//!   so do changes of owner and of one's own ids. With it maintainer scripts run to the same contents and modes every way.
-//! - [`confined`]: in front of [`root_like`]: what would reach a network, other processes, another name space or the kernel
-//!   around the other filters does not exist. AF_VSOCK, say, is in no name space, and leads to the host of a virtual machine.
+//! - [`grain`]: a list of what is allowed, so that calls that later kernels add are not. What is not on it
+//!   does not exist (ENOSYS), which programs are prepared for; what exists but is refused says EPERM.
+//! - [`root_like`]: waiting for the disk succeeds at once (a root is not needed after a power cut, and dpkg
+//!   waits hundreds of times); making device nodes, which no user namespace allows, succeeds and does
+//!   nothing; with a single id so do changes of owner and of one's own ids. With it maintainer scripts run to
+//!   the same contents and modes every way.
+//! - [`confined`]: in front of [`root_like`]: what would reach a network, other processes, another name space
+//!   or the kernel around the other filters does not exist. AF_VSOCK, say, is in no name space, and leads to
+//!   the host of a virtual machine.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +56,8 @@ fn grain() -> Vec<BpfProgram> {
     let strange = vec![rule(families.map(|family| condition(0, Compare::Ne, family as u64)).to_vec())];
     // `SOCK_PACKET`, which makes AF_INET another family.
     const PACKET: i32 = 10;
-    // All types but streams and datagrams; all protocols but the usual ones (of AF_UNIX, 1 is the only one, else that is ICMP).
+    // All types but streams and datagrams; all protocols but the usual ones (of AF_UNIX, 1 is the only one,
+    // else that is ICMP).
     let types = [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, PACKET];
     let mut odd = types.map(|kind| rule(vec![condition(1, Compare::MaskedEq(0xf), kind as u64)])).to_vec();
     let protocols = [0, 1, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
@@ -93,8 +96,8 @@ fn grain() -> Vec<BpfProgram> {
     ]
 }
 
-/// Returns the rules that match whatever makes a file that runs with its owner's ids (setuid, setgid). Inside, such a file
-/// is like any other; on the host another user could run it.
+/// Returns the rules that match whatever makes a file that runs with its owner's ids (setuid, setgid).
+/// Inside, such a file is like any other; on the host another user could run it.
 fn other_ids() -> BTreeMap<c_long, Vec<Rule>> {
     let bits = [libc::S_ISUID, libc::S_ISGID];
     let has = |argument, bit: u32| {
@@ -125,8 +128,8 @@ fn other_ids() -> BTreeMap<c_long, Vec<Rule>> {
     rules
 }
 
-/// Returns the filter that replies, where there are no terminals, whether something is one. Python queries that for every file
-/// that it opens, and in a view the kernel would pass the question on to us.
+/// Returns the filter that replies, where there are no terminals, whether something is one. Python queries
+/// that for every file that it opens, and in a view the kernel would pass the question on to us.
 fn without_terminals() -> BpfProgram {
     let rule = |request| {
         let asked = Condition::new(1, Length::Dword, Compare::Eq, request).expect("there are six arguments");
@@ -161,8 +164,8 @@ const ARGUMENTS: u32 = 16;
 const DONE: u32 = libc::SECCOMP_RET_ERRNO;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 
-/// Returns the filter for programs that are root in some way, with other ids or without. It knows the 32-bit calls of the
-/// machine as well; a maintainer script may run such a program.
+/// Returns the filter for programs that are root in some way, with other ids or without. It knows the 32-bit
+/// calls of the machine as well; a maintainer script may run such a program.
 pub(super) fn root_like(has_owners: bool) -> BpfProgram {
     let (mut native, mut old) = (calls::FAKED_SYNC.to_vec(), calls::FAKED_SYNC_I386.to_vec());
     if !has_owners {
@@ -211,10 +214,10 @@ pub(super) enum Confined {
     Chroot,
 }
 
-/// Returns the filter that keeps root inside from what leads around name spaces, or, in a chroot, from what those would keep
-/// it from: sockets but those of the file system and of a loopback interface (nor netlink and so the audit log), new name
-/// spaces, looking into processes, in a chroot signals to all processes and to process 1. Numbers beyond the usual, those
-/// of x32, would get around the others.
+/// Returns the filter that keeps root inside from what leads around name spaces, or, in a chroot, from what
+/// those would keep it from: sockets but those of the file system and of a loopback interface (nor netlink
+/// and so the audit log), new name spaces, looking into processes, in a chroot signals to all processes and
+/// to process 1. Numbers beyond the usual, those of x32, would get around the others.
 pub(super) fn confined(to: Confined) -> BpfProgram {
     let error = |errno: i32| answer(libc::SECCOMP_RET_ERRNO | errno as u32);
     let sockets = |call: u32| {

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::error::{Hint as _, chain};
 
-/// Something that this host does not allow. It prints as its reason and remedy; the sentence around it says what fails.
+/// Something that this host does not allow. It prints as its reason and remedy; the sentence around it says
+/// what fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} ({remedy})")]
 pub struct Unavailable {
@@ -66,8 +67,8 @@ fn missing(what: &'static str, error: &SandboxError) -> Unavailable {
     Unavailable { what, reason: chain(error), remedy }
 }
 
-/// Finds the directories that programs which are root-like in this way must do without: `/proc`, or with [`Way::Chroot`] also
-/// `/dev`.
+/// Finds the directories that programs which are root-like in this way must do without: `/proc`, or with
+/// [`Way::Chroot`] also `/dev`.
 ///
 /// # Errors
 /// The way is not there at all.

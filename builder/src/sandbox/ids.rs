@@ -22,10 +22,11 @@ pub enum Way {
     Root,
     /// 0 is our own id, the others are those that `/etc/subuid` and `/etc/subgid` give us (`newuidmap(1)`).
     Subordinate,
-    /// 0 is our own id and the only one; a filter reports success for calls that would need another ([`super::filter`]).
+    /// 0 is our own id and the only one; a filter reports success for calls that would need another
+    /// ([`super::filter`]).
     Single,
-    /// We are root where no name space can be made and nothing be mounted, as in most containers: ids are what they are
-    /// there, and the root is entered by `chroot(2)` ([`super::chroot`]).
+    /// We are root where no name space can be made and nothing be mounted, as in most containers: ids are
+    /// what they are there, and the root is entered by `chroot(2)` ([`super::chroot`]).
     Chroot,
 }
 
@@ -68,11 +69,12 @@ impl fmt::Display for Way {
 /// Uid and gid of a grain inside: those of Sandstorm.
 pub(super) const GRAIN_ID: u32 = 1000;
 
-/// The id that a grain is on a host whose root starts it: of the range that Debian Policy 9.2.2 reserves (65000–65533),
-/// so no account has it, and below 65536, so containers have it.
+/// The id that a grain is on a host whose root starts it: of the range that Debian Policy 9.2.2 reserves
+/// (65000–65533), so no account has it, and below 65536, so containers have it.
 const UNPRIVILEGED_ID: u32 = 65533;
 
-/// The capabilities that root needs to give files away, to read them all the same, and to map ids (`user_namespaces(7)`).
+/// The capabilities that root needs to give files away, to read them all the same, and to map ids
+/// (`user_namespaces(7)`).
 const FULL: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
@@ -92,27 +94,28 @@ pub struct IdMap {
 }
 
 impl IdMap {
-    /// Returns what an id outside is inside; itself where no map has it.
+    /// Returns the inside number of an id outside; itself where no map has it.
     pub fn inside(maps: &[IdMap], outside: u32) -> u32 {
         let found = maps.iter().find(|m| outside >= m.outside && outside - m.outside < m.count);
         found.map_or(outside, |m| m.inside + (outside - m.outside))
     }
 }
 
-/// Returns uid and gid that own a grain's files on the host: our own, or, if we are root, those of the user `nobody`.
-/// A grain's `/var` must belong to them.
+/// Returns uid and gid that own a grain's files on the host: our own, or, if we are root, those of the user
+/// `nobody`. A grain's `/var` must belong to them.
 pub fn grain_host_id() -> (u32, u32) {
     if is_full_root() { (unprivileged_id("uid_map"), unprivileged_id("gid_map")) } else { own_ids() }
 }
 
-/// Returns true if we are root and can be so fully: with the 65535 ids that Debian's accounts may use, and the capabilities to give
-/// files to them, which a container may have dropped.
+/// Returns true if we are root and can be so fully: with the 65535 ids that Debian's accounts may use, and
+/// the capabilities to give files to them, which a container may have dropped.
 pub fn is_full_root() -> bool {
     let many = |map| known_ids(map).iter().map(|m| u64::from(m.count)).sum::<u64>() >= 65535;
     own_ids().0 == 0 && root_lacks().is_none() && many("uid_map") && many("gid_map")
 }
 
-/// Returns the names of the missing capabilities that root needs here, with commas; `None` for root that has them and for others.
+/// Returns the names of the missing capabilities that root needs here, with commas; `None` for root that has
+/// them and for others.
 pub(super) fn root_lacks() -> Option<String> {
     if own_ids().0 != 0 {
         return None;
@@ -149,8 +152,9 @@ fn parse_map_line(line: &str) -> Option<IdMap> {
     (count > 0).then_some(IdMap { inside, outside, count })
 }
 
-/// Returns every known id as itself, but `a` and `b` exchanged. The monitor of a grain keeps its power over every file of
-/// the host that we, as root, have, and yet 1000 inside is an id that nothing on the host belongs to.
+/// Returns every known id as itself, but `a` and `b` exchanged. The monitor of a grain keeps its power over
+/// every file of the host that we, as root, have, and yet 1000 inside is an id that nothing on the host
+/// belongs to.
 fn exchanged(known: &[IdMap], a: u32, b: u32) -> Vec<IdMap> {
     let mut out = Vec::new();
     for range in known {
@@ -247,7 +251,7 @@ fn subordinate_range(text: &str, names: &[String]) -> Option<(u32, u32)> {
     })
 }
 
-/// Returns what a user may be called in `subuid(5)`: the number, and the name in `/etc/passwd`.
+/// Returns the names of a user in `subuid(5)`: the number, and the name in `/etc/passwd`.
 fn user_names(uid: u32) -> Vec<String> {
     let number = uid.to_string();
     let passwd = files::read_to_string("/etc/passwd").unwrap_or_default();
@@ -302,7 +306,8 @@ fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {
 /// The way that a user chose for this process.
 static CHOSEN: OnceLock<Way> = OnceLock::new();
 
-/// Chooses a way for all sandboxes of this process, in place of the most faithful one. Called once, before the first sandbox.
+/// Chooses a way for all sandboxes of this process, in place of the most faithful one. Called once, before
+/// the first sandbox.
 pub fn choose_way(way: Way) {
     let _ = CHOSEN.set(way);
 }

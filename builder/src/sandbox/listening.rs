@@ -24,13 +24,13 @@ impl fmt::Display for Listening {
     }
 }
 
-/// The state of a TCP socket that listens (`TCP_LISTEN` in `tcp_states.h`), and the flag of a Unix socket that does
-/// (`__SO_ACCEPTCON` in `net.h`).
+/// The state of a TCP socket that listens (`TCP_LISTEN` in `tcp_states.h`), and the flag of a Unix socket
+/// that does (`__SO_ACCEPTCON` in `net.h`).
 const TCP_LISTEN: &str = "0A";
 const ACCEPTS: u32 = 1 << 16;
 
-/// Returns what listens in the network of a process, sorted; nothing where that is the network of this process too, or where
-/// it cannot be read.
+/// Returns the listening sockets in the network of a process, sorted; nothing where that is the network of
+/// this process too, or where it cannot be read.
 pub(super) fn of_process(pid: u32) -> Vec<Listening> {
     let network = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/net")).ok();
     let own = network("self");

@@ -5,10 +5,11 @@
 //!                    └── process 1 ── …        (the sandbox's processes)
 //! ```
 //!
-//! It waits for our orders and its children's ends. It reports on each order at once and never waits for the program, so
-//! that nothing the program does can stop it. When our end closes it ends itself: process 1 dies with its parent, with
-//! process 1 its whole process namespace, and with the last of them the mounts. Of a [`Way::Chroot`] it stays outside, takes
-//! on what process 1 leaves behind, and kills that before it reports the end.
+//! It waits for our orders and its children's ends. It reports on each order at once and never waits for the
+//! program, so that nothing the program does can stop it. When our end closes it ends itself: process 1 dies
+//! with its parent, with process 1 its whole process namespace, and with the last of them the mounts. Of a
+//! [`Way::Chroot`] it stays outside, takes on what process 1 leaves behind, and kills that before it reports
+//! the end.
 
 mod rehearsal;
 
@@ -46,8 +47,8 @@ use crate::sys::{
     process::{Child, Forked},
 };
 
-/// The share of root's power that maintainer scripts have: over the files of their root and their own processes, as
-/// containers give it. No mounts, modules, raw devices, clocks or network set-up.
+/// The share of root's power that maintainer scripts have: over the files of their root and their own
+/// processes, as containers give it. No mounts, modules, raw devices, clocks or network set-up.
 const ROOT_LIKE: CapabilitySet = chroot::KEPT
     .union(CapabilitySet::NET_BIND_SERVICE)
     .union(CapabilitySet::SYS_CHROOT)
@@ -68,8 +69,9 @@ impl From<SetUpFault> for Stop {
     }
 }
 
-/// Runs as the monitor of one sandbox, and ends with it. `main` calls it for [`super::CHILD_ARGUMENT`], as the very
-/// first thing: standard input is the socket, standard output the task, standard error where the program writes.
+/// Runs as the monitor of one sandbox, and ends with it. `main` calls it for [`super::CHILD_ARGUMENT`], as
+/// the very first thing: standard input is the socket, standard output the task, standard error where the
+/// program writes.
 pub fn child_main() -> ! {
     let status = match take_streams() {
         Ok((control, task, output)) => match serve(&control, task, &output) {
@@ -131,8 +133,8 @@ fn next_order(control: &OwnedFd) -> Result<(Order, Vec<OwnedFd>), Stop> {
     receive(control).ok().flatten().ok_or(Stop::Closed)
 }
 
-/// Leaves the host's name spaces, into `joined` of users if that is given, and waits for the ids. Returns whether maintainer
-/// scripts may see the host's `/proc`.
+/// Leaves the host's name spaces, into `joined` of users if that is given, and waits for the ids. Returns
+/// whether maintainer scripts may see the host's `/proc`.
 fn leave_host(control: &OwnedFd, ids: Ids, joined: Option<&OwnedFd>) -> Result<bool, Stop> {
     let left = match joined {
         Some(users) => sys::namespace::join_users(users).and_then(|()| sys::namespace::leave_host(false)),
@@ -159,9 +161,9 @@ fn leave_host(control: &OwnedFd, ids: Ids, joined: Option<&OwnedFd>) -> Result<b
     Ok(users && ids != Ids::Grain)
 }
 
-/// Bounds what is counted by user across name spaces, which a grain would take from its user elsewhere (`namespaces(7)`,
-/// `inotify(7)`), and, as a second wall behind the filter, leaves no user namespace to be made. Where `/proc/sys` is
-/// read-only, as in containers, it stays as it is.
+/// Bounds what is counted by user across name spaces, which a grain would take from its user elsewhere
+/// (`namespaces(7)`, `inotify(7)`), and, as a second wall behind the filter, leaves no user namespace to be
+/// made. Where `/proc/sys` is read-only, as in containers, it stays as it is.
 fn limit_users() {
     for (limit, value) in [("max_inotify_instances", "64"), ("max_user_namespaces", "0")] {
         let _ = files::write(format!("/proc/sys/user/{limit}"), value);
@@ -335,7 +337,8 @@ impl Monitor<'_> {
         let Sandbox { command, env, directory, ready, .. } = self.sandbox;
         let mut env = env.clone();
         if let (Some(name), Some(word)) = (ready, &word) {
-            // A socket, for others of its user can open a pipe anew by `/proc/1/fd`, and a socket not (ENXIO).
+            // A socket, for others of its user can open a pipe anew by `/proc/1/fd`, and a socket not
+            // (ENXIO).
             env.push((name.clone(), word.as_raw_fd().to_string().into()));
             let _ = rustix::io::fcntl_setfd(word, FdFlags::empty());
         }
@@ -361,11 +364,13 @@ impl Monitor<'_> {
         let Sandbox { ids, limits, filter, ready, .. } = self.sandbox;
         let _ = sys::process::begin_session();
         sys::process::set_standard_streams(streams)?;
-        // An ignored signal stays ignored in a program: SIGPIPE by our own language's will, SIGINT under `nohup tinyroot … &`.
-        // The kernel drops a request to stop that process 1 of a name space neither blocks nor handles (`pid_namespaces(7)`): one
-        // that comes before our first process waits for any must not be lost.
+        // An ignored signal stays ignored in a program: SIGPIPE by our own language's will, SIGINT under
+        // `nohup tinyroot … &`. The kernel drops a request to stop that process 1 of a name space neither
+        // blocks nor handles (`pid_namespaces(7)`): one that comes before our first process waits for any
+        // must not be lost.
         sys::signals::reset(ready.is_some());
-        // A program with a terminal of the sandbox is alone on it; a terminal of the host stays its session's.
+        // A program with a terminal of the sandbox is alone on it; a terminal of the host stays its
+        // session's.
         let _ = sys::terminal::take(streams[0]);
         sys::process::set_umask(0o022);
         set_limits(limits)?;
@@ -540,8 +545,8 @@ enum Gate {
     Fault { step: String, call: String, errno: i32 },
 }
 
-/// Returns whether process 1 says that it is ready, and not something else or nothing any more. Descriptors that it sends along are
-/// closed by the kernel (`unix(7)`).
+/// Returns whether process 1 says that it is ready, and not something else or nothing any more. Descriptors
+/// that it sends along are closed by the kernel (`unix(7)`).
 fn says_ready(word: &OwnedFd) -> bool {
     let mut said = [0; READY.len() + 1];
     rustix::io::read(word, &mut said).is_ok_and(|length| said.get(..length) == Some(READY))
@@ -576,8 +581,8 @@ fn set_limits(limits: &Limits) -> sys::Result<()> {
     limits.processes.map_or(Ok(()), |most| sys::process::limit(Resource::Nproc, most, most))
 }
 
-/// Begins a connection, in the sandbox's network and below its root. It may be under way still when this returns, for
-/// this does not wait for the accepting side.
+/// Begins a connection, in the sandbox's network and below its root. It may be under way still when this
+/// returns, for this does not wait for the accepting side.
 fn connect(address: &Address) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (socket, result) = match address {

@@ -1,4 +1,5 @@
-//! The `/proc` of a sandbox: nothing of other processes, and in a grain nothing of the kernel but the files that programs need.
+//! The `/proc` of a sandbox: nothing of other processes, and in a grain nothing of the kernel but the files
+//! that programs need.
 
 use std::{
     os::fd::OwnedFd,
@@ -21,28 +22,32 @@ use crate::sys::{
 pub(super) const DESCRIPTORS: &str = ".proc";
 pub(super) const DESCRIPTORS_OF_SELF: &str = ".proc/self/fd";
 
-/// The kernel's files that a grain with `/proc` sees: facts that sysinfo(2) and the CPU itself give anyway, by the names that programs know.
+/// The kernel's files that a grain with `/proc` sees: facts that sysinfo(2) and the CPU itself give anyway,
+/// by the names that programs know.
 const OF_THE_KERNEL: [&str; 5] = ["cpuinfo", "filesystems", "loadavg", "meminfo", "uptime"];
 
 /// Covers for the rest: an empty file or an empty directory of a file system that holds just these.
 const NO_FILE: &str = "file";
 const NO_DIRECTORY: &str = "directory";
 
-/// Mounts `/proc` for maintainer scripts: for a process in the sandbox's own process namespace, while the host's is still to be seen,
-/// without which the kernel refuses. `of_host` says whether the host's may stand in.
+/// Mounts `/proc` for maintainer scripts: for a process in the sandbox's own process namespace, while the
+/// host's is still to be seen, without which the kernel refuses. `of_host` says whether the host's may stand
+/// in.
 pub(super) fn mount_proc(root: &OwnedFd, of_host: bool) -> Result<(), SetUpFault> {
     let mount = step(proc(of_host), doing)?;
     attach_proc(root, &mount).map(drop)
 }
 
-/// Mounts `/proc` for a grain: its own processes, and [`OF_THE_KERNEL`]. All else is covered: the command line, the boot id, keys,
-/// pressure, interrupts, devices, settings.
+/// Mounts `/proc` for a grain: its own processes, and [`OF_THE_KERNEL`]. All else is covered: the command
+/// line, the boot id, keys, pressure, interrupts, devices, settings.
 ///
-/// `subset=pid` (proc(5)) would leave all of that out, `cpuinfo` and `meminfo` too, and then nothing could be mounted there. What the
-/// kernel adds at the top while a grain runs, as a module may, is seen. In `mountinfo` a process can read where on the host its `/var`
-/// lies: the kernel shows the path of what is mounted, whatever the mount is made from.
+/// `subset=pid` (proc(5)) would leave all of that out, `cpuinfo` and `meminfo` too, and then nothing could be
+/// mounted there. What the kernel adds at the top while a grain runs, as a module may, is seen. In
+/// `mountinfo` a process can read where on the host its `/var` lies: the kernel shows the path of what is
+/// mounted, whatever the mount is made from.
 pub(super) fn mount_proc_of_grain(root: &OwnedFd) -> Result<(), SetUpFault> {
-    // Processes that a program may not trace, as one that gave up its right to be dumped, are not shown to it either.
+    // Processes that a program may not trace, as one that gave up its right to be dumped, are not shown to it
+    // either.
     let hidden = [("source", Some("proc")), ("hidepid", Some("invisible"))];
     let mount = match new_file_system("proc", &hidden, Restrictions::READ_ONLY_DATA) {
         // Before Linux 5.8 it is a number, and holds for the whole process namespace.
@@ -92,7 +97,8 @@ struct Cover {
 }
 
 impl Cover {
-    /// Makes them on a directory that will be covered itself: a mount can be copied only where it lies somewhere.
+    /// Makes them on a directory that will be covered itself: a mount can be copied only where it lies
+    /// somewhere.
     fn new(proc: &OwnedFd, covered: &[(String, bool)]) -> sys::Result<Self> {
         let options = [
             ("source", Some("none")),
@@ -123,13 +129,14 @@ impl Cover {
     }
 }
 
-/// Mounts what `/dev/fd` needs in a grain without `/proc`: the kernel has no other way to open one's own descriptors by name.
+/// Mounts what `/dev/fd` needs in a grain without `/proc`: the kernel has no other way to open one's own
+/// descriptors by name.
 ///
-/// Of a whole `/proc` it is the part about the grain's own processes (`subset=pid`, proc(5)), read-only: nothing of the
-/// kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the host. In `mountinfo` it does show a
-/// process where on the host its `/var` lies. It is not at `/proc`, so that programs take
-/// the ways that they take without one. Where the kernel refuses it (before 5.8, and in containers whose own `/proc` is
-/// partly covered), the links lead nowhere.
+/// Of a whole `/proc` it is the part about the grain's own processes (`subset=pid`, proc(5)), read-only:
+/// nothing of the kernel (`sys`, `kcore`, `cmdline`, `interrupts`, `keys`), nothing of other processes of the
+/// host. In `mountinfo` it does show a process where on the host its `/var` lies. It is not at `/proc`, so
+/// that programs take the ways that they take without one. Where the kernel refuses it (before 5.8, and in
+/// containers whose own `/proc` is partly covered), the links lead nowhere.
 pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), SetUpFault> {
     let options = [("source", Some("proc")), ("subset", Some("pid"))];
     let Ok(mount) = new_file_system("proc", &options, Restrictions::READ_ONLY_DATA) else { return Ok(()) };
@@ -139,11 +146,13 @@ pub(super) fn mount_descriptors(root: &OwnedFd) -> Result<(), SetUpFault> {
     step(attach(&mount, &target, &path), doing)
 }
 
-/// Returns a `/proc`, mounted nowhere yet. The kernel gives no new one where the host's is partly covered, as in containers.
-/// Then, with `of_host`, it is that one: programs find themselves in it, see the numbers and command lines of the host's
-/// processes, and from a user namespace of their own can look no further into those (`ptrace(2)`).
+/// Returns a `/proc`, mounted nowhere yet. The kernel gives no new one where the host's is partly covered, as
+/// in containers. Then, with `of_host`, it is that one: programs find themselves in it, see the numbers and
+/// command lines of the host's processes, and from a user namespace of their own can look no further into
+/// those (`ptrace(2)`).
 pub(super) fn proc(of_host: bool) -> sys::Result<OwnedFd> {
-    // Read-only: with all ids mapped, root inside is root to `/proc/sys` and `/proc/sysrq-trigger`, which go by uid.
+    // Read-only: with all ids mapped, root inside is root to `/proc/sys` and `/proc/sysrq-trigger`, which go
+    // by uid.
     match new_file_system("proc", &[("source", Some("proc"))], Restrictions::READ_ONLY_DATA) {
         Err(error) if of_host && error.errno == Errno::PERM => {
             let mount = copy_tree(Path::new("/proc")).map_err(|_| error.clone())?;

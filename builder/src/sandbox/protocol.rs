@@ -52,13 +52,15 @@ pub(super) enum Order {
 /// A report of a monitor.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Report {
-    /// It stands in name spaces of its own and waits for [`Order::Mapped`]; without `users` there is nothing to map.
+    /// It stands in name spaces of its own and waits for [`Order::Mapped`]; without `users` there is nothing
+    /// to map.
     Unshared { users: bool },
     /// The view is mounted; its connection and the user namespace that it belongs to come along.
     Fuse,
     /// The root is there as far as it can be without the view.
     Prepared,
-    /// The root is whole and the program waits. A copy of a view's mount comes along, for a sandbox after this one.
+    /// The root is whole and the program waits. A copy of a view's mount comes along, for a sandbox after
+    /// this one.
     Built,
     /// The program was let go.
     Started,

@@ -1,4 +1,5 @@
-//! The readers of what comes out of a sandbox, as functions that take anything ([`testing::readers`](crate::testing::READERS)).
+//! The readers of a sandbox's output, as functions that take anything
+//! ([`testing::readers`](crate::testing::READERS)).
 
 use super::protocol::{Order, Report, Task};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{chroot::NO_MOUNTS, ids::root_lacks};
 use crate::files;
 
-/// Returns what commonly forbids a call, as something that one can do.
+/// Returns the remedy for the common reasons why the kernel refuses a call.
 pub(super) fn hint(call: &str, errno: i32) -> Option<String> {
     if call.starts_with("open(\"/dev/fuse\"") {
         return Some(match errno_of_device(call) {
@@ -84,8 +84,9 @@ const NAME_SPACES: [&str; 10] = [
     "pivot_root(",
 ];
 
-/// The options that let a container make name spaces and mounts: Docker's filter of system calls forbids the one, its AppArmor profile the
-/// other; podman's own profile allows both, and takes the same options. Both cover parts of `/proc`.
+/// The options that let a container make name spaces and mounts: Docker's filter of system calls forbids the
+/// one, its AppArmor profile the other; podman's own profile allows both, and takes the same options. Both
+/// cover parts of `/proc`.
 fn container_options() -> String {
     let options = "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt \
                    systempaths=unconfined --device /dev/fuse";
@@ -100,7 +101,7 @@ fn errno_of_device(call: &str) -> Option<&str> {
     call.rsplit_once(" = ")?.1.split(' ').next()
 }
 
-/// Returns what lets root of a container map ids, if it is that which lacks.
+/// Returns the remedy that lets root of a container map ids, if that is missing.
 pub(super) fn hint_of_map() -> Option<String> {
     let options = as_options(&root_lacks()?);
     Some(format!("run the container as another user than root (--user 1000), or with {options}"))

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::deep;
 
-/// Has [`deep::remove_tree`] remove what we may not as root of a user namespace of ours: files of our subordinate ids are its own,
-/// and so are directories that a script left without the right to write.
+/// Has [`deep::remove_tree`] remove what we may not as root of a user namespace of ours: files of our
+/// subordinate ids are its own, and so are directories that a script left without the right to write.
 pub fn remove_for_all() {
     deep::set_remover(|path| {
         let ways = [Way::Subordinate, Way::Single];

@@ -29,8 +29,8 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Takes from the host what the sandbox is to see. Looks at nothing in a view. One that is `mounted` already is taken
-    /// as it is.
+    /// Takes from the host what the sandbox is to see. Looks at nothing in a view. One that is `mounted`
+    /// already is taken as it is.
     pub fn take(sandbox: &Sandbox, mounted: Option<OwnedFd>) -> Result<Self, SetUpFault> {
         let (root, fuse) = match (&sandbox.root, mounted) {
             (Root::View, Some(view)) => (view, None),
@@ -51,8 +51,9 @@ impl Parts {
         };
         let mut devices = Vec::new();
         for name in names {
-            // Device nodes of one's own cannot be made in a user namespace (`mknod(2)`), so those of the host are seen. That a
-            // maintainer script may not change them: where root is root, a `chmod` of `/dev/null` would be the host's.
+            // Device nodes of one's own cannot be made in a user namespace (`mknod(2)`), so those of the host
+            // are seen. That a maintainer script may not change them: where root is root, a `chmod` of
+            // `/dev/null` would be the host's.
             let path = Path::new("/dev").join(name);
             let doing = || format!("bind {}", shown(&path));
             let node = step(copy_tree(&path), doing)?;
@@ -64,7 +65,8 @@ impl Parts {
 
     /// Puts the root somewhere in this mount namespace and returns it as the place that paths start from.
     pub fn place(&self) -> Result<OwnedFd, SetUpFault> {
-        // Any directory will do: everything that is needed of the host is held already, and all of it goes away soon.
+        // Any directory will do: everything that is needed of the host is held already, and all of it goes
+        // away soon.
         let places = ["/tmp", "/var/tmp", "/run", "/mnt", "/var"].map(Path::new);
         let place = places
             .into_iter()
@@ -104,8 +106,8 @@ impl Parts {
     /// Mounts `/dev` and returns the mount.
     fn mount_devices(&self, root: &OwnedFd, kind: Devices, sandbox: &Sandbox) -> Result<OwnedFd, SetUpFault> {
         let doing = || "mount /dev".to_owned();
-        // Mode 0755, not the usual 1777 of a tmpfs: with that one, `> /dev/null` is refused where the device's owner has
-        // no id inside (`fs.protected_regular`).
+        // Mode 0755, not the usual 1777 of a tmpfs: with that one, `> /dev/null` is refused where the
+        // device's owner has no id inside (`fs.protected_regular`).
         let options = [("mode", Some("0755")), ("size", Some("64k")), ("source", Some("dev"))];
         let dev = step(new_file_system("tmpfs", &options, Restrictions::DATA), doing)?;
         let path = Path::new("/dev");
@@ -180,9 +182,10 @@ pub(super) fn view() -> Result<(OwnedFd, OwnedFd), SetUpFault> {
         // The program has another uid than the monitor.
         ("allow_other", None),
     ];
-    // Neither file system nor mount is read-only for the kernel, which would then refuse each change by itself: the view refuses
-    // them, with the same error, and learns of them. For the same reason the kernel is not to check modes
-    // (`default_permissions`): it would take what the owner may write for writable, and reply so to access(2).
+    // Neither file system nor mount is read-only for the kernel, which would then refuse each change by
+    // itself: the view refuses them, with the same error, and learns of them. For the same reason the kernel
+    // is not to check modes (`default_permissions`): it would take what the owner may write for writable, and
+    // reply so to access(2).
     let mount = step(new_file_system("fuse", &options, Restrictions::NO_DEVICES), doing)?;
     Ok((mount, fuse))
 }
@@ -207,7 +210,8 @@ fn overlay(lower: &Path, upper: &Path, work: &Path) -> Result<OwnedFd, SetUpFaul
 pub(super) fn file_system_in_memory(tmpfs: &Tmpfs, ids: Ids) -> sys::Result<OwnedFd> {
     let owner = if ids == Ids::Grain { GRAIN_ID } else { 0 }.to_string();
     let (mode, size) = (format!("{:o}", tmpfs.mode), tmpfs.size_bytes.to_string());
-    // A file of one page takes about 1 KiB more for its inode; without a limit inodes are another way to fill memory.
+    // A file of one page takes about 1 KiB more for its inode; without a limit inodes are another way to fill
+    // memory.
     let inodes = (tmpfs.size_bytes / 4096).max(64).to_string();
     let options = [
         ("source", Some("tmpfs")),

@@ -155,8 +155,8 @@ impl Running {
     /// Opens a connection to a server inside. The descriptor is a stream socket that blocks.
     ///
     /// # Errors
-    /// As `connect(2)`: refused while nothing listens, not found while a socket is not there yet; broken pipe after the
-    /// end.
+    /// As `connect(2)`: refused while nothing listens, not found while a socket is not there yet; broken pipe
+    /// after the end.
     pub fn connect(&self, address: &Address) -> io::Result<OwnedFd> {
         let (_, mut fds) = self.shared.ask(&Order::Connect(address.clone()), &[])?;
         let socket =
@@ -172,8 +172,8 @@ impl Running {
         Ok(socket)
     }
 
-    /// Returns the reading end of what the program writes to standard output and standard error, once. A program whose
-    /// output is not read blocks when the pipe is full.
+    /// Returns the reading end of what the program writes to standard output and standard error, once. A
+    /// program whose output is not read blocks when the pipe is full.
     pub fn take_output(&self) -> Option<PipeReader> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -187,8 +187,8 @@ impl Running {
         self.shared.ask(&Order::Signal { id: 0, signal }, &[]).map(drop)
     }
 
-    /// Waits for at most that long until process 1 says that it is ready ([`super::Sandbox::ready`]), which gives true, or has ended
-    /// before it did, which gives false.
+    /// Waits for at most that long until process 1 says that it is ready ([`super::Sandbox::ready`]), which
+    /// gives true, or has ended before it did, which gives false.
     pub fn wait_ready(&self, timeout: Duration) -> Option<bool> {
         self.shared.wait(Some(Instant::now() + timeout), |state| {
             let ended = state.closed || state.exits.contains_key(&0);
@@ -222,8 +222,8 @@ impl Running {
         }
     }
 
-    /// Makes a terminal of the sandbox (one with [`super::Devices::Terminals`]) and returns its two ends: ours, and the one
-    /// to give to a program as its streams, which then has it as its controlling terminal.
+    /// Makes a terminal of the sandbox (one with [`super::Devices::Terminals`]) and returns its two ends:
+    /// ours, and the one to give to a program as its streams, which then has it as its controlling terminal.
     ///
     /// # Errors
     /// As `open(2)` of `/dev/ptmx`; broken pipe after the end.
@@ -235,8 +235,8 @@ impl Running {
         }
     }
 
-    /// Runs one more program inside, without input, and returns how it ended and what it wrote to standard output and
-    /// standard error.
+    /// Runs one more program inside, without input, and returns how it ended and what it wrote to standard
+    /// output and standard error.
     ///
     /// # Errors
     /// As [`Running::exec`], and failing reads.
@@ -250,7 +250,8 @@ impl Running {
         Ok((execution.wait(), output))
     }
 
-    /// Returns what listens inside: TCP ports and Unix sockets, sorted; nothing where the sandbox has no network of its own.
+    /// Returns the listening sockets inside: TCP ports and Unix sockets, sorted; nothing where the sandbox
+    /// has no network of its own.
     pub fn listening(&self) -> Vec<Listening> {
         let pid = self.process.lock().unwrap_or_else(PoisonError::into_inner).id();
         listening::of_process(pid)

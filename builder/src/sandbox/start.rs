@@ -74,8 +74,8 @@ impl Prepared {
         self.fuse.take()
     }
 
-    /// Builds the rest of the root. A view that records what is used can begin when this is done: all lookups so far
-    /// were our own. [`Prepared::start`] does it where it was not called.
+    /// Builds the rest of the root. A view that records what is used can begin when this is done: all lookups
+    /// so far were our own. [`Prepared::start`] does it where it was not called.
     ///
     /// # Errors
     /// [`SandboxError::SetUp`] names the step.
@@ -91,7 +91,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// Returns what keeps the view mounted beyond this sandbox, once; after [`Prepared::set_up`].
+    /// Returns the descriptor that keeps the view mounted beyond this sandbox, once; after
+    /// [`Prepared::set_up`].
     pub fn hold(&mut self) -> Option<MountedView> {
         self.held.take()
     }

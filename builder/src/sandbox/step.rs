@@ -23,7 +23,7 @@ pub(super) fn step<T>(result: sys::Result<T>, step: impl FnOnce() -> String) -> 
     result.map_err(|call| SetUpFault { step: step(), call })
 }
 
-/// Returns what lies at a path of the new root, to mount on. What is missing is made where that can be.
+/// Returns the file at a path of the new root, to mount on. A missing one is made where that can be.
 pub(super) fn mount_point(root: &OwnedFd, path: &Path, is_directory: bool) -> sys::Result<OwnedFd> {
     match open_in_root(root, path) {
         Err(error) if error.errno == Errno::NOENT => {

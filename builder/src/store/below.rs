@@ -1,8 +1,9 @@
 //! A cache that cannot be written, read below a place for new entries.
 //!
-//! An entry is looked for where this store writes, and then in the cache below, under the same name and by the same seal. Nothing below
-//! is changed: damaged entries there are ignored for as long as the store is open. New entries go to a directory of
-//! this process or, for commands that need nothing but to read, to memory.
+//! An entry is looked for where this store writes, and then in the cache below, under the same name and by
+//! the same seal. Nothing below is changed: damaged entries there are ignored for as long as the store is
+//! open. New entries go to a directory of this process or, for commands that need nothing but to read, to
+//! memory.
 
 use std::{
     fs,
@@ -62,7 +63,8 @@ pub fn is_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-/// Returns a directory as one that can be read and is root's or our own; `None` if it is not there or we may not look at it.
+/// Returns a directory as one that can be read and is root's or our own; `None` if it is not there or we may
+/// not look at it.
 fn readable(root: &Path) -> Result<Option<PathBuf>, StoreError> {
     if let Some(open) = closed::foreign_link(root) {
         return Err(StoreError::Open { path: root.to_path_buf(), open });
@@ -80,11 +82,12 @@ fn readable(root: &Path) -> Result<Option<PathBuf>, StoreError> {
 }
 
 impl Store {
-    /// Opens a store that writes to a fresh directory below that of temporary files, removed when the store is dropped, and reads what
-    /// a cache has that cannot be written.
+    /// Opens a store that writes to a fresh directory below that of temporary files, removed when the store
+    /// is dropped, and reads what a cache has that cannot be written.
     ///
     /// # Errors
-    /// No place for the directory; [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could change.
+    /// No place for the directory; [`StoreError::Open`] for a cache of another user than root and us, or of
+    /// ours that others could change.
     pub fn open_over(cache: &Path, seal: Seal) -> Result<Self, StoreError> {
         let mut store = Store::in_memory(seal).reading(cache)?;
         let parent = std::env::temp_dir().join(format!("tinyroot-{}", closed::our_uid()));
@@ -97,7 +100,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Returns a store that keeps new entries in memory, or in files without a name where there is room for them.
+    /// Returns a store that keeps new entries in memory, or in files without a name where there is room for
+    /// them.
     pub fn in_memory(seal: Seal) -> Self {
         Store {
             // Nothing is ever looked for or written there.
@@ -118,7 +122,8 @@ impl Store {
     /// Has the store also read the entries of a cache, if it exists.
     ///
     /// # Errors
-    /// [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could change.
+    /// [`StoreError::Open`] for a cache of another user than root and us, or of ours that others could
+    /// change.
     pub fn reading(mut self, cache: &Path) -> Result<Self, StoreError> {
         if let Some(root) = readable(cache)? {
             self.exposed = closed::exposed(&root);
@@ -138,7 +143,8 @@ impl Store {
         self.below.is_none()
     }
 
-    /// Returns the store for a command that does without a cache: it reports nothing about a cache that it cannot use.
+    /// Returns the store for a command that does without a cache: it reports nothing about a cache that it
+    /// cannot use.
     pub fn spared(self) -> Self {
         self.spare.is_wanted.store(true, Ordering::Relaxed);
         self
@@ -149,8 +155,8 @@ impl Store {
         self.spare.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Moves new entries elsewhere, after there was no space for them. Returns false if there is no other place, or the
-    /// command is one that writes to the cache.
+    /// Moves new entries elsewhere, after there was no space for them. Returns false if there is no other
+    /// place, or the command is one that writes to the cache.
     pub(crate) fn moves_on(&self) -> bool {
         let next = |place| (place < 2).then_some(place + 1);
         self.is_spared() && self.spare.place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()

@@ -16,7 +16,8 @@ pub(super) enum BlobLocation {
     Memory(Arc<[u8]>),
 }
 
-/// Contents that can be read at any offset, without a position of their own. Those of a pack are checked when they are first read.
+/// Contents that can be read at any offset, without a position of their own. Those of a pack are checked when
+/// they are first read.
 #[derive(Clone, Debug)]
 pub struct Blob(pub(super) BlobLocation);
 
@@ -32,7 +33,8 @@ impl Blob {
     /// Reads at an offset; a short count means the end.
     ///
     /// # Errors
-    /// The kernel's error; [`io::ErrorKind::InvalidData`] for contents that were changed since they were written.
+    /// The kernel's error; [`io::ErrorKind::InvalidData`] for contents that were changed since they were
+    /// written.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let left = self.size_bytes().saturating_sub(offset);
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -90,7 +90,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Returns whether a name is one that [`BundleWriter::finish`] could have given, so that it cannot point out of `packs/`.
+/// Returns whether a name is one that [`BundleWriter::finish`] could have given, so that it cannot point out
+/// of `packs/`.
 pub(super) fn is_pack_name(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+:~=".contains(&byte);
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.bytes().all(is_good)
@@ -188,8 +189,8 @@ impl<'a> BundleWriter<'a> {
         Ok((digest, size_bytes))
     }
 
-    /// Makes the bundle visible under its key and its contents known. Returns the pack: that of another process, which made the
-    /// same meanwhile, rather than a second one.
+    /// Makes the bundle visible under its key and its contents known. Returns the pack: that of another
+    /// process, which made the same meanwhile, rather than a second one.
     ///
     /// # Errors
     /// A full disk.
@@ -283,7 +284,8 @@ impl Write for Target {
     }
 }
 
-/// Removes the pack of a bundle that was replaced, unless it is in use. Only a pack of this very bundle is removed.
+/// Removes the pack of a bundle that was replaced, unless it is in use. Only a pack of this very bundle is
+/// removed.
 fn remove_pack(store: &Store, kind: &str, key: &str, text: &[u8]) {
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let words = std::str::from_utf8(first).ok().and_then(|line| line.strip_prefix("pack "));

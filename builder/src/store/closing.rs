@@ -1,9 +1,11 @@
-//! Closing a cache that others could write to: some CI services restore caches with every bit of the mode set (0777).
+//! Closing a cache that others could write to: some CI services restore caches with every bit of the mode set
+//! (0777).
 //!
-//! Modes prove nothing of contents, which have digests and seals. They guard the time between a check and a use: a
-//! kernel reads mapped files and mounts by itself. So each directory is closed before it is read, files that are not our own go, and
-//! so does each file that a process has open for writing, as a lease shows (`F_SETLEASE(2const)`); no other user can open one
-//! again. Where the file system has no leases a fresh copy takes the file's place.
+//! Modes prove nothing of contents, which have digests and seals. They guard the time between a check and a
+//! use: a kernel reads mapped files and mounts by itself. So each directory is closed before it is read,
+//! files that are not our own go, and so does each file that a process has open for writing, as a lease shows
+//! (`F_SETLEASE(2const)`); no other user can open one again. Where the file system has no leases a fresh copy
+//! takes the file's place.
 
 use std::{
     fs::{self, File, Permissions},
@@ -28,12 +30,13 @@ use crate::{
 pub struct Closed {
     /// The mode by which others could write to it, or to a directory in it.
     pub mode: u32,
-    /// The number of files and directories that were removed, since another process could still write to them.
+    /// The number of files and directories that were removed, since another process could still write to
+    /// them.
     pub removed: usize,
 }
 
-/// Closes a cache of our own ([`mark`]) to which others could write; `None` if there is no need, or nothing in it.
-/// One that everybody may write to, or of another user, stays as it is.
+/// Closes a cache of our own ([`mark`]) to which others could write; `None` if there is no need, or nothing
+/// in it. One that everybody may write to, or of another user, stays as it is.
 pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     let places = [root.to_path_buf()].into_iter().chain(DIRECTORIES.iter().map(|name| root.join(name)));
     let mut open = None;
@@ -63,7 +66,8 @@ pub(super) fn close(root: &Path) -> Result<Option<Closed>, StoreError> {
     Ok((!is_empty).then_some(Closed { mode, removed }))
 }
 
-/// Closes the contents of a directory that is closed itself. Other files beside the directories of the cache are never used.
+/// Closes the contents of a directory that is closed itself. Other files beside the directories of the cache
+/// are never used.
 fn close_below(root: &Path, directory: &Path, removed: &mut usize) -> Result<(), StoreError> {
     for entry in fs::read_dir(directory).at("list", directory)? {
         let entry = entry.at("list", directory)?;

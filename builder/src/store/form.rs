@@ -1,7 +1,7 @@
 //! The names and first bytes of files that tinyroot makes.
 //!
-//! A match does not show who made a file or whether it is complete. It keeps other files in a cache, or in a directory that
-//! was taken for one, from being counted, removed or called damaged.
+//! A match does not show who made a file or whether it is complete. It keeps other files in a cache, or in a
+//! directory that was taken for one, from being counted, removed or called damaged.
 
 use std::{io::Read as _, path::Path};
 
@@ -17,7 +17,8 @@ const NOTES: [&str; 2] = ["build", "compressed"];
 /// The prefix of an index's text.
 const INDEX: &[u8] = b"PACKAGES ";
 
-/// Returns whether a file has the form of one that tinyroot makes at that place. `name` is its path below the cache.
+/// Returns whether a file has the form of one that tinyroot makes at that place. `name` is its path below the
+/// cache.
 pub(super) fn is_ours(root: &Path, name: &Path) -> bool {
     let parts: Option<Vec<&str>> = name.iter().map(|part| part.to_str()).collect();
     let begins = |starts: &[&[u8]]| begins(&root.join(name), starts);

@@ -1,8 +1,9 @@
 //! The contents of a cache: listed, trimmed, checked.
 //!
-//! The unit is an entry: a download, an index, a note, or a bundle with its pack. When an entry was last used is the time of
-//! its file, which [`Store::used`] moves forward: access times are off on many machines, and a cache that was restored has
-//! none. A file without a form of ours ([`form`]) is not an entry and stays. Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
+//! The unit is an entry: a download, an index, a note, or a bundle with its pack. When an entry was last used
+//! is the time of its file, which [`Store::used`] moves forward: access times are off on many machines, and a
+//! cache that was restored has none. A file without a form of ours ([`form`]) is not an entry and stays.
+//! Entries are removed one by one, the bundle before its pack, so a kill leaves the cache whole.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -232,8 +233,9 @@ impl Store {
         (out, others)
     }
 
-    /// Removes remains, and then what was not used for the longest time, until the rest has at most so many bytes. What other
-    /// processes use stays; for those that rely on downloads it waits, and `on_wait` is called.
+    /// Removes remains, and then what was not used for the longest time, until the rest has at most so many
+    /// bytes. What other processes use stays; for those that rely on downloads it waits, and `on_wait` is
+    /// called.
     pub fn trim<W>(&self, keep_bytes: u64, on_wait: impl FnOnce() -> W) -> Trimmed {
         let _alone: Turn = self.may_remove_downloads(on_wait);
         let mut entries = self.entries();
@@ -344,7 +346,8 @@ fn entry(kind: Kind, path: PathBuf, found: Metadata) -> Entry {
     Entry { kind, path, pack: None, size_bytes: found.len(), used_s: found.mtime() }
 }
 
-/// Returns the name of the pack that a bundle names, under any seal. It is one that this very bundle can have.
+/// Returns the name of the pack that a bundle names, under any seal. It is one that this very bundle can
+/// have.
 fn pack_of(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     open_regular(path).ok()?.take(1024).read_to_end(&mut start).ok()?;

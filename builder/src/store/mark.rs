@@ -1,7 +1,8 @@
 //! The marks of a cache, so that no other directory is closed, swept or filled.
 //!
-//! A cache has a `CACHEDIR.TAG` of ours (Cache Directory Tagging Specification), which backup tools know as well. One of before, or one of
-//! which a CI service restored a part, is recognised by its contents: nothing but a cache's files, under tinyroot's names.
+//! A cache has a `CACHEDIR.TAG` of ours (Cache Directory Tagging Specification), which backup tools know as
+//! well. One of before, or one of which a CI service restored a part, is recognised by its contents: nothing
+//! but a cache's files, under tinyroot's names.
 
 use std::{
     ffi::OsStr,
@@ -20,13 +21,15 @@ use crate::{
 /// The name of the mark.
 const NAME: &str = "CACHEDIR.TAG";
 
-/// Its contents. The first line is the specification's, the second shows that it is ours: other programs tag directories as well.
+/// Its contents. The first line is the specification's, the second shows that it is ours: other programs tag
+/// directories as well.
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This is the cache of tinyroot. It may be lost at any time; backups can leave it out.
 # For information about cache directory tags see https://bford.info/cachedir/
 ";
 
-/// There while a cache is closed, from its first directory to its last, so that work that a kill interrupts is repeated.
+/// There while a cache is closed, from its first directory to its last, so that work that a kill interrupts
+/// is repeated.
 pub(super) const UNDER_WAY: &str = "closing";
 
 /// The files of a cache.
@@ -38,7 +41,8 @@ const TELLING: [&str; 4] = ["debs", "npm", "bundles", "indexes"];
 /// How deep files lie in a cache.
 const DEPTH: usize = 4;
 
-/// Refuses an existing directory that is not a cache: one that is not empty and has neither the mark nor the files of a cache.
+/// Refuses an existing directory that is not a cache: one that is not empty and has neither the mark nor the
+/// files of a cache.
 ///
 /// # Errors
 /// [`StoreError::NotCache`], and what the kernel says.
@@ -93,7 +97,8 @@ fn is_marked(root: &Path) -> bool {
     read.is_ok() && found.lines().take(2).eq(ours)
 }
 
-/// Returns whether one of the files of a directory has a form of ours; `None` if there are no files to decide by.
+/// Returns whether one of the files of a directory has a form of ours; `None` if there are no files to decide
+/// by.
 fn holds_ours(root: &Path, directory: &Path, depth: usize) -> Option<bool> {
     let mut out = None;
     for path in fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()) {
@@ -114,7 +119,8 @@ fn holds_ours(root: &Path, directory: &Path, depth: usize) -> Option<bool> {
     out
 }
 
-/// Marks a cache, of which `tmp` is a directory for unfinished writes, if it has no mark. Without one it is recognised by its contents.
+/// Marks a cache, of which `tmp` is a directory for unfinished writes, if it has no mark. Without one it is
+/// recognised by its contents.
 pub(super) fn make(root: &Path, tmp: &Path) {
     let path = root.join(NAME);
     if fs::symlink_metadata(&path).is_ok() {

@@ -1,8 +1,9 @@
 //! Packs: the files of contents, checked as they are read.
 //!
-//! A pack is checked as fs-verity does it, only here and on any file system: in chunks of 64 KiB, each against the digest
-//! (BLAKE3, which takes a fraction of the time of reading) that the sealed bundle has of it. A chunk is checked when it is first
-//! read, and the checked bytes are returned. Later reads of it by this process are not checked again.
+//! A pack is checked as fs-verity does it, only here and on any file system: in chunks of 64 KiB, each
+//! against the digest (BLAKE3, which takes a fraction of the time of reading) that the sealed bundle has of
+//! it. A chunk is checked when it is first read, and the checked bytes are returned. Later reads of it by
+//! this process are not checked again.
 
 use std::{
     collections::BTreeSet,
@@ -73,7 +74,8 @@ impl Damages {
         let _ = self.below.set(below.to_path_buf());
     }
 
-    /// Takes a file for gone from now on, if it is in the cache of which nothing may be removed. Returns whether it is.
+    /// Takes a file for gone from now on, if it is in the cache of which nothing may be removed. Returns
+    /// whether it is.
     pub fn set_aside(&self, path: &Path) -> bool {
         let is_below = self.below.get().is_some_and(|below| path.starts_with(below));
         if is_below {
@@ -180,8 +182,8 @@ impl Pack {
     /// Fills a buffer from an offset.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] for contents that were changed since they were written, which are then removed from the cache;
-    /// [`io::ErrorKind::UnexpectedEof`] past the end.
+    /// [`io::ErrorKind::InvalidData`] for contents that were changed since they were written, which are then
+    /// removed from the cache; [`io::ErrorKind::UnexpectedEof`] past the end.
     pub fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         if end > self.0.size_bytes {

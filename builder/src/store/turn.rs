@@ -1,8 +1,10 @@
-//! Turns: processes that would make the same thing make it one after the other, so that the later ones find it there.
+//! Turns: processes that would make the same thing make it one after the other, so that the later ones find
+//! it there.
 //!
-//! `CACHE/turns` is an empty file, and each thing that can be made has a byte of it, which its maker locks. A killed maker holds
-//! nothing. Where there are no locks (some network file systems, a cache that cannot be written to) there are no turns: then two may
-//! do the same work, which is right as well, and the later result goes ([`BundleWriter::finish`](super::BundleWriter::finish)).
+//! `CACHE/turns` is an empty file, and each thing that can be made has a byte of it, which its maker locks. A
+//! killed maker holds nothing. Where there are no locks (some network file systems, a cache that cannot be
+//! written to) there are no turns: then two may do the same work, which is right as well, and the later
+//! result goes ([`BundleWriter::finish`](super::BundleWriter::finish)).
 
 use std::{
     fs::File,
@@ -19,7 +21,8 @@ use crate::sys::lock::{self, Hold, LAST_BYTE};
 /// The name of the file whose bytes are locked.
 pub(super) const NAME: &str = "turns";
 
-/// The byte that is shared by who relies on downloads, and held alone by who removes some. No thing has it.
+/// The byte that processes which rely on downloads share, and that one which removes some holds alone. No
+/// thing has it.
 const IN_USE: u64 = LAST_BYTE;
 
 /// The file whose bytes are locked; none where it cannot be opened.
@@ -53,23 +56,26 @@ impl Drop for Turn {
 }
 
 impl Store {
-    /// Returns the turn to make a thing, of which no second one may be taken meanwhile by this store; `None` while another
-    /// process has it.
+    /// Returns the turn to make a thing, of which no second one may be taken meanwhile by this store; `None`
+    /// while another process has it.
     pub fn try_turn(&self, kind: &str, key: &str) -> Option<Turn> {
         self.hold(byte_of(kind, key), Hold::Alone, false)
     }
 
-    /// As [`Store::try_turn`], once it can be had. What `on_wait` returns lives as long as that takes, where another process has it.
+    /// As [`Store::try_turn`], once it can be had. What `on_wait` returns lives as long as that takes, where
+    /// another process has it.
     pub fn turn<W>(&self, kind: &str, key: &str, on_wait: impl FnOnce() -> W) -> Turn {
         self.wait_for(byte_of(kind, key), Hold::Alone, on_wait)
     }
 
-    /// Keeps others from removing what was downloaded, for as long as the result lives. Not to be called again meanwhile.
+    /// Keeps others from removing what was downloaded, for as long as the result lives. Not to be called
+    /// again meanwhile.
     pub fn rely_on_downloads<W>(&self, on_wait: impl FnOnce() -> W) -> Turn {
         self.wait_for(IN_USE, Hold::Shared, on_wait)
     }
 
-    /// Waits until no other process relies on downloads, and keeps them from it for as long as the result lives.
+    /// Waits until no other process relies on downloads, and keeps them from it for as long as the result
+    /// lives.
     pub(super) fn may_remove_downloads<W>(&self, on_wait: impl FnOnce() -> W) -> Turn {
         self.wait_for(IN_USE, Hold::Alone, on_wait)
     }

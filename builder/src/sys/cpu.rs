@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// This thread on one processor, with the threads and processes that it starts meanwhile. Dropped, it may run where it
-/// might before; what it started stays.
+/// This thread on one processor, with the threads and processes that it starts meanwhile. Dropped, it may run
+/// where it might before; what it started stays.
 #[derive(Debug)]
 pub struct OneCpu {
     before: CpuSet,

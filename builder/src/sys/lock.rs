@@ -1,7 +1,7 @@
 //! Locks on single bytes of a file, which need not be there (`F_OFD_SETLK(2const)`).
 //!
-//! A lock belongs to the open file: it ends when that is closed, by a kill as well. Two locks of one open file do not exclude
-//! each other.
+//! A lock belongs to the open file: it ends when that is closed, by a kill as well. Two locks of one open
+//! file do not exclude each other.
 
 use std::{fs::File, io, mem, os::fd::AsRawFd as _};
 
@@ -21,7 +21,8 @@ pub enum Hold {
 /// The largest offset that a byte can have: files end at the largest `off_t`.
 pub const LAST_BYTE: u64 = i64::MAX as u64 - 1;
 
-/// Locks a byte; returns false if another open file holds it so that this cannot be. Waits for that to end if `wait`.
+/// Locks a byte; returns false if another open file holds it so that this cannot be. Waits for that to end if
+/// `wait`.
 ///
 /// # Errors
 /// The call: `ENOLCK` and `EINVAL` where a file system has no locks.
@@ -48,8 +49,8 @@ pub fn unlock(file: &File, byte: u64) {
 /// `F_SETSIG` of `<asm-generic/fcntl.h>`, which `libc` lacks.
 const F_SETSIG: libc::c_int = 10;
 
-/// Returns whether anybody has a file open for writing, through whatever name: then it cannot have a lease for reading
-/// (`F_SETLEASE(2const)`). The file is open for reading only, and our own user's.
+/// Returns whether anybody has a file open for writing, through whatever name: then it cannot have a lease
+/// for reading (`F_SETLEASE(2const)`). The file is open for reading only, and our own user's.
 ///
 /// # Errors
 /// The call: `EINVAL` where a file system has no leases.
@@ -58,7 +59,8 @@ pub fn has_writers(file: &File) -> io::Result<bool> {
         // SAFETY: the descriptor is open, and these commands take a number.
         checked(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }.into())
     };
-    // Who opens it meanwhile makes the kernel send a signal, by default one that would end us. This one does nothing.
+    // Who opens it meanwhile makes the kernel send a signal, by default one that would end us. This one does
+    // nothing.
     call(F_SETSIG, libc::SIGURG)?;
     match call(libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(_) => call(libc::F_SETLEASE, libc::F_UNLCK).map(|_| false).map_err(io::Error::from),

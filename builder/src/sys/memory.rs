@@ -4,8 +4,8 @@ use std::io;
 
 use memmap2::{Advice, MmapMut};
 
-/// Returns so many bytes of zeroes, in large pages where the kernel has some: what is read whole into fresh memory of 4 KiB a page
-/// takes longer for the pages than for the reading (`madvise(2)`, MADV_HUGEPAGE).
+/// Returns so many bytes of zeroes, in large pages where the kernel has some: what is read whole into fresh
+/// memory of 4 KiB a page takes longer for the pages than for the reading (`madvise(2)`, MADV_HUGEPAGE).
 ///
 /// # Errors
 /// No memory.

@@ -32,7 +32,8 @@ impl Restrictions {
     /// Devices, but no setuid and nothing to execute.
     pub const TERMINALS: Restrictions =
         Restrictions(Flags::MOUNT_ATTR_NOSUID.bits() | Flags::MOUNT_ATTR_NOEXEC.bits());
-    /// For the node of a device: it can be read and written, but neither its owner, mode, times nor attributes be changed.
+    /// For the node of a device: it can be read and written, but neither its owner, mode, times nor
+    /// attributes be changed.
     pub const NODE: Restrictions = Restrictions(Self::TERMINALS.0 | Flags::MOUNT_ATTR_RDONLY.bits());
     /// As [`Restrictions::NO_DEVICES`], and nothing can be changed.
     pub const READ_ONLY: Restrictions = Restrictions(Self::NO_DEVICES.0 | Flags::MOUNT_ATTR_RDONLY.bits());
@@ -147,8 +148,8 @@ pub fn restrict(mount: impl AsFd, forbid: Restrictions, recursive: bool) -> Resu
 /// # Errors
 /// The call.
 pub fn pivot_here() -> Result<()> {
-    // With both places the same the old root comes to lie on top of the new one (`pivot_root(2)`), so no directory
-    // for it is needed in a root that cannot be written.
+    // With both places the same the old root comes to lie on top of the new one (`pivot_root(2)`), so no
+    // directory for it is needed in a root that cannot be written.
     traced(rustix::process::pivot_root(".", "."), || "pivot_root(\".\", \".\")".into())?;
     traced(rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH), || {
         "umount2(\".\", MNT_DETACH)".into()

@@ -1,10 +1,11 @@
 //! Names of hosts and users in a static program.
 
-/// Makes a static program look up hosts in `/etc/hosts` and by DNS, users and groups in `/etc`, with glibc's own code (since 2.34).
+/// Makes a static program look up hosts in `/etc/hosts` and by DNS, users and groups in `/etc`, with glibc's
+/// own code (since 2.34).
 ///
-/// As `nsswitch.conf(5)` has it, glibc would load the libraries of other services, such as `libnss_systemd.so.2`, and with them
-/// the host's libc: into a static program that is a crash where that libc is another. Does nothing in a dynamic program.
-/// To be called before the first look-up.
+/// As `nsswitch.conf(5)` has it, glibc would load the libraries of other services, such as
+/// `libnss_systemd.so.2`, and with them the host's libc: into a static program that is a crash where that
+/// libc is another. Does nothing in a dynamic program. To be called before the first look-up.
 pub fn use_built_in_services() {
     #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
     {

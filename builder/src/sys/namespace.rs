@@ -12,8 +12,8 @@ use rustix::{
 
 use super::{Result, checked, traced};
 
-/// Leaves all name spaces of the host for new ones; the one of users only if `user`. That of processes is for the
-/// children to come: the caller stays in the outer one.
+/// Leaves all name spaces of the host for new ones; the one of users only if `user`. That of processes is for
+/// the children to come: the caller stays in the outer one.
 ///
 /// # Errors
 /// The call.
@@ -41,8 +41,8 @@ pub fn users() -> Result<OwnedFd> {
     traced(opened, || "open(\"/proc/self/ns/user\", O_RDONLY|O_CLOEXEC)".into())
 }
 
-/// Joins a user namespace that this process's user made, with all capabilities in it. Other threads must not have been
-/// started.
+/// Joins a user namespace that this process's user made, with all capabilities in it. Other threads must not
+/// have been started.
 ///
 /// # Errors
 /// The call.
@@ -79,7 +79,8 @@ pub fn set_host_name(name: &str) {
     unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) };
 }
 
-/// Leaves the session's keyring for an empty one. Kernels without keyrings, and filters around us, may refuse.
+/// Leaves the session's keyring for an empty one. Kernels without keyrings, and filters around us, may
+/// refuse.
 pub fn leave_keyring() {
     /// Of `linux/keyctl.h`.
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;

@@ -95,7 +95,8 @@ pub fn make_file(directory: impl AsFd, name: &str) -> Result<()> {
     traced(result, || format!("openat(DIR, {name:?}, O_CREAT|O_WRONLY|O_NOFOLLOW|O_CLOEXEC, 0644)")).map(drop)
 }
 
-/// Makes a character device that everyone may use, and opens it once to see that this file system allows that.
+/// Makes a character device that everyone may use, and opens it once to see that this file system allows
+/// that.
 ///
 /// # Errors
 /// The call; nothing is left there then.

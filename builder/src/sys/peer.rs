@@ -9,20 +9,22 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 use super::{Result, traced};
 
-/// `SOCK_DIAG_BY_FAMILY` and `struct inet_diag_req_v2`, `struct inet_diag_msg` of `linux/sock_diag.h` and `linux/inet_diag.h`, each
-/// behind a `struct nlmsghdr` of 16 bytes.
+/// `SOCK_DIAG_BY_FAMILY` and `struct inet_diag_req_v2`, `struct inet_diag_msg` of `linux/sock_diag.h` and
+/// `linux/inet_diag.h`, each behind a `struct nlmsghdr` of 16 bytes.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const REQUEST_BYTES: usize = 16 + 56;
 const UID_AT: usize = 80;
 const INODE_AT: usize = 84;
-/// Behind family, state and two more: the ports, first that of the socket itself, both as the network has them.
+/// Behind family, state and two more: the ports, first that of the socket itself, both as the network has
+/// them.
 const PORTS_AT: usize = 20;
 
-/// Returns the user whose process holds the other end of a connection of IPv4 from this machine to itself; `None` if there is none: it
-/// is on another machine, or closed already.
+/// Returns the user whose process holds the other end of a connection of IPv4 from this machine to itself;
+/// `None` if there is none: it is on another machine, or closed already.
 ///
-/// The kernel's own word, once by `sock_diag(7)`, which looks up just this socket, and where that is missing by `/proc/net/tcp`, which
-/// lists all. A socket that no process holds any more has user 0 in both, and is passed over.
+/// The kernel's own word, once by `sock_diag(7)`, which looks up just this socket, and where that is missing
+/// by `/proc/net/tcp`, which lists all. A socket that no process holds any more has user 0 in both, and is
+/// passed over.
 ///
 /// # Errors
 /// A connection that does not exist.
@@ -67,7 +69,8 @@ fn request(own: SocketAddrV4, other: SocketAddrV4) -> Vec<u8> {
     out
 }
 
-/// Reads the one message that comes back. An error, as for a socket that is not there, is one of another type.
+/// Reads the one message that comes back. An error, as for a socket that is not there, is one of another
+/// type.
 fn user_in(response: &[u8], own: u16, other: u16) -> Option<u32> {
     let number = |at: usize| response.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
     let is_found = response.get(4..6)? == SOCK_DIAG_BY_FAMILY.to_ne_bytes();
@@ -81,8 +84,8 @@ fn by_list(own: SocketAddrV4, other: SocketAddrV4) -> Option<u32> {
     list.lines().skip(1).find_map(|line| user_of_line(line, own, other))
 }
 
-/// Reads a line of `/proc/net/tcp` (proc_pid_net(5)): number, own address, other address, state, queues, timer, retransmissions, user,
-/// timeout, inode.
+/// Reads a line of `/proc/net/tcp` (proc_pid_net(5)): number, own address, other address, state, queues,
+/// timer, retransmissions, user, timeout, inode.
 fn user_of_line(line: &str, own: SocketAddrV4, other: SocketAddrV4) -> Option<u32> {
     // Addresses are shown as numbers of this machine, ports as numbers.
     let shown = |address: SocketAddrV4| {
@@ -118,7 +121,8 @@ mod tests {
         client.shutdown(std::net::Shutdown::Write).expect("shuts");
         assert_eq!(user_of_peer(&served).expect("is connected"), own);
         drop(client);
-        // A socket without a process has user 0 for the kernel. A child that another test starts just now holds it until it execs.
+        // A socket without a process has user 0 for the kernel. A child that another test starts just now
+        // holds it until it execs.
         let is_gone = || user_of_peer(&served).ok().flatten().is_none();
         let gone = (0..1000).any(|_| {
             is_gone() || {

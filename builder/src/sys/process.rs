@@ -77,8 +77,8 @@ impl Child {
 /// Makes a new process, a copy of this one.
 ///
 /// # Errors
-/// The call; EBUSY if this process has more than one thread: the copy would have only this one, and any lock that
-/// another holds would never be released in it.
+/// The call; EBUSY if this process has more than one thread: the copy would have only this one, and any lock
+/// that another holds would never be released in it.
 pub fn fork() -> Result<Forked> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
@@ -137,8 +137,9 @@ pub fn adopt_orphans() -> Result<()> {
     traced(rustix::process::set_child_subreaper(Some(own)), || "prctl(PR_SET_CHILD_SUBREAPER, 1)".into())
 }
 
-/// Kills every child of this process and takes its status, until none is left: where orphans are adopted, that ends
-/// all descendants. One that does not die, such as one that waits for a hanging file system, is left after ten seconds.
+/// Kills every child of this process and takes its status, until none is left: where orphans are adopted,
+/// that ends all descendants. One that does not die, such as one that waits for a hanging file system, is
+/// left after ten seconds.
 pub fn end_children() {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -212,12 +213,14 @@ pub fn die_with_parent() -> Result<()> {
     traced(result, || "prctl(PR_SET_PDEATHSIG, SIGKILL)".into())
 }
 
-/// Makes this process's user and group ids those, in every respect. Supplementary groups are given up where allowed.
+/// Makes this process's user and group ids those, in every respect. Supplementary groups are given up where
+/// allowed.
 ///
 /// # Errors
 /// The call.
 pub fn become_user(uid: u32, gid: u32) -> Result<()> {
-    // Where `setgroups` is denied (a map of our own id alone) the groups stay those of the caller; EPERM says so.
+    // Where `setgroups` is denied (a map of our own id alone) the groups stay those of the caller; EPERM says
+    // so.
     match rustix::thread::set_thread_groups(&[]) {
         Ok(()) | Err(Errno::PERM) => {}
         Err(errno) => return traced(Err(errno), || "setgroups(0, [])".into()),
@@ -253,7 +256,8 @@ pub fn limit_capabilities(keep: CapabilitySet) -> Result<()> {
     Ok(())
 }
 
-/// Sets effective and permitted capabilities to those of `keep` that are permitted, and makes none inheritable.
+/// Sets effective and permitted capabilities to those of `keep` that are permitted, and makes none
+/// inheritable.
 ///
 /// # Errors
 /// The call.
@@ -279,8 +283,9 @@ pub fn require_capabilities(set: CapabilitySet) -> Result<()> {
     }
 }
 
-/// Forbids this process and all that it becomes to signal processes outside its offspring and to reach sockets in the
-/// abstract name space that those made. Kernels before 6.12 and those without Landlock cannot; they forbid nothing.
+/// Forbids this process and all that it becomes to signal processes outside its offspring and to reach
+/// sockets in the abstract name space that those made. Kernels before 6.12 and those without Landlock cannot;
+/// they forbid nothing.
 pub fn keep_signals_inside() {
     /// `struct landlock_ruleset_attr` of `linux/landlock.h`.
     #[repr(C)]
@@ -323,7 +328,8 @@ pub fn limit(resource: Resource, soft: u64, hard: u64) -> Result<()> {
     traced(rustix::process::setrlimit(resource, new), || format!("setrlimit({resource:?}, {soft}, {hard})"))
 }
 
-/// Takes environment variables whose names begin with a prefix and that are empty out of the environment: they count as unset.
+/// Takes environment variables whose names begin with a prefix and that are empty out of the environment:
+/// they count as unset.
 ///
 /// To be called before any thread is started.
 pub fn forget_empty_variables(prefix: &str) {
@@ -351,7 +357,8 @@ pub fn raise_open_files() {
 /// The call.
 pub fn set_standard_streams(streams: [&OwnedFd; 3]) -> Result<()> {
     for (number, stream) in (0..).zip(streams) {
-        // SAFETY: no one holds 0, 1 and 2 as owned descriptors; `std` takes them as what they are at each use.
+        // SAFETY: no one holds 0, 1 and 2 as owned descriptors; `std` takes them as what they are at each
+        // use.
         let result = checked(unsafe { libc::dup2(stream.as_raw_fd(), number) }.into());
         traced(result, || format!("dup2({}, {number})", stream.as_raw_fd()))?;
     }
@@ -375,7 +382,8 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     };
     let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
     for number in numbers.filter(|number| *number >= first) {
-        // SAFETY: it only sets a flag on a descriptor, and one that is not there is an error that changes nothing.
+        // SAFETY: it only sets a flag on a descriptor, and one that is not there is an error that changes
+        // nothing.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     Ok(())

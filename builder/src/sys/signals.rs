@@ -35,7 +35,8 @@ impl Stops {
     }
 }
 
-/// Has this process treat every signal as a new one does. It blocks none, or with `hold_stops` SIGINT, SIGTERM and SIGHUP.
+/// Has this process treat every signal as a new one does. It blocks none, or with `hold_stops` SIGINT,
+/// SIGTERM and SIGHUP.
 pub fn reset(hold_stops: bool) {
     for signal in 1..=libc::SIGRTMAX() {
         // Some cannot be changed, which is as good. SAFETY: no function of ours is named.

@@ -19,7 +19,8 @@ use super::{Result, traced};
 /// The most descriptors in one packet.
 pub const MOST_DESCRIPTORS: usize = 4;
 
-/// The longest packet that [`receive`] takes; below the kernel's usual limit for sending (`net.core.wmem_default`).
+/// The longest packet that [`receive`] takes; below the kernel's usual limit for sending
+/// (`net.core.wmem_default`).
 const MOST_BYTES: usize = 192 << 10;
 
 /// Returns the two ends of a connection that keeps packets apart.

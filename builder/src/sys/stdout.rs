@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of closed descriptors: later they cannot be distinguished.
+/// Called by the loader before Rust's own start, which opens `/dev/null` in the place of closed descriptors:
+/// later they cannot be distinguished.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_START: extern "C" fn() = look;

@@ -6,7 +6,8 @@ use rustix::pty::OpenptFlags;
 
 use super::{Result, traced};
 
-/// Makes a terminal in the `/dev/pts` that is mounted here, and returns the end of its user and that of its program.
+/// Makes a terminal in the `/dev/pts` that is mounted here, and returns the end of its user and that of its
+/// program.
 ///
 /// # Errors
 /// The call.

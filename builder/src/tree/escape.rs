@@ -1,4 +1,5 @@
-//! Any bytes as one word of printable text: blanks, control characters, backslashes and bytes that are not UTF-8 as `\xHH`.
+//! Any bytes as one word of printable text: blanks, control characters, backslashes and bytes that are not
+//! UTF-8 as `\xHH`.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! From a calling thread to the program that it runs, by the host's `/proc`.
 //!
-//! Reads only `exe`, `stat` and, as text, never opens what they name: following `exe` would send a request to the view
-//! that waits for the reply. A caller waits while its request is served, so its entry cannot vanish.
+//! Reads only `exe`, `stat` and, as text, never opens what they name: following `exe` would send a request to
+//! the view that waits for the reply. A caller waits while its request is served, so its entry cannot vanish.
 
 use std::{
     collections::HashMap,

@@ -3,10 +3,10 @@
 //!
 //! The mount is made by the sandbox, in its own namespaces; this end only replies, so it needs no
 //! privilege. It never touches a path (one at or below the mount would wait for itself). Mount it
-//! `allow_other`, and neither read-only nor `default_permissions`: the view itself refuses changes, as on a read-only file
-//! system, so that it sees them. The view's owner must have a number in the mount's user namespace: else the kernel refuses
-//! changes by itself (EACCES). The mounter should stay in the outer process namespace, since callers are numbered in the
-//! mounter's.
+//! `allow_other`, and neither read-only nor `default_permissions`: the view itself refuses changes, as on a
+//! read-only file system, so that it sees them. The view's owner must have a number in the mount's user
+//! namespace: else the kernel refuses changes by itself (EACCES). The mounter should stay in the outer
+//! process namespace, since callers are numbered in the mounter's.
 //!
 //! The protocol is spoken here and not by a crate: a session of `fuser` can be ended only by
 //! unmounting, waits without limit for the kernel's first word, and to serve by two threads opens
@@ -33,8 +33,8 @@ use super::{
     wire::{self, Reply, Request},
 };
 
-/// Files up to this length are given to the kernel when they are first opened, before it requests their contents: a
-/// request less for most files. With larger ones it would copy more than is read.
+/// Files up to this length are given to the kernel when they are first opened, before it requests their
+/// contents: a request less for most files. With larger ones it would copy more than is read.
 const GIVEN_BYTES: u64 = 64 << 10;
 
 /// Threads that serve one mount. More gain nothing, one is slow on a cold walk.

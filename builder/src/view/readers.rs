@@ -1,5 +1,5 @@
-//! The reader of requests of the kernel, which hold names that apps look up, as a function that takes anything
-//! ([`testing::readers`](crate::testing::READERS)).
+//! The reader of requests of the kernel, which hold names that apps look up, as a function that takes
+//! anything ([`testing::readers`](crate::testing::READERS)).
 
 use super::wire::{Reply, Request};
 

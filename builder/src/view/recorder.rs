@@ -18,8 +18,8 @@ use crate::{
 /// Called with each [`PrunedAccess`] as it happens, from a thread that serves requests: it must be quick.
 pub type OnMiss = Box<dyn Fn(&PrunedAccess) + Send + Sync>;
 
-/// Names kept that were looked for and are not there, and the bytes of their paths. An app can look up ever new ones; real apps
-/// look up some thousands.
+/// Names kept that were looked for and are not there, and the bytes of their paths. An app can look up ever
+/// new ones; real apps look up some thousands.
 pub(super) const ABSENT_LIMIT: usize = 200_000;
 pub(super) const ABSENT_LIMIT_BYTES: usize = 32 << 20;
 

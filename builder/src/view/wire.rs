@@ -80,7 +80,8 @@ const OLDEST_MINOR: u32 = 31;
 const MINOR: u32 = 41;
 /// Longest READ in pages; the kernel's default limit is 256.
 const MAX_PAGES: u16 = 256;
-/// A request may stay unanswered that long. Disks under load take seconds; only a server that hangs takes minutes.
+/// A request may stay unanswered that long. Disks under load take seconds; only a server that hangs takes
+/// minutes.
 const REQUEST_TIMEOUT_S: u16 = 300;
 /// A year: a view's reply never changes.
 const FOREVER_S: u64 = 365 * 86_400;
@@ -134,7 +135,8 @@ impl<'a> Request<'a> {
         self.body.split(|b| *b == 0).next()
     }
 
-    /// Returns the name, in the directory that the request is about, that would change; `None` where the node itself would.
+    /// Returns the name, in the directory that the request is about, that would change; `None` where the node
+    /// itself would.
     pub(super) fn name_in_directory(&self) -> Option<&'a [u8]> {
         // Before it stands a structure of the length that `linux/fuse.h` gives it.
         let before = match self.opcode {
@@ -189,8 +191,8 @@ impl Reply {
         &self.bytes
     }
 
-    /// Makes this the message that has the kernel keep a file's contents: `size` bytes, which `fill` puts into a buffer. It
-    /// is not a reply to a request.
+    /// Makes this the message that has the kernel keep a file's contents: `size` bytes, which `fill` puts
+    /// into a buffer. It is not a reply to a request.
     pub(super) fn store<E>(
         &mut self,
         node: u64,
@@ -239,7 +241,8 @@ impl Reply {
         got.map(drop)
     }
 
-    /// Replies to INIT; with `ahead`, the kernel may read more than is requested. `Err` for a kernel that is too old; `Ok(false)` if it has to send INIT again with our version.
+    /// Replies to INIT; with `ahead`, the kernel may read more than is requested. `Err` for a kernel that is
+    /// too old; `Ok(false)` if it has to send INIT again with our version.
     pub(super) fn init(&mut self, request: &Request<'_>, ahead: bool) -> Result<bool, ()> {
         let (Some(major), Some(minor)) = (request.u32(0), request.u32(4)) else { return Err(()) };
         if major < MAJOR || (major == MAJOR && minor < OLDEST_MINOR) {

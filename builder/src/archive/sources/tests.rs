@@ -1,5 +1,7 @@
 //! Mirrors from options and from apt's sources.
 
+use std::fs;
+
 use super::*;
 
 fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Options) {

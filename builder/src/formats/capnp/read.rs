@@ -333,7 +333,8 @@ impl<'a> Struct<'a> {
                     return Err(CapnpError::OutOfBounds);
                 }
                 if stride == 0 {
-                    // Elements without a size cost nothing to write; charge them for the memory that they take.
+                    // Elements without a size cost nothing to write; charge them for the memory that they
+                    // take.
                     let words = count * KEPT_WORDS;
                     let left = message.budget_words.get().checked_sub(words).ok_or(CapnpError::Budget)?;
                     message.budget_words.set(left);

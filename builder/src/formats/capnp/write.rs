@@ -1,8 +1,8 @@
 //! The writer: one segment, objects in preorder, so that one value has one encoding.
 //!
-//! Each object follows the object that points to it, depth first, in the order of the pointers; a list of structs
-//! is complete before the targets of its elements. Contents that are ranked are left out of that order and
-//! come at the end, by rank, so that like contents are compressed together.
+//! Each object follows the object that points to it, depth first, in the order of the pointers; a list of
+//! structs is complete before the targets of its elements. Contents that are ranked are left out of that
+//! order and come at the end, by rank, so that like contents are compressed together.
 
 use super::{MAX_ELEMENTS, WORD};
 

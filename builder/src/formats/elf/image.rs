@@ -1,4 +1,5 @@
-//! The parts of an ELF file that the dynamic loader reads, and how to remove unused symbols from it, in place.
+//! The parts of an ELF file that the dynamic loader reads, and how to remove unused symbols from it, in
+//! place.
 //!
 //! ```text
 //! PT_DYNAMIC    i64 tag · u64 value, up to DT_NULL
@@ -10,10 +11,11 @@
 //!               u32 hash of each symbol from the first, its lowest bit set where the bucket ends
 //! ```
 //!
-//! (`elf(5)`; the hash table as in glibc's `elf/dl-lookup.c`.) The number of symbols stands nowhere: it is as many as the hash
-//! table and the relocations reach, and none beyond is ever looked at. Symbols keep their numbers, so relocations
-//! stay as they are, but for those that name a removed symbol: they become relocations to the file's own address, which is
-//! the result of a lookup. A removed symbol becomes a null symbol, its name and hash zeros, which a lookup passes over.
+//! (`elf(5)`; the hash table as in glibc's `elf/dl-lookup.c`.) The number of symbols stands nowhere: it is as
+//! many as the hash table and the relocations reach, and none beyond is ever looked at. Symbols keep their
+//! numbers, so relocations stay as they are, but for those that name a removed symbol: they become
+//! relocations to the file's own address, which is the result of a lookup. A removed symbol becomes a null
+//! symbol, its name and hash zeros, which a lookup passes over.
 //!
 //! Only little-endian files of amd64 and arm64 are read. Sections play no part in running a program.
 
@@ -51,7 +53,8 @@ impl Segment {
         let mut start = usize::try_from(segment.offset).ok()?;
         let size = usize::try_from(segment.size_bytes).ok()?;
         if size == 0 {
-            // A segment without bytes may say that it begins anywhere, as those of files with debug symbols do.
+            // A segment without bytes may say that it begins anywhere, as those of files with debug symbols
+            // do.
             start = start.min(file.len());
         }
         let place = start..start.checked_add(size).filter(|end| *end <= file.len())?;
@@ -210,7 +213,8 @@ impl Image {
         text(&file[symbol.name..self.strings.end])
     }
 
-    /// Returns where the contents of a defined symbol lie in the file, at most up to the end of their segment.
+    /// Returns where the contents of a defined symbol lie in the file, at most up to the end of their
+    /// segment.
     pub fn contents(&self, file: &[u8], index: usize) -> Option<Range<usize>> {
         let [symbol] = records::<Sym64<LittleEndian>>(file, self.symbol_table + index * SYMBOL_BYTES, 1)?
         else {
@@ -231,14 +235,15 @@ impl Image {
         self.is_hashed(index) && self.symbols[index].defined
     }
 
-    /// Returns the numbers of the symbols that the file's own relocations name and that cannot be bound to it for good.
+    /// Returns the numbers of the symbols that the file's own relocations name and that cannot be bound to it
+    /// for good.
     pub fn bound_by_name(&self) -> BTreeSet<usize> {
         let open = self.relocations.iter().filter(|relocation| !self.can_bind(relocation));
         open.map(|relocation| relocation.symbol).collect()
     }
 
-    /// Returns true if a relocation may be one to the file's own address, should no other file have its symbol. The loader
-    /// takes those anywhere but among those that it binds at the first call.
+    /// Returns true if a relocation may be one to the file's own address, should no other file have its
+    /// symbol. The loader takes those anywhere but among those that it binds at the first call.
     fn can_bind(&self, relocation: &Relocation) -> bool {
         let at_start = match (self.machine, relocation.kind) {
             (elf::EM_X86_64, elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT) => true,

@@ -1,7 +1,7 @@
 //! The libraries that the dynamic loader looks for when it loads a file, and where it looks.
 //!
-//! Only the program headers, the dynamic section and the names are read, so a library of 30 MB costs no more than a small
-//! one. [`Linkage::directories`] has the order of search (`ld.so(8)`).
+//! Only the program headers, the dynamic section and the names are read, so a library of 30 MB costs no more
+//! than a small one. [`Linkage::directories`] has the order of search (`ld.so(8)`).
 
 use std::io::{Read, Seek};
 

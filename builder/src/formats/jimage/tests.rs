@@ -115,8 +115,8 @@ fn everything_or_nothing_can_be_kept() {
     assert_eq!(find(&file, "/modules"), Some(&b""[..]));
 }
 
-/// Each byte is set to each of some values, and each shorter file is tried: a successful read stays inside its file, and
-/// taking modules out of it works or is refused.
+/// Each byte is set to each of some values, and each shorter file is tried: a successful read stays inside
+/// its file, and taking modules out of it works or is refused.
 #[test]
 fn damaged_files_are_refused_or_harmless() {
     let whole = made(MODULES);

@@ -55,7 +55,8 @@ impl fmt::Display for LeftOut {
 /// The names that a package provides, each with its version.
 pub(super) type Provided<'a> = Vec<(&'a str, Option<&'a str>)>;
 
-/// Checks all of a stanza that resolving and fetching need of it, and returns the names that the package provides.
+/// Checks all of a stanza that resolving and fetching need of it, and returns the names that the package
+/// provides.
 pub(super) fn usable<'a>(package: &Package<'a>, architecture: &str) -> Result<Provided<'a>, Fault> {
     package.file()?;
     let fault = |field: &str, invalid: relation::InvalidRelation| {

@@ -31,8 +31,8 @@ const FIELDS: [&[u8]; 23] = [
     b"version",
 ];
 
-/// Takes an index in pieces, and leaves out the fields that [`read`](super::read) passes over, which are two fifths of
-/// Debian's. All else stays as it is, faults among it.
+/// Takes an index in pieces, and leaves out the fields that [`read`](super::read) passes over, which are two
+/// fifths of Debian's. All else stays as it is, faults among it.
 #[derive(Debug)]
 pub struct Reducer {
     out: Vec<u8>,

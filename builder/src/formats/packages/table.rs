@@ -1,12 +1,12 @@
-//! A table of contents of a Packages index: which stanza is about which package, and the providers of each name, so
-//! that the few stanzas that a request touches are read alone out of 60 000.
+//! A table of contents of a Packages index: which stanza is about which package, and the providers of each
+//! name, so that the few stanzas that a request touches are read alone out of 60 000.
 //!
 //! It is made for one architecture; stanzas for others but `all` are not in it. All stanzas are read and
 //! checked while it is made; those that cannot be used are noted apart, and all others are sound.
 //!
-//! Its bytes are ours alone, for a cache: little-endian words of 32 bits, first how many stanzas, stanzas left out, names
-//! provided and Essential packages there are, then these. They are checked for their bounds; that they belong to the
-//! text is for the cache to know.
+//! Its bytes are ours alone, for a cache: little-endian words of 32 bits, first how many stanzas, stanzas
+//! left out, names provided and Essential packages there are, then these. They are checked for their bounds;
+//! that they belong to the text is for the cache to know.
 
 use crate::formats::{
     deb822::Fault,
@@ -184,8 +184,8 @@ impl Table {
         self.left_out.len()
     }
 
-    /// Returns the stanzas that cannot be used, in their order, with the reason of each; for the architecture that
-    /// the table was made for.
+    /// Returns the stanzas that cannot be used, in their order, with the reason of each; for the architecture
+    /// that the table was made for.
     pub fn left_out<'t>(
         &'t self,
         text: &'t [u8],
@@ -262,7 +262,8 @@ fn take<const N: usize>(words: &[[u8; 4]]) -> Option<([u32; N], &[[u8; 4]])> {
     Some((first.map(u32::from_le_bytes), rest))
 }
 
-/// FNV-1a: the same everywhere and always, as stored values must be. Names that share a hash cost a comparison.
+/// FNV-1a: the same everywhere and always, as stored values must be. Names that share a hash cost a
+/// comparison.
 fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

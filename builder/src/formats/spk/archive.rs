@@ -13,10 +13,11 @@ const NS_PER_S: i64 = 1_000_000_000;
 /// Link targets and paths beyond `PATH_MAX` cannot be made.
 const MAX_PATH_BYTES: usize = 4095;
 
-/// Most entries of an archive that is read: in memory each takes some 700 bytes, and in the archive it may be 16. Real ones have some
-/// ten thousand, and apps with all that npm brings 60 000.
+/// Most entries of an archive that is read: in memory each takes some 700 bytes, and in the archive it may be
+/// 16. Real ones have some ten thousand, and apps with all that npm brings 60 000.
 const MAX_ENTRIES: usize = 200_000;
-/// Most bytes of all paths together: in the archive an entry has its name alone, and 16 bytes may be one with a path of 4095.
+/// Most bytes of all paths together: in the archive an entry has its name alone, and 16 bytes may be one with
+/// a path of 4095.
 const MAX_PATHS_BYTES: usize = 16 << 20;
 
 /// An entry of an archive.
@@ -66,11 +67,11 @@ pub struct WrittenArchive {
     pub contents: Vec<Digest>,
 }
 
-/// Lays out a tree as an archive message: names and contents in preorder, then the contents which `rank` gives more
-/// than 0, by rank and in preorder.
+/// Lays out a tree as an archive message: names and contents in preorder, then the contents which `rank`
+/// gives more than 0, by rank and in preorder.
 ///
-/// The tree must have all parents ([`Tree::add_parents`]). Owners, mode bits but the owner's execute bit, and extended
-/// attributes are not part of the format. Hard links become copies.
+/// The tree must have all parents ([`Tree::add_parents`]). Owners, mode bits but the owner's execute bit, and
+/// extended attributes are not part of the format. Hard links become copies.
 ///
 /// # Errors
 /// [`SpkError`]: an entry that no installer takes is refused here, before the package is signed.
@@ -184,8 +185,8 @@ fn check_name(name: &[u8]) -> Result<(), EntryRule> {
     }
 }
 
-/// Reads an archive message that begins at an offset of a source and goes to its end. Returns the entries in the order of
-/// the archive, each directory before its contents.
+/// Reads an archive message that begins at an offset of a source and goes to its end. Returns the entries in
+/// the order of the archive, each directory before its contents.
 ///
 /// # Errors
 /// [`SpkError`]: all that an installer would refuse.

@@ -1,7 +1,7 @@
 //! Companions: libraries in the app's own language, as deep as its Depends go.
 //!
-//! They are loaded by name when a page comes to it, and pages that no exercise opened should find them. The nearest are
-//! taken first, until the budget is spent; the ones left out are reported.
+//! They are loaded by name when a page comes to it, and pages that no exercise opened should find them. The
+//! nearest are taken first, until the budget is spent; the ones left out are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 

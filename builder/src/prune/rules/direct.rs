@@ -128,8 +128,8 @@ fn is_merged_usr(path: &[u8]) -> bool {
     [&b"bin"[..], b"lib", b"lib64", b"sbin"].contains(&path)
 }
 
-/// Scripts and styles in the form that people write, where a browser is sent the minified one beside it; the recipe
-/// asks for this, as some apps send the long form in a mode for debugging.
+/// Scripts and styles in the form that people write, where a browser is sent the minified one beside it; the
+/// recipe asks for this, as some apps send the long form in a mode for debugging.
 pub(super) fn minified(candidate: &Candidate<'_>, facts: &Facts<'_>) -> Ruling {
     let bytes = candidate.bytes();
     let ending = [&b".js"[..], b".css"].into_iter().find(|ending| bytes.ends_with(ending));
@@ -225,8 +225,8 @@ pub(super) fn asked_for(locale: &[u8], wanted: &[String]) -> bool {
     })
 }
 
-/// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they exist whether or not
-/// anything else of their packages is kept (PHP keeps sessions in one of php-common's).
+/// Directories below `/var` weigh nothing, and a program that finds its own missing rarely says so: they
+/// exist whether or not anything else of their packages is kept (PHP keeps sessions in one of php-common's).
 pub(super) fn var(candidate: &Candidate<'_>, _: &Facts<'_>) -> Ruling {
     const PLACES: &[&str] = &["var/cache", "var/lib", "var/log", "var/mail", "var/spool"];
     if !candidate.entry.kind.is_directory()

@@ -1,8 +1,9 @@
 //! Imports of kept code by name: modules that no run has loaded so far.
 //!
-//! A run shows what its own pages load. Code that is kept names more, in functions and branches that no step reached, and
-//! interpreters that list directories never ask for what is gone. So names in kept code are followed, at full depth, as long
-//! as a bound allows; nearest first, since rounds of consequences go out from what is kept.
+//! A run shows what its own pages load. Code that is kept names more, in functions and branches that no step
+//! reached, and interpreters that list directories never ask for what is gone. So names in kept code are
+//! followed, at full depth, as long as a bound allows; nearest first, since rounds of consequences go out
+//! from what is kept.
 
 mod node;
 mod perl;
@@ -98,8 +99,8 @@ impl Language {
         Ok(found.filter(|_| line.starts_with(b"#!")).map(|(.., language)| *language))
     }
 
-    /// Returns true if a run used an interpreter of the language, or the recipe starts one: apps bring sources in
-    /// languages that only their developers use.
+    /// Returns true if a run used an interpreter of the language, or the recipe starts one: apps bring
+    /// sources in languages that only their developers use.
     fn is_spoken(self, facts: &Facts<'_>, state: &mut State) -> bool {
         let known = &mut state.roots.is_spoken;
         if let Some((_, is_spoken)) = known.iter().find(|(language, _)| *language == self) {
@@ -176,7 +177,7 @@ fn joined(directory: &[u8], relative: &str) -> Option<Vec<u8>> {
     Some(at.join(&b'/'))
 }
 
-/// Returns true if the bound has room for a file; what stays anyway takes none.
+/// Returns true if the bound has room for a file; files that stay anyway take none.
 fn afford(path: &TreePath, facts: &Facts<'_>, account: &mut Account) -> bool {
     let Some(end) = facts.tree.resolve(path.as_bytes(), |_| {}) else { return false };
     let Some(candidate) = facts.lookup(end.as_bytes()) else { return false };

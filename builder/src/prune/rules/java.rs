@@ -8,9 +8,9 @@ use crate::prune::PruneError;
 /// A manifest is a few lines; one that is longer is not read to its end.
 const MANIFEST_BYTES: u64 = 1 << 20;
 
-/// A machine in use keeps the small libraries of its basic modules, which classes load by name, its settings, and its
-/// time zones; a jar keeps the jars that its manifest names as its class path, which are opened once a class is not in it
-/// (JAR File Specification, "Class-Path Attribute").
+/// A machine in use keeps the small libraries of its basic modules, which classes load by name, its settings,
+/// and its time zones; a jar keeps the jars that its manifest names as its class path, which are opened once
+/// a class is not in it (JAR File Specification, "Class-Path Attribute").
 pub(super) fn java(
     candidate: &Candidate<'_>,
     _: &Decision,
@@ -42,8 +42,9 @@ pub(super) fn java(
     Ok(())
 }
 
-/// Is this part of a JRE opened by code of java.base, java.management or other small modules, or by the launcher? Not here
-/// are windows, sounds, debuggers, and the certificates of the network's authorities (`cacerts`).
+/// Is this part of a JRE opened by code of java.base, java.management or other small modules, or by the
+/// launcher? Not here are windows, sounds, debuggers, and the certificates of the network's authorities
+/// (`cacerts`).
 fn is_basic(path: &[u8]) -> bool {
     const PARTS: &[&[u8]] = &[
         b"lib/jspawnhelper",

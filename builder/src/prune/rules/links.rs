@@ -1,4 +1,4 @@
-//! Links: what they lead to, and other names for what is kept.
+//! Links: their targets, and other names of kept files.
 
 use super::{Candidate, Decision, Facts, Needs, State, parent};
 use crate::{

@@ -1,8 +1,9 @@
-//! Files that maintainer scripts make and that no two machines should share: keys, identities, seeds, password hashes.
+//! Files that maintainer scripts make and that no two machines should share: keys, identities, seeds,
+//! password hashes.
 //!
-//! What a package ships is public already and no secret; a copy that a script makes of it neither. A shipped file that a script
-//! changed is looked through as what it made. Secrets in settings do not take their file away, which an app may need; they are
-//! warned of.
+//! What a package ships is public already and no secret; a copy that a script makes of it neither. A shipped
+//! file that a script changed is looked through as what it made. Secrets in settings do not take their file
+//! away, which an app may need; they are warned of.
 
 mod keys;
 #[cfg(feature = "testing")]
@@ -128,7 +129,8 @@ impl Secrets {
         Ok(Secrets { files: secrets, tokens })
     }
 
-    /// Returns what to say of secrets in files that stay, but for those that the recipe names by their path.
+    /// Returns the warnings about secrets in files that stay, but for those that the recipe names by their
+    /// path.
     pub fn warnings(&self, facts: &Facts<'_>, stays: impl Fn(&TreePath) -> bool) -> Vec<String> {
         let is_named =
             |path: &TreePath| facts.policy.keep.find(path).is_some_and(|glob| glob == format!("/{path}"));

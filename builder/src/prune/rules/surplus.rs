@@ -1,9 +1,10 @@
-//! Surplus files inside packages that are kept whole: documentation wherever it lies, and languages that the recipe does not name.
+//! Surplus files inside packages that are kept whole: documentation wherever it lies, and languages that the
+//! recipe does not name.
 //!
-//! A trace shows little of an app, so its own packages stay whole. But what people read about it, what its authors test
-//! it with, and what it says in other languages are no part of what it does. Names alone do not decide: `help` may be a
-//! plug-in, `tests` a module, `is` a verb. So each rule asks for more than a name, and what a trace saw used stays,
-//! with all that belongs to it.
+//! A trace shows little of an app, so its own packages stay whole. But what people read about it, what its
+//! authors test it with, and what it says in other languages are no part of what it does. Names alone do not
+//! decide: `help` may be a plug-in, `tests` a module, `is` a verb. So each rule asks for more than a name,
+//! and what a trace saw used stays, with all that belongs to it.
 
 mod codes;
 mod documents;

@@ -1,4 +1,5 @@
-//! Packages that are kept whole: what of them is surplus, in which pieces they stay, and what stays for their sake.
+//! Packages that are kept whole: what of them is surplus, in which pieces they stay, and what stays for their
+//! sake.
 
 use super::*;
 

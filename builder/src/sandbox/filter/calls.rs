@@ -1,13 +1,14 @@
 //! Lists of system calls, by what they are for.
 //!
-//! Not listed for a grain, on purpose: what mounts or makes name spaces, `clone3` (its flags lie in memory, out of a
-//! filter's sight; glibc goes back to `clone`), `ptrace` and reading other processes' memory, `bpf`, `perf_event_open`,
-//! `userfaultfd`, keyrings, `io_uring_*`, `open_by_handle_at`, the kernel's log, modules, clock, swap, quotas and reboot.
+//! Not listed for a grain, on purpose: what mounts or makes name spaces, `clone3` (its flags lie in memory,
+//! out of a filter's sight; glibc goes back to `clone`), `ptrace` and reading other processes' memory, `bpf`,
+//! `perf_event_open`, `userfaultfd`, keyrings, `io_uring_*`, `open_by_handle_at`, the kernel's log, modules,
+//! clock, swap, quotas and reboot.
 
 use libc::c_long;
 
-/// The calls that a grain may make: those that PHP, nginx, MariaDB, PostgreSQL, Python, Perl, Node.js, Java and git were seen to need, and
-/// their like.
+/// The calls that a grain may make: those that PHP, nginx, MariaDB, PostgreSQL, Python, Perl, Node.js, Java
+/// and git were seen to need, and their like.
 #[rustfmt::skip]
 pub(super) const GRAIN: &[c_long] = &[
     // Files and directories.
@@ -125,8 +126,9 @@ pub(super) const FAKED_I386: [u32; 26] = [
 /// [`FAKED_MKNOD`] for 32-bit programs.
 pub(super) const FAKED_MKNOD_I386: [(u32, u32); 2] = [(14, 1), (297, 2)];
 
-/// Calls that maintainer scripts do without: they look into other processes, make sockets and name spaces that the filter
-/// cannot judge, or lead to parts of the kernel that no script needs. Where `clone3` does not exist, C libraries take `clone`.
+/// Calls that maintainer scripts do without: they look into other processes, make sockets and name spaces
+/// that the filter cannot judge, or lead to parts of the kernel that no script needs. Where `clone3` does not
+/// exist, C libraries take `clone`.
 #[rustfmt::skip]
 pub(super) const UNCONFINED: [u32; 16] = [
     libc::SYS_ptrace as u32, libc::SYS_process_vm_readv as u32, libc::SYS_process_vm_writev as u32,

@@ -1,7 +1,8 @@
-//! Tries all that a way of running programs does, to the last step, so that no way is taken that the host refuses halfway.
+//! Tries all that a way of running programs does, to the last step, so that no way is taken that the host
+//! refuses halfway.
 //!
-//! A sandbox like that of maintainer scripts or of a grain is put together over an empty root, and its process 1 confined, for a program
-//! that does not exist: it succeeds when `execve(2)` says just that.
+//! A sandbox like that of maintainer scripts or of a grain is put together over an empty root, and its
+//! process 1 confined, for a program that does not exist: it succeeds when `execve(2)` says just that.
 
 use std::os::fd::OwnedFd;
 
@@ -62,7 +63,7 @@ fn in_chroot(control: &OwnedFd, output: &OwnedFd) -> Result<Found, Stop> {
     Ok(vec![("proc".into(), Some(chroot::NO_MOUNTS.into())), ("devices".into(), devices)])
 }
 
-/// Returns what programs of these ids run in.
+/// Returns the root that programs of these ids run in.
 fn sandbox(ids: Ids, root: Root) -> Sandbox {
     if ids == Ids::Grain {
         return Sandbox::grain(root, [PROGRAM]);

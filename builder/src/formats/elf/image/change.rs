@@ -1,14 +1,15 @@
 //! The changes: fewer symbols, no sections, nothing but symbols.
 //!
-//! Bytes are changed where they lie, so nothing moves. The crate `object` reads and writes whole files, and has nothing
-//! for that; so the fields that are changed, and those of sections and versions that only a change reads, are taken
-//! by their offsets (`elf(5)`, 64 bits, little-endian).
+//! Bytes are changed where they lie, so nothing moves. The crate `object` reads and writes whole files, and
+//! has nothing for that; so the fields that are changed, and those of sections and versions that only a
+//! change reads, are taken by their offsets (`elf(5)`, 64 bits, little-endian).
 
 use object::elf;
 
 use super::{DYNAMIC_BYTES, Fault, HashTable, Image, NAMES, SYMBOL_BYTES, hash_of, text};
 
-/// Sections that only tools read. Others without a place in memory may be read by the program that carries them.
+/// Sections that only tools read. Others without a place in memory may be read by the program that carries
+/// them.
 const TOOLS: [&[u8]; 8] = [
     b".comment",
     b".gnu_debugaltlink",
@@ -38,11 +39,12 @@ const OF_STUBS: [u32; 13] = [
 ];
 
 impl Image {
-    /// Removes the symbols that are not kept, by number, with their names: no lookup ends at them any more. `file` is what
-    /// this was read from.
+    /// Removes the symbols that are not kept, by number, with their names: no lookup ends at them any more.
+    /// `file` is what this was read from.
     ///
     /// # Errors
-    /// [`Fault`], before anything was changed: parts of the file lie over each other, or names are where none can be.
+    /// [`Fault`], before anything was changed: parts of the file lie over each other, or names are where none
+    /// can be.
     pub fn keep_symbols(&self, file: &mut [u8], keep: &[bool]) -> Result<(), Fault> {
         let kept = |index: usize| index == 0 || keep[index];
         self.check_apart(file)?;
@@ -74,7 +76,8 @@ impl Image {
         Ok(())
     }
 
-    /// Turns relocations that name removed symbols into relocations to the file's own address, where possible.
+    /// Turns relocations that name removed symbols into relocations to the file's own address, where
+    /// possible.
     fn bind(&self, file: &mut [u8], kept: &impl Fn(usize) -> bool) {
         let relative =
             if self.machine == elf::EM_X86_64 { elf::R_X86_64_RELATIVE } else { elf::R_AARCH64_RELATIVE };
@@ -117,8 +120,8 @@ impl Image {
         if buckets.is_sorted() { Ok(()) } else { Err(Fault::Damaged("hash table")) }
     }
 
-    /// Returns the symbols of the hash table that are kept, with the hashes of their names. One without a name, that
-    /// went earlier, does not count.
+    /// Returns the symbols of the hash table that are kept, with the hashes of their names. One without a
+    /// name, that went earlier, does not count.
     fn hashed(&self, file: &[u8], kept: &impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, u32)> {
         let range = self.hash.as_ref().map_or(0..0, |hash| hash.first..hash.end);
         let kept =
@@ -190,8 +193,9 @@ impl Image {
         }
     }
 
-    /// Removes the table of sections, and of the sections those that only tools read. What other programs have appended to
-    /// the file stays. Returns how much became zeros; nothing where sections and segments are not apart.
+    /// Removes the table of sections, and of the sections those that only tools read. What other programs
+    /// have appended to the file stays. Returns how much became zeros; nothing where sections and segments
+    /// are not apart.
     pub fn drop_sections(&self, file: &mut [u8]) -> usize {
         let Some(places) = tool_sections(file) else { return 0 };
         let mut loaded = self.segments.iter().map(|segment| &segment.place).filter(|place| !place.is_empty());
@@ -204,8 +208,9 @@ impl Image {
         count
     }
 
-    /// Leaves nothing of a library but its name, its needs, and the symbols that are kept, by number; where its code was,
-    /// each instruction ends the process by a signal. Nothing of it runs when it is loaded or unloaded.
+    /// Leaves nothing of a library but its name, its needs, and the symbols that are kept, by number; where
+    /// its code was, each instruction ends the process by a signal. Nothing of it runs when it is loaded or
+    /// unloaded.
     ///
     /// # Errors
     /// [`Fault`], before anything was changed.

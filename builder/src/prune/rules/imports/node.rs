@@ -15,7 +15,8 @@ use crate::{
 };
 use source::Named;
 
-/// Modules that are part of Node itself (`module.builtinModules`); packages of these names are never loaded by them.
+/// Modules that are part of Node itself (`module.builtinModules`); packages of these names are never loaded
+/// by them.
 const BUILT_IN: &[&str] = &[
     "assert",
     "async_hooks",
@@ -124,8 +125,8 @@ impl Roots {
     }
 }
 
-/// Returns a path as it is, or with one of the endings that are tried. TypeScript names what will be compiled: `x.js` for
-/// `x.ts`.
+/// Returns a path as it is, or with one of the endings that are tried. TypeScript names what will be
+/// compiled: `x.js` for `x.ts`.
 fn file(path: &[u8], facts: &Facts<'_>) -> Option<TreePath> {
     let found = ENDINGS.iter().find_map(|ending| end_of(&[path, ending.as_bytes()].concat(), facts));
     found.or_else(|| end_of(&[path.strip_suffix(b".js")?, b".ts"].concat(), facts))

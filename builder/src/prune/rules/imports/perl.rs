@@ -13,8 +13,8 @@ use crate::{
 };
 use source::Named;
 
-/// Modules for those who write Perl. What the standard library itself loads of them, it does on their behalf, and so does
-/// other code in its functions, unless it is the app's.
+/// Modules for those who write Perl. What the standard library itself loads of them, it does on their behalf,
+/// and so does other code in its functions, unless it is the app's.
 const FOR_DEVELOPERS: &[&str] = &[
     "App",
     "B",
@@ -139,8 +139,8 @@ pub(super) fn imported(
     Ok(found.collect())
 }
 
-/// Returns false for what only developers or other systems load, and for what functions of the library load that no run
-/// has loaded: that has no end.
+/// Returns false for modules that only developers or other systems load, and for loads of library functions
+/// that no run has loaded: that has no end.
 fn is_followed(name: &str, need: Need, candidate: &Candidate<'_>, facts: &Facts<'_>) -> bool {
     let is_library = is_library(candidate.bytes());
     let first = name.split("::").next().unwrap_or_default();

@@ -1,7 +1,9 @@
-//! PHP's files and classes: what a source includes by a path, and what autoloaders find by the name of a class.
+//! PHP's files and classes: what a source includes by a path, and what autoloaders find by the name of a
+//! class.
 //!
-//! Maps are Composer's (`vendor/composer/autoload_*.php`) and those that Debian's packages bring as `autoload.php` (phpab(1)).
-//! A map names all classes of its libraries; what stays are those that kept sources name.
+//! Maps are Composer's (`vendor/composer/autoload_*.php`) and those that Debian's packages bring as
+//! `autoload.php` (phpab(1)). A map names all classes of its libraries; what stays are those that kept
+//! sources name.
 
 pub(super) mod source;
 
@@ -117,7 +119,7 @@ fn normal(path: &[u8]) -> Option<Vec<u8>> {
     super::joined(b"", &String::from_utf8_lossy(path))
 }
 
-/// Returns what a source names.
+/// Returns the names in a source.
 pub(super) fn imported(
     candidate: &Candidate<'_>,
     facts: &Facts<'_>,
@@ -151,7 +153,8 @@ pub(super) fn imported(
     Ok(found)
 }
 
-/// Returns the files that Composer's autoloader loads in each request: those whose keys in its map are digests.
+/// Returns the files that Composer's autoloader loads in each request: those whose keys in its map are
+/// digests.
 fn always_loaded(contents: &[u8], map: &[u8], facts: &Facts<'_>) -> Vec<Imported> {
     let is_digest = |key: &str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     let files = source::map(contents).into_iter().filter(|(key, _)| is_digest(key));

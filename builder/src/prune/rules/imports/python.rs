@@ -15,8 +15,8 @@ use source::Import;
 /// Largest source or extension that is looked into.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Modules for developers at a terminal. What the standard library itself imports of them, it does on their behalf, and so
-/// does other code in its functions.
+/// Modules for developers at a terminal. What the standard library itself imports of them, it does on their
+/// behalf, and so does other code in its functions.
 const FOR_DEVELOPERS: &[&str] = &[
     "bdb",
     "cmd",
@@ -40,8 +40,8 @@ const FOR_DEVELOPERS: &[&str] = &[
     "venv",
 ];
 
-/// Modules that are part of the interpreter's own binary since 3.11 (`Python/frozen.c`): their files are never read. Not those
-/// that import others which are not part of it.
+/// Modules that are part of the interpreter's own binary since 3.11 (`Python/frozen.c`): their files are
+/// never read. Not those that import others which are not part of it.
 const FROZEN: &[&str] = &[
     "_collections_abc",
     "abc",
@@ -87,7 +87,8 @@ impl Roots {
         roots
     }
 
-    /// Returns the files that a dotted name loads from a directory: each package's `__init__`, then the module.
+    /// Returns the files that a dotted name loads from a directory: each package's `__init__`, then the
+    /// module.
     fn below(&self, directory: &[u8], parts: &[&str], facts: &Facts<'_>) -> Vec<TreePath> {
         let file = |path: &[u8]| {
             let end = facts.tree.resolve(path, |_| {})?;
@@ -153,7 +154,8 @@ pub(super) fn imported(
     for import in source::imports(&contents) {
         let need = match import.need {
             source::Need::Sure => Need::Sure,
-            // The imports of a library's functions have no end; code that a run has loaded may well call them.
+            // The imports of a library's functions have no end; code that a run has loaded may well call
+            // them.
             source::Need::Late
                 if candidate.used.is_none()
                     && standard_library(path)
@@ -173,8 +175,8 @@ pub(super) fn imported(
     Ok(out)
 }
 
-/// Returns true if a module of the library imports another part of the package that it is part of: `concurrent.futures` has
-/// its executors in modules that are imported on first use.
+/// Returns true if a module of the library imports another part of the package that it is part of:
+/// `concurrent.futures` has its executors in modules that are imported on first use.
 fn is_of_its_package(import: &Import, importer: &[u8], library: &[u8]) -> bool {
     let below = importer.get(library.len() + 1..).unwrap_or_default();
     let top = below.split(|byte| *byte == b'/').next().unwrap_or_default();
@@ -182,7 +184,8 @@ fn is_of_its_package(import: &Import, importer: &[u8], library: &[u8]) -> bool {
     import.level > 0 || (below.contains(&b'/') && first.as_bytes() == top)
 }
 
-/// Returns what modules of the library import by names that they make, or that the interpreter's own binary imports for them.
+/// Returns the imports of the library's modules by names that they make, or that the interpreter's own binary
+/// imports for them.
 fn hidden(path: &[u8], roots: &Roots, facts: &Facts<'_>) -> Vec<TreePath> {
     let Some(library) = standard_library(path) else { return Vec::new() };
     match path.get(library.len() + 1..).unwrap_or_default() {
@@ -262,7 +265,8 @@ fn is_frozen(path: &[u8]) -> bool {
     is_new && name.is_some_and(|name| FROZEN.contains(&&name[..]))
 }
 
-/// Returns the nearest directory above a file that is not a package: the one in which its own absolute names begin.
+/// Returns the nearest directory above a file that is not a package: the one in which its own absolute names
+/// begin.
 fn package_root<'a>(path: &'a [u8], facts: &Facts<'_>) -> &'a [u8] {
     let mut at = parent(path).unwrap_or_default();
     while facts.tree.get(&[at, b"/__init__.py"].concat()).is_some() {
@@ -278,7 +282,8 @@ fn in_python(path: &[u8]) -> bool {
             .is_some()
 }
 
-/// Returns the words of an extension that may be names of modules: compiled code imports by text that ends with a NUL.
+/// Returns the words of an extension that may be names of modules: compiled code imports by text that ends
+/// with a NUL.
 fn names_in(contents: &[u8]) -> Vec<&str> {
     let is_name = |text: &&[u8]| {
         (3..64).contains(&text.len())

@@ -82,7 +82,8 @@ fn is_library(path: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
 }
 
-/// Returns the directories named `lib` above a source: a program of its own adds the nearest to the load path.
+/// Returns the directories named `lib` above a source: a program of its own adds the nearest to the load
+/// path.
 fn own_directories(path: &[u8]) -> Vec<Vec<u8>> {
     let mut at = path;
     let mut out = Vec::new();
@@ -136,8 +137,8 @@ pub(super) fn imported(
     Ok(found.collect())
 }
 
-/// Returns the texts of an extension that may be files below others, as `psych/syntax_error`: compiled code loads by text that
-/// ends with a NUL.
+/// Returns the texts of an extension that may be files below others, as `psych/syntax_error`: compiled code
+/// loads by text that ends with a NUL.
 fn names_in(contents: &[u8]) -> Vec<&str> {
     let is_name = |text: &&[u8]| {
         (3..64).contains(&text.len())
@@ -149,8 +150,8 @@ fn names_in(contents: &[u8]) -> Vec<&str> {
     texts.filter_map(|text| std::str::from_utf8(text).ok()).take(1000).collect()
 }
 
-/// Returns false for what only developers load, and for what functions of the library load that no run has loaded: that
-/// has no end.
+/// Returns false for files that only developers load, and for loads of library functions that no run has
+/// loaded: that has no end.
 fn is_followed(named: &Named, candidate: &Candidate<'_>) -> bool {
     let is_library = is_library(candidate.bytes());
     let first = named.name.split('/').next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Parts that the scanners of several languages share: a place in a source, and the pieces that they cut it into.
+//! Parts that the scanners of several languages share: a place in a source, and the pieces that they cut it
+//! into.
 
 /// Largest source that is scanned.
 pub(super) const MAX_BYTES: u64 = 2 << 20;
@@ -33,7 +34,8 @@ impl<'a> Token<'a> {
         if let Token::Word(word) = self { word } else { "" }
     }
 
-    /// Returns the text, if it is one that a program can mean a module by: short, printable, with nothing put in.
+    /// Returns the text, if it is one that a program can mean a module by: short, printable, with nothing put
+    /// in.
     pub fn plain(&self) -> Option<&'a str> {
         let Token::Text(text) = self else { return None };
         let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"$`\"'*<>|{}".contains(byte);
@@ -109,8 +111,9 @@ impl<'a> Cursor<'a> {
         self.skip(memchr::memmem::find(rest, text).map_or(rest.len(), |found| found + text.len()));
     }
 
-    /// Takes what is between quotes, the first of which was passed: up to the closing one, which is passed, too. A
-    /// backslash hides what follows it; where `open` is another sign, both nest. What is not closed goes to the end.
+    /// Takes what is between quotes, the first of which was passed: up to the closing one, which is passed,
+    /// too. A backslash hides what follows it; where `open` is another sign, both nest. What is not closed
+    /// goes to the end.
     pub fn quoted(&mut self, open: u8, close: u8) -> &'a [u8] {
         let (start, mut depth) = (self.at, 0_usize);
         while !self.is_at_end() {
@@ -145,8 +148,8 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Takes what is between quotes into which code can be put (`"a#{b["c"]}"`): after `mark` and `{` up to `}`, with
-    /// quotes and braces of its own. What is not closed goes to the end.
+    /// Takes what is between quotes into which code can be put (`"a#{b["c"]}"`): after `mark` and `{` up to
+    /// `}`, with quotes and braces of its own. What is not closed goes to the end.
     pub fn interpolated(&mut self, open: u8, close: u8, mark: u8) -> &'a [u8] {
         let start = self.at;
         // The end of each text and each piece of code that the cursor is in.
@@ -176,8 +179,8 @@ impl<'a> Cursor<'a> {
         &self.source[start..self.at - 1]
     }
 
-    /// Skips a regular expression whose `/` was passed, if it ends in this line; a `/` in brackets counts where
-    /// `in_brackets` says so.
+    /// Skips a regular expression whose `/` was passed, if it ends in this line; a `/` in brackets counts
+    /// where `in_brackets` says so.
     pub fn regex(&mut self, in_brackets: bool) -> bool {
         let (mut at, mut is_in_brackets) = (self.at, false);
         while let Some(byte) = self.source.get(at).filter(|byte| **byte != b'\n') {
@@ -197,7 +200,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Returns what closes a bracket; other signs close themselves.
+/// Returns the sign that closes a bracket; other signs close themselves.
 pub(super) fn closing(open: u8) -> u8 {
     match open {
         b'(' => b')',

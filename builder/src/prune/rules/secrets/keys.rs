@@ -1,6 +1,7 @@
 //! Private keys in binary form, recognised by their structure: DER, PKCS #12 and Java's key stores.
 
-/// A private key's bag in a PKCS #12 file (RFC 7292, 4.2): `keyBag` and `pkcs8ShroudedKeyBag` begin so and end in 1 or 2.
+/// A private key's bag in a PKCS #12 file (RFC 7292, 4.2): `keyBag` and `pkcs8ShroudedKeyBag` begin so and
+/// end in 1 or 2.
 const KEY_BAG: [u8; 12] = [0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x0a, 0x01];
 
 /// The algorithms by which keys are encrypted with a password: those of PKCS #5 (RFC 8018) and of PKCS #12.
@@ -17,7 +18,8 @@ pub(super) fn is_private_key(file: &[u8]) -> bool {
     is_der_key(file) || is_pkcs12_with_key(file) || java_store_has_key(file).unwrap_or(false)
 }
 
-/// Splits the first element off: its tag, its contents, what follows. `None` for bytes that are not DER (X.690).
+/// Splits the first element off: its tag, its contents, what follows. `None` for bytes that are not DER
+/// (X.690).
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [tag, first, rest @ ..] = bytes else { return None };
     let (length, rest) = match first {
@@ -32,8 +34,8 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((*tag, contents, rest))
 }
 
-/// PrivateKeyInfo and EncryptedPrivateKeyInfo (RFC 5958), RSAPrivateKey (RFC 8017), ECPrivateKey (RFC 5915), and what OpenSSL
-/// writes for DSA.
+/// PrivateKeyInfo and EncryptedPrivateKeyInfo (RFC 5958), RSAPrivateKey (RFC 8017), ECPrivateKey (RFC 5915),
+/// and what OpenSSL writes for DSA.
 fn is_der_key(file: &[u8]) -> bool {
     let Some((SEQUENCE, mut rest, [])) = element(file) else { return false };
     let mut parts = Vec::new();
@@ -58,7 +60,8 @@ fn is_der_key(file: &[u8]) -> bool {
     }
 }
 
-/// Version 3 of PFX, of which some writers do not say how long it is. A store of certificates alone has no key's bag.
+/// Version 3 of PFX, of which some writers do not say how long it is. A store of certificates alone has no
+/// key's bag.
 fn is_pkcs12_with_key(file: &[u8]) -> bool {
     let [SEQUENCE, first, rest @ ..] = file else { return false };
     let length = if *first > 0x80 { usize::from(first & 0x7f) } else { 0 };
@@ -67,8 +70,9 @@ fn is_pkcs12_with_key(file: &[u8]) -> bool {
         && bags.into_iter().any(|at| matches!(file.get(at + KEY_BAG.len()), Some(1 | 2)))
 }
 
-/// Java's JKS and JCEKS: a magic, a version, a count, then entries of a kind, an alias and a date, as `keytool` writes them. Kinds 1
-/// and 3 are private and secret keys, kind 2 a certificate, as in `cacerts`. `None` for other files.
+/// Java's JKS and JCEKS: a magic, a version, a count, then entries of a kind, an alias and a date, as
+/// `keytool` writes them. Kinds 1 and 3 are private and secret keys, kind 2 a certificate, as in `cacerts`.
+/// `None` for other files.
 fn java_store_has_key(file: &[u8]) -> Option<bool> {
     let rest = [&[0xfe, 0xed, 0xfe, 0xed], &[0xce; 4]].iter().find_map(|magic| file.strip_prefix(*magic))?;
     let (version, rest) = number(rest, 4)?;
@@ -90,7 +94,7 @@ fn number(bytes: &[u8], length: usize) -> Option<(usize, &[u8])> {
     Some((digits.iter().fold(0, |number, digit| number << 8 | usize::from(*digit)), rest))
 }
 
-/// Returns what follows a text that begins with its length.
+/// Returns the bytes behind a text that begins with its length.
 fn counted(bytes: &[u8], length: usize) -> Option<&[u8]> {
     let (count, rest) = number(bytes, length)?;
     rest.get(count..)

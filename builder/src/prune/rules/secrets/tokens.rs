@@ -8,7 +8,7 @@ const NAMES: [&str; 6] = ["password", "passwd", "secret", "token", "salt", "cook
 /// Longer lines are no settings.
 const MAX_LINE_BYTES: usize = 1000;
 
-/// Lengths of what is made by chance.
+/// Lengths of random texts.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// A secret in a file.
@@ -35,8 +35,8 @@ pub(super) fn token(now: &[u8], shipped: &[u8]) -> Option<Token> {
     })
 }
 
-/// Returns the name of a setting that has a secret as its value: `name = value`, `'name' => 'value'`, `name: value`,
-/// `define('NAME', 'value')`, `name value`.
+/// Returns the name of a setting that has a secret as its value: `name = value`, `'name' => 'value'`, `name:
+/// value`, `define('NAME', 'value')`, `name value`.
 fn in_line(line: &str) -> Option<String> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let mut rest = line;

@@ -11,7 +11,8 @@ const TWO: &str = "\
     sd se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve \
     vi vo wa wo xh yi yo za zh zu";
 
-/// Those of ISO 639-2 and 639-3 that translations are made in, but for those that are words of English ("min", "new").
+/// Those of ISO 639-2 and 639-3 that translations are made in, but for those that are words of English
+/// ("min", "new").
 const THREE: &str = "\
     aar abk ace ach ada ady afr agq ain aka alb ale aln alt amh ang anp ara arc arg arm arn arp ary arz asa ase \
     asm ast ava ave avk awa aym azb aze bak bam baq bbc bcc bcl bej bel bem ben bez bho bih bik bis bjn bod bos \
@@ -73,7 +74,8 @@ impl Codes {
         Codes { languages, tags: TAGS.split_ascii_whitespace().collect() }
     }
 
-    /// Returns the codes that stand as words of their own in a name: `de.json`, `MessagesDe_at.php`, `lang-ptBR.js`.
+    /// Returns the codes that stand as words of their own in a name: `de.json`, `MessagesDe_at.php`,
+    /// `lang-ptBR.js`.
     pub fn in_name(&self, name: &[u8]) -> Vec<Found> {
         let mut all: Vec<Found> = Vec::new();
         for start in (0..name.len()).filter(|start| begins(name, *start)) {

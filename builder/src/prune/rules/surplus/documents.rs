@@ -17,7 +17,8 @@ const MANUALS: [&str; 7] = ["apidoc", "doc", "docs", "documentation", "help", "m
 /// Directories of tests and examples.
 const SAMPLES: [&str; 8] = ["__tests__", "example", "examples", "sample", "samples", "spec", "test", "tests"];
 
-/// Directories whose own directories are parts of a program, whatever they are called: a plug-in may be called `help`.
+/// Directories whose own directories are parts of a program, whatever they are called: a plug-in may be
+/// called `help`.
 const OF_PARTS: [&str; 32] = [
     "actions",
     "addons",
@@ -123,13 +124,13 @@ pub(super) fn find(whole: &Whole<'_, '_>, surplus: &mut Surplus) -> Result<(), P
     Ok(())
 }
 
-/// Returns true for what lies below a directory of an app, not for such a directory itself: `usr/share/wiki/doc`.
+/// Returns true for paths below a directory of an app, not for such a directory itself: `usr/share/wiki/doc`.
 fn is_inside_a_package(path: &TreePath) -> bool {
     let least = if below(path.as_bytes(), &["opt"]) { 3 } else { 4 };
     parts(path.as_bytes()).count() >= least && !below(path.as_bytes(), &["usr/share/doc", "usr/share/man"])
 }
 
-/// Returns true for what is part of the program for where it lies.
+/// Returns true for paths that are part of the program by their place.
 fn is_of_the_program(path: &TreePath) -> bool {
     let above: Vec<&[u8]> = parts(path.as_bytes()).rev().skip(1).collect();
     let is_part = above.first().is_some_and(|directory| is_one_of(directory, &OF_PARTS, true));
@@ -139,7 +140,8 @@ fn is_of_the_program(path: &TreePath) -> bool {
         || above.iter().any(|name| is_one_of(name, &TEMPLATES, true) || is_of_languages(name))
 }
 
-/// Returns true if nothing below a directory was used or listed, and all of it is of packages that are kept whole.
+/// Returns true if nothing below a directory was used or listed, and all of it is of packages that are kept
+/// whole.
 fn is_untouched(whole: &Whole<'_, '_>, directory: &TreePath) -> bool {
     let facts = whole.facts;
     let foreign =

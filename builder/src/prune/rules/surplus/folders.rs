@@ -1,9 +1,10 @@
 //! Folders: the pieces in which the app's packages are kept with `[app] prune = "folders"`.
 //!
 //! The app's own directories are those high ones of which everything is the app's: `/usr/share/wiki`,
-//! `/usr/lib/python3/dist-packages/wiki`. A folder is a directory two levels below one, with all that is in it
-//! (`/usr/share/wiki/extensions/Gallery`). Files that lie higher are a folder with the files beside them
-//! (`/usr/share/wiki/*`, `/usr/share/wiki/includes/*`). A folder is used if the contents of anything in it were.
+//! `/usr/lib/python3/dist-packages/wiki`. A folder is a directory two levels below one, with all that is in
+//! it (`/usr/share/wiki/extensions/Gallery`). Files that lie higher are a folder with the files beside them
+//! (`/usr/share/wiki/*`, `/usr/share/wiki/includes/*`). A folder is used if the contents of anything in it
+//! were.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,8 @@
 //! Languages inside an app: `i18n/xx.json`, `locale/xx/`, `MessagesXx.php` and kin.
 //!
-//! A set of languages is recognised by its members: many names in one directory that are the same but for the code of a
-//! language. One `is.js` says nothing; nor do flags, which are named for countries, and so are never taken for it.
+//! A set of languages is recognised by its members: many names in one directory that are the same but for the
+//! code of a language. One `is.js` says nothing; nor do flags, which are named for countries, and so are
+//! never taken for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

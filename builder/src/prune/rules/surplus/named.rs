@@ -1,8 +1,8 @@
 //! Which directories of tests and examples the code of an app names.
 //!
-//! What an exercise did not reach may still load `tests/fixtures.php` one day. Whoever loads it names it: as part of a
-//! path, of a name space or of an import. So each line of code and settings is looked at that holds such a name,
-//! comments and URLs left out. Where in doubt it is named, and stays.
+//! What an exercise did not reach may still load `tests/fixtures.php` one day. Whoever loads it names it: as
+//! part of a path, of a name space or of an import. So each line of code and settings is looked at that holds
+//! such a name, comments and URLs left out. Where in doubt it is named, and stays.
 
 use std::collections::BTreeSet;
 
@@ -107,8 +107,8 @@ impl Named {
     }
 }
 
-/// Returns what names a directory in a line: a slash, a backslash or two colons beside it, an import of it, or its name
-/// alone in quotes where a path is put together.
+/// Returns the word that names a directory in a line: a slash, a backslash or two colons beside it, an import
+/// of it, or its name alone in quotes where a path is put together.
 fn pattern(name: &[u8]) -> Option<Regex> {
     let name = regex::escape(std::str::from_utf8(name).ok()?);
     let pattern = format!(

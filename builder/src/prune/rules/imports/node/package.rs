@@ -1,5 +1,5 @@
-//! The entry of a package: what its `package.json` says of its main module and its exports (Node's documentation,
-//! "Modules: Packages").
+//! The entry of a package: what its `package.json` says of its main module and its exports (Node's
+//! documentation, "Modules: Packages").
 
 use std::collections::HashMap;
 
@@ -87,7 +87,8 @@ pub(in super::super) fn export(exports: &Value, inside: &str, is_import: bool) -
     })
 }
 
-/// Returns the target whose conditions Node has, the more special one first: a map has lost the order in which they stand.
+/// Returns the target whose conditions Node has, the more special one first: a map has lost the order in
+/// which they stand.
 fn target(value: &Value, is_import: bool, depth: usize) -> Option<&str> {
     let conditions = ["node", if is_import { "import" } else { "require" }, "module-sync", "default"];
     match value {

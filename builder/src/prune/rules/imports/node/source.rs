@@ -1,7 +1,8 @@
 //! The modules that a JavaScript or TypeScript source names, found without running it.
 //!
-//! The source is cut into words, texts and signs (ECMA-262, "Lexical Grammar"); whether `/` divides is guessed by what is
-//! before it, and texts other than templates end with their line, so that a wrong guess does not reach far.
+//! The source is cut into words, texts and signs (ECMA-262, "Lexical Grammar"); whether `/` divides is
+//! guessed by what is before it, and texts other than templates end with their line, so that a wrong guess
+//! does not reach far.
 
 use super::super::{
     Need,
@@ -21,7 +22,7 @@ pub(in super::super) struct Named {
 /// How many tokens the names between `import` and `from` may have.
 const MAX_CLAUSE: usize = 400;
 
-/// Returns what a source names, in its order.
+/// Returns the names in a source, in its order.
 pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let tokens = tokens(source);
     let mut scan = Scan::default();

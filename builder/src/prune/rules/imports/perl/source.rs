@@ -1,8 +1,9 @@
 //! The modules that a Perl source names, found without running it.
 //!
-//! Perl can be parsed by perl alone; this cuts a source into words and texts as perlop(1) quotes them and looks for
-//! `use`, `require`, `do` and the calls that load modules by name. Where a guess is wrong (`/` that divides), what
-//! follows is misread up to the next line end or quote, and passed over. Each byte is looked at a bounded number of times.
+//! Perl can be parsed by perl alone; this cuts a source into words and texts as perlop(1) quotes them and
+//! looks for `use`, `require`, `do` and the calls that load modules by name. Where a guess is wrong (`/` that
+//! divides), what follows is misread up to the next line end or quote, and passed over. Each byte is looked
+//! at a bounded number of times.
 
 use super::{
     super::{
@@ -25,7 +26,7 @@ pub(in super::super) enum Named {
     Package(String),
 }
 
-/// Returns what a source names, in its order.
+/// Returns the names in a source, in its order.
 pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let mut scan = Scan::default();
     scan.source(source, Need::Sure, true);

@@ -1,7 +1,9 @@
-//! The names in a PHP source: files that it includes, classes that an autoloader finds, and the maps of autoloaders.
+//! The names in a PHP source: files that it includes, classes that an autoloader finds, and the maps of
+//! autoloaders.
 //!
-//! The source is cut into words, texts and signs (PHP manual, "Basic syntax", "Strings"); names of classes are resolved by
-//! `namespace` and `use` as "Name resolution rules" has it. A word that is not a class is in no map, and leads nowhere.
+//! The source is cut into words, texts and signs (PHP manual, "Basic syntax", "Strings"); names of classes
+//! are resolved by `namespace` and `use` as "Name resolution rules" has it. A word that is not a class is in
+//! no map, and leads nowhere.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +29,7 @@ pub(in super::super) struct Names {
     pub classes: BTreeMap<String, Need>,
 }
 
-/// Returns what a source names.
+/// Returns the names in a source.
 pub(in super::super) fn names(source: &[u8]) -> Names {
     let tokens = tokens(source);
     let mut scan = Scan::default();
@@ -37,8 +39,8 @@ pub(in super::super) fn names(source: &[u8]) -> Names {
     scan.names
 }
 
-/// Returns the pairs of a text and a path in a source: the map of an autoloader from classes, or beginnings of their
-/// names, to files or directories.
+/// Returns the pairs of a text and a path in a source: the map of an autoloader from classes, or beginnings
+/// of their names, to files or directories.
 pub(in super::super) fn map(source: &[u8]) -> Vec<(String, Location)> {
     let tokens = tokens(source);
     let mut out = Vec::new();
@@ -272,7 +274,8 @@ struct Scan {
     blocks: Vec<(Block, Need)>,
     /// The meaning of the next `{`.
     pending: Option<(Block, Need)>,
-    /// Whether the words of a statement are what a class is made of: `extends`, `implements`, `use` within a class.
+    /// Whether the words of a statement are what a class is made of: `extends`, `implements`, `use` within a
+    /// class.
     is_made_of: bool,
     /// Up to here tokens belong to a `use` that was taken.
     taken_until: usize,

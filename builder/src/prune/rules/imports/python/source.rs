@@ -1,9 +1,10 @@
 //! The imports of a Python source, found without running it.
 //!
-//! A small scanner of logical lines (Python reference, "Lexical analysis"): strings and comments are taken out, lines
-//! in brackets or after a backslash are joined, blocks are recognised by indentation. A whole parser would be some hundred thousand
-//! lines of dependency for three kinds of statement, and would refuse what another version of Python writes. What cannot be
-//! understood is passed over; each byte is looked at once.
+//! A small scanner of logical lines (Python reference, "Lexical analysis"): strings and comments are taken
+//! out, lines in brackets or after a backslash are joined, blocks are recognised by indentation. A whole
+//! parser would be some hundred thousand lines of dependency for three kinds of statement, and would refuse
+//! what another version of Python writes. What cannot be understood is passed over; each byte is looked at
+//! once.
 
 /// One import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub(in super::super) struct Import {
     pub level: usize,
     /// Whether the program goes on without it.
     pub need: Need,
-    /// Whether it is a text alone that looks like the name of a module or of something in one: it counts if it leads there.
+    /// Whether it is a text alone that looks like the name of a module or of something in one: it counts if
+    /// it leads there.
     pub is_text: bool,
 }
 
@@ -186,7 +188,8 @@ impl Scan {
         self.names_in_strings(&line.code);
     }
 
-    /// Returns what the block means that a line opens, and marks the imports of a `try` whose handler this is.
+    /// Returns the meaning of the block that a line opens, and marks the imports of a `try` whose handler
+    /// this is.
     fn block(&mut self, head: &str, before: Option<Block>) -> Block {
         let (word, condition) = head.split_once([' ', '(']).unwrap_or((head, ""));
         let catches =
@@ -251,7 +254,8 @@ impl Scan {
         }
     }
 
-    /// Finds modules that calls name (`import_module("x")`), codecs (`decode("koi8-r")`), and texts with dots.
+    /// Finds modules that calls name (`import_module("x")`), codecs (`decode("koi8-r")`), and texts with
+    /// dots.
     fn names_in_strings(&mut self, code: &str) {
         let mut before = "";
         for (index, part) in code.split('"').enumerate() {
@@ -268,7 +272,8 @@ impl Scan {
                 let codec = part.to_ascii_lowercase().replace(['-', '.'], "_");
                 self.add(&format!("encodings.{codec}"), Vec::new(), 0, need);
             } else if part.contains('.') || code.starts_with("INSTALLED_APPS") {
-                // Settings name classes and packages so; of an application, Django loads these modules by itself.
+                // Settings name classes and packages so; of an application, Django loads these modules by
+                // itself.
                 let names = ["admin", "apps", "models"].map(str::to_owned).into();
                 let is_app = code.starts_with("INSTALLED_APPS");
                 let count = self.found.len();
@@ -311,7 +316,7 @@ fn split_word<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     Some((&text[..at], &text[at + word.len()..]))
 }
 
-/// Returns what a condition means for what is imported under it.
+/// Returns the meaning of a condition for the imports under it.
 fn meaning(condition: &str) -> Block {
     const OTHER: &[&str] = &["TYPE_CHECKING", "__main__", "win32", "\"nt\"", "darwin", "cygwin", "PY2"];
     if condition.starts_with("not ") || condition.contains("!=") {

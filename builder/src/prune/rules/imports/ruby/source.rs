@@ -1,7 +1,7 @@
 //! The files that a Ruby source names, found without running it.
 //!
-//! The source is cut into words, texts and signs as Ruby's own documentation, "Literals", has them; whether `/` divides
-//! is guessed by what is before it. Blocks are recognised by the words that open them and `end`.
+//! The source is cut into words, texts and signs as Ruby's own documentation, "Literals", has them; whether
+//! `/` divides is guessed by what is before it. Blocks are recognised by the words that open them and `end`.
 
 use super::{
     super::{
@@ -30,7 +30,7 @@ pub(in super::super) struct Named {
     pub need: Need,
 }
 
-/// Returns what a source names, in its order.
+/// Returns the names in a source, in its order.
 pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
     let tokens = tokens(source);
     let mut scan = Scan::default();
@@ -43,7 +43,8 @@ pub(in super::super) fn names(source: &[u8]) -> Vec<Named> {
 #[derive(Default)]
 struct Scan {
     found: Vec<Named>,
-    /// The meaning of each open block for the loads in it, with the number of files that were named before it.
+    /// The meaning of each open block for the loads in it, with the number of files that were named before
+    /// it.
     blocks: Vec<(Need, usize)>,
     /// Whether a `do` of this line belongs to a loop that is open already.
     is_loop: bool,
