@@ -82,7 +82,6 @@ pub mod exercise;
 pub mod fetch;
 pub mod files;
 pub mod formats;
-#[allow(clippy::disallowed_methods, reason = "not moved to `files` yet")]
 pub mod grain;
 pub mod image;
 pub mod layer;

@@ -16,7 +16,7 @@ pub use lock::{LockError, lock};
 
 use std::{
     borrow::Cow,
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     atomic, closed, deep,
     error::{At as _, Hint, PathError},
+    files,
     formats::app_id::AppId,
 };
 
@@ -216,7 +217,7 @@ impl StoredGrain {
 
     /// Returns whether a process runs it.
     pub fn is_running(&self) -> bool {
-        let lock = File::open(self.directory.join("lock"));
+        let lock = files::open(self.directory.join("lock"));
         lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
     }
 
@@ -241,7 +242,7 @@ impl StoredGrain {
         if aside.exists() {
             deep::remove_tree(&aside).at("remove", &aside)?;
         }
-        fs::rename(&self.directory, &aside).at("rename", &self.directory)?;
+        files::rename(&self.directory, &aside)?;
         Ok(deep::remove_tree(&aside).at("remove", &aside)?)
     }
 }
@@ -276,7 +277,7 @@ pub(crate) fn close_files(directory: &Path) {
         let open = |found: &fs::Metadata| found.is_file() && found.mode() & 0o077 != 0;
         if let Some(found) = fs::symlink_metadata(&path).ok().filter(open) {
             // A file of another user stays as it is.
-            let _ = fs::set_permissions(&path, Permissions::from_mode(found.mode() & 0o700));
+            let _ = files::set_permissions(&path, Permissions::from_mode(found.mode() & 0o700));
         }
     }
 }
@@ -308,7 +309,7 @@ fn cut(title: &str) -> String {
 
 /// Reads `grain.json`. Returns `None` if it is missing or damaged: the grain then looks like one of `tinyroot run`.
 fn read_meta(directory: &Path) -> Option<GrainMeta> {
-    let meta: GrainMeta = serde_json::from_slice(&fs::read(directory.join("grain.json")).ok()?).ok()?;
+    let meta: GrainMeta = serde_json::from_slice(&files::read(directory.join("grain.json")).ok()?).ok()?;
     let digits = meta.host.strip_prefix("g-")?;
     (digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
         .then_some(meta)
@@ -316,13 +317,12 @@ fn read_meta(directory: &Path) -> Option<GrainMeta> {
 
 /// Lists the names in a directory, sorted; none if it does not exist.
 fn names(directory: &Path) -> Result<Vec<String>, LibraryError> {
-    let entries = match fs::read_dir(directory) {
+    let entries = match files::list(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.at("read", directory)?,
+        listed => listed?,
     };
-    let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
-    let names: io::Result<Vec<Option<String>>> = names.collect();
-    let mut names: Vec<String> = names.at("read", directory)?.into_iter().flatten().collect();
+    let names = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.collect();
     names.sort();
     Ok(names)
 }

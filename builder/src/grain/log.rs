@@ -2,13 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use crate::files;
 
 /// Size at which a log file is renamed to `.1`: Sandstorm's.
 const ROTATION_BYTES: u64 = 512 << 10;
@@ -165,7 +167,7 @@ impl LogFile {
         if self.size_bytes >= ROTATION_BYTES {
             let mut aside = self.path.clone().into_os_string();
             aside.push(".1");
-            fs::rename(&self.path, &aside)?;
+            files::rename(&self.path, &aside)?;
             *self = LogFile::open(&self.path)?;
         }
         let whole = [line, b"\n"].concat();
@@ -177,7 +179,7 @@ impl LogFile {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{fs, sync::Arc};
 
     use super::*;
 

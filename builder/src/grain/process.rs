@@ -14,6 +14,7 @@ use std::{
 use super::{GrainError, GrainRoot, GrainSpec};
 use crate::{
     exercise::CommandOutput,
+    files,
     layout::INIT,
     sandbox::{Address, Bind, Devices, Exit, MountedView, Program, Running, Sandbox, Tmpfs, grain_host_id},
     view::fuse::{Server, serve},
@@ -266,7 +267,7 @@ fn make_var(path: &Path) -> Result<(), GrainError> {
     let fault = |source| GrainError::Var { path: path.to_path_buf(), source };
     let (uid, gid) = grain_host_id();
     if !path.exists() {
-        fs::create_dir_all(path).map_err(fault)?;
+        files::create_dir_all(path).map_err(|error| fault(error.source))?;
         chown(path, Some(uid), Some(gid)).map_err(fault)?;
     }
     let metadata = fs::metadata(path).map_err(fault)?;
@@ -274,10 +275,14 @@ fn make_var(path: &Path) -> Result<(), GrainError> {
         // The app may have closed the directory to itself.
         let mode = metadata.mode() & 0o7777;
         let opened = Permissions::from_mode(mode | 0o700);
-        return if mode & 0o700 == 0o700 { Ok(()) } else { fs::set_permissions(path, opened).map_err(fault) };
+        if mode & 0o700 != 0o700 {
+            files::set_permissions(path, opened).map_err(|error| fault(error.source))?;
+        }
+        return Ok(());
     }
     // An empty directory of another user, such as a temporary one, becomes the grain's.
-    if fs::read_dir(path).map_err(fault)?.next().is_none() && chown(path, Some(uid), Some(gid)).is_ok() {
+    let is_empty = files::list(path).map_err(|error| fault(error.source))?.is_empty();
+    if is_empty && chown(path, Some(uid), Some(gid)).is_ok() {
         return Ok(());
     }
     Err(GrainError::Owner { path: path.to_path_buf(), owner: metadata.uid(), expected: uid })
