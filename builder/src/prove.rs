@@ -32,7 +32,7 @@ use crate::{
     layout::ImagePath,
     progress::{Progress, Unit},
     recipe::{Recipe, Step},
-    reduce::LeftOut,
+    reduce::{LeftOut, ReduceError, Reductions, can_tell, left_out},
     sandbox::Unavailable,
     store::{Store, StoreError},
     tree::{Tree, TreePath},
@@ -59,8 +59,8 @@ pub struct Inputs<'a> {
 pub struct Baseline {
     /// The image of the root that nothing was pruned from.
     pub tree: Arc<Tree>,
-    /// The files whose read pages are recorded.
-    pub tracked: BTreeSet<ImagePath>,
+    /// The reduced files of the pruned one: what the app reads of them here may be missing there.
+    pub reductions: Reductions,
     /// Its transcript under the first authority, if that was taken already.
     pub known: Option<Transcript>,
 }
@@ -82,9 +82,7 @@ pub struct Proof {
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
-    /// The pages that were read on the full root, of the tracked files ([`view::View::pages`](crate::view::View::pages)).
-    pub pages: BTreeMap<ImagePath, BTreeSet<u64>>,
-    /// What reductions took out of files, and the whole app read: not looked at by [`prove`] itself.
+    /// Parts of reduced files that the app reads on the full root.
     pub left_out: Vec<LeftOut>,
     /// Why no misses could be seen, if so.
     pub unseen: Option<Unavailable>,
@@ -117,6 +115,9 @@ pub enum ProveError {
         /// Pruned paths that were asked for.
         misses: Vec<Miss>,
     },
+    /// A reduced file that cannot be looked at again.
+    #[error("cannot find the removed parts of reduced files that the app reads")]
+    LeftOut(#[source] ReduceError),
     /// The files that the app wrote cannot be read.
     #[error("cannot read the /var that the app left on its {root} root")]
     Left {
@@ -164,7 +165,10 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Scratch(_) | ProveError::Host(_) | ProveError::Left { .. } => &[],
+            ProveError::Scratch(_)
+            | ProveError::Host(_)
+            | ProveError::Left { .. }
+            | ProveError::LeftOut(_) => &[],
         }
     }
 }
@@ -179,6 +183,7 @@ impl Hint for ProveError {
             }
             ProveError::Host(source) | ProveError::Grain { source, .. } => source.hint(),
             ProveError::Scratch(error) => error.hint(),
+            ProveError::LeftOut(error) => error.hint(),
             ProveError::Exercise { .. } | ProveError::Left { .. } => None,
         }
     }
@@ -236,7 +241,6 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         listed,
         warnings: Vec::new(),
         compared,
-        pages: BTreeMap::new(),
         left_out: Vec::new(),
         unseen,
     };
@@ -270,7 +274,8 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
             sides.wholes.push(twice(progress, || whole(authority))?);
             Ok(())
         })?;
-        proof.pages = pages;
+        let (reductions, recipe) = (&baseline.reductions, inputs.recipe);
+        proof.left_out = left_out(reductions, &pages, recipe, store).map_err(ProveError::LeftOut)?;
         if !proof.differences.is_empty() {
             learn::after_difference(&mut proof, &what, inputs);
         }
@@ -332,7 +337,8 @@ impl Baseline {
         let shipped = |path: &ImagePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
         let what =
             Run { root: "full", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
-        let root = RootOptions::default().with_page_tracking(self.tracked.clone());
+        let tracked = self.reductions.keys().filter(|path| can_tell(path)).map(ImagePath::of_stage);
+        let root = RootOptions::default().with_page_tracking(tracked.collect());
         let root = GrainRoot::new(tree.clone(), store, root);
         let root = Arc::new(root.map_err(|source| what.fault(source, &[]))?);
         let transcript = what.exercise(&root, authority)?.transcript;

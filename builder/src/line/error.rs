@@ -84,9 +84,6 @@ pub enum Fault {
     /// An app that cannot be proven.
     #[error(transparent)]
     Prove(#[from] ProveError),
-    /// Reduced files that cannot be looked at again.
-    #[error("cannot find the removed parts of reduced files that the app reads")]
-    LeftOut(#[source] ReduceError),
     /// A pruned app that does not respond as the full root does, at so many steps.
     #[error("{0} steps respond otherwise than on the full root")]
     Differs(usize),
@@ -122,7 +119,7 @@ impl Hint for Fault {
             Fault::Overlay(error) => error.hint(),
             Fault::Evidence(error) => error.hint(),
             Fault::Prune(error) => error.hint(),
-            Fault::Reduce(error) | Fault::LeftOut(error) => error.hint(),
+            Fault::Reduce(error) => error.hint(),
             Fault::Papers(error) => error.hint(),
             Fault::Prove(error) => error.hint(),
             Fault::Write(error) => error.hint(),

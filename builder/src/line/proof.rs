@@ -14,10 +14,8 @@ use crate::{
     error::Hint as _,
     evidence,
     exercise::Authority,
-    layout::ImagePath,
     progress::Progress,
     prove::{self, Baseline, Inputs, Proof},
-    reduce::{can_tell, left_out},
 };
 
 /// An image that did in its exercise what the full root does.
@@ -97,20 +95,12 @@ pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Pr
         owner: &owner,
         baseline: Some(Baseline {
             tree: Arc::new(baseline(overlaid, session)),
-            tracked: image
-                .reductions()
-                .keys()
-                .filter(|path| can_tell(path))
-                .map(ImagePath::of_stage)
-                .collect(),
+            reductions: image.reductions().clone(),
             known: None,
         }),
     };
     let proven = prove::prove(&inputs, &session.store, &session.progress);
-    let mut proof = proven.map_err(|error| unproven(error.into(), &recipe.directory))?;
-    proof.left_out =
-        left_out(image.reductions(), &proof.pages, recipe, &session.store).map_err(Fault::LeftOut)?;
-    Ok(proof)
+    proven.map_err(|error| unproven(error.into(), &recipe.directory))
 }
 
 /// Returns the error of an app that could not be proven, with where to look further; `subject` is the recipe folder or artifact.

@@ -19,6 +19,7 @@ use crate::{
     exercise::{Authority, Outcome, Transcript, pages_of},
     progress::Progress,
     recipe::{Body, Recipe, Request, Step},
+    reduce::Reductions,
     store::Store,
     tree::Tree,
 };
@@ -65,7 +66,7 @@ pub fn explore(
     progress: &Progress,
 ) -> Result<Explored, ProveError> {
     let [whole, tree] = trees;
-    let mut baseline = Baseline { tree: whole, tracked: BTreeSet::new(), known: None };
+    let mut baseline = Baseline { tree: whole, reductions: Reductions::new(), known: None };
     let began = Instant::now();
     let mut longer = recipe.clone();
     // What two authorities have otherwise, the exercise has shown.

@@ -69,7 +69,7 @@ impl Fixture {
             authorities: Authority::all(&recipe),
             pruned: Arc::new(Pruned::new()),
             owner: &owner,
-            baseline: Some(Baseline { tree: copied, tracked: Default::default(), known: None }),
+            baseline: Some(Baseline { tree: copied, reductions: Default::default(), known: None }),
         };
         prove(&inputs, &self.store, &progress).expect("its exercise passes")
     }
