@@ -60,6 +60,7 @@
 //! - [`signing_keys`]: signing keys and their keyring. Never: print a key.
 //! - [`atomic`], [`deep`], [`shutdown`], [`threads`], [`progress`], [`shown`]: atomic files; deep directories; stop requests;
 //!   worker threads; progress; escaped text.
+//! - [`report`]: what was found, as values with renderers for text, Markdown and JSON. Never: run an app, print.
 //! - [`cli`]: one file for each command: arguments, calls, output, exit status.
 //! - `testing`: made packages, archives and servers, for tests only.
 
@@ -99,6 +100,7 @@ pub mod prune;
 pub mod recipe;
 pub mod reduce;
 pub mod render;
+pub mod report;
 pub mod resolve;
 pub mod sandbox;
 pub mod seal;

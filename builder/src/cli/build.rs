@@ -1,7 +1,5 @@
 //! `tinyroot build`: from a recipe folder to one signed package.
 
-mod summary;
-
 use std::{
     io,
     path::{Path, PathBuf},
@@ -21,8 +19,8 @@ use crate::{
     formats::key_file::Key,
     line::{Care, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
+    report::Summary,
 };
-use summary::Summary;
 
 /// Reads a note of a build that is up to date, and shows it.
 #[cfg(feature = "testing")]

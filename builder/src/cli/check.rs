@@ -8,12 +8,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{Context, Failure, finish_json, print};
 use crate::{
     artifact,
-    evidence::Cause,
     exercise::Authority,
     line::{self, Image, LineError, Overlaid, Session, differs, overlay, read_evidence, unproven, warn_of},
     papers::{self, enclosed_recipe, pruned_of},
     prove::{Bounds, Explored, Inputs, Proof, explore, prove},
     recipe,
+    report::ProofReport,
     store::Store,
 };
 
@@ -99,9 +99,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         false => (prover(args, &store, context)?()?, None),
     };
     warn_of(&proof, &context.progress);
+    let report = ProofReport { proof: &proof, explored: explored.as_ref() };
     match context.global.json {
-        true => finish_json(&json(&proof, explored.as_ref())),
-        false => print(&text(&proof, explored.as_ref()))?,
+        true => finish_json(&report.json()),
+        false => print(&report.text())?,
     }
     proof.to_look_at().iter().for_each(|warning| context.progress.warn(warning));
     match proof.differences.len() {
@@ -149,61 +150,4 @@ fn explored(args: &Args, context: &Context) -> Result<Explored, Failure> {
     let (recipe, lacks) = (&overlaid.recipe, image.lacks().clone());
     let explored = explore(recipe, trees, lacks, &args.page, bounds, &session.store, &session.progress);
     Ok(explored.map_err(|error| unproven(error.into(), &args.subject))?)
-}
-
-fn text(proof: &Proof, explored: Option<&Explored>) -> String {
-    let mut text = String::new();
-    for miss in proof.listed.iter().filter(|_| !proof.differences.is_empty()) {
-        text += &format!("{miss}\n");
-    }
-    for miss in &proof.misses {
-        text += &format!("pruned: {miss}\n  to have it, add {}\n", miss.keep_line());
-    }
-    for difference in &proof.differences {
-        text += &format!("differs: {difference}\n");
-    }
-    if let Some(explored) = explored {
-        let (pages, left) = (explored.pages.len(), explored.left);
-        text += &format!("{pages} pages explored beyond the exercise, {left} more found\n");
-    }
-    let compared = if proof.compared { "compared with the full root" } else { "as the recipe expects" };
-    let (steps, misses) = (proof.transcript.steps.len(), proof.misses.len());
-    text + &format!("{steps} steps, {compared}; {misses} pruned paths requested\n")
-}
-
-fn json(proof: &Proof, explored: Option<&Explored>) -> serde_json::Value {
-    let misses = proof.misses.iter().map(|miss| {
-        serde_json::json!({
-            "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
-            "step": miss.step, "keep": miss.keep_line(),
-            "said": match &miss.cause { Cause::Said(line) => Some(line), _ => None },
-        })
-    });
-    let differences = proof.differences.iter().map(|difference| {
-        serde_json::json!({
-            "step": difference.step, "what": difference.what, "difference": difference.clause,
-            "lines": difference.lines,
-        })
-    });
-    serde_json::json!({
-        "steps": proof.transcript.steps.len(),
-        "compared": proof.compared,
-        "misses": misses.collect::<Vec<_>>(),
-        "listed": proof.listed.iter().map(|miss| serde_json::json!({
-            "path": format!("/{}", miss.path),
-            "pruned_names": match miss.cause { Cause::Listed(names) => names, _ => 0 },
-            "program": miss.program, "step": miss.step,
-        })).collect::<Vec<_>>(),
-        "written": proof.written.iter().map(|miss| serde_json::json!({
-            "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
-            "step": miss.step, "remedy": miss.remedy(),
-        })).collect::<Vec<_>>(),
-        "differences": differences.collect::<Vec<_>>(),
-        "warnings": proof.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "left_out": proof.left_out.iter().map(|lost| serde_json::json!({
-            "path": format!("/{}", lost.path), "parts": lost.parts, "remedy": lost.remedy,
-        })).collect::<Vec<_>>(),
-        "explored": explored.map(|explored| &explored.pages),
-        "not_explored": explored.map(|explored| explored.left),
-    })
 }

@@ -1,18 +1,13 @@
 //! `tinyroot diff`: what changed between two packages, in bytes.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use crate::{
-    artifact::{self, Artifact, Papers},
-    cli::{Context, Failure, finish_json, print, size_text, verify},
-    diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff},
-    formats::app_id::AppId,
-    papers, shown,
-    store::Store,
+    artifact,
+    cli::{Context, Failure, finish_json, print, verify::with_file},
+    diff::Limit,
+    report::SizeReport,
 };
-
-/// Paths that the text forms list; JSON has all.
-const SHOWN_PATHS: usize = 50;
 
 /// Compare two packages: sizes, versions, key, proof and budget
 #[derive(Debug, clap::Args)]
@@ -47,281 +42,19 @@ pub enum Format {
     Markdown,
 }
 
-/// Two sizes of one file, and how much more the second may have.
-#[derive(Clone, Copy)]
-struct Files {
-    before_bytes: u64,
-    after_bytes: u64,
-    limit: Option<Limit>,
-}
-
-/// What a package says of itself.
-#[derive(serde::Serialize)]
-struct Facts {
-    version: String,
-    app_version: u32,
-    app_id: AppId,
-    proof: String,
-    budget_bytes: Option<u64>,
-}
-
-impl Facts {
-    fn read(artifact: &Artifact, store: &Store) -> Self {
-        let proof = verify::proof_of(artifact, store);
-        Facts {
-            version: artifact.version().to_owned(),
-            app_version: artifact.release(),
-            app_id: artifact.app_id(),
-            proof: proof
-                .map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
-            budget_bytes: papers::budget_bytes(&artifact.tree, store),
-        }
-    }
-
-    /// Returns what they are called and how they are shown.
-    fn rows(&self) -> [(&'static str, String); 4] {
-        [
-            ("version", format!("{} ({})", shown::name(&self.version), self.app_version)),
-            ("app id", self.app_id.to_string()),
-            ("proof", self.proof.clone()),
-            ("budget", self.budget_bytes.map_or_else(|| "none".to_owned(), size_text)),
-        ]
-    }
-}
-
-/// Returns the facts that differ: what they are called, how they were and how they are.
-fn changed(facts: &[Facts; 2]) -> Vec<(&'static str, String, String)> {
-    let rows = facts[0].rows().into_iter().zip(facts[1].rows());
-    rows.filter(|(was, is)| was.1 != is.1).map(|(was, is)| (was.0, was.1, is.1)).collect()
-}
-
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if [&args.before, &args.after].iter().all(|path| path.as_os_str() == "-") {
         let failure = Failure::new("A and B cannot both come from standard input");
         return Err(failure.hint("write one of them to a file"));
     }
-    let before = verify::with_file(&args.before, context, artifact::open)?;
-    let after = verify::with_file(&args.after, context, artifact::open)?;
-    let store = context.reading_store()?;
-    let papers = (Papers::read(&before.tree, &store), Papers::read(&after.tree, &store));
-    let mut result =
-        diff(&before.tree, &after.tree, |path| papers.0.heading(path), |path| papers.1.heading(path));
-    add_versions(&mut result, &papers);
-    let facts = [&before, &after].map(|artifact| Facts::read(artifact, &store));
-    let files =
-        Files { before_bytes: before.size_bytes, after_bytes: after.size_bytes, limit: args.fail_over };
+    let before = with_file(&args.before, context, artifact::open)?;
+    let after = with_file(&args.after, context, artifact::open)?;
+    let report = SizeReport::of(&before, &after, args.fail_over, &*context.reading_store()?);
     match if context.global.json { Format::Json } else { args.format } {
-        Format::Json => {
-            let mut document = serde_json::json!(result);
-            document["artifact_before_bytes"] = files.before_bytes.into();
-            document["artifact_after_bytes"] = files.after_bytes.into();
-            document["before"] = serde_json::json!(facts[0]);
-            document["after"] = serde_json::json!(facts[1]);
-            if let Some(limit) = args.fail_over {
-                document["limit_bytes"] = limit.bytes_of(files.before_bytes).into();
-                document["over_limit_bytes"] =
-                    limit.exceeded_by(files.before_bytes, files.after_bytes).into();
-            }
-            finish_json(&document);
-        }
-        Format::Text => print(&text(&result, files, &facts))?,
-        Format::Markdown => print(&markdown(&result, files, &facts))?,
+        Format::Json => finish_json(&report.json()),
+        Format::Text => print(&report.text())?,
+        Format::Markdown => print(&report.markdown())?,
     }
-    match args.fail_over {
-        Some(limit) => within(limit, files),
-        None => Ok(()),
-    }
-}
-
-/// Adds the versions of packages, and the packages of which nothing but the version changed.
-fn add_versions(diff: &mut SizeDiff, papers: &(Papers, Papers)) {
-    for package in &mut diff.packages {
-        let before = package.package_before.as_ref().unwrap_or(&package.package);
-        package.version_before = papers.0.version(before).map(str::to_owned);
-        package.version_after = papers.1.version(&package.package).map(str::to_owned);
-    }
-    for (package, version) in papers.1.versions() {
-        let before = papers.0.version(package).filter(|before| *before != version);
-        let Some(before) = before.filter(|_| diff.packages.iter().all(|p| p.package != package)) else {
-            continue;
-        };
-        diff.packages.push(PackageChange {
-            package: package.to_owned(),
-            package_before: None,
-            version_before: Some(before.to_owned()),
-            version_after: Some(version.to_owned()),
-            before_bytes: 0,
-            after_bytes: 0,
-            paths: 0,
-        });
-    }
-}
-
-/// Returns a package's name with its version, or with both names and versions.
-fn named(p: &PackageChange) -> String {
-    let whole = |name: &str, version: &Option<String>| match version {
-        Some(version) => format!("{name} {version}"),
-        None => name.to_owned(),
-    };
-    let after = whole(&p.package, &p.version_after);
-    match (&p.package_before, &p.version_before, &p.version_after) {
-        (Some(name), version, _) => format!("{} -> {after}", whole(name, version)),
-        (None, Some(before), Some(after)) if before != after => format!("{} {before} -> {after}", p.package),
-        (None, Some(_), None) => format!("{}, gone", whole(&p.package, &p.version_before)),
-        (None, None, Some(_)) => format!("{after}, new"),
-        _ => after,
-    }
-}
-
-/// Returns how a path is shown: of one with another version in its name where it was, and its new name.
-fn path_text(p: &PathChange) -> String {
-    match &p.path_before {
-        Some(before) => format!("/{before} -> {}", p.path.rsplit('/').next().unwrap_or_default()),
-        None => format!("/{}", p.path),
-    }
-}
-
-/// Returns what is to be said of the limit that was asked for and of the budget that B has.
-fn bounds(files: Files, facts: &[Facts; 2]) -> Vec<String> {
-    let over =
-        |over: u64| if over == 0 { "kept".to_owned() } else { format!("exceeded by {}", size_text(over)) };
-    let Files { before_bytes, after_bytes, limit } = files;
-    let limit = limit.map(|limit| {
-        let shown = match limit {
-            Limit::Bytes(bytes) => size_text(bytes),
-            Limit::Percent(_) => limit.to_string(),
-        };
-        format!("limit of growth {shown}: {}", over(limit.exceeded_by(before_bytes, after_bytes)))
-    });
-    let budget = facts[1].budget_bytes.map(|budget| match budget.checked_sub(after_bytes) {
-        Some(left) => format!("budget {}: {} left", size_text(budget), size_text(left)),
-        None => format!("budget {}: {}", size_text(budget), over(after_bytes - budget)),
-    });
-    limit.into_iter().chain(budget).collect()
-}
-
-fn within(limit: Limit, files: Files) -> Result<(), Failure> {
-    let Files { before_bytes, after_bytes, .. } = files;
-    let over = limit.exceeded_by(before_bytes, after_bytes);
-    if over == 0 {
-        return Ok(());
-    }
-    let (from, to) = size_texts(before_bytes, after_bytes);
-    let grown = after_bytes.saturating_sub(before_bytes);
-    Err(Failure::exceeded(format!(
-        "the package grew by {grown} bytes, from {from} to {to}: {over} bytes over the limit of {limit}"
-    )))
-}
-
-/// Returns two sizes as texts; in bytes where they would read the same and are not.
-fn size_texts(before: u64, after: u64) -> (String, String) {
-    let texts = (size_text(before), size_text(after));
-    match before != after && texts.0 == texts.1 {
-        true => (format!("{before} bytes"), format!("{after} bytes")),
-        false => texts,
-    }
-}
-
-fn signed(before: u64, after: u64) -> String {
-    let sign = if after < before { "-" } else { "+" };
-    format!("{sign}{}", size_text(after.abs_diff(before)))
-}
-
-fn word(change: Change) -> &'static str {
-    match change {
-        Change::Added => "added",
-        Change::Removed => "removed",
-        Change::Renamed => "renamed",
-        Change::Changed => "changed",
-        Change::Metadata => "metadata",
-    }
-}
-
-fn text(diff: &SizeDiff, files: Files, facts: &[Facts; 2]) -> String {
-    let mut out = String::new();
-    let mut total = |what: &str, before, after| {
-        let (from, to) = size_texts(before, after);
-        let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed(before, after));
-    };
-    total("package file", files.before_bytes, files.after_bytes);
-    total("contents", diff.before_bytes, diff.after_bytes);
-    for line in bounds(files, facts) {
-        let _ = writeln!(out, "{:>10}  {line}", "");
-    }
-    for (what, was, is) in changed(facts) {
-        let _ = writeln!(out, "{what:>10}  {was} -> {is}");
-    }
-    if diff.is_empty() {
-        out.push_str("the contents are the same\n");
-        return out;
-    }
-    out.push_str("\nby package\n");
-    for p in &diff.packages {
-        let size = signed(p.before_bytes, p.after_bytes);
-        let _ = writeln!(out, "{size:>10}  {} ({} changed)", named(p), p.paths);
-    }
-    out.push_str("\nby path\n");
-    for p in diff.paths.iter().take(SHOWN_PATHS) {
-        let size = signed(p.before_bytes, p.after_bytes);
-        let _ = writeln!(out, "{size:>10}  {:<8}  {}  {}", word(p.change), path_text(p), p.package);
-    }
-    if diff.paths.len() > SHOWN_PATHS {
-        let _ = writeln!(out, "{:>10}  and {} more paths", "", diff.paths.len() - SHOWN_PATHS);
-    }
-    out
-}
-
-fn markdown(diff: &SizeDiff, files: Files, facts: &[Facts; 2]) -> String {
-    let mut out = String::from("| | before | after | change |\n|---|---:|---:|---:|\n");
-    let cell = |text: &str| text.replace('|', "\\|");
-    let mut row = |what: &str, before, after| {
-        let change = signed(before, after);
-        let (from, to) = size_texts(before, after);
-        let _ = writeln!(out, "| {what} | {from} | {to} | {change} |");
-    };
-    row("**package file**", files.before_bytes, files.after_bytes);
-    row("**contents**", diff.before_bytes, diff.after_bytes);
-    for p in &diff.packages {
-        row(&cell(&named(p)), p.before_bytes, p.after_bytes);
-    }
-    let bounds = bounds(files, facts);
-    let facts = changed(facts).into_iter().map(|(what, was, is)| format!("{what}: {was} -> {is}"));
-    let lines: Vec<String> =
-        bounds.into_iter().chain(facts).map(|line| format!("- {}\n", cell(&line))).collect();
-    if !lines.is_empty() {
-        out += &format!("\n{}", lines.concat());
-    }
-    if !diff.is_empty() {
-        let _ = writeln!(out, "\n<details><summary>{} paths</summary>\n", diff.paths.len());
-        out.push_str("| path | | change |\n|---|---|---:|\n");
-        for p in diff.paths.iter().take(SHOWN_PATHS) {
-            let size = signed(p.before_bytes, p.after_bytes);
-            let _ = writeln!(out, "| `{}` | {} | {size} |", cell(&path_text(p)), word(p.change));
-        }
-        out.push_str("\n</details>\n");
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_that_is_exceeded_is_told_in_bytes() {
-        let told = |limit: &str, before_bytes, after_bytes| {
-            let limit = limit.parse().expect("is a limit");
-            within(limit, Files { before_bytes, after_bytes, limit: Some(limit) })
-                .err()
-                .map(|failure| failure.to_string())
-        };
-        assert_eq!(told("0", 1_300_000, 1_300_000), None);
-        let text = "limit exceeded: the package grew by 7 bytes, from 1300000 bytes to 1300007 bytes: \
-                    7 bytes over the limit of 0 bytes";
-        assert_eq!(told("0", 1_300_000, 1_300_007).as_deref(), Some(text));
-        let text = "limit exceeded: the package grew by 200000 bytes, from 1.0 MB to 1.2 MB: \
-                    150000 bytes over the limit of 5 %";
-        assert_eq!(told("5%", 1_000_000, 1_200_000).as_deref(), Some(text));
-    }
+    report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
 }

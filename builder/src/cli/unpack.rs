@@ -6,10 +6,8 @@ use serde_json::json;
 
 use crate::{
     artifact,
-    cli::{
-        Context, Failure, finish_json,
-        verify::{summary, with_file},
-    },
+    cli::{Context, Failure, finish_json, verify::with_file},
+    report,
 };
 
 /// Write a package's contents to a directory, after checking it as verify does
@@ -31,7 +29,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let artifact = with_file(&args.artifact, context, artifact::open)?;
     artifact::unpack(&artifact, &*context.reading_store()?, &args.directory)?;
     if context.global.json {
-        let mut document = summary(&artifact);
+        let mut document = report::summary(&artifact);
         document["directory"] = json!(args.directory);
         finish_json(&document);
     }

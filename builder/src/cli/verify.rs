@@ -7,15 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
-
 use crate::{
-    artifact::{self, Artifact, ArtifactError, Details, Fault, Format},
-    cli::{Context, Failure, finish_json, print, size_text},
+    artifact::{self, Artifact, ArtifactError, Fault, Format},
+    cli::{Context, Failure, finish_json, print},
     error::PathError,
-    papers::{self, ProofPaper, Standing},
     progress::Progress,
-    shown,
+    report::Verified,
     store::{self, Store},
 };
 
@@ -32,111 +29,14 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let artifact = with_file(&args.artifact, context, artifact::verify)?;
-    let Details::Spk(spk) = &artifact.details;
-    let proof = proof_of(&artifact, &*context.reading_store()?);
+    let report = Verified::of(&artifact, &*context.reading_store()?);
     if context.global.json {
-        let mut document = summary(&artifact);
-        document["proof"] = json!(proof.as_ref().map(Proof::document));
-        finish_json(&document);
+        finish_json(&report.json());
         return Ok(());
     }
-    let manifest = &spk.manifest;
-    let (title, version) = (shown::name(&manifest.title), shown::name(&manifest.marketing_version));
-    let (packed, plain) = (size_text(artifact.size_bytes), size_text(spk.archive_bytes));
-    let proven = proof.as_ref().map_or_else(|| "unknown".to_owned(), Proof::text);
-    print(&format!(
-        "{title} {version} (version {})\n\
-         app id      {}\n\
-         package id  {}\n\
-         sha256      {}\n\
-         size        {packed}, {plain} unpacked, {} files and directories\n\
-         proof       {}\n",
-        manifest.app_version,
-        spk.app_id,
-        spk.package_id,
-        artifact.digest,
-        spk.items.len(),
-        shown::line(&proven),
-    ))?;
-    if let Some(text) = proof.as_ref().and_then(Proof::fault) {
-        context.progress.warn(&format!("what the package says of its proof is not of it: {text}"));
-    }
-    if !spk.is_one_stream {
-        context.progress.warn(
-            "padding or further streams are around what is signed: other bytes would be the same package, with another package id",
-        );
-    }
-    if manifest.metadata.author_signed {
-        context.progress.warn("the package carries a proof of authorship, which is not checked here");
-    }
-    if manifest.continue_command.is_none() {
-        context.progress.warn("the manifest has no continue command, so no grain of it can be opened again");
-    }
+    print(&report.text())?;
+    report.warnings().iter().for_each(|warning| context.progress.warn(warning));
     Ok(())
-}
-
-/// What a package says of its proof, and whether that is its own.
-pub(super) struct Proof {
-    paper: ProofPaper,
-    standing: Standing,
-}
-
-/// Reads what a package says of its proof; `None` if it says nothing.
-pub(super) fn proof_of(artifact: &Artifact, store: &Store) -> Option<Proof> {
-    let paper = papers::proof(&artifact.tree, store)?;
-    let standing = papers::standing(&paper, &artifact.tree, &artifact.app_id());
-    Some(Proof { paper, standing })
-}
-
-impl Proof {
-    /// Returns why the proof is not one of the package; `None` if it is, or if there was no exercise.
-    fn fault(&self) -> Option<String> {
-        self.standing.text().filter(|_| self.paper.exercised)
-    }
-
-    /// Returns what was proven of the package. What was proven of other contents is not repeated.
-    pub fn text(&self) -> String {
-        if !self.paper.exercised {
-            return "none".to_owned();
-        }
-        let steps = self.paper.steps.len();
-        let proven = match self.paper.compared {
-            true => format!("{steps} steps respond as on the full root"),
-            false => format!("{steps} steps respond as the recipe expects"),
-        };
-        match self.standing.text() {
-            None => proven,
-            Some(fault) if self.standing.is_of_tree() => format!("{proven}, {fault}"),
-            Some(fault) => format!("none of this package; {fault}"),
-        }
-    }
-
-    /// Returns the paper as JSON, with `standing`: `own`, `other_key`, `other_tree`, `other_tree_and_key` or `unknown`.
-    pub fn document(&self) -> serde_json::Value {
-        let mut document = json!(self.paper);
-        document["standing"] = self.standing.word().into();
-        document
-    }
-}
-
-/// Returns what tools show of a package, as JSON.
-pub(super) fn summary(artifact: &Artifact) -> serde_json::Value {
-    let Details::Spk(spk) = &artifact.details;
-    let manifest = &spk.manifest;
-    json!({
-        "app_id": spk.app_id,
-        "package_id": spk.package_id,
-        "sha256": artifact.digest,
-        "title": manifest.title,
-        "version": manifest.app_version,
-        "marketing_version": manifest.marketing_version,
-        "size_bytes": artifact.size_bytes,
-        "archive_bytes": spk.archive_bytes,
-        "entries": spk.items.len(),
-        "actions": manifest.actions,
-        "continue_command": manifest.continue_command,
-        "metadata": manifest.metadata,
-    })
 }
 
 /// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is open.

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::{
     artifact::{Papers, sizes_by},
-    cli::size_text,
     digest::Digest,
     line::Built,
+    progress::size_text,
     recipe::NPM_PREFIX,
     store::Store,
 };
@@ -19,8 +19,10 @@ const SHOWN: usize = 6;
 
 /// The figures of a build; kept with it, so that a build that has nothing to do can print them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Summary {
+pub struct Summary {
+    /// The SHA-256 of the package.
     pub sha256: Digest,
+    /// Its length.
     pub size_bytes: u64,
     app_id: String,
     package_id: String,

@@ -1,0 +1,18 @@
+//! Reports: what was found, as values that commands show. Each has its renderers: text for reading, Markdown for a comment on a
+//! change, and JSON for programs, as `docs/schemas` has it.
+//!
+//! Pure: nothing here runs an app, prints, or knows the command line.
+
+mod build;
+mod contents;
+mod package;
+mod proof;
+mod resolution;
+mod size_diff;
+
+pub use build::Summary;
+pub use contents::Contents;
+pub use package::{Statement, Verified, summary};
+pub use proof::ProofReport;
+pub use resolution::{explanation_text, resolution_json, resolution_table, resolution_totals};
+pub use size_diff::SizeReport;

@@ -1,0 +1,139 @@
+//! What a package says of itself, and of its proof.
+
+use serde_json::{Value, json};
+
+use crate::{
+    artifact::{Artifact, Details},
+    papers::{self, ProofPaper, Standing},
+    progress::size_text,
+    shown,
+    store::Store,
+};
+
+/// A package that was verified.
+pub struct Verified<'a> {
+    artifact: &'a Artifact,
+    proof: Option<Statement>,
+}
+
+impl<'a> Verified<'a> {
+    /// Reads what a verified package says of itself.
+    pub fn of(artifact: &'a Artifact, store: &Store) -> Self {
+        Verified { artifact, proof: Statement::read(artifact, store) }
+    }
+
+    /// Returns one JSON document.
+    pub fn json(&self) -> Value {
+        let mut document = summary(self.artifact);
+        document["proof"] = json!(self.proof.as_ref().map(Statement::document));
+        document
+    }
+
+    /// Returns the report for reading.
+    pub fn text(&self) -> String {
+        let artifact = self.artifact;
+        let Details::Spk(spk) = &artifact.details;
+        let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
+        let (packed, plain) = (size_text(artifact.size_bytes), size_text(spk.archive_bytes));
+        let proven = self.proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text);
+        format!(
+            "{title} {version} (version {})\n\
+             app id      {}\n\
+             package id  {}\n\
+             sha256      {}\n\
+             size        {packed}, {plain} unpacked, {} files and directories\n\
+             proof       {}\n",
+            artifact.release(),
+            spk.app_id,
+            spk.package_id,
+            artifact.digest,
+            spk.items.len(),
+            shown::line(&proven),
+        )
+    }
+
+    /// Returns what a person should know before the package is installed.
+    pub fn warnings(&self) -> Vec<String> {
+        let Details::Spk(spk) = &self.artifact.details;
+        let mut out = Vec::new();
+        if let Some(text) = self.proof.as_ref().and_then(Statement::fault) {
+            out.push(format!("what the package says of its proof is not of it: {text}"));
+        }
+        if !spk.is_one_stream {
+            out.push("padding or further streams are around what is signed: other bytes would be the same package, with another package id".to_owned());
+        }
+        if spk.manifest.metadata.author_signed {
+            out.push("the package carries a proof of authorship, which is not checked here".to_owned());
+        }
+        if spk.manifest.continue_command.is_none() {
+            out.push(
+                "the manifest has no continue command, so no grain of it can be opened again".to_owned(),
+            );
+        }
+        out
+    }
+}
+
+/// What a package says of its proof, and whether that is its own.
+pub struct Statement {
+    paper: ProofPaper,
+    standing: Standing,
+}
+
+impl Statement {
+    /// Reads what a package says of its proof; `None` if it says nothing.
+    pub fn read(artifact: &Artifact, store: &Store) -> Option<Self> {
+        let paper = papers::proof(&artifact.tree, store)?;
+        let standing = papers::standing(&paper, &artifact.tree, &artifact.app_id());
+        Some(Statement { paper, standing })
+    }
+
+    /// Returns why the proof is not one of the package; `None` if it is, or if there was no exercise.
+    fn fault(&self) -> Option<String> {
+        self.standing.text().filter(|_| self.paper.exercised)
+    }
+
+    /// Returns what was proven of the package. What was proven of other contents is not repeated.
+    pub fn text(&self) -> String {
+        if !self.paper.exercised {
+            return "none".to_owned();
+        }
+        let steps = self.paper.steps.len();
+        let proven = match self.paper.compared {
+            true => format!("{steps} steps respond as on the full root"),
+            false => format!("{steps} steps respond as the recipe expects"),
+        };
+        match self.standing.text() {
+            None => proven,
+            Some(fault) if self.standing.is_of_tree() => format!("{proven}, {fault}"),
+            Some(fault) => format!("none of this package; {fault}"),
+        }
+    }
+
+    /// Returns the paper as JSON, with `standing`: `own`, `other_key`, `other_tree`, `other_tree_and_key` or `unknown`.
+    pub fn document(&self) -> Value {
+        let mut document = json!(self.paper);
+        document["standing"] = self.standing.word().into();
+        document
+    }
+}
+
+/// Returns what tools show of a package, as JSON.
+pub fn summary(artifact: &Artifact) -> Value {
+    let Details::Spk(spk) = &artifact.details;
+    let manifest = &spk.manifest;
+    json!({
+        "app_id": spk.app_id,
+        "package_id": spk.package_id,
+        "sha256": artifact.digest,
+        "title": manifest.title,
+        "version": manifest.app_version,
+        "marketing_version": manifest.marketing_version,
+        "size_bytes": artifact.size_bytes,
+        "archive_bytes": spk.archive_bytes,
+        "entries": spk.items.len(),
+        "actions": manifest.actions,
+        "continue_command": manifest.continue_command,
+        "metadata": manifest.metadata,
+    })
+}
