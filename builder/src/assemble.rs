@@ -111,7 +111,7 @@ pub enum Clash {
         second: String,
     },
     /// A directory of one package is a file or node of another.
-    #[error("/{path} is a directory in {first} and none in {second}")]
+    #[error("/{path} is a directory in {first} and another kind of file in {second}")]
     Directory {
         /// The path.
         path: TreePath,
@@ -121,7 +121,7 @@ pub enum Clash {
         second: String,
     },
     /// It lies below something that is neither directory nor link to one.
-    #[error("/{path} of {package} cannot lie below /{above}, which is no directory")]
+    #[error("/{path} of {package} cannot lie below /{above}, which is not a directory")]
     Below {
         /// The path.
         path: TreePath,

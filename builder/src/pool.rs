@@ -90,7 +90,7 @@ impl Filled {
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// A path that points out of the pool, or is not the name of a package.
-    #[error("cannot keep {what} in a pool: its path `{path}` is none of a package")]
+    #[error("cannot keep {what} in a pool: `{path}` is not the path of a package")]
     Path {
         /// The package.
         what: String,

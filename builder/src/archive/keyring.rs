@@ -227,7 +227,7 @@ impl Keyring {
     /// Returns the certificate behind a good signature and when one of the two expires, or the fault.
     fn judge(&self, signature: &Signature, text: &[u8], now_s: i64) -> Result<(String, i64), String> {
         if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
-            return Err("it is no signature of a text".into());
+            return Err("it is not a signature of a text".into());
         }
         let end_s = check_signature(signature, now_s)?;
         for certificate in &self.certificates {

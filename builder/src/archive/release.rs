@@ -21,7 +21,7 @@ use crate::formats::{
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// It cannot be read.
-    #[error("its Release file is not as it should be: {0}")]
+    #[error("its Release file breaks a rule of the format: {0}")]
     Parse(String),
     /// Another suite than requested.
     #[error("it is the suite `{found}` and not `{asked}`")]

@@ -211,15 +211,19 @@ fn what_is_not_to_be_trusted_is_refused() {
             "if this host's clock is right, the mirror is out of date",
         ),
         (made().calling_itself("trixie"), "it is the suite `trixie` and not `bookworm`", ""),
-        (made().instead("Date:", "Tade:"), "its Release file is not as it should be: it has no Date", ""),
+        (
+            made().instead("Date:", "Tade:"),
+            "its Release file breaks a rule of the format: it has no Date",
+            "",
+        ),
         (
             made().field("Suite", "bookworm"),
-            "its Release file is not as it should be: line 9: Suite stands there twice",
+            "its Release file breaks a rule of the format: line 9: Suite stands there twice",
             "",
         ),
         (
             made().instead(" main/binary-amd64/Packages.xz", " ../main/binary-amd64/Packages.xz"),
-            "its Release file is not as it should be: line 12: the path ../main/binary-amd64/Packages.xz does not stay \
+            "its Release file breaks a rule of the format: line 12: the path ../main/binary-amd64/Packages.xz does not stay \
              below its suite",
             "",
         ),

@@ -166,24 +166,24 @@ fn what_cannot_be_is_listed() {
                 deb("a").file("usr/d/x", 0o644, "1"),
                 deb("b").field("Replaces", "a").file("usr/d", 0o644, "1"),
             ],
-            "packages clash\n  /usr/d is a directory in a 1.0 and none in b 1.0",
+            "packages clash\n  /usr/d is a directory in a 1.0 and another kind of file in b 1.0",
         ),
         (
             "a directory where a file lies",
             vec![deb("a").file("usr/d", 0o644, "1"), deb("b").directory("usr/d", 0o755)],
-            "packages clash\n  /usr/d is a directory in b 1.0 and none in a 1.0",
+            "packages clash\n  /usr/d is a directory in b 1.0 and another kind of file in a 1.0",
         ),
         (
             "something else where /usr is merged",
             vec![deb("a").symlink("bin", "/nowhere"), deb("b").file("sbin", 0o755, "1")],
-            "packages clash\n  /bin is a directory in every root and none in a 1.0\n  \
-             /sbin is a directory in every root and none in b 1.0",
+            "packages clash\n  /bin is a directory in every root and another kind of file in a 1.0\n  \
+             /sbin is a directory in every root and another kind of file in b 1.0",
         ),
         (
             "below a link that leads nowhere",
             vec![deb("a").symlink("usr/d", "/nowhere"), deb("b").file("usr/d/x", 0o644, "1")],
-            "packages clash\n  /usr/d is a directory in b 1.0 and none in a 1.0\n  \
-             /usr/d/x of b 1.0 cannot lie below /usr/d, which is no directory",
+            "packages clash\n  /usr/d is a directory in b 1.0 and another kind of file in a 1.0\n  \
+             /usr/d/x of b 1.0 cannot lie below /usr/d, which is not a directory",
         ),
     ];
     for (summary, debs, expected) in cases {

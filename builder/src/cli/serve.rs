@@ -46,7 +46,7 @@ pub struct Args {
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
-    let minutes: f64 = text.parse().map_err(|_| "is no number of minutes".to_owned())?;
+    let minutes: f64 = text.parse().map_err(|_| "not a number of minutes".to_owned())?;
     match Duration::try_from_secs_f64(minutes * 60.0) {
         Ok(idle) if !idle.is_zero() => Ok(idle),
         _ => Err("must be more than 0, and end some day".to_owned()),

@@ -70,7 +70,7 @@ impl Context {
         }
         match std::path::absolute(given).at("find", given)?.to_str() {
             Some(path) => Ok(Some(path.trim_end_matches('/').to_owned())),
-            None => Err(Failure::new(format!("the name of the pool {shown} is no text in UTF-8"))),
+            None => Err(Failure::new(format!("the name of the pool {shown} is not UTF-8 text"))),
         }
     }
 }

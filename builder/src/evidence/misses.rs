@@ -43,7 +43,7 @@ pub enum ReportError {
     #[error(transparent)]
     Io(#[from] PathError),
     /// A line that is none of a report.
-    #[error("{}:{line}: is no line of a report of misses", path.display())]
+    #[error("{}:{line}: not a line of a report of misses", path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -252,7 +252,7 @@ mod tests {
         ] {
             fs::write(&path, format!("# head\n{bad}\n")).expect("writes");
             let text = read_report(&path).expect_err("is refused").to_string();
-            assert!(text.ends_with("misses:2: is no line of a report of misses"), "{text}");
+            assert!(text.ends_with("misses:2: not a line of a report of misses"), "{text}");
         }
     }
 }

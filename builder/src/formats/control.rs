@@ -67,12 +67,12 @@ impl Control {
 
     fn check(&self, line: usize) -> Result<(), Fault> {
         if !is_name(self.package()) {
-            return Err(Fault::new(line, "there is no sound Package"));
+            return Err(Fault::new(line, "Package is missing or malformed"));
         }
         version::check(self.version())
-            .map_err(|reason| Fault::new(line, format!("Version is none: {reason}")))?;
+            .map_err(|reason| Fault::new(line, format!("Version is not a version: {reason}")))?;
         if !is_name(self.architecture()) {
-            return Err(Fault::new(line, "there is no sound Architecture"));
+            return Err(Fault::new(line, "Architecture is missing or malformed"));
         }
         Ok(())
     }
@@ -214,15 +214,18 @@ Description: one
     fn refuses_what_is_no_control_file() {
         let rows: &[(&[u8], &str)] = &[
             (b"", "line 1: there is no stanza"),
-            (b"Package: a\n\nPackage: b\n", "line 1: Version is none: it does not begin with a digit"),
+            (
+                b"Package: a\n\nPackage: b\n",
+                "line 1: Version is not a version: it does not begin with a digit",
+            ),
             (
                 b"Package: a\nVersion: 1\nArchitecture: all\n\nPackage: b\nVersion: 1\nArchitecture: all\n",
                 "line 1: there is more than one stanza",
             ),
-            (b"Package: a\nVersion: 1\nArchitecture: ..\n", "line 1: there is no sound Architecture"),
+            (b"Package: a\nVersion: 1\nArchitecture: ..\n", "line 1: Architecture is missing or malformed"),
             (b"Package: a\npackage: b\n", "line 2: package comes twice"),
             (b"Package: a\nX: \xff\n", "line 2: is not UTF-8"),
-            (b"Package: a/b\nVersion: 1\n", "line 1: there is no sound Package"),
+            (b"Package: a/b\nVersion: 1\n", "line 1: Package is missing or malformed"),
         ];
         for (bytes, expected) in rows {
             assert_eq!(Control::parse(bytes).expect_err(expected).to_string(), *expected);

@@ -44,7 +44,7 @@ pub struct HostSupport {
 pub fn host() -> HostSupport {
     let user_namespaces = probe(Ids::Grain).map(drop).map_err(|error| missing(SANDBOXES, &error));
     let subordinate_ids = match Ids::RootLike(Way::Subordinate).maps() {
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(chain(&error)),
         Ok(_) => probe(Ids::RootLike(Way::Subordinate)).map(drop).map_err(|error| chain(&error)),
     };
     let subordinate_ids = subordinate_ids.map_err(|reason| Unavailable {

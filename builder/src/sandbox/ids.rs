@@ -4,7 +4,7 @@ use std::{fmt, io, path::Path, process::Command, sync::OnceLock};
 
 use rustix::thread::CapabilitySet;
 
-use crate::{files, sys};
+use crate::{error::At as _, files, sys};
 
 /// Who a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -295,7 +295,7 @@ fn map_by_helper(program: &str, pid: u32, maps: &[IdMap]) -> io::Result<()> {
     for map in maps {
         command.args([map.inside, map.outside, map.count].map(|n| n.to_string()));
     }
-    let output = command.output().map_err(|e| io::Error::new(e.kind(), format!("run {program}: {e}")))?;
+    let output = command.output().at("run", program)?;
     if output.status.success() {
         return Ok(());
     }
