@@ -8,8 +8,8 @@ use serde_json::Value;
 /// Commands whose own commands print different documents.
 const PARTED: [&str; 3] = ["cache", "grains", "key"];
 
-/// Asserts that the document which a command printed is as its schema says. A text that is not JSON is none of ours: `end` is given
-/// whole command lines of shells too.
+/// Asserts that the document which a command printed is as its schema says. A text that is not JSON is none
+/// of ours: `end` is given whole command lines of shells too.
 pub fn hold(args: &[String], stdout: &str) {
     let Ok(document) = serde_json::from_str::<Value>(stdout) else { return };
     let name = name_of(args).filter(|name| file(name).exists());

@@ -4,9 +4,10 @@
 //! cargo bench --bench resolving -- wordpress
 //! ```
 //!
-//! The indexes of bookworm and its pockets are fetched first, once by tinyroot and once as the mirror has them
-//! into a directory. *Warm* is offline with tinyroot's cache and apt's; *cold* is that directory as a mirror and no cache,
-//! and apt without its caches, its lists in place. Each figure is the median of several runs.
+//! The indexes of bookworm and its pockets are fetched first, once by tinyroot and once as the mirror has
+//! them into a directory. *Warm* is offline with tinyroot's cache and apt's; *cold* is that directory as a
+//! mirror and no cache, and apt without its caches, its lists in place. Each figure is the median of several
+//! runs.
 
 #![allow(clippy::print_stdout)]
 

@@ -7,9 +7,9 @@
 //! Indexes and .debs are fetched first, into the cache that `TINYROOT_CACHE` names (a scratch one
 //! otherwise). *Cold* begins with a store that has these and nothing else; *warm* is the same once
 //! more. `apt-get -s` answers for the same packages from the same indexes, with its caches warm;
-//! mmdebstrap makes a tar of the locked packages from the same .debs, which lie in a directory as an archive that it
-//! copies from. Either is left out where it is not installed. The lower bound of unpacking is the time that decompressing all
-//! .debs takes on all cores, each read to its end and nothing done with it.
+//! mmdebstrap makes a tar of the locked packages from the same .debs, which lie in a directory as an archive
+//! that it copies from. Either is left out where it is not installed. The lower bound of unpacking is the
+//! time that decompressing all .debs takes on all cores, each read to its end and nothing done with it.
 
 #![allow(clippy::print_stdout)]
 

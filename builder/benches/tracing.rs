@@ -4,10 +4,11 @@
 //! cargo bench --bench tracing -- $PWD/recipes/dokuwiki $PWD/recipes/wordpress $PWD/recipes/radicale
 //! ```
 //!
-//! Each figure is the median of several runs, the ways taken in turn. *Plain* is the app on its whole root in a directory;
-//! *view* is the same on the root that `tinyroot trace` serves. *strace* is the plain one under
-//! `strace -f -e trace=%file`, *fanotify* the plain one with every open and execution on that file system reported, each path
-//! asked for (needs root). A way that this host lacks is left out by name. Uses tinyroot's cache: stage the recipes first.
+//! Each figure is the median of several runs, the ways taken in turn. *Plain* is the app on its whole root in
+//! a directory; *view* is the same on the root that `tinyroot trace` serves. *strace* is the plain one under
+//! `strace -f -e trace=%file`, *fanotify* the plain one with every open and execution on that file system
+//! reported, each path asked for (needs root). A way that this host lacks is left out by name. Uses
+//! tinyroot's cache: stage the recipes first.
 
 #![allow(unsafe_code, clippy::print_stdout)]
 
@@ -160,7 +161,8 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     Ok((ready, talked))
 }
 
-/// A program that is told by fanotify(7) of each file opened or executed on a file system, as a tracer would be.
+/// A program that is told by fanotify(7) of each file opened or executed on a file system, as a tracer would
+/// be.
 struct Watch {
     ended: Arc<AtomicBool>,
     seen: Arc<AtomicUsize>,

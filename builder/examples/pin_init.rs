@@ -1,4 +1,5 @@
-//! Compiles the first process of a grain and keeps its bytes in `builder/init/built`, after a change of its sources.
+//! Compiles the first process of a grain and keeps its bytes in `builder/init/built`, after a change of its
+//! sources.
 //!
 //! `cargo run --example pin_init`, with the version of rustc that CI has: a test there compiles it once more.
 

@@ -1,4 +1,5 @@
-//! Writes the seeds of `tests/fuzz/seeds` that our own makers give. What was found by fuzzing lies beside them, and stays.
+//! Writes the seeds of `tests/fuzz/seeds` that our own makers give. What was found by fuzzing lies beside
+//! them, and stays.
 
 use std::{error::Error, fs, path::Path};
 

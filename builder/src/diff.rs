@@ -1,8 +1,8 @@
 //! Two trees, compared by the size of their contents.
 //!
 //! Comes in: two trees, and for each a function that returns the heading of a path (its Debian package, as a
-//! rule). Goes out: a [`SizeDiff`]. Pure. Sizes are those of file contents, hard links counted once; what a change costs
-//! compressed cannot be derived from a part.
+//! rule). Goes out: a [`SizeDiff`]. Pure. Sizes are those of file contents, hard links counted once; what a
+//! change costs compressed cannot be derived from a part.
 
 mod renames;
 

@@ -1,8 +1,9 @@
 //! What is known of the use of paths: by a trace, by a grain in use, by the app's own words.
 //!
-//! Comes in: the uses and accesses that a [`view`](crate::view) recorded, and lines that an app printed. Goes out: the list of a
-//! trace ([`UsedList`], `used.list`), each [`Miss`] of a pruned app with the line of the recipe that would keep its path, the report
-//! that a grain in use leaves ([`MissSink`]), and the two merged ([`merge_misses`]). Stages and the server read and write evidence here alone. Nothing here decides what is
+//! Comes in: the uses and accesses that a [`view`](crate::view) recorded, and lines that an app printed. Goes
+//! out: the list of a trace ([`UsedList`], `used.list`), each [`Miss`] of a pruned app with the line of the
+//! recipe that would keep its path, the report that a grain in use leaves ([`MissSink`]), and the two merged
+//! ([`merge_misses`]). Stages and the server read and write evidence here alone. Nothing here decides what is
 //! pruned ([`prune`](crate::prune) does), starts a process, or mounts anything.
 
 mod for_pruning;

@@ -1,10 +1,10 @@
 //! The conversation with an app: the recipe's steps, driven against a grain.
 //!
-//! Comes in: a [`Visit`] (the steps, and the authority in the user's browser), and a [`Target`] that connects to the app, restarts
-//! it and runs programs in it. Goes out: a [`Transcript`] of what was answered, or every step that was not answered as
-//! the recipe expects. Cookies and captured values last for the whole conversation, restarts
-//! included. Redirects are followed to their end, and what a browser would load with a page is loaded. Knows no sandbox and
-//! starts nothing itself.
+//! Comes in: a [`Visit`] (the steps, and the authority in the user's browser), and a [`Target`] that connects
+//! to the app, restarts it and runs programs in it. Goes out: a [`Transcript`] of what was answered, or every
+//! step that was not answered as the recipe expects. Cookies and captured values last for the whole
+//! conversation, restarts included. Redirects are followed to their end, and what a browser would load with a
+//! page is loaded. Knows no sandbox and starts nothing itself.
 
 mod authority;
 mod conversation;
@@ -82,7 +82,8 @@ pub trait Target {
         Vec::new()
     }
 
-    /// Waits until the app rests, as far as that can be seen: what it does behind a response belongs to its step.
+    /// Waits until the app rests, as far as that can be seen: what it does behind a response belongs to its
+    /// step.
     fn settle(&mut self) {}
 
     /// Called with each step before it is run: its number, from 1, and its words as the recipe has
@@ -104,7 +105,8 @@ pub struct CommandOutput {
 pub struct Transcript {
     /// The steps that were taken.
     pub steps: Vec<Record>,
-    /// What a browser asked for besides: ends of redirects, and what pages load. Each has the number of its step.
+    /// What a browser asked for besides: ends of redirects, and what pages load. Each has the number of its
+    /// step.
     pub beside: Vec<Record>,
     /// What a person should look at, though no expectation failed; one a step at most.
     pub warnings: Vec<Warning>,
@@ -117,7 +119,8 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Replaces in a text of this transcript what another run has otherwise: captured values and the authority, by names.
+    /// Replaces in a text of this transcript what another run has otherwise: captured values and the
+    /// authority, by names.
     pub fn folded(&self, text: &str) -> String {
         let mut text = match &self.authority {
             Some(authority) => authority.folded(text),

@@ -1,9 +1,10 @@
 //! Stage or pruned tree → the tree that a grain boots.
 //!
 //! Comes in: a tree in stage paths, the recipe, and what is to be done with the stage's `/var`.
-//! Goes out: the same tree with our first process and its configuration below `/tinyroot`, with the stage's `/var` as a skeleton at `/tinyroot/var`, and
-//! with empty mount points. Everything belongs to 0:0 with mode 0755 or 0644, as artifact formats
-//! keep no more than that; nothing is younger than the epoch. Pure: no clock, no files.
+//! Goes out: the same tree with our first process and its configuration below `/tinyroot`, with the stage's
+//! `/var` as a skeleton at `/tinyroot/var`, and with empty mount points. Everything belongs to 0:0 with mode
+//! 0755 or 0644, as artifact formats keep no more than that; nothing is younger than the epoch. Pure: no
+//! clock, no files.
 //!
 //! ```text
 //! /tinyroot/init       first process, static

@@ -1,8 +1,8 @@
 //! Where tinyroot's own things lie in the tree that a grain boots.
 //!
-//! A *stage path* is one of the configured root; an *image path* is one of the tree that a grain boots, where the stage's `/var` lies
-//! at `/tinyroot/var` as a skeleton. A stage path is a [`TreePath`], an image path an [`ImagePath`], so that the one cannot be taken
-//! for the other. Pure names: nothing here reads a tree.
+//! A *stage path* is one of the configured root; an *image path* is one of the tree that a grain boots, where
+//! the stage's `/var` lies at `/tinyroot/var` as a skeleton. A stage path is a [`TreePath`], an image path an
+//! [`ImagePath`], so that the one cannot be taken for the other. Pure names: nothing here reads a tree.
 
 use std::fmt;
 
@@ -36,8 +36,9 @@ const LEFT_OUT: [&str; 16] = [
 
 /// A path of the tree that a grain boots.
 ///
-/// What was pruned, and what a view records, is named by these; recipes, `used.list`, `prune.list` and reports of misses have stage
-/// paths. Nothing turns one kind into the other but [`ImagePath::of_stage`] and [`ImagePath::to_stage`].
+/// What was pruned, and what a view records, is named by these; recipes, `used.list`, `prune.list` and
+/// reports of misses have stage paths. Nothing turns one kind into the other but [`ImagePath::of_stage`] and
+/// [`ImagePath::to_stage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePath(TreePath);
 

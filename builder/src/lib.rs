@@ -1,66 +1,79 @@
 //! Turns Debian packages into tiny, sealed, per-app Debian roots, and runs them.
 //!
-//! The program is a line of stages. Each is a room with one entry function: it takes the value that the stage before it gave, and gives
-//! one that is named for what was done. This is the tour, in the order of the line: what each room takes and gives, and what it never does.
-//! `docs/architecture.md` has the picture.
+//! The program is a line of stages. Each is a room with one entry function: it takes the value that the stage
+//! before it gave, and gives one that is named for what was done. This is the tour, in the order of the line:
+//! what each room takes and gives, and what it never does. `docs/architecture.md` has the picture.
 //!
 //! # The stages
 //!
-//! - [`recipe`]: a folder → `Recipe`, checked, or an error with file, line and column. Never: reach the network, start a program.
-//! - [`archive`]: suite, mirrors, keys → `Archive`: the texts of signed indexes. Never: keep or return anything unverified; look
-//!   into a .deb.
-//! - [`resolve`]: indexes, request → `Resolution`: package, version, reason. Never: read a file, clock or environment.
+//! - [`recipe`]: a folder → `Recipe`, checked, or an error with file, line and column. Never: reach the
+//!   network, start a program.
+//! - [`archive`]: suite, mirrors, keys → `Archive`: the texts of signed indexes. Never: keep or return
+//!   anything unverified; look into a .deb.
+//! - [`resolve`]: indexes, request → `Resolution`: package, version, reason. Never: read a file, clock or
+//!   environment.
 //! - [`lock`]: `Resolution` ↔ `recipe.lock`. Never: hold a mirror; trust a lock that it reads.
-//! - [`fetch`], [`pool`]: `Lock` → .debs in the store, checked by digest. Never: choose a version, look at an index.
-//! - [`unpack`]: .debs → a tree for each, contents in the store. Never: run a script, write outside the store.
-//! - [`assemble`]: trees → one tree, as dpkg leaves it, and who owns each path. Never: touch a file or the store.
-//! - [`configure`]: that tree → `Configured`: maintainer scripts were run, their changes are a layer. Never: give scripts a network
-//!   or a host path.
+//! - [`fetch`], [`pool`]: `Lock` → .debs in the store, checked by digest. Never: choose a version, look at an
+//!   index.
+//! - [`unpack`]: .debs → a tree for each, contents in the store. Never: run a script, write outside the
+//!   store.
+//! - [`assemble`]: trees → one tree, as dpkg leaves it, and who owns each path. Never: touch a file or the
+//!   store.
+//! - [`configure`]: that tree → `Configured`: maintainer scripts were run, their changes are a layer. Never:
+//!   give scripts a network or a host path.
 //! - [`npm`]: the sets of a recipe → their files, laid over the root. Never: run a script of a package.
-//! - [`overlay`]: the root, the recipe → the root with the recipe's files: the full root. Never: read a clock or a host file.
+//! - [`overlay`]: the root, the recipe → the root with the recipe's files: the full root. Never: read a clock
+//!   or a host file.
 //! - [`trace`]: the full root, the exercise → the uses of each path. Never: decide what is kept.
-//! - [`prune`]: the root, its owners, the evidence, the recipe → `Plan`: a verdict and a reason for each path; and the pruned tree.
-//!   Never: run a program, look at the host.
+//! - [`prune`]: the root, its owners, the evidence, the recipe → `Plan`: a verdict and a reason for each
+//!   path; and the pruned tree. Never: run a program, look at the host.
 //! - [`reduce`]: the pruned tree → the same with shortened files. Never: decide what an app needs.
-//! - [`image`]: a root → the tree that a grain boots: with init, services, and the first `/var`. Never: read a clock or a host
-//!   file.
-//! - [`papers`]: that tree and its sources → SBOM, provenance, licences, prune.list, the recipe, the proof. Never: depend on clock,
-//!   user or order of a directory.
-//! - [`prove`]: pruned and full tree, the exercise → `Proof`: every difference, every miss. Never: decide what is pruned.
+//! - [`image`]: a root → the tree that a grain boots: with init, services, and the first `/var`. Never: read
+//!   a clock or a host file.
+//! - [`papers`]: that tree and its sources → SBOM, provenance, licences, prune.list, the recipe, the proof.
+//!   Never: depend on clock, user or order of a directory.
+//! - [`prove`]: pruned and full tree, the exercise → `Proof`: every difference, every miss. Never: decide
+//!   what is pruned.
 //! - [`artifact`]: a finished image, a key → one signed file. Never: depend on clock, cores or user.
-//! - [`mod@line`]: the stages in order, as a library for commands, benches and tests. Never: read the environment, print, choose an
-//!   exit status.
+//! - [`mod@line`]: the stages in order, as a library for commands, benches and tests. Never: read the
+//!   environment, print, choose an exit status.
 //!
 //! # From a package on
 //!
-//! - [`artifact`]: a package as a tree: signature checked, decompressed once. Never: return anything of a package that it refuses.
-//! - [`grain`]: one running app with its own `/var`, ready, restartable, stoppable. Never: give it a network; leave anything
-//!   behind.
+//! - [`artifact`]: a package as a tree: signature checked, decompressed once. Never: return anything of a
+//!   package that it refuses.
+//! - [`grain`]: one running app with its own `/var`, ready, restartable, stoppable. Never: give it a network;
+//!   leave anything behind.
 //! - [`grain::library`]: the grains on disk. Never: start a grain.
-//! - [`grain::runner`]: a grain in the foreground, a port of the loopback that leads to it. Never: listen on another address.
-//! - [`serve`]: a page of apps and grains, an origin for each grain; `auth` alone decides access. Never: trust an app.
-//! - [`proxy`], [`web`]: bytes between a browser and a grain; HTTP heads, bodies, text as HTML. Never: decide access.
+//! - [`grain::runner`]: a grain in the foreground, a port of the loopback that leads to it. Never: listen on
+//!   another address.
+//! - [`serve`]: a page of apps and grains, an origin for each grain; `auth` alone decides access. Never:
+//!   trust an app.
+//! - [`proxy`], [`web`]: bytes between a browser and a grain; HTTP heads, bodies, text as HTML. Never: decide
+//!   access.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
 //!
 //! # Below the stages
 //!
-//! - [`tree`], [`layer`], [`layout`], [`digest`]: a root as a value and as text; the difference of two; tinyroot's own paths in an
-//!   image; SHA-256. Never: touch a file system.
-//! - [`store`], [`seal`], [`closed`]: contents by digest, written once, shared by processes; sealed; closed to other users. Never:
-//!   change an entry in place; trust the disk.
+//! - [`tree`], [`layer`], [`layout`], [`digest`]: a root as a value and as text; the difference of two;
+//!   tinyroot's own paths in an image; SHA-256. Never: touch a file system.
+//! - [`store`], [`seal`], [`closed`]: contents by digest, written once, shared by processes; sealed; closed
+//!   to other users. Never: change an entry in place; trust the disk.
 //! - [`view`]: a tree over FUSE; records each use and each miss. Never: write; follow a host path.
 //! - [`render`]: a tree as a directory.
 //! - [`exercise`]: the conversation with an app → `Transcript`. Never: start a program.
-//! - [`evidence`]: the known uses of paths: `used.list`, misses and their report, merging. Never: decide what is pruned.
+//! - [`evidence`]: the known uses of paths: `used.list`, misses and their report, merging. Never: decide what
+//!   is pruned.
 //! - [`sandbox`]: a program in namespaces of its own. Never: give it anything that was not named.
 //! - [`download`]: files of mirrors and registries: retries, proxies. Never: decide what is fetched.
 //! - [`formats`]: bytes → values, for each format. Never: read a file, clock or environment.
-//! - [`sys`], [`error`], [`files`]: one safe function for each system call; the error of a file, hints, and the chain of sources;
-//!   the calls of `std::fs` with that error.
+//! - [`sys`], [`error`], [`files`]: one safe function for each system call; the error of a file, hints, and
+//!   the chain of sources; the calls of `std::fs` with that error.
 //! - [`signing_keys`]: signing keys and their keyring. Never: print a key.
-//! - [`atomic`], [`deep`], [`shutdown`], [`threads`], [`progress`], [`shown`]: atomic files; deep directories; stop requests;
-//!   worker threads; progress; escaped text.
-//! - [`report`]: what was found, as values with renderers for text, Markdown and JSON. Never: run an app, print.
+//! - [`atomic`], [`deep`], [`shutdown`], [`threads`], [`progress`], [`shown`]: atomic files; deep
+//!   directories; stop requests; worker threads; progress; escaped text.
+//! - [`report`]: what was found, as values with renderers for text, Markdown and JSON. Never: run an app,
+//!   print.
 //! - [`cli`]: one file for each command: arguments, calls, output, exit status.
 //! - `testing`: made packages, archives and servers, for tests only.
 

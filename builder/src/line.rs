@@ -1,7 +1,8 @@
 //! The line: from a recipe folder to a signed package, as a library. Commands, benches and tests call it.
 //!
-//! Each step takes the value that the step before it made, which is named for what was done; none can be made in another way, so
-//! that no step can be taken out of turn. A [`Session`] has all that steps need of the host.
+//! Each step takes the value that the step before it made, which is named for what was done; none can be made
+//! in another way, so that no step can be taken out of turn. A [`Session`] has all that steps need of the
+//! host.
 //!
 //! ```text
 //! request, choose, lock   Recipe           → Lock         sources.rs, lock.rs

@@ -1,7 +1,7 @@
 //! The recipe's own files over the configured root.
 //!
-//! Comes in: a root in stage paths, and a recipe with the contents of its files. Goes out: the same root with them. Only the store's memory
-//! is written to: no clock, no files.
+//! Comes in: a root in stage paths, and a recipe with the contents of its files. Goes out: the same root with
+//! them. Only the store's memory is written to: no clock, no files.
 
 use crate::{
     error::Hint,

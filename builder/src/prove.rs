@@ -1,8 +1,9 @@
 //! Proof that a pruned app still does what its recipe's exercise asks of it.
 //!
 //! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and the full root. Goes
-//! out: a [`Proof`] with the transcript, every difference from the full root, and every pruned path that was asked for. The app runs in the sandbox that
-//! `run` uses, on an empty `/var`. Nothing here decides what to prune.
+//! out: a [`Proof`] with the transcript, every difference from the full root, and every pruned path that was
+//! asked for. The app runs in the sandbox that `run` uses, on an empty `/var`. Nothing here decides what to
+//! prune.
 
 mod again;
 mod compare;
@@ -50,8 +51,8 @@ pub struct Inputs<'a> {
     pub pruned: Arc<Pruned>,
     /// Returns the Debian package of a path of the stage, for what was to be written.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// The full root; where that is not at hand, nothing is compared. Runs under all authorities show what differs from run to run
-    /// by itself; if the pruned root differs, both are run again.
+    /// The full root; where that is not at hand, nothing is compared. Runs under all authorities show what
+    /// differs from run to run by itself; if the pruned root differs, both are run again.
     pub baseline: Option<Baseline>,
 }
 
@@ -74,11 +75,13 @@ pub struct Proof {
     pub differences: Vec<Difference>,
     /// Pruned paths that were asked for, or that the app's output names; the app may do without them.
     pub misses: Vec<Miss>,
-    /// What a person should look at though all is as expected, of the full root and of the pruned one, each once.
+    /// What a person should look at though all is as expected, of the full root and of the pruned one, each
+    /// once.
     pub warnings: Vec<Warning>,
     /// What is shipped below `/var` and was to be written, but is a link into the read-only root.
     pub written: Vec<Miss>,
-    /// Directories that were listed without their pruned names: a name that is not listed may never have been asked for.
+    /// Directories that were listed without their pruned names: a name that is not listed may never have been
+    /// asked for.
     pub listed: Vec<Miss>,
     /// Whether there was a transcript to compare with.
     pub compared: bool,
@@ -89,7 +92,8 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Returns what a person should look at though all is as expected: writes to what is shipped read-only, then the warnings.
+    /// Returns what a person should look at though all is as expected: writes to what is shipped read-only,
+    /// then the warnings.
     pub fn to_look_at(&self) -> Vec<String> {
         let written = self.written.iter().map(Miss::warning);
         written.chain(self.warnings.iter().map(ToString::to_string)).collect()

@@ -255,9 +255,9 @@ pub fn can_tell(path: &TreePath) -> bool {
     icu::is_library(path.file_name())
 }
 
-/// Returns the parts that [`reduce`] removed and that were read on the full root, where `pages` (by image path, of
-/// [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something else as well shows
-/// nothing.
+/// Returns the parts that [`reduce`] removed and that were read on the full root, where `pages` (by image
+/// path, of [`PAGE_BYTES`](crate::evidence::PAGE_BYTES) each) were read of them. A page that holds something
+/// else as well shows nothing.
 ///
 /// # Errors
 /// [`ReduceError`], as when the files were reduced.

@@ -1,10 +1,12 @@
 //! The keys that sign apps, on disk.
 //!
-//! Comes in: the path of a keyring ([`key_file`](crate::formats::key_file) has its format). Goes out: keys. A ring is only ever
-//! appended to, under a lock, and every byte of it must be readable before anything is added. Beside it, `KEYRING.apps` notes
-//! ([`notes`]) which app a key is of, for recipes that name no id. Keys can also be handed over for one command ([`Handed`]).
+//! Comes in: the path of a keyring ([`key_file`](crate::formats::key_file) has its format). Goes out: keys. A
+//! ring is only ever appended to, under a lock, and every byte of it must be readable before anything is
+//! added. Beside it, `KEYRING.apps` notes ([`notes`]) which app a key is of, for recipes that name no id.
+//! Keys can also be handed over for one command ([`Handed`]).
 //!
-//! A key that is lost cannot be replaced: grains of its app can never be upgraded again. So nothing here deletes.
+//! A key that is lost cannot be replaced: grains of its app can never be upgraded again. So nothing here
+//! deletes.
 
 mod handed;
 mod notes;
@@ -264,7 +266,8 @@ impl Keyring {
         Keyring { path: path.into(), is_given: false }
     }
 
-    /// Names a ring that was given for one command: if it holds one key and nothing is noted beside it, that key signs.
+    /// Names a ring that was given for one command: if it holds one key and nothing is noted beside it, that
+    /// key signs.
     pub fn given(path: impl Into<PathBuf>) -> Self {
         Keyring { path: path.into(), is_given: true }
     }
@@ -347,12 +350,13 @@ impl Keyring {
         self.add(keys)
     }
 
-    /// Returns the key of a recipe's app: the one that the recipe names, or the one that is noted for this name, or the only one
-    /// of a ring that was given without notes, or a new one.
+    /// Returns the key of a recipe's app: the one that the recipe names, or the one that is noted for this
+    /// name, or the only one of a ring that was given without notes, or a new one.
     ///
     /// # Errors
-    /// As [`Keyring::get`] and [`Keyring::generate`]; a key that is named or noted must be there. [`KeysError::NotMade`] where a
-    /// key would have to be made and may not; [`KeysError::Unnoted`] and [`KeysError::Unassigned`] where one may be there under no name.
+    /// As [`Keyring::get`] and [`Keyring::generate`]; a key that is named or noted must be there.
+    /// [`KeysError::NotMade`] where a key would have to be made and may not; [`KeysError::Unnoted`] and
+    /// [`KeysError::Unassigned`] where one may be there under no name.
     pub fn for_app(&self, name: &str, app_id: Option<&AppId>, making: Making) -> Result<AppKey, KeysError> {
         let old = |key| AppKey { key, is_new: false };
         let notes = self.notes()?;
@@ -489,7 +493,8 @@ impl Keyring {
         Ok(new.iter().map(|key| key.app_id()).collect())
     }
 
-    /// Opens a file for reading and appending, made with mode 0600 if it is not there, and waits for its lock.
+    /// Opens a file for reading and appending, made with mode 0600 if it is not there, and waits for its
+    /// lock.
     fn open_locked(&self, path: &Path) -> Result<File, KeysError> {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             files::create_dir_all(parent)?;

@@ -26,8 +26,8 @@ mod package;
 mod readers;
 mod server;
 
-/// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL` in the
-/// environment, as CI has it, that is a failure.
+/// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL`
+/// in the environment, as CI has it, that is a failure.
 pub fn skip(why: &str) {
     use std::io::Write as _;
     assert!(std::env::var_os("TINYROOT_TEST_ALL").is_none(), "this test cannot run here: {why}");
@@ -35,8 +35,8 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "not tested here: {why}");
 }
 
-/// Returns whether tests that gain by repetition run at full length: with `TINYROOT_TEST_LONG` in the environment, as .ci/nightly
-/// has it.
+/// Returns whether tests that gain by repetition run at full length: with `TINYROOT_TEST_LONG` in the
+/// environment, as .ci/nightly has it.
 pub fn is_long() -> bool {
     std::env::var_os("TINYROOT_TEST_LONG").is_some()
 }

@@ -298,7 +298,8 @@ impl View {
         self.recorder.misses(since)
     }
 
-    /// Returns the numbers of the pages, of [`PAGE_BYTES`] each, that were read of the files that are looked at closely.
+    /// Returns the numbers of the pages, of [`PAGE_BYTES`] each, that were read of the files that are looked
+    /// at closely.
     pub fn pages(&self) -> BTreeMap<ImagePath, BTreeSet<u64>> {
         let pages =
             |pages: &Mutex<BTreeSet<u64>>| pages.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,7 +1,9 @@
-//! HTTP/1.1 as pages on the loopback speak it (RFC 9112): heads that are read and written, answers, and text that becomes HTML.
+//! HTTP/1.1 as pages on the loopback speak it (RFC 9112): heads that are read and written, answers, and text
+//! that becomes HTML.
 //!
-//! Comes in: bytes of a client or of an app, both of which may be hostile. Goes out: a [`Head`], whose fields are named
-//! tokens and whose framing is known, or nothing. Nothing here listens, and nothing decides who may see what.
+//! Comes in: bytes of a client or of an app, both of which may be hostile. Goes out: a [`Head`], whose fields
+//! are named tokens and whose framing is known, or nothing. Nothing here listens, and nothing decides who may
+//! see what.
 
 mod body;
 mod guard;
@@ -30,7 +32,8 @@ pub struct Head {
     pub fields: Vec<(String, Vec<u8>)>,
 }
 
-/// Reads a head to the empty line behind it; nothing if there is none before the end, or none within the limit.
+/// Reads a head to the empty line behind it; nothing if there is none before the end, or none within the
+/// limit.
 ///
 /// # Errors
 /// As reading.
@@ -39,7 +42,8 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     Ok(read_head_into(reader, &mut head)?.then_some(head))
 }
 
-/// Reads a head as [`read_head`] does, and returns whether it is whole. What was read is in `head` in any case.
+/// Reads a head as [`read_head`] does, and returns whether it is whole. What was read is in `head` in any
+/// case.
 ///
 /// # Errors
 /// As reading.
@@ -71,7 +75,8 @@ impl Head {
         Some(Head { line, fields: owned(request.headers) })
     }
 
-    /// Reads the head of a response; nothing if it is none of HTTP/1, or has no status as RFC 9110, 15, knows them.
+    /// Reads the head of a response; nothing if it is none of HTTP/1, or has no status as RFC 9110, 15, knows
+    /// them.
     pub fn of_answer(bytes: &[u8]) -> Option<Self> {
         let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
         let mut response = httparse::Response::new(&mut fields);
@@ -176,7 +181,8 @@ fn owned(fields: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
     fields.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect()
 }
 
-/// Returns the name of a `Host` field, and ":" with its port if it has one; nothing for what is no such field.
+/// Returns the name of a `Host` field, and ":" with its port if it has one; nothing for what is no such
+/// field.
 pub fn host_and_port(host: &str) -> Option<(&str, &str)> {
     let at = host.find(':').unwrap_or(host.len());
     let (name, port) = host.split_at(at);

@@ -44,7 +44,8 @@ use tinyroot::{
     view::{self, View},
 };
 
-/// Answers each request with the number of requests so far, which it keeps in /var, and with what a file holds.
+/// Answers each request with the number of requests so far, which it keeps in /var, and with what a file
+/// holds.
 const SERVER: &str = r#"
 $| = 1;
 socket(S, 2, 1, 0) or die "socket: $!";

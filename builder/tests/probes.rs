@@ -1,8 +1,10 @@
-//! What programs inside try on the host, and what comes of it: a table of attempts, run in a grain and in every way to be
-//! root-like, with and without `/proc` (a chroot has none), as root and once more as an ordinary user.
+//! What programs inside try on the host, and what comes of it: a table of attempts, run in a grain and in
+//! every way to be root-like, with and without `/proc` (a chroot has none), as root and once more as an
+//! ordinary user.
 //!
-//! An attempt is an expression of Perl; it has succeeded if the call it makes returns anything but -1 or false. Its result is "ok" or the
-//! error's name. A kernel without a call says ENOSYS, which is as good as a refusal.
+//! An attempt is an expression of Perl; it has succeeded if the call it makes returns anything but -1 or
+//! false. Its result is "ok" or the error's name. A kernel without a call says ENOSYS, which is as good as a
+//! refusal.
 
 use std::{
     fs,
@@ -169,8 +171,8 @@ const PROBES: &[Probe] = &[
     probe("load a filter of its own", "syscall(157, 38, 1, 0, 0, 0)", OK, OK, "more confinement is welcome"),
 ];
 
-/// Attempts that come out otherwise in a chroot, where nothing is bound: the device files and programs in it are its own, and
-/// where it may make no devices there are none.
+/// Attempts that come out otherwise in a chroot, where nothing is bound: the device files and programs in it
+/// are its own, and where it may make no devices there are none.
 const IN_A_CHROOT: [(&str, &[&str]); 7] = [
     ("read zero", &["ok", "ENOENT"]),
     ("chmod null", OK),

@@ -1,5 +1,5 @@
-//! Every reader of foreign bytes takes its seeds, and inputs by which it once broke: what libFuzzer begins with (`.ci/fuzz`), as
-//! plain tests.
+//! Every reader of foreign bytes takes its seeds, and inputs by which it once broke: what libFuzzer begins
+//! with (`.ci/fuzz`), as plain tests.
 
 use std::{
     fs,

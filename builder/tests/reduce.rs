@@ -1,5 +1,5 @@
-//! Reduced files under the programs that use them, from Debian's own packages. Here ICU's data under PHP, of bookworm
-//! (ICU 72) and trixie (ICU 76).
+//! Reduced files under the programs that use them, from Debian's own packages. Here ICU's data under PHP, of
+//! bookworm (ICU 72) and trixie (ICU 76).
 
 #![allow(clippy::print_stderr)]
 
@@ -26,8 +26,8 @@ use tinyroot::{
     view::{self, View},
 };
 
-/// Prints one line a subject: what each locale makes of a date, numbers, names and an order of words; then what knows
-/// no language.
+/// Prints one line a subject: what each locale makes of a date, numbers, names and an order of words; then
+/// what knows no language.
 const SCRIPT: &str = r#"<?php
 foreach (["en_US", "en_GB", "de_DE", "de_AT", "nb_NO", "fr_FR", "sv_SE"] as $locale) {
     $date = new IntlDateFormatter($locale, IntlDateFormatter::FULL, IntlDateFormatter::FULL, "Europe/Berlin");
@@ -79,7 +79,8 @@ impl Subject {
         Subject { directory, store, tree }
     }
 
-    /// Runs a command on a root that is reduced by some keys and has one more file; returns the lines by their subject.
+    /// Runs a command on a root that is reduced by some keys and has one more file; returns the lines by
+    /// their subject.
     fn answers(&self, keys: &str, file: (&str, &str), command: &[&str]) -> BTreeMap<String, String> {
         let recipe = self.recipe(keys);
         let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };
@@ -102,8 +103,8 @@ impl Subject {
         pairs.map(|(subject, answer)| (subject.to_owned(), answer.to_owned())).collect()
     }
 
-    /// Lets PHP run a script on the whole root, served as a view that looks at the library closely; returns which of the
-    /// items that some keys leave out it read there, and what would keep them.
+    /// Lets PHP run a script on the whole root, served as a view that looks at the library closely; returns
+    /// which of the items that some keys leave out it read there, and what would keep them.
     fn read_of_what_is_left_out(&self, keys: &str, file: (&str, &str), command: &[&str]) -> Vec<LeftOut> {
         let recipe = self.recipe(keys);
         let pruned = Pruned { tree: self.tree.clone(), plan: Plan::default() };

@@ -1,5 +1,5 @@
-//! Hosts that refuse single calls, as the filters of container engines do: what is not essential passes, and a way that would fail
-//! halfway is not taken.
+//! Hosts that refuse single calls, as the filters of container engines do: what is not essential passes, and
+//! a way that would fail halfway is not taken.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Command};
 

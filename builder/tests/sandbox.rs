@@ -1,4 +1,5 @@
-//! What a sandboxed program sees of the host: nothing. Run as root it runs everything once more as an ordinary user.
+//! What a sandboxed program sees of the host: nothing. Run as root it runs everything once more as an
+//! ordinary user.
 
 use std::{
     fs,
@@ -37,7 +38,8 @@ use chroot::root_for_chroot;
 
 const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
 
-/// A directory to be a root: empty but for mount points, and links into the host's `/usr`, which [`sandbox`] binds.
+/// A directory to be a root: empty but for mount points, and links into the host's `/usr`, which [`sandbox`]
+/// binds.
 fn root() -> tempfile::TempDir {
     set_program(env!("CARGO_BIN_EXE_tinyroot"));
     let root = tempfile::tempdir().expect("a directory");
@@ -493,7 +495,8 @@ fn what_cannot_be_entered_is_removed() {
 #[test]
 fn where_proc_is_masked_only_maintainer_scripts_see_the_hosts() {
     if std::env::var_os("TINYROOT_TEST_MASKED").is_none() {
-        // As in a container: its engine has covered a part of /proc. One that is whole anywhere would do for the kernel.
+        // As in a container: its engine has covered a part of /proc. One that is whole anywhere would do for
+        // the kernel.
         let output = Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
             .arg(

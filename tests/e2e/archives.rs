@@ -6,7 +6,8 @@ use tinyroot::{
     testing::{ARCHIVE_TIME_S, Compression, Key},
 };
 
-/// A public flat archive: its stanzas, for which architecture it is asked, for what, and what should be locked.
+/// A public flat archive: its stanzas, for which architecture it is asked, for what, and what should be
+/// locked.
 struct Public {
     stanzas: &'static str,
     architecture: &'static str,

@@ -10,8 +10,8 @@ use super::{
 const RUN: &str = "127.0.0.1:8765";
 const SERVE: &str = "g-0123456789abcdef.localhost:6080";
 
-/// Builds the kitchen's app, whose server does something more with each request: statements of Perl that know `$host`, the
-/// header, and `C`, the connection.
+/// Builds the kitchen's app, whose server does something more with each request: statements of Perl that know
+/// `$host`, the header, and `C`, the connection.
 fn built(traced: &TracedApp, more: &str) -> (Option<i32>, String) {
     let knows_host = RECIPE
         .replace("($length, $cookies) = (0, \"\")", "($length, $cookies, $host) = (0, \"\", \"\")")

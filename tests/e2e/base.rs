@@ -16,8 +16,8 @@ use super::support::end;
 const PROGRAMS: &str = "sh dpkg dpkg-deb dpkg-split tar rm mv chmod chown mkdir cat sleep find xargs diff ldconfig \
                         start-stop-daemon";
 
-/// Returns an Essential package of the host's programs that a root cannot be configured without, and of perl with its
-/// sockets; where the host is no Debian, what is missing.
+/// Returns an Essential package of the host's programs that a root cannot be configured without, and of perl
+/// with its sockets; where the host is no Debian, what is missing.
 pub fn base() -> Result<Deb, String> {
     let mut files = BTreeSet::new();
     for name in PROGRAMS.split_whitespace().chain(["perl"]) {

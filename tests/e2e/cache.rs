@@ -1,4 +1,5 @@
-//! The cache is not believed: what others could write is refused, what was changed is never used and comes anew.
+//! The cache is not believed: what others could write is refused, what was changed is never used and comes
+//! anew.
 
 use std::{
     fs::{self, File, Permissions},

@@ -68,7 +68,8 @@ fn netbase_makes_its_own_hosts() {
     assert_eq!(fs::read_to_string(root.join("etc/address")).expect("is there"), "127.0.0.1");
 }
 
-/// A package that asks three questions, and one that stands in for debconf: it keeps the lines that it is given.
+/// A package that asks three questions, and one that stands in for debconf: it keeps the lines that it is
+/// given.
 fn asking() -> Vec<Deb> {
     let templates = "Template: tea/colour\nType: select\nChoices: green, black\nDescription: Colour?\n\n\
                      Template: tea/milk\nType: boolean\nDescription: Milk?\n\n\

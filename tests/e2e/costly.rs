@@ -1,4 +1,5 @@
-//! Packages that are made in no time, correctly signed, and dear to look at: refused or read in memory that their size bounds.
+//! Packages that are made in no time, correctly signed, and dear to look at: refused or read in memory that
+//! their size bounds.
 
 use std::{io::Read as _, path::PathBuf, process::Command};
 
@@ -12,7 +13,8 @@ use tinyroot::formats::{
 
 use super::support::{Home, end, text};
 
-/// What a command may take of address space, twice what it takes in memory: programs and libraries count, and room for threads.
+/// What a command may take of address space, twice what it takes in memory: programs and libraries count, and
+/// room for threads.
 const LIMIT_KB: &str = "400000";
 
 /// An entry: 0 is a file, 1 a program, 2 a link, 3 a directory.

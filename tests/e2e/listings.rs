@@ -1,4 +1,5 @@
-//! An app that lists a directory, as PostgreSQL does with its extensions: what the listing lacks it never asks for.
+//! An app that lists a directory, as PostgreSQL does with its extensions: what the listing lacks it never
+//! asks for.
 
 use std::fs;
 
@@ -27,7 +28,8 @@ const EXTENSIONS: &str = r#"if ($path =~ m{^/extension/(\w+)}) {
 const FIRST: &str = "[[exercise]]\nget = \"/extension/milk\"\ncontains = \"milk is ready\"\n";
 const SECOND: &str = "[[exercise]]\nget = \"/extension/sugar\"\ncontains = \"sugar is ready\"\n";
 
-/// The kitchen, whose exercise uses one of three extensions; they are too large to be kept as the directory lists.
+/// The kitchen, whose exercise uses one of three extensions; they are too large to be kept as the directory
+/// lists.
 fn traced() -> Option<TracedApp> {
     let control = |name: &str| [format!("{name} is ready\n").into_bytes(), noise(20_000)].concat();
     let extensions = ["milk", "sugar", "lemon"].into_iter().fold(deb("tea-extensions"), |deb, name| {

@@ -206,7 +206,8 @@ fn a_read_only_cache_is_used_as_far_as_it_goes() {
         cache.display()
     );
     let layers = || fs::remove_dir_all(cache.join("bundles/layer")).expect("removes");
-    // All of it; without what was configured, in a cache that is open to the eyes of others; without one of the packages; without any.
+    // All of it; without what was configured, in a cache that is open to the eyes of others; without one of
+    // the packages; without any.
     let steps: [&dyn Fn(); 4] = [
         &|| {},
         &|| {

@@ -1,4 +1,5 @@
-//! How a command ends, for scripts and for jobs: exit statuses, JSON on failure, what a terminal of a job gets.
+//! How a command ends, for scripts and for jobs: exit statuses, JSON on failure, what a terminal of a job
+//! gets.
 
 use std::{
     fs::{self, File},

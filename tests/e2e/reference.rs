@@ -1,5 +1,5 @@
-//! `docs/recipe.md`, the reference of recipe keys: generated from the doc comments of `builder/src/recipe.rs`, and held to them and
-//! to the keys that the parser accepts.
+//! `docs/recipe.md`, the reference of recipe keys: generated from the doc comments of
+//! `builder/src/recipe.rs`, and held to them and to the keys that the parser accepts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

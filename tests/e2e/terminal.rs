@@ -1,4 +1,5 @@
-//! What packages, archives and apps say reaches the terminal as text: nothing of it hides, moves or passes for a line of ours.
+//! What packages, archives and apps say reaches the terminal as text: nothing of it hides, moves or passes
+//! for a line of ours.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -23,7 +24,8 @@ use super::{
     traced_app::{TracedApp, with_code},
 };
 
-/// Hides what follows, forges lines, sets the clipboard, turns the order of letters around, and has letters that are not seen.
+/// Hides what follows, forges lines, sets the clipboard, turns the order of letters around, and has letters
+/// that are not seen.
 const EVIL: &str = "odd\u{1b}[8m\u{1b}]52;c;aGk=\u{7}\r\napp id      forged\nwarning: forged\u{202e}\u{200b}\u{9b}2J\u{e0041}";
 
 /// Asserts that what a command printed is text, and that its lines are ours.

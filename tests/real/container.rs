@@ -1,4 +1,5 @@
-//! In a container as container engines make them: root of it, but without name spaces, mounts and what leads to them.
+//! In a container as container engines make them: root of it, but without name spaces, mounts and what leads
+//! to them.
 
 use std::{collections::BTreeMap, fs, os::unix::process::CommandExt as _, path::Path, process::Command};
 
@@ -57,7 +58,8 @@ fn container() {
         libc::SYS_fsmount,
         libc::SYS_mount_setattr,
         libc::SYS_keyctl,
-        // Podman's filter refuses these two where it allows all the others; refused.rs of the library's tests has them alone.
+        // Podman's filter refuses these two where it allows all the others; refused.rs of the library's tests
+        // has them alone.
         libc::SYS_sethostname,
         libc::SYS_setdomainname,
     ];

@@ -1,4 +1,5 @@
-//! The jobs of docs/ci.md, run line by line as a CI service runs them, in containers of the image that recipes/tinyroot makes.
+//! The jobs of docs/ci.md, run line by line as a CI service runs them, in containers of the image that
+//! recipes/tinyroot makes.
 
 mod pipeline;
 
@@ -43,7 +44,8 @@ impl Service {
     /// Makes the image, or says what is lacking.
     fn new() -> Option<Service> {
         if !geteuid().is_root() {
-            // No fault of the host, even where all tests must run; the test harness keeps what print macros write.
+            // No fault of the host, even where all tests must run; the test harness keeps what print macros
+            // write.
             let _ = writeln!(
                 std::io::stderr(),
                 "not tested here: jobs, whose containers root starts, as services do"

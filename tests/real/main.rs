@@ -1,9 +1,10 @@
 //! The whole line over Debian's own archive, for every recipe that CI builds.
 //!
-//! `cargo test --release --features real-archive --test real`. Needs a mirror (found as the program finds it), user
-//! namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary user; as root it
-//! also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all; `TINYROOT_TEST_DEBS` a
-//! directory of .debs to begin with, `TINYROOT_TEST_PACKAGES` one in which packages are kept. Recipes with npm packages are built where an npm registry is configured, by
+//! `cargo test --release --features real-archive --test real`. Needs a mirror (found as the program finds
+//! it), user namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary
+//! user; as root it also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all;
+//! `TINYROOT_TEST_DEBS` a directory of .debs to begin with, `TINYROOT_TEST_PACKAGES` one in which packages
+//! are kept. Recipes with npm packages are built where an npm registry is configured, by
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
 mod container;
@@ -66,7 +67,8 @@ fn recipes() -> Vec<(&'static str, u64)> {
     assert!(!recipes.is_empty(), "TINYROOT_TEST_RECIPES names none of the recipes");
     if npm_registry().is_none() {
         for (name, _) in recipes.extract_if(.., |(name, _)| OF_NPM.contains(name)) {
-            // No fault of the host, even where all tests must run; the test harness keeps what print macros write.
+            // No fault of the host, even where all tests must run; the test harness keeps what print macros
+            // write.
             let _ = writeln!(
                 std::io::stderr(),
                 "not built here: {name}, since no npm registry is configured (TINYROOT_NPM_REGISTRY names one); \

@@ -1,7 +1,9 @@
-//! tinyroot in containers of podman, with its own filter of system calls and with Docker's, and with the options of docs/hosts.md.
+//! tinyroot in containers of podman, with its own filter of system calls and with Docker's, and with the
+//! options of docs/hosts.md.
 //!
-//! As root the engine runs as root; as an ordinary user, without ("rootless"). No Docker runs here: its filter is Debian's own file, given to
-//! podman. What AppArmor adds in a Docker of Debian or Ubuntu is not tried.
+//! As root the engine runs as root; as an ordinary user, without ("rootless"). No Docker runs here: its
+//! filter is Debian's own file, given to podman. What AppArmor adds in a Docker of Debian or Ubuntu is not
+//! tried.
 
 pub mod engine;
 mod package;
@@ -153,7 +155,8 @@ impl World {
         ended
     }
 
-    /// Sees that these commands name what the host refuses and what gives it, and returns what the last one said.
+    /// Sees that these commands name what the host refuses and what gives it, and returns what the last one
+    /// said.
     fn refuses(&self, options: &str, user: &str, commands: &[&str], says: &[&str]) -> String {
         let mut said = String::new();
         for command in commands {

@@ -1,4 +1,5 @@
-//! The same bytes and the same evidence, whatever the host: clock, time zone, locale, umask, path, user, way of being root-like, cores.
+//! The same bytes and the same evidence, whatever the host: clock, time zone, locale, umask, path, user, way
+//! of being root-like, cores.
 
 use std::{
     fs,

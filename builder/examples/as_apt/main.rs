@@ -67,7 +67,8 @@ struct Arguments {
     /// Where the random sets begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A pin that both sides go by, as PACKAGE:SUITE:PRIORITY, such as `*:bookworm-backports:600`; of several the first that fits
+    /// A pin that both sides go by, as PACKAGE:SUITE:PRIORITY, such as `*:bookworm-backports:600`; of several
+    /// the first that fits
     #[arg(long, value_parser = pin)]
     pin: Vec<Pin>,
     /// Print the sets, one a line, and do no more

@@ -6,7 +6,8 @@ use globset::{GlobBuilder, GlobMatcher};
 
 /// Two roots differ here.
 pub struct Difference {
-    /// `ours` and `theirs`: only one has the path; `order`: the same lines otherwise ordered; else the aspect that differs.
+    /// `ours` and `theirs`: only one has the path; `order`: the same lines otherwise ordered; else the aspect
+    /// that differs.
     pub what: &'static str,
     /// Where.
     pub path: String,

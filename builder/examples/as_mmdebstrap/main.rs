@@ -6,10 +6,10 @@
 //! ```
 //!
 //! A recipe of the packages is locked and staged; mmdebstrap gets the same archive, exactly the
-//! locked packages and, as `SOURCE_DATE_EPOCH`, the newest time in tinyroot's root. The two tars are compared by path, kind, mode,
-//! owner, contents, link target, hard links and extended attributes. What may differ stands with its reason in
-//! `tests/as_mmdebstrap/differences.txt`; the program prints how many paths each of its lines
-//! accounts for, then every other difference. Exits 1 where there is any.
+//! locked packages and, as `SOURCE_DATE_EPOCH`, the newest time in tinyroot's root. The two tars are compared
+//! by path, kind, mode, owner, contents, link target, hard links and extended attributes. What may differ
+//! stands with its reason in `tests/as_mmdebstrap/differences.txt`; the program prints how many paths each of
+//! its lines accounts for, then every other difference. Exits 1 where there is any.
 //!
 //! Needs mmdebstrap and what that needs (root, or a user with subordinate ids).
 

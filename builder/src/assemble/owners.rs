@@ -84,7 +84,8 @@ impl Owners {
         self.by_path.iter().filter(owned).map(|(path, _)| path)
     }
 
-    /// Takes a diversion into account (`dpkg-divert`): files that packages other than `by` ship at `from` are placed at `to`.
+    /// Takes a diversion into account (`dpkg-divert`): files that packages other than `by` ship at `from` are
+    /// placed at `to`.
     pub fn divert(&mut self, from: &[u8], to: &TreePath, by: Option<&str>) {
         let from = if self.by_path.contains_key(from) { Some(from.to_vec()) } else { self.aliased(from) };
         let Some(owners) = from.as_ref().and_then(|from| self.by_path.get_mut(&**from)) else { return };

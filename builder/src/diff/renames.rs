@@ -1,4 +1,5 @@
-//! Files and packages whose names differ in a version alone: one line each, instead of a removed and an added one.
+//! Files and packages whose names differ in a version alone: one line each, instead of a removed and an added
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,8 @@ fn without_versions(name: &str) -> String {
     out
 }
 
-/// Returns the pairs of items of which one is gone and one is new, with the same key, which no further one has.
+/// Returns the pairs of items of which one is gone and one is new, with the same key, which no further one
+/// has.
 fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usize, usize)> {
     let mut found: BTreeMap<String, [Vec<usize>; 2]> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
@@ -50,8 +52,8 @@ fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
     });
 }
 
-/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind` returns the kind of
-/// a path. Returns the packages of the removed ones.
+/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind`
+/// returns the kind of a path. Returns the packages of the removed ones.
 pub(super) fn of_paths(
     paths: &mut Vec<PathChange>,
     kind: impl Fn(&PathChange) -> &'static str,
@@ -76,8 +78,8 @@ pub(super) fn of_paths(
     packages
 }
 
-/// Makes one change of each package that is gone and one that is new, whose names differ in versions alone. `is_there` returns
-/// whether the first and the second tree have anything of a package.
+/// Makes one change of each package that is gone and one that is new, whose names differ in versions alone.
+/// `is_there` returns whether the first and the second tree have anything of a package.
 pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> (bool, bool)) {
     let merged = pairs(packages, |package| match is_there(&package.package) {
         (true, false) => Some((false, without_versions(&package.package))),

@@ -129,7 +129,8 @@ pub struct Use {
     pub step: Arc<str>,
 }
 
-/// An access to a pruned path, a listing of a directory without its pruned names, or a refused change, as a view records it.
+/// An access to a pruned path, a listing of a directory without its pruned names, or a refused change, as a
+/// view records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrunedAccess {
     /// The path.
@@ -161,7 +162,8 @@ pub enum Missed {
 /// Debian package that owns it, if any.
 pub type Pruned = BTreeMap<ImagePath, Option<String>>;
 
-/// A page, as the kernel reads files that are mapped: the unit in which a view records what is read of a file.
+/// A page, as the kernel reads files that are mapped: the unit in which a view records what is read of a
+/// file.
 pub const PAGE_BYTES: u64 = 4096;
 
 #[cfg(test)]

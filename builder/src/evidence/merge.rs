@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::{Changes, Kinds, Miss, UsedLine, UsedList, UsedListError, step};
 
-/// Adds what a grain's app missed to a used.list that is there: found by stat, as more is not known of what is not there.
-/// A directory that was listed is no miss of its own, and adds nothing. What was to be written is noted so: a grain then has a copy.
-/// What the list has already stays as it is; if it has all, it is not written.
+/// Adds what a grain's app missed to a used.list that is there: found by stat, as more is not known of what
+/// is not there. A directory that was listed is no miss of its own, and adds nothing. What was to be written
+/// is noted so: a grain then has a copy. What the list has already stays as it is; if it has all, it is not
+/// written.
 ///
 /// # Errors
 /// [`UsedListError`].

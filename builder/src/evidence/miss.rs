@@ -30,10 +30,11 @@ pub enum Cause {
     Shown,
     /// The app's output says that it is not there: that line. Empty where it was not kept.
     Said(String),
-    /// The path is a directory that is there. It was listed, and so many of its names were pruned: what is not listed is often
-    /// never looked up.
+    /// The path is a directory that is there. It was listed, and so many of its names were pruned: what is
+    /// not listed is often never looked up.
     Listed(usize),
-    /// The path is below `/var`, was to be written, and is not the grain's own: a link into the read-only root.
+    /// The path is below `/var`, was to be written, and is not the grain's own: a link into the read-only
+    /// root.
     Written,
 }
 
@@ -107,7 +108,8 @@ impl Miss {
         }
     }
 
-    /// Returns the miss as text and, on a line of its own that begins with `indent`, what to add to the recipe.
+    /// Returns the miss as text and, on a line of its own that begins with `indent`, what to add to the
+    /// recipe.
     pub fn with_remedy(&self, indent: &str) -> String {
         if self.is_listing() {
             return self.to_string();

@@ -1,4 +1,5 @@
-//! The report of misses that lies beside a grain: what its app asked for and does not have because it was pruned.
+//! The report of misses that lies beside a grain: what its app asked for and does not have because it was
+//! pruned.
 //!
 //! ```text
 //! # comment
@@ -8,14 +9,14 @@
 //! /usr/lib/python3.11/decimal.py libpython3.11-stdlib - 2026-11-26T12:14:06Z said
 //! ```
 //!
-//! HOW is left out where the path was looked up. `said`: the app's output says that it is not there. `shown`: it was looked up
-//! where listings show pruned names. `listed:N`: the path is a directory that is there; it was listed, and N of its names were
-//! pruned. A reader passes over such a line when it looks for what to keep. `written`: the path is there, was to be written, and is
-//! shipped read-only.
+//! HOW is left out where the path was looked up. `said`: the app's output says that it is not there. `shown`:
+//! it was looked up where listings show pruned names. `listed:N`: the path is a directory that is there; it
+//! was listed, and N of its names were pruned. A reader passes over such a line when it looks for what to
+//! keep. `written`: the path is there, was to be written, and is shipped read-only.
 //!
-//! One line a path of the stage root, in the order of the first time that each was asked for, over all runs of the
-//! grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if something was
-//! missed.
+//! One line a path of the stage root, in the order of the first time that each was asked for, over all runs
+//! of the grain; words are escaped as in a tree's text, and what is unknown is `-`. The file is there only if
+//! something was missed.
 
 use std::{
     collections::BTreeSet,

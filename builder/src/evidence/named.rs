@@ -1,8 +1,8 @@
 //! What an app's output says is not there, matched with what was pruned.
 //!
-//! Comes in: text that the app printed or sent, and what was pruned. Goes out: the pruned paths that the text names
-//! in a message about something missing. A program that lists a directory never asks for a name that the listing lacks, so
-//! no lookup shows it; its error message does. Pure: nothing here reads a file.
+//! Comes in: text that the app printed or sent, and what was pruned. Goes out: the pruned paths that the text
+//! names in a message about something missing. A program that lists a directory never asks for a name that
+//! the listing lacks, so no lookup shows it; its error message does. Pure: nothing here reads a file.
 
 mod said;
 
@@ -25,8 +25,8 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 /// Distinct lines that a [`Reader`] looks at, so that an app that fails in a loop costs nothing.
 const MAX_LINES: usize = 2_000;
 
-/// Returns the pruned paths that a text says are not there, each once, in the text's order. `tree` is the image's; the
-/// misses have stage paths.
+/// Returns the pruned paths that a text says are not there, each once, in the text's order. `tree` is the
+/// image's; the misses have stage paths.
 pub fn named(text: &str, pruned: &Pruned, tree: &Tree) -> Vec<Miss> {
     let mut out: Vec<Miss> = Vec::new();
     for line in lines_of(text) {
@@ -100,8 +100,8 @@ fn candidates<'a>(
     }
 }
 
-/// Returns true for `ROOT/a/b.py`, `ROOT/a/b/__init__.py` or `ROOT/a/b.TAG.so` where ROOT is no package itself: `a` is
-/// imported from a directory of `sys.path`, which has no `__init__.py`.
+/// Returns true for `ROOT/a/b.py`, `ROOT/a/b/__init__.py` or `ROOT/a/b.TAG.so` where ROOT is no package
+/// itself: `a` is imported from a directory of `sys.path`, which has no `__init__.py`.
 fn is_python_module(path: &[u8], stem: &str, pruned: &Pruned, tree: &Tree) -> bool {
     let whole = [b"/", path].concat();
     let Some(at) = memchr::memmem::rfind(&whole, stem.as_bytes()) else { return false };
@@ -145,8 +145,8 @@ impl Reader {
         Reader { pruned, tree, lines: HashSet::new(), found: HashSet::new() }
     }
 
-    /// Returns the pruned paths that a line names and that no line before it named. A line that was read before is not
-    /// looked at, and after [`MAX_LINES`] none is.
+    /// Returns the pruned paths that a line names and that no line before it named. A line that was read
+    /// before is not looked at, and after [`MAX_LINES`] none is.
     pub fn read(&mut self, line: &[u8]) -> Vec<Miss> {
         let text = String::from_utf8_lossy(line);
         if !said::may_tell(&text) || self.lines.len() >= MAX_LINES || !self.lines.insert(text.to_string()) {

@@ -32,7 +32,8 @@ pub enum Finding<'a> {
 /// Called with each [`Finding`], from a thread that serves the grain: it must be quick.
 pub type OnFinding = Box<dyn Fn(Finding<'_>) + Send + Sync>;
 
-/// Takes the misses of one grain in use and lines of its output. A grain in use is at no step, so a miss loses its step here.
+/// Takes the misses of one grain in use and lines of its output. A grain in use is at no step, so a miss
+/// loses its step here.
 pub struct MissSink {
     on_finding: OnFinding,
     state: Mutex<State>,
@@ -53,13 +54,15 @@ impl fmt::Debug for MissSink {
 }
 
 impl MissSink {
-    /// Returns a sink that writes each miss to the report at `path`, if given, and passes each finding to `on_finding`.
+    /// Returns a sink that writes each miss to the report at `path`, if given, and passes each finding to
+    /// `on_finding`.
     pub fn new(path: Option<&Path>, on_finding: OnFinding) -> Arc<Self> {
         let report = path.map(|path| (path.to_path_buf(), MissReport::new(path.to_path_buf())));
         Arc::new(MissSink { on_finding, state: Mutex::new(State { report, ..State::default() }) })
     }
 
-    /// Returns a sink that writes a report and nothing else. A report that cannot be written must not stop the app.
+    /// Returns a sink that writes a report and nothing else. A report that cannot be written must not stop
+    /// the app.
     pub fn to_report(path: &Path) -> Arc<Self> {
         MissSink::new(Some(path), Box::new(|_| ()))
     }
@@ -87,7 +90,8 @@ impl MissSink {
         (self.on_finding)(Finding::Missed(&miss));
     }
 
-    /// Reads a line of the app's output: where it says that something is missing, the listings before it may be why.
+    /// Reads a line of the app's output: where it says that something is missing, the listings before it may
+    /// be why.
     pub fn read_line(&self, line: &[u8]) {
         if !tells_of_missing(&String::from_utf8_lossy(line)) {
             return;

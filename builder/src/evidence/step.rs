@@ -1,4 +1,5 @@
-//! The words that stand for a step of the exercise, or for a request of a person's browser, in messages and in evidence.
+//! The words that stand for a step of the exercise, or for a request of a person's browser, in messages and
+//! in evidence.
 //!
 //! ```text
 //! GET /repo/         a step in words: messages, the exercise's warnings, proof.json
@@ -7,7 +8,8 @@
 //! run                a grain in use ([`RUN`])
 //! ```
 //!
-//! Words and marks are the recipe's own, before any capture is filled in, so that evidence does not differ from run to run.
+//! Words and marks are the recipe's own, before any capture is filled in, so that evidence does not differ
+//! from run to run.
 
 use crate::recipe::Step;
 
@@ -20,7 +22,8 @@ pub const BROWSER: &str = "browser";
 /// The mark in `used.list` of a miss of a grain in use, which is at no step.
 pub const RUN: &str = "run";
 
-/// Characters of a mark that a line of `used.list` shows: programs that a recipe runs can have long arguments.
+/// Characters of a mark that a line of `used.list` shows: programs that a recipe runs can have long
+/// arguments.
 const MARK_LENGTH: usize = 60;
 
 /// Returns a step in the recipe's words, which no capture changes.
@@ -48,8 +51,8 @@ pub fn mark_of(words: &str) -> String {
     words.replace(' ', ":")
 }
 
-/// Returns the mark of a browser's request. The values in a query differ from run to run, and may be private: only their names
-/// are kept.
+/// Returns the mark of a browser's request. The values in a query differ from run to run, and may be private:
+/// only their names are kept.
 pub fn mark_of_request(method: &str, target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return mark_of(&format!("{method} {target}")) };
     let fields = query.split_inclusive(['&', ';']).map(|field| {

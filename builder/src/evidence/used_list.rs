@@ -9,9 +9,10 @@
 //! One line a path of the stage root, sorted by the path's bytes; fields separated by one space. Kinds as
 //! [`Kinds`] prints them, strongest first. `PROGRAM` used it first in the strongest way, for `SERVICE`, while
 //! `STEP` of the exercise, or a person's request, was current. `PACKAGE` is the Debian package that the path
-//! came from, `recipe` for what the recipe laid down. What is unknown is `-`. Words are escaped as in a tree's
-//! text. No numbers of processes, no times: two traces of one recipe on one lock give the same text. What was
-//! looked for and is absent is left out: it keeps nothing, and some of those names are made up anew in each run.
+//! came from, `recipe` for what the recipe laid down. What is unknown is `-`. Words are escaped as in a
+//! tree's text. No numbers of processes, no times: two traces of one recipe on one lock give the same text.
+//! What was looked for and is absent is left out: it keeps nothing, and some of those names are made up anew
+//! in each run.
 
 use std::{
     collections::BTreeMap,
@@ -198,7 +199,8 @@ impl UsedList {
         Ok(atomic::replace(path, self.to_text().as_bytes()).at("write", path)?)
     }
 
-    /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older one.
+    /// Returns what is new in this list, what is gone, and what was used in other ways, compared to an older
+    /// one.
     pub fn changes_since(&self, old: &UsedList) -> Changes {
         let paths = |wanted: &dyn Fn(&TreePath, &UsedLine) -> bool, list: &UsedList| {
             let found = list.lines.iter().filter(|(path, line)| wanted(path, line));

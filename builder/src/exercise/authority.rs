@@ -6,7 +6,8 @@ use crate::recipe::Recipe;
 
 /// The host and port of the URL in a user's browser; its scheme is `http`.
 ///
-/// An app listens on the port of its recipe, inside the grain. What a browser shows is another: that of `run` or of `serve`.
+/// An app listens on the port of its recipe, inside the grain. What a browser shows is another: that of `run`
+/// or of `serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     /// A name or an IPv4 address.
@@ -39,7 +40,8 @@ impl Authority {
         format!("http://{self}")
     }
 
-    /// Replaces the authority, and its host and port alone, by words that are the same for all: for texts that are compared.
+    /// Replaces the authority, and its host and port alone, by words that are the same for all: for texts
+    /// that are compared.
     pub fn folded(&self, text: &str) -> String {
         let port = self.port.to_string();
         text.replace(&self.to_string(), "{authority}")

@@ -1,4 +1,5 @@
-//! A conversation as it goes: what it knows, one request from its sending to its judgement, and the warnings of each step.
+//! A conversation as it goes: what it knows, one request from its sending to its judgement, and the warnings
+//! of each step.
 
 mod follow;
 mod judge;
@@ -89,7 +90,8 @@ impl<'a> Conversation<'a> {
         text::fill_in(text, |name| self.values.get(name).map(|value| form(value)))
     }
 
-    /// Makes a request of the exercise, follows it to its end, loads what its page needs, and judges all of it.
+    /// Makes a request of the exercise, follows it to its end, loads what its page needs, and judges all of
+    /// it.
     pub(super) fn request(
         &mut self,
         step: usize,

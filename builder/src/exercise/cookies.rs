@@ -16,8 +16,8 @@ struct Cookie {
 }
 
 impl Cookies {
-    /// Takes a `Set-Cookie` header of a host's answer to a request for `request_path`; one of another domain is passed over, as is one
-    /// with control characters, which no request may have (RFC 6265bis, 5.7).
+    /// Takes a `Set-Cookie` header of a host's answer to a request for `request_path`; one of another domain
+    /// is passed over, as is one with control characters, which no request may have (RFC 6265bis, 5.7).
     pub(super) fn set(&mut self, header: &str, request_path: &str, host: &str) {
         if header.contains(|c: char| c.is_control() && c != '\t') {
             return;

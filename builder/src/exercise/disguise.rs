@@ -1,7 +1,7 @@
 //! Errors in disguise: pages with a good status that show an interpreter's error, a stack trace or nothing.
 //!
-//! Pages also *write about* errors. So what stands in `<pre>`, `<code>` and text areas counts only where the page has little
-//! else; titles and headings count only if they say nothing but the error.
+//! Pages also *write about* errors. So what stands in `<pre>`, `<code>` and text areas counts only where the
+//! page has little else; titles and headings count only if they say nothing but the error.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,8 @@ use regex::{Regex, RegexSet};
 
 use super::page::{Page, TextKind};
 
-/// Letters beside a quoted error up to which a page is about nothing else: a heading and a line of navigation.
+/// Letters beside a quoted error up to which a page is about nothing else: a heading and a line of
+/// navigation.
 const LITTLE: usize = 400;
 
 /// Longest excerpt of a line.

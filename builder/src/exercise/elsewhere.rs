@@ -1,8 +1,9 @@
-//! What leads away from the app: addresses in headers, pages, styles and texts, held against the authority that was asked.
+//! What leads away from the app: addresses in headers, pages, styles and texts, held against the authority
+//! that was asked.
 //!
-//! Comes in: a response, its URL, and what the recipe allows (`[web] links_to`). Goes out: [`Finding`]s, each with its header, or
-//! its line and element. Relative addresses lead to the same authority by themselves; schemes that lead to no host (`data:`,
-//! `mailto:`) are none of ours.
+//! Comes in: a response, its URL, and what the recipe allows (`[web] links_to`). Goes out: [`Finding`]s, each
+//! with its header, or its line and element. Relative addresses lead to the same authority by themselves;
+//! schemes that lead to no host (`data:`, `mailto:`) are none of ours.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -119,7 +120,8 @@ impl Border<'_> {
         told(found.iter().filter_map(|found| self.found(found, url)).collect())
     }
 
-    /// Returns what a script or data say of the own host with another port or scheme: whatever else they name may never be asked.
+    /// Returns what a script or data say of the own host with another port or scheme: whatever else they name
+    /// may never be asked.
     pub fn other_text(&self, text: &str, says: Says) -> Vec<Finding> {
         told(self.text(text, 1, says))
     }
@@ -137,7 +139,8 @@ impl Border<'_> {
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
         let listed = self.is_listed(&host, url.port_or_known_default());
         let loads = matches!(role, Role::Load(_) | Role::Contact | Role::Base);
-        // Links to a listed host are allowed. A load from it is reported all the same: a sealed app's pages should load nothing else.
+        // Links to a listed host are allowed. A load from it is reported all the same: a sealed app's pages
+        // should load nothing else.
         if listed && !loads {
             return None;
         }

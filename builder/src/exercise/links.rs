@@ -10,8 +10,8 @@ use super::{
     page,
 };
 
-/// Returns path and query of all that a page of the app leads to, sends forms to and loads, in the page's order; what leaves the
-/// app is left out.
+/// Returns path and query of all that a page of the app leads to, sends forms to and loads, in the page's
+/// order; what leaves the app is left out.
 pub(crate) fn pages_of(html: &[u8], path: &str, authority: &Authority) -> Vec<String> {
     let Ok(url) = Url::parse(&format!("{}{path}", authority.base())) else { return Vec::new() };
     let border = Border { authority, links_to: &[], inner_port: None };

@@ -1,7 +1,8 @@
 //! Lines of a service's log that a person should look at.
 //!
-//! Their level is read from the forms that servers and languages write. A server that hands on another program's words gives
-//! them a level of its own (nginx calls all of FastCGI's output an error): then that of the words counts.
+//! Their level is read from the forms that servers and languages write. A server that hands on another
+//! program's words gives them a level of its own (nginx calls all of FastCGI's output an error): then that of
+//! the words counts.
 
 use std::sync::LazyLock;
 
@@ -70,8 +71,9 @@ pub(super) fn level(line: &str) -> Option<Level> {
     ERRORS.is_match(line).then_some(Level::Error)
 }
 
-/// Returns the first line that a person should look at, as it is reported. Of a request with that status, a line that says "error"
-/// counts only if the status is a good one: a server logs each request that it refuses.
+/// Returns the first line that a person should look at, as it is reported. Of a request with that status, a
+/// line that says "error" counts only if the status is a good one: a server logs each request that it
+/// refuses.
 pub(super) fn told(lines: &[String], status: Option<u16>) -> Option<String> {
     let least = match status {
         Some(400..500) => Level::Crash,

@@ -1,7 +1,7 @@
 //! Scripts that are modules: what they import whatever happens (ECMAScript, "Modules").
 //!
-//! `import(…)` in the course of a program is passed over, as nothing here runs a program; so are bare names, which only an import map
-//! explains.
+//! `import(…)` in the course of a program is passed over, as nothing here runs a program; so are bare names,
+//! which only an import map explains.
 
 use std::sync::LazyLock;
 

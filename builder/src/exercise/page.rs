@@ -1,7 +1,7 @@
 //! HTML as a browser reads it: the addresses on a page, what each is for, and the text that a reader sees.
 //!
-//! Comes in: the bytes of a response. Goes out: a [`Page`]. A tokeniser that follows the HTML standard does the reading; no tree is
-//! built, and no script is run.
+//! Comes in: the bytes of a response. Goes out: a [`Page`]. A tokeniser that follows the HTML standard does
+//! the reading; no tree is built, and no script is run.
 
 use html5gum::{DefaultEmitter, EndTag, Spanned, StartTag, Token, Tokenizer};
 
@@ -64,7 +64,8 @@ pub(crate) fn read(html: &[u8]) -> Page {
     reader.page
 }
 
-/// Elements that a browser with scripts does not show; all of `<noscript>` is one text then (HTML standard, "The noscript element").
+/// Elements that a browser with scripts does not show; all of `<noscript>` is one text then (HTML standard,
+/// "The noscript element").
 const IDLE: [&str; 2] = ["noscript", "template"];
 /// Elements in which pages quote programs and their output.
 const QUOTING: [&str; 6] = ["pre", "code", "samp", "kbd", "textarea", "xmp"];
@@ -224,7 +225,8 @@ fn is_module(kind: Option<&str>) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("module"))
 }
 
-/// Returns what a browser does with `<link rel=… as=…>`; nothing where it takes the address for a name (`canonical`, `profile`).
+/// Returns what a browser does with `<link rel=… as=…>`; nothing where it takes the address for a name
+/// (`canonical`, `profile`).
 pub(super) fn linked(rel: &str, as_what: Option<&str>) -> Option<Role> {
     let rel = rel.to_ascii_lowercase();
     let has = |word: &str| rel.split_ascii_whitespace().any(|given| given == word);

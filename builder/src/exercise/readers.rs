@@ -1,4 +1,5 @@
-//! The readers of what apps respond and log, as functions that take anything ([`testing::readers`](crate::testing::READERS)).
+//! The readers of what apps respond and log, as functions that take anything
+//! ([`testing::readers`](crate::testing::READERS)).
 
 use super::{
     Authority, cookies::Cookies, disguise, http, links, log, modules, page, style, text::form_encode,

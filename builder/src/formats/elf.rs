@@ -1,12 +1,15 @@
-//! ELF files, as the kernel and the dynamic loader read them: by segments, never by sections, which may be missing
-//! (`elf(5)`, `ld.so(8)`).
+//! ELF files, as the kernel and the dynamic loader read them: by segments, never by sections, which may be
+//! missing (`elf(5)`, `ld.so(8)`).
 //!
-//! All readers share [`Header`], for any class and byte order, and take the records from the crate `object`, which checks
-//! every range against the file. [`linkage`] finds the libraries that a file needs; [`image`] reads its symbols. By hand are:
+//! All readers share [`Header`], for any class and byte order, and take the records from the crate `object`,
+//! which checks every range against the file. [`linkage`] finds the libraries that a file needs; [`image`]
+//! reads its symbols. By hand are:
 //!
-//! - the offsets of records in the file: `object` returns slices, and a change in place needs to know where they lie;
+//! - the offsets of records in the file: `object` returns slices, and a change in place needs to know where
+//!   they lie;
 //! - the walk through the hash table: `object::read::elf::GnuHashTable` keeps the place of its parts private;
-//! - every change ([`image`], `keep_symbols` and the like): `object` writes new files, in which addresses move.
+//! - every change ([`image`], `keep_symbols` and the like): `object` writes new files, in which addresses
+//!   move.
 
 use object::{
     Endianness,

@@ -1,7 +1,7 @@
 //! What of a furnished root an app reaches by links in a grain's `/var`.
 //!
-//! Such a link looks as if it were the grain's own, so that a write to what it leads to is worth a word; a write elsewhere in the
-//! root never succeeded on any machine's read-only `/usr` either.
+//! Such a link looks as if it were the grain's own, so that a write to what it leads to is worth a word; a
+//! write elsewhere in the root never succeeded on any machine's read-only `/usr` either.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ impl Linked {
         Linked(links.collect())
     }
 
-    /// Returns the path below `/var` by which an app comes to a path: the file or directory of the skeleton itself, or the link
-    /// that leads to it or above it.
+    /// Returns the path below `/var` by which an app comes to a path: the file or directory of the skeleton
+    /// itself, or the link that leads to it or above it.
     pub fn find(&self, path: &ImagePath) -> Option<ImagePath> {
         if path.is_of_var() {
             return Some(path.clone());
@@ -35,7 +35,8 @@ impl Linked {
     }
 }
 
-/// Returns where in the root a link leads, whose stage path lies below `/var`; `None` if to `/var` itself, another mount of a grain, or nowhere.
+/// Returns where in the root a link leads, whose stage path lies below `/var`; `None` if to `/var` itself,
+/// another mount of a grain, or nowhere.
 pub(super) fn target_in(tree: &Tree, link: &TreePath, target: &[u8]) -> Option<TreePath> {
     let mut parts: Vec<&[u8]> = match target.starts_with(b"/") {
         true => Vec::new(),

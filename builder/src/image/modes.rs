@@ -1,7 +1,8 @@
 //! Which files and directories of a furnished root keep others out: `/tinyroot/modes`.
 //!
-//! `.spk` holds no modes but whether a file is a program, and programs refuse secrets and places for them that all may read. So the
-//! list travels in the artifact: the root of a grain shows these modes, and the first process gives them to its copies in `/var`.
+//! `.spk` holds no modes but whether a file is a program, and programs refuse secrets and places for them
+//! that all may read. So the list travels in the artifact: the root of a grain shows these modes, and the
+//! first process gives them to its copies in `/var`.
 //!
 //! ```text
 //! tinyroot-modes 1
@@ -46,8 +47,8 @@ pub(super) fn list(tree: &Tree) -> Option<String> {
     (!lines.is_empty()).then_some(text)
 }
 
-/// Gives the files and directories of a furnished tree the modes of its list, and returns their paths. A list that cannot be read gives none: a
-/// grain then shows what its artifact holds.
+/// Gives the files and directories of a furnished tree the modes of its list, and returns their paths. A list
+/// that cannot be read gives none: a grain then shows what its artifact holds.
 pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
     let content = tree.get(PLACE.as_bytes()).and_then(|entry| entry.kind.content());
     let bytes =
@@ -87,7 +88,7 @@ pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
 /// # Errors
 /// As `lchown(2)`.
 pub fn give_to_grain(root: &Path, paths: &[TreePath], owner: (u32, u32)) -> std::io::Result<()> {
-    // Each is what was just rendered there, and no link lies on the way to it. What lies deeper goes first: the way to it may be
-    // closed for us once it is given away.
+    // Each is what was just rendered there, and no link lies on the way to it. What lies deeper goes first:
+    // the way to it may be closed for us once it is given away.
     paths.iter().rev().try_for_each(|path| chown(root.join(path.as_path()), Some(owner.0), Some(owner.1)))
 }

@@ -1,4 +1,5 @@
-//! The reader of maintainer scripts, as a function that takes anything ([`testing::readers`](crate::testing::READERS)).
+//! The reader of maintainer scripts, as a function that takes anything
+//! ([`testing::readers`](crate::testing::READERS)).
 
 /// A maintainer script: which paths it gives to others.
 pub(crate) fn scripts(bytes: &[u8]) {

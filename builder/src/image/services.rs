@@ -83,8 +83,8 @@ pub fn encode(recipe: &Recipe) -> String {
     out
 }
 
-/// Returns how many seconds the first process may take to stop all services: 20 for all that have no `stop_timeout_s`, 10
-/// for what they left behind, and what the others name.
+/// Returns how many seconds the first process may take to stop all services: 20 for all that have no
+/// `stop_timeout_s`, 10 for what they left behind, and what the others name.
 pub fn stop_limit_s(recipe: &Recipe) -> u64 {
     30 + recipe.services.iter().filter_map(|service| service.stop_timeout_s).map(u64::from).sum::<u64>()
 }

@@ -10,8 +10,8 @@
 //! lib/app/config.db -           a file that is copied once, and that an upgrade leaves alone
 //! ```
 //!
-//! A grain remembers these lines, so that an upgrade can distinguish changes of the grain from changes of the package (`builder/init`,
-//! `upgrade`). Version 1 had paths alone.
+//! A grain remembers these lines, so that an upgrade can distinguish changes of the grain from changes of the
+//! package (`builder/init`, `upgrade`). Version 1 had paths alone.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +26,8 @@ use super::{Fate, linked::target_in, services};
 
 /// What becomes of the files below the stage's `/var`.
 pub enum VarPolicy<'a> {
-    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the full root that a proof
-    /// compares with.
+    /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the full
+    /// root that a proof compares with.
     CopyAll,
     /// Each by itself, by its path in the stage.
     ByFate(&'a dyn Fn(&TreePath) -> Fate),
@@ -88,7 +88,8 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
     format!("tinyroot-copied 2 {}\n{lines}", digest(tree, &lines)).into_bytes()
 }
 
-/// Returns what takes a path's place in the skeleton: itself, or, of a link that is state, a copy of what it leads to in the root.
+/// Returns what takes a path's place in the skeleton: itself, or, of a link that is state, a copy of what it
+/// leads to in the root.
 fn with_linked(
     tree: &Tree,
     path: &TreePath,
@@ -120,9 +121,9 @@ fn line(path: &TreePath, fate: Fate, digest: &Digest) -> Option<String> {
     }
 }
 
-/// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree whose
-/// skeleton is copied whole ([`VarPolicy::CopyAll`]), with a mark for that (`builder/init`, `fill`). All of it
-/// belongs to `owner`, a uid and a gid.
+/// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree
+/// whose skeleton is copied whole ([`VarPolicy::CopyAll`]), with a mark for that (`builder/init`, `fill`).
+/// All of it belongs to `owner`, a uid and a gid.
 pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
     let mut var = Tree::new();
     for (path, entry) in furnished.subtree(SKELETON) {

@@ -1,12 +1,13 @@
 //! Which files below the stage's `/var` are state, so that a grain gets copies of its own.
 //!
-//! Comes in: the stage's trees, its packages, the evidence and the recipe. Goes out: a [`Fate`] for each file. What a package
-//! gives to another user than root, or lets a group write, is data; so is a conffile, and all in a directory that is data. All
-//! else that a package ships is code.
+//! Comes in: the stage's trees, its packages, the evidence and the recipe. Goes out: a [`Fate`] for each
+//! file. What a package gives to another user than root, or lets a group write, is data; so is a conffile,
+//! and all in a directory that is data. All else that a package ships is code.
 //!
-//! Owners that maintainer scripts give are known in some ways to be root-like and not in others, yet each way must give the
-//! same bytes. So the configured tree's owners are never looked at, only what is the same everywhere: owners and modes in the
-//! packages, modes of the configured tree, `/var/lib/dpkg/statoverride`, and the text of the scripts.
+//! Owners that maintainer scripts give are known in some ways to be root-like and not in others, yet each way
+//! must give the same bytes. So the configured tree's owners are never looked at, only what is the same
+//! everywhere: owners and modes in the packages, modes of the configured tree, `/var/lib/dpkg/statoverride`,
+//! and the text of the scripts.
 
 mod scripts;
 
@@ -31,7 +32,8 @@ const WRITABLE: u32 = 0o022;
 pub enum Fate {
     /// A link to the file in the read-only root: code.
     Link,
-    /// A copy that an upgrade leaves alone: a maintainer script made it, and may have made it together with others (a database).
+    /// A copy that an upgrade leaves alone: a maintainer script made it, and may have made it together with
+    /// others (a database).
     Made,
     /// A copy that an upgrade merges as dpkg does conffiles: a package or the recipe ships it.
     State,
@@ -53,8 +55,8 @@ pub struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Takes in what is known: `stage` is the configured tree with the recipe's files on it, `assembled` the one before any
-    /// script ran.
+    /// Takes in what is known: `stage` is the configured tree with the recipe's files on it, `assembled` the
+    /// one before any script ran.
     pub fn new(
         recipe: &'a Recipe,
         stage: &'a Tree,
@@ -88,14 +90,16 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Returns what becomes of a file, by its path in the stage. A link of the stage's is state if a copy is to be in its place.
+    /// Returns what becomes of a file, by its path in the stage. A link of the stage's is state if a copy is
+    /// to be in its place.
     pub fn fate(&self, path: &TreePath) -> Fate {
         let content = |tree: &Tree| tree.get(path.as_bytes()).and_then(|entry| entry.kind.content());
         let now = content(self.stage);
         let is_shipped = now == content(self.assembled);
         let is_written = |at: &TreePath| self.used.kinds(at.as_bytes()).contains(Kinds::WRITTEN);
         let is_file = now.is_some();
-        // A link is copied if it is named itself: `**` is about what lies below /var, not about what that leads to.
+        // A link is copied if it is named itself: `**` is about what lies below /var, not about what that
+        // leads to.
         let is_asked =
             if is_file { self.asked.find(path).is_some() } else { self.named.contains(&path.to_string()) };
         if is_asked || is_file && self.laid.contains(path) {
@@ -131,8 +135,8 @@ fn usable(globs: Vec<String>) -> Globs {
     Globs::new(good.collect::<Vec<_>>()).unwrap_or_default()
 }
 
-/// Returns the paths that `dpkg-statoverride` gives to another user than root: lines of user, group, mode and path. (Modes show
-/// in the tree.)
+/// Returns the paths that `dpkg-statoverride` gives to another user than root: lines of user, group, mode and
+/// path. (Modes show in the tree.)
 fn overridden(stage: &Tree, store: &Store) -> Vec<String> {
     let content = stage.get(b"var/lib/dpkg/statoverride").and_then(|entry| entry.kind.content());
     let bytes = content.and_then(|(digest, _)| store.read(&digest).ok()).unwrap_or_default();

@@ -23,7 +23,8 @@ pub enum Care {
     NoProof,
     /// The image is proven.
     Prove {
-        /// Whether what the app lacked goes into its recipe, and the image is made again, until nothing new is learnt.
+        /// Whether what the app lacked goes into its recipe, and the image is made again, until nothing new
+        /// is learnt.
         fix: bool,
         /// Whether proposals to reduce the image are tried, and go into the recipe if they prove.
         reduce: bool,

@@ -11,8 +11,8 @@ use crate::{
     tree::TreePath,
 };
 
-/// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or nothing
-/// new to add.
+/// Adds to a recipe what its app lacked, and reads it anew; returns false where there is nothing to mend or
+/// nothing new to add.
 pub(super) fn fix(
     recipe: &mut Recipe,
     outcome: &Result<Proof, LineError>,
@@ -38,8 +38,8 @@ pub(super) fn fix(
     Ok(count > 0)
 }
 
-/// Returns what was asked for, or named, where it mattered, and all shipped state that was to be written: a write that is
-/// refused may be lost though no response shows it.
+/// Returns what was asked for, or named, where it mattered, and all shipped state that was to be written: a
+/// write that is refused may be lost though no response shows it.
 fn lacked(outcome: &Result<Proof, LineError>) -> Vec<&Miss> {
     let mut misses: Vec<&Miss> = match outcome {
         Ok(proof) => {
@@ -49,8 +49,8 @@ fn lacked(outcome: &Result<Proof, LineError>) -> Vec<&Miss> {
         Err(error) => error.misses().iter().collect(),
     };
     misses.retain(|miss| !miss.is_listing());
-    // The kernel asks for a pruned directory and no further; where something in it is known as well, the directory comes
-    // with it, and need not be kept whole.
+    // The kernel asks for a pruned directory and no further; where something in it is known as well, the
+    // directory comes with it, and need not be kept whole.
     let paths: BTreeSet<TreePath> = misses.iter().map(|miss| miss.path.clone()).collect();
     let holds = |path: &TreePath| {
         let below = [path.as_bytes(), b"/"].concat();

@@ -1,4 +1,5 @@
-//! From the full root to the image that a grain boots: pruned, reduced, with our first process and the artifact's papers.
+//! From the full root to the image that a grain boots: pruned, reduced, with our first process and the
+//! artifact's papers.
 //!
 //! Comes in: [`Overlaid`] and the evidence of a trace. Goes out: [`Image`]. Nothing here runs the app.
 
@@ -60,7 +61,8 @@ impl Image {
         &self.lacks
     }
 
-    /// Returns what pruning and reducing left of the full root, in stage paths, with the reason for each path.
+    /// Returns what pruning and reducing left of the full root, in stage paths, with the reason for each
+    /// path.
     pub fn pruned(&self) -> &Pruned {
         &self.reduced.pruned
     }
@@ -108,8 +110,8 @@ pub fn prune(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<
     Ok(crate::reduce::reduce(pruned, recipe, used, store)?)
 }
 
-/// Returns the image tree of the full root, which proofs compare with. There every file of `/var` is a copy, so that a write
-/// that a link to the read-only root would stop shows as a difference.
+/// Returns the image tree of the full root, which proofs compare with. There every file of `/var` is a copy,
+/// so that a write that a link to the read-only root would stop shows as a difference.
 pub fn baseline(overlaid: &Overlaid, session: &Session) -> Tree {
     let (tree, recipe) = (overlaid.tree().clone(), &overlaid.recipe);
     image::build(tree, recipe, &VarPolicy::CopyAll, &session.store, overlaid.epoch_s())

@@ -1,6 +1,7 @@
 //! From an image to a proven one: it goes through its exercise, and is compared with the full root.
 //!
-//! Comes in: [`Image`]. Goes out: [`Proven`], or by the caller's choice [`Unproven`]. Only these can be packed.
+//! Comes in: [`Image`]. Goes out: [`Proven`], or by the caller's choice [`Unproven`]. Only these can be
+//! packed.
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
@@ -67,8 +68,8 @@ impl Tried {
         }
     }
 
-    /// Returns the image with its proof if nothing at all speaks against it, not even what was left out of a file; else a clause that
-    /// says what does.
+    /// Returns the image with its proof if nothing at all speaks against it, not even what was left out of a
+    /// file; else a clause that says what does.
     pub fn without_fault(self) -> Result<Proven, String> {
         let Tried { image, outcome } = self;
         let proof = outcome.map_err(|error| clause(&error))?;
@@ -80,7 +81,8 @@ impl Tried {
     }
 }
 
-/// Takes an image through the recipe's exercise and compares its responses with the full root's. Differences are part of the proof.
+/// Takes an image through the recipe's exercise and compares its responses with the full root's. Differences
+/// are part of the proof.
 ///
 /// # Errors
 /// An app that does not run, or an expectation of the exercise that does not hold.
@@ -103,7 +105,8 @@ pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Pr
     proven.map_err(|error| unproven(error.into(), &recipe.directory))
 }
 
-/// Returns the error of an app that could not be proven, with where to look further; `subject` is the recipe folder or artifact.
+/// Returns the error of an app that could not be proven, with where to look further; `subject` is the recipe
+/// folder or artifact.
 pub fn unproven(error: LineError, subject: &Path) -> LineError {
     let lacks = error.misses().iter().any(|miss| !miss.is_write());
     let hint = error.hint().map(Cow::into_owned);
@@ -111,7 +114,8 @@ pub fn unproven(error: LineError, subject: &Path) -> LineError {
     error.with_hint(hint)
 }
 
-/// Returns the error of a pruned app that does not respond as the full root does; `subject` is the recipe folder or artifact.
+/// Returns the error of a pruned app that does not respond as the full root does; `subject` is the recipe
+/// folder or artifact.
 pub fn differs(proof: &Proof, subject: &Path) -> LineError {
     let remedies = "trace again, keep what is named above, or fold what changes by itself (`fold` of a step)";
     let hint = format!("{remedies}; {}", ask_why(subject));

@@ -18,9 +18,9 @@ use crate::{
     reduce::{Change, Proposal},
 };
 
-/// Tries proposals one after the other on what is proven already; returns the last that is proven. Each that proves is written
-/// into recipe.toml at once, and each that does not as well (`reduce.not`), so that no build proposes it again. Of several
-/// libraries that do not prove together each is tried alone.
+/// Tries proposals one after the other on what is proven already; returns the last that is proven. Each that
+/// proves is written into recipe.toml at once, and each that does not as well (`reduce.not`), so that no
+/// build proposes it again. Of several libraries that do not prove together each is tried alone.
 pub(super) fn try_all(
     overlaid: &mut Overlaid,
     mut best: Proven,

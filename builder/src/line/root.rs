@@ -1,7 +1,8 @@
-//! From a recipe to its root: configured as Debian has it, then with the recipe's own files and npm packages laid over it.
+//! From a recipe to its root: configured as Debian has it, then with the recipe's own files and npm packages
+//! laid over it.
 //!
-//! Comes in: a recipe, with its lock beside it, and a session. Goes out: [`Configured`], and from that [`Overlaid`], which trace and
-//! image take. After fetching nothing here needs a network.
+//! Comes in: a recipe, with its lock beside it, and a session. Goes out: [`Configured`], and from that
+//! [`Overlaid`], which trace and image take. After fetching nothing here needs a network.
 
 use std::{
     borrow::Cow,
@@ -121,7 +122,8 @@ pub fn overlay(recipe: Recipe, session: &Session) -> Result<Overlaid, LineError>
 /// What is waited for before downloads are relied on.
 const TRIMS: &str = "trims the cache";
 
-/// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network then.
+/// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network
+/// then.
 fn npm_packages(recipe: &Recipe, session: &Session) -> Result<(Vec<Tree>, Times), LineError> {
     let mut times = Times::default();
     if recipe.npm.is_empty() {
@@ -136,8 +138,8 @@ fn npm_packages(recipe: &Recipe, session: &Session) -> Result<(Vec<Tree>, Times)
     Ok((trees?, times))
 }
 
-/// Makes the root of a recipe as Debian alone has it, with the owners of its files if they matter (`owners`). `visit` is shown it if
-/// its packages cannot be configured.
+/// Makes the root of a recipe as Debian alone has it, with the owners of its files if they matter (`owners`).
+/// `visit` is shown it if its packages cannot be configured.
 ///
 /// # Errors
 /// The first stage that fails.
@@ -177,7 +179,8 @@ pub fn configure(
 /// How many packages are named that have moved on.
 const MOST_MOVED: usize = 6;
 
-/// Makes the error for packages that could not be fetched. Where a whole suite is missing, it says so, as `resolve` does.
+/// Makes the error for packages that could not be fetched. Where a whole suite is missing, it says so, as
+/// `resolve` does.
 fn not_fetched(recipe: &Recipe, session: &Session, error: FetchError) -> LineError {
     let gone = error.gone();
     let suites: BTreeSet<&str> = gone.iter().map(|package| package.suite.as_str()).collect();

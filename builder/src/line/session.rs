@@ -1,4 +1,5 @@
-//! What all stages of the line work with, as values: nothing below reads the environment, the clock or options.
+//! What all stages of the line work with, as values: nothing below reads the environment, the clock or
+//! options.
 
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns a session that says nothing of its progress, reaches mirrors without a proxy, and knows no registry and no pool. The
-    /// time is the host's.
+    /// Returns a session that says nothing of its progress, reaches mirrors without a proxy, and knows no
+    /// registry and no pool. The time is the host's.
     pub fn silent(store: Arc<Store>) -> Self {
         Session {
             store,

@@ -1,4 +1,5 @@
-//! How the line reaches archives and registries: mirrors, keys and downloads, as session and recipe have them.
+//! How the line reaches archives and registries: mirrors, keys and downloads, as session and recipe have
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -110,8 +111,8 @@ impl Session {
         Ok(archive::open(selection, &options, &self.store, &self.downloader(), &self.progress)?)
     }
 
-    /// Returns the error for the first of some suites of Debian's archive that is nowhere, if there is one: what is locked of it
-    /// cannot be had then.
+    /// Returns the error for the first of some suites of Debian's archive that is nowhere, if there is one:
+    /// what is locked of it cannot be had then.
     pub(super) fn missing_suite(&self, debian: &Debian, suites: &BTreeSet<&str>) -> Option<LineError> {
         let options = self.options_of(debian);
         let of_others =

@@ -10,7 +10,8 @@ use crate::{
     testing::{MadeArchive, deb},
 };
 
-/// An app that recommends milk and needs tea leaves of one kind or another; the updates have newer water, and sugar.
+/// An app that recommends milk and needs tea leaves of one kind or another; the updates have newer water, and
+/// sugar.
 fn session(directory: &Path) -> Session {
     let place = directory.join("archive");
     MadeArchive::new("bookworm-security").write(&place);

@@ -1,7 +1,8 @@
 //! Differences that hold: what happens once may happen by chance, so it is asked again.
 //!
-//! Comes in: what both roots responded, and ways to run each once more. Goes out: the differences that each run shows. A run that
-//! fails is repeated once, too: an app that is slow to start on a busy machine is not one that lacks a file.
+//! Comes in: what both roots responded, and ways to run each once more. Goes out: the differences that each
+//! run shows. A run that fails is repeated once, too: an app that is slow to start on a busy machine is not
+//! one that lacks a file.
 
 use super::{Difference, ProveError, compare};
 use crate::{
@@ -31,7 +32,8 @@ struct Found {
     everywhere: bool,
 }
 
-/// Returns the differences that hold, asking again as long as that changes them; `again` adds a run of each root.
+/// Returns the differences that hold, asking again as long as that changes them; `again` adds a run of each
+/// root.
 ///
 /// # Errors
 /// Those of `again`.
@@ -79,7 +81,8 @@ fn places(found: &[Found], sides: &Sides) -> Vec<Authority> {
     out
 }
 
-/// Returns the differences that each run under one authority at least shows; what was left behind counts if every run shows it.
+/// Returns the differences that each run under one authority at least shows; what was left behind counts if
+/// every run shows it.
 fn differences(steps: &[Step], sides: &Sides) -> Vec<Found> {
     let of_run = |run: &Transcript| {
         // The full root under the same authority first: the others show values that change by themselves.

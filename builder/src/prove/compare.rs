@@ -3,8 +3,8 @@
 //! Statuses and content types are compared as they are. Of texts, matches of the recipe's `fold`
 //! patterns, captured values, and words with a digit in them (times, counters, tokens) are folded
 //! first; then they are compared line by line. Where runs of the full root differ, the pruned app may
-//! differ at the same place ([`texts`]). Other bodies must be equal where several runs of the full root are, else, as archives
-//! with times in them, nearly of a length.
+//! differ at the same place ([`texts`]). Other bodies must be equal where several runs of the full root are,
+//! else, as archives with times in them, nearly of a length.
 
 mod pattern;
 #[cfg(feature = "testing")]
@@ -95,8 +95,8 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
     out
 }
 
-/// Returns what another run asked for at the place of a request beside the steps: of all requests of the step whose words are the same
-/// once folded, the one of the same rank.
+/// Returns what another run asked for at the place of a request beside the steps: of all requests of the step
+/// whose words are the same once folded, the one of the same rank.
 fn counterpart<'a>(other: &'a Transcript, own: &Transcript, index: usize) -> Option<&'a Record> {
     let key = |of: &Transcript, record: &Record| (record.step, fold_digits(&of.folded(&record.what)));
     let sought = key(own, own.beside.get(index)?);
@@ -210,8 +210,8 @@ fn texts_differ(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option
     Some((format!("its text differs ({lacking} lines gone, {new} new)"), lines))
 }
 
-/// Returns the text of a response or of an output, with what the recipe folds and what was captured replaced. Where a response
-/// leads to is a line of it.
+/// Returns the text of a response or of an output, with what the recipe folds and what was captured replaced.
+/// Where a response leads to is a line of it.
 fn text_of((record, transcript): Said<'_>, folds: &[Regex]) -> Text {
     let mut text = String::from_utf8_lossy(record.outcome.bytes()).into_owned();
     if let Outcome::Responded(response) = &record.outcome

@@ -1,9 +1,9 @@
 //! Past the exercise: pages that the app's own pages lead to, asked of the full root and of the pruned one.
 //!
-//! The exercise is taken first, so that its session and data are there; then links and targets of forms in its HTML
-//! are asked for with GET, then those in their answers, and so on, as far as the bounds allow. What leads elsewhere
-//! or ends the session is passed over. The list is made on the full root; both roots are then asked the same. Pages
-//! that the full root itself answers now so, now so, count for nothing.
+//! The exercise is taken first, so that its session and data are there; then links and targets of forms in
+//! its HTML are asked for with GET, then those in their answers, and so on, as far as the bounds allow. What
+//! leads elsewhere or ends the session is passed over. The list is made on the full root; both roots are then
+//! asked the same. Pages that the full root itself answers now so, now so, count for nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,7 +79,8 @@ pub fn explore(
     let mut transcript = ask(&baseline, &longer)?;
     for _ in 0..ROUNDS {
         links.record(&transcript);
-        // A round takes all earlier steps again. The time of a step so far shows for how many more there is time.
+        // A round takes all earlier steps again. The time of a step so far shows for how many more there is
+        // time.
         let steps = longer.exercise.len().max(1);
         let took = began.elapsed().as_secs_f64() / steps as f64;
         let left = bounds.time.saturating_sub(began.elapsed()).as_secs_f64();
@@ -152,8 +153,8 @@ impl Links {
         links
     }
 
-    /// Finds pages in the HTML of all responses. Captured values are put back as the names that they have, because
-    /// another root will have other values.
+    /// Finds pages in the HTML of all responses. Captured values are put back as the names that they have,
+    /// because another root will have other values.
     fn record(&mut self, transcript: &Transcript) {
         for record in &transcript.steps {
             let Outcome::Responded(response) = &record.outcome else { continue };
@@ -170,8 +171,8 @@ impl Links {
         }
     }
 
-    /// Takes the next pages: of each shape one, then of each a second, so that a long list of like pages hides no
-    /// others.
+    /// Takes the next pages: of each shape one, then of each a second, so that a long list of like pages
+    /// hides no others.
     fn next(&mut self, count: usize) -> Vec<String> {
         let mut next = Vec::new();
         while next.len() < count && !self.found.is_empty() {
@@ -188,8 +189,8 @@ impl Links {
     }
 }
 
-/// Returns what pages made by the same code have in common: directory and ending of a file, names of the query's
-/// parameters, and values that are plain words.
+/// Returns what pages made by the same code have in common: directory and ending of a file, names of the
+/// query's parameters, and values that are plain words.
 fn shape_of(page: &str) -> String {
     let (path, query) = page.split_once('?').unwrap_or((page, ""));
     let (directory, file) = path.rsplit_once('/').unwrap_or(("", path));

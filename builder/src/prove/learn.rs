@@ -1,8 +1,9 @@
 //! What a run that went wrong lacked, beyond what it asked for.
 //!
-//! Two ways: the app's output names it, or a second run shows pruned names in listings, so that a program that picks names from a
-//! listing asks for them. The second one changes what the app sees, so nothing is compared with it; it is made only
-//! after a failure or a difference, and where a directory was listed that lacks names.
+//! Two ways: the app's output names it, or a second run shows pruned names in listings, so that a program
+//! that picks names from a listing asks for them. The second one changes what the app sees, so nothing is
+//! compared with it; it is made only after a failure or a difference, and where a directory was listed that
+//! lacks names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -100,7 +101,8 @@ fn where_shown(
     not_walked(asked.map(|miss| Miss { cause: Cause::Shown, ..miss }).collect(), listed)
 }
 
-/// Leaves out what was asked for since a program looks at all that a directory lists: that says nothing of a single name.
+/// Leaves out what was asked for since a program looks at all that a directory lists: that says nothing of a
+/// single name.
 fn not_walked(asked: Vec<Miss>, listed: &[Miss]) -> Vec<Miss> {
     let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     let parent = |miss: &Miss| miss.path.parent_bytes().unwrap_or_default().to_vec();

@@ -1,4 +1,5 @@
-//! The readers of lines of logs and pages, as functions that take anything ([`testing::readers`](crate::testing::READERS)).
+//! The readers of lines of logs and pages, as functions that take anything
+//! ([`testing::readers`](crate::testing::READERS)).
 
 use super::{compare, side_effects};
 

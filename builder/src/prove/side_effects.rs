@@ -1,7 +1,8 @@
-//! What an app leaves behind when it has been stopped: the files in its `/var`, those shipped there that it changed, and what it
-//! said about failures.
+//! What an app leaves behind when it has been stopped: the files in its `/var`, those shipped there that it
+//! changed, and what it said about failures.
 //!
-//! Both are compared as answers are, so names and lines are given as they are; what changes by itself is folded there.
+//! Both are compared as answers are, so names and lines are given as they are; what changes by itself is
+//! folded there.
 
 use std::{io, ops::ControlFlow, path::Path};
 
@@ -40,9 +41,9 @@ pub(super) fn tells_failure(line: &str) -> bool {
     FAILURES.iter().any(|word| line.contains(word))
 }
 
-/// Returns the records of what was left: the files and links below `var`, each by its path in the stage root, without those that
-/// were shipped and are as they were, and the lines of `printed` that report failures. Very many names, and that something lies too deep
-/// or in a closed directory, are reported as such.
+/// Returns the records of what was left: the files and links below `var`, each by its path in the stage root,
+/// without those that were shipped and are as they were, and the lines of `printed` that report failures.
+/// Very many names, and that something lies too deep or in a closed directory, are reported as such.
 ///
 /// # Errors
 /// A `var` that cannot be opened; a changed file that cannot be read.
@@ -65,8 +66,8 @@ pub(super) fn records<'a>(
     Ok(vec![record(FILES, names), record("failures told in the log", lines)])
 }
 
-/// Leaves out of the records of a full root the shipped files that the app changed and that are pruned: what is there on the pruned
-/// root, the app made alone, such as the files of a database that setup makes anew.
+/// Leaves out of the records of a full root the shipped files that the app changed and that are pruned: what
+/// is there on the pruned root, the app made alone, such as the files of a database that setup makes anew.
 pub(super) fn leave_out_pruned(left: &mut [Record], is_pruned: &dyn Fn(&str) -> bool) {
     for record in left.iter_mut().filter(|record| record.what == FILES) {
         let Outcome::Ran(ran) = &mut record.outcome else { continue };
@@ -76,8 +77,8 @@ pub(super) fn leave_out_pruned(left: &mut [Record], is_pruned: &dyn Fn(&str) -> 
     }
 }
 
-/// Lists what is below a directory, sorted; no link is followed. Directories themselves are left out: packages ship many that nothing is
-/// in, and they may be there or not.
+/// Lists what is below a directory, sorted; no link is followed. Directories themselves are left out:
+/// packages ship many that nothing is in, and they may be there or not.
 fn list<'a>(var: &Path, shipped: &dyn Fn(&str) -> Shipped<'a>) -> io::Result<Vec<String>> {
     let (mut names, mut failed) = (Vec::new(), None);
     let is_whole = deep::walk(var, &mut |found| {
@@ -114,7 +115,8 @@ fn line_of<'a>(found: &Found<'_>, shipped: &dyn Fn(&str) -> Shipped<'a>) -> io::
     })
 }
 
-/// Returns whether a file is another one than was shipped. A copy that was not touched has its time; others are read.
+/// Returns whether a file is another one than was shipped. A copy that was not touched has its time; others
+/// are read.
 fn is_changed(found: &Found<'_>, shipped: &Entry) -> io::Result<bool> {
     let Some((digest, size_bytes)) = shipped.kind.content() else { return Ok(false) };
     let stat = found.stat;

@@ -1,4 +1,5 @@
-//! Keys that are handed over for one command and lie in no file of ours: from a variable, or on standard input.
+//! Keys that are handed over for one command and lie in no file of ours: from a variable, or on standard
+//! input.
 
 use super::KeysError;
 use crate::formats::{

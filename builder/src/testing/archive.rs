@@ -50,8 +50,9 @@ pub struct Made {
 }
 
 impl MadeArchive {
-    /// Begins a suite without packages, for amd64, with the component `main`, signed by `Key::new(1)`. One that is an exact
-    /// path (`./`) is flat: its index and its packages lie beside its Release file, which names no suite.
+    /// Begins a suite without packages, for amd64, with the component `main`, signed by `Key::new(1)`. One
+    /// that is an exact path (`./`) is flat: its index and its packages lie beside its Release file, which
+    /// names no suite.
     pub fn new(suite: &str) -> Self {
         MadeArchive {
             suite: suite.into(),

@@ -1,9 +1,9 @@
-//! Readers of bytes that others made, each as a function that takes anything: what `tests/fuzz` feeds to libFuzzer, and what plain
-//! tests feed with the seeds in `tests/fuzz/seeds`.
+//! Readers of bytes that others made, each as a function that takes anything: what `tests/fuzz` feeds to
+//! libFuzzer, and what plain tests feed with the seeds in `tests/fuzz/seeds`.
 //!
-//! A reader may refuse what it is given. It must not panic, hang or take memory without bound, and what it takes must hold what is
-//! promised of it: written and read again it is the same, no path leaves its root, nothing that is changed is worse than before. Each
-//! function here asserts that.
+//! A reader may refuse what it is given. It must not panic, hang or take memory without bound, and what it
+//! takes must hold what is promised of it: written and read again it is the same, no path leaves its root,
+//! nothing that is changed is worse than before. Each function here asserts that.
 //!
 //! | bytes of | readers here |
 //! |---|---|

@@ -140,8 +140,9 @@ impl Server {
         self.state.faults.lock().expect("no panic holds the lock").insert(path.into(), (fault, times));
     }
 
-    /// Answers one of each so many requests for a path wrongly, where no other fault was set. Paths begin at different
-    /// places, so that of all requests as many are answered wrongly, and none for one file over and over.
+    /// Answers one of each so many requests for a path wrongly, where no other fault was set. Paths begin at
+    /// different places, so that of all requests as many are answered wrongly, and none for one file over and
+    /// over.
     pub fn fault_every(&self, count: usize, fault: Fault) {
         let every = Every { fault, requests: count, counts: HashMap::new() };
         *self.state.every.lock().expect("no panic holds the lock") = Some(every);

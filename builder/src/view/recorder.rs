@@ -172,8 +172,8 @@ impl Recorder {
         self.note_miss(path, Missed::Refused, thread);
     }
 
-    /// Notes that a directory was listed from which names were pruned: a program that does not find a name in a listing
-    /// has no reason to look it up.
+    /// Notes that a directory was listed from which names were pruned: a program that does not find a name in
+    /// a listing has no reason to look it up.
     pub(super) fn note_lacking(&self, path: &ImagePath, pruned_names: usize, thread: u32) {
         self.note_miss(path.clone(), Missed::Listed(pruned_names), thread);
     }

@@ -1,13 +1,15 @@
-//! What a request shows of the page that sent it. Browsers tell that in fields which pages cannot set; other clients tell nothing, and
-//! need not: they are no way for a page to reach the loopback.
+//! What a request shows of the page that sent it. Browsers tell that in fields which pages cannot set; other
+//! clients tell nothing, and need not: they are no way for a page to reach the loopback.
 
 use super::{Head, Response, host::is_of_loopback, host_and_port};
 
-/// Looks at a request to an app on the loopback that everybody's pages can send to; returns a refusal unless it may go on.
+/// Looks at a request to an app on the loopback that everybody's pages can send to; returns a refusal unless
+/// it may go on.
 ///
-/// The host must be this machine by one of its own names: a name of another site that was made to lead here would let that site's pages
-/// read what the app says (DNS rebinding). The port may be another one, as it may be forwarded. What may change something must come
-/// from a page of the app's own. Other sites may lead people to the app, but not load its contents into their own pages.
+/// The host must be this machine by one of its own names: a name of another site that was made to lead here
+/// would let that site's pages read what the app says (DNS rebinding). The port may be another one, as it may
+/// be forwarded. What may change something must come from a page of the app's own. Other sites may lead
+/// people to the app, but not load its contents into their own pages.
 pub fn guard(head: &Head) -> Option<Response> {
     let Some(host) = head.field("host").filter(|host| is_of_this_machine(host)) else {
         return Some(forbidden("this app is for 127.0.0.1, localhost and names below localhost alone"));
@@ -27,8 +29,8 @@ fn is_of_this_machine(host: &str) -> bool {
     host_and_port(host).is_some_and(|(name, _)| is_of_loopback(name))
 }
 
-/// Returns whether what may change something was sent by a page of the same host. A page that tells nobody where it comes
-/// from sends `null`; then the browser's own word counts.
+/// Returns whether what may change something was sent by a page of the same host. A page that tells nobody
+/// where it comes from sends `null`; then the browser's own word counts.
 pub fn is_from_itself(head: &Head, origin: &str) -> bool {
     let is_upgrade = head.values("upgrade").next().is_some();
     if matches!(head.method(), "GET" | "HEAD" | "OPTIONS") && !is_upgrade {
@@ -42,8 +44,9 @@ pub fn is_from_itself(head: &Head, origin: &str) -> bool {
     }
 }
 
-/// Returns whether the app itself, the person or no browser wants this. A page of another site, be it another port, may only lead to
-/// it (Fetch Metadata Request Headers, 2): not show it in a frame, nor load it as a script, an image or data.
+/// Returns whether the app itself, the person or no browser wants this. A page of another site, be it another
+/// port, may only lead to it (Fetch Metadata Request Headers, 2): not show it in a frame, nor load it as a
+/// script, an image or data.
 fn is_wanted(head: &Head) -> bool {
     let mut sites = head.values("sec-fetch-site");
     if sites.all(|site| matches!(site, b"same-origin" | b"none")) {

@@ -1,8 +1,10 @@
-//! The authority of an app (RFC 9110, 7.2), as its clients know it and as the app knows it; fields are changed from one to the other.
+//! The authority of an app (RFC 9110, 7.2), as its clients know it and as the app knows it; fields are
+//! changed from one to the other.
 //!
-//! A client requests `g-….localhost:6080`, and the app listens on `127.0.0.1:8000`. An app that accepts only certain hosts is given
-//! the one that its recipe names (`[web] host`). URLs with an authority of the app's own lead back to the authority that was
-//! requested, for every app. Bodies are never changed: what a page holds is the app's own.
+//! A client requests `g-….localhost:6080`, and the app listens on `127.0.0.1:8000`. An app that accepts only
+//! certain hosts is given the one that its recipe names (`[web] host`). URLs with an authority of the app's
+//! own lead back to the authority that was requested, for every app. Bodies are never changed: what a page
+//! holds is the app's own.
 
 use super::{Head, host_and_port};
 
@@ -23,17 +25,18 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Returns the authorities of a request for `requested`, the value of its `Host` field. `host` is `[web] host` of the recipe and
-    /// `port` its `[web] port`.
+    /// Returns the authorities of a request for `requested`, the value of its `Host` field. `host` is `[web]
+    /// host` of the recipe and `port` its `[web] port`.
     ///
-    /// A name that is not one of the loopback's is given to the app as it is, so that an app's guard against rebinding (a name of
-    /// another site that leads to this machine) still sees it.
+    /// A name that is not one of the loopback's is given to the app as it is, so that an app's guard against
+    /// rebinding (a name of another site that leads to this machine) still sees it.
     pub fn new(requested: &str, host: Option<&str>, port: u16) -> Self {
         let name = name_of(requested);
         let given = host.filter(|_| is_of_loopback(name)).map(|host| format!("{host}:{port}"));
         let mut own_names: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
         own_names.extend(host.map(str::to_owned));
-        // An app that joins the name it was requested by with the port that it listens on: nginx does so for a folder.
+        // An app that joins the name it was requested by with the port that it listens on: nginx does so for
+        // a folder.
         let own = own_names.iter().map(String::as_str).chain([name]).flat_map(|name| {
             let without_port = (port == 80).then(|| name.to_owned());
             without_port.into_iter().chain([format!("{name}:{port}")])
@@ -68,8 +71,8 @@ impl Authorities {
 
     /// Returns the value of a request's field as the app is given it; nothing where it stays as it is.
     ///
-    /// `Host`; `Origin` and `Referer` where they name the authority requested, so that one of another site still shows as such;
-    /// `Destination` of WebDAV's COPY and MOVE (RFC 4918, 10.3).
+    /// `Host`; `Origin` and `Referer` where they name the authority requested, so that one of another site
+    /// still shows as such; `Destination` of WebDAV's COPY and MOVE (RFC 4918, 10.3).
     pub fn request_value(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
         let given = self.given.as_deref()?;
         match name.to_ascii_lowercase().as_str() {
@@ -81,8 +84,9 @@ impl Authorities {
 
     /// Returns the value of a response's field as the client is given it; nothing where it stays as it is.
     ///
-    /// URLs in `Location`, `Content-Location`, `Refresh`, `Link` and `Access-Control-Allow-Origin`; of `Set-Cookie` a `Domain` that is
-    /// the app's own goes, so that the cookie is for the host requested (RFC 6265, 5.3).
+    /// URLs in `Location`, `Content-Location`, `Refresh`, `Link` and `Access-Control-Allow-Origin`; of
+    /// `Set-Cookie` a `Domain` that is the app's own goes, so that the cookie is for the host requested (RFC
+    /// 6265, 5.3).
     pub fn response_value(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
         let own: Vec<&str> = self.own.iter().map(String::as_str).collect();
         match name.to_ascii_lowercase().as_str() {
@@ -136,7 +140,8 @@ pub(super) fn is_of_loopback(name: &str) -> bool {
     LOOPBACK.contains(&name.as_str()) || name.ends_with(".localhost")
 }
 
-/// Returns a URL that has one of the authorities `from`, with the authority `to` instead. It may be followed by something else.
+/// Returns a URL that has one of the authorities `from`, with the authority `to` instead. It may be followed
+/// by something else.
 fn moved(url: &[u8], from: &[&str], to: &str) -> Option<Vec<u8>> {
     let is_scheme =
         |scheme: &&&[u8]| url.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));

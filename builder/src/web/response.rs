@@ -5,7 +5,8 @@ use std::io::{self, Write};
 /// Plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// On every response. `same-origin`, as a browser that is to tell nobody where it comes from tells a form of our own neither.
+/// On every response. `same-origin`, as a browser that is to tell nobody where it comes from tells a form of
+/// our own neither.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\
     Cross-Origin-Opener-Policy: same-origin\r\n\
@@ -13,8 +14,8 @@ const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cache-Control: no-store\r\n\
     Connection: close\r\n";
 
-/// Returns a Content-Security-Policy: nothing is loaded from elsewhere, nobody frames the page, and its forms lead to
-/// `form_action` only.
+/// Returns a Content-Security-Policy: nothing is loaded from elsewhere, nobody frames the page, and its forms
+/// lead to `form_action` only.
 pub fn policy(form_action: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \

@@ -5,8 +5,8 @@ use super::*;
 /// What the first process prints, which any app can print.
 const LINE: &str = r#"print "tinyroot-init: ready\n";"#;
 
-/// Writes what the first process says to every descriptor of its own and of the first process that it can open, but for the standard
-/// streams.
+/// Writes what the first process says to every descriptor of its own and of the first process that it can
+/// open, but for the standard streams.
 const FORGE: &str = r#"
 for my $proc ("/proc", "/dev/.proc") {
     for my $of (1, "self", getppid()) {

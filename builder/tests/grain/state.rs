@@ -18,7 +18,8 @@ use tinyroot::{
 
 use super::{Fixture, ask, interrupt};
 
-/// Answers each request with what it read; at `/write` it counts in a shipped file, and says nothing if that fails.
+/// Answers each request with what it read; at `/write` it counts in a shipped file, and says nothing if that
+/// fails.
 const COUNTER: &str = r#"
 $| = 1;
 socket(S, 2, 1, 0) or die "socket: $!";

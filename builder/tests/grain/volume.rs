@@ -1,4 +1,5 @@
-//! A `/var` that is a volume of a container engine: what engines and file systems make there is nobody's data.
+//! A `/var` that is a volume of a container engine: what engines and file systems make there is nobody's
+//! data.
 
 use std::{fs, os::unix::fs::chown, path::PathBuf};
 

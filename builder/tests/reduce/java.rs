@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Prints what is in Java's own file system of its modules (JEP 220), all of it, and what it makes of some classes. Java
-/// compiles it by itself.
+/// Prints what is in Java's own file system of its modules (JEP 220), all of it, and what it makes of some
+/// classes. Java compiles it by itself.
 const SCRIPT: &str = r#"
 import java.net.URI;
 import java.nio.file.*;

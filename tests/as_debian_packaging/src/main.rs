@@ -1,11 +1,11 @@
 //! A second opinion on how tinyroot reads Debian's control files: that of the crate `debian-packaging`.
 //!
-//! `as-debian-packaging FILE...` reads each FILE, such as `/var/lib/dpkg/status`, a Packages index or the text of a Release file, with
-//! both, and compares stanza by stanza: the fields and their values, and the relations between packages. It prints one line a file,
-//! and each difference; it fails if there is one.
+//! `as-debian-packaging FILE...` reads each FILE, such as `/var/lib/dpkg/status`, a Packages index or the
+//! text of a Release file, with both, and compares stanza by stanza: the fields and their values, and the
+//! relations between packages. It prints one line a file, and each difference; it fails if there is one.
 //!
-//! It is a program of its own since `debian-packaging` brings a second OpenPGP, async-std and 110 packages in all, which tinyroot
-//! would compile for five fields of a Release file.
+//! It is a program of its own since `debian-packaging` brings a second OpenPGP, async-std and 110 packages in
+//! all, which tinyroot would compile for five fields of a Release file.
 
 use std::{fs, process::ExitCode};
 

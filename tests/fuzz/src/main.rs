@@ -1,8 +1,9 @@
 //! Feeds one of tinyroot's readers of foreign bytes (`testing::READERS`) to libFuzzer.
 //!
-//! `TINYROOT_READER=deb readers [libFuzzer's options] CORPUS…`. Without a name that is known, the names are printed, each with the
-//! longest input that is worth while. With `TINYROOT_LONG=BYTES` the reader is given inputs of that length instead, each of one kind
-//! (`testing::long_inputs`), which must be read within ten seconds. `.ci/fuzz` builds and runs all of them.
+//! `TINYROOT_READER=deb readers [libFuzzer's options] CORPUS…`. Without a name that is known, the names are
+//! printed, each with the longest input that is worth while. With `TINYROOT_LONG=BYTES` the reader is given
+//! inputs of that length instead, each of one kind (`testing::long_inputs`), which must be read within ten
+//! seconds. `.ci/fuzz` builds and runs all of them.
 
 #![no_main]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, for the terminal")]

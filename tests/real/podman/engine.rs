@@ -12,7 +12,8 @@ use tinyroot::testing::skip;
 
 use crate::support::{Ended, Home, end, text};
 
-/// Runs everywhere: limits no higher than those of the host, a runtime that also knows mixed control groups, no systemd.
+/// Runs everywhere: limits no higher than those of the host, a runtime that also knows mixed control groups,
+/// no systemd.
 const SETTINGS: &str = r#"
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]

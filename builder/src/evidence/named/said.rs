@@ -19,8 +19,9 @@ pub(super) enum Wanted {
 
 type Meaning = fn(&Captures<'_>) -> Wanted;
 
-/// Messages, each with what its groups mean. Sources: CPython's `import.c` and `codecs.c`, perl's perldiag(1), Node.js'
-/// `internal/modules`, PHP's `main/fopen_wrappers.c` and `Zend/zend_execute_API.c`, Ruby's `load.c`, ld.so(8), dash and bash.
+/// Messages, each with what its groups mean. Sources: CPython's `import.c` and `codecs.c`, perl's
+/// perldiag(1), Node.js' `internal/modules`, PHP's `main/fopen_wrappers.c` and `Zend/zend_execute_API.c`,
+/// Ruby's `load.c`, ld.so(8), dash and bash.
 const MESSAGES: &[(&str, Meaning)] = &[
     (r#"No module named ['"]?([\w.-]+)"#, |m| Wanted::Python(m[1].trim_end_matches('.').to_owned())),
     (r#"cannot import name ['"]?(\w+)['"]? from (?:partially initialized module )?['"]([\w.]+)"#, |m| {
@@ -151,7 +152,8 @@ fn ruby(name: &str) -> Wanted {
     Wanted::Endings(all.collect())
 }
 
-/// A class of PHP, by the names that loaders give to its file: with all of its namespace, with ever less of it.
+/// A class of PHP, by the names that loaders give to its file: with all of its namespace, with ever less of
+/// it.
 fn php_class(class: &str) -> Wanted {
     let parts: Vec<&str> = class.split('\\').filter(|part| !part.is_empty()).collect();
     let from = |start: usize| parts[start..].join("/");

@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Conversation<'_> {
-    /// Returns what is not as expected, and takes the captures: from the response, or, if they are not there, from the end of its
-    /// redirects. The status is that of the response.
+    /// Returns what is not as expected, and takes the captures: from the response, or, if they are not there,
+    /// from the end of its redirects. The status is that of the response.
     pub(super) fn judge(
         &mut self,
         step: usize,

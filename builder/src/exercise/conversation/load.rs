@@ -1,7 +1,7 @@
 //! What a browser loads with a page: scripts, style sheets and what those name, images, icons, frames.
 //!
-//! Each address of the app is asked for once in a conversation, one with a time in it once a step, and never one of another authority. How many, how deep and how
-//! much is bounded.
+//! Each address of the app is asked for once in a conversation, one with a time in it once a step, and never
+//! one of another authority. How many, how deep and how much is bounded.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -42,8 +42,8 @@ pub(in crate::exercise) struct Loaded {
 struct Known {
     /// Without fragment and times.
     address: String,
-    /// The step that it was loaded by, if it has a time in it: with that, pages ask for a new response each time
-    /// that they are shown.
+    /// The step that it was loaded by, if it has a time in it: with that, pages ask for a new response each
+    /// time that they are shown.
     step: Option<usize>,
 }
 
@@ -63,7 +63,8 @@ impl Known {
     }
 }
 
-/// Returns whether a run of digits is a time in seconds or milliseconds since 1970, of the years 2001 to 2096.
+/// Returns whether a run of digits is a time in seconds or milliseconds since 1970, of the years 2001 to
+/// 2096.
 fn is_time(digits: &[u8]) -> bool {
     matches!(digits, [b'1'..=b'3', rest @ ..] if matches!(rest.len(), 9 | 12))
 }

@@ -19,7 +19,8 @@ pub(in crate::exercise) enum Content {
 }
 
 impl<'a> Conversation<'a> {
-    /// Reads a response, and reports its addresses of other authorities; `of` names one that is not the step's own.
+    /// Reads a response, and reports its addresses of other authorities; `of` names one that is not the
+    /// step's own.
     pub(in crate::exercise) fn look_at(
         &mut self,
         response: &Response,

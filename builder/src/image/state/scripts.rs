@@ -1,9 +1,10 @@
-//! What maintainer scripts give to other users, as far as their text shows: `chown`, `install -o` and `find -exec chown` of paths
-//! below `/var`.
+//! What maintainer scripts give to other users, as far as their text shows: `chown`, `install -o` and `find
+//! -exec chown` of paths below `/var`.
 //!
-//! Not a shell, and nothing is run: a command counts whether or not its branch is taken. Of variables only those are known that
-//! the script sets to plain words; functions are followed where they are called by name, and `for` loops over words. What it says
-//! is the same on every machine, and bounded, however the script is made.
+//! Not a shell, and nothing is run: a command counts whether or not its branch is taken. Of variables only
+//! those are known that the script sets to plain words; functions are followed where they are called by name,
+//! and `for` loops over words. What it says is the same on every machine, and bounded, however the script is
+//! made.
 
 mod words;
 
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 
 use words::{Command, FUNCTION, Known, commands};
 
-/// How much work one script is worth, in words and their pieces of 16 bytes. Those of Debian take some thousands.
+/// How much work one script is worth, in words and their pieces of 16 bytes. Those of Debian take some
+/// thousands.
 const WORK: usize = 500_000;
 
 /// Functions and loops inside each other.
@@ -26,7 +28,8 @@ pub(in super::super) fn given(script: &str) -> Vec<String> {
     walk.paths
 }
 
-/// Returns whether an owner as `chown(1)` takes it ("user", "user:group", "user.group") is known to be another than root.
+/// Returns whether an owner as `chown(1)` takes it ("user", "user:group", "user.group") is known to be
+/// another than root.
 pub(super) fn is_other(owner: &str) -> bool {
     let user = owner.split([':', '.']).next().unwrap_or_default();
     !["", "root", "0", "#0"].contains(&user)
@@ -71,7 +74,8 @@ impl<'a> Walk<'a> {
         self.left = self.left.saturating_sub(work);
     }
 
-    /// Returns what stands between the words that begin and end a group, and what follows; `None` if it does not begin here.
+    /// Returns what stands between the words that begin and end a group, and what follows; `None` if it does
+    /// not begin here.
     fn group(
         &mut self,
         commands: &'a [Command],

@@ -1,7 +1,8 @@
 //! A line of text whose changing parts are known, because several runs of the same app gave it.
 //!
-//! Comes in: lines, one a run, that mean the same. Goes out: a [`Pattern`]: their common words in order, with a gap where
-//! they differ. A gap knows the values that it was seen with, so that it does not swallow a sentence where a token was.
+//! Comes in: lines, one a run, that mean the same. Goes out: a [`Pattern`]: their common words in order, with
+//! a gap where they differ. A gap knows the values that it was seen with, so that it does not swallow a
+//! sentence where a token was.
 
 use std::collections::BTreeSet;
 
@@ -125,7 +126,8 @@ impl Pattern {
         Pattern(tokens(line).into_iter().map(piece).collect())
     }
 
-    /// Returns the pattern of two lines that differ in words with digits alone: those with letters in them become gaps.
+    /// Returns the pattern of two lines that differ in words with digits alone: those with letters in them
+    /// become gaps.
     pub fn of_two(one: &str, other: &str) -> Self {
         let (one, other) = (tokens(one), tokens(other));
         let piece = |(a, b): (&Token, &Token)| match (a == b, a.has_digit() && b.has_digit()) {
@@ -170,8 +172,8 @@ impl Pattern {
         self.0.push(Piece::Gap(gap_of(pieces).or(Gap::of(tokens.iter()))));
     }
 
-    /// Joins gaps that only marks of tokens lie between (`ab-cd` and `xy-z` are one token each), and all gaps of sentences that
-    /// have hardly a word in common.
+    /// Joins gaps that only marks of tokens lie between (`ab-cd` and `xy-z` are one token each), and all gaps
+    /// of sentences that have hardly a word in common.
     fn joined(self) -> Self {
         let gaps = (self.0.iter().position(is_gap), self.0.iter().rposition(is_gap));
         if let (Some(first), Some(last)) = gaps {

@@ -1,8 +1,9 @@
 //! Texts of several whole runs and of a pruned one: what the pruned one lacks, and what is new in it.
 //!
-//! Each text is a set of lines, since order and repetition change by themselves. Words with a digit (times, counters,
-//! identifiers) are folded. A line that all whole runs give must be there; of lines that only one run gives, those that mean
-//! the same are found, and made a [`Pattern`] that must be there too. All other lines of the whole runs may be there.
+//! Each text is a set of lines, since order and repetition change by themselves. Words with a digit (times,
+//! counters, identifiers) are folded. A line that all whole runs give must be there; of lines that only one
+//! run gives, those that mean the same are found, and made a [`Pattern`] that must be there too. All other
+//! lines of the whole runs may be there.
 
 use std::{
     cmp::Reverse,
@@ -29,7 +30,8 @@ const IDENTIFIERS_LIMIT: usize = 8;
 pub(super) struct Text(Vec<String>);
 
 impl Text {
-    /// Splits a text into lines. Documents without line breaks are split between tags and between members of lists.
+    /// Splits a text into lines. Documents without line breaks are split between tags and between members of
+    /// lists.
     pub fn new(text: &str) -> Self {
         let mut known = BTreeSet::new();
         let lines = text.lines().flat_map(parts).map(str::trim).filter(|line| !line.is_empty());
@@ -258,8 +260,8 @@ impl Known {
         self.varying.extend(alone.map(|(_, loose)| Varying::of(loose.line, loose.place, run)));
     }
 
-    /// Returns which loose line of a run means the same as which lines of earlier runs: those that are most alike, then those
-    /// that stand in the same order between the same constant lines.
+    /// Returns which loose line of a run means the same as which lines of earlier runs: those that are most
+    /// alike, then those that stand in the same order between the same constant lines.
     fn pairs(&self, run: usize, loose: &[Loose<'_>]) -> Vec<(usize, usize)> {
         let is_free = |varying: &Varying| varying.folded.is_none() && varying.run != run;
         let free: Vec<usize> = (0..self.varying.len()).filter(|at| is_free(&self.varying[*at])).collect();

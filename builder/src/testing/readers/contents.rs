@@ -39,7 +39,8 @@ pub(super) fn deb(bytes: &[u8]) {
     let _ = deb.finish();
 }
 
-/// A tar, with dpkg's habits and with npm's; also with the sums of its headers made good, so that what is behind them is looked at.
+/// A tar, with dpkg's habits and with npm's; also with the sums of its headers made good, so that what is
+/// behind them is looked at.
 pub(super) fn tar(bytes: &[u8]) {
     let good = with_sums(bytes);
     for dialect in [Dialect::Dpkg, Dialect::Npm] {
@@ -69,7 +70,8 @@ fn with_sums(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Asserts what holds of each tree that was read: paths within it, hard links to files, and the same tree by its text.
+/// Asserts what holds of each tree that was read: paths within it, hard links to files, and the same tree by
+/// its text.
 fn assert_sound(tree: &Tree, most_bytes: u64) {
     for (path, entry) in tree.iter() {
         assert_inside(path.as_bytes());

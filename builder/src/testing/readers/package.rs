@@ -109,7 +109,8 @@ pub(super) fn manifest(bytes: &[u8]) {
     read.metadata.author_signed = false;
     let written = read.to_bytes();
     assert!(written.len() <= 64 * bytes.len() + 1024, "{} bytes out of {}", written.len(), bytes.len());
-    // A message whose parts are used many times can be larger when it is written than what is allowed to be read.
+    // A message whose parts are used many times can be larger when it is written than what is allowed to be
+    // read.
     if let Ok(again) = Manifest::read(&written) {
         assert_eq!(again, read);
     } else {
@@ -120,7 +121,8 @@ pub(super) fn manifest(bytes: &[u8]) {
 /// What the compression may give here: enough for what follows, and soon done.
 const PLAIN_BYTES: u64 = 4 << 20;
 
-/// The .xz layer: bytes as they are, and whole parts of streams in the order that the bytes say, as sums allow nothing else.
+/// The .xz layer: bytes as they are, and whole parts of streams in the order that the bytes say, as sums
+/// allow nothing else.
 pub(super) fn xz(bytes: &[u8]) {
     stream(bytes);
     static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

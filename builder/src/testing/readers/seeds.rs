@@ -1,4 +1,5 @@
-//! What each reader begins with: small and sound inputs from our own makers. `cargo run --example seeds` writes them.
+//! What each reader begins with: small and sound inputs from our own makers. `cargo run --example seeds`
+//! writes them.
 
 use std::io::Write as _;
 

@@ -29,7 +29,8 @@ const MAX_WORD_BYTES: usize = 4 * MAX_VALUE_BYTES;
 /// Most variables that are known.
 const MAX_VARIABLES: usize = 1000;
 
-/// Splits a script into commands. Words of the shell such as `do` and `{` stand alone, as commands of one word.
+/// Splits a script into commands. Words of the shell such as `do` and `{` stand alone, as commands of one
+/// word.
 pub(super) fn commands(script: &str) -> Vec<Command> {
     let mut reader = Reader::default();
     let lines = LazyCell::new(|| ends_of_lines(script));
@@ -81,8 +82,8 @@ pub(super) fn commands(script: &str) -> Vec<Command> {
     reader.commands
 }
 
-/// Returns where the lines of a script end, by what a here-document may end with. A script may have as many of these as it has lines, so
-/// that none is looked for line by line.
+/// Returns where the lines of a script end, by what a here-document may end with. A script may have as many
+/// of these as it has lines, so that none is looked for line by line.
 fn ends_of_lines(script: &str) -> HashMap<&str, Vec<usize>> {
     let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut at = 0;
