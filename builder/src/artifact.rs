@@ -122,7 +122,7 @@ pub enum ArtifactError {
         source: Fault,
     },
     /// Something lies where the package should go.
-    #[error("{} exists already", .0.display())]
+    #[error("{} already exists", .0.display())]
     Exists(PathBuf),
     /// The store cannot be used.
     #[error("cannot write the package's contents to the cache")]

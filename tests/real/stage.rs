@@ -31,7 +31,7 @@ fn dpkg_finds_nothing_wrong_with_the_whole_root() {
         for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
             assert_eq!(std::fs::read_link(root.join(link)).expect("is a link"), std::path::Path::new(target));
         }
-        assert!(home.fails(&["stage", text(&folder), "--output", text(&root)]).contains("is there already"));
+        assert!(home.fails(&["stage", text(&folder), "--output", text(&root)]).contains("already exists"));
 
         let (one, two) = (home.path("one.tar"), home.path("two.tar"));
         home.done(&["stage", text(&folder), "--output", text(&one)]);

@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let default = || PathBuf::from("recipes").join(&args.packages[0]);
     let output = args.output.clone().unwrap_or_else(default);
     if fs::symlink_metadata(&output).is_ok() {
-        let failure = Failure::new(format!("{} is there already", output.display()));
+        let failure = Failure::new(format!("{} already exists", output.display()));
         return Err(failure.hint("name another folder with --output DIR"));
     }
     let archive = context.session()?.open(&Selection::new(&args.suite, "amd64"))?;

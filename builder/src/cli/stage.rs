@@ -57,7 +57,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let is_tar = output.extension().is_some_and(|ending| ending == "tar");
     if output.as_os_str() != "-" && !is_tar && fs::symlink_metadata(output).is_ok() {
-        let failure = Failure::new(format!("{} is there already", output.display()));
+        let failure = Failure::new(format!("{} already exists", output.display()));
         return Err(failure.hint("name a directory that is not there, or remove it"));
     }
     let visit = |running: &Running, program, error: &ConfigureError| {
