@@ -38,7 +38,7 @@ impl Directory {
     /// Makes one. `prefix` names its kind.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn make(parent: &Path, prefix: &str) -> io::Result<Self> {
         sweep(parent, prefix);
         loop {
@@ -60,7 +60,7 @@ impl Directory {
 /// Makes a file, to be renamed when it is whole. `prefix` names its kind; the umask decides who may read it.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, CleanupGuard)> {
     sweep(parent, prefix);
     loop {
@@ -82,7 +82,7 @@ pub fn file(parent: &Path, prefix: &str) -> io::Result<(NamedTempFile, CleanupGu
 /// other's mode, or gets 0644.
 ///
 /// # Errors
-/// What the kernel says; the other is then as it was.
+/// The kernel's error; the other is then as it was.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     // A link stays one.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());

@@ -79,7 +79,7 @@ impl Open {
 /// Makes a directory with those above it, closed whatever the umask. Existing ones stay as they are.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
@@ -87,7 +87,7 @@ pub fn make(directory: &Path) -> io::Result<()> {
 /// Closes a directory if it is ours to close and not one for everybody.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn close(directory: &Path) -> io::Result<()> {
     let found = fs::metadata(directory)?;
     let is_shared = found.mode() & STICKY != 0;
@@ -100,7 +100,7 @@ pub fn close(directory: &Path) -> io::Result<()> {
 /// Returns why a directory is not only ours to write; `None` if it is. A link at the path is not followed.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn check(directory: &Path) -> io::Result<Option<Open>> {
     let found = fs::symlink_metadata(directory)?;
     let (uid, our_uid, mode) = (found.uid(), our_uid(), found.mode() & 0o7777);

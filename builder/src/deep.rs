@@ -46,7 +46,7 @@ pub fn set_remover(remover: Remover) {
     let _ = REMOVER.set(remover);
 }
 
-/// Removes a directory with all below it, or a file, whoever owns it; no link is followed. If the kernel
+/// Removes a directory with all below it, or a file, of any owner; no link is followed. If the kernel
 /// refuses that to us, the way of [`set_remover`] is tried.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 /// Removes a directory with all below it, or a file. Directories that are ours and closed to us are opened.
 ///
 /// # Errors
-/// What the kernel says of the first thing that cannot be removed.
+/// The kernel's error for the first thing that cannot be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.is_dir() {
         return fs::remove_file(path);
@@ -216,7 +216,7 @@ impl Found<'_> {
     /// Reads a regular file, so many bytes of it at most.
     ///
     /// # Errors
-    /// What the kernel says; invalid input for anything but a regular file, or another one by now.
+    /// The kernel's error; invalid input for anything but a regular file, or another one by now.
     pub fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = fs::File::from(openat(self.directory, self.name, flags, Mode::empty())?);

@@ -26,7 +26,7 @@ impl Digest {
     /// Returns the digest and length of all that a reader gives.
     ///
     /// # Errors
-    /// What the reader says.
+    /// The reader's error.
     pub fn of_reader(mut reader: impl Read) -> io::Result<(Self, u64)> {
         let mut hasher = Hasher::new(io::sink());
         io::copy(&mut reader, &mut hasher)?;

@@ -1,4 +1,4 @@
-//! What is known of the use of paths: by a trace, by a grain in use, by the app's own words.
+//! The known uses of paths: by a trace, by a grain in use, by the app's own words.
 //!
 //! Comes in: the uses and accesses that a [`view`](crate::view) recorded, and lines that an app printed. Goes
 //! out: the list of a trace ([`UsedList`], `used.list`), each [`Miss`] of a pruned app with the line of the

@@ -36,15 +36,15 @@ use crate::{
     recipe::{Recipe, Step, Web},
 };
 
-/// What restarts and runs answer with when they fail.
+/// The error of failed restarts and runs.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An exercise as one user takes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Visit<'a> {
-    /// What the user does.
+    /// The user's steps.
     pub steps: &'a [Step],
-    /// What the recipe says of the app's web server.
+    /// The recipe's keys for the app's web server.
     pub web: Option<&'a Web>,
     /// Where the user's browser finds the app.
     pub authority: &'a Authority,
@@ -62,7 +62,7 @@ pub trait Target {
     /// Connects to the web port.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     fn connect(&mut self) -> io::Result<TcpStream>;
 
     /// Stops the app and starts it again on the same data, until it is ready.
@@ -91,7 +91,7 @@ pub trait Target {
     fn begin(&mut self, _step: usize, _what: &str) {}
 }
 
-/// What a program run by a step left behind.
+/// The output of a program that a step ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandOutput {
     /// Exit status; 128 + the signal's number if one killed it.
@@ -100,7 +100,7 @@ pub struct CommandOutput {
     pub output: Vec<u8>,
 }
 
-/// What was asked and answered, step by step.
+/// The requests and responses, step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     /// The steps that were taken.
@@ -108,11 +108,11 @@ pub struct Transcript {
     /// What a browser asked for besides: ends of redirects, and what pages load. Each has the number of its
     /// step.
     pub beside: Vec<Record>,
-    /// What a person should look at, though no expectation failed; one a step at most.
+    /// Warnings for the user, though no expectation failed; one a step at most.
     pub warnings: Vec<Warning>,
     /// Every value captured, in order; a name may be there several times.
     pub captured: Vec<(String, String)>,
-    /// What was found after the last step, once the app had been stopped; of no step.
+    /// The findings after the last step, once the app had been stopped; of no step.
     pub left: Vec<Record>,
     /// Where the user's browser found the app.
     pub authority: Option<Authority>,
@@ -133,14 +133,14 @@ impl Transcript {
     }
 }
 
-/// What a person should look at: an error in disguise, a step that expects nothing.
+/// A warning for the user: an error in disguise, a step that expects nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The number of its step, from 1.
     pub step: usize,
     /// The step's words, as the recipe has them.
     pub what: String,
-    /// What was seen.
+    /// The finding.
     pub text: String,
 }
 
@@ -157,11 +157,11 @@ pub struct Record {
     pub step: usize,
     /// Its words: "GET /start", "restart", "run git fsck".
     pub what: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A request was answered.
@@ -195,7 +195,7 @@ pub enum ExerciseError {
         step: usize,
         /// Its words.
         what: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The app's response is no HTTP, or not whole.
@@ -205,7 +205,7 @@ pub enum ExerciseError {
         step: usize,
         /// Its words.
         what: String,
-        /// What is wrong with it.
+        /// Its fault.
         source: HttpError,
     },
     /// A restart failed, or a program could not be started.

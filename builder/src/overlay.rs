@@ -18,7 +18,7 @@ pub enum OverlayError {
     NotADirectory {
         /// Where the file should go.
         path: TreePath,
-        /// What is in the way.
+        /// The path in the way.
         parent: TreePath,
     },
     /// A `[[file]]` where the root has a directory, or the other way round.
@@ -29,7 +29,7 @@ pub enum OverlayError {
     TooLong {
         /// Where the file should go.
         path: TreePath,
-        /// What is wrong with the place.
+        /// The fault of the place.
         source: InvalidPath,
     },
     /// A `[[file]]` where a grain has a mount.

@@ -39,15 +39,15 @@ use crate::{
     tree::{Tree, TreePath},
 };
 
-/// What is proven.
+/// The app to prove.
 pub struct Inputs<'a> {
     /// The tree of the artifact: the image.
     pub tree: Arc<Tree>,
-    /// What is started, and how it is exercised.
+    /// The recipe: the services and the exercise.
     pub recipe: &'a Recipe,
     /// Under which authorities it is exercised, one after the other; at least one.
     pub authorities: Vec<Authority>,
-    /// What the tree lacks of the full root, by image paths ([`pruned_between`]).
+    /// The pruned paths, by image paths ([`pruned_between`]).
     pub pruned: Arc<Pruned>,
     /// Returns the Debian package of a path of the stage, for what was to be written.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
@@ -66,10 +66,10 @@ pub struct Baseline {
     pub known: Option<Transcript>,
 }
 
-/// What came out.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// What was asked of the pruned app, and answered, under the first authority.
+    /// The requests to the pruned app, and its responses, under the first authority.
     pub transcript: Transcript,
     /// Where its responses differ from those of the full root.
     pub differences: Vec<Difference>,
@@ -127,7 +127,7 @@ pub enum ProveError {
     Left {
         /// `pruned` or `full`.
         root: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The exercise fails.
@@ -319,10 +319,10 @@ fn misses_at(misses: &[Miss], steps: &[Step], number: usize) -> Vec<Miss> {
     misses.iter().filter(|miss| !later.contains(&miss.step)).cloned().collect()
 }
 
-/// What came of a full root.
+/// The result of a full root.
 #[derive(Clone, Debug)]
 pub(crate) struct BaselineRun {
-    /// What was asked and answered.
+    /// The requests and responses.
     pub transcript: Transcript,
     /// The pages read of the tracked files ([`view::View::pages`]).
     pub pages: BTreeMap<ImagePath, BTreeSet<u64>>,
@@ -357,9 +357,9 @@ const MAX_LINES: usize = 100_000;
 struct Run<'a> {
     root: &'static str,
     recipe: &'a Recipe,
-    /// What the root has at a path.
+    /// The entry of the root at a path.
     shipped: &'a dyn Fn(&ImagePath) -> Shipped<'a>,
-    /// What was pruned, and from which tree: what the app prints is searched for it.
+    /// The pruned paths, and their tree: the app's output is searched for them.
     lost: Option<(Arc<Pruned>, Arc<Tree>)>,
     /// The package of a path of the stage.
     owner: &'a dyn Fn(&[u8]) -> Option<String>,
@@ -367,10 +367,10 @@ struct Run<'a> {
     progress: &'a Progress,
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Taken {
     transcript: Transcript,
-    /// What it lacked: see [`Run::lacked`].
+    /// The paths that it lacked: see [`Run::lacked`].
     misses: Vec<Miss>,
 }
 

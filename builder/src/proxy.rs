@@ -1,6 +1,6 @@
-//! A port of the host's loopback that is forwarded to a grain. The heads of requests and responses are parsed, so that redirects
-//! and cookies fit the authority requested ([`Authorities`]); bodies, and bytes that are not HTTP/1, are forwarded unchanged,
-//! WebSockets too, unless [`Guards`] keep them out.
+//! A port of the host's loopback that is forwarded to a grain. The heads of requests and responses are
+//! parsed, so that redirects and cookies fit the authority requested ([`Authorities`]); bodies, and bytes
+//! that are not HTTP/1, are forwarded unchanged, WebSockets too, unless [`Guards`] keep them out.
 
 mod callers;
 mod exchange;
@@ -36,7 +36,7 @@ const CONNECTIONS: usize = 128;
 pub struct ListenError {
     /// Which one.
     pub port: u16,
-    /// What the kernel said.
+    /// The kernel's error.
     pub source: io::Error,
 }
 
@@ -71,7 +71,7 @@ pub fn listen(port: Option<u16>, range: Range<u16>) -> Result<TcpListener, Liste
 /// Returns the URL of a listener.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn url(listener: &TcpListener) -> io::Result<String> {
     Ok(format!("http://{}/", listener.local_addr()?))
 }
@@ -139,8 +139,8 @@ pub fn forward(listener: TcpListener, running: Arc<Running>, front: Front) -> io
     })
 }
 
-/// Forwards one connection to an app. Bytes that are not an unambiguous request of HTTP/1 are forwarded unchanged where no guard
-/// stands, and refused elsewhere: a guard could not read them either.
+/// Forwards one connection to an app. Bytes that are not an unambiguous request of HTTP/1 are forwarded
+/// unchanged where no guard stands, and refused elsewhere: a guard could not read them either.
 fn lead(
     mut client: &TcpStream,
     connect: impl FnOnce() -> io::Result<TcpStream>,
@@ -182,8 +182,8 @@ fn lead(
     }
 }
 
-/// Ends a connection behind a response that did not wait for the whole request. What is on its way is read: a connection that is
-/// closed with something unread is reset, and the client may lose the response.
+/// Ends a connection behind a response that did not wait for the whole request. What is on its way is read: a
+/// connection that is closed with something unread is reset, and the client may lose the response.
 fn leave(client: &TcpStream) -> io::Result<()> {
     client.shutdown(Shutdown::Write)?;
     client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
@@ -194,8 +194,8 @@ fn unread() -> Response {
     Response::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
 }
 
-/// Starts to give connections of certain users to `serve`, each in a thread of its own; others, and one that gets no thread, are
-/// refused.
+/// Starts to give connections of certain users to `serve`, each in a thread of its own; others, and one that
+/// gets no thread, are refused.
 ///
 /// # Errors
 /// The thread that accepts cannot be started.
@@ -252,7 +252,8 @@ fn of_another_user() -> Response {
     )
 }
 
-/// Refuses a client before its request is looked at. It is read, at least its beginning, for the reason of [`leave`].
+/// Refuses a client before its request is looked at. It is read, at least its beginning, for the reason of
+/// [`leave`].
 fn refuse(mut client: &TcpStream, refusal: &Response) -> io::Result<()> {
     client.set_read_timeout(Some(REFUSAL_PATIENCE))?;
     client.set_write_timeout(Some(REFUSAL_PATIENCE))?;

@@ -42,11 +42,11 @@ pub enum RenderError {
     /// One entry below it cannot be made or read.
     #[error("cannot {operation} /{path} of the root")]
     Entry {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
         /// The entry.
         path: TreePath,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// Contents are missing or unreadable.

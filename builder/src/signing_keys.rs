@@ -44,7 +44,7 @@ pub enum KeysError {
     Keyring {
         /// Which.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: KeyFileError,
     },
     /// A ring to import that is not whole.
@@ -109,7 +109,7 @@ pub enum KeysError {
         /// Why not.
         source: Box<KeysError>,
     },
-    /// What was handed over and is none; what else it is may be secret.
+    /// A handed over text that is not a key; it may be secret.
     #[error("{from} is not the text of a key, as `tinyroot key export --text` writes it")]
     HandedDamaged {
         /// From where.
@@ -256,7 +256,7 @@ pub enum Making {
 pub struct AppKey {
     /// The key.
     pub key: Key,
-    /// True if the user should be told where it lies and to keep a copy.
+    /// True if the user should hear where it lies and keep a copy.
     pub is_new: bool,
 }
 

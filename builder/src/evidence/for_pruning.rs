@@ -1,11 +1,11 @@
-//! What a trace saw of a path, as far as pruning asks.
+//! The uses of a path in a trace, as far as pruning needs them.
 
 use std::collections::BTreeMap;
 
 use super::{Kinds, UsedLine, UsedList};
 use crate::{layout::INIT, tree::TreePath};
 
-/// What was used, by path.
+/// The uses, by path.
 pub type Evidence = BTreeMap<TreePath, Used>;
 
 /// How one path was used.

@@ -1,4 +1,4 @@
-//! What a pruned app asked for in vain, as evidence.
+//! The pruned paths that an app requested, as evidence.
 
 use std::path::Path;
 

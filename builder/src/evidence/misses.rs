@@ -58,7 +58,7 @@ impl Hint for ReportError {}
 /// A line of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
-    /// What was missed; at no step.
+    /// The miss; at no step.
     pub miss: Miss,
     /// When it was first asked for.
     pub time: jiff::Timestamp,
@@ -81,7 +81,7 @@ impl MissReport {
     /// Adds a miss, unless its path is there already.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn add(&mut self, miss: &Miss, time: SystemTime) -> io::Result<()> {
         let (file, told) = match &mut self.open {
             Some(open) => open,

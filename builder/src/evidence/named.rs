@@ -1,4 +1,4 @@
-//! What an app's output says is not there, matched with what was pruned.
+//! Missing things in an app's output, matched with the pruned paths.
 //!
 //! Comes in: text that the app printed or sent, and what was pruned. Goes out: the pruned paths that the text
 //! names in a message about something missing. A program that lists a directory never asks for a name that

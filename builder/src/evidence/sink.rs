@@ -24,7 +24,7 @@ pub enum Finding<'a> {
     Unwritten {
         /// The report.
         path: &'a Path,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

@@ -35,7 +35,7 @@ pub(super) struct Conversation<'a> {
     pub(super) misses: Vec<Miss>,
     /// A capture failed, and later steps need it.
     pub(super) stuck: bool,
-    /// What was loaded with pages so far.
+    /// The files loaded with pages so far.
     pub(super) loaded: Loaded,
     /// Hosts of links out, each reported once.
     links_told: BTreeSet<String>,

@@ -16,7 +16,7 @@ const LITTLE: usize = 400;
 /// Longest excerpt of a line.
 const WIDTH: usize = 160;
 
-/// What programs print when they fail.
+/// Texts that programs print when they fail.
 static ERRORS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new([
         // PHP's own (display_errors), in text; its HTML has the same words.
@@ -43,7 +43,7 @@ static ERRORS: LazyLock<RegexSet> = LazyLock::new(|| {
     .expect("are good patterns")
 });
 
-/// What titles, headings and short responses say of a failure, with nothing else beside it.
+/// Texts of titles, headings and short responses that fail, with nothing else beside them.
 static NAMES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?ix)^ (?: (?:error|http) \s+ )? (?: 50[0-4] \s* [-:\u{2013}|]? \s* )? (?:

@@ -1,4 +1,4 @@
-//! What leads away from the app: addresses in headers, pages, styles and texts, held against the authority
+//! Links away from the app: addresses in headers, pages, styles and texts, held against the authority
 //! that was asked.
 //!
 //! Comes in: a response, its URL, and what the recipe allows (`[web] links_to`). Goes out: [`Finding`]s, each
@@ -19,7 +19,7 @@ use super::{
 /// The number of findings that are reported for one step; the others are counted.
 const SHOWN: usize = 5;
 
-/// What leads elsewhere.
+/// A link elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     /// Header, or line and element, and the address.
@@ -30,7 +30,7 @@ pub(super) struct Finding {
     pub link_to: Option<String>,
 }
 
-/// What is "here", and what else the recipe allows.
+/// The authorities that count as "here", and those that the recipe allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Border<'a> {
     /// The authority that is asked.
@@ -41,7 +41,7 @@ pub(super) struct Border<'a> {
     pub inner_port: Option<u16>,
 }
 
-/// What a text is that names a host.
+/// The kind of a text that names a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
     /// JSON, XML: programs take its URLs.

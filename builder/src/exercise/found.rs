@@ -1,6 +1,6 @@
 //! An address on a page, in a style sheet or in a script, and what it is for.
 
-/// What a browser wants of an address.
+/// The use of an address for a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Want {
     /// A script.
@@ -17,7 +17,7 @@ pub(crate) enum Want {
     Other,
 }
 
-/// What an address is for.
+/// The purpose of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// Loaded with the page.
@@ -28,7 +28,7 @@ pub(crate) enum Role {
     Link,
     /// Where a form is sent.
     Form,
-    /// What all other addresses begin from.
+    /// The base of all other addresses.
     Base,
     /// Led to by itself (`<meta http-equiv=refresh>`).
     Refresh,
@@ -39,7 +39,7 @@ pub(crate) enum Role {
 pub(crate) struct Found {
     /// As it stands there, entities decoded.
     pub address: String,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
     /// Its line, from 1.
     pub line: usize,

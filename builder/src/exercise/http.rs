@@ -32,7 +32,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// What is wrong with a response.
+/// The fault of a response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The request could not be sent.

@@ -17,11 +17,11 @@ pub(crate) struct Text {
     pub line: usize,
     /// Entities decoded.
     pub text: String,
-    /// What it stands in.
+    /// Its context.
     pub kind: TextKind,
 }
 
-/// What a piece of text stands in.
+/// The context of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextKind {
     /// Paragraphs and the like.
@@ -36,7 +36,7 @@ pub(crate) enum TextKind {
     Attribute,
 }
 
-/// What is read of a page.
+/// The parts of a page that are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
     /// Addresses, in their order.

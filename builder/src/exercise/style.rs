@@ -73,7 +73,7 @@ impl<'a> Scanner<'a> {
         let mut length = 0;
         let bytes = rest.as_bytes();
         while length < bytes.len() && is_name(bytes[length]) {
-            // What follows a backslash belongs to the name.
+            // A character behind a backslash belongs to the name.
             length += if bytes[length] == b'\\' {
                 1 + rest[length + 1..].chars().next().map_or(0, char::len_utf8)
             } else {

@@ -1,4 +1,4 @@
-//! What of a furnished root an app reaches by links in a grain's `/var`.
+//! The paths of an image that an app reaches by links in a grain's `/var`.
 //!
 //! Such a link looks as if it were the grain's own, so that a write to what it leads to is worth a word; a
 //! write elsewhere in the root never succeeded on any machine's read-only `/usr` either.

@@ -24,7 +24,7 @@ use crate::{
 
 use super::{Fate, linked::target_in, services};
 
-/// What becomes of the files below the stage's `/var`.
+/// The treatment of files below the stage's `/var`.
 pub enum VarPolicy<'a> {
     /// Every file is copied into the grain's `/var`: the trace, which is to see what is written, and the full
     /// root that a proof compares with.
@@ -64,7 +64,7 @@ pub(super) fn move_var(tree: &mut Tree, policy: &VarPolicy<'_>, epoch_s: i64) ->
             *hard_link = None;
         }
         if let (VarPolicy::ByFate(fate), Some((digest, _))) = (policy, entry.kind.content()) {
-            // What came in place of a link is as that is.
+            // A file that came from behind a link is state, as the link is.
             let is_linked = !before.contains(&path);
             let fate = if is_linked { Fate::State } else { fate(&path) };
             list.extend(line(&path, fate, &digest));

@@ -27,7 +27,7 @@ use crate::{
 /// Who may write besides the owner: group and others.
 const WRITABLE: u32 = 0o022;
 
-/// What a grain's first `/var` has of a file of the stage's.
+/// The part of a file of the stage's that a grain's first `/var` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// A link to the file in the read-only root: code.
@@ -46,7 +46,7 @@ pub struct State<'a> {
     used: &'a UsedList,
     laid: BTreeSet<&'a TreePath>,
     conffiles: BTreeSet<TreePath>,
-    /// What overrides and scripts give to another user than root.
+    /// The paths that overrides and scripts give to another user than root.
     given: Globs,
     /// The recipe's `app.state`.
     asked: Globs,

@@ -16,7 +16,7 @@ use crate::{
     reduce::{Proposal, propose},
 };
 
-/// What a build does besides packing.
+/// The options of a build besides packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Care {
     /// Nothing is run: the package is unproven.
@@ -35,11 +35,11 @@ pub enum Care {
 pub struct Built {
     /// The full root; its recipe as it is now.
     pub overlaid: Overlaid,
-    /// What was packed.
+    /// The packed artifact.
     pub finished: Finished,
     /// The package.
     pub packed: Packed,
-    /// What could be reduced as well.
+    /// The further possible reductions.
     pub proposals: Vec<Proposal>,
 }
 

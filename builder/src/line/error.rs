@@ -29,7 +29,7 @@ pub struct LineError {
     hint: Option<String>,
 }
 
-/// What stopped the line: the error of a stage, or what is wrong between two of them.
+/// The error that stopped the line: of a stage, or between two of them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {

@@ -1,4 +1,4 @@
-//! What a pruned app lacked goes into its recipe.
+//! Adds the paths that a pruned app lacked to its recipe.
 
 use std::collections::BTreeSet;
 

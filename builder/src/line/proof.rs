@@ -23,7 +23,7 @@ use crate::{
 pub struct Proven {
     /// The image.
     pub(super) image: Image,
-    /// What shows it.
+    /// The proof.
     pub(super) proof: Box<Proof>,
 }
 
@@ -40,7 +40,7 @@ impl Unproven {
 /// An image that was run, and what came of it.
 pub(super) struct Tried {
     image: Image,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Result<Proof, LineError>,
 }
 

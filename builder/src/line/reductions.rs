@@ -1,4 +1,4 @@
-//! What could be reduced is tried, and what proves goes into the recipe.
+//! Tries the possible reductions, and adds those that prove to the recipe.
 
 use std::collections::VecDeque;
 

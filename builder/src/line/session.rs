@@ -1,4 +1,4 @@
-//! What all stages of the line work with, as values: nothing below reads the environment, the clock or
+//! The values that all stages of the line work with: nothing below reads the environment, the clock or
 //! options.
 
 use std::sync::Arc;

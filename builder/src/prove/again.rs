@@ -15,7 +15,7 @@ use crate::{
 /// How often both roots are run again for differences that change.
 const ROUNDS: usize = 2;
 
-/// What both roots responded so far.
+/// The responses of both roots so far.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
     /// Runs of the full root.

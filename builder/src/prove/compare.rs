@@ -38,7 +38,7 @@ pub struct Difference {
     pub step: usize,
     /// Its words.
     pub what: String,
-    /// What differs ("status 200 is 500").
+    /// The difference ("status 200 is 500").
     pub clause: String,
     /// First lines that only the full root gives (`-`) or only the pruned one (`+`), folded.
     pub lines: Vec<String>,

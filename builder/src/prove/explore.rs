@@ -33,7 +33,7 @@ pub struct Bounds {
     pub time: Duration,
 }
 
-/// What was found out.
+/// The findings.
 #[derive(Clone, Debug)]
 pub struct Explored {
     /// The exercise and all pages after it: the proof's steps beyond the exercise are pages.
@@ -47,7 +47,7 @@ pub struct Explored {
 /// How often answers are searched for more pages.
 const ROUNDS: usize = 4;
 
-/// What an app answers to a page that it does not like is compared too, so any status will do.
+/// Responses to a request that an app refuses are compared too, so any status will do.
 const ANY_STATUS: std::ops::RangeInclusive<u16> = 100..=599;
 
 /// Asks a whole and a pruned root for the pages that the exercise leads to, after those that are named.
@@ -69,7 +69,7 @@ pub fn explore(
     let mut baseline = Baseline { tree: whole, reductions: Reductions::new(), known: None };
     let began = Instant::now();
     let mut longer = recipe.clone();
-    // What two authorities have otherwise, the exercise has shown.
+    // The exercise has shown the differences of two authorities.
     let authority = Authority::of_run(recipe);
     let ask = |baseline: &Baseline, recipe: &Recipe| {
         let whole = baseline.run(recipe, &authority, store, progress);
@@ -128,7 +128,7 @@ struct Links {
     shapes: BTreeMap<String, usize>,
 }
 
-/// What ends a session, after which little is left to see.
+/// Words of links that end a session, after which little is left to see.
 static ENDS_SESSION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)(log|sign)[-_]?(out|off)").expect("is a good pattern"));
 

@@ -1,4 +1,4 @@
-//! What a run that went wrong lacked, beyond what it asked for.
+//! The files that a failed run lacked beyond those that it opened.
 //!
 //! Two ways: the app's output names it, or a second run shows pruned names in listings, so that a program
 //! that picks names from a listing asks for them. The second one changes what the app sees, so nothing is

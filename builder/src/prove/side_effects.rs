@@ -1,5 +1,5 @@
-//! What an app leaves behind when it has been stopped: the files in its `/var`, those shipped there that it
-//! changed, and what it said about failures.
+//! The side effects that an app leaves when it has been stopped: the files in its `/var`, those shipped there
+//! that it changed, and what it said about failures.
 //!
 //! Both are compared as answers are, so names and lines are given as they are; what changes by itself is
 //! folded there.
@@ -19,13 +19,13 @@ use crate::{
 const FAILURES: [&str; 10] =
     ["cannot", "can't", "couldn't", "denied", "error", "fail", "fatal", "no such", "not found", "unable"];
 
-/// What the record of files is called.
+/// The name of the record of files.
 const FILES: &str = "files left in /var";
 
 /// Most names that are compared; an app that leaves more is compared by that alone.
 const NAMES_LIMIT: usize = 100_000;
 
-/// What a root has at a path of the stage.
+/// The entry of a root at a path of the stage.
 pub(super) enum Shipped<'a> {
     /// Nothing: the app made what is there.
     No,

@@ -1,5 +1,6 @@
-//! One request of a client to an app, and the response: heads are written anew, bodies go through as they come, however long they
-//! take. Behind an upgrade that the app agrees to, such as to a WebSocket, all bytes go both ways as they are.
+//! One request of a client to an app, and the response: heads are written anew, bodies go through as they
+//! come, however long they take. Behind an upgrade that the app agrees to, such as to a WebSocket, all bytes
+//! go both ways as they are.
 //!
 //! A connection carries one request, as both sides are told, so that each is looked at.
 
@@ -11,10 +12,10 @@ use std::{
 use super::both_ways;
 use crate::web::{Authorities, Body, Head, Response, read_head};
 
-/// What concerns one connection only (RFC 9110, 7.6.1).
+/// Fields that concern one connection only (RFC 9110, 7.6.1).
 const CONNECTION_FIELDS: [&str; 3] = ["connection", "keep-alive", "proxy-connection"];
 
-/// What is changed of heads, beside the fields of the connection.
+/// The changes of heads, beside the fields of the connection.
 pub(crate) trait Rewrite: Sync {
     /// Changes a request to what the app is given.
     fn request(&self, head: &mut Head);
@@ -40,14 +41,14 @@ impl Rewrite for Option<Authorities> {
 pub(crate) struct Exchange<'a, R> {
     /// The client.
     pub client: &'a TcpStream,
-    /// What the client sends behind its head.
+    /// The client's bytes behind its head.
     pub reader: BufReader<&'a TcpStream>,
     /// The app.
     pub app: &'a TcpStream,
-    /// What is changed on the way.
+    /// The changes on the way.
     pub rewrite: &'a R,
-    /// Whether the app is left alone once the client has said all. Else the app is heard to its end, as some clients close
-    /// their half of a connection behind a request.
+    /// Whether the app is left alone once the client has said all. Else the app is heard to its end, as some
+    /// clients close their half of a connection behind a request.
     pub gone_at_end: bool,
 }
 
@@ -70,7 +71,7 @@ impl<R: Rewrite> Exchange<'_, R> {
             std::thread::Builder::new().name("proxy-upload".into()).spawn_scoped(scope, || {
                 let reader = &mut self.reader;
                 let uploaded = body.copy(reader, &mut &*app);
-                // What else comes is no request of this connection.
+                // Further bytes are not a request of this connection.
                 if uploaded.is_err() || io::copy(reader, &mut io::sink()).is_ok() {
                     let both = uploaded.is_err() || self.gone_at_end;
                     let _ = app.shutdown(if both { Shutdown::Both } else { Shutdown::Write });
@@ -91,8 +92,8 @@ impl<R: Rewrite> Exchange<'_, R> {
         head
     }
 
-    /// Waits for what the app says to an upgrade. If it agrees, the connection is not looked at any more; else its response is the
-    /// last that the connection carries.
+    /// Waits for what the app says to an upgrade. If it agrees, the connection is not looked at any more;
+    /// else its response is the last that the connection carries.
     fn upgraded(mut self, from_app: &mut BufReader<&TcpStream>, body: Body) -> io::Result<Option<Response>> {
         let (mut client, mut app) = (self.client, self.app);
         body.copy(&mut self.reader, &mut app)?;
@@ -103,7 +104,7 @@ impl<R: Rewrite> Exchange<'_, R> {
             io::copy(from_app, &mut client)?;
             return Ok(None);
         }
-        // What was read ahead goes first.
+        // Bytes that were read ahead go first.
         client.write_all(from_app.buffer())?;
         app.write_all(self.reader.buffer())?;
         both_ways(client, app)?;

@@ -37,7 +37,7 @@ const XATTRS: [&str; 3] = ["security.capability", "system.posix_acl_access", "sy
 /// the caller owns but may not read get their mode changed for as long as they are read.
 ///
 /// # Errors
-/// What the kernel says, naming the path; files that change meanwhile.
+/// The kernel's error, with the path; files that change meanwhile.
 pub fn scan(
     directory: &Path,
     bundle: &mut BundleWriter<'_>,

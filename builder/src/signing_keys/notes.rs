@@ -19,7 +19,7 @@ use crate::{error::At as _, formats::app_id::AppId};
 /// Stands for an app that is not known yet; no app is called so.
 pub(super) const OF_NO_APP: &str = "-";
 
-/// What is noted beside a ring.
+/// The notes beside a ring.
 pub(super) struct Notes(Vec<(String, AppId)>);
 
 impl Notes {

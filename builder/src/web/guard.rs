@@ -1,5 +1,5 @@
-//! What a request shows of the page that sent it. Browsers tell that in fields which pages cannot set; other
-//! clients tell nothing, and need not: they are no way for a page to reach the loopback.
+//! The page that sent a request, as far as the request shows it. Browsers say so in fields which pages cannot
+//! set; other clients tell nothing, and need not: they are no way for a page to reach the loopback.
 
 use super::{Head, Response, host::is_of_loopback, host_and_port};
 
@@ -29,7 +29,7 @@ fn is_of_this_machine(host: &str) -> bool {
     host_and_port(host).is_some_and(|(name, _)| is_of_loopback(name))
 }
 
-/// Returns whether what may change something was sent by a page of the same host. A page that tells nobody
+/// Returns whether what may change something was sent by a page of the same host. A page that shows no one
 /// where it comes from sends `null`; then the browser's own word counts.
 pub fn is_from_itself(head: &Head, origin: &str) -> bool {
     let is_upgrade = head.values("upgrade").next().is_some();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 /// Plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// On every response. `same-origin`, as a browser that is to tell nobody where it comes from tells a form of
+/// On every response. `same-origin`, as a browser that shows no one where it comes from says of a form of
 /// our own neither.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\
@@ -14,7 +14,7 @@ const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cache-Control: no-store\r\n\
     Connection: close\r\n";
 
-/// Returns a Content-Security-Policy: nothing is loaded from elsewhere, nobody frames the page, and its forms
+/// Returns a Content-Security-Policy: nothing is loaded from elsewhere, no one frames the page, and its forms
 /// lead to `form_action` only.
 pub fn policy(form_action: &str) -> String {
     format!(

@@ -1,10 +1,10 @@
-//! What messages of languages, loaders and shells say about something that is not there.
+//! Messages of languages, loaders and shells about something that is not there.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What a message wants.
+/// The thing that a message lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// An absolute path.

@@ -1,4 +1,5 @@
-//! What a browser loads with a page: scripts, style sheets and what those name, images, icons, frames.
+//! The files that a browser loads with a page: scripts, style sheets and what those name, images, icons,
+//! frames.
 //!
 //! Each address of the app is asked for once in a conversation, one with a time in it once a step, and never
 //! one of another authority. How many, how deep and how much is bounded.
@@ -21,7 +22,7 @@ use crate::exercise::{
     page::Page,
 };
 
-/// What one page may load: the largest block editors load some 150 files.
+/// The limit of files of one page: the largest block editors load some 150 files.
 const PER_PAGE: usize = 400;
 /// How deep styles, frames and modules may name further ones.
 const DEPTH: usize = 6;
@@ -30,7 +31,7 @@ const BYTES: usize = 256 << 20;
 /// Redirects that are followed of one address.
 const REDIRECTS: usize = 5;
 
-/// What was loaded so far.
+/// The files loaded so far.
 #[derive(Debug, Default)]
 pub(in crate::exercise) struct Loaded {
     known: BTreeSet<Known>,

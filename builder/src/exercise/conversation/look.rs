@@ -1,4 +1,4 @@
-//! What a response leads to, and what it hides.
+//! The links of a response, and the failures that it hides.
 
 use url::Url;
 
@@ -11,7 +11,7 @@ use crate::exercise::{
     style,
 };
 
-/// What is read of a response.
+/// The parts of a response that are read.
 pub(in crate::exercise) enum Content {
     Page(Page),
     Style(Vec<Found>),

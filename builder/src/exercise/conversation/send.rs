@@ -1,4 +1,5 @@
-//! What is sent: a step's request with its values filled in, through the front that a browser would speak to.
+//! The sending of a step's request with its values filled in, through the front that a browser would speak
+//! to.
 
 use url::Url;
 

@@ -1,5 +1,5 @@
-//! What maintainer scripts give to other users, as far as their text shows: `chown`, `install -o` and `find
-//! -exec chown` of paths below `/var`.
+//! The files that maintainer scripts give to other users, as far as their text shows: `chown`, `install -o`
+//! and `find -exec chown` of paths below `/var`.
 //!
 //! Not a shell, and nothing is run: a command counts whether or not its branch is taken. Of variables only
 //! those are known that the script sets to plain words; functions are followed where they are called by name,

@@ -50,7 +50,7 @@ pub(super) fn fold_digits(line: &str) -> String {
     tokens(line).iter().map(|token| if token.has_digit() { "#" } else { &token.0[..] }).collect()
 }
 
-/// What stands in a gap.
+/// The text in a gap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Gap {
     /// Its shortest and its longest value so far, in characters.

@@ -63,7 +63,7 @@ fn parts(line: &str) -> Vec<&str> {
     out
 }
 
-/// What a pruned text lacks and has, as it is shown.
+/// The missing and the additional words of a pruned text, as they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     /// Lines that each whole run gives and the pruned one does not.
@@ -84,7 +84,7 @@ pub(super) fn changes(whole: &[Text], pruned: &Text) -> Changes {
     let known = Known::of(whole);
     let found: BTreeSet<String> = pruned.0.iter().map(|line| fold_digits(line)).collect();
     let mut changes = Changes::default();
-    // What all whole runs give word for word is there for itself, and satisfies no pattern.
+    // Words that all runs on the full root give stand for themselves, and satisfy no pattern.
     let own: Vec<(&String, Vec<Token>)> = pruned
         .0
         .iter()
@@ -127,7 +127,7 @@ pub(super) fn changes(whole: &[Text], pruned: &Text) -> Changes {
     changes
 }
 
-/// What is known from whole runs.
+/// The knowledge from runs on the full root.
 struct Known {
     /// Each folded line, and how many runs give it.
     folded: BTreeMap<String, usize>,

@@ -94,7 +94,7 @@ fn ends_of_lines(script: &str) -> HashMap<&str, Vec<usize>> {
     ends
 }
 
-/// What was read of a script.
+/// The words that were read of a script.
 #[derive(Default)]
 struct Reader {
     commands: Vec<Command>,
@@ -163,11 +163,11 @@ fn is_of_name(c: char) -> bool {
     c == '_' || c.is_ascii_alphanumeric()
 }
 
-/// What is known at a place of a script.
+/// The knowledge at a place of a script.
 #[derive(Clone, Default)]
 pub(super) struct Known {
     variables: HashMap<String, String>,
-    /// What `$1` and its like are.
+    /// The values of `$1` and its like.
     pub arguments: Vec<String>,
 }
 

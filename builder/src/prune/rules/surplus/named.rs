@@ -1,6 +1,6 @@
 //! Which directories of tests and examples the code of an app names.
 //!
-//! What an exercise did not reach may still load `tests/fixtures.php` one day. Whoever loads it names it: as
+//! What an exercise did not reach may still load `tests/fixtures.php` one day. A loader names it: as
 //! part of a path, of a name space or of an import. So each line of code and settings is looked at that holds
 //! such a name, comments and URLs left out. Where in doubt it is named, and stays.
 
