@@ -241,6 +241,17 @@ fn depends(recipe: &Recipe, unpacked: &Unpacked) -> BTreeMap<String, BTreeSet<St
 }
 
 impl Plan {
+    /// Returns the package of each kept path that has one.
+    pub fn kept_packages(&self) -> impl Iterator<Item = (&TreePath, &str)> {
+        let is_kept = |path: &TreePath| {
+            self.decisions.get(path).is_some_and(|decision| decision.verdict != Verdict::Drop)
+        };
+        self.packages
+            .iter()
+            .filter(move |(path, _)| is_kept(path))
+            .map(|(path, package)| (path, &package[..]))
+    }
+
     /// Returns true if the path stays.
     pub fn keeps(&self, path: &[u8]) -> bool {
         self.decisions.get(path).is_some_and(|d| d.verdict != Verdict::Drop)

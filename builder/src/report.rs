@@ -5,14 +5,20 @@
 
 mod build;
 mod contents;
+mod lock;
 mod package;
 mod proof;
 mod resolution;
 mod size_diff;
+mod trace;
+mod why;
 
 pub use build::Summary;
 pub use contents::Contents;
+pub use lock::LockReport;
 pub use package::{Statement, Verified, summary};
 pub use proof::ProofReport;
 pub use resolution::{explanation_text, resolution_json, resolution_table, resolution_totals};
 pub use size_diff::SizeReport;
+pub use trace::{ListReport, trace_text};
+pub use why::{Reasons, Why, WhyError};

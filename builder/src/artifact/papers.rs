@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     formats::prune_list::parse_list,
+    layout::ImagePath,
     store::Store,
     tree::{Kind, Tree, TreePath},
 };
@@ -74,16 +75,30 @@ impl Papers {
         papers
     }
 
+    /// Takes the package of each kept stage path, for an image of which the line still has the plan. Nothing is read.
+    pub fn of_kept<'p>(tree: &Tree, kept: impl Iterator<Item = (&'p TreePath, &'p str)>) -> Self {
+        let mut papers = Papers { is_ours: tree.get(INIT).is_some(), ..Papers::default() };
+        for (path, package) in kept.filter(|(_, package)| is_word(package)) {
+            papers.own(path, package.into());
+        }
+        papers
+    }
+
+    /// Notes whose a stage path is; below `/var` it lies in the skeleton.
+    fn own(&mut self, path: &TreePath, package: Arc<str>) {
+        if path.is_at_or_below(b"var") {
+            self.owners.insert(ImagePath::of_stage(path).as_bytes().to_vec(), package.clone());
+        }
+        self.owners.insert(path.as_bytes().to_vec(), package);
+    }
+
     /// Takes the packages of kept paths; below `/var` they lie in the skeleton.
     fn read_prune_list(&mut self, text: &str) {
         let Some(list) = parse_list(text) else { return };
         self.reduced = list.reduced;
         for (path, listed) in list.paths {
             let Some(package) = listed.package.filter(|name| listed.kept && is_word(name)) else { continue };
-            if path.is_at_or_below(b"var") {
-                self.owners.insert([b"tinyroot/", path.as_bytes()].concat(), package.clone());
-            }
-            self.owners.insert(path.as_bytes().to_vec(), package);
+            self.own(&path, package);
         }
     }
 
@@ -155,4 +170,40 @@ pub fn sizes_by<K: Ord>(tree: &Tree, heading: impl Fn(&TreePath) -> K) -> BTreeM
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        prune::{Decision, Plan, Verdict, write_list},
+        tree::Entry,
+    };
+
+    #[test]
+    fn a_plan_names_the_same_owners_as_its_list_in_the_image() {
+        let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+        let mut plan = Plan::default();
+        for (at, package, verdict) in [
+            ("usr/bin/tea", "tea", Verdict::Keep),
+            ("var/lib/tea", "tea", Verdict::KeepEmpty),
+            ("var/lib/tea/leaf", "leaves", Verdict::Keep),
+            ("usr/bin/perl", "perl-base", Verdict::Drop),
+        ] {
+            let decision = Decision { verdict, rule: "traced", reason: "opened".into(), because: None };
+            plan.decisions.insert(path(at), decision);
+            plan.packages.insert(path(at), package.to_owned());
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&directory.path().join("cache")).expect("opens");
+        let list = write_list(&plan, std::iter::empty());
+        let mut tree = Tree::new();
+        let size_bytes = list.len() as u64;
+        tree.insert(path("tinyroot/papers/prune.list"), Entry::file(store.put(list), size_bytes, 0o644, 0));
+        tree.add_parents(0);
+        let papers = Papers::of_kept(&tree, plan.kept_packages());
+        assert_eq!(papers, Papers::read(&tree, &store));
+        assert_eq!(papers.owner(b"tinyroot/var/lib/tea/leaf"), Some("leaves"));
+        assert_eq!(papers.owner(b"usr/bin/perl"), None);
+    }
 }

@@ -1,20 +1,17 @@
 //! `tinyroot build`: from a recipe folder to one signed package.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     Context, Failure, finish_json,
     key::KeyFile,
     print,
     signing::{NAMED, Named, key_of},
+    surroundings,
 };
 use crate::{
     artifact::spk::SpkWriter,
-    digest::{Digest, Hasher},
-    error::At as _,
+    digest::Digest,
     files,
     formats::key_file::Key,
     line::{Care, build, manifest_of, overlay, read_lock},
@@ -77,7 +74,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let key = key_of(&recipe, args.key, &args.ring, context)?;
     let store = context.store()?;
     let output = output_path(args.output.as_deref(), &recipe)?;
-    let inputs = inputs_digest(&recipe, &key, args.no_proof)?.to_string();
+    let program = surroundings::program_digest()?;
+    let inputs = inputs_digest(&program, &recipe, &key, args.no_proof)?.to_string();
     if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
         && is_file_with(&output, &summary.sha256)
         && !(args.reduce && summary.has_proposals())
@@ -91,9 +89,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let writer = SpkWriter { manifest: &manifest, key: &key };
     let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
-    let summary = Summary::of(&built, &store);
+    let summary = Summary::of(&built);
     // Mending changes the recipe.
-    let inputs = inputs_digest(&built.overlaid.recipe, &key, args.no_proof)?.to_string();
+    let inputs = inputs_digest(&program, &built.overlaid.recipe, &key, args.no_proof)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
     conclude(&summary, &output, false, &built.overlaid.recipe, context)
 }
@@ -117,23 +115,14 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure
 }
 
 /// Returns a digest of all that a package's bytes and its summary depend on.
-fn inputs_digest(recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, Failure> {
-    let program = {
-        let path = std::env::current_exe().at("find", "the running program")?;
-        digest_of_file(&path).at("read", &path)?
-    };
+fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, Failure> {
     let folder = recipe.folder_digest()?;
     Ok(Digest::of(format!("{program} {folder} {} {no_proof}", key.app_id()).as_bytes()))
 }
 
-fn digest_of_file(path: &Path) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(io::sink());
-    io::copy(&mut files::open(path)?, &mut hasher)?;
-    Ok(hasher.finish().0)
-}
-
 fn is_file_with(path: &Path, digest: &Digest) -> bool {
-    digest_of_file(path).is_ok_and(|found| found == *digest)
+    let found = files::open(path).ok().and_then(|file| Digest::of_reader(file).ok());
+    found.is_some_and(|(found, _)| found == *digest)
 }
 
 /// Prints the summary, and holds the package against its budget.

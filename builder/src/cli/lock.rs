@@ -5,14 +5,12 @@ mod siblings;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
 use crate::{
-    cli::{Context, Failure, finish_json, output::say, print, size_text},
+    cli::{Context, Failure, finish_json, output::say, print},
     line::{choose, lock, request, universe},
-    lock::{Change, Changes, Lock, LockError},
+    lock::{Lock, LockError},
     recipe,
-    resolve::Resolution,
+    report::LockReport,
 };
 
 /// Resolve a recipe's packages and pin every .deb in recipe.lock
@@ -40,20 +38,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut recipe = recipe::read(&args.recipe)?;
     let path = recipe.lock_path();
-    let old = match Lock::read(&path) {
-        Ok(lock) => Some(lock),
-        Err(LockError::Missing { .. }) => None,
-        // A damaged lock is what this command mends; but not silently.
-        Err(error @ LockError::Invalid { .. }) => {
-            context.progress.warn(&error.to_string());
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let old = read_old(&path, context)?;
+    let keep = args.check || context.global.locked;
     let archive = context.session()?.open_of(&recipe.debian)?;
     let universe = universe(&archive, &recipe.debian.pins)?;
     if let Some(minimize::Measure::Size) = args.minimize {
-        let keep = args.check || context.global.locked;
         recipe = minimize::minimize(recipe, &universe, keep, context)?;
     }
     let request = request(&recipe);
@@ -66,65 +55,61 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let mut new = lock(&recipe, &archive, &request, &resolution);
     if let Some(name) = args.update.as_deref().filter(|name| !name.is_empty()) {
-        let Some(old) = &old else {
-            return Err(Failure::new(format!(
-                "cannot update one package: {} does not exist",
-                path.display()
-            ))
-            .hint("lock all of them without --update"));
-        };
+        let old = old.as_ref().ok_or_else(|| nothing_to_update(&path))?;
         new = new.moving_only(name, old, &universe)?;
     }
-    let changes = match &old {
-        Some(old) => Changes::between(old, &new),
-        None => Changes { packages: Vec::new(), other: true },
-    };
-    let is_new = old.is_none();
-    let written = !changes.is_empty() && !args.check && !context.global.locked;
-    if context.global.json {
-        finish_json(&document(&path, &new, &changes, written));
+    let report = LockReport::of(&path, old.as_ref(), &new, &resolution);
+    show(&report, !keep, context)?;
+    match (report.is_up_to_date(), keep) {
+        (true, _) => {}
+        (false, true) => return Err(drifted(&report, if args.check { "--check" } else { "--locked" })),
+        (false, false) => {
+            new.write(&path)?;
+            tell(context, &format!("wrote {}", report.summary()));
+        }
     }
-    if changes.is_empty() {
-        tell(context, &format!("{} is up to date: {} packages", path.display(), new.packages.len()));
-        return Ok(());
-    }
-    if !context.global.json {
-        print(&changes.packages.iter().map(|change| format!("{change}\n")).collect::<String>())?;
-    }
-    let summary = if is_new { totals(&resolution) } else { changes.summary() };
-    if !written {
-        let option = if args.check { "--check" } else { "--locked" };
-        let failure = Failure::drifted(format!("{} would change: {summary}", path.display()));
-        return Err(
-            failure.hint(format!("if the change is wanted, run it without {option} and read the diff"))
-        );
-    }
-    new.write(&path)?;
-    tell(context, &format!("wrote {}: {summary}", path.display()));
     Ok(())
+}
+
+/// Reads the lock that is there, if there is one.
+fn read_old(path: &Path, context: &Context) -> Result<Option<Lock>, LockError> {
+    match Lock::read(path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Missing { .. }) => Ok(None),
+        // A damaged lock is what this command mends; but not silently.
+        Err(error @ LockError::Invalid { .. }) => {
+            context.progress.warn(&error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Prints what moves; `writes` says whether it will be written.
+fn show(report: &LockReport<'_>, writes: bool, context: &Context) -> Result<(), Failure> {
+    if context.global.json {
+        finish_json(&report.json(writes && !report.is_up_to_date()));
+    }
+    if report.is_up_to_date() {
+        tell(context, &report.summary());
+    } else if !context.global.json {
+        print(&report.text())?;
+    }
+    Ok(())
+}
+
+fn nothing_to_update(path: &Path) -> Failure {
+    let text = format!("cannot update one package: {} does not exist", path.display());
+    Failure::new(text).hint("lock all of them without --update")
+}
+
+fn drifted(report: &LockReport<'_>, option: &str) -> Failure {
+    let hint = format!("if the change is wanted, run it without {option} and read the diff");
+    Failure::drifted(report.drift()).hint(hint)
 }
 
 fn tell(context: &Context, text: &str) {
     if !context.global.quiet {
         say(text);
     }
-}
-
-/// Returns what moves, as JSON.
-fn document(path: &Path, lock: &Lock, changes: &Changes, written: bool) -> serde_json::Value {
-    let change = |change: &Change| {
-        json!({
-            "name": change.name, "kind": change.kind(), "old": change.old, "new": change.new,
-            "security": change.security,
-        })
-    };
-    json!({
-        "path": path, "up_to_date": changes.is_empty(), "written": written, "packages": lock.packages.len(),
-        "changes": changes.packages.iter().map(change).collect::<Vec<_>>(),
-    })
-}
-
-fn totals(resolution: &Resolution) -> String {
-    let bytes = resolution.packages.iter().map(|package| package.size_bytes).sum();
-    format!("{} packages, {}", resolution.packages.len(), size_text(bytes))
 }

@@ -6,6 +6,12 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
+use crate::{
+    digest::Digest,
+    error::{At as _, PathError},
+    files,
+};
+
 /// When errors and warnings have colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Color {
@@ -50,6 +56,16 @@ impl Color {
         let asked = joined.chain(apart).last();
         asked.and_then(|word| clap::ValueEnum::from_str(word, false).ok()).unwrap_or(Color::Auto)
     }
+}
+
+/// Returns the digest of the program that runs.
+///
+/// # Errors
+/// A program that cannot be found or read any more.
+pub(super) fn program_digest() -> Result<Digest, PathError> {
+    let path = env::current_exe().at("find", "the running program")?;
+    let (digest, _) = Digest::of_reader(files::open(&path)?).at("read", &path)?;
+    Ok(digest)
 }
 
 impl Progress {

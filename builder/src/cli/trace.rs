@@ -1,17 +1,15 @@
 //! `tinyroot trace`: run the app on its full root and write what it used.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::{Cli, Context, Failure, browser, output::say, print};
 use crate::{
-    evidence::{self, Changes, Kinds, UsedList, UsedListError, read_report},
-    line::overlay,
+    evidence::{self, Changes, UsedList, UsedListError, read_report},
+    line::{Overlaid, Session, overlay},
     recipe,
+    report::{ListReport, trace_text},
     trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
 };
 
@@ -67,61 +65,64 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let old = read_old(&path, merge, context)?;
     let session = context.session()?;
     let overlaid = overlay(recipe, &session)?;
-    let owner = |at: &[u8]| overlaid.owner(at);
-    let inputs = Inputs {
-        tree: overlaid.tree(),
-        owner: &owner,
-        recipe: &overlaid.recipe,
-        epoch_s: overlaid.epoch_s(),
-    };
-    let store = &session.store;
-    let traced = match args.interactive {
-        true => {
-            let on_ready = |urls: &Urls| {
-                tell_urls(urls, &path, context);
-                if !args.no_browser && !context.global.json {
-                    browser::open(&urls.page);
-                    browser::open(&urls.app);
-                }
-            };
-            let known = old.clone().unwrap_or_default();
-            let browsing = Browsing { port: args.port, known, on_ready: &on_ready };
-            browse(&inputs, browsing, store, &context.progress)
-        }
-        false => trace::trace(&inputs, store, &context.progress),
-    };
-    let traced = traced?;
+    let traced = trace_app(args, &overlaid, &path, old.as_ref(), &session, context)?;
     // Another process may have written to it in the meantime.
     let old = if args.interactive { read_old(&path, merge, context).unwrap_or(old) } else { old };
-    let list = match &old {
-        Some(old) if merge => {
-            let mut all = old.clone();
-            all.merge(traced.used.clone());
-            all
-        }
-        _ => traced.used.clone(),
-    };
+    let mut list = old.clone().filter(|_| merge).unwrap_or_default();
+    list.merge(traced.used.clone());
     context.unaffected()?;
-    let changes = old.as_ref().map(|old| list.changes_since(old));
-    if old.as_ref() != Some(&list) {
+    let (changes, is_same) = (old.as_ref().map(|old| list.changes_since(old)), old.as_ref() == Some(&list));
+    if !is_same {
         list.write(&path)?;
     }
-    if let Some(changes) = &changes {
-        tell_changes(changes, context);
+    let text = trace_text(&overlaid.recipe.app.name, &traced, &list);
+    show(&ListReport { path: &path, changes, is_same }, &text, context);
+    conclude(&traced, context)
+}
+
+/// Traces the app by its exercise, or while a person uses it.
+fn trace_app(
+    args: &Args,
+    overlaid: &Overlaid,
+    list: &Path,
+    known: Option<&UsedList>,
+    session: &Session,
+    context: &Context,
+) -> Result<Trace, TraceError> {
+    let owner = |at: &[u8]| overlaid.owner(at);
+    let (tree, recipe, epoch_s) = (overlaid.tree(), &overlaid.recipe, overlaid.epoch_s());
+    let inputs = Inputs { tree, owner: &owner, recipe, epoch_s };
+    if !args.interactive {
+        return trace::trace(&inputs, &session.store, &session.progress);
     }
-    if !context.global.quiet {
-        let outcome = outcome(&path.display().to_string(), changes.as_ref(), old.as_ref() == Some(&list));
-        say(&(summary(&overlaid.recipe.app.name, &traced, &list) + &outcome));
-    }
-    if let Talk::Exercise(transcript) = &traced.talk {
-        transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));
-    }
-    match traced.talk {
+    let on_ready = |urls: &Urls| {
+        tell_urls(urls, list, context);
+        if !args.no_browser && !context.global.json {
+            browser::open(&urls.page);
+            browser::open(&urls.app);
+        }
+    };
+    let known = known.cloned().unwrap_or_default();
+    browse(
+        &inputs,
+        Browsing { port: args.port, known, on_ready: &on_ready },
+        &session.store,
+        &session.progress,
+    )
+}
+
+/// Warns of what a person should look at. An app that exited by itself is a failure.
+fn conclude(traced: &Trace, context: &Context) -> Result<(), Failure> {
+    match &traced.talk {
+        Talk::Exercise(transcript) => {
+            transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));
+            Ok(())
+        }
         Talk::Browser { ended: Some(exit), .. } => {
             let text = format!("the app exited with {exit} by itself");
             Err(Failure::new(text).hint("what it used until then is in used.list"))
         }
-        _ => Ok(()),
+        Talk::Browser { ended: None, .. } => Ok(()),
     }
 }
 
@@ -157,110 +158,15 @@ fn merge_report(report: &Path, args: &Args, context: &Context) -> Result<(), Fai
     let path = recipe::read(&args.recipe)?.used_path();
     let misses = read_report(report)?.into_iter().map(|reported| reported.miss);
     let changes = evidence::merge_misses(misses, &path)?;
-    tell_changes(&changes, context);
-    if !context.global.quiet {
-        let same = changes == Changes::default();
-        say(&outcome(&path.display().to_string(), Some(&changes), same));
-    }
+    let is_same = changes == Changes::default();
+    show(&ListReport { path: &path, changes: Some(changes), is_same }, "", context);
     Ok(())
 }
 
-/// Shows single paths to those who ask for detail.
-fn tell_changes(changes: &Changes, context: &Context) {
-    let Changes { added, gone, otherwise } = changes;
-    for (word, paths) in [("added", added), ("gone", gone), ("used otherwise", otherwise)] {
-        paths.iter().for_each(|path| context.progress.detail(&format!("{word}: /{path}")));
-    }
-}
-
-/// Packages that a summary names; the others are counted.
-const PACKAGES_SHOWN: usize = 5;
-
-fn summary(app: &str, traced: &Trace, list: &UsedList) -> String {
-    let mut kinds: BTreeMap<Kinds, (usize, &str)> = BTreeMap::new();
-    let mut packages: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, line) in list.iter() {
-        // Each path is counted once, by its strongest use.
-        if let Some((kind, name)) = line.kinds.iter().next() {
-            kinds.entry(kind).or_insert((0, name)).0 += 1;
-        }
-        if !line.package.is_empty() && line.package != "recipe" {
-            *packages.entry(&line.package).or_default() += 1;
-        }
-    }
-    let kinds: Vec<String> = kinds.values().map(|(count, name)| format!("{count} {name}")).collect();
-    let mut packages: Vec<(&str, usize)> = packages.into_iter().collect();
-    packages.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-    let mut most: Vec<String> =
-        packages.iter().take(PACKAGES_SHOWN).map(|(name, count)| format!("{name} {count}")).collect();
-    if packages.len() > PACKAGES_SHOWN {
-        most.push("…".into());
-    }
-    let (count, what) = match &traced.talk {
-        Talk::Exercise(transcript) => (transcript.steps.len(), "steps"),
-        Talk::Browser { requests, .. } => (*requests, "requests"),
-    };
-    format!(
-        "traced {app}: ready after {:.1} s, {count} {what} in {:.1} s\n\
-         used: {} paths ({})\n\
-         from {} packages: {}\n\
-         looked for in vain: {} names\n",
-        traced.ready_after.as_secs_f64(),
-        traced.talked_for.as_secs_f64(),
-        list.len(),
-        kinds.join(", "),
-        packages.len(),
-        most.join(", "),
-        traced.absent,
-    )
-}
-
-fn outcome(path: &str, changes: Option<&Changes>, same: bool) -> String {
-    match changes {
-        _ if same => format!("{path} is up to date"),
-        None => format!("wrote {path}"),
-        Some(Changes { added, gone, otherwise }) => {
-            let counts = (added.len(), gone.len(), otherwise.len());
-            format!("wrote {path}: {} added, {} gone, {} used otherwise", counts.0, counts.1, counts.2)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::exercise::Transcript;
-
-    #[test]
-    fn sums_a_trace_up() {
-        let text = "/usr/bin/a executed,opened - a - start\n/usr/bin/b executed - b - start\n\
-                    /usr/lib/x stat - b - -\n/app/y opened - recipe - -\n/lib read-link - - - -\n";
-        let used = UsedList::parse(text, Path::new("used.list")).expect("a good list");
-        let mut traced = Trace {
-            used: used.clone(),
-            talk: Talk::Exercise(Transcript::default()),
-            absent: 7,
-            ready_after: Duration::from_millis(1234),
-            talked_for: Duration::from_millis(250),
-        };
-        assert_eq!(
-            summary("tea", &traced, &used),
-            "traced tea: ready after 1.2 s, 0 steps in 0.2 s\n\
-             used: 5 paths (2 executed, 1 opened, 1 read-link, 1 stat)\n\
-             from 2 packages: b 2, a 1\n\
-             looked for in vain: 7 names\n"
-        );
-        traced.talk = Talk::Browser { requests: 12, ended: None };
-        assert!(
-            summary("tea", &traced, &used)
-                .starts_with("traced tea: ready after 1.2 s, 12 requests in 0.2 s\n")
-        );
-        let changes = used.changes_since(&UsedList::new());
-        let outcome = |changes, same| super::outcome("r/used.list", changes, same);
-        assert_eq!(outcome(None, false), "wrote r/used.list");
-        assert_eq!(outcome(Some(&changes), false), "wrote r/used.list: 5 added, 0 gone, 0 used otherwise");
-        assert_eq!(outcome(Some(&Changes::default()), true), "r/used.list is up to date");
+/// Shows `text` and what becomes of the list, and single paths to those who ask for detail.
+fn show(report: &ListReport<'_>, text: &str, context: &Context) {
+    report.details().iter().for_each(|detail| context.progress.detail(detail));
+    if !context.global.quiet {
+        say(&format!("{text}{}", report.text()));
     }
 }

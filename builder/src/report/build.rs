@@ -11,7 +11,6 @@ use crate::{
     line::Built,
     progress::size_text,
     recipe::NPM_PREFIX,
-    store::Store,
 };
 
 /// Packages that the text names; JSON has all.
@@ -133,11 +132,11 @@ impl Imported {
 
 impl Summary {
     /// Sums a build up.
-    pub fn of(built: &Built, store: &Store) -> Self {
+    pub fn of(built: &Built) -> Self {
         let (packed, overlaid) = (&built.packed, &built.overlaid);
         let tree = &packed.tree;
         let image = built.finished.image();
-        let papers = Papers::read(tree, store);
+        let papers = Papers::of_kept(tree, image.plan().kept_packages());
         let sizes = sizes_by(tree, |path| papers.heading(path));
         let mut contents: Vec<Share> = sizes
             .into_iter()
