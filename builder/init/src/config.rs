@@ -1,5 +1,5 @@
 //! `/tinyroot/services`, read. The format is described where it is written, in the builder's
-//! `app::services`.
+//! `image::services`.
 
 use core::ffi::CStr;
 

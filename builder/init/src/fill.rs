@@ -105,7 +105,11 @@ pub fn prepare(arena: &mut Arena) -> Result<State, Fault> {
             subject: b"/var",
             errno,
         })?;
-    } else if is_fresh(&mut Path::new(b"/var"), 0).map_err(|errno| Fault { what: "cannot read", subject: b"/var", errno })? {
+    } else if is_fresh(&mut Path::new(b"/var"), 0).map_err(|errno| Fault {
+        what: "cannot read",
+        subject: b"/var",
+        errno,
+    })? {
         begin().map_err(|errno| Fault { what: "cannot write", subject: MARK.to_bytes(), errno })?;
     } else {
         log::line(&[b"/var holds data but no mark of ours: kept, and set up"]);

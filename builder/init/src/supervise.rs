@@ -33,7 +33,10 @@ enum State {
     /// By its pid, which is that of its session and process group, too.
     Running(i32),
     /// Ended with this raw wait status; others of its group may go on.
-    Ended { pid: i32, status: i32 },
+    Ended {
+        pid: i32,
+        status: i32,
+    },
 }
 
 pub struct Supervisor<'a> {
