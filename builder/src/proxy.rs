@@ -4,16 +4,18 @@
 
 mod callers;
 mod exchange;
+mod slots;
 
 pub use callers::Callers;
 pub(crate) use exchange::{Exchange, Rewrite};
+pub(crate) use slots::Slots;
 
 use std::{
     borrow::Cow,
     io::{self, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     ops::Range,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,8 +29,11 @@ use crate::{
 /// Where an app may be found when no other port is asked for: the first that is free.
 pub const PORTS: Range<u16> = 8000..8100;
 
-/// Connections at a time; a browser opens six, a page with many streams some more. Others wait.
-const CONNECTIONS: usize = 128;
+/// Connections at a time; a browser opens six, a page with many streams some more. Others wait, for [`PATIENCE`] at most.
+pub(crate) const CONNECTIONS: usize = 128;
+
+/// How long all connections may be in use until further ones are refused.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// No port on the host.
 #[derive(Debug, thiserror::Error)]
@@ -74,32 +79,6 @@ pub fn listen(port: Option<u16>, range: Range<u16>) -> Result<TcpListener, Liste
 /// The kernel's error.
 pub fn url(listener: &TcpListener) -> io::Result<String> {
     Ok(format!("http://{}/", listener.local_addr()?))
-}
-
-/// Counts connections down and up.
-struct Places {
-    free: Mutex<usize>,
-    changed: Condvar,
-}
-
-struct Place(Arc<Places>);
-
-impl Places {
-    fn take(self: &Arc<Self>) -> Place {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
-        Place(self.clone())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.changed.notify_one();
-    }
 }
 
 /// Who is let through to an app.
@@ -194,8 +173,8 @@ fn unread() -> Response {
     Response::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
 }
 
-/// Starts to give connections of certain users to `serve`, each in a thread of its own; others, and one that
-/// gets no thread, are refused.
+/// Starts to give connections of certain users to `serve`, each in a thread of its own. Others are refused, and so is a connection
+/// that gets no thread, or no slot in time.
 ///
 /// # Errors
 /// The thread that accepts cannot be started.
@@ -204,7 +183,7 @@ pub fn accept(
     callers: Callers,
     serve: impl Fn(&TcpStream) + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let places = Arc::new(Places { free: Mutex::new(CONNECTIONS), changed: Condvar::new() });
+    let slots = Slots::new(CONNECTIONS);
     let serve = Arc::new(serve);
     std::thread::Builder::new().name("proxy".into()).spawn(move || {
         for client in listener.incoming() {
@@ -213,7 +192,11 @@ pub fn accept(
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             };
-            let place = places.take();
+            let Some(slot) = slots.take(PATIENCE) else {
+                // A client that disconnects affects only itself.
+                let _ = refuse(&client, &all_in_use());
+                continue;
+            };
             let is_admitted = callers.admit(&client);
             let client = Arc::new(client);
             let (serve, served) = (serve.clone(), client.clone());
@@ -223,7 +206,7 @@ pub fn accept(
                     // A client that disconnects affects only itself.
                     false => drop(refuse(&served, &of_another_user())),
                 }
-                drop((served, place));
+                drop((served, slot));
             });
             if thread.is_err() {
                 // A client that disconnects affects only itself.
@@ -243,6 +226,12 @@ const REFUSED_BYTES: u64 = 1 << 20;
 fn without_thread() -> Response {
     let why = format!("no thread can be started for this request: {}", crate::threads::HINT);
     Response::refusal("503 Service Unavailable", &why).with("Retry-After", "1")
+}
+
+fn all_in_use() -> Response {
+    let why =
+        format!("all {CONNECTIONS} connections are in use: close some pages that keep connections open");
+    Response::refusal("503 Service Unavailable", &why).with("Retry-After", "5")
 }
 
 fn of_another_user() -> Response {
@@ -287,6 +276,8 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn pair() -> (TcpStream, TcpStream) {
@@ -415,6 +406,29 @@ mod tests {
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         assert_eq!(to_app, format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}early late"));
         assert_eq!(to_browser, format!("{agreed}frame"));
+    }
+
+    #[test]
+    fn a_connection_beyond_all_slots_is_served_once_one_is_free() {
+        let listener = listen(None, 0..0).expect("any port");
+        let address = listener.local_addr().expect("has one");
+        // Each connection lasts until its client leaves.
+        accept(listener, Callers::Any, |client| {
+            let _ = (&mut &*client).write_all(b"x");
+            let _ = io::copy(&mut &*client, &mut io::sink());
+        })
+        .expect("starts");
+        let connect = || TcpStream::connect(address).expect("connects");
+        let is_served = |client: &TcpStream, patience: Duration| {
+            client.set_read_timeout(Some(patience)).expect("sets");
+            (&mut &*client).read_exact(&mut [0]).is_ok()
+        };
+        let mut held: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect()).collect();
+        assert!(held.iter().all(|client| is_served(client, PATIENCE)));
+        let next = connect();
+        assert!(!is_served(&next, Duration::from_millis(50)));
+        held.pop();
+        assert!(is_served(&next, PATIENCE));
     }
 
     #[test]

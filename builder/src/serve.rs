@@ -39,7 +39,7 @@ use crate::{
         runner::RunnableApp,
     },
     papers::EnclosedError,
-    proxy::{Callers, ListenError, accept, listen},
+    proxy::{CONNECTIONS, Callers, ListenError, Slots, accept, listen},
     sandbox::Unavailable,
     store::Store,
     web::{Body, Head, Response, policy, read_head},
@@ -47,8 +47,11 @@ use crate::{
 use auth::{Access, Auth, Route};
 use handle::GrainHandle;
 
-/// Where the page may be found when no other port is asked for: the first that is free.
+/// The ports for the page if none is requested: the first that is free.
 pub const PORTS: Range<u16> = 6080..6100;
+
+/// Connections that are kept free of requests to grains, so that the page stays usable while grains hold all of theirs.
+const PAGE_CONNECTIONS: usize = 16;
 
 /// How long a client may be silent before its request is complete. Browsers open connections in advance.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -143,6 +146,8 @@ pub struct Server {
     /// By host.
     handles: Mutex<BTreeMap<String, Arc<GrainHandle>>>,
     closing: AtomicBool,
+    /// For the requests to all grains.
+    slots: Arc<Slots>,
     /// Held during a change of a used.list.
     merging: Mutex<()>,
 }
@@ -170,6 +175,7 @@ pub fn serve(
         auth,
         handles: Mutex::default(),
         closing: AtomicBool::new(false),
+        slots: Slots::new(CONNECTIONS - PAGE_CONNECTIONS),
         merging: Mutex::default(),
     });
     server.sync()?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     support::{Home, assert_says, schemas, text},
-    traced_app::{RECIPE, TracedApp},
+    traced_app::{RECIPE, TracedApp, with_code},
 };
 
 /// A server of the app, whose package lacks a file, and a browser's cookie for its page.
@@ -215,6 +215,48 @@ fn further_requests_to_stop_kill_no_grain_that_is_stopping() {
     page.make("slow");
     let home = page.close_after(&[0, 100, 200]);
     assert_says(&home.done(&["grains", "log", "document-1"]).stdout, &["clean\n"]);
+}
+
+#[test]
+fn a_grain_that_holds_many_connections_leaves_the_page_and_other_grains_usable() {
+    let holding = with_code(
+        r#"if ($path eq "/hold") {
+        if (fork() == 0) { syswrite(C, "HTTP/1.1 200 OK\r\n\r\n"); sleep 300; exit 0 }
+        close C;
+        next;
+    }"#,
+    );
+    let Some(traced) = TracedApp::of(&holding, |tea| vec![tea]) else { return };
+    let page = Page::of(traced, &[]);
+    let [one, two] = ["many", "few"].map(|title| page.make(title));
+    let port = one.host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    // More than the server serves at a time.
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for _ in 0..140 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+        write!(stream, "GET /hold HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", one.host, one.cookie)
+            .expect("asks");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("a response");
+        match &status[9..] {
+            b"200" => held.push(stream),
+            b"503" => refused += 1,
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
+    }
+    assert_eq!((held.len(), refused), (96, 44));
+    assert_eq!(page.state()["apps"][0]["grains"][0]["state"], "running");
+    assert_eq!(two.get("/usr/share/tea/cup"), "cup tea\n");
+    let cookie = [("Cookie", &*one.cookie)];
+    assert_says(&ask(&one.host, "GET /", &cookie, "").body, &["too many connections"]);
+    drop(held);
+    let begun = Instant::now();
+    while ask(&one.host, "GET /usr/share/tea/cup", &cookie, "").status() == "503" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no slot becomes free");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    page.close();
 }
 
 #[test]

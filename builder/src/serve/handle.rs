@@ -51,7 +51,7 @@ pub(super) struct GrainHandle {
     uses: Mutex<Uses>,
 }
 
-/// A connection to a grain, counted as long as the value handles.
+/// A connection to a grain, counted as long as the value lives.
 pub(super) struct InUse<'a>(&'a GrainHandle);
 
 impl Drop for InUse<'_> {
@@ -84,7 +84,7 @@ impl GrainHandle {
         locked(&self.stored).clone()
     }
 
-    /// Replaces the cached metadata with what is on disk.
+    /// Replaces the cached metadata with that on disk.
     pub fn set_stored(&self, stored: StoredGrain) {
         *locked(&self.stored) = stored;
     }
@@ -111,7 +111,12 @@ impl GrainHandle {
         locked(&self.stored).directory.join("misses")
     }
 
-    /// Counts a connection for as long as the value handles.
+    /// Returns how many connections to it are open.
+    pub fn connections(&self) -> usize {
+        locked(&self.uses).open
+    }
+
+    /// Counts a connection for as long as the value lives.
     pub fn in_use(&self) -> InUse<'_> {
         let mut uses = locked(&self.uses);
         uses.open += 1;

@@ -7,6 +7,7 @@ use std::{
     io::{self, BufReader},
     net::TcpStream,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{Server, handle::GrainHandle};
@@ -26,6 +27,14 @@ const DROPPED: [&str; 6] = [
     "x-real-ip",
 ];
 
+/// Connections to one grain at a time; fewer than to all grains, so that one grain cannot keep the others from being used.
+const GRAIN_CONNECTIONS: usize = 96;
+
+fn too_many() -> Response {
+    let why = "too many connections to grains are open: close some pages that keep connections open";
+    Response::refusal("503 Service Unavailable", why).with("Retry-After", "5")
+}
+
 /// Forwards a request. Returns a response of our own where the app gives none.
 pub(super) fn forward_request(
     server: &Server,
@@ -36,6 +45,8 @@ pub(super) fn forward_request(
     body: Body,
 ) -> io::Result<Option<Response>> {
     let _in_use = handle.in_use();
+    let slot = server.slots.take(Duration::ZERO).filter(|_| handle.connections() <= GRAIN_CONNECTIONS);
+    let Some(_slot) = slot else { return Ok(Some(too_many())) };
     // An open page does not start a grain that was stopped.
     if !handle.is_up() && !is_navigation(&head) {
         return Ok(Some(Response::refusal("503 Service Unavailable", "the grain is stopped")));
