@@ -1,10 +1,9 @@
-//! Runs the app on its full root, served as a view, takes it through its exercise or lets a person use it in a browser,
-//! and gathers what was used.
+//! Runs the app on its full root, served as a view, and gathers the uses of each path. The exercise drives the app, or a person in a
+//! browser.
 //!
-//! Comes in: the stage's tree with the recipe's files on it. Goes out: a [`Trace`] with the
-//! [`UsedList`]. The grain is the one that proof and `run` use: same sandbox, same first process,
-//! no network but its own loopback. All of `/var` is copied for it, so that what is written there
-//! shows. A trace whose exercise was not answered as expected, or whose view had a fault, gives no list.
+//! Input: the full root, which is the configured tree with the recipe's files. Output: a [`Trace`] with the [`UsedList`]. The grain is
+//! the one that proof and `run` start: same sandbox, same first process, no network but its own loopback. All of `/var` is copied for
+//! it, so that writes there show. A trace whose exercise fails, or whose view reported errors, gives no list.
 
 mod browse;
 mod gather;
@@ -39,22 +38,22 @@ use crate::{
     view::View,
 };
 
-/// What is traced.
+/// The input of a trace.
 pub struct Inputs<'a> {
     /// The configured tree, with the recipe's files laid over it.
     pub tree: &'a Tree,
     /// The Debian package that a path of it belongs to.
     pub owner: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// What is started, and how it is exercised.
+    /// Its services and its exercise.
     pub recipe: &'a Recipe,
     /// The time that no file is younger than.
     pub epoch_s: i64,
 }
 
-/// What a trace found.
+/// The result of a trace.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    /// What was used.
+    /// The uses of each path.
     pub used: UsedList,
     /// What drove the app.
     pub talk: Talk,
@@ -153,7 +152,7 @@ struct Started {
     log: Arc<Log>,
     ready_after: Duration,
     var: PathBuf,
-    /// Whether its `/var` shows what was read there.
+    /// Whether the access times of its `/var` show reads.
     shows_reads: bool,
     /// Keeps a request of the app and the response of the view on one processor: waking another one takes longer than all else. Since the
     /// app sees one processor, its evidence is the same on every host.
@@ -201,7 +200,7 @@ impl Started {
         })
     }
 
-    /// Returns what was used so far.
+    /// Returns all uses so far.
     fn used(&self, names: &gather::Names<'_>) -> Result<UsedList, TraceError> {
         let changed = var::evidence(&self.furnished, &self.var, self.shows_reads)
             .at("look through the grain's /var at", &self.var)
@@ -209,7 +208,7 @@ impl Started {
         Ok(gather::list(self.view.uses(), changed, names))
     }
 
-    /// Stops the app and returns all that it used.
+    /// Stops the app and returns all its uses.
     fn finish(
         mut self,
         names: &gather::Names<'_>,
@@ -225,7 +224,7 @@ impl Started {
 /// Traces an app while it goes through its exercise.
 ///
 /// # Errors
-/// [`TraceError`]; [`TraceError::hint`] says what would help.
+/// [`TraceError`].
 pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Result<Trace, TraceError> {
     let mut started = Started::new(inputs, store, progress)?;
     let exercise = &inputs.recipe.exercise;

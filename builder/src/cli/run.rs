@@ -44,7 +44,7 @@ pub struct Args {
     show_pruned: bool,
 }
 
-/// Returns what says, once, that a further request to stop changes nothing.
+/// Returns a function that warns, once, that a further request to stop changes nothing.
 pub(super) fn impatience(progress: Progress) -> OnImpatience {
     let said = AtomicBool::new(false);
     Box::new(move |left| {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIRECTORY/APP ID/NAME/var         the grain's data
-//!                       log, log.1  what its services printed
+//!                       log, log.1  the output of its services
 //!                       lock        held while it runs
 //!                       misses      the report of its misses
 //!                       grain.json  its title and host
@@ -252,7 +252,7 @@ impl StoredGrain {
 /// that belong to the library.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the kernel.
 pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
     closed::make(directory)?;
     let is_app = |path: &&Path| {
@@ -291,7 +291,7 @@ pub fn is_name(name: &str) -> bool {
 /// Returns 32 random hex digits, which are a secret.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the kernel.
 pub fn random_text() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;

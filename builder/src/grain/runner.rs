@@ -98,7 +98,7 @@ pub type OwnerOf = Arc<dyn Fn(&TreePath) -> Option<String> + Send + Sync>;
 pub struct RunnableApp {
     /// A furnished tree.
     pub tree: Arc<Tree>,
-    /// What is started on it.
+    /// The recipe of its services.
     pub recipe: Recipe,
     /// The paths that it lacks of the full root, as furnished paths.
     pub pruned: Arc<Pruned>,

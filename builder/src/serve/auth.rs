@@ -75,7 +75,7 @@ impl Auth {
         }
     }
 
-    /// Looks at who asks for the page; returns a response unless they may go on.
+    /// Decides the access of a request to the page. Returns the response, or `None` if the request may go on.
     pub fn admit(&self, head: &Head, origin: &str) -> Option<Response> {
         let (path, query) = head.path_and_query();
         if path == "/"

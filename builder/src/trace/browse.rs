@@ -42,7 +42,7 @@ pub struct Browsing<'a> {
 pub struct Urls {
     /// The app.
     pub app: String,
-    /// The page that shows what it newly uses; below it lies `new.json?since=N`.
+    /// The page of its new uses; below it lies `new.json?since=N`.
     pub page: String,
 }
 
@@ -56,7 +56,7 @@ enum Event {
 /// Traces an app until a request to stop comes to this process or the app ends by itself. Requests are steps.
 ///
 /// # Errors
-/// [`TraceError`]; [`TraceError::hint`] says what would help.
+/// [`TraceError`].
 pub fn browse(
     inputs: &Inputs<'_>,
     browsing: Browsing<'_>,

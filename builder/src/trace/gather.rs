@@ -17,7 +17,7 @@ const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
 /// that happens is chance, so it is no evidence. A rule keeps it ([`prune`](crate::prune)).
 const BY_CHANCE: &[u8] = b"libgcc_s.so.1";
 
-/// What packages, recipe files and services are called.
+/// The names of packages, recipe files and services.
 pub(super) struct Names<'a> {
     tree: &'a Tree,
     owner: &'a dyn Fn(&[u8]) -> Option<String>,

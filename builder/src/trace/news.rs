@@ -53,7 +53,7 @@ impl News {
         News { all: known.clone(), known, used: 0, found: Vec::new() }
     }
 
-    /// Takes in all that was used so far.
+    /// Adds all uses so far.
     pub fn ingest(&mut self, used: &UsedList) {
         self.used = used.len();
         for (path, line) in used.iter() {

@@ -1,7 +1,7 @@
-//! The page that shows what an app newly uses while a person clicks, and the same as JSON for scripts.
+//! The page of new uses while a person clicks, and the same as JSON for scripts.
 //!
-//! Answers one request a connection, and only those that know it as the loopback: a page of another host whose name
-//! was pointed here reads nothing. It gets no data and changes nothing.
+//! Responds to one request a connection, and only if its `Host` is a name of the loopback: a page whose foreign name resolves to the
+//! loopback reads nothing. The page takes no data and changes nothing.
 
 use std::{
     io::{self, BufReader, Read as _},
@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Longest request head that is read.
 const HEAD_LIMIT: u64 = 16 << 10;
 
-/// What the page says beside the news.
+/// The texts of the page beside the uses.
 pub(super) struct Page {
     /// The app's title.
     pub title: String,
@@ -49,7 +49,7 @@ impl Page {
         response.send(&mut stream, &policy("'none'"), bytes.starts_with(b"HEAD "))
     }
 
-    /// Answers a request by its head.
+    /// Responds to a request by its head.
     fn respond(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>) -> Response {
         let refused = Response::refusal;
         let Some(head) = Head::of_request(head) else {
@@ -88,7 +88,7 @@ impl Page {
     }
 }
 
-/// Reads `since=N`; 0 without it, `None` for what is no number.
+/// Reads `since=N`; 0 without it, `None` if N is not a number.
 fn since(query: &str) -> Option<usize> {
     let given = query.split('&').find_map(|field| field.strip_prefix("since="));
     given.map_or(Some(0), |number| number.parse().ok())
