@@ -9,7 +9,6 @@
 #[expect(dead_code, reason = "the rest is for the modules that start programs")]
 mod arena;
 #[path = "../init/src/config.rs"]
-#[expect(dead_code, reason = "the rest is for the modules that start programs")]
 mod config;
 #[path = "../init/src/fill.rs"]
 #[expect(dead_code, reason = "the rest works on /var, which a test has not")]
@@ -27,7 +26,6 @@ mod sha256;
 #[expect(dead_code, reason = "the rest is for the modules that start programs")]
 mod sys;
 #[path = "../init/src/upgrade.rs"]
-#[expect(dead_code, reason = "the rest works on /var, which a test has not")]
 mod upgrade;
 
 use std::{
@@ -65,9 +63,11 @@ fn read(lines: &[u8], environment: &[&str]) -> Result<(Config, Vec<String>, Opti
     let folder = tempfile::tempdir().expect("a directory");
     let place = folder.path().join("services");
     fs::write(&place, lines).expect("writes");
-    let environment: Vec<*const u8> = environment.iter().map(|variable| leaked(variable).as_ptr().cast()).collect();
+    let environment: Vec<*const u8> =
+        environment.iter().map(|variable| leaked(variable).as_ptr().cast()).collect();
     let path = leaked(place.to_str().expect("text"));
-    let (config, kept, ready) = config::read(&mut Arena::new(), path, &environment).map_err(|fault| fault.what)?;
+    let (config, kept, ready) =
+        config::read(&mut Arena::new(), path, &environment).map_err(|fault| fault.what)?;
     Ok((config, texts(kept), ready))
 }
 
@@ -82,10 +82,16 @@ fn a_configuration_is_read_word_by_word() {
     assert_eq!(kept, ["PATH=/bin", "HOME=/"]);
     assert_eq!([texts(config.directories), texts(config.env)], [["/run/tea"], ["A=1"]]);
     let setup = config.setup.as_ref().expect("has one");
-    assert_eq!((texts(setup.command), setup.timeout_ms), (vec!["/bin/sh".into(), "-c".into(), "a b".into()], 90_000));
+    assert_eq!(
+        (texts(setup.command), setup.timeout_ms),
+        (vec!["/bin/sh".into(), "-c".into(), "a b".into()], 90_000)
+    );
     let services: Vec<&Program> = config.services.iter().flatten().collect();
     let [web, cron] = services[..] else { panic!("two services") };
-    assert_eq!((web.name, texts(web.command)), (&b"web"[..], vec!["/app/pot".into(), String::new(), "last\\".into()]));
+    assert_eq!(
+        (web.name, texts(web.command)),
+        (&b"web"[..], vec!["/app/pot".into(), String::new(), "last\\".into()])
+    );
     assert_eq!(texts(web.env), ["B=2", "C="]);
     assert_eq!((web.timeout_ms, web.stop_ms, web.stop_signal), (5000, Some(7000), 2));
     assert!(matches!(&web.ready, Ready::Http(path) if text(*path) == b"/"));
@@ -126,7 +132,8 @@ fn a_damaged_configuration_is_refused() {
     }
     let missing = config::read(&mut Arena::new(), leaked("/nowhere/services"), &[]);
     assert_eq!(missing.err().map(|fault| (fault.what, fault.errno)), Some(("cannot read", sys::ENOENT)));
-    let (_, _, ready) = read(b"tinyroot-services 1\nservice a\ncommand /a\n", &["TINYROOT_READY_FD=x"]).unwrap_or_else(|what| panic!("{what}"));
+    let (_, _, ready) = read(b"tinyroot-services 1\nservice a\ncommand /a\n", &["TINYROOT_READY_FD=x"])
+        .unwrap_or_else(|what| panic!("{what}"));
     assert_eq!(ready, None);
 }
 
@@ -160,7 +167,9 @@ fn a_path_grows_within_the_kernels_limit() {
 
 #[test]
 fn a_number_fits_its_place_in_a_line() {
-    let number = |value, prefix: &[u8]| String::from_utf8(log::number(value, &mut [0; 12], prefix).to_vec()).expect("text");
+    let number = |value, prefix: &[u8]| {
+        String::from_utf8(log::number(value, &mut [0; 12], prefix).to_vec()).expect("text")
+    };
     assert_eq!([number(0, b""), number(8000, b""), number(i64::MAX, b"")], ["0", "8000", "4294967295"]);
     assert_eq!([number(7, b"errno "), number(1_234_567, b"errno ")], ["errno 7", "errno 99999"]);
     let reason = |errno| String::from_utf8(log::reason(errno, &mut [0; 12]).to_vec()).expect("text");
@@ -188,7 +197,8 @@ fn a_list_is_searched_by_the_escaped_path() {
 
 /// Returns whether a service is ready, and how often it was looked for a reason to stop waiting.
 fn is_ready(ready: Ready, port: u16) -> bool {
-    let program = Program { name: b"a", command: &[], env: &[], ready, timeout_ms: 0, stop_signal: 15, stop_ms: None };
+    let program =
+        Program { name: b"a", command: &[], env: &[], ready, timeout_ms: 0, stop_signal: 15, stop_ms: None };
     ready::is_ready(&program, port, &mut || true)
 }
 
@@ -238,7 +248,10 @@ fn a_web_server_is_ready_when_its_status_is_below_500() {
         });
         assert_eq!(is_ready(Ready::Http(c"/tea".as_ptr().cast()), port), expected, "{response:?}");
         let (request, port) = server.join().expect("ends");
-        assert!(request.starts_with(&format!("GET /tea HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n")), "{request}");
+        assert!(
+            request.starts_with(&format!("GET /tea HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n")),
+            "{request}"
+        );
     }
 }
 
@@ -259,7 +272,8 @@ fn an_upgrade_keeps_what_the_grain_changed_and_links_what_became_code() {
     let mut digest = sha256::Sha256::new();
     digest.add(b"given");
     let given = digest.finish();
-    let list = |word: &[u8]| -> &'static [u8] { Box::leak([b"etc/tea ", word, b"\n"].concat().into_boxed_slice()) };
+    let list =
+        |word: &[u8]| -> &'static [u8] { Box::leak([b"etc/tea ", word, b"\n"].concat().into_boxed_slice()) };
     let has = |expected: &str| assert_eq!(fs::read_to_string(&place).expect("is there"), expected);
     // Kept: what the grain changed, what a maintainer script made, what is the same in both packages.
     for (content, before, now) in [
@@ -294,7 +308,11 @@ fn only_links_below_the_skeleton_are_its_own() {
     ] {
         let place = folder.path().join(target.replace('/', "_"));
         symlink(target, &place).expect("links");
-        assert_eq!(upgrade::leads_into_skeleton(&Path::new(place.as_os_str().as_bytes())), expected, "{target}");
+        assert_eq!(
+            upgrade::leads_into_skeleton(&Path::new(place.as_os_str().as_bytes())),
+            expected,
+            "{target}"
+        );
     }
     assert!(!upgrade::leads_into_skeleton(&Path::new(folder.path().as_os_str().as_bytes())));
 }
