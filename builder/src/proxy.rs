@@ -432,6 +432,23 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_resets_its_connection_ends_the_exchange() {
+        let (mut browser, client) = pair();
+        let (server, mut app) = pair();
+        let front = front(None, Guards::Stand);
+        let exchange = std::thread::spawn(move || lead(&client, || Ok(server), &front));
+        browser.write_all(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("writes");
+        app.write_all(b"HTTP/1.1 200 OK\r\n\r\nfirst event\n").expect("writes");
+        browser.read_exact(&mut [0; 4]).expect("reads");
+        // The rest of the response is unread, so the kernel resets the connection.
+        drop(browser);
+        drop(exchange.join().expect("ends though the app goes on"));
+        let mut to_app = String::new();
+        app.set_read_timeout(Some(PATIENCE)).expect("sets");
+        app.read_to_string(&mut to_app).expect("the app sees the end");
+    }
+
+    #[test]
     fn a_client_that_gets_no_thread_is_refused() {
         for (sent, has_body) in
             [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true), ("HEAD / HTTP/1.1\r\n\r\n", false)]
