@@ -29,7 +29,8 @@ use crate::{
 /// Where an app may be found when no other port is asked for: the first that is free.
 pub const PORTS: Range<u16> = 8000..8100;
 
-/// Connections at a time; a browser opens six, a page with many streams some more. Others wait, for [`PATIENCE`] at most.
+/// Connections at a time; a browser opens six, a page with many streams some more. Others wait, for
+/// [`PATIENCE`] at most.
 pub(crate) const CONNECTIONS: usize = 128;
 
 /// How long all connections may be in use until further ones are refused.
@@ -173,8 +174,8 @@ fn unread() -> Response {
     Response::refusal("400 Bad Request", "no request of HTTP/1 that can be read in one way only")
 }
 
-/// Starts to give connections of certain users to `serve`, each in a thread of its own. Others are refused, and so is a connection
-/// that gets no thread, or no slot in time.
+/// Starts to give connections of certain users to `serve`, each in a thread of its own. Others are refused,
+/// and so is a connection that gets no thread, or no slot in time.
 ///
 /// # Errors
 /// The thread that accepts cannot be started.

@@ -1,11 +1,14 @@
-//! Serves apps on this machine: a page that lists them and their grains, and each grain at an origin of its own.
+//! Serves apps on this machine: a page that lists them and their grains, and each grain at an origin of its
+//! own.
 //!
-//! Input: apps, the library of grains, and the recipe folders of the apps. Output: one port of the host's loopback. The `Host` of a
-//! request selects the page (`tinyroot.localhost`, `127.0.0.1`) or a grain (`g-….localhost`; browsers resolve all of `localhost` to the
-//! loopback). Each grain has its own origin, so no app can read what another one stores in the browser. [`auth`] alone decides access;
-//! every app counts as hostile.
+//! Input: apps, the library of grains, and the recipe folders of the apps. Output: one port of the host's
+//! loopback. The `Host` of a request selects the page (`tinyroot.localhost`, `127.0.0.1`) or a grain
+//! (`g-….localhost`; browsers resolve all of `localhost` to the loopback). Each grain has its own origin, so
+//! no app can read what another one stores in the browser. [`auth`] alone decides access; every app counts as
+//! hostile.
 //!
-//! A grain starts when it is opened. It stops on request, after a time without requests, or when the server closes.
+//! A grain starts when it is opened. It stops on request, after a time without requests, or when the server
+//! closes.
 
 mod actions;
 mod auth;
@@ -50,7 +53,8 @@ use handle::GrainHandle;
 /// The ports for the page if none is requested: the first that is free.
 pub const PORTS: Range<u16> = 6080..6100;
 
-/// Connections that are kept free of requests to grains, so that the page stays usable while grains hold all of theirs.
+/// Connections that are kept free of requests to grains, so that the page stays usable while grains hold all
+/// of theirs.
 const PAGE_CONNECTIONS: usize = 16;
 
 /// How long a client may be silent before its request is complete. Browsers open connections in advance.

@@ -1,9 +1,10 @@
-//! Runs the app on its full root, served as a view, and gathers the uses of each path. The exercise drives the app, or a person in a
-//! browser.
+//! Runs the app on its full root, served as a view, and gathers the uses of each path. The exercise drives
+//! the app, or a person in a browser.
 //!
-//! Input: the full root, which is the configured tree with the recipe's files. Output: a [`Trace`] with the [`UsedList`]. The grain is
-//! the one that proof and `run` start: same sandbox, same first process, no network but its own loopback. All of `/var` is copied for
-//! it, so that writes there show. A trace whose exercise fails, or whose view reported errors, gives no list.
+//! Input: the full root, which is the configured tree with the recipe's files. Output: a [`Trace`] with the
+//! [`UsedList`]. The grain is the one that proof and `run` start: same sandbox, same first process, no
+//! network but its own loopback. All of `/var` is copied for it, so that writes there show. A trace whose
+//! exercise fails, or whose view reported errors, gives no list.
 
 mod browse;
 mod gather;
@@ -154,8 +155,8 @@ struct Started {
     var: PathBuf,
     /// Whether the access times of its `/var` show reads.
     shows_reads: bool,
-    /// Keeps a request of the app and the response of the view on one processor: waking another one takes longer than all else. Since the
-    /// app sees one processor, its evidence is the same on every host.
+    /// Keeps a request of the app and the response of the view on one processor: waking another one takes
+    /// longer than all else. Since the app sees one processor, its evidence is the same on every host.
     _cpu: Option<OneCpu>,
     _scratch: Scratch,
 }

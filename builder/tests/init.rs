@@ -1,8 +1,9 @@
 //! The parsers and pure functions of the first process, built for the host.
 //!
-//! `builder/init` is a freestanding crate outside the workspace, and its compiled bytes are pinned. Its modules need nothing but the kernel,
-//! so this test includes them by path, unchanged, in a program with the standard library: neither its sources nor its bytes know of
-//! the test. `FAULT` and `text` stand in for those of its `main.rs`.
+//! `builder/init` is a freestanding crate outside the workspace, and its compiled bytes are pinned. Its
+//! modules need nothing but the kernel, so this test includes them by path, unchanged, in a program with the
+//! standard library: neither its sources nor its bytes know of the test. `FAULT` and `text` stand in for
+//! those of its `main.rs`.
 #![expect(unsafe_code, reason = "the first process has no libc, so its modules call the kernel themselves")]
 
 #[path = "../init/src/arena.rs"]

@@ -15,8 +15,8 @@ use crate::{
 
 /// List, read and remove the grains on this machine
 ///
-/// Those of `run` and of `serve`, below ~/.local/share/tinyroot/grains. GRAIN is a grain's name as `list` shows it; where
-/// several apps have one of that name, APP-ID/NAME.
+/// Those of `run` and of `serve`, below ~/.local/share/tinyroot/grains. GRAIN is a grain's name as `list`
+/// shows it; where several apps have one of that name, APP-ID/NAME.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

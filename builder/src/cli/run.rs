@@ -21,9 +21,10 @@ use crate::{
 
 /// Run an app as a grain and print its URL
 ///
-/// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to
-/// stop; further ones change nothing while its services have time to end. Exits with the app's status. What the app asks for and does not have because it was pruned is
-/// named, and written to `misses` beside the grain's data: `tinyroot trace RECIPE --merge=FILE` takes it in.
+/// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to stop;
+/// further ones change nothing while its services have time to end. Exits with the app's status. What the app
+/// asks for and does not have because it was pruned is named, and written to `misses` beside the grain's
+/// data: `tinyroot trace RECIPE --merge=FILE` takes it in.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// An .spk file that tinyroot made
@@ -34,12 +35,13 @@ pub struct Args {
     /// Port on 127.0.0.1 [default: the first free one from 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Let every user of this machine and every web page use the app, and forward every connection to its port; else the app is for you
-    /// alone, under 127.0.0.1 and localhost, and pages of other sites can only link to it
+    /// Let every user of this machine and every web page use the app, and forward every connection to its
+    /// port; else the app is for you alone, under 127.0.0.1 and localhost, and pages of other sites can only
+    /// link to it
     #[arg(long)]
     expose: bool,
-    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is reported as missed; the app
-    /// then sees names that it cannot open
+    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is
+    /// reported as missed; the app then sees names that it cannot open
     #[arg(long)]
     show_pruned: bool,
 }

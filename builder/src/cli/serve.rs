@@ -17,10 +17,10 @@ use crate::{
 
 /// Serve apps and their grains on a page
 ///
-/// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at an origin of its
-/// own, and stops it. What a grain asks for and does not have because it was pruned is named there; with the app's --recipe, a
-/// click adds it to used.list. The page is for this machine and needs its URL. Ctrl-C stops all grains; further ones
-/// change nothing while they end.
+/// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at
+/// an origin of its own, and stops it. What a grain asks for and does not have because it was pruned is named
+/// there; with the app's --recipe, a click adds it to used.list. The page is for this machine and needs its
+/// URL. Ctrl-C stops all grains; further ones change nothing while they end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot serve dokuwiki.spk cgit.spk\n  \
@@ -39,8 +39,8 @@ pub struct Args {
     /// Stop a grain after this time without a request
     #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = minutes)]
     idle: Duration,
-    /// Show pruned names where apps list directories, so that a name that they pick from a listing is reported as missed; the apps
-    /// then see names that they cannot open
+    /// Show pruned names where apps list directories, so that a name that they pick from a listing is
+    /// reported as missed; the apps then see names that they cannot open
     #[arg(long)]
     show_pruned: bool,
 }
@@ -77,7 +77,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     exit::done()
 }
 
-/// Stops all grains, each of which ends within a bound. Further requests to stop change nothing: the same one often comes twice.
+/// Stops all grains, each of which ends within a bound. Further requests to stop change nothing: the same one
+/// often comes twice.
 fn close(server: &Server, stops: Stops, progress: &Progress) {
     let progress = progress.clone();
     // Where no thread is to be had, nothing is said of it.

@@ -46,7 +46,8 @@ pub struct GrainMeta {
     pub title: String,
     /// The title of its app.
     pub app: String,
-    /// The name of its own host below `localhost`, so that a browser separates it from other grains: `g-` and 32 hex digits.
+    /// The name of its own host below `localhost`, so that a browser separates it from other grains: `g-` and
+    /// 32 hex digits.
     pub host: String,
     /// The time of its creation, in RFC 3339; `None` for a grain of `tinyroot run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,7 +227,8 @@ impl StoredGrain {
         deep::size(&self.directory.join("var"))
     }
 
-    /// Returns how much its data take on disk, as far as a short look shows, for a page that is refreshed often.
+    /// Returns how much its data take on disk, as far as a short look shows, for a page that is refreshed
+    /// often.
     pub fn size_at_a_glance(&self) -> deep::Size {
         deep::size_within(&self.directory.join("var"), GLANCE)
     }
@@ -247,9 +249,9 @@ impl StoredGrain {
     }
 }
 
-/// Makes the directory of all grains, of an app's grains or of one grain, with its parents: mode 0700 whatever the umask, since a grain
-/// may make files in it that every user could run or write. An existing directory of this user is closed too, and so are its parents
-/// that belong to the library.
+/// Makes the directory of all grains, of an app's grains or of one grain, with its parents: mode 0700
+/// whatever the umask, since a grain may make files in it that every user could run or write. An existing
+/// directory of this user is closed too, and so are its parents that belong to the library.
 ///
 /// # Errors
 /// The error of the kernel.
@@ -263,8 +265,8 @@ pub(crate) fn make_closed(directory: &Path) -> io::Result<()> {
     [Some(directory), app, app.and_then(Path::parent)].into_iter().flatten().try_for_each(closed::close)
 }
 
-/// Closes the files beside a grain's data to other users: older versions made them by the umask. Does so only in a closed directory
-/// ([`make_closed`]), so that no other user can put a link there meanwhile.
+/// Closes the files beside a grain's data to other users: older versions made them by the umask. Does so only
+/// in a closed directory ([`make_closed`]), so that no other user can put a link there meanwhile.
 pub(crate) fn close_files(directory: &Path) {
     let is_closed = fs::symlink_metadata(directory).is_ok_and(|found| {
         found.is_dir() && found.mode() & 0o077 == 0 && found.uid() == rustix::process::geteuid().as_raw()
@@ -282,7 +284,8 @@ pub(crate) fn close_files(directory: &Path) {
     }
 }
 
-/// Returns whether a text can be the name of a grain: letters, digits, `-`, `_` and `.`, and no `.` at the beginning.
+/// Returns whether a text can be the name of a grain: letters, digits, `-`, `_` and `.`, and no `.` at the
+/// beginning.
 pub fn is_name(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(is_good)
@@ -307,7 +310,8 @@ fn cut(title: &str) -> String {
     printable.take(TITLE_LIMIT).collect()
 }
 
-/// Reads `grain.json`. Returns `None` if it is missing or damaged: the grain then looks like one of `tinyroot run`.
+/// Reads `grain.json`. Returns `None` if it is missing or damaged: the grain then looks like one of `tinyroot
+/// run`.
 fn read_meta(directory: &Path) -> Option<GrainMeta> {
     let meta: GrainMeta = serde_json::from_slice(&files::read(directory.join("grain.json")).ok()?).ok()?;
     let digits = meta.host.strip_prefix("g-")?;

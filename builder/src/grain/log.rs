@@ -27,7 +27,8 @@ const LINE_BYTES: u64 = 16 << 10;
 /// How long the log may lag behind the report of readiness.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The line of the first process when all services are ready. Any app can print it, so only the order of lines depends on it.
+/// The line of the first process when all services are ready. Any app can print it, so only the order of
+/// lines depends on it.
 const READY: &[u8] = b"tinyroot-init: ready";
 
 /// Called with each line, without its newline, in the thread that reads the output.
@@ -86,7 +87,8 @@ impl Log {
         self.lock().tail.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
-    /// Returns the lines since the last call, oldest first; of very many only the last. The first call returns none.
+    /// Returns the lines since the last call, oldest first; of very many only the last. The first call
+    /// returns none.
     pub fn heard(&self) -> Vec<String> {
         let heard = self.lock().heard.replace(VecDeque::new()).unwrap_or_default();
         heard.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
@@ -104,7 +106,8 @@ impl Log {
         state.begun
     }
 
-    /// Waits a moment for the lines that a ready life has printed so far, so that they come before all later ones.
+    /// Waits a moment for the lines that a ready life has printed so far, so that they come before all later
+    /// ones.
     pub(super) fn catch_up(&self, life: u64) {
         let waits = |state: &mut State| state.ready < life && state.ended < life;
         drop(self.changed.wait_timeout_while(self.lock(), PATIENCE, waits));

@@ -39,7 +39,8 @@ pub struct Grain {
     mounted: Option<Mounted>,
 }
 
-/// A view that is mounted and served. Fields are dropped in order: the server responds until the mount is gone.
+/// A view that is mounted and served. Fields are dropped in order: the server responds until the mount is
+/// gone.
 struct Mounted {
     held: Option<MountedView>,
     server: Server,
@@ -60,8 +61,8 @@ impl Grain {
         Grain::start_with(root, spec, |_| Ok(()))
     }
 
-    /// Starts a grain as [`Grain::start`] does. Calls `on_start` with its processes before they are ready, so that another thread can end
-    /// the start.
+    /// Starts a grain as [`Grain::start`] does. Calls `on_start` with its processes before they are ready, so
+    /// that another thread can end the start.
     ///
     /// # Errors
     /// [`GrainError`]; [`GrainError::Thread`] holds the error of `on_start`.
@@ -131,8 +132,8 @@ impl Grain {
         Ok(number)
     }
 
-    /// Waits until the first process reports that all services are ready, or ends. It writes to a descriptor that no service has; a line
-    /// in the log would prove nothing, since any app can print it.
+    /// Waits until the first process reports that all services are ready, or ends. It writes to a descriptor
+    /// that no service has; a line in the log would prove nothing, since any app can print it.
     fn await_ready(&mut self, number: u64) -> Result<(), GrainError> {
         let mut listening = Vec::new();
         while let Some(running) = self.running() {
@@ -169,7 +170,8 @@ impl Grain {
         life.running.connect(&Address::Tcp(port)).map(TcpStream::from)
     }
 
-    /// Returns the grain's processes, to connect to them or to signal them from another thread; `None` if it is stopped.
+    /// Returns the grain's processes, to connect to them or to signal them from another thread; `None` if it
+    /// is stopped.
     pub fn running(&self) -> Option<Arc<Running>> {
         self.life.as_ref().map(|life| life.running.clone())
     }

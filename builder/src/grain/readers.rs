@@ -1,4 +1,5 @@
-//! The reader of what a grain prints, as a function that takes anything ([`testing::readers`](crate::testing::READERS)).
+//! The reader of what a grain prints, as a function that takes anything
+//! ([`testing::readers`](crate::testing::READERS)).
 
 use super::log::Log;
 

@@ -1,7 +1,7 @@
 //! Why a grain did not become ready: the recipe's key, and a remedy.
 //!
-//! Comes in: the lines that the first process printed, what the recipe says of its services, and what listened last. Goes out: a
-//! [`Remedy`], if one is known.
+//! Comes in: the lines that the first process printed, what the recipe says of its services, and what
+//! listened last. Goes out: a [`Remedy`], if one is known.
 
 use crate::{
     recipe::{Ready, Recipe},

@@ -82,15 +82,16 @@ impl RootOptions {
     }
 }
 
-/// Returns whether this host can serve a root as a view. The first call finds out, which takes some sandboxes; later calls return the
-/// same.
+/// Returns whether this host can serve a root as a view. The first call finds out, which takes some
+/// sandboxes; later calls return the same.
 pub fn views() -> Ability {
     static VIEWS: OnceLock<Ability> = OnceLock::new();
     VIEWS.get_or_init(fuse).clone()
 }
 
 impl GrainRoot {
-    /// Makes a root of a furnished tree: a view where this host allows one, else a directory, which records nothing.
+    /// Makes a root of a furnished tree: a view where this host allows one, else a directory, which records
+    /// nothing.
     ///
     /// # Errors
     /// A tree that cannot be rendered.
@@ -131,7 +132,8 @@ impl GrainRoot {
         Ok(GrainRoot(Kind::Directory { path, why, _holder: holder }))
     }
 
-    /// Makes a root of a view as it is, as if another program had made it: without the modes of the tree's list.
+    /// Makes a root of a view as it is, as if another program had made it: without the modes of the tree's
+    /// list.
     #[cfg(feature = "testing")]
     pub fn of_view(view: Arc<View>) -> Self {
         GrainRoot(Kind::View(view))

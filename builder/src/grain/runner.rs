@@ -1,9 +1,10 @@
-//! Runs an app as a grain on this machine: in the foreground ([`run`]), or behind a front end that routes requests to it ([`start`]).
+//! Runs an app as a grain on this machine: in the foreground ([`run`]), or behind a front end that routes
+//! requests to it ([`start`]).
 //!
-//! Input: a [`RunnableApp`] and the directory of one grain. Output: the app's exit status, after a request to stop or the end of a
-//! service. Until then a port of the host's loopback is forwarded to the grain's web port. The lock of its directory makes sure that a
-//! grain runs once at a time. Nothing here reaches another machine, and nothing here reads an artifact: `artifact::app` makes the
-//! [`RunnableApp`].
+//! Input: a [`RunnableApp`] and the directory of one grain. Output: the app's exit status, after a request to
+//! stop or the end of a service. Until then a port of the host's loopback is forwarded to the grain's web
+//! port. The lock of its directory makes sure that a grain runs once at a time. Nothing here reaches another
+//! machine, and nothing here reads an artifact: `artifact::app` makes the [`RunnableApp`].
 
 use std::{
     borrow::Cow,
@@ -40,8 +41,8 @@ pub struct RunOptions {
     pub guards: Guards,
     /// Called with each line that the services print.
     pub on_line: OnLine,
-    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists without its pruned
-    /// names, a write to shipped state.
+    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists
+    /// without its pruned names, a write to shipped state.
     pub misses: Arc<MissSink>,
     /// Called with each further request to stop while services still have time to end.
     pub on_impatience: OnImpatience,
@@ -104,8 +105,8 @@ pub struct RunnableApp {
     pub pruned: Arc<Pruned>,
     /// Names the package of shipped state that the app tries to change.
     pub owner_of: OwnerOf,
-    /// Whether listings show pruned names ([`view::Options::show_pruned`]), so that programs which look for names in listings
-    /// miss them. It changes what the app sees.
+    /// Whether listings show pruned names ([`view::Options::show_pruned`]), so that programs which look for
+    /// names in listings miss them. It changes what the app sees.
     pub show_pruned: bool,
 }
 
@@ -115,8 +116,8 @@ pub struct StartOptions {
     pub directory: PathBuf,
     /// Called with each line that the services print.
     pub on_line: OnLine,
-    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists without its pruned
-    /// names, a write to shipped state.
+    /// Takes each miss: a pruned path that the app accesses or names in its output, a directory that it lists
+    /// without its pruned names, a write to shipped state.
     pub misses: Arc<MissSink>,
 }
 
@@ -127,8 +128,8 @@ pub struct Instance {
     _lock: File,
 }
 
-/// Starts an app as a grain and waits until its services are ready. Calls `on_start` with its processes before that, so that another
-/// thread can end the start.
+/// Starts an app as a grain and waits until its services are ready. Calls `on_start` with its processes
+/// before that, so that another thread can end the start.
 ///
 /// # Errors
 /// [`RunError`].
@@ -185,9 +186,9 @@ fn reading(app: &RunnableApp, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
     })
 }
 
-/// Runs an app until it ends by itself or on request. `stopped` waits for the next request to stop. The first one stops the app; further
-/// ones change nothing while its services have time to end ([`services::stop_limit_s`]); one after that kills it. Calls `on_ready`
-/// with the app's URL and its root.
+/// Runs an app until it ends by itself or on request. `stopped` waits for the next request to stop. The first
+/// one stops the app; further ones change nothing while its services have time to end
+/// ([`services::stop_limit_s`]); one after that kills it. Calls `on_ready` with the app's URL and its root.
 ///
 /// # Errors
 /// [`RunError`].
@@ -220,8 +221,9 @@ pub fn run(
     Ok(exit)
 }
 
-/// Starts a thread that stops the grain on the first request. The first process then ends within the limit, so a further request, such
-/// as one that a terminal and a parent process both pass on, does nothing; one after the limit kills the grain.
+/// Starts a thread that stops the grain on the first request. The first process then ends within the limit,
+/// so a further request, such as one that a terminal and a parent process both pass on, does nothing; one
+/// after the limit kills the grain.
 fn stop_on_signal(
     stopped: impl Fn() + Send + 'static,
     running: Arc<Running>,

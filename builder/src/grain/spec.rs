@@ -10,7 +10,8 @@ use std::{
 use super::{Log, Waits};
 use crate::{image::services, recipe::Recipe};
 
-/// What a grain needs besides its root. [`GrainSpec::of`] is the only way to make one, so that trace, proof and use start the same grain.
+/// What a grain needs besides its root. [`GrainSpec::of`] is the only way to make one, so that trace, proof
+/// and use start the same grain.
 #[derive(Clone)]
 pub struct GrainSpec {
     /// The directory that is the grain's `/var`; made if needed.

@@ -61,8 +61,8 @@ pub fn prune_list(tree: &Tree, store: &Store) -> Option<PruneList> {
     parse_list(&String::from_utf8(enclosed(tree, store, "prune.list", LIST_LIMIT_BYTES)?).ok()?)
 }
 
-/// Returns a function that names the Debian package of a path of the full root, by the prune.list of a tree. Its first call reads the
-/// list.
+/// Returns a function that names the Debian package of a path of the full root, by the prune.list of a tree.
+/// Its first call reads the list.
 pub fn owner_of(tree: Arc<Tree>, store: Arc<Store>) -> impl Fn(&TreePath) -> Option<String> + Send + Sync {
     let list = OnceLock::new();
     move |path| {
@@ -76,13 +76,15 @@ pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
     Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
 }
 
-/// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that can be read.
+/// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that
+/// can be read.
 pub fn budget_bytes(tree: &Tree, store: &Store) -> Option<u64> {
     let text = String::from_utf8(enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?).ok()?;
     parse_size(text.parse::<toml::Table>().ok()?.get("budget")?.get("artifact")?.as_str()?).ok()
 }
 
-/// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its text.
+/// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its
+/// text.
 pub(super) fn enclosed(tree: &Tree, store: &Store, name: &str, limit_bytes: u64) -> Option<Vec<u8>> {
     let (digest, size_bytes) = tree.get(format!("{DIRECTORY}/{name}").as_bytes())?.kind.content()?;
     (size_bytes <= limit_bytes).then(|| store.read(&digest).ok())?
@@ -111,7 +113,8 @@ pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedErr
     recipe::read(folder.path()).map_err(EnclosedError::Recipe)
 }
 
-/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a miss.
+/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a
+/// miss.
 pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     let list = prune_list(tree, store).unwrap_or_default();
     let dropped = list.paths.into_iter().filter(|(_, listed)| !listed.kept);

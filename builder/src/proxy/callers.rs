@@ -14,8 +14,8 @@ pub enum Callers {
 }
 
 impl Callers {
-    /// Returns the user who runs this process, root, who may do as any user anyway, and, where root runs it by `sudo`, who asked for
-    /// that.
+    /// Returns the user who runs this process, root, who may do as any user anyway, and, where root runs it
+    /// by `sudo`, who asked for that.
     pub fn own() -> Self {
         let own = rustix::process::getuid().as_raw();
         Callers::of(own, std::env::var("SUDO_UID").ok().as_deref())

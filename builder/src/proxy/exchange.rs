@@ -71,8 +71,8 @@ impl<R: Rewrite> Exchange<'_, R> {
             std::thread::Builder::new().name("proxy-upload".into()).spawn_scoped(scope, || {
                 let reader = &mut self.reader;
                 let uploaded = body.copy(reader, &mut &*app);
-                // Further bytes are not a request of this connection. An error here means that the client is gone: it reset the
-                // connection, as browsers do where a response was not read to its end.
+                // Further bytes are not a request of this connection. An error here means that the client is
+                // gone: it reset the connection, as browsers do where a response was not read to its end.
                 let is_gone = uploaded.is_err() || io::copy(reader, &mut io::sink()).is_err();
                 let both = is_gone || self.gone_at_end;
                 let _ = app.shutdown(if both { Shutdown::Both } else { Shutdown::Write });

@@ -29,8 +29,8 @@ impl Slots {
         })
     }
 
-    /// Takes a free slot. Waits for one until none was free for `patience`, then returns `None`: a client that waits in the queue gets a
-    /// response sooner or later, and all clients behind it get theirs at once.
+    /// Takes a free slot. Waits for one until none was free for `patience`, then returns `None`: a client
+    /// that waits in the queue gets a response sooner or later, and all clients behind it get theirs at once.
     pub fn take(self: &Arc<Self>, patience: Duration) -> Option<ConnectionSlot> {
         let mut state = self.lock();
         while state.free == 0 {

@@ -1,9 +1,10 @@
 //! Access to the page and to grains: hosts, tokens, cookies and origins.
 //!
-//! The printed URL holds a token, which a browser exchanges for a cookie of the page. A click on the page creates a ticket, valid once and
-//! for a minute, which the browser exchanges for a cookie of the host of that grain alone. Scripts cannot read either cookie, and
-//! browsers do not send them with requests of other sites. A request for any other host is refused, so a foreign name that resolves
-//! to the loopback reaches nothing.
+//! The printed URL holds a token, which a browser exchanges for a cookie of the page. A click on the page
+//! creates a ticket, valid once and for a minute, which the browser exchanges for a cookie of the host of
+//! that grain alone. Scripts cannot read either cookie, and browsers do not send them with requests of other
+//! sites. A request for any other host is refused, so a foreign name that resolves to the loopback reaches
+//! nothing.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,8 @@ use crate::{
     web::{Head, Response, host_and_port, is_from_itself, is_loopback},
 };
 
-/// The host name of the page. Cookies ignore ports, so a cookie of `127.0.0.1` would be sent to every other server there.
+/// The host name of the page. Cookies ignore ports, so a cookie of `127.0.0.1` would be sent to every other
+/// server there.
 pub const PAGE_HOST: &str = "tinyroot.localhost";
 
 /// The path on a grain's host that takes a ticket.
@@ -156,16 +158,17 @@ impl Auth {
     }
 }
 
-/// A page on the grain's own host. A redirect would still count as a request from the page's site, and the browser would not send the
-/// cookie.
+/// A page on the grain's own host. A redirect would still count as a request from the page's site, and the
+/// browser would not send the cookie.
 const ENTERED: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta http-equiv=\"refresh\" content=\"0;url=/\">\n<title>Opening</title>\n<p><a href=\"/\">Open</a></p>\n</html>\n";
 
 /// The response in place of an app's manifest. Chromium reports one without any member as broken.
 const MANIFEST: &str = r#"{"start_url":"/"}"#;
 
-/// Returns whether a page of the same host requests its manifest. Browsers send no cookies with that, and show an error on each page of
-/// the app where it is refused; a manifest that names only the start page reveals nothing.
+/// Returns whether a page of the same host requests its manifest. Browsers send no cookies with that, and
+/// show an error on each page of the app where it is refused; a manifest that names only the start page
+/// reveals nothing.
 fn is_manifest(head: &Head) -> bool {
     head.method() == "GET"
         && head.field("sec-fetch-dest") == Some("manifest")

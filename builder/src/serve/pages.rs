@@ -1,5 +1,5 @@
-//! The pages as HTML, and the same as JSON. Every text from outside is escaped. The pages work without a script, which only refreshes
-//! them.
+//! The pages as HTML, and the same as JSON. Every text from outside is escaped. The pages work without a
+//! script, which only refreshes them.
 
 use std::sync::Arc;
 

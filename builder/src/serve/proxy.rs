@@ -1,7 +1,7 @@
 //! Forwards one request to a grain, and its response to the client.
 //!
-//! A connection carries one request, so that [`auth`](super::auth) checks each one. The app does not see the cookie that grants access, and
-//! cannot set it.
+//! A connection carries one request, so that [`auth`](super::auth) checks each one. The app does not see the
+//! cookie that grants access, and cannot set it.
 
 use std::{
     io::{self, BufReader},
@@ -27,7 +27,8 @@ const DROPPED: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Connections to one grain at a time; fewer than to all grains, so that one grain cannot keep the others from being used.
+/// Connections to one grain at a time; fewer than to all grains, so that one grain cannot keep the others
+/// from being used.
 const GRAIN_CONNECTIONS: usize = 96;
 
 fn too_many() -> Response {
@@ -78,12 +79,14 @@ fn connect(running: &Running, handle: &GrainHandle) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Returns whether a person opens a page, rather than an open page loads something. Programs other than browsers do not send the field.
+/// Returns whether a person opens a page, rather than an open page loads something. Programs other than
+/// browsers do not send the field.
 fn is_navigation(head: &Head) -> bool {
     head.field("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
 }
 
-/// Removes the server's cookie and fields about the client from requests, and the server's cookie from responses.
+/// Removes the server's cookie and fields about the client from requests, and the server's cookie from
+/// responses.
 struct Own {
     cookie: String,
     authorities: Option<Authorities>,

@@ -1,6 +1,7 @@
 //! Traces an app while a person uses it in a browser.
 //!
-//! The exercise does not run: its uses are in the known list already. The person starts with the same fresh grain.
+//! The exercise does not run: its uses are in the known list already. The person starts with the same fresh
+//! grain.
 
 use std::{
     sync::{
@@ -83,7 +84,8 @@ pub fn browse(
     let watch = watch.map_err(|source| TraceError::of(GrainError::Thread(source)))?;
     let to_stop = sender.clone();
     let _instead = StopHandler::new(move || drop(to_stop.send(Event::Stop)));
-    // Connections wait in the queue until a thread takes them. Called before the task, which a terminal shows below all else.
+    // Connections wait in the queue until a thread takes them. Called before the task, which a terminal shows
+    // below all else.
     (browsing.on_ready)(&urls);
     let began = Instant::now();
     let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));

@@ -1,7 +1,7 @@
 //! The page of new uses while a person clicks, and the same as JSON for scripts.
 //!
-//! Responds to one request a connection, and only if its `Host` is a name of the loopback: a page whose foreign name resolves to the
-//! loopback reads nothing. The page takes no data and changes nothing.
+//! Responds to one request a connection, and only if its `Host` is a name of the loopback: a page whose
+//! foreign name resolves to the loopback reads nothing. The page takes no data and changes nothing.
 
 use std::{
     io::{self, BufReader, Read as _},
@@ -30,8 +30,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Starts to serve, in threads that end with this process. `look` returns what was found from a number on; nothing
-    /// once the app is stopped.
+    /// Starts to serve, in threads that end with this process. `look` returns what was found from a number
+    /// on; nothing once the app is stopped.
     pub fn serve(
         self,
         listener: TcpListener,
@@ -149,7 +149,8 @@ mod tests {
         assert_eq!((status, content_type), ("200 OK", "text/html; charset=utf-8"));
         assert!(body.contains("<title>&lt;b&gt;Tea &amp; &quot;milk&quot;"), "{body}");
         assert!(!body.contains("<b>Tea"), "{body}");
-        // What comes later is put there as text by the script, which the page's own policy lets in only as a file.
+        // What comes later is put there as text by the script, which the page's own policy lets in only as a
+        // file.
         assert!(
             !body.contains("<script>") && !body.contains(" style=") && !body.contains("://www"),
             "{body}"

@@ -59,7 +59,8 @@ fn used(found: &Stat, size_bytes: u64, mtime_s: i64, shows_reads: bool) -> Kinds
     match (same, read) {
         (true, false) => Kinds::none(),
         (true, true) => Kinds::OPENED,
-        // Setting a file's time back is a change as well, so files that were also read cannot be recognised here.
+        // Setting a file's time back is a change as well, so files that were also read cannot be recognised
+        // here.
         (false, _) => Kinds::WRITTEN,
     }
 }
