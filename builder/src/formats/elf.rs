@@ -159,3 +159,75 @@ fn entries<'a, H: FileHeader<Endian = Endianness>>(
 fn value_of(entries: &[DynamicEntry], tag: u32) -> Option<u64> {
     entries.iter().find(|(found, _)| *found == u64::from(tag)).map(|(_, value)| *value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a header and one program header, of any class and byte order.
+    fn file(is_64: bool, endian: Endianness) -> Vec<u8> {
+        let number = |value: u64, bytes: usize| match endian {
+            Endianness::Little => value.to_le_bytes()[..bytes].to_vec(),
+            Endianness::Big => value.to_be_bytes()[8 - bytes..].to_vec(),
+        };
+        let word = if is_64 { 8 } else { 4 };
+        let (header, entry) = if is_64 { (64, 56) } else { (52, 32) };
+        let data = if endian == Endianness::Big { elf::ELFDATA2MSB } else { elf::ELFDATA2LSB };
+        let mut out = [&elf::ELFMAG[..], &[1 + u8::from(is_64), data, elf::EV_CURRENT], &[0; 9]].concat();
+        let mut add = |fields: &[(u64, usize)]| {
+            out.extend(fields.iter().flat_map(|(value, bytes)| number(*value, *bytes)));
+        };
+        add(&[(elf::ET_DYN.into(), 2), (elf::EM_PPC64.into(), 2), (1, 4), (0, word), (header, word)]);
+        add(&[(0, word), (0, 4), (header, 2), (entry, 2), (1, 2), (0, 2), (0, 2), (0, 2)]);
+        let place = [(0x10, word), (0x2010, word), (0x2010, word), (0x20, word), (0x20, word)];
+        let (kind, flags) = ((elf::PT_LOAD.into(), 4), (5, 4));
+        if is_64 {
+            add(&[kind, flags]);
+            add(&place);
+        } else {
+            add(&[kind]);
+            add(&place);
+            add(&[flags]);
+        }
+        add(&[(8, word)]);
+        out
+    }
+
+    #[test]
+    fn headers_of_both_classes_and_byte_orders_are_read() {
+        for (is_64, endian) in [
+            (true, Endianness::Little),
+            (true, Endianness::Big),
+            (false, Endianness::Little),
+            (false, Endianness::Big),
+        ] {
+            let bytes = file(is_64, endian);
+            let header = Header::read(&bytes[..]).expect("is ELF");
+            assert_eq!(header, Header { kind: elf::ET_DYN, machine: elf::EM_PPC64, is_64, endian });
+            let at = if is_64 { 64 } else { 52 };
+            let segment = Segment {
+                header: at,
+                kind: elf::PT_LOAD,
+                flags: 5,
+                address: 0x2010,
+                offset: 0x10,
+                size_bytes: 0x20,
+            };
+            assert_eq!(header.segments(&bytes[..]), Ok(vec![segment]));
+            assert_eq!(header.dynamic(&bytes[..], &[segment]), Ok(Vec::new()));
+            let beyond = Segment { kind: elf::PT_DYNAMIC, size_bytes: u64::MAX, ..segment };
+            assert_eq!(header.dynamic(&bytes[..], &[beyond]), Err(Fault::Outside("dynamic section")));
+            let cut = &bytes[..bytes.len() - 1];
+            assert_eq!(header.segments(cut), Err(Fault::Damaged("table of segments")));
+            assert_eq!(Header::read(&bytes[..at as usize - 1]), None);
+        }
+    }
+
+    #[test]
+    fn the_number_of_segments_is_never_taken_from_a_section() {
+        let mut bytes = file(true, Endianness::Little);
+        bytes[56..58].copy_from_slice(&elf::PN_XNUM.to_le_bytes());
+        let header = Header::read(&bytes[..]).expect("is ELF");
+        assert_eq!(header.segments(&bytes[..]), Err(Fault::Damaged("table of segments")));
+    }
+}
