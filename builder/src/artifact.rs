@@ -1,13 +1,14 @@
 //! Artifacts: packages at rest, read as a tree and written from a finished image.
 //!
-//! Reading: a file comes in, and its first bytes say its format. Out goes an [`Artifact`], whose tree names contents that the store
-//! now has. What is not as its format's rules ask is refused whole; nothing of it can be looked at by other means.
+//! Reading: a file comes in, and its first bytes say its format. Out goes an [`Artifact`], whose tree names
+//! contents that the store now has. What is not as its format's rules ask is refused whole; nothing of it can
+//! be looked at by other means.
 //!
-//! Writing: [`Packable`] comes in, which the line alone makes, and a [`Writer`]. Out goes one file, written under a temporary name
-//! next to its place, and renamed.
+//! Writing: [`Packable`] comes in, which the line alone makes, and a [`Writer`]. Out goes one file, written
+//! under a temporary name next to its place, and renamed.
 //!
-//! A format is one file here, with its parts below it: [`spk`]. A new one adds a variant to [`Format`] and to [`Details`], and a
-//! [`Writer`].
+//! A format is one file here, with its parts below it: [`spk`]. A new one adds a variant to [`Format`] and to
+//! [`Details`], and a [`Writer`].
 
 mod app;
 mod papers;
@@ -179,8 +180,9 @@ pub enum Fault {
     Spk(#[from] spk::Fault),
 }
 
-/// Reads an artifact: decompressed and checked in full if it is new to the store, else found there by its digest. What the store has
-/// is checked as it is read; a part of the structure that was changed since makes it new to the store again.
+/// Reads an artifact: decompressed and checked in full if it is new to the store, else found there by its
+/// digest. What the store has is checked as it is read; a part of the structure that was changed since makes
+/// it new to the store again.
 ///
 /// # Errors
 /// [`ArtifactError::Refused`] says why the file cannot be installed.
@@ -202,7 +204,8 @@ pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Artifac
     }
 }
 
-/// Writes an artifact's contents to a directory that is not there yet, in its format's own way. It appears whole or not at all.
+/// Writes an artifact's contents to a directory that is not there yet, in its format's own way. It appears
+/// whole or not at all.
 ///
 /// # Errors
 /// [`ArtifactError::Exists`], and a directory that cannot be written.

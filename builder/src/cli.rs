@@ -1,7 +1,7 @@
 //! The command line: one file a command below `cli/`, each calling stages in order.
 //!
-//! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 a limit that was asked for is exceeded, or a lock has
-//! drifted; `run` passes on the app's status.
+//! Only this room prints and chooses exit codes: 0 done; 1 failed; 2 usage; 3 a limit that was asked for is
+//! exceeded, or a lock has drifted; `run` passes on the app's status.
 
 mod browser;
 mod build;
@@ -81,7 +81,8 @@ struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Base URL of a Debian mirror, or file:///PATH; several, separated by blanks or each with --mirror, are tried in turn
+    /// Base URL of a Debian mirror, or file:///PATH; several, separated by blanks or each with --mirror, are
+    /// tried in turn
     #[arg(
         long,
         global = true,
@@ -97,7 +98,8 @@ pub struct Global {
     /// Armored OpenPGP certificates that verify the archive, instead of Debian's own
     #[arg(long, global = true, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
-    /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for versions that have left the mirrors
+    /// Base URL of past states of Debian's archive, with {archive} and {time} in it, for versions that have
+    /// left the mirrors
     #[arg(
         long,
         global = true,
@@ -252,7 +254,8 @@ fn read_way() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the command line. One that is wrong, or asks for help, has been answered when this returns the status to end with.
+/// Reads the command line. One that is wrong, or asks for help, has been answered when this returns the
+/// status to end with.
 fn parse() -> Result<Cli, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let color = match Color::asked(&arguments) {

@@ -18,8 +18,8 @@
 //! /tinyroot/papers/recipe/…              the recipe folder with lock and evidence
 //! ```
 //!
-//! In two parts: [`write`] knows the stages whose work the papers tell of, [`read`] a tree and the store alone, so that to run a
-//! grain takes none of the builder's stages.
+//! In two parts: [`write`] knows the stages whose work the papers tell of, [`read`] a tree and the store
+//! alone, so that to run a grain takes none of the builder's stages.
 
 mod proof;
 pub mod read;

@@ -1,5 +1,5 @@
-//! Reports: what was found, as values that commands show. Each has its renderers: text for reading, Markdown for a comment on a
-//! change, and JSON for programs, as `docs/schemas` has it.
+//! Reports: what was found, as values that commands show. Each has its renderers: text for reading, Markdown
+//! for a comment on a change, and JSON for programs, as `docs/schemas` has it.
 //!
 //! Pure: nothing here runs an app, prints, or knows the command line.
 

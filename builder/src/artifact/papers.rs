@@ -75,7 +75,8 @@ impl Papers {
         papers
     }
 
-    /// Takes the package of each kept stage path, for an image of which the line still has the plan. Nothing is read.
+    /// Takes the package of each kept stage path, for an image of which the line still has the plan. Nothing
+    /// is read.
     pub fn of_kept<'p>(tree: &Tree, kept: impl Iterator<Item = (&'p TreePath, &'p str)>) -> Self {
         let mut papers = Papers { is_ours: tree.get(INIT).is_some(), ..Papers::default() };
         for (path, package) in kept.filter(|(_, package)| is_word(package)) {
@@ -118,7 +119,8 @@ impl Papers {
         }
     }
 
-    /// Returns the package that a path belongs to. `usr/bin/x` is looked for as `bin/x` too, and the other way.
+    /// Returns the package that a path belongs to. `usr/bin/x` is looked for as `bin/x` too, and the other
+    /// way.
     pub fn owner(&self, path: &[u8]) -> Option<&str> {
         let direct = || self.owners.get(path);
         let without = || self.owners.get(path.strip_prefix(b"usr/")?);

@@ -1,13 +1,14 @@
 //! `.spk`, Sandstorm's format ([`formats::spk`](crate::formats::spk) has its bytes and rules).
 //!
-//! Reading checks the signature, decompresses once, and serves contents from the store: the decompressed stream is the pack of a
-//! bundle (`spk`, SHA-256 of the file), so the same file is decompressed once, and its contents lie where the archive message has
-//! them. What is not signed by the key that it names, or could not be installed, is refused whole.
+//! Reading checks the signature, decompresses once, and serves contents from the store: the decompressed
+//! stream is the pack of a bundle (`spk`, SHA-256 of the file), so the same file is decompressed once, and
+//! its contents lie where the archive message has them. What is not signed by the key that it names, or could
+//! not be installed, is refused whole.
 //!
-//! Writing lays the archive out, signs it, and compresses it in blocks side by side. The bytes depend on image, manifest and key
-//! alone: not on clock, cores, user or what was packed before. What the format cannot hold is left out with a word (devices, named
-//! pipes) or by rule (owners, mode bits but the executable one, extended attributes); what no installer would take is refused
-//! before it is signed.
+//! Writing lays the archive out, signs it, and compresses it in blocks side by side. The bytes depend on
+//! image, manifest and key alone: not on clock, cores, user or what was packed before. What the format cannot
+//! hold is left out with a word (devices, named pipes) or by rule (owners, mode bits but the executable one,
+//! extended attributes); what no installer would take is refused before it is signed.
 
 mod blocks;
 mod plan;
@@ -26,8 +27,8 @@ use crate::formats::{
     spk::Item,
 };
 
-/// What an `.spk` has besides its tree, which holds `sandstorm-manifest` too: there directories and executables are 0755, files 0644,
-/// and all of 0:0.
+/// What an `.spk` has besides its tree, which holds `sandstorm-manifest` too: there directories and
+/// executables are 0755, files 0644, and all of 0:0.
 #[derive(Debug)]
 pub struct Spk {
     /// Its identity.
@@ -40,7 +41,7 @@ pub struct Spk {
     pub items: Vec<Item>,
     /// The length of its decompressed archive.
     pub archive_bytes: u64,
-    /// False if padding or further streams are around what is signed, so that other bytes would be the same package: some
-    /// tool other than ours may write it so.
+    /// False if padding or further streams are around what is signed, so that other bytes would be the same
+    /// package: some tool other than ours may write it so.
     pub is_one_stream: bool,
 }

@@ -18,7 +18,8 @@ use crate::{
     tree::Tree,
 };
 
-/// An image that may be packed: it was proven, or its maker chose to do without, and the paper in it says which.
+/// An image that may be packed: it was proven, or its maker chose to do without, and the paper in it says
+/// which.
 ///
 /// [`line::pack`](crate::line::pack) alone makes one, so that no other tree becomes an artifact.
 #[derive(Clone, Debug)]
@@ -36,8 +37,8 @@ pub trait Writer {
     /// Returns whose key signs; `None` if the format has no signature.
     fn app_id(&self) -> Option<AppId>;
 
-    /// Writes an image as one file, which appears under its name whole or not at all. Its bytes depend on the image and the writer
-    /// alone: not on clock, cores, user or what was packed before.
+    /// Writes an image as one file, which appears under its name whole or not at all. Its bytes depend on the
+    /// image and the writer alone: not on clock, cores, user or what was packed before.
     ///
     /// # Errors
     /// [`PackError`].

@@ -7,8 +7,9 @@ use std::{
     thread,
 };
 
-/// Opens a URL in the user's browser: by `$BROWSER` (commands separated by colons, `%s` for the URL), or, in a graphical
-/// session, by xdg-open(1) of xdg-utils. Where there is neither, or it fails, the URL that was printed has to do.
+/// Opens a URL in the user's browser: by `$BROWSER` (commands separated by colons, `%s` for the URL), or, in
+/// a graphical session, by xdg-open(1) of xdg-utils. Where there is neither, or it fails, the URL that was
+/// printed has to do.
 pub(super) fn open(url: &str) {
     let named = env::var_os("BROWSER").filter(|named| !named.is_empty());
     let session = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some());

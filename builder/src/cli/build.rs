@@ -30,8 +30,9 @@ pub(super) fn read_note(note: &[u8]) {
 
 /// Build a recipe: fetch, assemble, configure, prune, prove, pack and sign
 ///
-/// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned app goes
-/// through its exercise before it is packed; a package that cannot do what the full root does is not written.
+/// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned
+/// app goes through its exercise before it is packed; a package that cannot do what the full root does is not
+/// written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot build recipes/dokuwiki                     write recipes/dokuwiki/dokuwiki.spk\n  \
@@ -44,7 +45,8 @@ pub struct Args {
     /// The file to write, or a directory for it, which is made if it ends with / [default: RECIPE/NAME.spk]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one noted for this app]
+    /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one
+    /// noted for this app]
     #[arg(long, value_name = "APPID|-", value_parser = NAMED)]
     key: Option<Named>,
     #[command(flatten)]
@@ -52,12 +54,13 @@ pub struct Args {
     /// Write the package unproven, where apps cannot be run
     #[arg(long)]
     no_proof: bool,
-    /// Where the pruned app differs from the full one, add the paths that it requested to `prune.keep` of the recipe, and shipped
-    /// state that it was not allowed to write to `app.state`; repeat until nothing new is found
+    /// Where the pruned app differs from the full one, add the paths that it requested to `prune.keep` of the
+    /// recipe, and shipped state that it was not allowed to write to `app.state`; repeat until nothing new is
+    /// found
     #[arg(long, conflicts_with = "no_proof")]
     fix: bool,
-    /// Try each reduction that a build proposes, one after the other, and add those to the recipe with which the app
-    /// still behaves as on the full root
+    /// Try each reduction that a build proposes, one after the other, and add those to the recipe with which
+    /// the app still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
     reduce: bool,
 }

@@ -15,8 +15,8 @@ use crate::{
     store::{Closed, Store, StoreError},
 };
 
-/// Returns the seal of this user's caches: that of `TINYROOT_CACHE_KEY`, else the one that is kept with this user's state, else, with the
-/// reason, one for this process alone.
+/// Returns the seal of this user's caches: that of `TINYROOT_CACHE_KEY`, else the one that is kept with this
+/// user's state, else, with the reason, one for this process alone.
 ///
 /// # Errors
 /// A given key that is too short or no text, and a kernel without random numbers.
@@ -35,8 +35,8 @@ pub fn seal() -> Result<(Seal, Option<SealError>), SealError> {
     }
 }
 
-/// Opens the cache in a directory, to read it and to write to it; one that cannot be written is read below a directory of this process
-/// alone. Oddities of it are warnings.
+/// Opens the cache in a directory, to read it and to write to it; one that cannot be written is read below a
+/// directory of this process alone. Oddities of it are warnings.
 pub(super) fn open(directory: &Path, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
     let store = match Store::open_sealed(directory, seal.clone()) {
@@ -77,8 +77,8 @@ fn over(directory: &Path, seal: Seal, error: StoreError, progress: &Progress) ->
     Ok(store)
 }
 
-/// Opens the cache for a command that needs nothing but its arguments: where there is no cache, it cannot be used or written, or has
-/// no space, the command unpacks into memory, without a message.
+/// Opens the cache for a command that needs nothing but its arguments: where there is no cache, it cannot be
+/// used or written, or has no space, the command unpacks into memory, without a message.
 fn open_for_reading(directory: Option<&Path>, progress: &Progress) -> Result<Store, Failure> {
     let (seal, why_not) = seal()?;
     let in_memory = |seal| Store::in_memory(seal).spared();
@@ -122,7 +122,8 @@ fn warn_of(store: &Store, progress: &Progress) {
 }
 
 impl Context {
-    /// Returns the store, opened at first use, for a command that does without a home, a cache and a place to write to.
+    /// Returns the store, opened at first use, for a command that does without a home, a cache and a place to
+    /// write to.
     ///
     /// # Errors
     /// A key of the cache that is too short or no text.
@@ -135,7 +136,8 @@ impl Context {
         Ok(self.store.get_or_init(|| Arc::new(store)).clone())
     }
 
-    /// Fails if contents of the cache were refused since they were changed: results made meanwhile may lack them.
+    /// Fails if contents of the cache were refused since they were changed: results made meanwhile may lack
+    /// them.
     pub(super) fn unaffected(&self) -> Result<(), Failure> {
         match self.store.get().is_some_and(|store| store.has_refused()) {
             true => Err(LineError::from(Fault::Refused).into()),
@@ -147,8 +149,8 @@ impl Context {
 /// How often a command is done again after parts of the cache were found changed.
 const AGAIN: usize = 3;
 
-/// Does a command again that failed while parts of the cache were found changed: they are gone, and made again. A grain
-/// is not: it may have worked for hours.
+/// Does a command again that failed while parts of the cache were found changed: they are gone, and made
+/// again. A grain is not: it may have worked for hours.
 pub(super) fn mended(
     mut result: Result<(), Failure>,
     command: &Command,

@@ -20,11 +20,12 @@ use crate::{
 /// Run the pruned app through its exercise; name every pruned path that it requests
 ///
 /// A recipe is pruned by its used.list, and its answers are compared with those of the full root. An
-/// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are asked for with GET
-/// as well, those that come first in each kind first; a page that differs is reported with the pruned paths that it requested.
+/// artifact is run as it is, by the recipe that it encloses. With --explore, pages that the app links to are
+/// asked for with GET as well, those that come first in each kind first; a page that differs is reported with
+/// the pruned paths that it requested.
 ///
-/// With --watch there is no exercise: the app runs on data of its own that are thrown away, its URL is printed, and so is each
-/// pruned path that it asks for while you click.
+/// With --watch there is no exercise: the app runs on data of its own that are thrown away, its URL is
+/// printed, and so is each pruned path that it asks for while you click.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot check recipes/dokuwiki                   prove that the pruned app answers as the whole one\n  \
@@ -35,7 +36,8 @@ pub struct Args {
     /// An .spk file that tinyroot made, or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
     subject: PathBuf,
-    /// Go past the exercise: request the pages that its pages link to, from the full root as well, and compare
+    /// Go past the exercise: request the pages that its pages link to, from the full root as well, and
+    /// compare
     #[arg(long)]
     explore: bool,
     /// Request this page as well; with --explore [repeatable]
@@ -44,14 +46,15 @@ pub struct Args {
     /// How many pages to explore at most
     #[arg(long, value_name = "N", default_value_t = 100, requires = "explore")]
     pages: usize,
-    /// Let a person use the pruned app in a browser instead, and name each pruned path as the app requests it; Ctrl-C ends it
+    /// Let a person use the pruned app in a browser instead, and name each pruned path as the app requests
+    /// it; Ctrl-C ends it
     #[arg(long, conflicts_with = "explore")]
     watch: bool,
     /// Write the missed paths to this file, for `tinyroot trace RECIPE --merge=FILE`
     #[arg(long, value_name = "FILE", requires = "watch")]
     misses: Option<PathBuf>,
-    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is reported as missed; the app
-    /// then sees names that it cannot open
+    /// Show pruned names where the app lists directories, so that a name that it picks from a listing is
+    /// reported as missed; the app then sees names that it cannot open
     #[arg(long, requires = "watch")]
     show_pruned: bool,
     /// Print the URL without opening a browser

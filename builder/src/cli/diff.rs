@@ -26,7 +26,8 @@ pub struct Args {
     /// How the result is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Exit with 3 if B is larger than A by more than this: bytes (200k, 1.5 MB, 200 KiB) or a percentage (5%)
+    /// Exit with 3 if B is larger than A by more than this: bytes (200k, 1.5 MB, 200 KiB) or a percentage
+    /// (5%)
     #[arg(long, value_name = "LIMIT")]
     fail_over: Option<Limit>,
 }

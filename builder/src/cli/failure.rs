@@ -83,7 +83,8 @@ impl Failure {
 }
 
 impl<E: Hint + Send + Sync + 'static> From<E> for Failure {
-    /// Takes an error with its hint. An error of another kind, such as a bare `io::Error`, has to be given an operation and an object first.
+    /// Takes an error with its hint. An error of another kind, such as a bare `io::Error`, has to be given an
+    /// operation and an object first.
     fn from(error: E) -> Self {
         let hint = error.hint().map(Cow::into_owned);
         let known: &dyn Any = &error;
@@ -128,8 +129,8 @@ fn indented(text: impl fmt::Display) -> String {
     out
 }
 
-/// Prints a failure to stderr, with `--json` also to stdout, and returns the exit status. What the command has left to be printed as its
-/// document comes first.
+/// Prints a failure to stderr, with `--json` also to stdout, and returns the exit status. What the command
+/// has left to be printed as its document comes first.
 pub(super) fn conclude(result: Result<(), Failure>, is_json: bool) -> ExitCode {
     let failed = result.as_ref().err();
     // The app's own status alone needs no report.

@@ -19,8 +19,9 @@ use crate::{
 
 /// Fetch all packages that recipes need into a directory, for builds without a network
 ///
-/// What is there and right is not fetched again; what is damaged is replaced. `build`, `stage`, `trace` and `check` take the directory with
-/// --pool DIR or TINYROOT_POOL, which they only read. A web server over it is a mirror.
+/// What is there and right is not fetched again; what is damaged is replaced. `build`, `stage`, `trace` and
+/// `check` take the directory with --pool DIR or TINYROOT_POOL, which they only read. A web server over it is
+/// a mirror.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot fetch recipes/* --output pool                  all packages of all recipes\n  \

@@ -14,8 +14,8 @@ use crate::{
 
 /// Start a recipe from Debian packages
 ///
-/// Resolves the packages, guesses from what would be installed which services there are, and writes a recipe folder to be
-/// edited: recipe.toml with comments, and files/. The first package is the app.
+/// Resolves the packages, guesses from what would be installed which services there are, and writes a recipe
+/// folder to be edited: recipe.toml with comments, and files/. The first package is the app.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot init radicale                               write recipes/radicale\n  \

@@ -31,8 +31,8 @@ use crate::{
 /// They are kept in Sandstorm's keyring format. A lost key cannot be replaced: grains of its app can never be
 /// upgraded again. Keep a copy.
 ///
-/// With --locked, and where CI is set, no build makes a key: hand one over as a keyring (--key-file FILE), on standard
-/// input (build --key -) or as text in the variable TINYROOT_KEY.
+/// With --locked, and where CI is set, no build makes a key: hand one over as a keyring (--key-file FILE), on
+/// standard input (build --key -) or as text in the variable TINYROOT_KEY.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A key for CI jobs:\n  \
     tinyroot key generate --for recipes/wiki                    unless a build has made one already\n  \
@@ -89,7 +89,8 @@ enum Command {
         /// The key of this recipe's app
         #[arg(long = "for", value_name = "RECIPE")]
         recipe: Option<PathBuf>,
-        /// Write them as one line of text (base64), for places that keep only text, such as the secrets of a CI service
+        /// Write them as one line of text (base64), for places that keep only text, such as the secrets of a
+        /// CI service
         #[arg(long)]
         text: bool,
         /// The file to write, which must not exist; - is standard output

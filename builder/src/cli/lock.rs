@@ -28,8 +28,8 @@ pub struct Args {
     update: Option<String>,
     /// Find the smallest set of packages, and exclude the others in recipe.toml
     ///
-    /// Reports the differences from the set that apt would choose: another web server or mail agent may do the
-    /// work then. Nothing is written with --check.
+    /// Reports the differences from the set that apt would choose: another web server or mail agent may do
+    /// the work then. Nothing is written with --check.
     #[arg(long, value_name = "WHAT", value_enum)]
     minimize: Option<minimize::Measure>,
 }

@@ -50,7 +50,8 @@ fn recipe() -> String {
     head + &body(RECIPE) + ".SH \"SEE ALSO\"\n.BR tinyroot (1)\n"
 }
 
-/// Turns the Markdown of the reference into man(7): `##` headings, paragraphs, fences, and lists of up to three levels.
+/// Turns the Markdown of the reference into man(7): `##` headings, paragraphs, fences, and lists of up to
+/// three levels.
 fn body(markdown: &str) -> String {
     let mut out = String::new();
     let mut depth = 0;

@@ -98,11 +98,13 @@ pub(super) fn say(text: &str) {
     };
 }
 
-/// Words that begin a line of ours, and how they look: bold, red, yellow and cyan, as cargo and gcc have them.
+/// Words that begin a line of ours, and how they look: bold, red, yellow and cyan, as cargo and gcc have
+/// them.
 const WORDS: [(&str, &str); 4] =
     [("error:", "1;31"), ("limit exceeded:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")];
 
-/// Colours the word that begins a text, and that of its hint. What others say never begins a line of a text of ours but the first.
+/// Colours the word that begins a text, and that of its hint. What others say never begins a line of a text
+/// of ours but the first.
 fn colored(text: &str) -> String {
     let paint = |(index, line): (usize, &str)| {
         let known = WORDS.iter().find(|(word, _)| line.starts_with(word));

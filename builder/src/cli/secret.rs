@@ -34,7 +34,8 @@ fn refused(text: &str, hint: &str) -> Error {
     Error::raw(ErrorKind::ValueValidation, format!("{text}\n\nhint: {hint}\n"))
 }
 
-/// Reads a value that names an app. A wrong one is not repeated, as clap would do: it may be a key, or a part of one.
+/// Reads a value that names an app. A wrong one is not repeated, as clap would do: it may be a key, or a part
+/// of one.
 #[derive(Clone)]
 pub(super) struct Unrepeated<T>(pub fn(&str) -> Option<T>);
 

@@ -19,11 +19,12 @@ use crate::{
     shutdown::RawTerminal,
 };
 
-/// How often the size of the terminal is looked at, and whether the shell has ended and left a program behind that holds
-/// its terminal.
+/// How often the size of the terminal is looked at, and whether the shell has ended and left a program behind
+/// that holds its terminal.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// Shows a failed root. Where results go to standard output, `spare_output` keeps the shell's words out of them.
+/// Shows a failed root. Where results go to standard output, `spare_output` keeps the shell's words out of
+/// them.
 pub(super) fn show(
     running: &Running,
     mut shell: Program,
@@ -55,7 +56,8 @@ fn on_streams(running: &Running, shell: &Program, output: BorrowedFd<'_>) -> io:
     Ok(())
 }
 
-/// Gives the shell a terminal of the sandbox's own, so that Ctrl-C and jobs are for what runs there, and not for us.
+/// Gives the shell a terminal of the sandbox's own, so that Ctrl-C and jobs are for what runs there, and not
+/// for us.
 fn on_terminal(running: &Running, shell: &Program, screen: BorrowedFd<'_>) -> io::Result<()> {
     let keyboard = io::stdin();
     let (ours, theirs) = running.terminal()?;

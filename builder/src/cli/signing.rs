@@ -32,8 +32,8 @@ pub(super) const NAMED: Unrepeated<Named> = Unrepeated(|text| match text {
 
 /// Returns the key that signs a recipe's packages. A new one is warned of, since nothing can replace it.
 ///
-/// It is the one that the command line names; else one that is handed over in `TINYROOT_KEY`, unless a keyring is named; else the
-/// keyring's for this app. With `--locked`, and in CI, none is made.
+/// It is the one that the command line names; else one that is handed over in `TINYROOT_KEY`, unless a
+/// keyring is named; else the keyring's for this app. With `--locked`, and in CI, none is made.
 ///
 /// # Errors
 /// No such key, with what one can do about it.
@@ -85,7 +85,8 @@ fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -
     Handed::read(from, bytes)?.for_app(name, app_id.as_ref())
 }
 
-/// Returns the key in `TINYROOT_KEY`. Another app's may be set for all jobs; then one that is named may still be in the keyring.
+/// Returns the key in `TINYROOT_KEY`. Another app's may be set for all jobs; then one that is named may still
+/// be in the keyring.
 fn handed_to_job(bytes: &[u8], name: &str, wanted: Option<AppId>, ring: &KeyFile) -> Result<Key, Failure> {
     let key = handed("TINYROOT_KEY", bytes, name, wanted);
     let (Err(KeysError::HandedOthers { app_id, .. }), Ok(ring)) = (&key, ring.keyring()) else {

@@ -29,8 +29,8 @@ use crate::{
 
 /// Write the full configured Debian root of a recipe, as a directory or a tar
 ///
-/// It is what dpkg leaves after all maintainer scripts have run: before the recipe's own files are laid over it and
-/// before anything is pruned.
+/// It is what dpkg leaves after all maintainer scripts have run: before the recipe's own files are laid over
+/// it and before anything is pruned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot stage recipes/cgit --output root        a directory, which must not be there yet\n  \

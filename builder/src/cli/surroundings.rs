@@ -80,7 +80,8 @@ fn is_lively() -> bool {
     io::stderr().is_terminal() && !is_ci() && env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
-/// Returns whether this is a job of a CI service: they all set `CI`, commonly to `true`. A person may set it to `false`, `0` or nothing.
+/// Returns whether this is a job of a CI service: they all set `CI`, commonly to `true`. A person may set it
+/// to `false`, `0` or nothing.
 pub(super) fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|value| says_yes(&value))
 }

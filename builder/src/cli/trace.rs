@@ -19,9 +19,10 @@ use crate::{
 /// takes the recipe's exercise, and writes every path that was used: how, by which program first, and
 /// from which Debian package.
 ///
-/// With --interactive it is you who uses the app, in your browser, and the exercise is not run. Prints the app's URL, and
-/// that of a page that shows, as you click, what is used beyond used.list. Ctrl-C stops the app and adds
-/// that to used.list. Each line names the request that came last before the use, without values of its query: `GET:/page?id=…`.
+/// With --interactive it is you who uses the app, in your browser, and the exercise is not run. Prints the
+/// app's URL, and that of a page that shows, as you click, what is used beyond used.list. Ctrl-C stops the
+/// app and adds that to used.list. Each line names the request that came last before the use, without values
+/// of its query: `GET:/page?id=…`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot trace recipes/dokuwiki                     write used.list by the exercise\n  \
@@ -31,8 +32,8 @@ use crate::{
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// Merge into the present used.list instead of replacing it: the uses of this trace, or, without a trace, the misses in the report
-    /// of a grain
+    /// Merge into the present used.list instead of replacing it: the uses of this trace, or, without a trace,
+    /// the misses in the report of a grain
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "REPORT")]
     merge: Option<Option<PathBuf>>,
     /// Let a person use the app in a browser instead, and add its new uses to used.list
@@ -126,7 +127,8 @@ fn conclude(traced: &Trace, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Reads the list that is there, if there is one; one that breaks a rule only matters if it is to be added to.
+/// Reads the list that is there, if there is one; one that breaks a rule only matters if it is to be added
+/// to.
 fn read_old(path: &Path, merge: bool, context: &Context) -> Result<Option<UsedList>, UsedListError> {
     match UsedList::read(path) {
         Ok(list) => Ok(Some(list)),

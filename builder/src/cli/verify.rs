@@ -39,7 +39,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is open.
+/// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is
+/// open.
 pub(super) fn with_file(
     path: &Path,
     context: &Context,
@@ -56,8 +57,8 @@ pub(super) fn with_file(
 
 const STANDARD_INPUT: &str = "standard input";
 
-/// Keeps a package that comes as a stream in a file without a name. What does not begin as one, or does not end, is not
-/// waited for. `limit_bytes` stands for the limit of its format.
+/// Keeps a package that comes as a stream in a file without a name. What does not begin as one, or does not
+/// end, is not waited for. `limit_bytes` stands for the limit of its format.
 fn kept(input: &mut impl Read, limit_bytes: Option<u64>) -> Result<File, Failure> {
     let refused = |source| ArtifactError::Refused { path: STANDARD_INPUT.into(), source };
     let unread = |source| ArtifactError::from(PathError::new("read", STANDARD_INPUT, source));

@@ -18,7 +18,8 @@ use crate::{
 /// Print the reason why a path or package was kept or pruned
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package file, - for one on standard input, or a recipe folder: the package built from it, or, without a current one, its present evidence
+    /// A package file, - for one on standard input, or a recipe folder: the package built from it, or,
+    /// without a current one, its present evidence
     artifact: PathBuf,
     /// A path in it, such as /usr/bin/git, or a Debian package
     subject: String,
@@ -55,7 +56,8 @@ enum Source {
     Recipe(Box<Recipe>),
 }
 
-/// Returns what an argument means: a package file, or a recipe folder, of which the package counts if it is the newest.
+/// Returns what an argument means: a package file, or a recipe folder, of which the package counts if it is
+/// the newest.
 fn source_of(given: &Path) -> Result<Source, Failure> {
     if given.as_os_str() == "-" || !given.is_dir() {
         return Ok(Source::Artifact(given.to_path_buf()));
@@ -71,7 +73,8 @@ fn source_of(given: &Path) -> Result<Source, Failure> {
     }
 }
 
-/// Decides as `build` does, without building: from the lock, the evidence, and the configured root that the cache has.
+/// Decides as `build` does, without building: from the lock, the evidence, and the configured root that the
+/// cache has.
 fn planned(recipe: Recipe, context: &Context) -> Result<Reasons, Failure> {
     let session = context.session()?;
     let overlaid = overlay(recipe, &session)?;

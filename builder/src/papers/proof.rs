@@ -1,7 +1,8 @@
-//! proof.json: what was done before packing to show that the app still works, of which tree, and by whose key.
+//! proof.json: what was done before packing to show that the app still works, of which tree, and by whose
+//! key.
 //!
-//! The paper is itself in the tree, and can be copied into another one. So it names the tree that was exercised
-//! and the key that signed it, and [`standing`] holds both against a package.
+//! The paper is itself in the tree, and can be copied into another one. So it names the tree that was
+//! exercised and the key that signed it, and [`standing`] holds both against a package.
 
 use std::fmt::Write as _;
 
@@ -85,8 +86,8 @@ impl Standing {
     }
 }
 
-/// Returns the digest of what a package keeps of a tree: SHA-256 of a line a path with kind, time, size, and digest or link
-/// target. The proof itself and the format's manifest are left out.
+/// Returns the digest of what a package keeps of a tree: SHA-256 of a line a path with kind, time, size, and
+/// digest or link target. The proof itself and the format's manifest are left out.
 pub fn digest_of(tree: &Tree) -> Digest {
     let proof = format!("{DIRECTORY}/{NAME}");
     let mut text = String::new();

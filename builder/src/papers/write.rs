@@ -172,7 +172,8 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     Ok(())
 }
 
-/// Adds what was proven to a tree that has all other papers. The same exercise gives the same paper on every machine.
+/// Adds what was proven to a tree that has all other papers. The same exercise gives the same paper on every
+/// machine.
 ///
 /// # Errors
 /// As [`add`].

@@ -110,7 +110,8 @@ impl Statement {
         }
     }
 
-    /// Returns the paper as JSON, with `standing`: `own`, `other_key`, `other_tree`, `other_tree_and_key` or `unknown`.
+    /// Returns the paper as JSON, with `standing`: `own`, `other_key`, `other_tree`, `other_tree_and_key` or
+    /// `unknown`.
     pub fn document(&self) -> Value {
         let mut document = json!(self.paper);
         document["standing"] = self.standing.word().into();

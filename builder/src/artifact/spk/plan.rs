@@ -1,9 +1,10 @@
 //! Which contents are compressed together.
 //!
-//! Like compresses well beside like, and a chain of filters suits one kind. So the archive's contents are ranked:
-//! metadata and small files in their natural order; then large data; then programs. A block ends where the kind does, and
-//! before it outgrows the dictionary; very large data have blocks of their own, because the same file
-//! (ICU's data, a dictionary) is in many apps and its block is then made once for all. None of this looks at the machine.
+//! Like compresses well beside like, and a chain of filters suits one kind. So the archive's contents are
+//! ranked: metadata and small files in their natural order; then large data; then programs. A block ends
+//! where the kind does, and before it outgrows the dictionary; very large data have blocks of their own,
+//! because the same file (ICU's data, a dictionary) is in many apps and its block is then made once for all.
+//! None of this looks at the machine.
 
 use std::io;
 
@@ -25,7 +26,8 @@ const LARGE_DATA_BYTES: u64 = 1 << 20;
 /// Data of at least this much have a block of their own.
 const OWN_BLOCK_BYTES: u64 = 4 << 20;
 
-/// Kinds with less than this in sum stay in the natural order: a block costs some bytes, and one of little is no gain.
+/// Kinds with less than this in sum stay in the natural order: a block costs some bytes, and one of little is
+/// no gain.
 const LEAST_KIND_BYTES: u64 = 256 << 10;
 
 /// What is in a block.
@@ -53,9 +55,9 @@ impl Class {
         }
     }
 
-    /// Returns the filters to try, of which the one with the smaller block is taken, the first of equals. Absolute
-    /// jumps make most programs of x86 smaller, but spoil what programs that are nearly the same have in common: git's
-    /// are 1 % larger with them.
+    /// Returns the filters to try, of which the one with the smaller block is taken, the first of equals.
+    /// Absolute jumps make most programs of x86 smaller, but spoil what programs that are nearly the same
+    /// have in common: git's are 1 % larger with them.
     pub fn filters(self) -> &'static [Filter] {
         match self {
             Class::Small => &[Filter::TEXT],

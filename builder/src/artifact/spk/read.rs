@@ -89,7 +89,8 @@ fn unpack_and_check(
     store: &Store,
     progress: &Progress,
 ) -> Result<Artifact, ArtifactError> {
-    // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the end.
+    // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the
+    // end.
     let (key, size_bytes) = file.io("read", Digest::of_reader(file.reader()))?;
     let task = progress.task("verifying the package", size_bytes, Unit::Bytes);
     let mut bundle = store.begin_bundle(BUNDLE, &key.to_string())?;

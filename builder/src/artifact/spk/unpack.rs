@@ -25,8 +25,8 @@ use crate::{
 
 /// Writes a package's contents to a directory.
 ///
-/// Files are 0666 or 0777 less the umask, directories 0777 less the umask; times are those of the package; link
-/// targets are taken verbatim.
+/// Files are 0666 or 0777 less the umask, directories 0777 less the umask; times are those of the package;
+/// link targets are taken verbatim.
 pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result<(), ArtifactError> {
     if fs::symlink_metadata(directory).is_ok() {
         return Err(ArtifactError::Exists(directory.to_path_buf()));

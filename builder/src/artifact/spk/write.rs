@@ -31,8 +31,8 @@ use crate::{
 
 /// Writes signed packages.
 ///
-/// Added are what every package has: `sandstorm-manifest`, and the places that a grain mounts over (`dev`, `tmp`,
-/// `var`, `proc/cpuinfo`).
+/// Added are what every package has: `sandstorm-manifest`, and the places that a grain mounts over (`dev`,
+/// `tmp`, `var`, `proc/cpuinfo`).
 #[derive(Clone, Copy)]
 pub struct SpkWriter<'a> {
     /// What the package says of itself.

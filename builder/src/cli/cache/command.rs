@@ -17,8 +17,8 @@ use crate::{
 
 /// List, trim and check the cache
 ///
-/// It holds downloads and intermediate results, and may be deleted at any time: all is fetched and made again when it is
-/// needed. Other tinyroots can work meanwhile.
+/// It holds downloads and intermediate results, and may be deleted at any time: all is fetched and made again
+/// when it is needed. Other tinyroots can work meanwhile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot cache list                   what is in it\n  \
@@ -36,8 +36,8 @@ enum Command {
     List,
     /// Remove the entries that were not used for the longest time until the rest has at most this size
     ///
-    /// Used means read by a command that works, to the hour. Remains of killed processes are removed in any case, and entries that other
-    /// tinyroots use stays.
+    /// Used means read by a command that works, to the hour. Remains of killed processes are removed in any
+    /// case, and entries that other tinyroots use stays.
     Trim {
         /// How much to keep: bytes, or a number and kB, MB, GB, KiB, MiB or GiB
         #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -45,8 +45,9 @@ enum Command {
     },
     /// Read all of it and compare it with its digests and seals; exit with 1 if some is damaged
     ///
-    /// Damaged files are removed, and made again when they are needed. Those with the seal of another user or machine, or
-    /// that were changed since they were sealed, are named: they are never used, but by who made them.
+    /// Damaged files are removed, and made again when they are needed. Those with the seal of another user or
+    /// machine, or that were changed since they were sealed, are named: they are never used, but by who made
+    /// them.
     Check {
         /// Remove entries with another seal as well
         #[arg(long)]

@@ -4,8 +4,8 @@
 //! {"error": {"kind", "message", "causes", "hint", "exit_status", "package", "file", "line", "column"}}
 //! ```
 //!
-//! `kind` is `failed`, `usage`, `limit_exceeded` or `lock_drifted`. `hint` is null where there is none; the last four are there where they
-//! are known. `packages` stands beside `package` where several are at fault.
+//! `kind` is `failed`, `usage`, `limit_exceeded` or `lock_drifted`. `hint` is null where there is none; the
+//! last four are there where they are known. `packages` stands beside `package` where several are at fault.
 
 use std::{error::Error, path::Path};
 

@@ -10,8 +10,8 @@ use crate::{
 /// What has nothing to run: it would be dropped from the app's packages, too.
 const FOR_READING: [&str; 4] = ["-dbg", "-dbgsym", "-doc", "-man"];
 
-/// Returns a warning that names what is made from the same sources as the app's packages, is in the set and is not
-/// among them, with the line to write.
+/// Returns a warning that names what is made from the same sources as the app's packages, is in the set and
+/// is not among them, with the line to write.
 pub fn warning(recipe: &Recipe, universe: &Universe<'_>, resolution: &Resolution) -> Option<String> {
     let source = |name: &str| universe.find(name).map(|id| universe.package(id).source_name());
     let sources: BTreeSet<&str> = recipe.app.packages.iter().filter_map(|name| source(name)).collect();

@@ -1,4 +1,5 @@
-//! dpkg's status and file lists, cut to what is there, for scanners. Digests of files that were reduced are left out.
+//! dpkg's status and file lists, cut to what is there, for scanners. Digests of files that were reduced are
+//! left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

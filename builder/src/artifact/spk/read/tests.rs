@@ -353,7 +353,8 @@ fn refuses_bytes_that_are_used_twice() {
     // Two files whose pointers lead to the same word.
     let mut bytes =
         archive(vec![file(0, b"a", Value::Data(b"x".to_vec())), file(0, b"b", Value::Data(b"x".to_vec()))]);
-    // The elements are at words 4, 8 and 12 (after table, root, list pointer and tag); their contents' pointers at 11 and 15.
+    // The elements are at words 4, 8 and 12 (after table, root, list pointer and tag); their contents'
+    // pointers at 11 and 15.
     let pointer =
         |word: usize, bytes: &[u8]| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("a word"));
     let first = pointer(11, &bytes);
@@ -377,7 +378,8 @@ fn refuses_bytes_that_are_used_twice() {
 
 #[test]
 fn refuses_few_bytes_that_would_be_many_in_memory() {
-    // 60 directories of long names, one in the other, and in the last one 20 000 files of 16 bytes each: 80 MB of paths.
+    // 60 directories of long names, one in the other, and in the last one 20 000 files of 16 bytes each: 80
+    // MB of paths.
     let files: Vec<_> = (0..20_000).map(|n| file(0, format!("{n}").as_bytes(), Value::Null)).collect();
     let mut inner = list(files);
     for _ in 0..60 {
@@ -402,8 +404,8 @@ fn refuses_few_bytes_that_would_be_many_in_memory() {
     assert!(found.contains("manifest cannot be used"), "{found}");
 }
 
-/// Writes an archive as Sandstorm's packer does: a small first segment, far pointers, and each large file in a
-/// segment of its own behind a double-far pointer; an empty file is a segment of no words.
+/// Writes an archive as Sandstorm's packer does: a small first segment, far pointers, and each large file in
+/// a segment of its own behind a double-far pointer; an empty file is a segment of no words.
 fn many_segments(contents: &[(&str, &[u8])]) -> Vec<u8> {
     let words = |bytes: &[u8]| {
         let mut out = bytes.to_vec();

@@ -147,7 +147,8 @@ fn the_same_tree_gives_the_same_bytes() {
     assert_eq!(first.digest.to_string(), "f157a29e3a2eb0b618821954904deb4cf08d835abcd2de85d5ecabd995ff0d0b");
 }
 
-/// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they are not.
+/// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they
+/// are not.
 #[test]
 fn the_smaller_of_a_block_with_and_without_its_filter_is_taken() {
     let mut program = b"\x7fELF\x02\x01\x01".to_vec();
