@@ -161,3 +161,28 @@ fn what_is_written_to_files_is_reported_as_json() {
     let ended = end(command.stdin(File::open(&package).expect("opens")));
     assert_says(&ended.stdout, &["/usr/share/tea/cup of tea is kept"]);
 }
+
+#[test]
+fn documents_that_no_other_test_asks_for_are_as_their_schemas_say() {
+    let Some(traced) = TracedApp::new() else { return };
+    let package = traced.home.path("tea.spk");
+    let package = text(&package);
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", package]);
+    let commands: [&[&str]; 9] = [
+        &["key", "generate", "--json"],
+        &["cache", "check", "--json"],
+        &["check", package, "--json"],
+        &["check", package, "--times", "1", "--json"],
+        &["resolve", "tea", "--explain", "tea", "--json"],
+        &["inspect", package, "--files", "--json"],
+        &["why", package, "tea", "--json"],
+        &["why", package, "/usr/share/tea/cup", "--json"],
+        &["why", package, "/tinyroot/init", "--json"],
+    ];
+    for args in commands {
+        let ended = end(&mut traced.command(args));
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+        assert!(document.get("error").is_none(), "{args:?}: {document}");
+    }
+}
