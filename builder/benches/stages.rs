@@ -121,7 +121,7 @@ fn stages(recipe: &Recipe, session: &Session) -> Outcome<Times> {
     let recipe = Recipe { directory: folder.path().to_path_buf(), ..recipe.clone() };
     lock(&recipe, &archive, &request, &resolution).write(&recipe.lock_path())?;
     let mut configured = configure(recipe, true, None, session)?;
-    times.0.append(&mut configured.times.0);
+    times.0.append(&mut configured.sources.times.0);
     let sink = std::io::sink();
     times.measure("write as tar", || {
         write_tar(configured.tree(), &session.store, sink, TarOptions::default())

@@ -136,7 +136,7 @@ fn in_a_process(way: &str, folder: &str) -> Outcome<(f64, f64)> {
 fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
     let session = Session::silent(Arc::new(Store::open_sealed(&cache()?, cli::seal()?.0)?));
     let overlaid = overlay(recipe::read(folder)?, &session)?;
-    let (recipe, store) = (&overlaid.recipe, &session.store);
+    let (recipe, store) = (&overlaid.sources.recipe, &session.store);
     if way == "view" {
         let owner = |_: &[u8]| None;
         let inputs =

@@ -35,7 +35,7 @@ pub use image::{Image, baseline, prune, read_evidence};
 pub use lock::{lock, read_lock, request};
 pub use pack::{Finished, manifest_of, pack};
 pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
-pub use root::{Configured, Overlaid, Times, configure, overlay};
+pub use root::{Configured, Overlaid, Sources, Times, configure, overlay};
 pub use session::Session;
 pub use sources::{choose, universe};
 

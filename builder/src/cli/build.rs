@@ -94,9 +94,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
     let summary = Summary::of(&built);
     // Mending changes the recipe.
-    let inputs = inputs_digest(&program, &built.overlaid.recipe, &key, args.no_proof)?.to_string();
+    let inputs = inputs_digest(&program, &built.overlaid.sources.recipe, &key, args.no_proof)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
-    conclude(&summary, &output, false, &built.overlaid.recipe, context)
+    conclude(&summary, &output, false, &built.overlaid.sources.recipe, context)
 }
 
 fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure> {

@@ -83,26 +83,41 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return watch::run(args, context);
     }
     let store = context.store()?;
-    let is_recipe = args.is_recipe();
-    if !is_recipe && args.explore {
-        return Err(Failure::new("only a recipe has a full root to compare with").hint("name its folder"));
-    }
-    if let Some(page) = args.page.iter().find(|page| !page.starts_with('/')) {
-        return Err(Failure::new(format!("cannot compare the page `{page}`: it does not begin with /"))
-            .hint("name it as a browser would request it, such as /feed.php?type=atom"));
-    }
+    refuse_pages(args)?;
     if let Some(times) = args.times {
         return times::run(args, times, &store, context);
     }
-    let (proof, explored) = match args.explore {
-        true => {
-            let explored = explored(args, context)?;
-            (explored.proof.clone(), Some(explored))
+    if args.explore {
+        let explored = explored(args, context)?;
+        return conclude(&explored.proof, Some(&explored), args, context);
+    }
+    let proof = prover(args, &store, context)?()?;
+    conclude(&proof, None, args, context)
+}
+
+/// Refuses pages that cannot be compared.
+fn refuse_pages(args: &Args) -> Result<(), Failure> {
+    if !args.is_recipe() && args.explore {
+        return Err(Failure::new("only a recipe has a full root to compare with").hint("name its folder"));
+    }
+    match args.page.iter().find(|page| !page.starts_with('/')) {
+        None => Ok(()),
+        Some(page) => {
+            let text = format!("cannot compare the page `{page}`: it does not begin with /");
+            Err(Failure::new(text).hint("name it as a browser would request it, such as /feed.php?type=atom"))
         }
-        false => (prover(args, &store, context)?()?, None),
-    };
-    warn_of(&proof, &context.progress);
-    let report = ProofReport { proof: &proof, explored: explored.as_ref() };
+    }
+}
+
+/// Shows a proof. A difference is a failure.
+fn conclude(
+    proof: &Proof,
+    explored: Option<&Explored>,
+    args: &Args,
+    context: &Context,
+) -> Result<(), Failure> {
+    warn_of(proof, &context.progress);
+    let report = ProofReport { proof, explored };
     match context.global.json {
         true => finish_json(&report.json()),
         false => print(&report.text())?,
@@ -110,7 +125,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     proof.to_look_at().iter().for_each(|warning| context.progress.warn(warning));
     match proof.differences.len() {
         0 => Ok(()),
-        _ => Err(differs(&proof, &args.subject).into()),
+        _ => Err(differs(proof, &args.subject).into()),
     }
 }
 
@@ -150,7 +165,7 @@ fn explored(args: &Args, context: &Context) -> Result<Explored, Failure> {
     let (overlaid, image) = image_of(args, &session)?;
     let trees = [Arc::new(line::baseline(&overlaid, &session)), image.tree().clone()];
     let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
-    let (recipe, lacks) = (&overlaid.recipe, image.lacks().clone());
+    let (recipe, lacks) = (&overlaid.sources.recipe, image.lacks().clone());
     let explored = explore(recipe, trees, lacks, &args.page, bounds, &session.store, &session.progress);
     Ok(explored.map_err(|error| unproven(error.into(), &args.subject))?)
 }

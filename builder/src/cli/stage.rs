@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if output.as_os_str() == "-" {
         return Ok(());
     }
-    let (paths, packages) = (tree.iter().count(), configured.lock.packages.len());
+    let (paths, packages) = (tree.iter().count(), configured.sources.lock.packages.len());
     if context.global.json {
         let size_bytes =
             is_tar.then(|| fs::metadata(output).at("look at", output)).transpose()?.map(|found| found.len());

@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if !is_same {
         list.write(&path)?;
     }
-    let text = trace_text(&overlaid.recipe.app.name, &traced, &list);
+    let text = trace_text(&overlaid.sources.recipe.app.name, &traced, &list);
     show(&ListReport { path: &path, changes, is_same }, &text, context);
     conclude(&traced, context)
 }
@@ -91,7 +91,7 @@ fn trace_app(
     context: &Context,
 ) -> Result<Trace, TraceError> {
     let owner = |at: &[u8]| overlaid.owner(at);
-    let (tree, recipe, epoch_s) = (overlaid.tree(), &overlaid.recipe, overlaid.epoch_s());
+    let (tree, recipe, epoch_s) = (overlaid.tree(), &overlaid.sources.recipe, overlaid.epoch_s());
     let inputs = Inputs { tree, owner: &owner, recipe, epoch_s };
     if !args.interactive {
         return trace::trace(&inputs, &session.store, &session.progress);

@@ -82,7 +82,7 @@ fn planned(recipe: Recipe, context: &Context) -> Result<Reasons, Failure> {
     let texts = reduced.files.iter().map(|(path, reduction)| (path, &reduction.text[..]));
     let list = parse_list(&write_list(&reduced.pruned.plan, texts))
         .ok_or_else(|| Failure::new("internal error: the plan cannot be read back"))?;
-    Ok(Reasons { tree: reduced.pruned.tree, list, lock: Some(overlaid.lock) })
+    Ok(Reasons { tree: reduced.pruned.tree, list, lock: Some(overlaid.sources.lock) })
 }
 
 #[cfg(test)]

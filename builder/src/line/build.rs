@@ -55,21 +55,21 @@ pub fn build(
     session: &Session,
 ) -> Result<Built, LineError> {
     let progress = &session.progress;
-    let mut times = std::mem::take(&mut overlaid.times);
+    let mut times = std::mem::take(&mut overlaid.sources.times);
     let used = read_evidence(&overlaid)?;
     let mut finished = loop {
         let image = times.measure("prune", || Image::of(&overlaid, &used, session))?;
         image.warnings().for_each(|warning| progress.warn(warning));
         let Care::Prove { fix, .. } = care else { break Finished::Unproven(Unproven::new(image)) };
         let tried = times.measure("prove", || Tried::new(&overlaid, image, session));
-        if fix && fix::fix(&mut overlaid.recipe, &tried.outcome, progress)? {
+        if fix && fix::fix(&mut overlaid.sources.recipe, &tried.outcome, progress)? {
             continue;
         }
-        break Finished::Proven(tried.proven(&overlaid.recipe.directory, progress)?);
+        break Finished::Proven(tried.proven(&overlaid.sources.recipe.directory, progress)?);
     };
     let mut proposals = times.measure("propose", || {
         let _task = progress.task("measuring what could be smaller", 0, Unit::Items);
-        propose(finished.image().pruned(), &overlaid.recipe, &used, &session.store)
+        propose(finished.image().pruned(), &overlaid.sources.recipe, &used, &session.store)
     });
     finished = match (finished, care) {
         (Finished::Proven(proven), Care::Prove { reduce: true, .. }) => {
@@ -80,6 +80,6 @@ pub fn build(
         (finished, _) => finished,
     };
     let packed = times.measure("pack", || pack(&finished, &overlaid, writer, output, session))?;
-    overlaid.times = times;
+    overlaid.sources.times = times;
     Ok(Built { overlaid, finished, packed, proposals })
 }

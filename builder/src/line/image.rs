@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{LineError, Session, root::Overlaid};
+use super::{
+    LineError, Session,
+    root::{Overlaid, Sources},
+};
 use crate::{
     digest::Digest,
     evidence::{self, UsedList},
@@ -88,9 +91,9 @@ impl Image {
 /// # Errors
 /// A used.list that is missing or breaks a rule.
 pub fn read_evidence(overlaid: &Overlaid) -> Result<UsedList, LineError> {
-    let path = overlaid.recipe.used_path();
+    let path = overlaid.sources.recipe.used_path();
     UsedList::read(&path).map_err(|error| {
-        let again = format!("`tinyroot trace {}`", overlaid.recipe.directory.display());
+        let again = format!("`tinyroot trace {}`", overlaid.sources.recipe.directory.display());
         let hint = match path.exists() {
             true => format!("mend it, or trace again: {again}"),
             false => format!("make it with {again}"),
@@ -104,7 +107,7 @@ pub fn read_evidence(overlaid: &Overlaid) -> Result<UsedList, LineError> {
 /// # Errors
 /// A root that cannot be pruned or reduced.
 pub fn prune(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<Reduced, LineError> {
-    let Overlaid { recipe, unpacked, .. } = overlaid;
+    let Sources { recipe, unpacked, .. } = &overlaid.sources;
     let store = &session.store;
     let pruned = crate::prune::prune(overlaid.tree(), overlaid.owners(), used, recipe, unpacked, store)?;
     Ok(crate::reduce::reduce(pruned, recipe, used, store)?)
@@ -113,7 +116,7 @@ pub fn prune(overlaid: &Overlaid, used: &UsedList, session: &Session) -> Result<
 /// Returns the image tree of the full root, which proofs compare with. There every file of `/var` is a copy,
 /// so that a write that a link to the read-only root would stop shows as a difference.
 pub fn baseline(overlaid: &Overlaid, session: &Session) -> Tree {
-    let (tree, recipe) = (overlaid.tree().clone(), &overlaid.recipe);
+    let (tree, recipe) = (overlaid.tree().clone(), &overlaid.sources.recipe);
     image::build(tree, recipe, &VarPolicy::CopyAll, &session.store, overlaid.epoch_s())
 }
 
@@ -124,7 +127,7 @@ fn tree_of(
     used: &UsedList,
     session: &Session,
 ) -> Result<Tree, LineError> {
-    let Overlaid { recipe, lock, unpacked, assembled, .. } = overlaid;
+    let Sources { recipe, lock, unpacked, assembled, .. } = &overlaid.sources;
     let (stage, epoch_s, store) = (overlaid.tree(), overlaid.epoch_s(), &*session.store);
     let state = State::new(recipe, stage, &assembled.tree, unpacked, used, store);
     let policy = VarPolicy::ByFate(&|path| state.fate(path));

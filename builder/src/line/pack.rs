@@ -64,7 +64,7 @@ pub fn pack(
     let mut tree = Tree::clone(finished.image().tree());
     let paper = ProofPaper {
         exercised: proof.is_some(),
-        steps: proof.iter().flat_map(|_| overlaid.recipe.exercise.iter().map(step::words)).collect(),
+        steps: proof.iter().flat_map(|_| overlaid.sources.recipe.exercise.iter().map(step::words)).collect(),
         compared: proof.is_some_and(|proof| proof.compared),
         tree: papers::digest_of(&tree),
         app_id: writer.app_id(),

@@ -87,7 +87,7 @@ impl Tried {
 /// # Errors
 /// An app that does not run, or an expectation of the exercise that does not hold.
 pub fn prove(overlaid: &Overlaid, image: &Image, session: &Session) -> Result<Proof, LineError> {
-    let Overlaid { recipe, .. } = overlaid;
+    let recipe = &overlaid.sources.recipe;
     let owner = |path: &[u8]| overlaid.owner(path);
     let inputs = Inputs {
         tree: image.tree().clone(),

@@ -31,14 +31,14 @@ pub(super) fn try_all(
     let progress = &session.progress;
     let mut waiting: VecDeque<Proposal> = proposals.into();
     while let Some(proposal) = waiting.pop_front() {
-        let line = proposal.change.line(&overlaid.recipe);
-        let path = overlaid.recipe.directory.join("recipe.toml");
-        let text = recipe::with_reduction(&overlaid.recipe.text, &line);
-        let changed = changed(&overlaid.recipe, text)?;
-        let before = std::mem::replace(&mut overlaid.recipe, changed);
+        let line = proposal.change.line(&overlaid.sources.recipe);
+        let path = overlaid.sources.recipe.directory.join("recipe.toml");
+        let text = recipe::with_reduction(&overlaid.sources.recipe.text, &line);
+        let changed = changed(&overlaid.sources.recipe, text)?;
+        let before = std::mem::replace(&mut overlaid.sources.recipe, changed);
         match proven(overlaid, used, session)? {
             Ok(proven) => {
-                write(&overlaid.recipe)?;
+                write(&overlaid.sources.recipe)?;
                 let saves = match &proposal.change {
                     Change::Stubs(names) if names.len() == 1 => String::new(),
                     _ => format!(", which saves {}", size_text(proposal.saves_bytes)),
@@ -47,7 +47,7 @@ pub(super) fn try_all(
                 best = proven;
             }
             Err(reason) => {
-                overlaid.recipe = before;
+                overlaid.sources.recipe = before;
                 if let Change::Stubs(names) = &proposal.change
                     && names.len() > 1
                 {
@@ -59,9 +59,9 @@ pub(super) fn try_all(
                     continue;
                 }
                 let names = proposal.change.names();
-                let text = recipe::without_reduction(&overlaid.recipe.text, &names, &reason);
-                overlaid.recipe = self::changed(&overlaid.recipe, text)?;
-                write(&overlaid.recipe)?;
+                let text = recipe::without_reduction(&overlaid.sources.recipe.text, &names, &reason);
+                overlaid.sources.recipe = self::changed(&overlaid.sources.recipe, text)?;
+                write(&overlaid.sources.recipe)?;
                 let noted = format!("{}: [reduce] not = [\"{}\"]", path.display(), names.join("\", \""));
                 progress.warn(&format!("[reduce] {line} is not added, as {noted} says now: {reason}"));
                 best.image = best.image.with_papers_anew(overlaid, used, session)?;

@@ -38,9 +38,9 @@ impl Times {
     }
 }
 
-/// The root of a recipe as Debian alone has it: all maintainer scripts have run.
-pub struct Configured {
-    /// The recipe.
+/// What a root is made of.
+pub struct Sources {
+    /// The recipe. What it says of pruning, reducing and the exercise may change after the root is made.
     pub recipe: Recipe,
     /// Its lock.
     pub lock: Lock,
@@ -50,6 +50,12 @@ pub struct Configured {
     pub assembled: Assembled,
     /// How long it took to get here.
     pub times: Times,
+}
+
+/// The root of a recipe as Debian alone has it: all maintainer scripts have run.
+pub struct Configured {
+    /// What it is made of.
+    pub sources: Sources,
     root: configure::Configured,
 }
 
@@ -61,27 +67,20 @@ impl Configured {
 
     /// Lays the recipe's npm packages and files over the root.
     fn overlay(self, packages: Vec<Tree>, session: &Session) -> Result<Overlaid, LineError> {
-        let Configured { recipe, lock, unpacked, assembled, times, mut root } = self;
+        let Configured { sources, mut root } = self;
+        let recipe = &sources.recipe;
         for (set, packages) in recipe.npm.iter().zip(packages) {
             npm::lay(set, packages, &mut root.tree, &mut root.owners, root.epoch_s)?;
         }
-        overlay::apply(&mut root.tree, &recipe, &session.store, root.epoch_s)?;
-        Ok(Overlaid { recipe, lock, unpacked, assembled, times, root })
+        overlay::apply(&mut root.tree, recipe, &session.store, root.epoch_s)?;
+        Ok(Overlaid { sources, root })
     }
 }
 
 /// The full root of a recipe, with its npm packages and files: nothing is pruned yet.
 pub struct Overlaid {
-    /// The recipe. What it says of pruning, reducing and the exercise may change from here on.
-    pub recipe: Recipe,
-    /// Its lock.
-    pub lock: Lock,
-    /// Its packages.
-    pub unpacked: Unpacked,
-    /// Its packages as one tree, before any script ran.
-    pub assembled: Assembled,
-    /// How long it took to get here.
-    pub times: Times,
+    /// What it is made of.
+    pub sources: Sources,
     root: configure::Configured,
 }
 
@@ -114,8 +113,8 @@ impl Overlaid {
 pub fn overlay(recipe: Recipe, session: &Session) -> Result<Overlaid, LineError> {
     let (packages, mut times) = npm_packages(&recipe, session)?;
     let mut configured = configure(recipe, false, None, session)?;
-    times.0.append(&mut configured.times.0);
-    configured.times = times;
+    times.0.append(&mut configured.sources.times.0);
+    configured.sources.times = times;
     configured.overlay(packages, session)
 }
 
@@ -173,7 +172,7 @@ pub fn configure(
         let hint = error.hint().map(Cow::into_owned).or(look);
         error.with_hint(hint)
     })?;
-    Ok(Configured { recipe, lock, unpacked, assembled, times, root })
+    Ok(Configured { sources: Sources { recipe, lock, unpacked, assembled, times }, root })
 }
 
 /// How many packages are named that have moved on.

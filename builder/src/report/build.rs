@@ -158,7 +158,7 @@ impl Summary {
         };
         let imports = &image.plan().imports;
         let proposed = |proposal: &crate::reduce::Proposal| Proposed {
-            line: proposal.change.line(&overlaid.recipe),
+            line: proposal.change.line(&overlaid.sources.recipe),
             files: proposal.files.clone(),
             why: proposal.why.clone(),
             takes_bytes: proposal.takes_bytes,
@@ -173,9 +173,10 @@ impl Summary {
             app_id: packed.app_id.to_string(),
             package_id: packed.package_id.to_string(),
             unpacked_bytes: tree.size_bytes(),
-            packages_locked: overlaid.lock.packages.len(),
+            packages_locked: overlaid.sources.lock.packages.len(),
             packages_kept: debian.len(),
             npm_locked: overlaid
+                .sources
                 .recipe
                 .npm_packages()
                 .map(|package| &package.locked.name)
@@ -198,11 +199,11 @@ impl Summary {
             companions: Companions {
                 packages: image.plan().companions.0,
                 code_bytes: image.plan().companions.1,
-                budget_bytes: overlaid.recipe.prune.companion_bytes,
+                budget_bytes: overlaid.sources.recipe.prune.companion_bytes,
             },
             contents,
             blocks: packed.blocks.iter().map(block).collect(),
-            stages: overlaid.times.0.iter().map(stage).collect(),
+            stages: overlaid.sources.times.0.iter().map(stage).collect(),
             warnings: built.finished.proof().into_iter().flat_map(crate::prove::Proof::to_look_at).collect(),
         }
     }

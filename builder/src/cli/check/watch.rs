@@ -93,5 +93,5 @@ fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<RunnableApp
     let (overlaid, image) = image_of(args, &context.session()?)?;
     let (tree, pruned) = (image.tree().clone(), image.lacks().clone());
     let owner_of = Arc::new(owner_of(tree.clone(), store.clone()));
-    Ok(RunnableApp { tree, recipe: overlaid.recipe, pruned, owner_of, show_pruned: args.show_pruned })
+    Ok(RunnableApp { tree, recipe: overlaid.sources.recipe, pruned, owner_of, show_pruned: args.show_pruned })
 }
