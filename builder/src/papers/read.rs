@@ -1,4 +1,8 @@
 //! Papers read back out of the tree of an artifact, which anybody may have made.
+//!
+//! Keeps one arrow to the builder: `lock`, and by it `resolve`. A lock is a resolution written down, and the
+//! reports on an artifact compare locks by its values. To run a grain takes nothing of it: `artifact::app`
+//! reads the recipe and prune.list alone.
 
 use std::{
     borrow::Cow,
