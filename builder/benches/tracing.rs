@@ -142,7 +142,7 @@ fn once(way: &str, folder: &Path) -> Outcome<(Duration, Duration)> {
         let inputs =
             trace::Inputs { tree: overlaid.tree(), owner: &owner, recipe, epoch_s: overlaid.epoch_s() };
         let traced = trace::trace(&inputs, store, &session.progress)?;
-        return Ok((traced.ready_after, traced.talked_for));
+        return Ok((traced.ready_after, traced.driven_for));
     }
     let base = GrainRoot::new(
         Arc::new(line::baseline(&overlaid, &session)),

@@ -57,18 +57,18 @@ pub struct Trace {
     /// The uses of each path.
     pub used: UsedList,
     /// What drove the app.
-    pub talk: Talk,
+    pub driver: Driver,
     /// How many names were looked for that the root does not have.
     pub absent: usize,
     /// From the start of the grain until all its services were ready.
     pub ready_after: Duration,
     /// How long it was driven.
-    pub talked_for: Duration,
+    pub driven_for: Duration,
 }
 
 /// What drove a traced app.
 #[derive(Clone, Debug)]
-pub enum Talk {
+pub enum Driver {
     /// The exercise: its requests and responses.
     Exercise(Transcript),
     /// A person's browser.
@@ -213,12 +213,12 @@ impl Started {
     fn finish(
         mut self,
         names: &gather::Names<'_>,
-        talk: Talk,
-        talked_for: Duration,
+        driver: Driver,
+        driven_for: Duration,
     ) -> Result<Trace, TraceError> {
         self.grain.stop().map_err(TraceError::of)?;
         let absent = self.view.uses().iter().filter(|used| used.kinds == Kinds::ABSENT).count();
-        Ok(Trace { used: self.used(names)?, talk, absent, ready_after: self.ready_after, talked_for })
+        Ok(Trace { used: self.used(names)?, driver, absent, ready_after: self.ready_after, driven_for })
     }
 }
 
@@ -236,8 +236,8 @@ pub fn trace(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
     let outcome = exercise::run(&visit, &mut GrainTarget::new(&mut started.grain, Some(&task)));
     let tail = || started.log.tail();
     let transcript = outcome.map_err(|source| TraceError::Exercise { source, tail: tail() })?;
-    let talked_for = began.elapsed();
+    let driven_for = began.elapsed();
     drop(task);
     let names = gather::Names::new(inputs.recipe, inputs.tree, store, inputs.owner);
-    started.finish(&names, Talk::Exercise(transcript), talked_for)
+    started.finish(&names, Driver::Exercise(transcript), driven_for)
 }

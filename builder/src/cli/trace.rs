@@ -10,7 +10,7 @@ use crate::{
     line::{Overlaid, Session, overlay},
     recipe,
     report::{ListReport, trace_text},
-    trace::{self, Browsing, Inputs, Talk, Trace, TraceError, Urls, browse},
+    trace::{self, Browsing, Driver, Inputs, Trace, TraceError, Urls, browse},
 };
 
 /// Run the app on its full root and write used.list
@@ -114,16 +114,16 @@ fn trace_app(
 
 /// Warns of what a person should look at. An app that exited by itself is a failure.
 fn conclude(traced: &Trace, context: &Context) -> Result<(), Failure> {
-    match &traced.talk {
-        Talk::Exercise(transcript) => {
+    match &traced.driver {
+        Driver::Exercise(transcript) => {
             transcript.warnings.iter().for_each(|warning| context.progress.warn(&warning.to_string()));
             Ok(())
         }
-        Talk::Browser { ended: Some(exit), .. } => {
+        Driver::Browser { ended: Some(exit), .. } => {
             let text = format!("the app exited with {exit} by itself");
             Err(Failure::new(text).hint("what it used until then is in used.list"))
         }
-        Talk::Browser { ended: None, .. } => Ok(()),
+        Driver::Browser { ended: None, .. } => Ok(()),
     }
 }
 

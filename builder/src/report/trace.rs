@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     evidence::{Changes, Kinds, UsedList},
-    trace::{Talk, Trace},
+    trace::{Driver, Trace},
 };
 
 /// What becomes of a used.list.
@@ -66,9 +66,9 @@ pub fn trace_text(app: &str, traced: &Trace, list: &UsedList) -> String {
     if packages.len() > PACKAGES_SHOWN {
         most.push("…".into());
     }
-    let (count, what) = match &traced.talk {
-        Talk::Exercise(transcript) => (transcript.steps.len(), "steps"),
-        Talk::Browser { requests, .. } => (*requests, "requests"),
+    let (count, what) = match &traced.driver {
+        Driver::Exercise(transcript) => (transcript.steps.len(), "steps"),
+        Driver::Browser { requests, .. } => (*requests, "requests"),
     };
     format!(
         "traced {app}: ready after {:.1} s, {count} {what} in {:.1} s\n\
@@ -76,7 +76,7 @@ pub fn trace_text(app: &str, traced: &Trace, list: &UsedList) -> String {
          from {} packages: {}\n\
          looked for in vain: {} names\n",
         traced.ready_after.as_secs_f64(),
-        traced.talked_for.as_secs_f64(),
+        traced.driven_for.as_secs_f64(),
         list.len(),
         kinds.join(", "),
         packages.len(),
@@ -99,10 +99,10 @@ mod tests {
         let used = UsedList::parse(text, Path::new("used.list")).expect("a good list");
         let mut traced = Trace {
             used: used.clone(),
-            talk: Talk::Exercise(Transcript::default()),
+            driver: Driver::Exercise(Transcript::default()),
             absent: 7,
             ready_after: Duration::from_millis(1234),
-            talked_for: Duration::from_millis(250),
+            driven_for: Duration::from_millis(250),
         };
         assert_eq!(
             trace_text("tea", &traced, &used),
@@ -111,7 +111,7 @@ mod tests {
              from 2 packages: b 2, a 1\n\
              looked for in vain: 7 names\n"
         );
-        traced.talk = Talk::Browser { requests: 12, ended: None };
+        traced.driver = Driver::Browser { requests: 12, ended: None };
         assert!(
             trace_text("tea", &traced, &used)
                 .starts_with("traced tea: ready after 1.2 s, 12 requests in 0.2 s\n")

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Inputs, Started, Talk, Trace, TraceError, gather,
+    Driver, Inputs, Started, Trace, TraceError, gather,
     news::{News, Told},
     page::Page,
 };
@@ -104,8 +104,8 @@ pub fn browse(
     let ended = respond_until_stopped(&events, &started, &names, browsing.known, &requests)?;
     drop(events);
     drop(task);
-    let talk = Talk::Browser { requests: requests.load(Ordering::Relaxed), ended };
-    let traced = started.finish(&names, talk, began.elapsed());
+    let driver = Driver::Browser { requests: requests.load(Ordering::Relaxed), ended };
+    let traced = started.finish(&names, driver, began.elapsed());
     let _ = watch.join();
     traced
 }

@@ -38,10 +38,14 @@ impl Page {
         look: impl Fn(usize) -> Option<Told> + Send + Sync + 'static,
     ) -> io::Result<()> {
         // A client that disconnects affects only itself.
-        proxy::accept(listener, Callers::own(), move |stream| drop(self.talk(stream, &look)))
+        proxy::accept(listener, Callers::own(), move |stream| drop(self.serve_connection(stream, &look)))
     }
 
-    fn talk(&self, mut stream: &TcpStream, look: &impl Fn(usize) -> Option<Told>) -> io::Result<()> {
+    fn serve_connection(
+        &self,
+        mut stream: &TcpStream,
+        look: &impl Fn(usize) -> Option<Told>,
+    ) -> io::Result<()> {
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let bytes = read_head(&mut BufReader::new(stream).take(HEAD_LIMIT))?.unwrap_or_default();
