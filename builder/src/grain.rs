@@ -1,7 +1,7 @@
 //! Grains: running copies of an app, each with its own data.
 //!
 //! - [`GrainSpec`]: what a grain needs besides its root, from a recipe.
-//! - [`GrainRoot`]: a furnished tree ([`image`](crate::image)) as a view or a directory; any number of grains
+//! - [`GrainRoot`]: an image tree ([`image`](crate::image)) as a view or a directory; any number of grains
 //!   start on it.
 //! - [`Grain`]: the process: boot, readiness by a descriptor, stop, restart, programs beside the services.
 //! - [`Log`]: its output.

@@ -1,7 +1,7 @@
 //! An artifact's description of itself: licences, package lists for scanners, bill of materials,
 //! provenance, the recipe, and why each path is in.
 //!
-//! Comes in: the pruned and furnished tree, and all that it was made of. Goes out: the same tree
+//! Comes in: the pruned image tree, and all that it was made of. Goes out: the same tree
 //! with its papers. The bytes depend on nothing else: no clock, no user, no order of a directory;
 //! times are the epoch that is given.
 //!

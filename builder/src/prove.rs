@@ -1,6 +1,6 @@
 //! Proof that a pruned app still does what its recipe's exercise asks of it.
 //!
-//! Comes in: the furnished tree of an artifact, its recipe, what was pruned, and the full root. Goes
+//! Comes in: the image tree of an artifact, its recipe, what was pruned, and the full root. Goes
 //! out: a [`Proof`] with the transcript, every difference from the full root, and every pruned path that was
 //! asked for. The app runs in the sandbox that `run` uses, on an empty `/var`. Nothing here decides what to
 //! prune.

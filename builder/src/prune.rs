@@ -473,7 +473,7 @@ impl Planner {
 
 /// Prunes a stage root by a recipe and its used.list: [`plan`], then [`apply`].
 ///
-/// `stage` is the configured tree with the recipe's files laid over it, not yet furnished.
+/// `stage` is the configured tree with the recipe's files laid over it, not yet an image.
 ///
 /// # Errors
 /// As [`Policy::of`] and [`plan`].

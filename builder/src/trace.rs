@@ -149,7 +149,7 @@ fn tail_text(tail: &[String]) -> String {
 struct Started {
     grain: Grain,
     view: Arc<View>,
-    furnished: Arc<Tree>,
+    image_tree: Arc<Tree>,
     log: Arc<Log>,
     ready_after: Duration,
     var: PathBuf,
@@ -167,16 +167,16 @@ impl Started {
         views().map_err(TraceError::NoView)?;
         let scratch = store.scratch("trace-").map_err(TraceError::Scratch)?;
         let var = scratch.path().join("var");
-        let mut furnished = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
-        image::apply_modes(&mut furnished, store);
-        let furnished = Arc::new(furnished);
-        let root = GrainRoot::new(furnished.clone(), store, RootOptions::default().with_uses());
+        let mut image_tree = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
+        image::apply_modes(&mut image_tree, store);
+        let image_tree = Arc::new(image_tree);
+        let root = GrainRoot::new(image_tree.clone(), store, RootOptions::default().with_uses());
         let root = Arc::new(root.map_err(TraceError::of)?);
         let view = root.view().expect("this host has views").clone();
 
         let began = Instant::now();
         // Not by the first process, whose reads through the view would count as uses.
-        let filled = image::filled_var(&furnished, store, grain_host_id());
+        let filled = image::filled_var(&image_tree, store, grain_host_id());
         let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
         render(&filled, store, &var, owned).map_err(TraceError::Fill)?;
         let shows_reads = var::shows_reads(&var);
@@ -191,7 +191,7 @@ impl Started {
         Ok(Started {
             grain,
             view,
-            furnished,
+            image_tree,
             log,
             ready_after,
             var,
@@ -203,7 +203,7 @@ impl Started {
 
     /// Returns all uses so far.
     fn used(&self, names: &gather::Names<'_>) -> Result<UsedList, TraceError> {
-        let changed = var::evidence(&self.furnished, &self.var, self.shows_reads)
+        let changed = var::evidence(&self.image_tree, &self.var, self.shows_reads)
             .at("look through the grain's /var at", &self.var)
             .map_err(TraceError::Var)?;
         Ok(gather::list(self.view.uses(), changed, names))

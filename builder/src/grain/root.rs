@@ -90,7 +90,7 @@ pub fn views() -> Ability {
 }
 
 impl GrainRoot {
-    /// Makes a root of a furnished tree: a view where this host allows one, else a directory, which records
+    /// Makes a root of an image tree: a view where this host allows one, else a directory, which records
     /// nothing.
     ///
     /// # Errors

@@ -97,11 +97,11 @@ pub type OwnerOf = Arc<dyn Fn(&TreePath) -> Option<String> + Send + Sync>;
 
 /// An app that can run: the tree of an artifact, or one that could become an artifact, and its recipe.
 pub struct RunnableApp {
-    /// A furnished tree.
+    /// An image tree.
     pub tree: Arc<Tree>,
     /// The recipe of its services.
     pub recipe: Recipe,
-    /// The paths that it lacks of the full root, as furnished paths.
+    /// The paths that it lacks of the full root, as image paths.
     pub pruned: Arc<Pruned>,
     /// Names the package of shipped state that the app tries to change.
     pub owner_of: OwnerOf,

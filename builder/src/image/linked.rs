@@ -14,7 +14,7 @@ use crate::{
 pub struct Linked(BTreeMap<ImagePath, ImagePath>);
 
 impl Linked {
-    /// Looks through a furnished tree.
+    /// Looks through an image tree.
     pub fn of(tree: &Tree) -> Self {
         let links = tree.subtree(SKELETON).filter_map(|(path, entry)| {
             let Kind::Symlink { target } = &entry.kind else { return None };

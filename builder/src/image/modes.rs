@@ -1,4 +1,4 @@
-//! Which files and directories of a furnished root keep others out: `/tinyroot/modes`.
+//! Which files and directories of an image keep others out: `/tinyroot/modes`.
 //!
 //! `.spk` holds no modes but whether a file is a program, and programs refuse secrets and places for them
 //! that all may read. So the list travels in the artifact: the root of a grain shows these modes, and the
@@ -19,14 +19,14 @@ use crate::{
     tree::{Kind, Tree, TreePath},
 };
 
-/// Where the list lies in a furnished tree.
+/// Where the list lies in an image tree.
 pub(super) const PLACE: &str = "tinyroot/modes";
 const HEAD: &str = "tinyroot-modes 1\n";
 
 /// Larger lists than this no root has.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Returns the list for a furnished tree that has its modes still; `None` if it would be empty.
+/// Returns the list for an image tree that has its modes still; `None` if it would be empty.
 pub(super) fn list(tree: &Tree) -> Option<String> {
     let mut lines = BTreeMap::new();
     for (path, entry) in tree.iter() {
@@ -47,7 +47,7 @@ pub(super) fn list(tree: &Tree) -> Option<String> {
     (!lines.is_empty()).then_some(text)
 }
 
-/// Gives the files and directories of a furnished tree the modes of its list, and returns their paths. A list
+/// Gives the files and directories of an image tree the modes of its list, and returns their paths. A list
 /// that cannot be read gives none: a grain then shows what its artifact holds.
 pub fn apply_modes(tree: &mut Tree, store: &Store) -> Vec<TreePath> {
     let content = tree.get(PLACE.as_bytes()).and_then(|entry| entry.kind.content());

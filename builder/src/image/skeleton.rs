@@ -121,18 +121,18 @@ fn line(path: &TreePath, fate: Fate, digest: &Digest) -> Option<String> {
     }
 }
 
-/// Returns a grain's first `/var` as a tree of its own: what the first process would make of a furnished tree
+/// Returns a grain's first `/var` as a tree of its own: what the first process would make of an image tree
 /// whose skeleton is copied whole ([`VarPolicy::CopyAll`]), with a mark for that (`builder/init`, `fill`).
 /// All of it belongs to `owner`, a uid and a gid.
-pub fn filled_var(furnished: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
+pub fn filled_var(image_tree: &Tree, store: &Store, owner: (u32, u32)) -> Tree {
     let mut var = Tree::new();
-    for (path, entry) in furnished.subtree(SKELETON) {
+    for (path, entry) in image_tree.subtree(SKELETON) {
         let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
         if let Ok(below) = TreePath::new(below) {
             var.insert(below, entry.clone());
         }
     }
-    let mark = format!("filled {}\n", digest(furnished, "*\n"));
+    let mark = format!("filled {}\n", digest(image_tree, "*\n"));
     let size_bytes = mark.len() as u64;
     let place = TreePath::new(b".tinyroot").expect("a path written here is good");
     var.insert(place, Entry::file(store.put(mark), size_bytes, 0o600, 0));

@@ -138,7 +138,7 @@ fn the_stages_var_becomes_a_skeleton() {
 }
 
 #[test]
-fn a_furnished_root_holds_what_artifacts_can() {
+fn an_image_holds_what_artifacts_can() {
     let (_cache, store) = store();
     let stage = tree(
         &[

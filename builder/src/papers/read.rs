@@ -117,7 +117,7 @@ pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedErr
     recipe::read(folder.path()).map_err(EnclosedError::Recipe)
 }
 
-/// Returns what was pruned from an artifact, by the paths of its furnished tree, so that asking for it is a
+/// Returns what was pruned from an artifact, by the paths of its image tree, so that asking for it is a
 /// miss.
 pub fn pruned_of(tree: &Tree, store: &Store) -> Pruned {
     let list = prune_list(tree, store).unwrap_or_default();

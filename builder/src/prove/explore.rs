@@ -52,7 +52,7 @@ const ANY_STATUS: std::ops::RangeInclusive<u16> = 100..=599;
 
 /// Asks a whole and a pruned root for the pages that the exercise leads to, after those that are named.
 ///
-/// `trees` are furnished: the full root's, then the artifact's; `pruned` is what the second lacks.
+/// `trees` are image trees: the full root's, then the artifact's; `pruned` is what the second lacks.
 ///
 /// # Errors
 /// As [`prove`].

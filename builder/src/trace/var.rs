@@ -26,10 +26,10 @@ use crate::{
 ///
 /// # Errors
 /// A `/var` that cannot be opened.
-pub(super) fn evidence(furnished: &Tree, var: &Path, shows_reads: bool) -> Result<Vec<(TreePath, Kinds)>> {
+pub(super) fn evidence(image_tree: &Tree, var: &Path, shows_reads: bool) -> Result<Vec<(TreePath, Kinds)>> {
     let root = open(var, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut out = Vec::new();
-    for (path, entry) in furnished.subtree(SKELETON) {
+    for (path, entry) in image_tree.subtree(SKELETON) {
         let Kind::File { size_bytes, .. } = &entry.kind else { continue };
         let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
         let stage = ImagePath::in_image(path.clone()).to_stage();
