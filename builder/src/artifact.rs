@@ -47,11 +47,11 @@ pub struct Artifact {
     pub digest: Digest,
     /// All that it holds.
     pub tree: Tree,
-    /// What its format has besides.
+    /// Details of its format.
     pub details: Details,
 }
 
-/// What only one format has.
+/// Details that only one format has.
 #[derive(Debug)]
 pub enum Details {
     /// Of an `.spk`.
@@ -114,7 +114,7 @@ pub enum ArtifactError {
     /// A file that cannot be used.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// A file that is no package which could be installed.
+    /// A file that is not a package.
     #[error("{} is refused", path.display())]
     Refused {
         /// Which file.

@@ -176,7 +176,7 @@ enum Command {
     Man(man::Args),
 }
 
-/// What a command works with.
+/// The context of a command.
 pub struct Context {
     /// Options of every command.
     pub global: Global,

@@ -295,7 +295,7 @@ mod tests {
         Front { web: web(host), guards, on_request: None }
     }
 
-    /// What the app is sent and what the client is, where the client closes its half behind its request.
+    /// The bytes sent to the app and to the client, where the client closes its half behind its request.
     fn exchanged(
         host: Option<&str>,
         guards: Guards,

@@ -124,7 +124,7 @@ pub enum ServeError {
     Io {
         /// The operation, with its object.
         operation: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

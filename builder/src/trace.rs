@@ -56,7 +56,7 @@ pub struct Inputs<'a> {
 pub struct Trace {
     /// The uses of each path.
     pub used: UsedList,
-    /// What drove the app.
+    /// The driver of the app.
     pub driver: Driver,
     /// How many names were looked for that the root does not have.
     pub absent: usize,
@@ -66,7 +66,7 @@ pub struct Trace {
     pub driven_for: Duration,
 }
 
-/// What drove a traced app.
+/// The driver of a traced app.
 #[derive(Clone, Debug)]
 pub enum Driver {
     /// The exercise: its requests and responses.

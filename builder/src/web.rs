@@ -181,7 +181,7 @@ fn owned(fields: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
     fields.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect()
 }
 
-/// Returns the name of a `Host` field, and ":" with its port if it has one; nothing for what is no such
+/// Returns the name of a `Host` field, and ":" with its port if it has one; `None` for a malformed
 /// field.
 pub fn host_and_port(host: &str) -> Option<(&str, &str)> {
     let at = host.find(':').unwrap_or(host.len());

@@ -1,4 +1,4 @@
-//! What an artifact says of the Debian packages it is made of.
+//! The papers of an artifact about the Debian packages in it.
 
 use std::{collections::BTreeMap, sync::Arc};
 

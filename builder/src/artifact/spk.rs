@@ -27,7 +27,7 @@ use crate::formats::{
     spk::Item,
 };
 
-/// What an `.spk` has besides its tree, which holds `sandstorm-manifest` too: there directories and
+/// The parts of an `.spk` besides its tree, which holds `sandstorm-manifest` too: there directories and
 /// executables are 0755, files 0644, and all of 0:0.
 #[derive(Debug)]
 pub struct Spk {
@@ -35,9 +35,9 @@ pub struct Spk {
     pub package_id: PackageId,
     /// Who signed it.
     pub app_id: AppId,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// What it holds, in the order of the archive and with times in nanoseconds.
+    /// Its contents, in the order of the archive and with times in nanoseconds.
     pub items: Vec<Item>,
     /// The length of its decompressed archive.
     pub archive_bytes: u64,

@@ -1,4 +1,4 @@
-//! What writing an artifact takes and gives, whatever its format.
+//! Input and output of writing an artifact, for all formats.
 
 use std::{
     borrow::Cow,
@@ -66,14 +66,14 @@ pub struct Packed {
     pub app_id: AppId,
     /// The image that is in it. What its format adds is not.
     pub tree: Tree,
-    /// What its blocks hold and take, in their order.
+    /// The contents and sizes of its blocks, in order.
     pub blocks: Vec<BlockSize>,
 }
 
-/// What a block of a package takes.
+/// A block of a package, and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockSize {
-    /// What is in it: "metadata and small files", "data", "x86 programs", "programs".
+    /// Its contents: "metadata and small files", "data", "x86 programs", "programs".
     pub kind: &'static str,
     /// Decompressed.
     pub plain_bytes: u64,
@@ -100,7 +100,7 @@ pub enum PackError {
     Contents {
         /// Of which file or part.
         what: String,
-        /// What is wrong.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The store cannot be used.

@@ -1,4 +1,4 @@
-//! What comes on standard input.
+//! Standard input.
 
 use std::io::{self, Read as _};
 

@@ -1,4 +1,4 @@
-//! What a grain in use misses, as `run` and `check --watch` show it.
+//! The misses of a grain in use, as `run` and `check --watch` show them.
 
 use std::{path::Path, sync::Arc};
 

@@ -50,7 +50,7 @@ pub(super) fn print_document(error: Option<Value>) -> Result<(), Failure> {
     print(&format!("{document:#}\n"))
 }
 
-/// Prints a result to stdout. A reader that has seen enough (`| head`) is no fault.
+/// Prints a result to stdout. A reader that closes it early (`| head`) is not an error.
 ///
 /// # Errors
 /// What the kernel says, such as a full disk; no stdout.
@@ -61,7 +61,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints to stdout what is no text.
+/// Prints bytes to stdout that are not text.
 ///
 /// # Errors
 /// As [`print`].
@@ -89,7 +89,7 @@ pub(super) fn must_be_open() -> Result<(), Failure> {
     }
 }
 
-/// Prints lines to stderr: what is no result. Where stderr is closed they are lost.
+/// Prints lines to stderr that are not a result. Where stderr is closed they are lost.
 pub(super) fn say(text: &str) {
     let text = shown::lines(text);
     let _ = match COLOR.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What people see while work goes on: moving bars on a terminal, a line a task elsewhere.
+//! Progress of long work: moving bars on a terminal, elsewhere a line for each task.
 
 use std::{
     collections::HashMap,

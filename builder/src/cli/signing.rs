@@ -12,7 +12,7 @@ use crate::{
     signing_keys::{Handed, KeysError, Making},
 };
 
-/// More is no keyring: one key takes 128 bytes.
+/// Longer input is not a keyring: one key takes 128 bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Which key a command line names.

@@ -1,4 +1,4 @@
-//! What a command runs in, as far as that changes what it does: a CI job, a terminal.
+//! The surroundings that change how a command behaves: a CI job, a terminal.
 
 use std::{
     env,

@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 enum Source {
     /// A package file.
     Artifact(PathBuf),
-    /// What a recipe's evidence says now: there is no package, or it is older than the recipe.
+    /// The evidence of a recipe as it is now: the package is missing, or older than the recipe.
     Recipe(Box<Recipe>),
 }
 

@@ -18,7 +18,7 @@ pub enum GrainError {
     Var {
         /// On the host.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// Its `/var` belongs to another user than the grain's.

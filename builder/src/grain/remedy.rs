@@ -32,7 +32,7 @@ const FOREGROUND: [(&str, &str); 14] = [
 /// The cause of a failed start, and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
-    /// What happened, as one clause.
+    /// The event, as one clause.
     pub fact: String,
     /// The remedy.
     pub hint: String,

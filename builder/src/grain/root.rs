@@ -33,7 +33,7 @@ enum Kind {
     },
 }
 
-/// What a root shows and what its view records. By default a view that records nothing.
+/// The options of a root: its mounts and what its view records. The default view records nothing.
 #[derive(Default)]
 pub struct RootOptions {
     uses: bool,

@@ -1,4 +1,4 @@
-//! What a grain needs besides its root: its data, its port, its limits, its log.
+//! The specification of a grain, without its root: data, port, limits, log.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 use super::{Log, Waits};
 use crate::{image::services, recipe::Recipe};
 
-/// What a grain needs besides its root. [`GrainSpec::of`] is the only way to make one, so that trace, proof
+/// All that a grain needs besides its root. [`GrainSpec::of`] is the only way to make one, so that trace, proof
 /// and use start the same grain.
 #[derive(Clone)]
 pub struct GrainSpec {

@@ -38,7 +38,7 @@ impl Times {
     }
 }
 
-/// What a root is made of.
+/// The sources of a root.
 pub struct Sources {
     /// The recipe. What it says of pruning, reducing and the exercise may change after the root is made.
     pub recipe: Recipe,
@@ -54,7 +54,7 @@ pub struct Sources {
 
 /// The root of a recipe as Debian alone has it: all maintainer scripts have run.
 pub struct Configured {
-    /// What it is made of.
+    /// Its sources.
     pub sources: Sources,
     root: configure::Configured,
 }
@@ -79,7 +79,7 @@ impl Configured {
 
 /// The full root of a recipe, with its npm packages and files: nothing is pruned yet.
 pub struct Overlaid {
-    /// What it is made of.
+    /// Its sources.
     pub sources: Sources,
     root: configure::Configured,
 }

@@ -78,7 +78,7 @@ fn excludes_pins_and_recommends_go_through_the_line() {
     let mut chosen = locked(&asking, &session);
     chosen.sort();
     assert_eq!(chosen, ["base 1.0", "black 1.0", "milk 1.0", "sugar 2", "tea 1.0", "water 1"]);
-    // What is fetched is what was chosen; only then is a dpkg missed, which no package here has.
+    // Exactly the chosen packages are fetched; only then is a dpkg missed, which no package here has.
     let error = configure(asking, false, None, &session).map(drop).expect_err("there is no dpkg");
     assert!(matches!(error.fault(), Fault::Configure(_)), "{error}");
     let lock = read_lock(&recipe(&folder, debian)).expect("is of this request");

@@ -19,10 +19,10 @@ pub(super) const NAME: &str = "proof.json";
 /// The longest proof that is read.
 const LIMIT_BYTES: u64 = 1 << 20;
 
-/// What pack adds to the tree that was exercised, by its format.
+/// Files that the format adds to the tree that was exercised.
 const MANIFEST: &[u8] = b"sandstorm-manifest";
 
-/// What was done before packing to show that the app still works.
+/// The proof that was made before packing.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ProofPaper {
     /// Whether the app was taken through its exercise at all.

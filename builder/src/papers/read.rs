@@ -29,7 +29,7 @@ use crate::{
 // The longest papers that are read. Those of WordPress with its MariaDB take 0.6 MB, 0.2 MB and 3 kB.
 const LIST_LIMIT_BYTES: u64 = 32 << 20;
 const LOCK_LIMIT_BYTES: u64 = 4 << 20;
-/// What a recipe may have.
+/// Limit of a recipe's size in bytes.
 const RECIPE_LIMIT_BYTES: u64 = 512 << 10;
 
 /// Why the recipe that an artifact encloses cannot be used.

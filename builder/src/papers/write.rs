@@ -43,9 +43,9 @@ pub enum PapersError {
     /// Contents that are not to be had.
     #[error("cannot read {subject}")]
     Contents {
-        /// What was to be read.
+        /// The file that was to be read.
         subject: String,
-        /// What the store says.
+        /// The store's error.
         source: StoreError,
     },
     /// A control file that cannot be parsed.
@@ -53,7 +53,7 @@ pub enum PapersError {
     Control {
         /// The package.
         package: String,
-        /// What is wrong.
+        /// Its fault.
         source: Fault,
     },
 }

@@ -2,7 +2,7 @@
 //! come, however long they take. Behind an upgrade that the app agrees to, such as to a WebSocket, all bytes
 //! go both ways as they are.
 //!
-//! A connection carries one request, as both sides are told, so that each is looked at.
+//! A connection carries one request (`Connection: close` to both sides), so that each request is inspected.
 
 use std::{
     io::{self, BufReader, Write as _},

@@ -32,20 +32,20 @@ pub struct Summary {
     npm_kept: usize,
     paths_staged: usize,
     paths_kept: usize,
-    /// What stays since code imports it.
+    /// Files that are kept since code imports them.
     #[serde(default)]
     imports: Imported,
     proof: Option<Proven>,
-    /// What was left out of packages that are kept whole, by the reason.
+    /// Files left out of packages that are kept whole, by reason.
     left_out: Vec<LeftOut>,
     companions: Companions,
-    /// What could be reduced as well; what saves most first.
+    /// Further reductions that are possible; the largest saving first.
     proposals: Vec<Proposed>,
     /// The largest first.
     contents: Vec<Share>,
     blocks: Vec<Block>,
     stages: Vec<Stage>,
-    /// What the proof warns of.
+    /// Warnings of the proof.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -55,7 +55,7 @@ struct Imported {
     files: usize,
     size_bytes: u64,
     largest: Option<(String, u64)>,
-    /// What the bound of the recipe has no room for: how many files, their sizes, the largest.
+    /// Imports beyond the limit of the recipe: how many files, their sizes, the largest.
     #[serde(default)]
     left_out: Option<(usize, u64, String)>,
 }
@@ -66,7 +66,7 @@ struct Proven {
     misses: usize,
 }
 
-/// What was left out of packages that are kept whole, before compression.
+/// Files left out of packages that are kept whole, before compression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct LeftOut {
     reason: String,
@@ -91,7 +91,7 @@ struct Companions {
     budget_bytes: u64,
 }
 
-/// What a package takes, before compression.
+/// The size of a package, before compression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Share {
     package: String,

@@ -13,7 +13,7 @@ use crate::{
     tree::{Entry, Kind, TreePath},
 };
 
-/// What is in a package, by Debian package and by directory.
+/// The contents of a package, by Debian package and by directory.
 pub struct Contents<'a> {
     artifact: &'a Artifact,
     papers: Papers,

@@ -1,4 +1,4 @@
-//! What moves in a recipe.lock.
+//! The changes of a recipe.lock.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a package says of itself, and of its proof.
+//! The statements of a package about itself and its proof.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ impl<'a> Verified<'a> {
     }
 }
 
-/// What a package says of its proof, and whether that is its own.
+/// The statement of a package about its proof, and whether it is about this package.
 pub struct Statement {
     paper: ProofPaper,
     standing: Standing,

@@ -1,4 +1,4 @@
-//! What changed between two packages, in bytes.
+//! The difference of two packages, in bytes.
 
 use std::fmt::Write as _;
 
@@ -87,7 +87,7 @@ impl Files {
     }
 }
 
-/// What a package says of itself.
+/// The statements of a package about itself.
 #[derive(serde::Serialize)]
 struct Facts {
     version: String,

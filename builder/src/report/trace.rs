@@ -1,4 +1,4 @@
-//! What a trace found, and what it changes in used.list.
+//! The uses that a trace found, and the changes of used.list.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,7 +7,7 @@ use crate::{
     trace::{Driver, Trace},
 };
 
-/// What becomes of a used.list.
+/// The changes of a used.list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListReport<'a> {
     /// The file.

@@ -18,11 +18,11 @@ const SHOWN: usize = 20;
 
 /// A tree with the reasons for what is in it and what is not.
 pub struct Reasons {
-    /// What is in it.
+    /// Its contents.
     pub tree: Tree,
     /// Why.
     pub list: PruneList,
-    /// What it was made of, if known.
+    /// The evidence that it was made from, if known.
     pub lock: Option<Lock>,
 }
 
@@ -80,7 +80,7 @@ struct ReasonStep {
     reason: String,
 }
 
-/// What is kept of a package.
+/// The kept files of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageReasons {
     name: String,

@@ -46,7 +46,7 @@ fn read_form(body: Body, reader: &mut impl BufRead) -> Option<String> {
     (form.len() as u64 == length).then(|| String::from_utf8(form).ok()).flatten()
 }
 
-/// What cannot be done, as a page.
+/// A page that shows a failure.
 fn failed(error: &(dyn std::error::Error + 'static)) -> Response {
     failure(&chain(error))
 }

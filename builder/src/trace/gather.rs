@@ -13,7 +13,7 @@ use crate::{
 /// Where a grain has mounts of its own: nothing there is the root's.
 const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"tmp", b"var"];
 
-/// What the C library loads from beside it where a thread ends while it waits, as some do when a service
+/// The library that the C library loads where a thread ends while it waits, as some do when a service
 /// stops: whether that happens is chance, so it is no evidence. A rule keeps it ([`prune`](crate::prune)).
 const BY_CHANCE: &[u8] = b"libgcc_s.so.1";
 

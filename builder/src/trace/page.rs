@@ -153,7 +153,7 @@ mod tests {
         assert_eq!((status, content_type), ("200 OK", "text/html; charset=utf-8"));
         assert!(body.contains("<title>&lt;b&gt;Tea &amp; &quot;milk&quot;"), "{body}");
         assert!(!body.contains("<b>Tea"), "{body}");
-        // What comes later is put there as text by the script, which the page's own policy lets in only as a
+        // Later lines are added as text by the script, which the page's own policy lets in only as a
         // file.
         assert!(
             !body.contains("<script>") && !body.contains(" style=") && !body.contains("://www"),

@@ -39,7 +39,7 @@ impl Body {
     /// Copies a body as it is, and nothing that follows it.
     ///
     /// # Errors
-    /// As reading and writing; invalid data for what is no chunk; unexpected end.
+    /// As reading and writing; invalid data for a malformed chunk; unexpected end.
     pub fn copy(self, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
         match self {
             Body::Length(length) => copy_exactly(length, from, to),

@@ -149,7 +149,7 @@ fn moved(url: &[u8], from: &[&str], to: &str) -> Option<Vec<u8>> {
     if blanks > 0 {
         return moved(&url[blanks..], from, to);
     }
-    // https is no scheme of ours: what asks for it asks for something else.
+    // We do not serve https: such a request means another server.
     let scheme = [&b"http://"[..], b"//"].iter().find(is_scheme)?.len();
     // Browsers take a backslash for a slash. What holds a user's name is not the app's own.
     let is_end =

@@ -23,7 +23,7 @@ pub fn policy(form_action: &str) -> String {
     )
 }
 
-/// What is answered to a request.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// "200 OK".

@@ -30,7 +30,7 @@ const OWN_BLOCK_BYTES: u64 = 4 << 20;
 /// no gain.
 const LEAST_KIND_BYTES: u64 = 256 << 10;
 
-/// What is in a block.
+/// The contents of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Metadata, scripts, texts, small files.

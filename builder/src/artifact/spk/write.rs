@@ -35,7 +35,7 @@ use crate::{
 /// `tmp`, `var`, `proc/cpuinfo`).
 #[derive(Clone, Copy)]
 pub struct SpkWriter<'a> {
-    /// What the package says of itself.
+    /// The manifest of the package.
     pub manifest: &'a Manifest,
     /// The key that signs it.
     pub key: &'a Key,

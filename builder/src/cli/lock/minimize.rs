@@ -11,7 +11,7 @@ use crate::{
     resolve::{Resolution, Resolved, Smallest, Universe, smallest},
 };
 
-/// What is made small.
+/// The measure to minimize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Measure {
     /// The sum of Installed-Size

@@ -7,7 +7,7 @@ use crate::{
     resolve::{Resolution, Universe},
 };
 
-/// What has nothing to run: it would be dropped from the app's packages, too.
+/// Packages without programs: they would be dropped from the app's packages, too.
 const FOR_READING: [&str; 4] = ["-dbg", "-dbgsym", "-doc", "-man"];
 
 /// Returns a warning that names what is made from the same sources as the app's packages, is in the set and
