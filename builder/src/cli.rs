@@ -22,9 +22,9 @@ mod missed;
 mod output;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
-mod report;
 mod resolve;
 mod run;
+mod screen;
 mod secret;
 mod serve;
 mod session;
@@ -43,7 +43,7 @@ pub use failure::Failure;
 pub use output::print;
 
 use output::{finish_json, say};
-pub use report::Screen;
+pub use screen::Screen;
 use surroundings::Color;
 
 use std::{
