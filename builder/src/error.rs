@@ -57,8 +57,14 @@ pub trait At<T> {
 
 impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
     fn at(self, operation: &'static str, path: impl AsRef<Path>) -> Result<T, PathError> {
-        self.map_err(|source| PathError::new(operation, path, source))
+        self.map_err(|source| PathError::new(operation, path, plain(source.into())))
     }
+}
+
+/// Returns the kernel's error without the path that tempfile adds: a temporary name says nothing to a reader.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|added| added.source()?.downcast_ref::<io::Error>());
+    inner.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 /// An error that may say what one can do about it.

@@ -195,7 +195,7 @@ pub fn accept(
             };
             let Some(slot) = slots.take(PATIENCE) else {
                 // A client that disconnects affects only itself.
-                let _ = refuse(&client, &all_in_use());
+                let _ = refuse_at_once(&client, &all_in_use());
                 continue;
             };
             let is_admitted = callers.admit(&client);
@@ -249,6 +249,18 @@ fn refuse(mut client: &TcpStream, refusal: &Response) -> io::Result<()> {
     client.set_write_timeout(Some(REFUSAL_PATIENCE))?;
     let mut start = [0; 16 << 10];
     let length = client.read(&mut start)?;
+    refusal.send(&mut client, &policy("'none'"), start[..length].starts_with(b"HEAD "))?;
+    client.shutdown(Shutdown::Write)
+}
+
+/// Refuses a client that has waited, without waiting for it in turn: of its request, what has arrived is read.
+fn refuse_at_once(mut client: &TcpStream, refusal: &Response) -> io::Result<()> {
+    client.set_nonblocking(true)?;
+    let mut start = [0; 16 << 10];
+    let length = match client.read(&mut start) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        read => read?,
+    };
     refusal.send(&mut client, &policy("'none'"), start[..length].starts_with(b"HEAD "))?;
     client.shutdown(Shutdown::Write)
 }
@@ -320,6 +332,16 @@ mod tests {
         browser.read_to_string(&mut to_browser).expect("reads");
         leading.join().expect("ends").expect("leads");
         (to_app, to_browser, told.lock().expect("no panic").clone())
+    }
+
+    #[test]
+    fn a_client_that_waited_in_silence_gets_the_refusal() {
+        let (mut browser, client) = pair();
+        refuse_at_once(&client, &all_in_use()).expect("sends");
+        drop(client);
+        let mut text = String::new();
+        browser.read_to_string(&mut text).expect("reads");
+        assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub enum ResolveError {
         source: Fault,
     },
     /// A name that no package has.
-    #[error("there is no package {name}{}", nearest_text(nearest, providers, left_out))]
+    #[error("there is no package `{name}`{}", nearest_text(nearest, providers, left_out))]
     Unknown {
         /// As requested.
         name: String,
@@ -157,7 +157,10 @@ fn nearest_text(nearest: &[String], providers: &[String], left_out: &[String]) -
     }
     match (providers.is_empty(), nearest.is_empty()) {
         (false, _) => format!(": it is virtual, provided by {}", providers.join(", ")),
-        (true, false) => format!(": the nearest names are {}", nearest.join(", ")),
+        (true, false) => match nearest {
+            [one] => format!(": the nearest name is `{one}`"),
+            _ => format!(": the nearest names are `{}`", nearest.join("`, `")),
+        },
         (true, true) => String::new(),
     }
 }

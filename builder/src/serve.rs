@@ -60,6 +60,10 @@ const PAGE_CONNECTIONS: usize = 16;
 /// How long a client may be silent before its request is complete. Browsers open connections in advance.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long a client may be silent within the head of its request. Browsers open connections in advance and
+/// leave them silent; each holds a place that a request may need.
+const HEAD_SILENCE: Duration = Duration::from_secs(5);
+
 /// How often idle and ended grains are reaped.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -267,10 +271,11 @@ impl Server {
     /// Serves the one request of a connection: responds, or forwards it to a grain.
     fn serve_connection(&self, mut stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_read_timeout(Some(HEAD_SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let mut reader = BufReader::new(stream);
         let Some(bytes) = read_head(&mut reader)? else { return Ok(()) };
+        stream.set_read_timeout(Some(SILENCE))?;
         let is_head = bytes.starts_with(b"HEAD ");
         let head = Head::of_request(&bytes);
         let body = head.as_ref().and_then(Body::of_request);

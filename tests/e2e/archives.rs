@@ -143,7 +143,7 @@ fn what_is_left_out_is_explained_and_harms_nobody_else() {
     support::assert_says(
         &said,
         &[
-            "there is no package tea that can be used",
+            "there is no package `tea` that can be used",
             "tea testing of third/stable/ is left out: its Version `testing` is not a version",
         ],
     );

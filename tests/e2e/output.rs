@@ -99,6 +99,20 @@ fn every_command_that_prints_notices_its_output() {
 }
 
 #[test]
+fn an_app_whose_url_cannot_be_printed_is_not_left_running() {
+    let Some(traced) = TracedApp::new() else { return };
+    let package = traced.home.path("tea.spk");
+    let package = text(&package);
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", package]);
+    for args in [&["run", package][..], &["serve", package]] {
+        let full = File::options().write(true).open("/dev/full").expect("is there");
+        let ended = end(traced.command(args).stdout(full));
+        assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &["error: cannot write", "No space left on device"]);
+    }
+}
+
+#[test]
 fn a_package_over_its_budget_is_there_and_the_status_says_so() {
     let recipe = format!("{}[budget]\nartifact = \"10 kB\"\n", traced_app::RECIPE);
     let Some(traced) = TracedApp::of(&recipe, |tea| vec![tea]) else { return };
@@ -168,7 +182,8 @@ fn documents_that_no_other_test_asks_for_are_as_their_schemas_say() {
     let package = traced.home.path("tea.spk");
     let package = text(&package);
     traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", package]);
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
+        &["trace", text(&traced.recipe), "--json"],
         &["key", "generate", "--json"],
         &["cache", "check", "--json"],
         &["check", package, "--json"],

@@ -260,6 +260,18 @@ fn a_grain_that_holds_many_connections_leaves_the_page_and_other_grains_usable()
 }
 
 #[test]
+fn connections_without_a_request_give_way_to_the_page() {
+    let Some(page) = Page::new(&[]) else { return };
+    let port = page.host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    // More than are served at a time; all of them are silent.
+    let silent: Vec<TcpStream> =
+        (0..140).map(|_| TcpStream::connect(("127.0.0.1", port)).expect("connects")).collect();
+    assert_eq!(page.get("/").status(), "200");
+    drop(silent);
+    page.close();
+}
+
+#[test]
 fn who_has_no_right_is_refused() {
     let Some(page) = Page::new(&[]) else { return };
     let [one, two] = ["a", "b"].map(|title| page.make(title));

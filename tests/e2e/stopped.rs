@@ -1,7 +1,7 @@
 //! Ctrl-C and kills: a clean end, or a mess that the next run removes.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     process::{Child, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -93,5 +93,30 @@ fn further_requests_to_stop_do_not_turn_the_clean_end_of_a_grain_into_a_kill() {
             let said = traced.ended(child.wait_with_output().expect("ends"), 0);
             assert!(said.contains("| clean\n"), "{said}");
         }
+    }
+}
+
+#[test]
+fn a_start_that_is_stopped_is_not_reported_as_the_apps_fault() {
+    // From its second start on, the app gets nowhere.
+    let begun = "if (-e \"/var/begun\") { print STDERR \"waiting\\n\"; sleep 60 }\n\
+                 open(F, \">\", \"/var/begun\"); close F;\nsocket(S";
+    let Some(traced) = TracedApp::of(&RECIPE.replacen("socket(S", begun, 1), |tea| vec![tea]) else { return };
+    traced.done(&["build", text(&traced.recipe), "--no-proof"]);
+    let first = slow_grain(&traced, "slow");
+    signal(&first, Signal::INT);
+    traced.ended(first.wait_with_output().expect("ends"), 0);
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = traced.command(&["run", text(&traced.recipe.join("tea.spk")), "--grain", "slow"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("is piped"));
+        let mut said = String::new();
+        while !said.ends_with("waiting\n") {
+            assert_ne!(stderr.read_line(&mut said).expect("reads"), 0, "{said}");
+        }
+        signal(&child, sent);
+        stderr.read_to_string(&mut said).expect("reads");
+        assert_eq!(child.wait().expect("ends").code(), Some(code), "{said}");
+        assert!(said.ends_with("stopped\n"), "{said}");
     }
 }

@@ -21,9 +21,14 @@ pub(super) fn of_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { USAGE } else { DONE })
 }
 
+/// Returns the status of a program that a signal ended, as shells give it.
+pub(super) fn of_signal(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(FAILED)
+}
+
 /// Ends the program after a signal, with the status that shells give such a program.
 pub(super) fn stopped(signal: i32) -> ! {
-    now(128 + signal)
+    now(of_signal(signal).into())
 }
 
 /// Ends the program at once, its work done, while threads of it still wait.

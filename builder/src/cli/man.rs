@@ -1,6 +1,6 @@
 //! `tinyroot man`: manual pages, made from the help texts and from the reference of recipe keys.
 
-use clap::{CommandFactory as _, ValueHint};
+use clap::{CommandFactory as _, ValueHint, error::ErrorKind};
 
 use super::{Cli, Failure, print};
 
@@ -25,8 +25,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Some(name) => match program.find_subcommand(name) {
             Some(command) => rendered(command.clone().version(env!("CARGO_PKG_VERSION")))?,
             None => {
-                return Err(Failure::new(format!("cannot print a manual page for `{name}`"))
-                    .hint("name a command, or `recipe`"));
+                let text = format!("there is no manual page for `{name}`: name a command, or `recipe`");
+                return Err(Failure::usage(Cli::command().error(ErrorKind::InvalidValue, text)));
             }
         },
     };

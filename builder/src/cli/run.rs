@@ -2,17 +2,20 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
 };
 
 use crate::{
     artifact,
-    cli::{Context, Failure, grains::library, missed, output::say_for_app, print},
+    cli::{Context, Failure, exit, grains::library, missed, output::say_for_app, print, say},
     evidence::unseen,
     grain::{
         GrainRoot,
         library::is_name,
-        runner::{self, OnImpatience, RunOptions, RunnableApp},
+        runner::{self, OnImpatience, RunError, RunOptions, RunnableApp},
     },
     progress::Progress,
     proxy::Guards,
@@ -22,9 +25,9 @@ use crate::{
 /// Run an app as a grain and print its URL
 ///
 /// The grain's data stay between runs, below ~/.local/share/tinyroot/grains. Ctrl-C asks the app to stop;
-/// further ones change nothing while its services have time to end. Exits with the app's status. What the app
-/// asks for and does not have because it was pruned is named, and written to `misses` beside the grain's
-/// data: `tinyroot trace RECIPE --merge=FILE` takes it in.
+/// further ones change nothing while its services have time to end. Exits with the app's status. Pruned paths
+/// that the app requests are named, and written to `misses` beside the grain's data: `tinyroot trace RECIPE
+/// --merge=FILE` merges them into used.list.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// An .spk file that tinyroot made
@@ -89,22 +92,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "with --expose every user of this machine can use the app, and every web page that a browser here shows",
         );
     }
+    let mut unwritten = None;
     let on_ready = |url: Option<&str>, root: &GrainRoot| {
         if let Some(why) = root.why_no_view() {
             context.progress.warn(&unseen(why));
         }
-        // A reader that has gone away does not stop the app.
-        let _ = print(&format!("{}\n", url.unwrap_or("running; it has no web port")));
+        unwritten = print(&format!("{}\n", url.unwrap_or("running; it has no web port"))).err();
+        unwritten.is_none()
     };
+    let stop = Arc::new(AtomicI32::new(0));
+    let first = stop.clone();
     let stopped = move || {
-        stops.wait();
+        let _ = first.compare_exchange(0, stops.wait(), Ordering::Relaxed, Ordering::Relaxed);
     };
     let app = artifact::app(artifact, &store)?;
     let app = RunnableApp { show_pruned: args.show_pruned, ..app };
-    let exit = runner::run(app, &store, stopped, options, on_ready)?;
+    let exit = match runner::run(app, &store, stopped, options, on_ready) {
+        // A start that was stopped is not the app's fault.
+        Err(RunError::Grain(_)) if stop.load(Ordering::Relaxed) != 0 => {
+            say("stopped");
+            return Err(Failure::status(exit::of_signal(stop.load(Ordering::Relaxed))));
+        }
+        ended => ended?,
+    };
+    if let Some(failure) = unwritten {
+        return Err(failure);
+    }
     if misses.count() > 0 {
         let text = format!(
-            "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` takes it into used.list",
+            "what the app missed is in {0}; `tinyroot trace RECIPE --merge={0}` merges it into used.list",
             path.display()
         );
         context.progress.warn(&text);

@@ -18,7 +18,7 @@ use crate::{
 /// Serve apps and their grains on a page
 ///
 /// Prints the page's URL. It lists the apps and their grains; a click makes one, opens it in the browser at
-/// an origin of its own, and stops it. What a grain asks for and does not have because it was pruned is named
+/// an origin of its own, and stops it. Pruned paths that a grain requests are named
 /// there; with the app's --recipe, a click adds it to used.list. The page is for this machine and needs its
 /// URL. Ctrl-C stops all grains; further ones change nothing while they end.
 #[derive(Debug, clap::Args)]
@@ -66,11 +66,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = ServeOptions { port: args.port, idle: args.idle, grains: library()?, unseen: missing };
     let server = serve(apps, &store, options)?;
     let url = server.url();
-    // A reader that has gone away stops nothing.
-    let _ = print(&match context.global.json {
+    print(&match context.global.json {
         true => format!("{}\n", serde_json::json!({ "url": url })),
         false => format!("{url}\n"),
-    });
+    })?;
     stops.wait();
     close(&server, stops, &context.progress);
     shutdown::tidy_up();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
-use super::{Cli, Context, Failure, browser, output::say, print};
+use super::{Cli, Context, Failure, browser, finish_json, output::say, print};
 use crate::{
     evidence::{self, Changes, UsedList, UsedListError, read_report},
     line::{Overlaid, Session, overlay},
@@ -77,7 +77,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         list.write(&path)?;
     }
     let text = trace_text(&overlaid.sources.recipe.app.name, &traced, &list);
-    show(&ListReport { path: &path, changes, is_same }, &text, context);
+    show(&ListReport { path: &path, changes, is_same }, &text, args, context);
     conclude(&traced, context)
 }
 
@@ -161,14 +161,17 @@ fn merge_report(report: &Path, args: &Args, context: &Context) -> Result<(), Fai
     let misses = read_report(report)?.into_iter().map(|reported| reported.miss);
     let changes = evidence::merge_misses(misses, &path)?;
     let is_same = changes == Changes::default();
-    show(&ListReport { path: &path, changes: Some(changes), is_same }, "", context);
+    show(&ListReport { path: &path, changes: Some(changes), is_same }, "", args, context);
     Ok(())
 }
 
 /// Shows `text` and what becomes of the list, and single paths to those who ask for detail.
-fn show(report: &ListReport<'_>, text: &str, context: &Context) {
+fn show(report: &ListReport<'_>, text: &str, args: &Args, context: &Context) {
     report.details().iter().for_each(|detail| context.progress.detail(detail));
-    if !context.global.quiet {
+    // Of --interactive the addresses are the one document.
+    if context.global.json && !args.interactive {
+        finish_json(&report.json());
+    } else if !context.global.quiet {
         say(&format!("{text}{}", report.text()));
     }
 }

@@ -188,7 +188,8 @@ fn reading(app: &RunnableApp, on_line: OnLine, sink: Arc<MissSink>) -> OnLine {
 
 /// Runs an app until it ends by itself or on request. `stopped` waits for the next request to stop. The first
 /// one stops the app; further ones change nothing while its services have time to end
-/// ([`services::stop_limit_s`]); one after that kills it. Calls `on_ready` with the app's URL and its root.
+/// ([`services::stop_limit_s`]); one after that kills it. Calls `on_ready` with the app's URL and its root; if
+/// that returns false, the app is stopped.
 ///
 /// # Errors
 /// [`RunError`].
@@ -197,7 +198,7 @@ pub fn run(
     store: &Arc<Store>,
     stopped: impl Fn() + Send + 'static,
     options: RunOptions,
-    on_ready: impl FnOnce(Option<&str>, &GrainRoot),
+    on_ready: impl FnOnce(Option<&str>, &GrainRoot) -> bool,
 ) -> Result<Exit, RunError> {
     let RunOptions { directory, port, guards, on_line, misses, on_impatience } = options;
     let limit = Duration::from_secs(services::stop_limit_s(&app.recipe));
@@ -215,7 +216,9 @@ pub fn run(
         let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None });
         forwarding.map_err(|source| RunError::of(GrainError::Thread(source)))?;
     }
-    on_ready(url.as_deref(), grain.root());
+    if !on_ready(url.as_deref(), grain.root()) {
+        return grain.stop().map_err(RunError::Served);
+    }
     let exit = grain.wait();
     grain.stop().map_err(RunError::Served)?;
     Ok(exit)

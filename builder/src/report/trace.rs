@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use serde_json::{Value, json};
+
 use crate::{
     evidence::{Changes, Kinds, UsedList},
     trace::{Driver, Trace},
+    tree::TreePath,
 };
 
 /// The changes of a used.list.
@@ -30,6 +33,17 @@ impl ListReport<'_> {
                 format!("wrote {path}: {} added, {} gone, {} used otherwise", counts.0, counts.1, counts.2)
             }
         }
+    }
+
+    /// Returns one JSON document.
+    pub fn json(&self) -> Value {
+        let none = Changes::default();
+        let Changes { added, gone, otherwise } = self.changes.as_ref().unwrap_or(&none);
+        let paths = |paths: &[TreePath]| paths.iter().map(|path| format!("/{path}")).collect::<Vec<_>>();
+        json!({
+            "used_list": self.path.display().to_string(), "is_new": self.changes.is_none(), "is_same": self.is_same,
+            "added": paths(added), "gone": paths(gone), "used_otherwise": paths(otherwise),
+        })
     }
 
     /// Returns each path that changes, with how.

@@ -201,9 +201,12 @@ no set of packages meets the request
 
 #[test]
 fn names_the_nearest_and_who_provides() {
-    assert_eq!(chosen(WEB, "ngnix"), "there is no package ngnix: the nearest names are nginx");
-    assert_eq!(chosen(WEB, "httpd"), "there is no package httpd: it is virtual, provided by apache2, nginx");
-    assert_eq!(chosen(WEB, "entirely-other"), "there is no package entirely-other");
+    assert_eq!(chosen(WEB, "ngnix"), "there is no package `ngnix`: the nearest name is `nginx`");
+    assert_eq!(
+        chosen(WEB, "httpd"),
+        "there is no package `httpd`: it is virtual, provided by apache2, nginx"
+    );
+    assert_eq!(chosen(WEB, "entirely-other"), "there is no package `entirely-other`");
 }
 
 #[test]
@@ -318,7 +321,7 @@ fn a_stanza_that_is_left_out_is_explained_where_it_is_asked_for() {
             Universe::new("amd64", &[Source::new("other/stable", text.as_bytes())]).expect("reads");
         resolve(&universe, &asked_for(words)).map_or_else(|error| error.to_string(), |found| names(&found))
     };
-    let no_a = "there is no package a that can be used\n  a 1 of other/stable is left out: ";
+    let no_a = "there is no package `a` that can be used\n  a 1 of other/stable is left out: ";
     let no_b = "no set of packages meets the request\n  a 1 (requested)\n    Depends: b\n      ";
     let rows = [
         (

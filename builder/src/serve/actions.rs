@@ -94,11 +94,15 @@ fn look(server: &Server, path: &str) -> Result<Response, Response> {
     }
 }
 
+fn no_app() -> Response {
+    Response::refusal("400 Bad Request", "the form names no app that is served here")
+}
+
 fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Response, Response> {
     if path == "/new" {
         let id = parameter(form, "app").unwrap_or_default();
         let title = parameter(form, "title").unwrap_or_default();
-        let app = server.apps.iter().find(|app| app.app_id.to_string() == id).ok_or_else(nothing)?;
+        let app = server.apps.iter().find(|app| app.app_id.to_string() == id).ok_or_else(no_app)?;
         let mut stored = server
             .grains
             .create(&app.app_id, &app.title, &app.noun, &title)
@@ -128,7 +132,7 @@ fn act(server: &Server, path: &str, form: &str, origin: &str) -> Result<Response
         }
         "remove" => {
             if parameter(form, "sure").is_none() {
-                return Err(failure("the box beside the button says that it is meant: nothing was removed"));
+                return Err(failure("tick the box beside the button to confirm: nothing was removed"));
             }
             handle.stop(None);
             handle.stored().remove().map_err(|error| failed(&error))?;

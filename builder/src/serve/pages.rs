@@ -126,7 +126,7 @@ pub(super) fn grain(server: &Server, handle: &GrainHandle) -> String {
 
 fn misses(server: &Server, handle: &GrainHandle) -> String {
     let path = handle.misses_path();
-    let mut out = "<h3>What it asked for and does not have</h3>\n".to_owned();
+    let mut out = "<h3>Pruned paths that it requested</h3>\n".to_owned();
     if let Some(why) = &server.unseen {
         out += &format!("<p class=\"why\">{}</p>\n", escaped(&unseen(why)));
     }
@@ -171,7 +171,7 @@ fn misses(server: &Server, handle: &GrainHandle) -> String {
         rows += &format!("<tr><td>{shown}<td>{package}<td>{program}<td>{time}<td>{click}</tr>\n");
     }
     out += &format!(
-        "<table><thead><tr><th>path<th>package<th>program<th>first asked for<th></tr></thead>\n{rows}</table>\n"
+        "<table><thead><tr><th>path<th>package<th>program<th>first requested<th></tr></thead>\n{rows}</table>\n"
     );
     match &handle.app.recipe {
         Some(_) if left > 0 => out += &button(handle, "take", "Take all into used.list", ""),

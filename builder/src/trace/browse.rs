@@ -88,7 +88,7 @@ pub fn browse(
     // below all else.
     (browsing.on_ready)(&urls);
     let began = Instant::now();
-    let task = Arc::new(progress.task("tracing what the browser asks for", 0, Unit::Items));
+    let task = Arc::new(progress.task("tracing the requests of the browser", 0, Unit::Items));
     let requests = Arc::new(AtomicUsize::new(0));
     let on_request = marking(&started.view, &task, &requests);
     let front = Front { web, guards: Guards::Stand, on_request: Some(on_request) };

@@ -170,7 +170,10 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
         });
         finish_json(&document);
     } else {
-        let mut out = format!("checked {} entries, {}\n", checked.count, size_text(read.get()));
+        let mut out = match checked.count {
+            1 => format!("checked 1 entry, {}\n", size_text(read.get())),
+            count => format!("checked {count} entries, {}\n", size_text(read.get())),
+        };
         for path in damaged {
             let _ = writeln!(out, "damaged, and removed: {}", path.display());
         }
@@ -187,7 +190,10 @@ fn check(store: &Store, remove: bool, context: &Context) -> Result<(), Failure> 
         (0, 0) => Ok(()),
         (0, count) => {
             Err(Failure::new(format!("{} made by another user or machine, or changed since", entries(count)))
-                .hint("they are not used; `tinyroot cache check --remove` removes them"))
+                .hint(match remove {
+                    true => "they were removed, and are made anew when they are needed",
+                    false => "they are not used; `tinyroot cache check --remove` removes them",
+                }))
         }
         (count, _) => Err(Failure::new(format!("{} damaged", entries(count)))
             .hint("they were removed, and are made anew when they are needed")),

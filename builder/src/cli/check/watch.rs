@@ -69,13 +69,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         if let Some(url) = url.filter(|_| !args.no_browser) {
             browser::open(url);
         }
+        true
     };
     let exit = runner::run(app, &store, stopped, options, on_ready)?;
     let count = misses.count();
     if !context.global.quiet {
         say(&format!("{count} pruned paths requested"));
         if let Some(path) = args.misses.as_ref().filter(|_| count > 0) {
-            say(&format!("`tinyroot trace RECIPE --merge={}` takes them into used.list", path.display()));
+            say(&format!("`tinyroot trace RECIPE --merge={}` merges them into used.list", path.display()));
         }
     }
     match exit.success() {
