@@ -48,8 +48,13 @@ pub enum KeysError {
         source: KeyFileError,
     },
     /// A ring to import that is not whole.
-    #[error("cannot import keys")]
-    Import(#[source] KeyFileError),
+    #[error("cannot import the keys of {from}")]
+    Import {
+        /// The file, or standard input.
+        from: String,
+        /// Its fault.
+        source: KeyFileError,
+    },
     /// Nothing to import.
     #[error("there is no key to import")]
     NothingToImport,
@@ -226,12 +231,12 @@ fn listed(app_ids: &[AppId]) -> String {
     app_ids.iter().map(AppId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads keys to import: a keyring, or the text of one.
+/// Reads keys to import: a keyring, or the text of one. `from` names the place in errors.
 ///
 /// # Errors
 /// [`KeysError::Import`].
-pub fn read_ring(bytes: &[u8]) -> Result<Vec<Key>, KeysError> {
-    key_file::read_any(bytes).map_err(KeysError::Import)
+pub fn read_ring(bytes: &[u8], from: &str) -> Result<Vec<Key>, KeysError> {
+    key_file::read_any(bytes).map_err(|source| KeysError::Import { from: from.to_owned(), source })
 }
 
 /// A keyring on disk; the file may not be there yet.

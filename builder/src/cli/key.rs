@@ -173,11 +173,11 @@ pub(super) fn named_in(recipe: &Recipe) -> Result<Option<AppId>, Failure> {
 
 fn import(ring: &Keyring, file: &Path, recipe: Option<&Path>, context: &Context) -> Result<(), Failure> {
     let recipe = recipe.map(recipe::read).transpose()?;
-    let bytes = match file.as_os_str() == "-" {
-        true => input::read(u64::MAX)?,
-        false => files::read(file)?,
+    let (bytes, from) = match file.as_os_str() == "-" {
+        true => (input::read(u64::MAX)?, "standard input".to_owned()),
+        false => (files::read(file)?, file.display().to_string()),
     };
-    let keys = signing_keys::read_ring(&bytes)?;
+    let keys = signing_keys::read_ring(&bytes, &from)?;
     let of_recipe = recipe.as_ref().map(|recipe| one_for(recipe, &keys)).transpose()?;
     let new = ring.import(&keys)?;
     if let (Some(recipe), Some(app_id)) = (&recipe, &of_recipe) {

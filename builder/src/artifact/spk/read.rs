@@ -97,7 +97,7 @@ fn unpack_and_check(
     let mut input = Hasher::new(io::sink());
     let tee = Tee { source: file.reader(), hasher: &mut input, read: |count| task.add(count) };
     let mut receiver = Receiver::new(&mut bundle);
-    receiver.receive(BufReader::with_capacity(1 << 16, tee)).map_err(|e| file.ending(e))?;
+    receiver.receive(BufReader::with_capacity(1 << 16, tee)).map_err(|e| file.ending(e, store))?;
     let (signature, offset) = receiver.finish().map_err(|fault| file.refuse(fault))?;
     let (digest, _, _) = input.finish();
     if digest != key {
@@ -138,10 +138,10 @@ fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
 }
 
 impl Source<'_> {
-    fn ending(&self, ending: Ending) -> ArtifactError {
+    fn ending(&self, ending: Ending, store: &Store) -> ArtifactError {
         match ending {
             Ending::Fault(fault) => self.refuse(fault),
-            Ending::Write(source) => PathError::new("decompress", self.path, source).into(),
+            Ending::Write(source) => PathError::new("write to the cache", store.root(), source).into(),
         }
     }
 
