@@ -19,12 +19,12 @@ mod write;
 pub use read::Fault;
 pub(super) use read::{open, verify};
 pub(super) use unpack::unpack;
-pub use write::SpkWriter;
+pub use write::{Signer, SpkWriter};
 
 use crate::formats::{
     app_id::{AppId, PackageId},
     manifest::Manifest,
-    spk::Item,
+    spk::{Item, Signature},
 };
 
 /// The parts of an `.spk` besides its tree, which holds `sandstorm-manifest` too: there directories and
@@ -35,6 +35,8 @@ pub struct Spk {
     pub package_id: PackageId,
     /// Who signed it.
     pub app_id: AppId,
+    /// The signature, as it stands in the file.
+    pub signature: Signature,
     /// Its manifest.
     pub manifest: Manifest,
     /// Its contents, in the order of the archive and with times in nanoseconds.

@@ -103,6 +103,9 @@ pub enum PackError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// A signature was taken from another package, and this one would have other contents.
+    #[error("the signature that it should carry is of another archive")]
+    OtherArchive,
     /// The store cannot be used.
     #[error("cannot keep compressed blocks in the cache")]
     Store(#[from] StoreError),
@@ -113,7 +116,10 @@ impl Hint for PackError {
         match self {
             PackError::Io(error) => error.hint(),
             PackError::Store(error) => error.hint(),
-            PackError::Tree(_) | PackError::Manifest(_) | PackError::Contents { .. } => None,
+            PackError::Tree(_)
+            | PackError::Manifest(_)
+            | PackError::Contents { .. }
+            | PackError::OtherArchive => None,
         }
     }
 }

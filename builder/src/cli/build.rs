@@ -10,7 +10,7 @@ use super::{
     surroundings,
 };
 use crate::{
-    artifact::spk::SpkWriter,
+    artifact::spk::{Signer, SpkWriter},
     digest::Digest,
     files,
     formats::key_file::Key,
@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => Care::NoProof,
         false => Care::Prove { fix: args.fix, reduce: args.reduce },
     };
-    let writer = SpkWriter { manifest: &manifest, key: &key };
+    let writer = SpkWriter { manifest: &manifest, signer: Signer::Key(&key) };
     let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
     let summary = Summary::of(&built);
     // Mending changes the recipe.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    artifact::{Packable, Packed, Writer as _, spk::SpkWriter},
+    artifact::{Packable, Packed, Writer as _, spk::{Signer, SpkWriter}},
     formats::{key_file::Key, manifest::Manifest},
     progress::Progress,
     store::Store,
@@ -12,6 +12,6 @@ use crate::{
 
 /// Writes a tree as a signed package.
 pub fn pack(tree: &Tree, store: &Store, manifest: &Manifest, key: &Key, out: &Path) -> Packed {
-    let writer = SpkWriter { manifest, key };
+    let writer = SpkWriter { manifest, signer: Signer::Key(key) };
     writer.write(Packable(tree.clone()), out, store, &Progress::silent()).expect("packs")
 }

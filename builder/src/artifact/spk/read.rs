@@ -184,6 +184,7 @@ impl Source<'_> {
         let spk = Spk {
             package_id: digest.into(),
             app_id: signature.app_id,
+            signature: signature.clone(),
             manifest,
             items,
             archive_bytes: self.io("read back", pack.length())? - offset,

@@ -21,7 +21,7 @@ use crate::{
         capnp::Piece,
         key_file::Key,
         manifest::{self, Manifest},
-        spk::{self, LateContent, WrittenArchive},
+        spk::{self, LateContent, Signature, WrittenArchive},
         xz,
     },
     progress::{Progress, Unit},
@@ -37,13 +37,43 @@ use crate::{
 pub struct SpkWriter<'a> {
     /// The manifest of the package.
     pub manifest: &'a Manifest,
-    /// The key that signs it.
-    pub key: &'a Key,
+    /// The signer of the package.
+    pub signer: Signer<'a>,
+}
+
+/// The source of a package's signature.
+#[derive(Clone, Copy)]
+pub enum Signer<'a> {
+    /// A key, which signs.
+    Key(&'a Key),
+    /// The signature of another package. It holds for the very same archive only; any other is refused.
+    Carried(&'a Signature),
+}
+
+impl Signer<'_> {
+    /// Returns whose signature it is.
+    pub fn app_id(&self) -> AppId {
+        match self {
+            Signer::Key(key) => key.app_id(),
+            Signer::Carried(signature) => signature.app_id,
+        }
+    }
+
+    /// Returns the signature message for an archive message of that SHA-512.
+    fn sign(&self, archive_sha512: &[u8; 64]) -> Result<Vec<u8>, PackError> {
+        match self {
+            Signer::Key(key) => Ok(spk::sign(key, archive_sha512)),
+            Signer::Carried(signature) if signature.archive_sha512 == *archive_sha512 => {
+                Ok(signature.message.clone())
+            }
+            Signer::Carried(_) => Err(PackError::OtherArchive),
+        }
+    }
 }
 
 impl Writer for SpkWriter<'_> {
     fn app_id(&self) -> Option<AppId> {
-        Some(self.key.app_id())
+        Some(self.signer.app_id())
     }
 
     fn write(
@@ -53,18 +83,18 @@ impl Writer for SpkWriter<'_> {
         store: &Store,
         progress: &Progress,
     ) -> Result<Packed, PackError> {
-        let SpkWriter { manifest, key } = *self;
+        let SpkWriter { manifest, signer } = *self;
         let tree = complete(image.tree(), store, manifest, progress)?;
         let mut archive = lay_out(&tree, store)?;
         let reader = Contents { store, archive: &archive };
-        let signature = spk::sign(key, &reader.sha512()?);
+        let signature = signer.sign(&reader.sha512()?)?;
         archive.message.pieces.insert(0, Piece::Bytes(signature));
         let planned = cut(&archive.message);
         let total = planned.iter().map(work_of).sum();
         let task = progress.task("packing", total, Unit::Bytes);
         let contents = Contents { store, archive: &archive };
         let blocks = encode(&contents, &planned, &task)?;
-        write(&blocks, &planned, image, key, out)
+        write(&blocks, &planned, image, signer.app_id(), out)
     }
 }
 
@@ -129,7 +159,7 @@ fn write(
     blocks: &[Encoded],
     planned: &[PlannedBlock],
     image: Packable,
-    key: &Key,
+    app_id: AppId,
     out: &Path,
 ) -> Result<Packed, PackError> {
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -157,7 +187,7 @@ fn write(
         size_bytes,
         digest,
         package_id: digest.into(),
-        app_id: key.app_id(),
+        app_id,
         tree: image.0,
         blocks: blocks.iter().zip(planned).map(size).collect(),
     })

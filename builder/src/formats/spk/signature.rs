@@ -32,12 +32,15 @@ pub enum SignatureError {
 }
 
 /// A signature that holds for its digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// Who signed.
     pub app_id: AppId,
     /// SHA-512 of the archive message that was signed.
     pub archive_sha512: [u8; 64],
+    /// The signature message, byte by byte as it was read: whoever lays out the same archive writes the same
+    /// package with it, without the key.
+    pub message: Vec<u8>,
 }
 
 /// Returns the length of the signature message at the start of a stream, as soon as enough of it is there.
@@ -84,7 +87,7 @@ pub fn read_signature(bytes: &[u8]) -> Result<Signature, SignatureError> {
     let signature = Ed25519::from_slice(signature).map_err(|_| SignatureError::Form)?;
     key.verify_strict(digest, &signature).map_err(|_| SignatureError::Forged)?;
     let archive_sha512 = digest.try_into().expect("half of 128 bytes");
-    Ok(Signature { app_id: AppId(public), archive_sha512 })
+    Ok(Signature { app_id: AppId(public), archive_sha512, message: bytes.to_vec() })
 }
 
 /// Returns the signature message for an archive message of that SHA-512: 192 bytes.

@@ -32,7 +32,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn write(tree: &Tree, store: &Store, manifest: &Manifest, out: &Path) -> Result<Packed, PackError> {
-    let writer = SpkWriter { manifest, key: &key() };
+    let writer = SpkWriter { manifest, signer: Signer::Key(&key()) };
     writer.write(Packable(tree.clone()), out, store, &Progress::silent())
 }
 
@@ -145,6 +145,31 @@ fn the_same_tree_gives_the_same_bytes() {
     assert_eq!(changed.blocks.iter().map(|b| b.kept).collect::<Vec<_>>(), [false, true, true]);
     // The digest itself, so that a change of bytes that no one meant is seen.
     assert_eq!(first.digest.to_string(), "f157a29e3a2eb0b618821954904deb4cf08d835abcd2de85d5ecabd995ff0d0b");
+}
+
+#[test]
+fn a_carried_signature_writes_the_same_package_without_the_key_and_no_other() {
+    let mut fixture = rich();
+    let packed = fixture.pack().expect("packs");
+    let opened = artifact::open(&packed.path, &fixture.store, &Progress::silent()).expect("opens");
+    let artifact::Details::Spk(spk) = &opened.details;
+    let (manifest, signer) = (manifest(), Signer::Carried(&spk.signature));
+    let writer = SpkWriter { manifest: &manifest, signer };
+    assert_eq!(writer.app_id(), Some(key().app_id()));
+    let out = fixture.directory.path().join("again.spk");
+    let store = Store::open(&fixture.directory.path().join("clean")).expect("opens");
+    let same = rich();
+    let mut tree = same.tree.clone();
+    for (_, entry) in same.tree.iter() {
+        entry.kind.content().map(|(digest, _)| store.put(same.store.read(&digest).expect("reads")));
+    }
+    let again = writer.write(Packable(tree.clone()), &out, &store, &Progress::silent()).expect("packs");
+    assert_eq!((again.digest, again.app_id), (packed.digest, packed.app_id));
+    tree.insert(path("more"), Entry::directory(6));
+    let other = fixture.directory.path().join("other.spk");
+    let error = writer.write(Packable(tree), &other, &store, &Progress::silent()).expect_err("is another");
+    assert_eq!(error.to_string(), "the signature that it should carry is of another archive");
+    assert!(!other.exists());
 }
 
 /// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they
