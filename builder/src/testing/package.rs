@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use crate::{
-    artifact::{Packable, Packed, Writer as _, spk::{Signer, SpkWriter}},
+    artifact::{
+        Packable, Packed, Writer as _,
+        spk::{Signer, SpkWriter},
+    },
     formats::{key_file::Key, manifest::Manifest},
     progress::Progress,
     store::Store,
