@@ -11,12 +11,14 @@
 //! [`Details`], and a [`Writer`].
 
 mod app;
+mod bill;
 mod papers;
 mod source;
 pub mod spk;
 mod write;
 
 pub use app::app;
+pub use bill::bill;
 pub use papers::{Papers, sizes_by};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 

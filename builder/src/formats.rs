@@ -9,6 +9,7 @@ pub mod base64;
 pub mod capnp;
 pub mod checksum;
 pub mod control;
+pub mod copyright;
 pub mod deb;
 pub mod deb822;
 pub mod elf;

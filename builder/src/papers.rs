@@ -21,12 +21,16 @@
 //! In two parts: [`write`] knows the stages whose work the papers tell of, [`read`] a tree and the store
 //! alone, so that to run a grain takes none of the builder's stages.
 
+pub mod bill;
 mod proof;
+mod purl;
 pub mod read;
+mod share;
 pub mod write;
 
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
 pub use read::{EnclosedError, budget_bytes, enclosed_recipe, lock, owner_of, prune_list, pruned_of};
+pub use share::{Extent, Share, shares};
 pub use write::{Inputs, PapersError, add, add_proof};
 
 /// Where the papers lie.

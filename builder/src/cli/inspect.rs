@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::{
-    artifact,
+    artifact::{self, Artifact},
     cli::{Context, Failure, finish_json, print, verify::with_file},
+    papers::bill::Form,
     report::Contents,
 };
 
@@ -20,15 +21,40 @@ pub struct Args {
     /// How deep directories are shown
     #[arg(long, value_name = "N", default_value_t = 2)]
     depth: usize,
+    /// Print a bill of materials with every package and every file's digests, as JSON
+    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json"])]
+    sbom: Option<Sbom>,
+}
+
+/// A form of bills of materials.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Sbom {
+    /// SPDX 2.3
+    Spdx,
+    /// CycloneDX 1.6
+    Cyclonedx,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let artifact = with_file(&args.artifact, context, artifact::open)?;
+    if let Some(form) = args.sbom {
+        return print_bill(&artifact, form, context);
+    }
     let report = Contents::of(&artifact, args.depth, &*context.reading_store()?);
     if context.global.json {
         finish_json(&report.json(args.files));
         return Ok(());
     }
     print(&if args.files { report.file_table() } else { report.text() })
+}
+
+/// Prints a bill of materials.
+fn print_bill(artifact: &Artifact, form: Sbom, context: &Context) -> Result<(), Failure> {
+    let form = match form {
+        Sbom::Spdx => Form::Spdx,
+        Sbom::Cyclonedx => Form::CycloneDx,
+    };
+    let text = artifact::bill(artifact, form, &*context.reading_store()?)?;
+    print(&String::from_utf8_lossy(&text))
 }

@@ -80,11 +80,21 @@ pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
     Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
 }
 
+/// Returns the name that the recipe in a tree has for its app; `None` if it has none that can be read.
+pub fn enclosed_name(tree: &Tree, store: &Store) -> Option<String> {
+    Some(enclosed_table(tree, store)?.get("app")?.get("name")?.as_str()?.to_owned())
+}
+
 /// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that
 /// can be read.
 pub fn budget_bytes(tree: &Tree, store: &Store) -> Option<u64> {
-    let text = String::from_utf8(enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?).ok()?;
-    parse_size(text.parse::<toml::Table>().ok()?.get("budget")?.get("artifact")?.as_str()?).ok()
+    parse_size(enclosed_table(tree, store)?.get("budget")?.get("artifact")?.as_str()?).ok()
+}
+
+/// Returns the recipe.toml in a tree, unchecked.
+fn enclosed_table(tree: &Tree, store: &Store) -> Option<toml::Table> {
+    let text = enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?;
+    String::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Reads a paper, unless it is longer than any paper is: what is read takes many times the memory of its

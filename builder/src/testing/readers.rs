@@ -9,7 +9,7 @@
 //! |---|---|
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
-//! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock) |
+//! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright) |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
 //! | apps: responses, pages, lines of their logs, what they asked for in vain | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
@@ -84,6 +84,7 @@ pub const READERS: &[Reader] = &[
     reader("recipe", texts::recipe, 1 << 12),
     reader("lock", texts::lock, 1 << 12),
     reader("used", texts::used, 1 << 12),
+    reader("copyright", texts::copyright, 1 << 12),
     reader("prune_list", texts::prune_list, 1 << 12),
     reader("papers", texts::papers, 1 << 12),
     reader("report", evidence::readers::report, 1 << 10),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::assert_inside;
 use crate::{
     evidence::UsedList,
-    formats::{app_id::AppId, apt_conf, prune_list},
+    formats::{app_id::AppId, apt_conf, copyright, prune_list},
     lock::Lock,
     papers::{self, ProofPaper},
     recipe, shown,
@@ -75,6 +75,17 @@ pub(super) fn prune_list(bytes: &[u8]) {
         let chain = list.chain(path);
         assert!(!chain.is_empty() && chain.len() <= list.paths.len());
         let _ = listed.text();
+    }
+}
+
+/// A copyright file: what comes of it is an expression of SPDX.
+pub(super) fn copyright(bytes: &[u8]) {
+    let Some(found) = copyright::licences(bytes) else { return };
+    let parsed = spdx::Expression::parse(&found.expression);
+    assert!(parsed.is_ok(), "no expression: {}", found.expression);
+    for id in found.extracted.keys() {
+        assert!(found.expression.contains(id.as_str()), "{id} is not in {}", found.expression);
+        assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)), "{id}");
     }
 }
 
