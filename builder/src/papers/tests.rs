@@ -1,3 +1,5 @@
+mod bill;
+
 use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
@@ -15,6 +17,17 @@ use crate::{
     tree::{Entry, Tree, TreePath},
     unpack::{Unpacked, UnpackedPackage},
 };
+
+const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
+                         Files: *\nCopyright: 2020 them\nLicense: GPL-2+\n\n\
+                         Files: b\nCopyright: 2020 them\nLicense: Expat\n";
+
+/// Returns the values of a component's properties of a name.
+fn properties<'v>(component: &'v Value, name: &str) -> Vec<&'v str> {
+    let all = component["properties"].as_array().expect("a list").iter();
+    let own = all.filter(|property| property["name"] == format!("tinyroot:{name}"));
+    own.filter_map(|property| property["value"].as_str()).collect()
+}
 
 fn path(text: &str) -> TreePath {
     TreePath::new(text.as_bytes()).expect("a good path")
@@ -98,7 +111,8 @@ fn made() -> Made {
     file("usr/share/foo/pruned", "libfoo1", "big", Verdict::Drop);
     file("usr/bin/tool", "tool", "tool", Verdict::Drop);
     file("usr/share/doc/wiki/copyright", "wiki", "See /usr/share/common-licenses/GPL.", Verdict::Drop);
-    file("usr/share/doc/foo-common/copyright", "foo-common", "MIT", Verdict::Drop);
+    file("usr/share/doc/foo-common/copyright", "foo-common", COPYRIGHT, Verdict::Drop);
+    file("etc/os-release", "base-files", "ID=debian\nVERSION_ID=\"12\"\n", Verdict::Keep);
     file("usr/share/doc/tool/copyright", "tool", "secret", Verdict::Drop);
     file("usr/share/common-licenses/GPL-3", "base-files", "the GPL", Verdict::Drop);
     file("usr/share/common-licenses/BSD", "base-files", "the BSD", Verdict::Drop);
@@ -207,15 +221,20 @@ fn bill_and_provenance_name_packages_and_materials() {
     let serial = bill["serialNumber"].as_str().expect("is text");
     assert!(serial.len() == 45 && serial.as_bytes()[23] == b'8', "{serial}");
     let purls: Vec<&Value> =
-        bill["components"].as_array().expect("a list").iter().map(|c| &c["purl"]).collect();
+        bill["components"].as_array().expect("a list").iter().filter_map(|c| c.get("purl")).collect();
     assert_eq!(
         purls,
         [
-            "pkg:deb/debian/libfoo1@1.1%2Bb1?arch=amd64&distro=bookworm",
-            "pkg:deb/debian/wiki@1%3A2-1?arch=all&distro=bookworm",
+            "pkg:deb/debian/libfoo1@1.1%2Bb1?arch=amd64&distro=debian-12&upstream=foo%401.1",
+            "pkg:deb/debian/wiki@1:2-1?arch=all&distro=debian-12",
         ]
     );
-    assert_eq!(bill["components"][0]["properties"][2]["value"], "1");
+    assert_eq!(bill["components"][0]["type"], "operating-system");
+    assert_eq!(properties(&bill["components"][1], "extent"), ["partial"]);
+    assert_eq!(properties(&bill["components"][1], "files_pruned"), ["1"]);
+    assert_eq!(properties(&bill["components"][2], "extent"), ["whole"]);
+    assert_eq!(bill["components"][1]["licenses"][0]["expression"], "GPL-2.0-or-later AND MIT");
+    assert_eq!(bill["components"][2].get("licenses"), None, "its copyright file is prose");
 
     let text = read(&made, &tree, "tinyroot/papers/provenance.json");
     let statement: Value = serde_json::from_str(&text).expect("is JSON");
@@ -308,9 +327,8 @@ fn papers_say_which_files_are_not_their_packages_any_more() {
     let json = |name: &str| -> Value {
         serde_json::from_str(&read(&made, &tree, &format!("tinyroot/papers/{name}"))).expect("is JSON")
     };
-    let property = &json("bom.json")["components"][0]["properties"][4];
-    assert_eq!(property["name"], "tinyroot:reduced");
-    assert_eq!(property["value"], "/usr/lib/libfoo.so.1: 1 of 2 parts");
+    let bill = json("bom.json");
+    assert_eq!(properties(&bill["components"][1], "reduced"), ["/usr/lib/libfoo.so.1: 1 of 2 parts"]);
     let statement = json("provenance.json");
     let reduction = &statement["predicate"]["buildDefinition"]["internalParameters"]["reductions"][0];
     assert_eq!(reduction["path"], "/usr/lib/libfoo.so.1");
@@ -367,7 +385,7 @@ fn npm_packages_of_which_something_is_kept_are_named_with_their_licences() {
         ["opt/node_modules/@s/b/LICENSE.md", "opt/node_modules/@s/b/index.js", "opt/node_modules/c/index.js"]
     );
     let bill: Value = serde_json::from_str(&read(&made, &tree, "tinyroot/papers/bom.json")).expect("is JSON");
-    let npm: Vec<String> = bill["components"].as_array().expect("a list")[2..]
+    let npm: Vec<String> = bill["components"].as_array().expect("a list")[3..]
         .iter()
         .map(|c| {
             format!("{} {} {}", c["purl"], c["licenses"][0]["license"]["name"], c["properties"][2]["value"])

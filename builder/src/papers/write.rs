@@ -7,13 +7,11 @@ mod status;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-use super::{DIRECTORY, ProofPaper, proof::NAME};
+use super::{DIRECTORY, ProofPaper, proof::NAME, purl::Distribution, share::shares};
 use crate::{
     digest::Digest,
     error::Hint,
-    formats::deb822::Fault,
+    formats::{deb822::Fault, prune_list::parse_list},
     lock::Lock,
     prune::{Plan, write_list},
     recipe::{NPM_PREFIX, NpmPackage, Recipe, RecipeError},
@@ -132,6 +130,19 @@ impl<'a> Inputs<'a> {
         kept.into_values().filter(|package| package.files > 0).collect()
     }
 
+    /// Returns the distribution that the configured root says it is.
+    fn distribution(&self) -> Result<Distribution, PapersError> {
+        let Some(text) = self.read_at(b"etc/os-release")? else { return Ok(Distribution::default()) };
+        Ok(Distribution::parse(&String::from_utf8_lossy(&text)).unwrap_or_default())
+    }
+
+    /// Returns a file of the configured root, links followed; `None` where there is none.
+    fn read_at(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PapersError> {
+        let end = self.stage.resolve(path, |_| {});
+        let content = end.and_then(|end| self.stage.get(end.as_bytes())?.kind.content());
+        content.map(|(digest, _)| self.read(&digest, || path.escape_ascii().to_string())).transpose()
+    }
+
     /// Returns contents, whole.
     fn read(&self, digest: &Digest, subject: impl FnOnce() -> String) -> Result<Vec<u8>, PapersError> {
         self.store.read(digest).map_err(|source| PapersError::Contents { subject: subject(), source })
@@ -160,10 +171,13 @@ pub fn add(tree: &mut Tree, inputs: &Inputs<'_>) -> Result<(), PapersError> {
     licences::add_npm(tree, inputs, &npm_packages);
     let reduced = inputs.reductions.iter().map(|(path, reduction)| (path, &reduction.text[..]));
     let list = write_list(inputs.plan, reduced);
+    let shares = shares(&parse_list(&list).unwrap_or_default(), tree);
     inputs.write(tree, &format!("{DIRECTORY}/prune.list"), list.into_bytes())?;
     let folder = inputs.recipe.folder().map_err(|source| PapersError::Recipe { source })?;
-    let provenance = provenance::statement(inputs, &folder, contents);
-    inputs.write(tree, &format!("{DIRECTORY}/bom.json"), sbom::bill(inputs, &packages, &npm_packages))?;
+    let distribution = inputs.distribution()?;
+    let provenance = provenance::statement(inputs, &folder, contents, &distribution);
+    let bill = sbom::Bill { inputs, distribution, shares };
+    inputs.write(tree, &format!("{DIRECTORY}/bom.json"), bill.text(&packages, &npm_packages)?)?;
     inputs.write(tree, &format!("{DIRECTORY}/provenance.json"), provenance)?;
     for (name, bytes) in folder {
         inputs.write(tree, &format!("{DIRECTORY}/recipe/{name}"), bytes)?;
@@ -190,27 +204,4 @@ pub fn add_proof(
     let size_bytes = bytes.len() as u64;
     tree.insert(path, Entry::file(store.put(bytes), size_bytes, 0o644, epoch_s));
     Ok(())
-}
-
-/// Returns a time as RFC 3339 in UTC.
-fn timestamp(time_s: i64) -> String {
-    jiff::Timestamp::from_second(time_s).unwrap_or_default().to_string()
-}
-
-/// Returns a package URL (purl specification, type deb).
-fn purl(name: &str, version: &str, architecture: &str, suite: &str) -> String {
-    let (name, version) = (percent_encoded(name), percent_encoded(version));
-    format!("pkg:deb/debian/{name}@{version}?arch={architecture}&distro={suite}")
-}
-
-/// Returns a package URL of type npm; a scope is its namespace.
-fn npm_purl(name: &str, version: &str) -> String {
-    let name = name.split('/').map(percent_encoded).collect::<Vec<_>>().join("/");
-    format!("pkg:npm/{name}@{}", percent_encoded(version))
-}
-
-/// Encodes all but letters, digits and `.-_~` (purl specification, "character encoding").
-fn percent_encoded(text: &str) -> String {
-    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-    utf8_percent_encode(text, &ENCODED).to_string()
 }

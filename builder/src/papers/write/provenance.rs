@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Inputs, npm_purl, purl};
-use crate::{digest::Digest, formats::suite::is_exact};
+use super::Inputs;
+use crate::{
+    digest::Digest,
+    formats::suite::is_exact,
+    papers::purl::{DebianPackage, Distribution, npm_purl},
+};
 
 /// Returns provenance.json. Its subject is the text form of the tree without papers.
 pub(super) fn statement(
     inputs: &Inputs<'_>,
     folder: &BTreeMap<String, Vec<u8>>,
     contents: Digest,
+    distribution: &Distribution,
 ) -> Vec<u8> {
     let sha256 = |digest: &Digest| json!({ "sha256": digest.to_string() });
     let recipe: Vec<Value> = folder
@@ -27,9 +32,16 @@ pub(super) fn statement(
         json!({ "name": name, "digest": sha256(&index.digest) })
     });
     let packages = inputs.lock.packages.iter().map(|package| {
+        let named = DebianPackage {
+            name: &package.name,
+            version: &package.version,
+            architecture: &package.architecture,
+            suite: &package.suite,
+            source: None,
+        };
         json!({
             "name": format!("{}_{}_{}.deb", package.name, package.version, package.architecture),
-            "uri": purl(&package.name, &package.version, &package.architecture, &inputs.lock.suite),
+            "uri": named.purl(distribution, &inputs.lock.suite),
             "digest": &package.checksum,
         })
     });
