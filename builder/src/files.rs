@@ -57,6 +57,14 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64> {
     fs::copy(&from, &to).at("copy", from)
 }
 
+/// Gives a file a second name.
+///
+/// # Errors
+/// As [`open`], with the new name.
+pub fn hard_link(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    fs::hard_link(from, &to).at("link", to)
+}
+
 /// Returns the entries of a directory, in no order.
 ///
 /// # Errors

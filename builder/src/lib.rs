@@ -51,6 +51,10 @@
 //!   trust an app.
 //! - [`proxy`], [`web`]: bytes between a browser and a grain; HTTP heads, bodies, text as HTML. Never: decide
 //!   access.
+//! - [`difference`]: two trees that should be the same → where they are not, down to line, section or member.
+//!   Never: write anything, believe what a file claims to be.
+//! - [`attestation`]: the signed word of those who made a package again. Never: count a key that the reader did
+//!   not name.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
 //!
 //! # Below the stages
@@ -83,11 +87,13 @@ pub mod archive;
 pub mod artifact;
 pub mod assemble;
 pub mod atomic;
+pub mod attestation;
 pub mod cli;
 pub mod closed;
 pub mod configure;
 pub mod deep;
 pub mod diff;
+pub mod difference;
 pub mod digest;
 pub mod download;
 pub mod error;

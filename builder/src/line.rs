@@ -12,6 +12,7 @@
 //! Image::of               Overlaid         → Image        image.rs: prune, reduce, image, papers
 //! prove                   Image            → Proven       proof.rs, or by the caller's choice Unproven
 //! pack                    either           → Packed       pack.rs
+//! rebuild                 Artifact         → Rebuilt      rebuild.rs: all of it again, from what a package encloses
 //! build                   Overlaid         → Built        build.rs: from the image on, with `--fix` and `--reduce`
 //! ```
 //!
@@ -24,6 +25,7 @@ mod image;
 mod lock;
 mod pack;
 mod proof;
+mod rebuild;
 mod reductions;
 mod root;
 mod session;
@@ -35,6 +37,7 @@ pub use image::{Image, baseline, prune, read_evidence};
 pub use lock::{lock, read_lock, request};
 pub use pack::{Finished, manifest_of, pack};
 pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
+pub use rebuild::{Original, Outcome, ProofWanted, RebuildError, Rebuilt, rebuild};
 pub use root::{Configured, Overlaid, Sources, Times, configure, overlay};
 pub use session::Session;
 pub use sources::{choose, universe};

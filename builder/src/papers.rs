@@ -29,7 +29,10 @@ mod share;
 pub mod write;
 
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
-pub use read::{EnclosedError, budget_bytes, enclosed_recipe, lock, owner_of, prune_list, pruned_of};
+pub use read::{
+    EnclosedError, Provenance, budget_bytes, enclosed_folder, enclosed_recipe, lock, owner_of, provenance,
+    prune_list, pruned_of,
+};
 pub use share::{Extent, Share, shares};
 pub use write::{Inputs, PapersError, add, add_proof};
 

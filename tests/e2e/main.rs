@@ -25,6 +25,7 @@ mod npm;
 mod outcome;
 mod output;
 mod pool;
+mod rebuild;
 mod reference;
 mod serve;
 mod shared_cache;

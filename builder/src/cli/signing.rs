@@ -81,6 +81,37 @@ pub fn key_of(
     Ok(found.key)
 }
 
+/// Returns the key that signs what is no recipe's: the one that the command line names, else the only one
+/// that is handed over in `TINYROOT_KEY` or lies in the keyring.
+///
+/// # Errors
+/// No such key, or several.
+pub fn only_key(named: Option<Named>, ring: &KeyFile) -> Result<Key, Failure> {
+    const NAME: &str = "the attestation";
+    let app_id = match named {
+        Some(Named::Input) => return Ok(handed("standard input", &input::read(MOST_BYTES)?, NAME, None)?),
+        Some(Named::App(app_id)) => Some(app_id),
+        None => None,
+    };
+    if ring.key_file.is_none()
+        && let Some(text) = std::env::var_os("TINYROOT_KEY")
+    {
+        let key = handed("TINYROOT_KEY", text.as_encoded_bytes(), NAME, app_id);
+        let Err(KeysError::HandedOthers { .. }) = &key else { return Ok(key?) };
+    }
+    let ring = ring.keyring()?;
+    if let Some(app_id) = app_id {
+        return Ok(ring.get(&app_id)?);
+    }
+    match &ring.list()?[..] {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new(format!("there is no key in {}", ring.path().display()))
+            .hint("make one with `tinyroot key generate`, or hand one over by --key - or in TINYROOT_KEY")),
+        keys => Err(Failure::new(format!("{} has {} keys", ring.path().display(), keys.len()))
+            .hint("name the one that signs with --key KEYID; `tinyroot key list` shows them")),
+    }
+}
+
 fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, KeysError> {
     Handed::read(from, bytes)?.for_app(name, app_id.as_ref())
 }

@@ -1,5 +1,8 @@
 //! `tinyroot verify`: whether a package holds and can be installed.
 
+mod attest;
+mod rebuild;
+
 use std::{
     fs::File,
     io::{self, Read, Write as _},
@@ -15,28 +18,50 @@ use crate::{
     report::Verified,
     store::{self, Store},
 };
+use attest::Attestations;
+use rebuild::Rebuild;
 
 /// Check a package: signature, structure, everything that an install needs
 ///
-/// Covers what Sandstorm's own verify and unpack check between them.
+/// Covers what Sandstorm's own verify and unpack check between them. With --rebuild the package is made again
+/// from the recipe, lock and evidence in it, in a clean place, and must come out with the same bytes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot verify wiki.spk                            check it\n  \
+    tinyroot verify wiki.spk --rebuild                  make it again and compare\n  \
+    tinyroot verify wiki.spk --rebuild --no-proof       the same where apps cannot be run\n  \
+    tinyroot verify wiki.spk --rebuild --attest wiki.json --key KEYID\n                                                      \
+    state in a signed file that the same bytes came out\n  \
+    tinyroot verify wiki.spk --attestation a.json --attestation b.json \\\n      \
+    --rebuilder KEYID --rebuilder KEYID --threshold 2   take the word of two whom you know\n\n\
+    Exits with 1 if the package is refused, if its rebuild differs, or if too few attest it.")]
 pub struct Args {
     /// The package; - reads it from standard input
     #[arg(value_name = "ARTIFACT")]
     artifact: PathBuf,
+    #[command(flatten)]
+    rebuild: Rebuild,
+    #[command(flatten)]
+    attestations: Attestations,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    args.rebuild.prepare(&args.artifact, context)?;
     let artifact = with_file(&args.artifact, context, artifact::verify)?;
-    let report = Verified::of(&artifact, &*context.reading_store()?);
-    if context.global.json {
-        finish_json(&report.json());
-        return Ok(());
+    let store = context.reading_store()?;
+    let report = Verified::of(&artifact, &store);
+    let mut document = report.json();
+    if !context.global.json {
+        print(&report.text())?;
     }
-    print(&report.text())?;
     report.warnings().iter().for_each(|warning| context.progress.warn(warning));
-    Ok(())
+    let attested = attest::check(&args.attestations, &artifact, &mut document, context);
+    let done = attested.and_then(|()| rebuild::run(&args.rebuild, &artifact, &store, &mut document, context));
+    if context.global.json {
+        finish_json(&document);
+    }
+    done
 }
 
 /// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is

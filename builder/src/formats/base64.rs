@@ -1,6 +1,6 @@
 //! Base64 (RFC 4648, section 4), padding included: bytes as text that survives where only text does.
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 
 /// Returns bytes as text, on one line.
 pub fn encode(bytes: &[u8]) -> String {
@@ -11,6 +11,11 @@ pub fn encode(bytes: &[u8]) -> String {
 /// last bits no byte has.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text).ok()
+}
+
+/// As [`decode`], of the alphabet for URLs (section 5).
+pub fn decode_url_safe(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE.decode(text).ok()
 }
 
 #[cfg(test)]

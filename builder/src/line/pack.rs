@@ -12,7 +12,7 @@ use super::{
 use crate::{
     artifact::{Packable, Packed, Writer},
     evidence::step,
-    formats::manifest::Manifest,
+    formats::{app_id::AppId, manifest::Manifest},
     lock::Lock,
     papers::{self, ProofPaper},
     prove::Proof,
@@ -57,20 +57,50 @@ pub fn pack(
     output: &Path,
     session: &Session,
 ) -> Result<Packed, LineError> {
+    let packable = packable(finished.image(), said(finished, overlaid), overlaid, writer.app_id(), session)?;
+    Ok(writer.write(packable, output, &session.store, &session.progress)?)
+}
+
+/// What the paper says of an image's proof.
+pub(super) struct Said {
+    /// Whether it was run.
+    pub exercised: bool,
+    /// The steps, in words.
+    pub steps: Vec<String>,
+    /// Whether its responses were compared with the full root's.
+    pub compared: bool,
+}
+
+/// Returns what is to be said of a finished image.
+pub(super) fn said(finished: &Finished, overlaid: &Overlaid) -> Said {
+    let proof = finished.proof();
+    let steps = proof.iter().flat_map(|_| overlaid.sources.recipe.exercise.iter().map(step::words));
+    Said {
+        exercised: proof.is_some(),
+        steps: steps.collect(),
+        compared: proof.is_some_and(|proof| proof.compared),
+    }
+}
+
+/// Returns an image with the paper of its proof.
+///
+/// # Errors
+/// Contents of the cache that were changed meanwhile.
+pub(super) fn packable(
+    image: &Image,
+    said: Said,
+    overlaid: &Overlaid,
+    app_id: Option<AppId>,
+    session: &Session,
+) -> Result<Packable, LineError> {
     if session.store.has_refused() {
         return Err(Fault::Refused.into());
     }
-    let proof = finished.proof();
-    let mut tree = Tree::clone(finished.image().tree());
-    let paper = ProofPaper {
-        exercised: proof.is_some(),
-        steps: proof.iter().flat_map(|_| overlaid.sources.recipe.exercise.iter().map(step::words)).collect(),
-        compared: proof.is_some_and(|proof| proof.compared),
-        tree: papers::digest_of(&tree),
-        app_id: writer.app_id(),
-    };
+    let mut tree = Tree::clone(image.tree());
+    let Said { exercised, steps, compared } = said;
+    let paper = ProofPaper { exercised, steps, compared, tree: papers::digest_of(&tree), app_id };
     papers::add_proof(&mut tree, &paper, overlaid.epoch_s(), &session.store)?;
-    Ok(writer.write(Packable(tree), output, &session.store, &session.progress)?)
+    Ok(Packable(tree))
 }
 
 /// Returns the manifest of a recipe's package.

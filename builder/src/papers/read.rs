@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use serde_json::Value;
+
 use super::DIRECTORY;
 use crate::{
     error::{Hint, PathError},
@@ -22,12 +24,13 @@ use crate::{
     layout::ImagePath,
     lock::Lock,
     recipe::{self, Recipe, RecipeError},
-    store::{Store, StoreError},
+    store::{Scratch, Store, StoreError},
     tree::{Tree, TreePath},
 };
 
 // The longest papers that are read. Those of WordPress with its MariaDB take 0.6 MB, 0.2 MB and 3 kB.
 const LIST_LIMIT_BYTES: u64 = 32 << 20;
+const PROVENANCE_LIMIT_BYTES: u64 = 4 << 20;
 const LOCK_LIMIT_BYTES: u64 = 4 << 20;
 /// Limit of a recipe's size in bytes.
 const RECIPE_LIMIT_BYTES: u64 = 512 << 10;
@@ -109,11 +112,21 @@ pub(super) fn enclosed(tree: &Tree, store: &Store, name: &str, limit_bytes: u64)
 /// # Errors
 /// [`EnclosedError`]; [`EnclosedError::NoRecipe`] where there is none.
 pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedError> {
+    // The reader of recipes takes a folder, as every path in a recipe is relative to one.
+    let folder = enclosed_folder(tree, store)?;
+    recipe::read(folder.path()).map_err(EnclosedError::Recipe)
+}
+
+/// Returns the recipe folder that an artifact encloses, with lock, evidence and files, as a directory that is
+/// removed when it is dropped.
+///
+/// # Errors
+/// As [`enclosed_recipe`]; the recipe itself is not read.
+pub fn enclosed_folder(tree: &Tree, store: &Store) -> Result<Scratch, EnclosedError> {
     let top = format!("{DIRECTORY}/recipe");
     if tree.get(format!("{top}/recipe.toml").as_bytes()).is_none() {
         return Err(EnclosedError::NoRecipe);
     }
-    // The reader of recipes takes a folder, as every path in a recipe is relative to one.
     let folder = store.scratch("recipe-").map_err(EnclosedError::Contents)?;
     for (path, entry) in tree.subtree(top.as_bytes()) {
         let below = TreePath::new(path.as_bytes().get(top.len()..).unwrap_or_default()).unwrap_or_default();
@@ -124,7 +137,31 @@ pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedErr
             files::write(&place, store.read(&digest).map_err(EnclosedError::Contents)?)?;
         }
     }
-    recipe::read(folder.path()).map_err(EnclosedError::Recipe)
+    Ok(folder)
+}
+
+/// How an artifact says it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The version of tinyroot.
+    pub version: String,
+    /// SHA-256 of the first process that this version put into it.
+    pub init: Option<String>,
+    /// All that it was made of, as the paper has it.
+    pub materials: Vec<Value>,
+}
+
+/// Returns the provenance that a tree encloses; `None` if it has none that can be read.
+pub fn provenance(tree: &Tree, store: &Store) -> Option<Provenance> {
+    let bytes = enclosed(tree, store, "provenance.json", PROVENANCE_LIMIT_BYTES)?;
+    let statement: Value = serde_json::from_slice(&bytes).ok()?;
+    let text = |pointer: &str| Some(statement.pointer(pointer)?.as_str()?.to_owned());
+    let materials = statement.pointer("/predicate/buildDefinition/resolvedDependencies")?.as_array()?;
+    Some(Provenance {
+        version: text("/predicate/runDetails/builder/version/tinyroot")?,
+        init: text("/predicate/buildDefinition/internalParameters/init/sha256"),
+        materials: materials.clone(),
+    })
 }
 
 /// Returns what was pruned from an artifact, by the paths of its image tree, so that asking for it is a

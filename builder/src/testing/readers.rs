@@ -10,11 +10,12 @@
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright) |
-//! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets` |
+//! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets`, `difference` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
 //! | apps: responses, pages, lines of their logs, what they asked for in vain | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
 //! | clients of apps and of `serve` | [`request`](web::request), [`body`](web::body) |
 //! | what runs in a sandbox | `messages`, `dpkg` |
+//! | attestations, by anybody | `attestation` |
 //! | the host's own settings and keys | [`apt_conf`](texts::apt_conf), `sources`, [`keys`](package::keys) |
 //! | the cache | [`tree`](texts::tree), [`table`](debian::table), `kept_index`, `kept_release`, `bundle`, [`block`](package::block), `notes` |
 //!
@@ -31,7 +32,7 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{archive, cli, configure, download, evidence, exercise, image, prune, sandbox, store};
+use crate::{archive, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox, store};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,8 @@ pub const READERS: &[Reader] = &[
     reader("module_info", contents::module_info, 1 << 12),
     reader("jar", prune::readers::jar, 1 << 13),
     reader("key_store", configure::readers::key_store, 1 << 12),
+    reader("difference", difference::readers::file, 1 << 12),
+    reader("attestation", attestation::read_anything, 1 << 12),
     reader("in_release", archive::readers::in_release, 1 << 13),
     reader("index", archive::readers::index, 1 << 12),
     reader("release", archive::readers::release, 1 << 13),

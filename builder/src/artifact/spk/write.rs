@@ -71,6 +71,32 @@ impl Signer<'_> {
     }
 }
 
+impl SpkWriter<'_> {
+    /// Returns the tree of a package as its readers will see it: with what every package has, and without
+    /// what the format does not hold.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn tree(&self, image: &Packable, store: &Store, progress: &Progress) -> Result<Tree, PackError> {
+        let complete = complete(image.tree(), store, self.manifest, progress)?;
+        let seen = complete.iter().map(|(path, entry)| {
+            let time_s = entry.mtime_s.max(0);
+            let seen = match &entry.kind {
+                Kind::File { digest, size_bytes, .. } => {
+                    let mode = if entry.mode & 0o100 == 0 { 0o644 } else { 0o755 };
+                    Entry::file(*digest, *size_bytes, mode, time_s)
+                }
+                Kind::Symlink { target } => Entry::symlink(target.clone(), time_s),
+                // The root itself is not in the archive, so it has no time.
+                _ if path.is_root() => Entry::directory(0),
+                _ => Entry::directory(time_s),
+            };
+            (path.clone(), seen)
+        });
+        Ok(seen.collect())
+    }
+}
+
 impl Writer for SpkWriter<'_> {
     fn app_id(&self) -> Option<AppId> {
         Some(self.signer.app_id())

@@ -1,13 +1,14 @@
 //! What each reader begins with: small and sound inputs from our own makers. `cargo run --example seeds`
 //! writes them.
 
-use std::io::Write as _;
+use std::{collections::BTreeMap, io::Write as _};
 
 use crate::{
+    attestation::Statement,
     digest::Digest,
     formats::{
         capnp::{self, Piece},
-        elf, icu_data, jimage,
+        dsse, elf, icu_data, jimage,
         key_file::{self, Key as AppKey},
         manifest::{self, Manifest},
         module_info,
@@ -39,6 +40,8 @@ pub fn seeds() -> Vec<Seed> {
     of_debian(&mut add);
     of_contents(&mut add);
     of_cache(&mut add);
+    of_differences(&mut add);
+    of_attestations(&mut add);
     for (reader, name, text) in TEXTS {
         add(reader, name, text.as_bytes().to_vec());
     }
@@ -245,6 +248,43 @@ fn jar() -> Vec<u8> {
         writer.write_all(text.as_bytes()).expect("memory takes it");
     }
     writer.finish().expect("memory takes it").into_inner()
+}
+
+/// A statement about the empty file, as one key signed it, and the statement alone.
+fn of_attestations(add: Add<'_>) {
+    let statement = Statement {
+        name: "x.spk",
+        digest: Digest::of(b""),
+        proof: "none",
+        version: "0.1.0",
+        materials: &[],
+        host: &BTreeMap::new(),
+    };
+    let signed = statement.sign(&AppKey::from_seed([7; 32]));
+    let read = dsse::Envelope::read(&signed).expect("is one");
+    add("attestation", "statement", read.payload);
+    add("attestation", "envelope", signed);
+}
+
+/// Files with others in them.
+fn of_differences(add: Add<'_>) {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(4);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut tarball = tar::Builder::new(Vec::new());
+    tarball.append_data(&mut header.clone(), "a", &b"tea\n"[..]).expect("memory takes it");
+    let tarball = tarball.into_inner().expect("memory takes it");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&tarball).expect("memory takes it");
+    add("difference", "tar", tarball);
+    add("difference", "gzip", gzip.finish().expect("memory takes it"));
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("a", zip::write::SimpleFileOptions::default()).expect("memory takes it");
+    zip.write_all(b"tea\n").expect("memory takes it");
+    add("difference", "zip", zip.finish().expect("memory takes it").into_inner());
+    let library = elf::image::made::Made { soname: "libmade.so.1", ..Default::default() };
+    add("difference", "elf", library.bytes());
 }
 
 /// What a cache keeps.
