@@ -108,7 +108,8 @@ pub fn between(first: Side<'_>, second: Side<'_>) -> Result<Vec<Difference>, Dif
         {
             looked_into += 1;
             let failed = |source| DifferenceError { path: path.clone(), source };
-            let (one, two) = (first.store.blob(one).map_err(failed)?, second.store.blob(two).map_err(failed)?);
+            let (one, two) =
+                (first.store.blob(one).map_err(failed)?, second.store.blob(two).map_err(failed)?);
             let found = contents::of_blobs(&one, &two);
             let unread = |error| PathError::new("read contents in", first.store.root(), error).into();
             *inside = found.map_err(|error| failed(unread(error)))?;
@@ -150,9 +151,10 @@ fn of_entries(first: &Entry, second: &Entry) -> Option<What> {
     }
     if first.xattrs != second.xattrs {
         let names = |entry: &Entry| {
-            let texts = entry.xattrs.iter().map(|(name, value)| {
-                format!("{}={}", name.escape_ascii(), value.escape_ascii())
-            });
+            let texts = entry
+                .xattrs
+                .iter()
+                .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()));
             texts.collect::<Vec<_>>().join(" ")
         };
         return property("extended attributes", names(first), names(second));

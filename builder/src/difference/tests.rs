@@ -153,8 +153,12 @@ fn an_elf_file_shows_the_section() {
 fn archives_show_the_member_down_to_the_innermost() {
     let inner = |word: &str| zip(&[("same", b"x"), ("b/c.txt", format!("tea\n{word}\n").as_bytes())]);
     let outer = |word| gzip(&tar(&[("first", 0o644, b"1"), ("lib.jar", 0o644, &inner(word))]), 0);
-    let expected =
-        ["gzip: its contents", "tar: member `lib.jar`", "zip: member `b/c.txt`", r#"line 2 ["milk"] ["oat"]"#];
+    let expected = [
+        "gzip: its contents",
+        "tar: member `lib.jar`",
+        "zip: member `b/c.txt`",
+        r#"line 2 ["milk"] ["oat"]"#,
+    ];
     assert_eq!(said(&outer("milk"), &outer("oat")), expected);
     let rows: [(Vec<u8>, Vec<u8>, &[&str]); 5] = [
         (

@@ -160,7 +160,10 @@ mod tests {
         let text = br#"{"payload": "aGVsbG8gd29ybGQ=", "payloadType": "http://example.com/HelloWorld",
             "signatures": [{"sig": "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}"#;
         let read = Envelope::read(text).expect("is read");
-        assert_eq!((&read.payload_type[..], &read.payload[..]), ("http://example.com/HelloWorld", &b"hello world"[..]));
+        assert_eq!(
+            (&read.payload_type[..], &read.payload[..]),
+            ("http://example.com/HelloWorld", &b"hello world"[..])
+        );
         // It is signed with ECDSA, so no key of ours signed it.
         assert!(!read.is_signed_by(&key().app_id()));
     }
@@ -177,7 +180,8 @@ mod tests {
         for (from, to) in [("text/x", "text/y"), ("dGVhPz4=", "dGVhPz8="), (r#""sig": ""#, r#""sig": "AA"#)] {
             let changed = signed.replace(from, to);
             assert_ne!(changed, signed);
-            let holds = Envelope::read(changed.as_bytes()).is_ok_and(|read| read.is_signed_by(&key().app_id()));
+            let holds =
+                Envelope::read(changed.as_bytes()).is_ok_and(|read| read.is_signed_by(&key().app_id()));
             assert!(!holds, "{changed}");
         }
         let url_safe = signed.replace("dGVhPz4=", "dGVhPz4=").replace('+', "-").replace('/', "_");
@@ -203,7 +207,10 @@ mod tests {
             (r#"{"signatures":[],"payloadType":"","payload":"Zg"}"#.into(), "`payload` is not base64"),
             (r#"{"signatures":[],"payloadType":"","payload":"+_=="}"#.into(), "`payload` is not base64"),
             (r#"{"payloadType":"","signatures":[{"sig":"?"}]}"#.into(), "`sig` is not base64"),
-            (r#"{"payloadType":"","signatures":[{"sig":"","keyid":1}]}"#.into(), "`keyid` is missing, or is not what an envelope has there"),
+            (
+                r#"{"payloadType":"","signatures":[{"sig":"","keyid":1}]}"#.into(),
+                "`keyid` is missing, or is not what an envelope has there",
+            ),
             (format!(r#"{{"signatures":[{many}]}}"#), "it has more than 64 signatures"),
             (" ".repeat(MAX_BYTES as usize + 1), "it is longer than 4194304 bytes"),
         ];

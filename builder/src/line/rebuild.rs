@@ -183,7 +183,8 @@ pub fn rebuild(
     }
     let init = Digest::of(image::INIT).to_string();
     if provenance.init.as_ref().is_some_and(|made| *made != init) {
-        progress.warn("this tinyroot has another first process for grains than the one that made the package");
+        progress
+            .warn("this tinyroot has another first process for grains than the one that made the package");
     }
     let Details::Spk(spk) = &original.artifact.details;
     let folder = papers::enclosed_folder(&original.artifact.tree, original.store)?;
@@ -267,7 +268,10 @@ fn layout(first: &Spk, second: &Spk) -> String {
         let Some(item) = spk.items.get(index) else { return "nothing".to_owned() };
         let place = match item.kind {
             spk::ItemKind::File { span, .. } => {
-                format!(", contents at byte {}", span.offset.saturating_sub(spk.signature.message.len() as u64))
+                format!(
+                    ", contents at byte {}",
+                    span.offset.saturating_sub(spk.signature.message.len() as u64)
+                )
             }
             _ => String::new(),
         };

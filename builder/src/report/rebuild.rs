@@ -156,9 +156,7 @@ fn path_json(difference: &Difference) -> Value {
             document["property"] = json!({ "name": name, "first": first, "second": second });
         }
         What::Contents { first, second, inside } => {
-            let side = |(size_bytes, digest): &(u64, crate::digest::Digest)| {
-                json!({ "size_bytes": size_bytes, "sha256": digest })
-            };
+            let side = |(size_bytes, digest): &(u64, crate::digest::Digest)| json!({ "size_bytes": size_bytes, "sha256": digest });
             document["change"] = "contents".into();
             document["first"] = side(first);
             document["second"] = side(second);

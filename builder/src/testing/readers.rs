@@ -32,7 +32,10 @@ mod web;
 pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
-use crate::{archive, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox, store};
+use crate::{
+    archive, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox,
+    store,
+};
 
 /// A function that reads foreign bytes.
 #[derive(Clone, Copy, Debug)]

@@ -97,6 +97,7 @@ pub(super) fn run(
 fn make(args: &Rebuild, artifact: &Artifact, store: &Store, context: &Context) -> Result<Rebuilt, Failure> {
     let proof = if args.no_proof { ProofWanted::Carry } else { ProofWanted::Repeat };
     let place = store.scratch("rebuild-")?;
-    let session = Session { store: Arc::new(Store::open(&place.path().join("cache"))?), ..context.session()? };
+    let session =
+        Session { store: Arc::new(Store::open(&place.path().join("cache"))?), ..context.session()? };
     Ok(rebuild(Original { artifact, store }, proof, args.any_version, &session)?)
 }
