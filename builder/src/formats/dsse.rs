@@ -184,8 +184,8 @@ mod tests {
                 Envelope::read(changed.as_bytes()).is_ok_and(|read| read.is_signed_by(&key().app_id()));
             assert!(!holds, "{changed}");
         }
-        let url_safe = signed.replace("dGVhPz4=", "dGVhPz4=").replace('+', "-").replace('/', "_");
-        let url_safe = url_safe.replace("text_x", "text/x");
+        let url_safe = signed.replace('+', "-").replace('/', "_").replace("text_x", "text/x");
+        assert_ne!(url_safe, signed);
         assert!(Envelope::read(url_safe.as_bytes()).expect("is read").is_signed_by(&key().app_id()));
         Envelope::read(envelope(r#""more": {},"#).as_bytes()).expect("unknown fields are passed over");
     }
