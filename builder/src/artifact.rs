@@ -7,18 +7,26 @@
 //! Writing: [`Packable`] comes in, which the line alone makes, and a [`Writer`]. Out goes one file, written
 //! under a temporary name next to its place, and renamed.
 //!
-//! A format is one file here, with its parts below it: [`spk`]. A new one adds a variant to [`Format`] and to
-//! [`Details`], and a [`Writer`].
+//! A format is one file here, with its parts below it: [`spk`], and those that [`image`] reads and writes. A
+//! new one adds a variant to [`Format`].
 
 mod app;
 mod bill;
+mod convert;
+mod erofs;
+mod fault;
+pub mod image;
+mod oci;
 mod papers;
 mod source;
 pub mod spk;
+mod squashfs;
 mod write;
 
 pub use app::app;
 pub use bill::bill;
+pub use convert::{AnyWriter, convert};
+pub use fault::ImageFault;
 pub use papers::{Papers, sizes_by};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 
@@ -30,12 +38,18 @@ use std::{
 use crate::{
     digest::Digest,
     error::{Hint, PathError},
-    formats::{self, app_id::AppId},
+    formats::{
+        self,
+        app_id::{AppId, PackageId},
+        manifest::Manifest,
+        spk::Signature,
+    },
     progress::Progress,
     store::{Store, StoreError, is_of_space},
     tree::Tree,
 };
 use source::Source;
+use image::Image;
 use spk::Spk;
 
 /// A package that was read and holds.
@@ -58,55 +72,157 @@ pub struct Artifact {
 pub enum Details {
     /// Of an `.spk`.
     Spk(Spk),
+    /// Of another format.
+    Image(Image),
 }
 
 impl Artifact {
+    /// Returns its format.
+    pub fn format(&self) -> Format {
+        match &self.details {
+            Details::Spk(_) => Format::Spk,
+            Details::Image(image) => image.format,
+        }
+    }
+
+    /// Returns the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        match &self.details {
+            Details::Spk(spk) => &spk.manifest,
+            Details::Image(image) => &image.manifest,
+        }
+    }
+
+    /// Returns the signature.
+    pub fn signature(&self) -> &Signature {
+        match &self.details {
+            Details::Spk(spk) => &spk.signature,
+            Details::Image(image) => &image.signature,
+        }
+    }
+
+    /// Returns its identity: half of its digest.
+    pub fn package_id(&self) -> PackageId {
+        self.digest.into()
+    }
+
     /// Returns whose app it is: grains belong to it.
     pub fn app_id(&self) -> AppId {
-        let Details::Spk(spk) = &self.details;
-        spk.app_id
+        self.signature().app_id
     }
 
     /// Returns the app's title, as its maker wrote it.
     pub fn title(&self) -> &str {
-        let Details::Spk(spk) = &self.details;
-        &spk.manifest.title
+        &self.manifest().title
     }
 
     /// Returns the app's version as people know it, as its maker wrote it.
     pub fn version(&self) -> &str {
-        let Details::Spk(spk) = &self.details;
-        &spk.manifest.marketing_version
+        &self.manifest().marketing_version
     }
 
     /// Returns the number that grows with each release.
     pub fn release(&self) -> u32 {
-        let Details::Spk(spk) = &self.details;
-        spk.manifest.app_version
+        self.manifest().app_version
     }
 }
 
-/// A format that artifacts are read in.
+/// A format of artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Sandstorm's.
+    /// Sandstorm's package.
     Spk,
+    /// A tar of an OCI image layout, for `podman load` and `docker load`.
+    Oci,
+    /// An OCI image layout as a directory.
+    OciDirectory,
+    /// squashfs.
+    Squashfs,
+    /// EROFS.
+    Erofs,
+    /// A tar of the root.
+    Tar,
 }
 
 impl Format {
-    /// How many bytes of a file [`Format::of`] needs.
-    pub const MAGIC_BYTES: usize = formats::spk::MAGIC.len();
+    /// All of them.
+    pub const ALL: [Format; 6] =
+        [Format::Spk, Format::Oci, Format::OciDirectory, Format::Squashfs, Format::Erofs, Format::Tar];
 
-    /// Returns the format of a file by its first bytes; `None` if there is none that begins so.
+    /// How many bytes of a file [`Format::of`] needs.
+    pub const MAGIC_BYTES: usize = erofs::SUPERBLOCK_AT as usize + erofs::MAGIC.len();
+
+    /// Returns the format of a file by its first bytes; `None` if there is none that begins so. A tar may be
+    /// one of a layout.
     pub fn of(start: &[u8]) -> Option<Self> {
-        start.starts_with(&formats::spk::MAGIC).then_some(Format::Spk)
+        if start.starts_with(&formats::spk::MAGIC) {
+            return Some(Format::Spk);
+        }
+        if start.starts_with(&squashfs::MAGIC) {
+            return Some(Format::Squashfs);
+        }
+        if start.get(erofs::SUPERBLOCK_AT as usize..).is_some_and(|rest| rest.starts_with(&erofs::MAGIC)) {
+            return Some(Format::Erofs);
+        }
+        start.get(257..262).is_some_and(|magic| magic == b"ustar").then_some(Format::Tar)
+    }
+
+    /// Returns the format by the name that a file has; `None` if no ending says it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let endings = [
+            (".spk", Format::Spk),
+            (".oci.tar", Format::Oci),
+            (".oci", Format::OciDirectory),
+            (".squashfs", Format::Squashfs),
+            (".sqfs", Format::Squashfs),
+            (".erofs", Format::Erofs),
+            (".tar", Format::Tar),
+        ];
+        endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
+    }
+
+    /// Returns the format of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Returns its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Spk => "spk",
+            Format::Oci => "oci",
+            Format::OciDirectory => "oci-dir",
+            Format::Squashfs => "squashfs",
+            Format::Erofs => "erofs",
+            Format::Tar => "tar",
+        }
+    }
+
+    /// Returns the ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Format::Spk => ".spk",
+            Format::Oci => ".oci.tar",
+            Format::OciDirectory => ".oci",
+            Format::Squashfs => ".squashfs",
+            Format::Erofs => ".erofs",
+            Format::Tar => ".tar",
+        }
     }
 
     /// Returns how long a file of this format may be.
     pub fn limit_bytes(self) -> u64 {
         match self {
             Format::Spk => formats::spk::MAX_PACKAGE_BYTES,
+            // Contents, blocks that are not full, and names.
+            _ => 2 * fault::Budget::BYTES,
         }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -169,7 +285,7 @@ impl ArtifactError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// It begins as no format does.
-    #[error("it does not begin as a Sandstorm package does")]
+    #[error("it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar")]
     Magic,
     /// More bytes than the largest package has.
     #[error("it is longer than a package can be: {limit_bytes} bytes")]
@@ -180,6 +296,26 @@ pub enum Fault {
     /// A rule of `.spk`.
     #[error(transparent)]
     Spk(#[from] spk::Fault),
+    /// A rule of another format.
+    #[error(transparent)]
+    Image(#[from] ImageFault),
+    /// An image that is no package.
+    #[error("it is not a package of tinyroot's: it holds no signature")]
+    Unsigned,
+    /// Contents that no package can have.
+    #[error("its contents are not those of a package")]
+    Tree(#[source] Box<PackError>),
+}
+
+/// Returns whether a directory is an OCI image layout.
+pub fn is_layout(directory: &Path) -> bool {
+    oci::Layout::is_in(directory)
+}
+
+/// Returns whether an artifact of that digest lies at a path.
+pub fn is_at(path: &Path, format: Format, digest: &Digest) -> bool {
+    let Ok((source, found)) = Source::open(path) else { return false };
+    found == format && image::identity(&source, format).is_ok_and(|(found, _)| found == *digest)
 }
 
 /// Reads an artifact: decompressed and checked in full if it is new to the store, else found there by its
@@ -192,6 +328,7 @@ pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Artifact,
     let (source, format) = Source::open(path)?;
     match format {
         Format::Spk => spk::open(&source, store, progress),
+        format => image::open(&source, format, false, store, progress),
     }
 }
 
@@ -203,6 +340,7 @@ pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Artifac
     let (source, format) = Source::open(path)?;
     match format {
         Format::Spk => spk::verify(&source, store, progress),
+        format => image::open(&source, format, true, store, progress),
     }
 }
 
@@ -212,7 +350,9 @@ pub fn verify(path: &Path, store: &Store, progress: &Progress) -> Result<Artifac
 /// # Errors
 /// [`ArtifactError::Exists`], and a directory that cannot be written.
 pub fn unpack(artifact: &Artifact, store: &Store, directory: &Path) -> Result<(), ArtifactError> {
-    match &artifact.details {
-        Details::Spk(spk) => spk::unpack(&artifact.tree, spk, store, directory),
-    }
+    let items = match &artifact.details {
+        Details::Spk(spk) => Cow::Borrowed(&spk.items),
+        Details::Image(_) => Cow::Owned(spk::items_of(&artifact.tree)),
+    };
+    spk::unpack(&artifact.tree, &items, store, directory)
 }

@@ -7,6 +7,7 @@ mod browser;
 mod build;
 mod cache;
 mod check;
+mod convert;
 mod diff;
 mod exit;
 mod failure;
@@ -53,9 +54,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
+    artifact::Format,
     progress::Progress,
     sandbox::{Way, choose_way},
     shutdown,
@@ -165,6 +170,7 @@ enum Command {
     Why(why::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Convert(convert::Args),
     Diff(diff::Args),
     Unpack(unpack::Args),
     Key(key::Args),
@@ -174,6 +180,12 @@ enum Command {
         shell: clap_complete::Shell,
     },
     Man(man::Args),
+}
+
+/// Returns the parser of a package's format.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
+    names.try_map(|name| Format::named(&name).ok_or("not a format"))
 }
 
 /// The context of a command.
@@ -315,6 +327,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Why(args) => why::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
+        Command::Convert(args) => convert::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Unpack(args) => unpack::run(args, context),
         Command::Key(args) => key::run(args, context),

@@ -15,6 +15,11 @@ use std::{
 pub const HINT: &str = "the limit of processes (`ulimit -u`, or a container's) or of memory (`ulimit -v`) is reached: raise it, \
                         or end other programs";
 
+/// Returns how many threads have a core of their own; 16 at most, since each needs memory.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(16)
+}
+
 /// Runs the same work on up to so many threads at once, the calling one included.
 pub fn on_each(count: usize, work: impl Fn() + Sync) {
     thread::scope(|scope| {
@@ -64,8 +69,7 @@ pub fn try_for_each<T: Sync, E: Send>(
             }
         }
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from).min(items.len()).min(16);
-    on_each(cores, run);
+    on_each(cores().min(items.len()), run);
     let fault = fault.into_inner().unwrap_or_else(PoisonError::into_inner);
     fault.map_or(Ok(()), |(_, error)| Err(error))
 }

@@ -170,6 +170,20 @@ fn what_is_written_to_files_is_reported_as_json() {
     let written = document(&["unpack", text(&package), text(&unpacked), "--json"]);
     assert_eq!(written["directory"], text(&unpacked));
     assert_eq!(written["size_bytes"], fs::metadata(&package).expect("is there").len());
+    for name in ["tea.tar", "tea.oci.tar", "tea.oci", "tea.squashfs", "tea.erofs"] {
+        let image = traced.home.path(name);
+        let written = document(&["convert", text(&package), text(&image), "--json"]);
+        let read = document(&["inspect", text(&image), "--json"]);
+        assert_eq!((&read["format"], &read["sha256"]), (&written["format"], &written["sha256"]), "{name}");
+        document(&["verify", text(&image), "--json"]);
+        let back = traced.home.path("back.spk");
+        traced.done(&["convert", text(&image), text(&back)]);
+        assert_eq!(fs::read(&back).expect("is there"), fs::read(&package).expect("is there"), "{name}");
+        let built = traced.home.path(&format!("built-{name}"));
+        let format = written["format"].as_str().expect("is text");
+        let args = ["build", recipe, "--no-proof", "--format", format, "--output", text(&built), "--json"];
+        assert_eq!(document(&args)["sha256"], written["sha256"], "{name}");
+    }
     // A package on standard input can be asked, too.
     let mut command = traced.command(&["why", "-", "/usr/share/tea/cup"]);
     let ended = end(command.stdin(File::open(&package).expect("opens")));

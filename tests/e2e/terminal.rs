@@ -73,7 +73,7 @@ fn hostile(traced: &TracedApp, honest: &Path, name: &str) -> PathBuf {
             add(path, read(path).replace(found, changed));
         }
     }
-    let Details::Spk(spk) = &opened.details;
+    let Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
     let mut manifest = spk.manifest.clone();
     manifest.title = format!("{EVIL} {name}{}app id      {}", " ".repeat(80), "forged".repeat(50));
     manifest.marketing_version = EVIL.into();

@@ -126,7 +126,7 @@ fn what_is_no_package_is_refused_before_it_is_read() {
     std::fs::File::create(&sparse).and_then(|file| file.set_len(1 << 40)).expect("makes");
     assert_says(
         &home.fails(&["verify", super::support::text(&sparse)]),
-        &["it does not begin as a Sandstorm package does"],
+        &["it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar"],
     );
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{ArtifactError, Fault, Format};
+use super::{ArtifactError, Fault, Format, oci::Layout};
 use crate::{
     error::{At as _, PathError},
     formats::capnp::Span,
@@ -25,6 +25,9 @@ impl<'a> Source<'a> {
         // One that is no regular file is not waited for.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).at("open", path)?;
         let found = file.metadata().at("open", path)?;
+        if found.is_dir() && Layout::is_in(path) {
+            return Ok((Source { path, file }, Format::OciDirectory));
+        }
         if found.is_dir() {
             return Err(PathError::new("open", path, io::ErrorKind::IsADirectory).into());
         }
@@ -36,6 +39,7 @@ impl<'a> Source<'a> {
         let mut start = Vec::new();
         source.io("read", source.reader().take(Format::MAGIC_BYTES as u64).read_to_end(&mut start))?;
         match Format::of(&start) {
+            Some(Format::Tar) if Layout::is_in_tar(&source.file) => Ok((source, Format::Oci)),
             Some(format) => Ok((source, format)),
             None => Err(source.refuse(Fault::Magic)),
         }

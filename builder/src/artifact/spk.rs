@@ -18,8 +18,9 @@ mod write;
 
 pub use read::Fault;
 pub(super) use read::{open, verify};
-pub(super) use unpack::unpack;
-pub use write::{Signer, SpkWriter};
+pub(super) use unpack::{items_of, unpack};
+pub use write::{SignedTree, Signer, SpkWriter};
+pub(super) use write::{archive_sha512, sign};
 
 use crate::formats::{
     app_id::{AppId, PackageId},

@@ -10,7 +10,7 @@ use super::{
     surroundings,
 };
 use crate::{
-    artifact::spk::{Signer, SpkWriter},
+    artifact::{self, AnyWriter, Format, spk::Signer},
     digest::Digest,
     files,
     formats::key_file::Key,
@@ -37,14 +37,19 @@ pub(super) fn read_note(note: &[u8]) {
 #[command(after_help = "Examples:\n  \
     tinyroot build recipes/dokuwiki                     write recipes/dokuwiki/dokuwiki.spk\n  \
     tinyroot build recipes/dokuwiki --output /tmp       write /tmp/dokuwiki.spk\n  \
+    tinyroot build recipes/dokuwiki --format oci        write recipes/dokuwiki/dokuwiki.oci.tar, for podman load\n  \
     tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n\n\
     Exits with 3 if the package is larger than the recipe's budget.")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
-    /// The file to write, or a directory for it, which is made if it ends with / [default: RECIPE/NAME.spk]
+    /// The file to write, or a directory for it, which is made if it ends with / [default: RECIPE/NAME.spk, or
+    /// with the ending of its format]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// The format of the package
+    #[arg(long, value_name = "FORMAT", value_parser = super::formats(), default_value = "spk")]
+    format: Format,
     /// Whose key signs; - reads the key from standard input [default: TINYROOT_KEY, the recipe's, or the one
     /// noted for this app]
     #[arg(long, value_name = "APPID|-", value_parser = NAMED)]
@@ -76,11 +81,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Before the long work: in CI none is made.
     let key = key_of(&recipe, args.key, &args.ring, context)?;
     let store = context.store()?;
-    let output = output_path(args.output.as_deref(), &recipe)?;
+    let output = output_path(args.output.as_deref(), args.format, &recipe)?;
     let program = surroundings::program_digest()?;
-    let inputs = inputs_digest(&program, &recipe, &key, args.no_proof)?.to_string();
+    let inputs = inputs_digest(&program, &recipe, &key, args)?.to_string();
     if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
-        && is_file_with(&output, &summary.sha256)
+        && artifact::is_at(&output, args.format, &summary.sha256)
         && !(args.reduce && summary.has_proposals())
     {
         return conclude(&summary, &output, true, &recipe, context);
@@ -90,23 +95,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         true => Care::NoProof,
         false => Care::Prove { fix: args.fix, reduce: args.reduce },
     };
-    let writer = SpkWriter { manifest: &manifest, signer: Signer::Key(&key) };
+    let writer = AnyWriter { format: args.format, manifest: &manifest, signer: Signer::Key(&key) };
     let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
     let summary = Summary::of(&built);
     // Mending changes the recipe.
-    let inputs = inputs_digest(&program, &built.overlaid.sources.recipe, &key, args.no_proof)?.to_string();
+    let inputs = inputs_digest(&program, &built.overlaid.sources.recipe, &key, args)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
     conclude(&summary, &output, false, &built.overlaid.sources.recipe, context)
 }
 
-fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure> {
-    let name = format!("{}.spk", recipe.app.name);
+fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<PathBuf, Failure> {
+    let name = format!("{}{}", recipe.app.name, format.ending());
     let Some(path) = given else { return Ok(recipe.directory.join(name)) };
     let is_named_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
     if is_named_directory {
         files::create_dir_all(path)?;
     }
-    if path.is_dir() {
+    if path.is_dir() && !artifact::is_layout(path) {
         return Ok(path.join(name));
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -118,14 +123,10 @@ fn output_path(given: Option<&Path>, recipe: &Recipe) -> Result<PathBuf, Failure
 }
 
 /// Returns a digest of all that a package's bytes and its summary depend on.
-fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, no_proof: bool) -> Result<Digest, Failure> {
+fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, args: &Args) -> Result<Digest, Failure> {
     let folder = recipe.folder_digest()?;
-    Ok(Digest::of(format!("{program} {folder} {} {no_proof}", key.app_id()).as_bytes()))
-}
-
-fn is_file_with(path: &Path, digest: &Digest) -> bool {
-    let found = files::open(path).ok().and_then(|file| Digest::of_reader(file).ok());
-    found.is_some_and(|(found, _)| found == *digest)
+    let (key, no_proof, format) = (key.app_id(), args.no_proof, args.format);
+    Ok(Digest::of(format!("{program} {folder} {key} {no_proof} {format}").as_bytes()))
 }
 
 /// Prints the summary, and holds the package against its budget.

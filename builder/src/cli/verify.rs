@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_stream_is_kept_only_if_it_begins_as_a_package_and_ends() {
         let error = kept(&mut io::repeat(0), Some(u64::MAX)).expect_err("is no package");
-        let text = "error: standard input is refused\n  cause: it does not begin as a Sandstorm package does";
+        let text = "error: standard input is refused\n  cause: it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar";
         assert_eq!(error.to_string(), text);
         let mut endless = spk::MAGIC.chain(io::repeat(0));
         let error = kept(&mut endless, Some(1 << 20)).expect_err("has no end").to_string();

@@ -32,40 +32,41 @@ impl<'a> Verified<'a> {
     /// Returns the report for reading.
     pub fn text(&self) -> String {
         let artifact = self.artifact;
-        let Details::Spk(spk) = &artifact.details;
         let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
-        let (packed, plain) = (size_text(artifact.size_bytes), size_text(spk.archive_bytes));
+        let (packed, plain) = (size_text(artifact.size_bytes), size_text(plain_bytes(artifact)));
         let proven = self.proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text);
         format!(
             "{title} {version} (version {})\n\
              app id      {}\n\
              package id  {}\n\
              sha256      {}\n\
+             format      {}\n\
              size        {packed}, {plain} unpacked, {} files and directories\n\
              proof       {}\n",
             artifact.release(),
-            spk.app_id,
-            spk.package_id,
+            artifact.app_id(),
+            artifact.package_id(),
             artifact.digest,
-            spk.items.len(),
+            artifact.format(),
+            entries(artifact),
             shown::line(&proven),
         )
     }
 
     /// Returns what a person should know before the package is installed.
     pub fn warnings(&self) -> Vec<String> {
-        let Details::Spk(spk) = &self.artifact.details;
+        let manifest = self.artifact.manifest();
         let mut out = Vec::new();
         if let Some(text) = self.proof.as_ref().and_then(Statement::fault) {
             out.push(format!("what the package says of its proof is not of it: {text}"));
         }
-        if !spk.is_one_stream {
+        if matches!(&self.artifact.details, Details::Spk(spk) if !spk.is_one_stream) {
             out.push("padding or further streams are around what is signed: other bytes would be the same package, with another package id".to_owned());
         }
-        if spk.manifest.metadata.author_signed {
+        if manifest.metadata.author_signed {
             out.push("the package carries a proof of authorship, which is not checked here".to_owned());
         }
-        if spk.manifest.continue_command.is_none() {
+        if manifest.continue_command.is_none() {
             out.push(
                 "the manifest has no continue command, so no grain of it can be opened again".to_owned(),
             );
@@ -119,20 +120,35 @@ impl Statement {
     }
 }
 
+/// Returns how much a package is unpacked: of an `.spk` its archive, else the contents of its files.
+fn plain_bytes(artifact: &Artifact) -> u64 {
+    match &artifact.details {
+        Details::Spk(spk) => spk.archive_bytes,
+        Details::Image(_) => artifact.tree.size_bytes(),
+    }
+}
+
+fn entries(artifact: &Artifact) -> usize {
+    match &artifact.details {
+        Details::Spk(spk) => spk.items.len(),
+        Details::Image(_) => artifact.tree.len().saturating_sub(1),
+    }
+}
+
 /// Returns what tools show of a package, as JSON.
 pub fn summary(artifact: &Artifact) -> Value {
-    let Details::Spk(spk) = &artifact.details;
-    let manifest = &spk.manifest;
+    let manifest = artifact.manifest();
     json!({
-        "app_id": spk.app_id,
-        "package_id": spk.package_id,
+        "format": artifact.format().name(),
+        "app_id": artifact.app_id(),
+        "package_id": artifact.package_id(),
         "sha256": artifact.digest,
         "title": manifest.title,
         "version": manifest.app_version,
         "marketing_version": manifest.marketing_version,
         "size_bytes": artifact.size_bytes,
-        "archive_bytes": spk.archive_bytes,
-        "entries": spk.items.len(),
+        "archive_bytes": plain_bytes(artifact),
+        "entries": entries(artifact),
         "actions": manifest.actions,
         "continue_command": manifest.continue_command,
         "metadata": manifest.metadata,

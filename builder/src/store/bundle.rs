@@ -189,6 +189,12 @@ impl<'a> BundleWriter<'a> {
         Ok((digest, size_bytes))
     }
 
+    /// Begins contents that come in parts.
+    pub fn adding(&mut self) -> Adding<'_, 'a> {
+        let offset = self.position;
+        Adding { offset, hasher: Hasher::new(self) }
+    }
+
     /// Makes the bundle visible under its key and its contents known. Returns the pack: that of another
     /// process, which made the same meanwhile, rather than a second one.
     ///
@@ -238,6 +244,29 @@ impl<'a> BundleWriter<'a> {
         let pack = pack.ok_or_else(whole).at("write", &path)?;
         store.index_blobs(&pack, &blobs);
         Ok(pack)
+    }
+}
+
+/// Contents that are appended in parts.
+pub struct Adding<'b, 'a> {
+    offset: u64,
+    hasher: Hasher<&'b mut BundleWriter<'a>>,
+}
+
+impl Adding<'_, '_> {
+    /// Appends a part.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.write_all(bytes)
+    }
+
+    /// Notes the contents, and returns their digest.
+    pub fn finish(self) -> Digest {
+        let (digest, size_bytes, bundle) = self.hasher.finish();
+        bundle.note(digest, self.offset, size_bytes);
+        digest
     }
 }
 

@@ -12,22 +12,24 @@ use rustix::fs::{
     renameat_with, symlinkat, utimensat,
 };
 
-use super::Spk;
 use crate::{
     artifact::ArtifactError,
     error::{At as _, PathError},
     files,
-    formats::spk::{Item, ItemKind},
+    formats::{
+        capnp::Span,
+        spk::{Item, ItemKind},
+    },
     shutdown::CleanupGuard,
     store::Store,
-    tree::{Tree, TreePath},
+    tree::{Entry, Kind, Tree, TreePath},
 };
 
 /// Writes a package's contents to a directory.
 ///
 /// Files are 0666 or 0777 less the umask, directories 0777 less the umask; times are those of the package;
 /// link targets are taken verbatim.
-pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result<(), ArtifactError> {
+pub fn unpack(tree: &Tree, items: &[Item], store: &Store, directory: &Path) -> Result<(), ArtifactError> {
     if fs::symlink_metadata(directory).is_ok() {
         return Err(ArtifactError::Exists(directory.to_path_buf()));
     }
@@ -41,7 +43,7 @@ pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result
     let handle = handle.at("open", &root)?;
     let mut writer =
         Writer { store, tree, open: vec![Level { path: TreePath::root(), handle, times: None }] };
-    for item in &spk.items {
+    for item in items {
         writer.write(item).at("write", directory.join(item.path.as_path()))?;
     }
     writer.leave(0).at("write", directory)?;
@@ -54,6 +56,25 @@ pub fn unpack(tree: &Tree, spk: &Spk, store: &Store, directory: &Path) -> Result
         rustix::io::Errno::EXIST => ArtifactError::Exists(directory.to_path_buf()),
         _ => PathError::new("create", directory, e).into(),
     })
+}
+
+/// Returns the entries of a tree in the order in which they are unpacked, directories before what is in them.
+/// Devices and pipes, which no package holds, are left out.
+pub fn items_of(tree: &Tree) -> Vec<Item> {
+    let item = |(path, entry): (&TreePath, &Entry)| {
+        let kind = match &entry.kind {
+            Kind::Directory => ItemKind::Directory,
+            Kind::Symlink { target } => ItemKind::Symlink(target.clone()),
+            Kind::File { size_bytes, .. } => {
+                let span = Span { offset: 0, size_bytes: *size_bytes };
+                ItemKind::File { span, executable: entry.mode & 0o100 != 0 }
+            }
+            Kind::Fifo | Kind::CharacterDevice { .. } | Kind::BlockDevice { .. } => return None,
+        };
+        let mtime_ns = entry.mtime_s.saturating_mul(1_000_000_000);
+        Some(Item { path: path.clone(), kind, mtime_ns })
+    };
+    tree.iter().filter(|(path, _)| !path.is_root()).filter_map(item).collect()
 }
 
 /// A directory that is being filled; its times are set when it is left.

@@ -59,12 +59,16 @@ impl Signer<'_> {
         }
     }
 
-    /// Returns the signature message for an archive message of that SHA-512.
-    fn sign(&self, archive_sha512: &[u8; 64]) -> Result<Vec<u8>, PackError> {
+    /// Returns the signature of an archive message of that SHA-512.
+    fn sign(&self, archive_sha512: &[u8; 64]) -> Result<Signature, PackError> {
         match self {
-            Signer::Key(key) => Ok(spk::sign(key, archive_sha512)),
+            Signer::Key(key) => Ok(Signature {
+                app_id: key.app_id(),
+                archive_sha512: *archive_sha512,
+                message: spk::sign(key, archive_sha512),
+            }),
             Signer::Carried(signature) if signature.archive_sha512 == *archive_sha512 => {
-                Ok(signature.message.clone())
+                Ok((*signature).clone())
             }
             Signer::Carried(_) => Err(PackError::OtherArchive),
         }
@@ -110,11 +114,9 @@ impl Writer for SpkWriter<'_> {
         progress: &Progress,
     ) -> Result<Packed, PackError> {
         let SpkWriter { manifest, signer } = *self;
-        let tree = complete(image.tree(), store, manifest, progress)?;
-        let mut archive = lay_out(&tree, store)?;
-        let reader = Contents { store, archive: &archive };
-        let signature = signer.sign(&reader.sha512()?)?;
-        archive.message.pieces.insert(0, Piece::Bytes(signature));
+        let SignedTree { signature, mut archive, .. } =
+            sign(image.tree(), manifest, &signer, store, progress)?;
+        archive.message.pieces.insert(0, Piece::Bytes(signature.message));
         let planned = cut(&archive.message);
         let total = planned.iter().map(work_of).sum();
         let task = progress.task("packing", total, Unit::Bytes);
@@ -122,6 +124,44 @@ impl Writer for SpkWriter<'_> {
         let blocks = encode(&contents, &planned, &task)?;
         write(&blocks, &planned, image, signer.app_id(), out)
     }
+}
+
+/// A tree as it is in a package, with the signature of its archive.
+pub struct SignedTree {
+    /// The tree, with what the format adds.
+    pub tree: Tree,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The signature.
+    pub signature: Signature,
+    archive: WrittenArchive,
+}
+
+/// Lays out a tree as the archive of a package, and signs that.
+///
+/// # Errors
+/// [`PackError`]: what no installer takes is refused before it is signed.
+pub(in crate::artifact) fn sign(
+    tree: &Tree,
+    manifest: &Manifest,
+    signer: &Signer<'_>,
+    store: &Store,
+    progress: &Progress,
+) -> Result<SignedTree, PackError> {
+    let tree = complete(tree, store, manifest, progress)?;
+    let archive = lay_out(&tree, store)?;
+    let sha512 = Contents { store, archive: &archive }.sha512()?;
+    let signature = signer.sign(&sha512)?;
+    Ok(SignedTree { tree, manifest: manifest.clone(), signature, archive })
+}
+
+/// Returns the SHA-512 of the archive of a package that has this tree.
+///
+/// # Errors
+/// As [`sign`].
+pub(in crate::artifact) fn archive_sha512(tree: &Tree, store: &Store) -> Result<[u8; 64], PackError> {
+    let archive = lay_out(tree, store)?;
+    Contents { store, archive: &archive }.sha512()
 }
 
 /// Returns the tree as it goes into the package.

@@ -147,7 +147,7 @@ fn gives_the_known_answer() {
     assert_eq!(Digest::of(&stream).to_string(), whole);
 
     let opened = place.open(&compress(&stream)).expect("opens");
-    let Details::Spk(spk) = &opened.details;
+    let Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
     assert_eq!(spk.app_id.to_string(), "0fhhggzmts8cw7chvndffky0m5my9pjhmfkhursxvk3684kp66w0");
     assert_eq!((opened.title(), opened.release()), ("Demo", 1));
     let mut tree = known_tree(&place.store);
@@ -266,8 +266,8 @@ fn refuses_what_is_not_signed_so() {
         ("as it should be", compress(&stream), "accepted".into()),
         ("the parts put together again", signature(public.clone(), combined.clone()), "accepted".into()),
         ("trailing signed bytes", package(&[&good[..], b"12345"].concat()), "accepted".into()),
-        ("another magic", magic, "it does not begin as a Sandstorm package does".into()),
-        ("no bytes", vec![], "it does not begin as a Sandstorm package does".into()),
+        ("another magic", magic, "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into()),
+        ("no bytes", vec![], "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into()),
         (
             "a short key",
             signature(public[1..].to_vec(), combined.clone()),
@@ -460,7 +460,7 @@ fn accepts_what_sandstorms_packer_writes() {
     liblzma::read::XzEncoder::new(&stream[1000..], 0).read_to_end(&mut two).expect("encodes");
     let several = [&one[..], &[0; 4], &two].concat();
     let is_one_stream = |bytes: &[u8]| {
-        let Details::Spk(spk) = place.open(bytes).expect("opens").details;
+        let Details::Spk(spk) = place.open(bytes).expect("opens").details else { panic!("is an .spk") };
         spk.is_one_stream
     };
     assert!(!is_one_stream(&several));

@@ -94,7 +94,7 @@ fn what_is_packed_can_be_opened() {
     let other = Store::open(&fixture.directory.path().join("other")).expect("opens");
     for _cold_and_warm in 0..2 {
         let opened = artifact::open(&packed.path, &other, &Progress::silent()).expect("opens");
-        let artifact::Details::Spk(spk) = &opened.details;
+        let artifact::Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
         assert_eq!((opened.digest, spk.package_id), (packed.digest, packed.package_id));
         assert_eq!((spk.app_id, &spk.manifest), (key().app_id(), &manifest()));
         let names: Vec<String> = opened.tree.iter().map(|(path, _)| path.to_string()).collect();
@@ -152,7 +152,7 @@ fn a_carried_signature_writes_the_same_package_without_the_key_and_no_other() {
     let mut fixture = rich();
     let packed = fixture.pack().expect("packs");
     let opened = artifact::open(&packed.path, &fixture.store, &Progress::silent()).expect("opens");
-    let artifact::Details::Spk(spk) = &opened.details;
+    let artifact::Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
     let (manifest, signer) = (manifest(), Signer::Carried(&spk.signature));
     let writer = SpkWriter { manifest: &manifest, signer };
     assert_eq!(writer.app_id(), Some(key().app_id()));

@@ -1,0 +1,229 @@
+//! A tree from an image.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt as _,
+};
+
+use super::{
+    BLOCK_BYTES, BLOCK_LOG, ENTRY_BYTES, EXTENDED, FLAT_INLINE, FLAT_PLAIN, INODE_BYTES, MAGIC, S_IFDIR,
+    S_IFLNK, S_IFMT, S_IFREG, SLOT_BYTES, SUPERBLOCK_AT,
+};
+use crate::{
+    artifact::fault::{Budget, Fields, ImageFault},
+    digest::Digest,
+    store::BundleWriter,
+    tree::{Entry, Kind, Tree, TreePath},
+};
+
+const SUPERBLOCK: &str = "the superblock";
+
+/// How deep directories may lie, as in packages.
+const MAX_DEPTH: usize = 62;
+
+/// The longest listing of a directory: as many entries as an image may have, with names of some length.
+const MAX_LISTING_BYTES: u64 = 32 << 20;
+
+/// Most bytes of a link's target.
+const MAX_TARGET_BYTES: u64 = 4095;
+
+/// Reads an image; contents go to the bundle.
+///
+/// # Errors
+/// [`ImageFault`]. A directory that is reached twice is one; so loops end.
+pub fn read(file: &File, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
+    let mut start = [0; 128];
+    file.read_exact_at(&mut start, SUPERBLOCK_AT).map_err(|e| ImageFault::read(SUPERBLOCK, e))?;
+    let rule = |rule| ImageFault::rule(SUPERBLOCK, rule);
+    let mut fields = Fields(&start);
+    let word = |at: usize| Fields(start.get(at..).unwrap_or_default()).u32().unwrap_or_default();
+    if fields.take(4) != Some(&MAGIC) {
+        return Err(rule("is not one of EROFS"));
+    }
+    if start[12] != BLOCK_LOG {
+        return Err(rule("has blocks of another size than 4096 bytes, which are not read"));
+    }
+    // Features that a reader must know: compression in several forms, chunks, further devices.
+    if word(80) != 0 {
+        return Err(rule("asks for features that are not read, such as compression"));
+    }
+    let root = u16::from_le_bytes([start[14], start[15]]);
+    let meta_at = u64::from(word(40)) * BLOCK_BYTES as u64;
+    let mut reader =
+        Reader { file, meta_at, bundle, tree: Tree::new(), seen: BTreeSet::new(), budget: Budget::new() };
+    reader.visit(u64::from(root), &TreePath::root(), 0)?;
+    Ok(reader.tree)
+}
+
+struct Reader<'a, 'b, 's> {
+    file: &'a File,
+    meta_at: u64,
+    bundle: &'b mut BundleWriter<'s>,
+    tree: Tree,
+    seen: BTreeSet<u64>,
+    budget: Budget,
+}
+
+/// An inode's contents.
+#[derive(Clone, Copy, Debug)]
+struct Contents {
+    size_bytes: u64,
+    start: u64,
+    /// Where its end lies, if not in a block.
+    end: Option<u64>,
+}
+
+impl Reader<'_, '_, '_> {
+    fn visit(&mut self, number: u64, path: &TreePath, depth: usize) -> Result<(), ImageFault> {
+        let part = &format!("the inode of /{path}")[..];
+        let rule = |rule| ImageFault::rule(part, rule);
+        let at = number.checked_mul(SLOT_BYTES as u64).and_then(|at| at.checked_add(self.meta_at));
+        let at = at.ok_or(rule("lies outside of the image"))?;
+        let mut bytes = [0; INODE_BYTES];
+        self.file.read_exact_at(&mut bytes, at).map_err(|e| ImageFault::read(part, e))?;
+        let mut fields = Fields(&bytes);
+        let damaged = || rule("is damaged");
+        let (format, xattrs, mode) = (
+            fields.u16().ok_or_else(damaged)?,
+            fields.u16().ok_or_else(damaged)?,
+            fields.u16().ok_or_else(damaged)?,
+        );
+        if format & EXTENDED == 0 {
+            return Err(rule("is a short one, without a time, which is not read"));
+        }
+        let _ = fields.u16();
+        let size_bytes = fields.u64().ok_or_else(damaged)?;
+        let (start, _number) = (fields.u32().ok_or_else(damaged)?, fields.u32());
+        let (uid, gid) = (fields.u32().ok_or_else(damaged)?, fields.u32().ok_or_else(damaged)?);
+        let mtime_s = fields.u64().ok_or_else(damaged)?.cast_signed();
+        // Attributes stand behind the inode: 12 bytes, and 4 for each unit.
+        let xattr_bytes = if xattrs == 0 { 0 } else { 12 + 4 * (u64::from(xattrs) - 1) };
+        let end = at + INODE_BYTES as u64 + xattr_bytes;
+        let end = match format >> 1 & 7 {
+            FLAT_PLAIN => None,
+            FLAT_INLINE => Some(end),
+            _ => return Err(rule("has compressed or scattered contents, which are not read")),
+        };
+        let contents = Contents { size_bytes, start: u64::from(start), end };
+        let kind = match mode & S_IFMT {
+            S_IFDIR => Kind::Directory,
+            S_IFREG => {
+                self.budget.bytes(size_bytes)?;
+                Kind::File { digest: self.copy(path, contents)?, size_bytes, hard_link: None }
+            }
+            S_IFLNK if (1..=MAX_TARGET_BYTES).contains(&size_bytes) => {
+                let target = self.bytes(contents).map_err(|e| ImageFault::read(part, e))?;
+                if target.contains(&0) {
+                    return Err(rule("has an impossible link target"));
+                }
+                Kind::Symlink { target }
+            }
+            S_IFLNK => return Err(rule("has an impossible link target")),
+            _ => return Err(rule("is that of a device, pipe or socket, which no package holds")),
+        };
+        let is_directory = kind.is_directory();
+        if path.is_root() && !is_directory {
+            return Err(rule("is not that of a directory"));
+        }
+        let mode = if matches!(kind, Kind::Symlink { .. }) { 0o777 } else { u32::from(mode) & 0o7777 };
+        let entry = Entry { kind, mode, uid, gid, mtime_s, xattrs: BTreeMap::new() };
+        if self.tree.insert(path.clone(), entry).is_some() {
+            return Err(ImageFault::entry(path, "is there twice"));
+        }
+        if !is_directory {
+            return Ok(());
+        }
+        if !self.seen.insert(number) {
+            return Err(ImageFault::entry(path, "is a directory that lies in two places"));
+        }
+        if depth > MAX_DEPTH {
+            return Err(ImageFault::entry(path, "lies below more than 62 directories"));
+        }
+        self.directory(path, contents, depth)
+    }
+
+    fn directory(&mut self, path: &TreePath, contents: Contents, depth: usize) -> Result<(), ImageFault> {
+        let part = &format!("the listing of /{path}")[..];
+        let rule = |rule| ImageFault::rule(part, rule);
+        if contents.size_bytes > MAX_LISTING_BYTES {
+            return Err(rule("is longer than any"));
+        }
+        let listing = self.bytes(contents).map_err(|e| ImageFault::read(part, e))?;
+        for block in listing.chunks(BLOCK_BYTES) {
+            for (name, inode) in names(block).ok_or(rule("is damaged"))? {
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                self.budget.entry()?;
+                self.visit(inode, &path.join(name)?, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a file's contents to the bundle.
+    fn copy(&mut self, path: &TreePath, contents: Contents) -> Result<Digest, ImageFault> {
+        let mut reader = ContentsReader { file: self.file, contents, done: 0 };
+        let (digest, size_bytes) =
+            self.bundle.add(&mut reader).map_err(|e| ImageFault::read(format!("/{path}"), e))?;
+        match size_bytes == contents.size_bytes {
+            true => Ok(digest),
+            false => Err(ImageFault::entry(path, "ends behind the image")),
+        }
+    }
+
+    fn bytes(&self, contents: Contents) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        ContentsReader { file: self.file, contents, done: 0 }.read_to_end(&mut out)?;
+        match out.len() as u64 == contents.size_bytes {
+            true => Ok(out),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Returns the names in a block of a listing, each with its inode; `None` if it is damaged.
+fn names(block: &[u8]) -> Option<Vec<(&[u8], u64)>> {
+    let first = u16::from_le_bytes(block.get(8..10)?.try_into().ok()?);
+    let count = usize::from(first) / ENTRY_BYTES;
+    let mut out = Vec::new();
+    for index in 0..count {
+        let mut entry = Fields(block.get(index * ENTRY_BYTES..)?);
+        let (inode, start) = (entry.u64()?, usize::from(entry.u16()?));
+        let next = block.get((index + 1) * ENTRY_BYTES..).filter(|_| index + 1 < count);
+        let name = match next {
+            Some(next) => block.get(start..usize::from(u16::from_le_bytes(next.get(8..10)?.try_into().ok()?)))?,
+            None => {
+                let rest = block.get(start..)?;
+                &rest[..rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len())]
+            }
+        };
+        out.push((name, inode));
+    }
+    Some(out)
+}
+
+/// Reads contents: whole blocks, and the end.
+struct ContentsReader<'a> {
+    file: &'a File,
+    contents: Contents,
+    done: u64,
+}
+
+impl Read for ContentsReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Contents { size_bytes, start, end } = self.contents;
+        let block = BLOCK_BYTES as u64;
+        let whole = if end.is_some() { size_bytes / block * block } else { size_bytes };
+        let (at, left) = match end {
+            Some(end) if self.done >= whole => (end + self.done - whole, size_bytes - self.done),
+            _ => ((start * block).saturating_add(self.done), whole - self.done),
+        };
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let got = self.file.read_at(&mut buffer[..wanted], at)?;
+        self.done += got as u64;
+        Ok(got)
+    }
+}

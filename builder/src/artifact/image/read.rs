@@ -1,0 +1,125 @@
+//! Reads such a file: its tree, and the signature over it.
+
+use super::{Image, SIGNATURE, normalise};
+use crate::{
+    artifact::{
+        Artifact, ArtifactError, Details, Fault, Format, erofs,
+        fault::{Budget, ImageFault},
+        oci,
+        source::Source,
+        spk::{self, archive_sha512},
+        squashfs,
+    },
+    digest::Digest,
+    error::PathError,
+    formats::{
+        manifest::{self, Manifest},
+        spk::{Signature, read_signature},
+        tar_in::{self, Limits},
+    },
+    progress::{Progress, Unit},
+    store::{BundleWriter, Store},
+    tree::Tree,
+};
+
+/// The longest signature and manifest that are read.
+const MAX_SIGNATURE_BYTES: u64 = 1 << 16;
+const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+
+/// Kind of the bundles that hold the contents of a file.
+const BUNDLE: &str = "image";
+
+/// Kind of the notes that say that a file's contents are the signed ones.
+const NOTE: &str = "image-signed";
+
+/// Reads a file. If `anew`, it is checked whatever the store knows of it.
+pub fn open(
+    file: &Source<'_>,
+    format: Format,
+    anew: bool,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Artifact, ArtifactError> {
+    let (digest, size_bytes) = identity(file, format)?;
+    let key = digest.to_string();
+    let known = if anew { None } else { store.load_bundle(BUNDLE, &key) };
+    let tree = match known {
+        Some((tree, _)) => tree,
+        None => contents(file, format, &key, size_bytes, store, progress)?,
+    };
+    let (tree, signature, manifest) = parts(tree, store).map_err(|fault| file.refuse(fault))?;
+    if anew || store.noted(NOTE, &key).is_none() {
+        let found = archive_sha512(&tree, store).map_err(|error| file.refuse(Fault::Tree(Box::new(error))))?;
+        if found != signature.archive_sha512 {
+            return Err(file.refuse(spk::Fault::Contents));
+        }
+        store.note(NOTE, &key, b"")?;
+    }
+    let details = Details::Image(Image { format, manifest, signature });
+    Ok(Artifact { path: file.path.to_path_buf(), size_bytes, digest, tree, details })
+}
+
+/// Reads the contents of a file into the store.
+fn contents(
+    file: &Source<'_>,
+    format: Format,
+    key: &str,
+    size_bytes: u64,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Tree, ArtifactError> {
+    let _task = progress.task("reading the package", size_bytes, Unit::Bytes);
+    let mut bundle = store.begin_bundle(BUNDLE, key)?;
+    let read = match format {
+        Format::Spk => Err(ImageFault::rule("the package", "is not an image")),
+        Format::Tar => read_tar(file, &mut bundle),
+        Format::Squashfs => squashfs::read(&file.file, &mut bundle),
+        Format::Erofs => erofs::read(&file.file, &mut bundle),
+        Format::Oci | Format::OciDirectory => {
+            oci::Layout::open(file.path, &file.file).and_then(|layout| oci::read(&layout, &mut bundle))
+        }
+    };
+    let mut tree = read.map_err(|fault| file.refuse(fault))?;
+    tree.add_parents(0);
+    bundle.finish(&tree)?;
+    // A file that changes while it is read is not kept under the digest that it had.
+    if identity(file, format)?.0.to_string() != key {
+        let changed = std::io::Error::other("it changed while it was read");
+        return Err(PathError::new("read", file.path, changed).into());
+    }
+    Ok(tree)
+}
+
+fn read_tar(file: &Source<'_>, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
+    let limits = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
+    let reader = std::io::BufReader::with_capacity(1 << 18, file.reader());
+    let read = tar_in::read_tree_with(reader, &limits, |_, _, _, contents| Ok(bundle.add(contents)?.0));
+    Ok(read.map_err(|source| ImageFault::Tar { part: "the archive".into(), source })?.0)
+}
+
+/// Takes a tree apart: the package's own, its signature, and its manifest.
+fn parts(mut tree: Tree, store: &Store) -> Result<(Tree, Signature, Manifest), Fault> {
+    let read = |tree: &Tree, path: &[u8], limit_bytes: u64| {
+        let (digest, size_bytes) = tree.get(path)?.kind.content()?;
+        (size_bytes <= limit_bytes).then(|| store.read(&digest).ok())?
+    };
+    let message = read(&tree, SIGNATURE, MAX_SIGNATURE_BYTES).ok_or(Fault::Unsigned)?;
+    let signature = read_signature(&message).map_err(spk::Fault::Signature)?;
+    tree.remove(SIGNATURE);
+    normalise(&mut tree);
+    let bytes = read(&tree, manifest::FILE_NAME.as_bytes(), MAX_MANIFEST_BYTES).ok_or(spk::Fault::NoManifest)?;
+    let manifest = Manifest::read(&bytes).map_err(spk::Fault::Manifest)?;
+    Ok((tree, signature, manifest))
+}
+
+/// Returns the digest by which a file is known, and its length: of an OCI directory that of its image.
+pub fn identity(file: &Source<'_>, format: Format) -> Result<(Digest, u64), ArtifactError> {
+    match format {
+        Format::OciDirectory => {
+            let layout = oci::Layout::open(file.path, &file.file).map_err(|fault| file.refuse(fault))?;
+            let image = oci::image_of(&layout).map_err(|fault| file.refuse(fault))?;
+            Ok((image.digest, image.size_bytes))
+        }
+        _ => file.io("read", Digest::of_reader(file.reader())),
+    }
+}

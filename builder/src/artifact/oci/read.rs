@@ -1,0 +1,236 @@
+//! The tree of an image: its layers, one over the other.
+
+use std::io::{self, Read};
+
+use serde_json::Value;
+
+use super::{DOCKER_FILE, Descriptor, INDEX_FILE, INDEX_TYPE, Layout};
+use crate::{
+    artifact::fault::{Budget, ImageFault},
+    digest::{Digest, Hasher},
+    formats::tar_in::{self, Limits},
+    store::BundleWriter,
+    tree::{Tree, TreePath},
+};
+
+/// What hides an entry of a lower layer, and all of a directory's (OCI image specification, layer).
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// How deep indexes may name indexes.
+const MAX_INDEXES: usize = 4;
+/// Most layers of an image; engines allow 128.
+const MAX_LAYERS: usize = 512;
+
+/// An image of a layout.
+#[derive(Debug)]
+pub struct ImageParts {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The length of its manifest, configuration and layers together.
+    pub size_bytes: u64,
+    /// The digest of each layer, uncompressed, as its configuration says.
+    diff_ids: Vec<Digest>,
+    layers: Vec<Layer>,
+}
+
+/// A layer, by its descriptor, or by its name in what `docker save` writes.
+#[derive(Debug)]
+enum Layer {
+    Blob(Descriptor),
+    Named(String),
+}
+
+/// Finds the image of a layout.
+///
+/// # Errors
+/// A layout with several images, and one that is damaged.
+pub fn image_of(layout: &Layout) -> Result<ImageParts, ImageFault> {
+    if layout.has(INDEX_FILE) {
+        let index = layout.json(INDEX_FILE)?;
+        return image_in(layout, &index, 0);
+    }
+    docker_image(layout)
+}
+
+fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, ImageFault> {
+    let rule = |rule| ImageFault::rule(INDEX_FILE, rule);
+    if depth > MAX_INDEXES {
+        return Err(rule("names indexes in indexes in indexes"));
+    }
+    let manifests = index["manifests"].as_array().ok_or(rule("has no list of manifests"))?;
+    // What describes an image is beside it: bills of materials, signatures.
+    let is_image = |value: &&Value| {
+        value["artifactType"].is_null() && value["platform"]["os"].as_str().is_none_or(|os| os != "unknown")
+    };
+    let mut images = manifests.iter().filter(is_image);
+    let (Some(image), None) = (images.next(), images.next()) else {
+        return Err(rule(match manifests.is_empty() {
+            true => "names no image",
+            false => "names several images, or images of several platforms",
+        }));
+    };
+    let blob = Descriptor::read(image).ok_or(rule("has a descriptor that is not one of SHA-256"))?;
+    let manifest = layout.json_blob(&blob)?;
+    if blob.media_type == INDEX_TYPE || manifest["manifests"].is_array() {
+        return image_in(layout, &manifest, depth + 1);
+    }
+    let part = format!("the manifest {}", blob.digest);
+    let damaged = || ImageFault::rule(&part[..], "has a descriptor that is not one of SHA-256");
+    let config = Descriptor::read(&manifest["config"]).ok_or_else(damaged)?;
+    let layers = manifest["layers"].as_array().filter(|layers| layers.len() <= MAX_LAYERS);
+    let layers = layers.ok_or(ImageFault::rule(&part[..], "has no list of layers, or a very long one"))?;
+    let layers: Option<Vec<Descriptor>> = layers.iter().map(Descriptor::read).collect();
+    let layers = layers.ok_or_else(damaged)?;
+    let diff_ids = diff_ids(&layout.json_blob(&config)?)?;
+    let sizes = layers.iter().map(|layer| layer.size_bytes);
+    let size_bytes = sizes.fold(blob.size_bytes.saturating_add(config.size_bytes), u64::saturating_add);
+    let layers = layers.into_iter().map(Layer::Blob).collect();
+    Ok(ImageParts { digest: blob.digest, size_bytes, diff_ids, layers })
+}
+
+/// Finds the image of what `docker save` writes.
+fn docker_image(layout: &Layout) -> Result<ImageParts, ImageFault> {
+    let rule = |rule| ImageFault::rule(DOCKER_FILE, rule);
+    let list = layout.json(DOCKER_FILE)?;
+    let image = match list.as_array().map(Vec::as_slice) {
+        Some([image]) => image,
+        _ => return Err(rule("names no image, or several")),
+    };
+    let config = image["Config"].as_str().ok_or(rule("names no configuration"))?;
+    let mut text = Vec::new();
+    let (reader, mut size_bytes) = layout.file(config)?;
+    reader.take(4 << 20).read_to_end(&mut text).map_err(|e| ImageFault::read(config, e))?;
+    let parsed = serde_json::from_slice(&text)
+        .map_err(|error| ImageFault::read(config, io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let names = image["Layers"].as_array().filter(|layers| layers.len() <= MAX_LAYERS);
+    let names = names.ok_or(rule("has no list of layers, or a very long one"))?;
+    let mut layers = Vec::new();
+    for name in names {
+        let name = name.as_str().ok_or(rule("names a layer that is no text"))?;
+        size_bytes = size_bytes.saturating_add(layout.file(name)?.1);
+        layers.push(Layer::Named(name.to_owned()));
+    }
+    Ok(ImageParts { digest: Digest::of(&text), size_bytes, diff_ids: diff_ids(&parsed)?, layers })
+}
+
+fn diff_ids(config: &Value) -> Result<Vec<Digest>, ImageFault> {
+    let digest = |value: &Value| value.as_str()?.strip_prefix("sha256:")?.parse().ok();
+    let ids = config["rootfs"]["diff_ids"].as_array();
+    let ids = ids.and_then(|ids| ids.iter().map(digest).collect());
+    ids.ok_or(ImageFault::rule("the configuration", "does not list the digests of its layers"))
+}
+
+/// Reads the tree of a layout's image; contents go to the bundle.
+///
+/// # Errors
+/// [`ImageFault`], also where a blob or an unpacked layer has another digest than it should.
+pub fn read(layout: &Layout, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
+    let image = image_of(layout)?;
+    if image.diff_ids.len() != image.layers.len() {
+        return Err(ImageFault::rule("the configuration", "lists another number of layers than the manifest"));
+    }
+    let mut tree = Tree::new();
+    let mut left = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
+    for (index, (layer, diff_id)) in image.layers.iter().zip(&image.diff_ids).enumerate() {
+        let part = format!("layer {}", index + 1);
+        let own = self::layer(layout, layer, diff_id, &part, &left, bundle)?;
+        left.entries = left.entries.saturating_sub(own.len() as u64);
+        left.total_bytes = left.total_bytes.saturating_sub(own.size_bytes());
+        lay(&mut tree, own)?;
+    }
+    Ok(tree)
+}
+
+/// Reads one layer, and checks it by both its digests.
+fn layer(
+    layout: &Layout,
+    layer: &Layer,
+    diff_id: &Digest,
+    part: &str,
+    limits: &Limits,
+    bundle: &mut BundleWriter<'_>,
+) -> Result<Tree, ImageFault> {
+    let failed = |source| ImageFault::read(part, source);
+    let (reader, expected) = match layer {
+        Layer::Blob(blob) => (layout.blob(blob)?.0, Some(blob.digest)),
+        Layer::Named(name) => (layout.file(name)?.0, None),
+    };
+    let mut packed = Hashed { inner: reader, hasher: Hasher::new(io::sink()) };
+    let tree = {
+        let plain = decompressed(&mut packed).map_err(failed)?;
+        let mut plain = Hashed { inner: plain, hasher: Hasher::new(io::sink()) };
+        let read =
+            tar_in::read_tree_with(&mut plain, limits, |_, _, _, contents| Ok(bundle.add(contents)?.0));
+        let (tree, _) = read.map_err(|source| ImageFault::Tar { part: part.to_owned(), source })?;
+        // Behind the last member stand zeros, which its digest covers.
+        io::copy(&mut (&mut plain).take(limits.total_bytes), &mut io::sink()).map_err(failed)?;
+        if plain.hasher.finish().0 != *diff_id {
+            return Err(ImageFault::rule(part, "has not the contents that the configuration names"));
+        }
+        tree
+    };
+    io::copy(&mut packed, &mut io::sink()).map_err(failed)?;
+    match expected {
+        Some(expected) if packed.hasher.finish().0 != expected => {
+            Err(ImageFault::rule(part, "has not the contents that its digest names"))
+        }
+        _ => Ok(tree),
+    }
+}
+
+/// Decompresses a layer by its first bytes: media types are not always right.
+fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    let mut start = Vec::new();
+    (&mut reader).take(4).read_to_end(&mut start)?;
+    let whole = io::Cursor::new(start.clone()).chain(reader);
+    Ok(match start[..] {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
+/// Digests what is read.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher<io::Sink>,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        io::Write::write_all(&mut self.hasher, &buffer[..got])?;
+        Ok(got)
+    }
+}
+
+/// Lays a layer over a tree: first what it hides, then what it brings.
+fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
+    for (path, _) in layer.iter() {
+        let name = path.file_name();
+        let parent = path.parent().unwrap_or_default();
+        if name == OPAQUE {
+            let below: Vec<TreePath> =
+                tree.subtree(parent.as_bytes()).map(|(path, _)| path.clone()).filter(|p| *p != parent).collect();
+            below.iter().for_each(|path| drop(tree.remove(path.as_bytes())));
+        } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            tree.remove_subtree(parent.join(hidden)?.as_bytes());
+        }
+    }
+    for (path, entry) in layer.iter().filter(|(path, _)| !path.file_name().starts_with(WHITEOUT)) {
+        let both_directories =
+            entry.kind.is_directory() && tree.get(path.as_bytes()).is_some_and(|below| below.kind.is_directory());
+        if !both_directories {
+            tree.remove_subtree(path.as_bytes());
+        }
+        // Engines would follow a link there, out of the root if it leads out.
+        for above in path.ancestors() {
+            if tree.get(above.as_bytes()).is_some_and(|above| !above.kind.is_directory()) {
+                return Err(ImageFault::entry(path, "lies below an entry of a lower layer that is no directory"));
+            }
+        }
+        tree.insert(path.clone(), entry.clone());
+    }
+    Ok(())
+}
