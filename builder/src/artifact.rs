@@ -48,8 +48,8 @@ use crate::{
     store::{Store, StoreError, is_of_space},
     tree::Tree,
 };
-use source::Source;
 use image::Image;
+use source::Source;
 use spk::Spk;
 
 /// A package that was read and holds.

@@ -88,7 +88,8 @@ impl Superblock {
         let mut fields = Fields(bytes.strip_prefix(&MAGIC)?);
         let (inodes, time_s, block_bytes, fragments) =
             (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
-        let (compression, block_log, flags, ids) = (fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?);
+        let (compression, block_log, flags, ids) =
+            (fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?);
         if (fields.u16()?, fields.u16()?) != (4, 0) {
             return None;
         }

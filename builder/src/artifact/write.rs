@@ -169,7 +169,8 @@ impl PackError {
 /// names, then by path.
 pub(super) fn file_order(tree: &Tree) -> Vec<(Digest, u64)> {
     let files = tree.iter().filter_map(|(path, entry)| Some((path, entry.kind.content()?)));
-    let mut files: Vec<_> = files.map(|(path, content)| ((ending(path.file_name()), path), content)).collect();
+    let mut files: Vec<_> =
+        files.map(|(path, content)| ((ending(path.file_name()), path), content)).collect();
     files.sort();
     files.into_iter().map(|(_, content)| content).collect()
 }

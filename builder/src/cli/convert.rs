@@ -36,7 +36,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::new(text).hint("name it, as in --format oci"));
     };
     let artifact = with_file(&args.from, context, artifact::open)?;
-    let packed = artifact::convert(&artifact, format, &args.to, &*context.reading_store()?, &context.progress)?;
+    let packed =
+        artifact::convert(&artifact, format, &args.to, &*context.reading_store()?, &context.progress)?;
     if context.global.json {
         finish_json(&json!({
             "path": packed.path,

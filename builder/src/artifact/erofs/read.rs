@@ -194,7 +194,9 @@ fn names(block: &[u8]) -> Option<Vec<(&[u8], u64)>> {
         let (inode, start) = (entry.u64()?, usize::from(entry.u16()?));
         let next = block.get((index + 1) * ENTRY_BYTES..).filter(|_| index + 1 < count);
         let name = match next {
-            Some(next) => block.get(start..usize::from(u16::from_le_bytes(next.get(8..10)?.try_into().ok()?)))?,
+            Some(next) => {
+                block.get(start..usize::from(u16::from_le_bytes(next.get(8..10)?.try_into().ok()?)))?
+            }
             None => {
                 let rest = block.get(start..)?;
                 &rest[..rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len())]

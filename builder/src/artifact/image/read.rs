@@ -49,7 +49,8 @@ pub fn open(
     };
     let (tree, signature, manifest) = parts(tree, store).map_err(|fault| file.refuse(fault))?;
     if anew || store.noted(NOTE, &key).is_none() {
-        let found = archive_sha512(&tree, store).map_err(|error| file.refuse(Fault::Tree(Box::new(error))))?;
+        let found =
+            archive_sha512(&tree, store).map_err(|error| file.refuse(Fault::Tree(Box::new(error))))?;
         if found != signature.archive_sha512 {
             return Err(file.refuse(spk::Fault::Contents));
         }
@@ -107,7 +108,8 @@ fn parts(mut tree: Tree, store: &Store) -> Result<(Tree, Signature, Manifest), F
     let signature = read_signature(&message).map_err(spk::Fault::Signature)?;
     tree.remove(SIGNATURE);
     normalise(&mut tree);
-    let bytes = read(&tree, manifest::FILE_NAME.as_bytes(), MAX_MANIFEST_BYTES).ok_or(spk::Fault::NoManifest)?;
+    let bytes =
+        read(&tree, manifest::FILE_NAME.as_bytes(), MAX_MANIFEST_BYTES).ok_or(spk::Fault::NoManifest)?;
     let manifest = Manifest::read(&bytes).map_err(spk::Fault::Manifest)?;
     Ok((tree, signature, manifest))
 }

@@ -11,8 +11,7 @@ use crate::{
     tree::{Entry, Tree, TreePath},
 };
 
-const IMAGES: [Format; 5] =
-    [Format::Tar, Format::Oci, Format::OciDirectory, Format::Squashfs, Format::Erofs];
+const IMAGES: [Format; 5] = [Format::Tar, Format::Oci, Format::OciDirectory, Format::Squashfs, Format::Erofs];
 
 const RECIPE: &str = "[app]\nname = \"tea\"\nversion = \"1.0\"\npackages = [\"tea\"]\n[debian]\nsuite = \"bookworm\"\n\
                       [[service]]\nname = \"tea\"\ncommand = [\"/bin/tea\"]\n[web]\nport = 8000\n";
@@ -49,7 +48,9 @@ impl Fixture {
         let mut fixture = Fixture { directory, store, tree: Tree::new() };
         fixture.file("tinyroot/init", 0o755, b"init");
         fixture.file("tinyroot/papers/recipe/recipe.toml", 0o644, RECIPE.as_bytes());
-        for (index, length) in [0, 1, 4031, 4032, 4033, 4096, 8191, 1 << 20, (1 << 20) + 1].into_iter().enumerate() {
+        for (index, length) in
+            [0, 1, 4031, 4032, 4033, 4096, 8191, 1 << 20, (1 << 20) + 1].into_iter().enumerate()
+        {
             fixture.file(&format!("border/{length}"), 0o644, &noise(index as u64, length));
         }
         fixture.file("border/zeros", 0o644, &vec![0; (2 << 20) + 5]);
@@ -103,16 +104,24 @@ fn a_package_goes_through_every_format_and_back_and_stays_the_same() {
     for format in IMAGES {
         let store = fixture.fresh_store(&format!("store-{format}"));
         let opened = artifact::open(&spk.path, &store, &silent).expect("opens");
-        let [there, built, back] = ["there", "built", "back.spk"].map(|name| fixture.path(&format!("{format}-{name}")));
+        let [there, built, back] =
+            ["there", "built", "back.spk"].map(|name| fixture.path(&format!("{format}-{name}")));
         let converted = artifact::convert(&opened, format, &there, &store, &silent).expect("converts");
         let same = fixture.pack(format, &format!("{format}-built"));
         assert_eq!(bytes_of(&there), bytes_of(&built), "{format}");
         assert_eq!(converted.digest, same.digest, "{format}");
-        assert!(artifact::is_at(&there, format, &converted.digest) && !artifact::is_at(&there, format, &spk.digest));
+        assert!(
+            artifact::is_at(&there, format, &converted.digest)
+                && !artifact::is_at(&there, format, &spk.digest)
+        );
         let other = fixture.fresh_store(&format!("other-{format}"));
         for _cold_and_warm in 0..2 {
-            let read = artifact::open(&there, &other, &silent).unwrap_or_else(|error| panic!("{format}: {error:?}"));
-            assert_eq!((read.format(), read.app_id(), read.digest), (format, key().app_id(), converted.digest));
+            let read =
+                artifact::open(&there, &other, &silent).unwrap_or_else(|error| panic!("{format}: {error:?}"));
+            assert_eq!(
+                (read.format(), read.app_id(), read.digest),
+                (format, key().app_id(), converted.digest)
+            );
             assert_eq!(read.tree, opened.tree, "{format}");
             let again = artifact::convert(&read, Format::Spk, &back, &other, &silent).expect("converts back");
             assert_eq!(again.digest, spk.digest, "{format}");
@@ -146,15 +155,19 @@ fn contents_that_the_key_did_not_sign_are_refused() {
     let signed = super::write::tree_of(&fixture.tree, opened.signature(), &fixture.store);
     let file = fixture.path("other.tar");
     let out = fs::File::create(&file).expect("a file");
-    crate::render::write_tar(&signed, &fixture.store, out, crate::render::TarOptions::default()).expect("writes");
-    let error = artifact::open(&file, &fixture.fresh_store("fresh"), &Progress::silent()).expect_err("is refused");
+    crate::render::write_tar(&signed, &fixture.store, out, crate::render::TarOptions::default())
+        .expect("writes");
+    let error =
+        artifact::open(&file, &fixture.fresh_store("fresh"), &Progress::silent()).expect_err("is refused");
     let shown = format!("{error:?}");
     assert!(shown.contains("Contents") || shown.contains("NoManifest"), "{shown}");
     let mut unsigned = signed.clone();
     unsigned.remove(super::SIGNATURE);
     let out = fs::File::create(&file).expect("a file");
-    crate::render::write_tar(&unsigned, &fixture.store, out, crate::render::TarOptions::default()).expect("writes");
-    let error = artifact::open(&file, &fixture.fresh_store("fresh"), &Progress::silent()).expect_err("is refused");
+    crate::render::write_tar(&unsigned, &fixture.store, out, crate::render::TarOptions::default())
+        .expect("writes");
+    let error =
+        artifact::open(&file, &fixture.fresh_store("fresh"), &Progress::silent()).expect_err("is refused");
     assert!(format!("{error:?}").contains("Unsigned"), "{error:?}");
 }
 

@@ -161,8 +161,7 @@ fn write_oci_directory(
     crate::files::create_dir(&root)?;
     oci::write_directory(&parts, &root)?;
     let how = if oci::Layout::is_in(out) { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-    renameat_with(CWD, &root, CWD, out, how)
-        .map_err(|error| PathError::new("create", out, error))?;
+    renameat_with(CWD, &root, CWD, out, how).map_err(|error| PathError::new("create", out, error))?;
     let descriptor = parts.descriptor();
     let sizes = [descriptor.size_bytes, parts.config.len() as u64, parts.layer.size_bytes];
     Ok((descriptor.digest, sizes.iter().sum()))

@@ -73,7 +73,8 @@ impl Layout {
             Layout::Directory(path) => {
                 // One that is no regular file is not waited for.
                 let flags = libc::O_NONBLOCK;
-                let file = File::options().read(true).custom_flags(flags).open(path.join(name)).map_err(failed)?;
+                let file =
+                    File::options().read(true).custom_flags(flags).open(path.join(name)).map_err(failed)?;
                 let found = file.metadata().map_err(failed)?;
                 if !found.is_file() {
                     return Err(ImageFault::rule(name, "is not a regular file"));

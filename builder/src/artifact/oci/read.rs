@@ -128,7 +128,10 @@ fn diff_ids(config: &Value) -> Result<Vec<Digest>, ImageFault> {
 pub fn read(layout: &Layout, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
     let image = image_of(layout)?;
     if image.diff_ids.len() != image.layers.len() {
-        return Err(ImageFault::rule("the configuration", "lists another number of layers than the manifest"));
+        return Err(ImageFault::rule(
+            "the configuration",
+            "lists another number of layers than the manifest",
+        ));
     }
     let mut tree = Tree::new();
     let mut left = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
@@ -211,23 +214,29 @@ fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
         let name = path.file_name();
         let parent = path.parent().unwrap_or_default();
         if name == OPAQUE {
-            let below: Vec<TreePath> =
-                tree.subtree(parent.as_bytes()).map(|(path, _)| path.clone()).filter(|p| *p != parent).collect();
+            let below: Vec<TreePath> = tree
+                .subtree(parent.as_bytes())
+                .map(|(path, _)| path.clone())
+                .filter(|p| *p != parent)
+                .collect();
             below.iter().for_each(|path| drop(tree.remove(path.as_bytes())));
         } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             tree.remove_subtree(parent.join(hidden)?.as_bytes());
         }
     }
     for (path, entry) in layer.iter().filter(|(path, _)| !path.file_name().starts_with(WHITEOUT)) {
-        let both_directories =
-            entry.kind.is_directory() && tree.get(path.as_bytes()).is_some_and(|below| below.kind.is_directory());
+        let both_directories = entry.kind.is_directory()
+            && tree.get(path.as_bytes()).is_some_and(|below| below.kind.is_directory());
         if !both_directories {
             tree.remove_subtree(path.as_bytes());
         }
         // Engines would follow a link there, out of the root if it leads out.
         for above in path.ancestors() {
             if tree.get(above.as_bytes()).is_some_and(|above| !above.kind.is_directory()) {
-                return Err(ImageFault::entry(path, "lies below an entry of a lower layer that is no directory"));
+                return Err(ImageFault::entry(
+                    path,
+                    "lies below an entry of a lower layer that is no directory",
+                ));
             }
         }
         tree.insert(path.clone(), entry.clone());

@@ -135,12 +135,12 @@ pub fn write_tar(parts: &Parts, out: &mut impl Write) -> Result<(), PackError> {
 /// # Errors
 /// A file that cannot be written.
 pub fn write_directory(parts: &Parts, directory: &Path) -> Result<(), PackError> {
-    files::create_dir_all(&directory.join("blobs/sha256"))?;
+    files::create_dir_all(directory.join("blobs/sha256"))?;
     for (name, bytes) in parts.files(false) {
-        files::write(&directory.join(name), bytes)?;
+        files::write(directory.join(name), bytes)?;
     }
     let path = directory.join(blob_name(&parts.layer));
-    let mut file = std::fs::File::create_new(&path).at("create", &path)?;
+    let mut file = File::options().write(true).create_new(true).open(&path).at("create", &path)?;
     let copied = parts.layer_reader().and_then(|mut reader| io::copy(&mut reader, &mut file));
     copied.at("write", &path)?;
     Ok(())

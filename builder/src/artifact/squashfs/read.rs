@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    METADATA_BYTES, NO_FRAGMENT, PLAIN_BLOCK, PLAIN_METADATA, SUPERBLOCK_BYTES, Superblock,
-    codec::Codec,
+    METADATA_BYTES, NO_FRAGMENT, PLAIN_BLOCK, PLAIN_METADATA, SUPERBLOCK_BYTES, Superblock, codec::Codec,
 };
 use crate::{
     artifact::fault::{Budget, Fields, ImageFault},
@@ -36,7 +35,8 @@ const SUPERBLOCK: &str = "the superblock";
 /// [`ImageFault`]. A directory that is reached twice is one; so loops end.
 pub fn read(file: &File, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
     let mut image = Image::open(file)?;
-    let mut found = Found { tree: Tree::new(), files: Vec::new(), seen: BTreeSet::new(), budget: Budget::new() };
+    let mut found =
+        Found { tree: Tree::new(), files: Vec::new(), seen: BTreeSet::new(), budget: Budget::new() };
     let root = image.superblock.root;
     image.visit(root, &TreePath::root(), 0, &mut found)?;
     image.contents(found, bundle)
@@ -87,7 +87,8 @@ impl<'a> Image<'a> {
         let codec = Codec::of(superblock.compression).map_err(|rule| ImageFault::rule("the image", rule))?;
         let (ids, fragments) = (Vec::new(), Vec::new());
         let mut image = Image { file, superblock, codec, ids, fragments, blocks: HashMap::new() };
-        let ids = image.indexed_table(superblock.id_table, u64::from(superblock.ids) * 4, "the table of ids")?;
+        let ids =
+            image.indexed_table(superblock.id_table, u64::from(superblock.ids) * 4, "the table of ids")?;
         let mut fields = Fields(&ids);
         image.ids = std::iter::from_fn(|| fields.u32()).collect();
         if superblock.fragments > 0 {
@@ -175,7 +176,13 @@ impl<'a> Image<'a> {
     }
 
     /// Reads an inode and all below it.
-    fn visit(&mut self, inode: u64, path: &TreePath, depth: usize, found: &mut Found) -> Result<(), ImageFault> {
+    fn visit(
+        &mut self,
+        inode: u64,
+        path: &TreePath,
+        depth: usize,
+        found: &mut Found,
+    ) -> Result<(), ImageFault> {
         let part = &format!("the inode of /{path}")[..];
         let damaged = || ImageFault::rule(part, "is damaged");
         let mut cursor = self.cursor(self.superblock.inode_table, inode >> 16, inode as u16, part)?;
@@ -426,7 +433,10 @@ impl<'a> Image<'a> {
             return Ok(vec![0; most_bytes]);
         }
         if length > MAX_BLOCK_BYTES as usize {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a block is longer than it may be"));
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                "a block is longer than it may be",
+            ));
         }
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;

@@ -78,7 +78,8 @@ pub fn write(
         fragment_table,
         export_table: NO_TABLE,
     };
-    let written = image.out.seek(SeekFrom::Start(0)).and_then(|_| image.out.write_all(&superblock.to_bytes()));
+    let written =
+        image.out.seek(SeekFrom::Start(0)).and_then(|_| image.out.write_all(&superblock.to_bytes()));
     written.map_err(PackError::writing)
 }
 
@@ -297,7 +298,12 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn inode(&mut self, path: &'a TreePath, entry: &Entry, entries: &[Named<'_>]) -> Result<Named<'a>, PackError> {
+    fn inode(
+        &mut self,
+        path: &'a TreePath,
+        entry: &Entry,
+        entries: &[Named<'_>],
+    ) -> Result<Named<'a>, PackError> {
         let number = self.numbers[path.as_bytes()];
         let (kind, body) = match &entry.kind {
             Kind::Directory => self.directory(path, entries)?,

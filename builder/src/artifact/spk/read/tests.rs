@@ -266,8 +266,16 @@ fn refuses_what_is_not_signed_so() {
         ("as it should be", compress(&stream), "accepted".into()),
         ("the parts put together again", signature(public.clone(), combined.clone()), "accepted".into()),
         ("trailing signed bytes", package(&[&good[..], b"12345"].concat()), "accepted".into()),
-        ("another magic", magic, "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into()),
-        ("no bytes", vec![], "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into()),
+        (
+            "another magic",
+            magic,
+            "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into(),
+        ),
+        (
+            "no bytes",
+            vec![],
+            "it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar".into(),
+        ),
         (
             "a short key",
             signature(public[1..].to_vec(), combined.clone()),
