@@ -95,7 +95,7 @@ fn a_package_that_its_recipe_does_not_give_is_shown_down_to_the_line() {
     let package = app.home.path("tea.spk");
     let store = Store::open(&app.home.path("forger")).expect("opens");
     let opened = artifact::open(&package, &store, &Progress::silent()).expect("opens");
-    let artifact::Details::Spk(spk) = &opened.details;
+    let artifact::Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
     let mut tree = opened.tree.clone();
     let cup = b"tinyroot/papers/recipe/used.list";
     assert!(tree.get(cup).is_some());
@@ -125,7 +125,7 @@ fn a_package_of_another_version_is_named_and_refused_unless_told() {
     let package = app.home.path("tea.spk");
     let store = Store::open(&app.home.path("other")).expect("opens");
     let opened = artifact::open(&package, &store, &Progress::silent()).expect("opens");
-    let artifact::Details::Spk(spk) = &opened.details;
+    let artifact::Details::Spk(spk) = &opened.details else { panic!("is an .spk") };
     let mut tree = opened.tree.clone();
     let path = TreePath::new(b"tinyroot/papers/provenance.json").expect("good");
     let (digest, _) = tree.get(path.as_bytes()).expect("is there").kind.content().expect("is a file");

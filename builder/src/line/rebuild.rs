@@ -5,7 +5,7 @@
 //! in the lock. Goes out: [`Rebuilt`], which says whether the same bytes came out, and else where the first
 //! difference is. The key is not needed: the signature holds for the same archive, and is carried over.
 
-use std::{borrow::Cow, fs::File, io, path::Path};
+use std::{borrow::Cow, fs::File, io};
 
 use super::{
     Finished, LineError, Session, Unproven,
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     artifact::{
-        self, Artifact, ArtifactError, BlockSize, Details, PackError, Packable, Packed, Writer as _,
+        self, AnyWriter, Artifact, ArtifactError, BlockSize, Details, Format, PackError, Packable, Packed,
+        Writer as _,
         spk::{Signer, Spk, SpkWriter},
     },
     difference::{self, Difference, DifferenceError, Side},
@@ -186,7 +187,6 @@ pub fn rebuild(
         progress
             .warn("this tinyroot has another first process for grains than the one that made the package");
     }
-    let Details::Spk(spk) = &original.artifact.details;
     let folder = papers::enclosed_folder(&original.artifact.tree, original.store)?;
     let recipe = recipe::read(folder.path()).map_err(RebuildError::Recipe)?;
     let lock = read_lock(&recipe)?;
@@ -209,8 +209,8 @@ pub fn rebuild(
         }
         _ => said(&finished, &overlaid),
     };
-    let packable = packable(finished.image(), said, &overlaid, Some(spk.app_id), session)?;
-    let outcome = compare(original, spk, packable, &manifest, session)?;
+    let packable = packable(finished.image(), said, &overlaid, Some(original.artifact.app_id()), session)?;
+    let outcome = compare(original, packable, &manifest, session)?;
     Ok(Rebuilt { outcome, is_proven_again, provenance })
 }
 
@@ -231,14 +231,13 @@ fn share_downloads(recipe: &Recipe, lock: &Lock, from: &Store, to: &Store) {
 /// Compares an image with a package: its contents first, then the file that it becomes.
 fn compare(
     original: Original<'_>,
-    spk: &Spk,
     packable: Packable,
     manifest: &Manifest,
     session: &Session,
 ) -> Result<Outcome, RebuildError> {
     let Session { store, progress, .. } = session;
-    let writer = SpkWriter { manifest, signer: Signer::Carried(&spk.signature) };
-    let tree = writer.tree(&packable, store, progress)?;
+    let signer = Signer::Carried(original.artifact.signature());
+    let tree = SpkWriter { manifest, signer }.tree(&packable, store, progress)?;
     let task = progress.task("comparing", 0, Unit::Items);
     let first = Side { tree: &original.artifact.tree, store: original.store };
     let differences = difference::between(first, Side { tree: &tree, store })?;
@@ -247,16 +246,20 @@ fn compare(
         return Ok(Outcome::Contents(differences));
     }
     let scratch = store.scratch("rebuilt-")?;
-    let out = scratch.path().join("rebuilt.spk");
-    match writer.write(packable.clone(), &out, store, progress) {
+    let format = original.artifact.format();
+    let out = scratch.path().join("rebuilt");
+    match (AnyWriter { format, manifest, signer }).write(packable.clone(), &out, store, progress) {
         Ok(packed) if packed.digest == original.artifact.digest => Ok(Outcome::Same),
-        Ok(packed) => compression(&original.artifact.path, &packed),
+        Ok(packed) => compression(original.artifact, &packed),
         Err(PackError::OtherArchive) => {
             // Any key will do, to see how the archive is laid out.
             let writer = SpkWriter { manifest, signer: Signer::Key(&Key::from_seed([0; 32])) };
             writer.write(packable, &out, store, progress)?;
-            let Details::Spk(again) = artifact::open(&out, store, progress)?.details;
-            Ok(Outcome::Layout(layout(spk, &again)))
+            let again = artifact::open(&out, store, progress)?;
+            Ok(Outcome::Layout(match (&original.artifact.details, &again.details) {
+                (Details::Spk(first), Details::Spk(second)) => layout(first, second),
+                _ => "the signature is one of another archive with the same entries".to_owned(),
+            }))
         }
         Err(error) => Err(error.into()),
     }
@@ -289,10 +292,17 @@ fn layout(first: &Spk, second: &Spk) -> String {
 }
 
 /// Says where two files of the same archive differ first.
-fn compression(first: &Path, packed: &Packed) -> Result<Outcome, RebuildError> {
-    let (one, two) = (files::open(first)?, files::open(&packed.path)?);
-    let offset = first_difference(one, two).at("read", first)?;
-    Ok(Outcome::Compression { offset, part: part_of(offset, &packed.blocks) })
+fn compression(original: &Artifact, packed: &Packed) -> Result<Outcome, RebuildError> {
+    if original.format() == Format::OciDirectory {
+        return Ok(Outcome::Layout("the layer or the configuration of the image is another one".to_owned()));
+    }
+    let (one, two) = (files::open(&original.path)?, files::open(&packed.path)?);
+    let offset = first_difference(one, two).at("read", &original.path)?;
+    let part = match original.format() {
+        Format::Spk => part_of(offset, &packed.blocks),
+        format => format!("the {format} file"),
+    };
+    Ok(Outcome::Compression { offset, part })
 }
 
 fn first_difference(one: File, two: File) -> io::Result<u64> {
