@@ -26,6 +26,7 @@ mod proof;
 mod purl;
 pub mod read;
 mod share;
+mod stock;
 pub mod write;
 
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
@@ -34,6 +35,7 @@ pub use read::{
     prune_list, pruned_of,
 };
 pub use share::{Extent, Share, shares};
+pub use stock::{Stock, Stocked, stock};
 pub use write::{Inputs, PapersError, add, add_proof};
 
 /// Where the papers lie.

@@ -24,6 +24,7 @@ mod network;
 mod npm;
 mod outcome;
 mod output;
+mod papers;
 mod pool;
 mod rebuild;
 mod reference;

@@ -1,5 +1,7 @@
 //! `tinyroot inspect`: a package's contents and their sizes.
 
+mod security;
+
 use std::path::PathBuf;
 
 use crate::{
@@ -24,6 +26,16 @@ pub struct Args {
     /// Print a bill of materials with every package and every file's digests, as JSON
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json"])]
     sbom: Option<Sbom>,
+    /// List packages with a newer version in the security updates as they are now, and how much of each is in
+    /// the package; exit 3 if there are any [default: those of the package's own suite]
+    #[arg(
+        long,
+        value_name = "SUITE",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["files", "sbom"]
+    )]
+    security: Option<String>,
 }
 
 /// A form of bills of materials.
@@ -37,6 +49,9 @@ enum Sbom {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if let Some(suite) = &args.security {
+        return security::run(args, suite, context);
+    }
     let artifact = with_file(&args.artifact, context, artifact::open)?;
     if let Some(form) = args.sbom {
         return print_bill(&artifact, form, context);

@@ -19,17 +19,11 @@ use crate::{
         purl::{DebianPackage, Distribution, npm_purl},
         read::{enclosed_name, enclosed_recipe, lock, prune_list},
         share::{Extent, Share, shares},
+        stock::{stanzas, text_at},
     },
     recipe::NPM_PREFIX,
-    store::Store,
-    tree::{Tree, TreePath},
+    tree::TreePath,
 };
-
-/// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
-const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
-
-/// The longest text that is read of a foreign artifact: a status file.
-const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// The contents of an artifact.
 pub(super) struct Inventory {
@@ -94,7 +88,7 @@ impl Inventory {
         let lock = lock(tree, store);
         let mut packages = Vec::new();
         let context = Context { subject, distribution: &distribution, lock: lock.as_ref() };
-        for control in stanzas(tree, store)? {
+        for control in stanzas(tree, store).map_err(BillError::Status)? {
             let share = known.as_mut().map(|known| known.remove(control.package()).unwrap_or_default());
             packages.push(context.debian(control, share));
         }
@@ -211,38 +205,6 @@ fn is_npm(name: &str) -> bool {
 /// Returns whether a text is an expression of SPDX's list, as npm asks for.
 fn is_expression(text: &str) -> bool {
     text.len() <= 1000 && ::spdx::Expression::parse(text).is_ok()
-}
-
-/// Returns the installed packages of dpkg's status, and of the parts of one that images without dpkg have.
-fn stanzas(tree: &Tree, store: &Store) -> Result<Vec<Control>, BillError> {
-    let mut out: Vec<Control> = Vec::new();
-    for database in DATABASES {
-        let mut paths = vec![format!("{database}/status").into_bytes()];
-        let directory = format!("{database}/status.d");
-        let parts = tree.children(directory.as_bytes()).map(|(path, _)| path.as_bytes().to_vec());
-        paths.extend(parts.filter(|path| !path.ends_with(b".md5sums")));
-        for path in paths {
-            let Some(text) = text_at(tree, store, &path) else { continue };
-            let found = Control::stanzas(&text).map_err(BillError::Status)?;
-            out.extend(found.into_iter().filter(is_installed));
-        }
-    }
-    out.sort_by(|a, b| (a.package(), a.architecture()).cmp(&(b.package(), b.architecture())));
-    out.dedup_by(|a, b| (a.package(), a.architecture()) == (b.package(), b.architecture()));
-    Ok(out)
-}
-
-/// Returns whether a stanza is of a package that is there: parts of a status have no field for it.
-fn is_installed(control: &Control) -> bool {
-    control.get("Status").is_none_or(|status| status.split_ascii_whitespace().last() == Some("installed"))
-}
-
-/// Returns a text of the tree, links followed; `None` if there is none of a sane length.
-fn text_at(tree: &Tree, store: &Store, path: &[u8]) -> Option<String> {
-    let end = tree.resolve(path, |_| {})?;
-    let (digest, size_bytes) = tree.get(end.as_bytes())?.kind.content()?;
-    let bytes = (size_bytes <= MAX_TEXT_BYTES).then(|| store.read(&digest).ok())??;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns all files with their digests and packages.
