@@ -90,12 +90,12 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
         ),
         (
             "a long reason",
-            &["inspect", "why"],
+            &["inspect", "why", "sbom"],
             list(format!("dropped - rule {}\n/usr {}", "r".repeat(100_000), words(30_000))),
         ),
         (
             "many pruned names",
-            &["inspect", "why"],
+            &["inspect", "why", "sbom"],
             list(format!("dropped {stem} rule reason\n/usr {}", words(290_000))),
         ),
         (
@@ -105,7 +105,7 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
         ),
         (
             "long pruned paths",
-            &["inspect", "diff"],
+            &["inspect", "diff", "sbom"],
             list(format!("dropped - rule reason\n{long} {}", words(6_000))),
         ),
         (
@@ -115,7 +115,7 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
         ),
         (
             "many owned paths",
-            &["inspect", "diff"],
+            &["inspect", "diff", "sbom"],
             vec![at(&format!("var/lib/dpkg/info/{stem}.list"), owned(2_000_000))],
         ),
         (
@@ -142,6 +142,7 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
         for name in commands {
             let args: &[&str] = match *name {
                 "inspect" => &["inspect", path, "--files"],
+                "sbom" => &["inspect", path, "--sbom", "spdx"],
                 "why" => &["why", path, "/usr/1"],
                 "diff" => &["diff", path, path],
                 "unpack" => &["unpack", path, text(&out)],

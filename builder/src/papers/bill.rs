@@ -12,6 +12,7 @@ mod spdx;
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -90,13 +91,33 @@ impl Hint for BillError {
 /// [`BillError`].
 pub fn bill(form: Form, subject: &Subject<'_>) -> Result<Vec<u8>, BillError> {
     let inventory = Inventory::of(subject)?;
-    let document = match form {
-        Form::Spdx => spdx::document(subject, &inventory),
-        Form::CycloneDx => cyclonedx::document(subject, &inventory),
+    let mut seed = subject.tree.to_text();
+    seed += &subject.digest.map(|digest| digest.to_string()).unwrap_or_default();
+    let identity = uuid(&Digest::of(seed.as_bytes()));
+    drop(seed);
+    let text = match form {
+        Form::Spdx => serde_json::to_vec_pretty(&spdx::Document::of(subject, &inventory, &identity)),
+        Form::CycloneDx => {
+            serde_json::to_vec_pretty(&cyclonedx::Document::of(subject, &inventory, &identity))
+        }
     };
-    let mut text = serde_json::to_vec_pretty(&document).expect("a value is printable");
+    let mut text = text.expect("names of fields are texts");
     text.push(b'\n');
     Ok(text)
+}
+
+/// A list of which each element is made when it is written: an artifact may have many small files.
+struct Lazily<F>(F);
+
+impl<F, I> Serialize for Lazily<F>
+where
+    F: Fn() -> I,
+    I: IntoIterator,
+    I::Item: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
 }
 
 /// Returns a time as RFC 3339 in UTC.

@@ -5,35 +5,111 @@
 //! more. Packages of which nothing is there are properties of the artifact, as scanners report every component.
 //! Two properties are Trivy's, which by them goes by the source package as Debian's advisories do.
 
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap as _, SerializeSeq as _},
+};
 use serde_json::{Value, json};
 
 use super::{
-    Subject, hash,
+    Lazily, Subject, hash,
     inventory::{File, Inventory, Package},
-    timestamp, uuid,
+    timestamp,
 };
-use crate::digest::Digest;
 
-/// Returns the document.
-pub(super) fn document(subject: &Subject<'_>, inventory: &Inventory) -> Value {
-    let mut files: Vec<Vec<Value>> = vec![Vec::new(); inventory.packages.len()];
-    let mut own: Vec<Value> = Vec::new();
-    for file in &inventory.files {
-        match file.package.and_then(|at| files.get_mut(at)) {
-            Some(of_package) => of_package.push(file_component(file)),
-            None => own.push(file_component(file)),
+/// A document, to be written.
+pub(super) struct Document<'a> {
+    /// Its fields but for its components.
+    fields: Value,
+    components: Vec<Component<'a>>,
+    /// Files of no package.
+    own: Vec<&'a File>,
+}
+
+/// A component with the files in it.
+struct Component<'a> {
+    fields: Value,
+    files: Vec<&'a File>,
+}
+
+impl<'a> Document<'a> {
+    /// Makes the document with a UUID that is its own.
+    pub(super) fn of(subject: &Subject<'_>, inventory: &'a Inventory, identity: &str) -> Self {
+        let mut files: Vec<Vec<&File>> = vec![Vec::new(); inventory.packages.len()];
+        let mut own: Vec<&File> = Vec::new();
+        for file in &inventory.files {
+            file.package.and_then(|at| files.get_mut(at)).unwrap_or(&mut own).push(file);
         }
+        let mut components: Vec<Component<'_>> =
+            system(inventory).into_iter().map(|fields| Component { fields, files: Vec::new() }).collect();
+        for (package, files) in inventory.packages.iter().zip(files) {
+            components.push(Component { fields: component(package), files });
+        }
+        let application = format!("app:{}", inventory.name);
+        let depends: Vec<&Value> = components.iter().map(|component| &component.fields["bom-ref"]).collect();
+        let fields = json!({
+            "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "serialNumber": format!("urn:uuid:{identity}"),
+            "version": 1,
+            "metadata": {
+                "timestamp": timestamp(inventory.time_s),
+                "tools": { "components": [
+                    { "type": "application", "name": "tinyroot", "version": env!("CARGO_PKG_VERSION") },
+                ] },
+                "component": about(subject, inventory, &application),
+            },
+            "dependencies": [ { "ref": &application, "dependsOn": depends } ],
+        });
+        Document { fields, components, own }
     }
-    let mut components: Vec<Value> = system(inventory).into_iter().collect();
-    for (package, files) in inventory.packages.iter().zip(files) {
-        components.push(component(package, files));
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields.as_object().into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("components", &Components(self))?;
+        map.end()
     }
-    let application = format!("app:{}", inventory.name);
-    let depends: Vec<Value> = components.iter().map(|component| component["bom-ref"].clone()).collect();
-    components.extend(own);
+}
+
+/// Packages, then files of none.
+struct Components<'d>(&'d Document<'d>);
+
+impl Serialize for Components<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        self.0.components.iter().try_for_each(|component| list.serialize_element(component))?;
+        self.0.own.iter().try_for_each(|file| list.serialize_element(&file_component(file)))?;
+        list.end()
+    }
+}
+
+impl Serialize for Component<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields.as_object().into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        if !self.files.is_empty() {
+            map.serialize_entry(
+                "components",
+                &Lazily(|| self.files.iter().map(|file| file_component(file))),
+            )?;
+        }
+        map.end()
+    }
+}
+
+/// Returns the artifact itself.
+fn about(subject: &Subject<'_>, inventory: &Inventory, reference: &str) -> Value {
     let mut about = json!({
         "type": "application",
-        "bom-ref": &application,
+        "bom-ref": reference,
         "name": &inventory.name,
         "version": subject.version,
         "description": subject.title,
@@ -45,25 +121,7 @@ pub(super) fn document(subject: &Subject<'_>, inventory: &Inventory) -> Value {
     if !absent.is_empty() {
         about["properties"] = absent.into();
     }
-    let mut document = json!({
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "serialNumber": "",
-        "version": 1,
-        "metadata": {
-            "timestamp": timestamp(inventory.time_s),
-            "tools": { "components": [
-                { "type": "application", "name": "tinyroot", "version": env!("CARGO_PKG_VERSION") },
-            ] },
-            "component": about,
-        },
-        "components": components,
-        "dependencies": [ { "ref": &application, "dependsOn": depends } ],
-    });
-    let digest = Digest::of(document.to_string().as_bytes());
-    document["serialNumber"] = format!("urn:uuid:{}", uuid(&digest)).into();
-    document
+    about
 }
 
 fn property(name: &str, value: String) -> Value {
@@ -82,7 +140,7 @@ fn system(inventory: &Inventory) -> Option<Value> {
     }))
 }
 
-fn component(package: &Package, files: Vec<Value>) -> Value {
+fn component(package: &Package) -> Value {
     let reference = match &package.place {
         // Two copies of one package, in different places, are two components.
         Some(place) => format!("{}#/{place}", package.purl),
@@ -120,9 +178,6 @@ fn component(package: &Package, files: Vec<Value>) -> Value {
     }
     if let Some(licences) = &package.licences {
         out["licenses"] = json!([{ "expression": &licences.expression, "acknowledgement": "declared" }]);
-    }
-    if !files.is_empty() {
-        out["components"] = files.into();
     }
     out
 }

@@ -230,7 +230,7 @@ fn files(
             None => {
                 let contents = |source| BillError::Contents { path: path.to_string(), source };
                 let bytes = subject.store.read(&sha256).map_err(contents)?;
-                let sum: String = Sha1::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                let sum = hex(&Sha1::digest(&bytes));
                 sums.insert(sha256, sum.clone());
                 sum
             }
@@ -245,4 +245,9 @@ fn files(
         out.push(File { path: path.clone(), sha256, sha1, size_bytes, package, left });
     }
     Ok(out)
+}
+
+/// Returns bytes in lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

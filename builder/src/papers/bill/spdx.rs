@@ -12,16 +12,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::{
-    Subject,
-    inventory::{File, Inventory, Package},
-    timestamp, uuid,
+    Lazily, Subject,
+    inventory::{File, Inventory, Package, hex},
+    timestamp,
 };
 use crate::{
-    digest::Digest,
     formats::{checksum::Checksum, copyright::Extracted},
     papers::share::Extent,
 };
@@ -30,53 +30,78 @@ const APPLICATION: &str = "SPDXRef-Application";
 const SYSTEM: &str = "SPDXRef-OperatingSystem";
 const TOOL: &str = concat!("Tool: tinyroot-", env!("CARGO_PKG_VERSION"));
 
-/// Returns the document.
-pub(super) fn document(subject: &Subject<'_>, inventory: &Inventory) -> Value {
-    let mut by_package: BTreeMap<Option<usize>, Vec<(usize, &File)>> = BTreeMap::new();
-    for (at, file) in inventory.files.iter().enumerate() {
-        by_package.entry(file.package).or_default().push((at, file));
+/// A document, to be written.
+pub(super) struct Document<'a> {
+    inventory: &'a Inventory,
+    /// Its fields but for those that have every file.
+    fields: Value,
+    /// The files of each package, and of none.
+    by_package: BTreeMap<Option<usize>, Vec<(usize, &'a File)>>,
+    has_system: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Makes the document with a UUID that is its own.
+    pub(super) fn of(subject: &Subject<'_>, inventory: &'a Inventory, identity: &str) -> Self {
+        let mut by_package: BTreeMap<Option<usize>, Vec<(usize, &File)>> = BTreeMap::new();
+        for (at, file) in inventory.files.iter().enumerate() {
+            by_package.entry(file.package).or_default().push((at, file));
+        }
+        let system = system(inventory);
+        let has_system = system.is_some();
+        let mut packages = vec![application(subject, inventory)];
+        packages.extend(system);
+        for (at, package) in inventory.packages.iter().enumerate() {
+            let files = by_package.get(&Some(at)).map_or(&[][..], Vec::as_slice);
+            packages.push(debian_or_npm(&package_id(at, package), package, files, inventory.time_s));
+        }
+        let mut fields = json!({
+            "spdxVersion": "SPDX-2.3",
+            "dataLicense": "CC0-1.0",
+            "SPDXID": "SPDXRef-DOCUMENT",
+            "name": &inventory.name,
+            "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{identity}", plain(&inventory.name)),
+            "creationInfo": { "created": timestamp(inventory.time_s), "creators": [TOOL] },
+            "packages": packages,
+        });
+        let extracted = extracted(inventory);
+        if !extracted.is_empty() {
+            fields["hasExtractedLicensingInfos"] = extracted.into();
+        }
+        Document { inventory, fields, by_package, has_system }
     }
-    let mut packages = vec![application(subject, inventory)];
-    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", APPLICATION)];
-    if let Some(system) = system(inventory) {
-        packages.push(system);
-        relationships.push(relationship(APPLICATION, "CONTAINS", SYSTEM));
+
+    /// Returns what contains what: the artifact its packages and the files of none, packages their files.
+    fn relationships(&self) -> impl Iterator<Item = Value> {
+        let described = [relationship("SPDXRef-DOCUMENT", "DESCRIBES", APPLICATION)];
+        let system = self.has_system.then(|| relationship(APPLICATION, "CONTAINS", SYSTEM));
+        let own = self.contained(APPLICATION.to_owned(), None);
+        let packages = self.inventory.packages.iter().enumerate().flat_map(|(at, package)| {
+            let id = package_id(at, package);
+            let there = relationship(APPLICATION, "CONTAINS", &id);
+            std::iter::once(there).chain(self.contained(id, Some(at)))
+        });
+        described.into_iter().chain(system).chain(own).chain(packages)
     }
-    for (at, _) in by_package.get(&None).into_iter().flatten() {
-        relationships.push(relationship(APPLICATION, "CONTAINS", &file_id(*at)));
+
+    fn contained(&self, id: String, package: Option<usize>) -> impl Iterator<Item = Value> {
+        let files = self.by_package.get(&package).into_iter().flatten();
+        files.map(move |(at, _)| relationship(&id, "CONTAINS", &file_id(*at)))
     }
-    for (at, package) in inventory.packages.iter().enumerate() {
-        let id = package_id(at, package);
-        let files = by_package.get(&Some(at)).map_or(&[][..], Vec::as_slice);
-        packages.push(debian_or_npm(&id, package, files, inventory.time_s));
-        relationships.push(relationship(APPLICATION, "CONTAINS", &id));
-        relationships.extend(files.iter().map(|(file, _)| relationship(&id, "CONTAINS", &file_id(*file))));
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields.as_object().into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        let time_s = self.inventory.time_s;
+        let file = |(at, file): (usize, &File)| file_element(at, file, time_s);
+        map.serialize_entry("files", &Lazily(|| self.inventory.files.iter().enumerate().map(file)))?;
+        map.serialize_entry("relationships", &Lazily(|| self.relationships()))?;
+        map.end()
     }
-    let files: Vec<Value> = inventory
-        .files
-        .iter()
-        .enumerate()
-        .map(|(at, file)| file_element(at, file, inventory.time_s))
-        .collect();
-    let mut seed = subject.tree.to_text();
-    seed += &subject.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    let identity = uuid(&Digest::of(seed.as_bytes()));
-    let mut document = json!({
-        "spdxVersion": "SPDX-2.3",
-        "dataLicense": "CC0-1.0",
-        "SPDXID": "SPDXRef-DOCUMENT",
-        "name": &inventory.name,
-        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{identity}", plain(&inventory.name)),
-        "creationInfo": { "created": timestamp(inventory.time_s), "creators": [TOOL] },
-        "packages": packages,
-        "files": files,
-        "relationships": relationships,
-    });
-    let extracted = extracted(inventory);
-    if !extracted.is_empty() {
-        document["hasExtractedLicensingInfos"] = extracted.into();
-    }
-    document
 }
 
 fn relationship(from: &str, kind: &str, to: &str) -> Value {
@@ -203,7 +228,7 @@ fn share_text(package: &Package) -> String {
 fn cover<'f>(package: &mut Value, files: impl Iterator<Item = &'f File>, excluded: Vec<String>) {
     let mut sums: Vec<&str> = files.map(|file| &file.sha1[..]).collect();
     sums.sort_unstable();
-    let code: String = Sha1::digest(sums.concat()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let code = hex(&Sha1::digest(sums.concat()));
     package["filesAnalyzed"] = true.into();
     package["packageVerificationCode"] = json!({ "packageVerificationCodeValue": code });
     if !excluded.is_empty() {
