@@ -18,6 +18,8 @@ mod fault;
 pub mod image;
 mod oci;
 mod papers;
+#[cfg(feature = "testing")]
+pub(crate) mod readers;
 mod source;
 pub mod spk;
 mod squashfs;
@@ -27,6 +29,7 @@ pub use app::app;
 pub use bill::bill;
 pub use convert::{AnyWriter, convert};
 pub use fault::ImageFault;
+pub use oci::reference;
 pub use papers::{Papers, sizes_by};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 

@@ -17,6 +17,7 @@ mod init;
 mod input;
 mod inspect;
 pub mod key;
+mod kube;
 mod lock;
 mod man;
 mod missed;
@@ -171,6 +172,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Convert(convert::Args),
+    Kube(kube::Args),
     Diff(diff::Args),
     Unpack(unpack::Args),
     Key(key::Args),
@@ -328,6 +330,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Convert(args) => convert::run(args, context),
+        Command::Kube(args) => kube::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Unpack(args) => unpack::run(args, context),
         Command::Key(args) => key::run(args, context),

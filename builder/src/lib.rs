@@ -104,6 +104,7 @@ pub mod files;
 pub mod formats;
 pub mod grain;
 pub mod image;
+pub mod kube;
 pub mod layer;
 pub mod layout;
 pub mod line;

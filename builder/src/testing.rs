@@ -23,7 +23,7 @@ mod clock;
 mod deb;
 mod key;
 mod package;
-mod readers;
+pub(crate) mod readers;
 mod server;
 
 /// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL`

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! (OCI image format specification 1.1: image-layout, manifest, config, layer.) Written are one image of one
-//! layer, times of the package's epoch, and in the layer `/var` as the grain's user's, since engines give a
-//! new volume the owner of the directory that it covers. Read is any image of one platform: layers of tar,
+//! layer, times of the package's epoch, and in the layer `/var` with all in it as the grain's user's,
+//! since engines copy that to a new volume. Read is any image of one platform: layers of tar,
 //! gzip or zstd with whiteouts, and what `docker save` writes.
 
 mod config;
@@ -17,6 +17,7 @@ mod layout;
 mod read;
 mod write;
 
+pub use config::reference;
 pub(super) use layout::Layout;
 pub(super) use read::{image_of, read};
 pub(super) use write::{parts, write_directory, write_tar};

@@ -7,7 +7,7 @@
 //!
 //! | bytes of | readers here |
 //! |---|---|
-//! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers` |
+//! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers`, `squashfs`, `erofs`, `layout` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright) |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets`, `difference` |
@@ -33,7 +33,7 @@ pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
 use crate::{
-    archive, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox,
+    archive, artifact, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox,
     store,
 };
 
@@ -61,6 +61,9 @@ pub const READERS: &[Reader] = &[
     reader("signature", package::signature, 1 << 10),
     reader("manifest", package::manifest, 1 << 13),
     reader("xz", package::xz, 1 << 12),
+    reader("squashfs", artifact::readers::squashfs, 1 << 13),
+    reader("erofs", artifact::readers::erofs, 1 << 14),
+    reader("layout", artifact::readers::layout, 1 << 14),
     reader("deb", contents::deb, 1 << 14),
     reader("tar", contents::tar, 1 << 15),
     reader("npm_tarball", contents::npm_tarball, 1 << 14),

@@ -98,19 +98,21 @@ impl Described {
         platform
     }
 
-    /// Returns the name and tag that engines show: `localhost/NAME:VERSION`, in the letters that they allow.
-    pub fn reference(&self) -> (String, String) {
-        let text = |key: &str| self.labels[key].as_str().unwrap_or_default().to_owned();
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let name: String = text("tinyroot.name").to_ascii_lowercase().replace('+', "-");
-        let tag: String = text("org.opencontainers.image.version")
-            .chars()
-            .map(|c| if allowed(c) { c } else { '-' })
-            .take(128)
-            .collect();
-        let tag = tag.trim_start_matches(['.', '-']);
-        (format!("localhost/{name}"), if tag.is_empty() { "latest".to_owned() } else { tag.to_owned() })
+    /// Returns the name and tag that engines show.
+    pub fn reference(&self) -> String {
+        let text = |key: &str| self.labels[key].as_str().unwrap_or_default();
+        reference(text("tinyroot.name"), text("org.opencontainers.image.version"))
     }
+}
+
+/// Returns the name and tag that engines show for an app: `localhost/NAME:VERSION`, in the letters that they
+/// allow.
+pub fn reference(name: &str, version: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name = name.to_ascii_lowercase().replace('+', "-");
+    let tag: String = version.chars().map(|c| if allowed(c) { c } else { '-' }).take(128).collect();
+    let tag = tag.trim_start_matches(['.', '-']);
+    format!("localhost/{name}:{}", if tag.is_empty() { "latest" } else { tag })
 }
 
 /// Returns the descriptor of bytes.

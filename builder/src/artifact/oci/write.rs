@@ -45,9 +45,9 @@ pub struct Parts {
 /// A package that encloses no recipe, contents that cannot be read, and a full disk.
 pub fn parts(signed: &SignedTree, mut tree: Tree, store: &Store, task: &Task) -> Result<Parts, PackError> {
     let described = Described::of(signed, store)?;
-    // A new volume gets the owner of the directory that it covers.
-    if let Some(var) = tree.get_mut(b"var") {
-        (var.uid, var.gid) = (GRAIN_ID, GRAIN_ID);
+    // A new volume gets the owner of the directory that it covers, and a copy of what is in that.
+    for (_, entry) in tree.iter_mut().filter(|(path, _)| path.is_at_or_below(b"var")) {
+        (entry.uid, entry.gid) = (GRAIN_ID, GRAIN_ID);
     }
     let file = store::unnamed().map_err(PackError::writing)?;
     let packed = Hasher::new(file);
@@ -81,18 +81,19 @@ impl Parts {
 
     /// Returns the small files of a layout, in the order in which a tar has them.
     fn files(&self, for_docker: bool) -> Vec<(String, Vec<u8>)> {
-        let (name, tag) = self.described.reference();
+        let name = self.described.reference();
+        let tag = name.rsplit(':').next().unwrap_or_default();
         let mut image = self.descriptor().json();
         image["platform"] = self.described.platform();
         image["annotations"] = json!({
             "org.opencontainers.image.ref.name": tag,
-            "io.containerd.image.name": format!("{name}:{tag}"),
+            "io.containerd.image.name": name,
         });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [image] });
         let config = blob_name(&config::descriptor("", &self.config));
         let docker = json!([{
             "Config": config,
-            "RepoTags": [format!("{name}:{tag}")],
+            "RepoTags": [name],
             "Layers": [blob_name(&self.layer)],
         }]);
         let mut files = vec![

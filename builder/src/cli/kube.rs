@@ -1,0 +1,52 @@
+//! `tinyroot kube`: a package's manifest for Kubernetes and podman.
+
+use std::path::PathBuf;
+
+use super::{Context, Failure, print, verify::with_file};
+use crate::{
+    artifact,
+    kube::{self, Kind, Wish},
+};
+
+/// Print a manifest that runs a package's grain on Kubernetes or podman
+///
+/// The root is read-only, the grain has a volume of its own for /var, an ordinary user, no capabilities and no
+/// network but its web port.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tinyroot convert cgit.spk cgit.oci.tar && podman load -i cgit.oci.tar\n  \
+    tinyroot kube cgit.spk | podman kube play --network none -\n  \
+    tinyroot kube cgit.spk --grain docs --kind statefulset --image registry.example.org/cgit:1 | kubectl apply -f -")]
+pub struct Args {
+    /// The package; - reads it from standard input
+    #[arg(value_name = "ARTIFACT")]
+    artifact: PathBuf,
+    /// The kind of object that runs the grain
+    #[arg(long, value_enum, default_value_t = Kind::Pod)]
+    kind: Kind,
+    /// The grain's name
+    #[arg(long, value_name = "NAME", default_value = "1")]
+    grain: String,
+    /// Where engines find the image [default: the name that `convert` gives it]
+    #[arg(long, value_name = "REF")]
+    image: Option<String>,
+    /// The size of the grain's volume
+    #[arg(long, value_name = "QUANTITY", default_value = "1Gi")]
+    volume: String,
+    /// The limit of the grain's memory
+    #[arg(long, value_name = "QUANTITY", default_value = "512Mi")]
+    memory: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let artifact = with_file(&args.artifact, context, artifact::open)?;
+    let wish = Wish {
+        kind: args.kind,
+        grain: args.grain.clone(),
+        image: args.image.clone(),
+        volume: args.volume.clone(),
+        memory: args.memory.clone(),
+    };
+    print(&kube::manifest(&artifact, &wish, &*context.reading_store()?)?)
+}

@@ -1,0 +1,266 @@
+//! A package as a manifest for Kubernetes, and for `podman kube play`.
+//!
+//! Comes in: a package, and a [`Wish`]. Goes out: YAML. Each grain is a pod of its own (or a stateful set of
+//! one), with a volume of its own at `/var`, closed as a grain is on one machine: read-only root, the grain's
+//! user, no capabilities, the engine's filter of system calls, no token of the cluster, no way out of the
+//! network. In comes what asks for the web port, and nothing else.
+//!
+//! Strings are written as JSON strings, which YAML takes as they are (YAML 1.2, 7.3.1).
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use crate::{
+    artifact::{Artifact, reference},
+    error::Hint,
+    image::GRAIN_ID,
+    papers::{EnclosedError, enclosed_recipe},
+    store::Store,
+};
+
+/// The kind of object that runs a grain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// One pod and a claim of a volume; podman takes it too
+    Pod,
+    /// A stateful set of one pod, which a cluster starts again elsewhere
+    Statefulset,
+}
+
+/// The wishes for a manifest.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The kind of object.
+    pub kind: Kind,
+    /// The grain's name; objects are named `APP-GRAIN`.
+    pub grain: String,
+    /// The image, where engines find it; else the name that the OCI layout has.
+    pub image: Option<String>,
+    /// The size of the volume, as Kubernetes writes it (`1Gi`).
+    pub volume: String,
+    /// The limit of memory, as Kubernetes writes it.
+    pub memory: String,
+}
+
+/// A manifest that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeError {
+    /// A package without a recipe.
+    #[error(transparent)]
+    Enclosed(#[from] EnclosedError),
+    /// A name that Kubernetes does not take.
+    #[error("`{0}` cannot name an object of Kubernetes")]
+    Name(String),
+    /// A quantity that Kubernetes does not take.
+    #[error("`{0}` is not a quantity of Kubernetes")]
+    Quantity(String),
+}
+
+impl Hint for KubeError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            KubeError::Enclosed(error) => error.hint(),
+            KubeError::Name(_) => {
+                Some("take lower-case letters, digits and dashes, at most 40 for the grain".into())
+            }
+            KubeError::Quantity(_) => Some("such as 512Mi or 2Gi".into()),
+        }
+    }
+}
+
+/// Returns the manifest.
+///
+/// # Errors
+/// [`KubeError`].
+pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<String, KubeError> {
+    let recipe = enclosed_recipe(&artifact.tree, store)?;
+    let name = format!("{}-{}", recipe.app.name.replace(['.', '+'], "-"), wish.grain);
+    // A label of DNS (RFC 1123), with room for what is added to it.
+    let is_label = (1..=55).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if !is_label {
+        return Err(KubeError::Name(name));
+    }
+    for quantity in [&wish.volume, &wish.memory] {
+        if !is_quantity(quantity) {
+            return Err(KubeError::Quantity(quantity.clone()));
+        }
+    }
+    let image = wish.image.clone().unwrap_or_else(|| reference(&recipe.app.name, artifact.version()));
+    let parts = Parts {
+        name: &name,
+        app: &recipe.app.name,
+        image: &image,
+        wish,
+        port: recipe.web.as_ref().map(|web| web.port),
+        tmp: format!("{}Mi", recipe.sandbox.tmp_bytes.div_ceil(1 << 20)),
+    };
+    let mut out = format!(
+        "# {} {}, one grain. For podman: podman kube play --network none FILE\n",
+        crate::shown::name(artifact.title()),
+        crate::shown::name(artifact.version())
+    );
+    match wish.kind {
+        Kind::Pod => {
+            out += &parts.claim();
+            out += "---\napiVersion: v1\nkind: Pod\n";
+            out += &parts.metadata("", &name);
+            out += &format!("spec:\n{}", parts.pod("  "));
+            let _ = write!(out, "    - name: var\n      persistentVolumeClaim:\n        claimName: {name}\n");
+        }
+        Kind::Statefulset => out += &parts.stateful_set(),
+    }
+    out += &parts.network();
+    Ok(out)
+}
+
+/// Returns whether a text is a plain quantity: digits and a unit.
+fn is_quantity(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    digits.len() < text.len()
+        && !text.starts_with('0')
+        && ["", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"].contains(&digits)
+}
+
+struct Parts<'a> {
+    name: &'a str,
+    app: &'a str,
+    image: &'a str,
+    wish: &'a Wish,
+    port: Option<u16>,
+    /// The size of /tmp and /run each.
+    tmp: String,
+}
+
+/// Returns a string as YAML takes it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Parts<'_> {
+    fn metadata(&self, indent: &str, name: &str) -> String {
+        format!("{indent}metadata:\n{indent}  name: {}\n{}", quoted(name), self.labels(&format!("{indent}  ")))
+    }
+
+    fn labels(&self, indent: &str) -> String {
+        format!(
+            "{indent}labels:\n{indent}  app.kubernetes.io/name: {}\n{indent}  app.kubernetes.io/instance: {}\n",
+            quoted(self.app),
+            quoted(self.name),
+        )
+    }
+
+    fn claim_spec(&self, indent: &str) -> String {
+        format!(
+            "{indent}accessModes: [ReadWriteOnce]\n{indent}resources:\n{indent}  requests:\n{indent}    storage: {}\n",
+            quoted(&self.wish.volume)
+        )
+    }
+
+    fn claim(&self) -> String {
+        let head = "apiVersion: v1\nkind: PersistentVolumeClaim\n";
+        format!("{head}{}spec:\n{}", self.metadata("", self.name), self.claim_spec("  "))
+    }
+
+    /// Returns the specification of the pod, up to its volumes but `/var`.
+    fn pod(&self, indent: &str) -> String {
+        let memory = quoted(&self.wish.memory);
+        let mut lines = vec![
+            "automountServiceAccountToken: false".to_owned(),
+            "enableServiceLinks: false".into(),
+            "terminationGracePeriodSeconds: 30".into(),
+            "securityContext:".into(),
+            "  runAsNonRoot: true".into(),
+            format!("  runAsUser: {GRAIN_ID}"),
+            format!("  runAsGroup: {GRAIN_ID}"),
+            format!("  fsGroup: {GRAIN_ID}"),
+            "  seccompProfile:".into(),
+            "    type: RuntimeDefault".into(),
+            "containers:".into(),
+            "  - name: grain".into(),
+            format!("    image: {}", quoted(self.image)),
+            "    imagePullPolicy: IfNotPresent".into(),
+            "    securityContext:".into(),
+            "      allowPrivilegeEscalation: false".into(),
+            "      readOnlyRootFilesystem: true".into(),
+            "      runAsNonRoot: true".into(),
+            format!("      runAsUser: {GRAIN_ID}"),
+            format!("      runAsGroup: {GRAIN_ID}"),
+            "      capabilities:".into(),
+            "        drop: [ALL]".into(),
+            "    resources:".into(),
+            "      requests:".into(),
+            "        cpu: 10m".into(),
+            format!("        memory: {memory}"),
+            "      limits:".into(),
+            format!("        memory: {memory}"),
+        ];
+        // No list of ports: it would only inform, and podman publishes them, which it cannot without a network.
+        if let Some(port) = self.port {
+            lines.extend([
+                "    readinessProbe:".to_owned(),
+                "      tcpSocket:".into(),
+                format!("        port: {port}"),
+            ]);
+        }
+        lines.push("    volumeMounts:".into());
+        for (volume, path) in [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")] {
+            lines.extend([format!("      - name: {volume}"), format!("        mountPath: {path}")]);
+        }
+        lines.push("volumes:".into());
+        for volume in ["tmp", "run"] {
+            lines.extend([
+                format!("  - name: {volume}"),
+                "    emptyDir:".into(),
+                "      medium: Memory".into(),
+                format!("      sizeLimit: {}", quoted(&self.tmp)),
+            ]);
+        }
+        lines.iter().map(|line| format!("{indent}{line}\n")).collect()
+    }
+
+    fn stateful_set(&self) -> String {
+        let mut out = String::from("apiVersion: apps/v1\nkind: StatefulSet\n");
+        out += &self.metadata("", self.name);
+        let name = quoted(self.name);
+        let _ = write!(out, "spec:\n  replicas: 1\n  serviceName: {name}\n  selector:\n    matchLabels:\n");
+        let _ = writeln!(out, "      app.kubernetes.io/instance: {name}");
+        out += "  template:\n    metadata:\n";
+        out += &self.labels("      ");
+        out += "    spec:\n";
+        out += &self.pod("      ");
+        out += "  volumeClaimTemplates:\n    - metadata:\n        name: var\n      spec:\n";
+        out + &self.claim_spec("        ")
+    }
+
+    /// Returns what closes the network, and the service for the web port.
+    fn network(&self) -> String {
+        let instance = quoted(self.name);
+        let selector = format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
+        let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
+        let mut out = format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
+        out += "  policyTypes: [Ingress, Egress]\n";
+        let Some(port) = self.port else { return out };
+        out += &format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-web", self.name)));
+        let _ = write!(out, "  policyTypes: [Ingress]\n  ingress:\n    - ports:\n        - protocol: TCP\n          port: {port}\n");
+        out += "---\napiVersion: v1\nkind: Service\n";
+        out += &self.metadata("", self.name);
+        let _ = write!(out, "spec:\n  selector:\n    app.kubernetes.io/instance: {instance}\n  ports:\n    - name: web\n      port: {port}\n      targetPort: {port}\n      protocol: TCP\n");
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_digits_and_a_unit() {
+        for (text, expected) in
+            [("512Mi", true), ("2Gi", true), ("1", true), ("", false), ("Mi", false), ("0", false), ("1 Gi", false), ("1Gi\nx: y", false)]
+        {
+            assert_eq!(is_quantity(text), expected, "{text}");
+        }
+    }
+}
