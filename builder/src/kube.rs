@@ -140,7 +140,11 @@ fn quoted(text: &str) -> String {
 
 impl Parts<'_> {
     fn metadata(&self, indent: &str, name: &str) -> String {
-        format!("{indent}metadata:\n{indent}  name: {}\n{}", quoted(name), self.labels(&format!("{indent}  ")))
+        format!(
+            "{indent}metadata:\n{indent}  name: {}\n{}",
+            quoted(name),
+            self.labels(&format!("{indent}  "))
+        )
     }
 
     fn labels(&self, indent: &str) -> String {
@@ -237,16 +241,24 @@ impl Parts<'_> {
     /// Returns what closes the network, and the service for the web port.
     fn network(&self) -> String {
         let instance = quoted(self.name);
-        let selector = format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
+        let selector =
+            format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
         let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
-        let mut out = format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
+        let mut out =
+            format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
         out += "  policyTypes: [Ingress, Egress]\n";
         let Some(port) = self.port else { return out };
         out += &format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-web", self.name)));
-        let _ = write!(out, "  policyTypes: [Ingress]\n  ingress:\n    - ports:\n        - protocol: TCP\n          port: {port}\n");
+        let _ = write!(
+            out,
+            "  policyTypes: [Ingress]\n  ingress:\n    - ports:\n        - protocol: TCP\n          port: {port}\n"
+        );
         out += "---\napiVersion: v1\nkind: Service\n";
         out += &self.metadata("", self.name);
-        let _ = write!(out, "spec:\n  selector:\n    app.kubernetes.io/instance: {instance}\n  ports:\n    - name: web\n      port: {port}\n      targetPort: {port}\n      protocol: TCP\n");
+        let _ = write!(
+            out,
+            "spec:\n  selector:\n    app.kubernetes.io/instance: {instance}\n  ports:\n    - name: web\n      port: {port}\n      targetPort: {port}\n      protocol: TCP\n"
+        );
         out
     }
 }
@@ -257,9 +269,16 @@ mod tests {
 
     #[test]
     fn quantities_are_digits_and_a_unit() {
-        for (text, expected) in
-            [("512Mi", true), ("2Gi", true), ("1", true), ("", false), ("Mi", false), ("0", false), ("1 Gi", false), ("1Gi\nx: y", false)]
-        {
+        for (text, expected) in [
+            ("512Mi", true),
+            ("2Gi", true),
+            ("1", true),
+            ("", false),
+            ("Mi", false),
+            ("0", false),
+            ("1 Gi", false),
+            ("1Gi\nx: y", false),
+        ] {
             assert_eq!(is_quantity(text), expected, "{text}");
         }
     }

@@ -3,7 +3,8 @@
 use std::{fs::File, io::Write as _, path::Path, sync::LazyLock};
 
 use super::{
-    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, spk::Signer, squashfs,
+    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, spk::Signer,
+    squashfs,
 };
 use crate::{
     formats::{key_file::Key, manifest::Manifest},
@@ -22,12 +23,12 @@ static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
 
 /// A squashfs image.
 pub(crate) fn squashfs(bytes: &[u8]) {
-    read(bytes, |file, bundle| squashfs::read(file, bundle));
+    read(bytes, squashfs::read);
 }
 
 /// An EROFS image.
 pub(crate) fn erofs(bytes: &[u8]) {
-    read(bytes, |file, bundle| erofs::read(file, bundle));
+    read(bytes, erofs::read);
 }
 
 /// A tar of an OCI image layout, or what `docker save` writes.
@@ -44,7 +45,8 @@ fn read(bytes: &[u8], read: impl Fn(&File, &mut BundleWriter<'_>) -> Result<Tree
     for (path, _) in tree.iter() {
         assert_inside(path.as_bytes());
         let parent = path.parent().filter(|parent| tree.get(parent.as_bytes()).is_some());
-        let is_below = parent.is_none_or(|parent| tree.get(parent.as_bytes()).is_some_and(|p| p.kind.is_directory()));
+        let is_below =
+            parent.is_none_or(|parent| tree.get(parent.as_bytes()).is_some_and(|p| p.kind.is_directory()));
         assert!(is_below, "{path} lies below what is no directory");
     }
 }

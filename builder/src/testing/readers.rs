@@ -33,8 +33,8 @@ pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
 use crate::{
-    archive, artifact, attestation, cli, configure, difference, download, evidence, exercise, image, prune, sandbox,
-    store,
+    archive, artifact, attestation, cli, configure, difference, download, evidence, exercise, image, prune,
+    sandbox, store,
 };
 
 /// A function that reads foreign bytes.

@@ -88,7 +88,9 @@ fn of_packages(add: Add<'_>) {
     add("archive", "nothing", capnp::message_bytes(&capnp::Value::Struct { data: vec![], pointers: vec![] }));
     add("manifest", "small", described);
     let key = AppKey::from_seed([7; 32]);
-    for (reader, format) in [("squashfs", Format::Squashfs), ("erofs", Format::Erofs), ("layout", Format::Oci)] {
+    for (reader, format) in
+        [("squashfs", Format::Squashfs), ("erofs", Format::Erofs), ("layout", Format::Oci)]
+    {
         add(reader, "small", readers::made(format));
     }
     add("keys", "text", key_file::to_text(&key.to_bytes()).into_bytes());
