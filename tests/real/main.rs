@@ -11,6 +11,7 @@ mod container;
 mod jobs;
 mod line;
 mod podman;
+mod rebuilt;
 mod run;
 mod sameness;
 mod stage;

@@ -21,10 +21,10 @@ use super::{
 };
 
 /// The shifted clock: Debian's package `faketime` has it.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+pub const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /// A user that every Debian has and that has no subordinate ids.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// A host that is other than the one before.
 struct Variant {
@@ -170,7 +170,7 @@ fn run_on(variant: &Variant, home: &Home, arguments: &[&str]) {
     assert_eq!(ended.code, Some(0), "{arguments:?}, {}:\n{}{}", variant.name, ended.stdout, ended.stderr);
 }
 
-fn give_away(path: &Path, id: u32) {
+pub fn give_away(path: &Path, id: u32) {
     std::os::unix::fs::chown(path, Some(id), Some(id)).expect("root may");
     if path.is_dir() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("root may");
