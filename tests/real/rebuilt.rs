@@ -25,8 +25,20 @@ use super::{
 const UNAME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/real/rebuilt/uname.pl");
 
 /// Tools that a builder might call on the host. Those that a variant has write garbage and fail.
-const TOOLS: [&str; 12] =
-    ["ar", "bzip2", "dpkg", "dpkg-deb", "gzip", "objcopy", "sha256sum", "strip", "tar", "xz", "xzcat", "zstd"];
+const TOOLS: [&str; 12] = [
+    "ar",
+    "bzip2",
+    "dpkg",
+    "dpkg-deb",
+    "gzip",
+    "objcopy",
+    "sha256sum",
+    "strip",
+    "tar",
+    "xz",
+    "xzcat",
+    "zstd",
+];
 
 /// A host that is other than the one that built.
 struct Host {
