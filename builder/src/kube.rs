@@ -2,8 +2,11 @@
 //!
 //! Comes in: a package, and a [`Wish`]. Goes out: YAML. Each grain is a pod of its own (or a stateful set of
 //! one), with a volume of its own at `/var`, closed as a grain is on one machine: read-only root, the grain's
-//! user, no capabilities, the engine's filter of system calls, no token of the cluster, no way out of the
-//! network. In comes what asks for the web port, and nothing else.
+//! user, no capabilities, the engine's filter of system calls, no token of the cluster, and a policy that
+//! denies all traffic in and out. An app listens on the loopback of its pod alone; there a port is forwarded
+//! to by `kubectl port-forward`, and by a proxy in the same pod. So there is no service, no list of ports
+//! (podman publishes listed ones, and refuses to without a network) and no probe, which would come from
+//! outside.
 //!
 //! Strings are written as JSON strings, which YAML takes as they are (YAML 1.2, 7.3.1).
 
@@ -93,14 +96,17 @@ pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Strin
         app: &recipe.app.name,
         image: &image,
         wish,
-        port: recipe.web.as_ref().map(|web| web.port),
         tmp: format!("{}Mi", recipe.sandbox.tmp_bytes.div_ceil(1 << 20)),
     };
     let mut out = format!(
-        "# {} {}, one grain. For podman: podman kube play --network none FILE\n",
+        "# {} {}, one grain.\n# podman: podman kube play --network none FILE\n",
         crate::shown::name(artifact.title()),
         crate::shown::name(artifact.version())
     );
+    if let Some(web) = &recipe.web {
+        let kind = if wish.kind == Kind::Pod { "pod" } else { "statefulset" };
+        let _ = writeln!(out, "# Kubernetes: kubectl port-forward {kind}/{name} {0}:{0}", web.port);
+    }
     match wish.kind {
         Kind::Pod => {
             out += &parts.claim();
@@ -128,7 +134,6 @@ struct Parts<'a> {
     app: &'a str,
     image: &'a str,
     wish: &'a Wish,
-    port: Option<u16>,
     /// The size of /tmp and /run each.
     tmp: String,
 }
@@ -200,14 +205,6 @@ impl Parts<'_> {
             "      limits:".into(),
             format!("        memory: {memory}"),
         ];
-        // No list of ports: it would only inform, and podman publishes them, which it cannot without a network.
-        if let Some(port) = self.port {
-            lines.extend([
-                "    readinessProbe:".to_owned(),
-                "      tcpSocket:".into(),
-                format!("        port: {port}"),
-            ]);
-        }
         lines.push("    volumeMounts:".into());
         for (volume, path) in [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")] {
             lines.extend([format!("      - name: {volume}"), format!("        mountPath: {path}")]);
@@ -238,28 +235,15 @@ impl Parts<'_> {
         out + &self.claim_spec("        ")
     }
 
-    /// Returns what closes the network, and the service for the web port.
+    /// Returns what closes the network.
     fn network(&self) -> String {
         let instance = quoted(self.name);
         let selector =
             format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
         let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
-        let mut out =
+        let out =
             format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
-        out += "  policyTypes: [Ingress, Egress]\n";
-        let Some(port) = self.port else { return out };
-        out += &format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-web", self.name)));
-        let _ = write!(
-            out,
-            "  policyTypes: [Ingress]\n  ingress:\n    - ports:\n        - protocol: TCP\n          port: {port}\n"
-        );
-        out += "---\napiVersion: v1\nkind: Service\n";
-        out += &self.metadata("", self.name);
-        let _ = write!(
-            out,
-            "spec:\n  selector:\n    app.kubernetes.io/instance: {instance}\n  ports:\n    - name: web\n      port: {port}\n      targetPort: {port}\n      protocol: TCP\n"
-        );
-        out
+        out + "  policyTypes: [Ingress, Egress]\n"
     }
 }
 

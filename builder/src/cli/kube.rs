@@ -11,7 +11,7 @@ use crate::{
 /// Print a manifest that runs a package's grain on Kubernetes or podman
 ///
 /// The root is read-only, the grain has a volume of its own for /var, an ordinary user, no capabilities and no
-/// network but its web port.
+/// network. Its page is reached by `kubectl port-forward`, or by a proxy that you add to the pod.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot convert cgit.spk cgit.oci.tar && podman load -i cgit.oci.tar\n  \
