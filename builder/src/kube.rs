@@ -241,8 +241,7 @@ impl Parts<'_> {
         let selector =
             format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
         let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
-        let out =
-            format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
+        let out = format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
         out + "  policyTypes: [Ingress, Egress]\n"
     }
 }
