@@ -148,10 +148,10 @@ fn lines(first: &str, second: &str) -> Shown {
     let same = one.iter().zip(&two).take_while(|(a, b)| a == b).count();
     let (one, two) = (&one[same..], &two[same..]);
     let same_end = one.iter().rev().zip(two.iter().rev()).take_while(|(a, b)| a == b).count();
-    let clipped = |lines: &[&str]| {
-        let lines = &lines[..lines.len() - same_end];
-        lines.iter().take(LINES).map(|line| clip(line)).collect::<Vec<_>>()
-    };
+    let (one, two) = (&one[..one.len() - same_end], &two[..two.len() - same_end]);
+    // A line that is the same again ends the first difference, and others follow.
+    let again = one.iter().zip(two).position(|(a, b)| a == b).unwrap_or(LINES).min(LINES);
+    let clipped = |lines: &[&str]| lines.iter().take(again).map(|line| clip(line)).collect::<Vec<_>>();
     Shown::Lines { line: same + 1, first: clipped(one), second: clipped(two) }
 }
 

@@ -128,8 +128,9 @@ fn each_path_says_how_it_differs() {
 
 #[test]
 fn a_text_shows_its_lines_and_anything_else_its_bytes() {
-    let rows: [(&[u8], &[u8], &str); 4] = [
+    let rows: [(&[u8], &[u8], &str); 5] = [
         (b"one\ntwo\nthree\n", b"one\n2\nthree\n", r#"line 2 ["two"] ["2"]"#),
+        (b"one\ntwo\nthree\nfour\n", b"1\n2\nthree\n4\n", r#"line 1 ["one", "two"] ["1", "2"]"#),
         (b"one\n", b"one", r#"line 1 ["one"] ["one (without an end of line)"]"#),
         (b"one\nthree\n", b"one\ntwo\nthree\n", r#"line 2 [] ["two"]"#),
         (b"\0\x01\x02", b"\0\x01", "02 | (end)"),
