@@ -176,6 +176,8 @@ fn what_is_written_to_files_is_reported_as_json() {
         let read = document(&["inspect", text(&image), "--json"]);
         assert_eq!((&read["format"], &read["sha256"]), (&written["format"], &written["sha256"]), "{name}");
         document(&["verify", text(&image), "--json"]);
+        document(&["check", text(&image), "--json"]);
+        document(&["why", text(&image), "tea", "--json"]);
         let back = traced.home.path("back.spk");
         traced.done(&["convert", text(&image), text(&back)]);
         assert_eq!(fs::read(&back).expect("is there"), fs::read(&package).expect("is there"), "{name}");

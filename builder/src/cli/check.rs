@@ -33,7 +33,7 @@ use crate::{
     tinyroot check recipes/dokuwiki --times 20        see whether the proof is the same each time\n  \
     tinyroot check dokuwiki.spk --watch               use the app, and see what it misses")]
 pub struct Args {
-    /// An .spk file that tinyroot made, or a recipe folder
+    /// A package that tinyroot made, or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
     subject: PathBuf,
     /// Go past the exercise: request the pages that its pages link to, from the full root as well, and
@@ -73,7 +73,7 @@ pub struct Args {
 
 impl Args {
     fn is_recipe(&self) -> bool {
-        self.subject.is_dir() || self.subject.ends_with("recipe.toml")
+        self.subject.is_dir() && !artifact::is_layout(&self.subject) || self.subject.ends_with("recipe.toml")
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
 /// --merge=FILE` merges them into used.list.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// An .spk file that tinyroot made
+    /// A package that tinyroot made, in any format
     artifact: PathBuf,
     /// Which grain of the app: each name has data of its own
     #[arg(long, value_name = "NAME", default_value = "default")]

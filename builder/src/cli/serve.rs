@@ -27,7 +27,7 @@ use crate::{
     tinyroot serve cgit.spk --recipe recipes/cgit       a click takes what is missed into its used.list\n\n\
     Scripts that have the page's cookie request /state.json.")]
 pub struct Args {
-    /// .spk files that tinyroot made
+    /// Packages that tinyroot made, in any format
     #[arg(required = true)]
     artifact: Vec<PathBuf>,
     /// Port on 127.0.0.1 [default: the first free one from 6080]

@@ -59,7 +59,7 @@ enum Source {
 /// Returns what an argument means: a package file, or a recipe folder, of which the package counts if it is
 /// the newest.
 fn source_of(given: &Path) -> Result<Source, Failure> {
-    if given.as_os_str() == "-" || !given.is_dir() {
+    if given.as_os_str() == "-" || !given.is_dir() || artifact::is_layout(given) {
         return Ok(Source::Artifact(given.to_path_buf()));
     }
     let recipe = recipe::read(given)?;
