@@ -19,7 +19,8 @@
 //! ```
 //!
 //! In two parts: [`write`] knows the stages whose work the papers tell of, [`read`] a tree and the store
-//! alone, so that to run a grain takes none of the builder's stages.
+//! alone, so that to run a grain takes none of the builder's stages. [`bill`] makes what is not enclosed out of the
+//! same: bills of materials in full.
 
 pub mod bill;
 mod proof;

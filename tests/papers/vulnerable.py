@@ -10,11 +10,10 @@ import zlib
 
 status, out = sys.argv[1:]
 with open(status, encoding="utf-8") as file:
-    stanzas = [dict(re.findall(r"^(\S+): (.*)$", stanza, re.M)) for stanza in file.read().split("\n\n")]
-sources = [re.match(r"(\S+)(?: \((.*)\))?", stanza["Source"]) for stanza in stanzas if "Source" in stanza]
-# One binary package of that source, so that one line is due.
-names = [match.group(1) for match in sources]
-stanza = next(one for one in stanzas if "Source" in one and names.count(one["Source"].split()[0]) == 1)
+    stanzas = [dict(re.findall(r"^(\S+): (.*)$", stanza, re.M)) for stanza in file.read().strip().split("\n\n")]
+# Of a source with one binary package here, so that one line is due.
+names = [stanza.get("Source", stanza["Package"]).split()[0] for stanza in stanzas]
+stanza = next(one for one, name in zip(stanzas, names) if "Source" in one and names.count(name) == 1)
 source, version = re.match(r"(\S+)(?: \((.*)\))?", stanza["Source"]).groups()
 version = version or stanza["Version"]
 lines = [

@@ -62,8 +62,8 @@ fn licence(name: &str, text: &str) -> Option<String> {
             let is_perls = text.contains("/usr/share/common-licenses/Artistic");
             return is_perls.then(|| "Artistic-1.0-Perl".to_owned());
         }
-        // SPDX has words of these names for one of several licences.
-        "perl" | "python" | "bsd" | "public-domain" => return None,
+        // SPDX has words of these names for one of several licences, or for none.
+        "perl" | "python" | "bsd" | "public-domain" | "noassertion" | "none" => return None,
         _ => {}
     }
     if let Some((_, id)) = RENAMED.iter().find(|(debian, _)| *debian == lower) {

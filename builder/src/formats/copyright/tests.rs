@@ -55,6 +55,7 @@ fn a_name_of_several_licences_is_known_by_its_text_only() {
                  and\n this permission notice shall be included in all copies or substantial portions of the\n \
                  Software.";
     assert_eq!(expression(expat).as_deref(), Some("MIT"));
+    assert!(expression("NOASSERTION").expect("is there").starts_with("LicenseRef-NOASSERTION-"));
     assert!(expression("Artistic").expect("is there").starts_with("LicenseRef-Artistic-"));
     let artistic = "Artistic\n See /usr/share/common-licenses/Artistic.";
     assert_eq!(expression(artistic).as_deref(), Some("Artistic-1.0-Perl"));
