@@ -10,6 +10,7 @@
 //! hold is left out with a word (devices, named pipes) or by rule (owners, mode bits but the executable one,
 //! extended attributes); what no installer would take is refused before it is signed.
 
+mod alike;
 mod blocks;
 mod plan;
 mod read;

@@ -82,7 +82,8 @@ pub struct Packed {
 /// A block of a package, and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockSize {
-    /// Its contents: "metadata and small files", "data", "x86 programs", "programs".
+    /// Its contents: "metadata and small files", "small files of Debian", "data",
+    /// "x86 programs", "alike x86 programs", "programs".
     pub kind: &'static str,
     /// Decompressed.
     pub plain_bytes: u64,

@@ -20,7 +20,7 @@ use crate::{
     formats::{
         capnp::Piece,
         spk::WrittenArchive,
-        xz::{self, Block, Filter},
+        xz::{self, Block},
     },
     progress::Task,
     store::Store,
@@ -104,30 +104,21 @@ struct Wanted<'a> {
     key: String,
 }
 
-/// Takes the blocks that were kept, and makes the others with each of their filters, side by side.
+/// Takes the blocks that were kept, and makes the others, side by side.
 pub(super) fn encode(
     contents: &Contents<'_>,
     planned: &[PlannedBlock],
     task: &Task,
 ) -> Result<Vec<Encoded>, PackError> {
     let found = in_parallel(planned, |block| block.plain_bytes, |block| find(contents, block, task))?;
-    let missing = found.iter().filter_map(|found| found.as_ref().err());
-    let tries: Vec<(&Wanted<'_>, &Filter)> =
-        missing.flat_map(|wanted| wanted.block.class.filters().iter().map(move |f| (wanted, f))).collect();
-    let size = |(wanted, _): &(&Wanted<'_>, &Filter)| wanted.block.plain_bytes;
-    let made = in_parallel(&tries, size, |(wanted, filter)| encode_with(contents, wanted, filter, task))?;
+    let missing: Vec<&Wanted<'_>> = found.iter().filter_map(|found| found.as_ref().err()).collect();
+    let made = in_parallel(&missing, |wanted| wanted.block.plain_bytes, |wanted| make(contents, wanted, task))?;
     let mut made = made.into_iter();
-    let blocks = found.into_iter().map(|found| {
-        let wanted = match found {
-            Ok(kept) => return Ok((kept, true)),
-            Err(wanted) => wanted,
-        };
-        let tried = made.by_ref().take(wanted.block.class.filters().len());
-        let smallest = tried.min_by_key(|block| block.bytes.len()).expect("each class has a filter");
-        keep(contents.store, &wanted, &smallest)?;
-        Ok((smallest, false))
+    let blocks = found.into_iter().map(|found| match found {
+        Ok(kept) => (kept, true),
+        Err(_) => (made.next().expect("each that is missing was made"), false),
     });
-    blocks.collect()
+    Ok(blocks.collect())
 }
 
 /// Does the same for all items side by side, the largest first; returns the results in the items' order.
@@ -162,39 +153,30 @@ fn find<'a>(
     task: &Task,
 ) -> Result<Result<Block, Wanted<'a>>, PackError> {
     let digest = contents.digest(block)?;
-    let filters: Vec<String> = block.class.filters().iter().map(Filter::name).collect();
-    let key = format!("{digest}-{}-{}", filters.join("-or-"), xz::ENCODER);
+    let key = format!("{digest}-{}-{}", block.class.filter().name(), xz::ENCODER);
     if let Some((_, pack)) = contents.store.load_bundle(BUNDLE, &key)
         && let Ok(bytes) = pack.read()
         && let Ok(kept) = Block::from_bytes(bytes)
         && kept.plain_bytes == block.plain_bytes
     {
-        task.add(work_of(block));
+        task.add(block.plain_bytes);
         return Ok(Ok(kept));
     }
     Ok(Err(Wanted { block, digest, key }))
 }
 
-/// Returns how much is read for a block: its contents once for each filter.
-pub(super) fn work_of(block: &PlannedBlock) -> u64 {
-    block.plain_bytes * block.class.filters().len() as u64
-}
-
-fn encode_with(
-    contents: &Contents<'_>,
-    wanted: &Wanted<'_>,
-    filter: &Filter,
-    task: &Task,
-) -> Result<Block, PackError> {
+/// Compresses a block and keeps it for the next build.
+fn make(contents: &Contents<'_>, wanted: &Wanted<'_>, task: &Task) -> Result<Block, PackError> {
     let block = wanted.block;
     let what = || format!("the block of {}", block.class.name());
     let failed = |source| PackError::Contents { what: what(), source };
     let hasher = RefCell::new(Hasher::new(io::sink()));
     let plain = Counted { inner: contents.reader(block)?, task, hasher: &hasher };
-    let encoded = xz::encode_block(plain, block.plain_bytes, filter).map_err(failed)?;
+    let encoded = xz::encode_block(plain, block.plain_bytes, &block.class.filter()).map_err(failed)?;
     if hasher.into_inner().finish().0 != wanted.digest {
         return Err(failed(io::Error::other("they changed while they were packed")));
     }
+    keep(contents.store, wanted, &encoded)?;
     Ok(encoded)
 }
 

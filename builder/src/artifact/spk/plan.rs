@@ -1,7 +1,8 @@
 //! Which contents are compressed together.
 //!
 //! Like compresses well beside like, and a chain of filters suits one kind. So the archive's contents are
-//! ranked: metadata and small files in their natural order; then large data; then programs. A block ends
+//! ranked: metadata and small files in their natural order; then those of Debian, if they are many; then large
+//! data; then programs, those that are alike apart from the others ([`alike`](super::alike)). A block ends
 //! where the kind does, and before it outgrows the dictionary; very large data have blocks of their own,
 //! because the same file (ICU's data, a dictionary) is in many apps and its block is then made once for all.
 //! None of this looks at the machine.
@@ -30,40 +31,53 @@ const OWN_BLOCK_BYTES: u64 = 4 << 20;
 /// no gain.
 const LEAST_KIND_BYTES: u64 = 256 << 10;
 
+/// Files of Debian with at least this much in sum have a block of their own. What a recipe brings and the
+/// papers change with every build, and Debian's files seldom, so that their block is found kept.
+const LEAST_DEBIAN_BYTES: u64 = 4 << 20;
+
+/// Where Debian's files lie.
+const DEBIAN: &[u8] = b"usr/";
+
 /// The contents of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Metadata, scripts, texts, small files.
     Small,
+    /// The same of Debian.
+    Debian,
     /// Large files that are no programs, and libraries that are mostly tables.
     Data,
     /// Programs and libraries of x86.
     X86,
+    /// Programs of x86 that hold mostly the same code.
+    Alike,
     /// Programs and libraries of other machines.
     Program,
 }
 
-const CLASSES: [Class; 4] = [Class::Small, Class::Data, Class::X86, Class::Program];
+const CLASSES: [Class; 6] =
+    [Class::Small, Class::Debian, Class::Data, Class::X86, Class::Alike, Class::Program];
 
 impl Class {
     pub fn name(self) -> &'static str {
         match self {
             Class::Small => "metadata and small files",
+            Class::Debian => "small files of Debian",
             Class::Data => "data",
             Class::X86 => "x86 programs",
+            Class::Alike => "alike x86 programs",
             Class::Program => "programs",
         }
     }
 
-    /// Returns the filters to try, of which the one with the smaller block is taken, the first of equals.
-    /// Absolute jumps make most programs of x86 smaller, but spoil what programs that are nearly the same
-    /// have in common: git's are 1 % larger with them.
-    pub fn filters(self) -> &'static [Filter] {
+    /// Returns the filter of its blocks. Absolute jumps make programs of x86 smaller, but spoil what programs
+    /// that are alike have in common: git's are 4 % larger with them.
+    pub fn filter(self) -> Filter {
         match self {
-            Class::Small => &[Filter::TEXT],
-            Class::Data => &[Filter::DATA],
-            Class::X86 => &[Filter::X86, Filter::PROGRAM],
-            Class::Program => &[Filter::PROGRAM],
+            Class::Small | Class::Debian => Filter::TEXT,
+            Class::Data => Filter::DATA,
+            Class::X86 => Filter::X86,
+            Class::Alike | Class::Program => Filter::PROGRAM,
         }
     }
 
@@ -72,7 +86,8 @@ impl Class {
     }
 }
 
-/// Returns the class of contents by their size and start.
+/// Returns the class of contents by their size, start and place; whether they are alike to others is not known
+/// from them alone.
 ///
 /// # Errors
 /// Contents that cannot be read.
@@ -82,6 +97,7 @@ pub fn class_of(content: &LateContent<'_>, blob: &Blob) -> io::Result<Class> {
     Ok(match elf_class(&start[..got], content.size_bytes) {
         Some(class) => class,
         None if content.size_bytes >= LARGE_DATA_BYTES => Class::Data,
+        None if content.path.as_bytes().starts_with(DEBIAN) => Class::Debian,
         None => Class::Small,
     })
 }
@@ -102,7 +118,8 @@ fn elf_class(start: &[u8], size_bytes: u64) -> Option<Class> {
 /// Returns the rank of each class, kinds with little in them being small files after all.
 pub fn ranks(sums: &[(Class, u64)]) -> impl Fn(Class) -> u32 {
     let sum = |class| sums.iter().filter(|(c, _)| *c == class).map(|(_, bytes)| bytes).sum::<u64>();
-    let little = CLASSES.map(|class| sum(class) < LEAST_KIND_BYTES);
+    let least = |class| if class == Class::Debian { LEAST_DEBIAN_BYTES } else { LEAST_KIND_BYTES };
+    let little = CLASSES.map(|class| sum(class) < least(class));
     move |class| if little[class as usize] { 0 } else { class as u32 }
 }
 
@@ -188,6 +205,13 @@ mod tests {
                 (Class::X86, 11..12, 300 * mib),
             ]
         );
+    }
+
+    #[test]
+    fn files_of_debian_leave_the_small_ones_if_they_are_many() {
+        let of = |bytes| ranks(&[(Class::Small, 1 << 20), (Class::Debian, bytes)])(Class::Debian);
+        assert_eq!(of((4 << 20) - 1), Class::Small as u32);
+        assert_eq!(of(4 << 20), Class::Debian as u32);
     }
 
     #[test]

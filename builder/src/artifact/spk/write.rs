@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    blocks::{Contents, Encoded, encode, work_of},
-    plan::{PlannedBlock, class_of, cut, ranks},
+    alike::{self, Samples, alike},
+    blocks::{Contents, Encoded, encode},
+    plan::{Class, PlannedBlock, class_of, cut, ranks},
 };
 use crate::{
     artifact::write::{BlockSize, PackError, Packable, Packed, Writer},
     atomic,
-    digest::Hasher,
+    digest::{Digest, Hasher},
     error::At as _,
     formats::{
         app_id::AppId,
@@ -118,7 +119,7 @@ impl Writer for SpkWriter<'_> {
             sign(image.tree(), manifest, &signer, store, progress)?;
         archive.message.pieces.insert(0, Piece::Bytes(signature.message));
         let planned = cut(&archive.message);
-        let total = planned.iter().map(work_of).sum();
+        let total = planned.iter().map(|block| block.plain_bytes).sum();
         let task = progress.task("packing", total, Unit::Bytes);
         let contents = Contents { store, archive: &archive };
         let blocks = encode(&contents, &planned, &task)?;
@@ -198,26 +199,41 @@ fn complete(tree: &Tree, store: &Store, manifest: &Manifest, progress: &Progress
 
 /// Ranks contents and lays the archive out.
 fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
-    let mut classes = HashMap::new();
-    let mut sums = Vec::new();
-    for (path, entry) in tree.iter() {
-        let Some((digest, size_bytes)) = entry.kind.content() else { continue };
-        let class = match classes.get(&digest) {
-            Some(class) => *class,
-            None => {
-                let failed = |source| PackError::Contents { what: path.to_string(), source };
-                let blob = store.blob(&digest).map_err(|e| failed(io::Error::other(e)))?;
-                if blob.size_bytes() != size_bytes {
-                    return Err(failed(io::Error::other("their length is not that of the tree")));
-                }
-                class_of(&LateContent { path, digest, size_bytes }, &blob).map_err(failed)?
-            }
-        };
-        classes.insert(digest, class);
-        sums.push((class, size_bytes));
-    }
+    let classes = classes(tree, store)?;
+    let contents = tree.iter().filter_map(|(_, entry)| entry.kind.content());
+    let sums: Vec<_> = contents.map(|(digest, size_bytes)| (classes[&digest], size_bytes)).collect();
     let rank = ranks(&sums);
     Ok(spk::write_archive(tree, |content| rank(classes[&content.digest]))?)
+}
+
+/// Returns the class of each of the tree's contents; by the first place of those that are in several.
+fn classes(tree: &Tree, store: &Store) -> Result<HashMap<Digest, Class>, PackError> {
+    let mut classes = HashMap::new();
+    let mut programs: Vec<(Digest, Samples)> = Vec::new();
+    let mut several = Vec::new();
+    for (path, entry) in tree.iter() {
+        let Some((digest, size_bytes)) = entry.kind.content() else { continue };
+        if let Some(class) = classes.get(&digest) {
+            if *class == Class::X86 && size_bytes >= alike::LEAST_BYTES {
+                several.push(digest);
+            }
+            continue;
+        }
+        let failed = |source| PackError::Contents { what: path.to_string(), source };
+        let blob = store.blob(&digest).map_err(|e| failed(io::Error::other(e)))?;
+        if blob.size_bytes() != size_bytes {
+            return Err(failed(io::Error::other("their length is not that of the tree")));
+        }
+        let class = class_of(&LateContent { path, digest, size_bytes }, &blob).map_err(failed)?;
+        if class == Class::X86 && size_bytes >= alike::LEAST_BYTES {
+            programs.push((digest, Samples::of(blob.reader()).map_err(failed)?));
+        }
+        classes.insert(digest, class);
+    }
+    let (digests, samples): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
+    let alike = digests.into_iter().zip(alike(&samples)).filter_map(|(digest, alike)| alike.then_some(digest));
+    classes.extend(several.into_iter().chain(alike).map(|digest| (digest, Class::Alike)));
+    Ok(classes)
 }
 
 /// Puts the blocks together in a file beside its place, and that in its place.

@@ -175,12 +175,12 @@ fn a_carried_signature_writes_the_same_package_without_the_key_and_no_other() {
 /// Two programs that are the same but for their end. Relative, their jumps are the same too; absolute, they
 /// are not.
 #[test]
-fn the_smaller_of_a_block_with_and_without_its_filter_is_taken() {
+fn programs_that_are_alike_are_left_as_they_are() {
     let mut program = b"\x7fELF\x02\x01\x01".to_vec();
     program.resize(18, 0);
     program.extend([62, 0]);
     program.resize(64, 0);
-    for place in noise(3, 90_000).chunks(3) {
+    for place in noise(3, 180_000).chunks(3) {
         program.extend([0xe8, place[0], place[1], place[2], 0]);
     }
     let other = [&program[..], b"other"].concat();
@@ -196,7 +196,7 @@ fn the_smaller_of_a_block_with_and_without_its_filter_is_taken() {
     fixture.file("bin/two", 0o755, &other);
     let packed = fixture.pack().expect("packs");
     let block = packed.blocks.last().expect("has one");
-    assert_eq!(block.kind, "x86 programs");
+    assert_eq!(block.kind, "alike x86 programs");
     assert!(block.packed_bytes.abs_diff(without) < 100, "{} is not {without}", block.packed_bytes);
     let again = fixture.pack().expect("packs");
     assert_eq!((again.digest, again.blocks.last().map(|b| b.kept)), (packed.digest, Some(true)));
