@@ -112,7 +112,8 @@ pub(super) fn encode(
 ) -> Result<Vec<Encoded>, PackError> {
     let found = in_parallel(planned, |block| block.plain_bytes, |block| find(contents, block, task))?;
     let missing: Vec<&Wanted<'_>> = found.iter().filter_map(|found| found.as_ref().err()).collect();
-    let made = in_parallel(&missing, |wanted| wanted.block.plain_bytes, |wanted| make(contents, wanted, task))?;
+    let made =
+        in_parallel(&missing, |wanted| wanted.block.plain_bytes, |wanted| make(contents, wanted, task))?;
     let mut made = made.into_iter();
     let blocks = found.into_iter().map(|found| match found {
         Ok(kept) => (kept, true),

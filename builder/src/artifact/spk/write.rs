@@ -231,7 +231,8 @@ fn classes(tree: &Tree, store: &Store) -> Result<HashMap<Digest, Class>, PackErr
         classes.insert(digest, class);
     }
     let (digests, samples): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
-    let alike = digests.into_iter().zip(alike(&samples)).filter_map(|(digest, alike)| alike.then_some(digest));
+    let alike =
+        digests.into_iter().zip(alike(&samples)).filter_map(|(digest, alike)| alike.then_some(digest));
     classes.extend(several.into_iter().chain(alike).map(|digest| (digest, Class::Alike)));
     Ok(classes)
 }
