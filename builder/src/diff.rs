@@ -230,7 +230,7 @@ pub fn diff(
 }
 
 /// Returns the size of an entry's own contents; 0 for the further names of a hard link.
-fn own_bytes(entry: &Entry) -> u64 {
+pub fn own_bytes(entry: &Entry) -> u64 {
     match entry.kind {
         Kind::File { size_bytes, hard_link: None, .. } => size_bytes,
         _ => 0,

@@ -14,6 +14,7 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     tinyroot diff old.spk new.spk                               for reading\n  \
     tinyroot diff old.spk new.spk --format markdown             for a comment on a change\n  \
+    tinyroot diff old.spk new.spk --format html > diff.html     treemaps in a browser\n  \
     tinyroot diff old.spk new.spk --fail-over 200k              exit with 3 if it grew by more\n  \
     curl -fsS URL/old.spk | tinyroot diff - new.spk --json      the older one from standard input")]
 pub struct Args {
@@ -41,6 +42,8 @@ pub enum Format {
     Json,
     /// For a comment on a change
     Markdown,
+    /// One page for a browser, complete in itself, with treemaps
+    Html,
 }
 
 /// Runs the command.
@@ -56,6 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
         Format::Markdown => print(&report.markdown())?,
+        Format::Html => print(&report.html())?,
     }
     report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
 }

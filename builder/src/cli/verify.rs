@@ -97,20 +97,17 @@ fn kept(input: &mut impl Read, limit_bytes: Option<u64>) -> Result<File, Failure
     let Some(format) = Format::of(&start) else { return Err(refused(Fault::Magic).into()) };
     let limit_bytes = limit_bytes.unwrap_or(format.limit_bytes());
     let mut file = store::unnamed().map_err(full)?;
-    file.write_all(&start).map_err(full)?;
-    let (mut size_bytes, mut buffer) = (start.len() as u64, vec![0; 1 << 16]);
+    let (mut size_bytes, mut buffer) = (0, start);
     loop {
-        let count = match input.read(&mut buffer) {
-            Ok(0) => return Ok(file),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unread(error).into()),
-        };
-        size_bytes += count as u64;
+        size_bytes += buffer.len() as u64;
         if size_bytes > limit_bytes {
             return Err(refused(Fault::TooLong { limit_bytes }).into());
         }
-        file.write_all(&buffer[..count]).map_err(full)?;
+        file.write_all(&buffer).map_err(full)?;
+        buffer.clear();
+        if input.by_ref().take(1 << 16).read_to_end(&mut buffer).map_err(unread)? == 0 {
+            return Ok(file);
+        }
     }
 }
 

@@ -1,38 +1,47 @@
 //! The difference of two packages, in bytes.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
-use super::package::Statement;
+use super::{
+    package::Statement,
+    page::{Page, PageFile},
+};
 use crate::{
     artifact::{Artifact, Papers},
-    diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff},
+    diff::{Change, Limit, PackageChange, PathChange, SizeDiff, diff, own_bytes},
     formats::app_id::AppId,
     papers,
     progress::size_text,
     shown,
     store::Store,
+    tree::{Tree, TreePath},
 };
 
 /// Paths that the text forms list; JSON has all.
 const SHOWN_PATHS: usize = 50;
 
 /// Two packages compared: contents, files, and what each says of itself.
-pub struct SizeReport {
+pub struct SizeReport<'a> {
     diff: SizeDiff,
     files: Files,
     facts: [Facts; 2],
+    artifacts: [&'a Artifact; 2],
+    papers: (Papers, Papers),
 }
 
-impl SizeReport {
+impl<'a> SizeReport<'a> {
     /// Compares two packages. `limit` bounds how much larger the second may be.
-    pub fn of(before: &Artifact, after: &Artifact, limit: Option<Limit>, store: &Store) -> Self {
+    pub fn of(before: &'a Artifact, after: &'a Artifact, limit: Option<Limit>, store: &Store) -> Self {
         let papers = (Papers::read(&before.tree, store), Papers::read(&after.tree, store));
         let mut diff =
             diff(&before.tree, &after.tree, |path| papers.0.heading(path), |path| papers.1.heading(path));
         add_versions(&mut diff, &papers);
         let facts = [before, after].map(|artifact| Facts::read(artifact, store));
         let files = Files { before_bytes: before.size_bytes, after_bytes: after.size_bytes, limit };
-        SizeReport { diff, files, facts }
+        SizeReport { diff, files, facts, artifacts: [before, after], papers }
     }
 
     /// Returns by how much the second is over the limit, as a clause; `None` if it is not.
@@ -58,6 +67,63 @@ impl SizeReport {
     /// Returns the report for reading.
     pub fn text(&self) -> String {
         text(&self.diff, self.files, &self.facts)
+    }
+
+    /// Returns the report as a page for a browser.
+    pub fn html(&self) -> String {
+        let title = |side: usize| {
+            let artifact = self.artifacts[side];
+            format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version()))
+        };
+        let Files { before_bytes, after_bytes, .. } = self.files;
+        let (from, to) = size_texts(before_bytes, after_bytes);
+        let versions = self.diff.packages.iter().map(|package| {
+            (package.package.clone(), package.version_before.clone(), package.version_after.clone())
+        });
+        let facts = changed(&self.facts).into_iter().map(|(what, was, is)| format!("{what}: {was} \u{2192} {is}"));
+        Page {
+            title: format!("{} \u{2192} {}", title(0), title(1)),
+            total: format!("{} ({from} \u{2192} {to})", signed(before_bytes, after_bytes)),
+            facts: bounds(self.files, &self.facts).into_iter().chain(facts).collect(),
+            is_difference: true,
+            files: self.page_files(),
+            versions: versions.collect(),
+        }
+        .html()
+    }
+
+    /// Returns the links and files of both.
+    fn page_files(&self) -> Vec<PageFile> {
+        let changes: BTreeMap<&str, &PathChange> =
+            self.diff.paths.iter().map(|change| (&change.path[..], change)).collect();
+        let moved: BTreeSet<&str> =
+            self.diff.paths.iter().filter_map(|change| change.path_before.as_deref()).collect();
+        let [before, after] = self.artifacts.map(|artifact| &artifact.tree);
+        let bytes = |tree: &Tree, path: &str| tree.get(path.as_bytes()).map(own_bytes);
+        let paths: BTreeSet<&TreePath> = before.iter().chain(after.iter()).map(|(path, _)| path).collect();
+        let mut files = Vec::new();
+        for path in paths {
+            let is_there = |tree: &Tree| tree.get(path.as_bytes()).is_some_and(|e| !e.kind.is_directory());
+            let text = path.to_string();
+            if !(is_there(before) || is_there(after)) || moved.contains(&text[..]) {
+                continue;
+            }
+            let change = changes.get(&text[..]);
+            let path_before = change.and_then(|change| change.path_before.clone());
+            let package = match change {
+                Some(change) => change.package.clone(),
+                None => self.papers.1.heading(path),
+            };
+            files.push(PageFile {
+                plain_bytes: [bytes(before, path_before.as_deref().unwrap_or(&text)), bytes(after, &text)],
+                packed_bytes: [None, None],
+                change: change.map_or("same", |change| word(change.change)),
+                path: text,
+                package,
+                path_before,
+            });
+        }
+        files
     }
 
     /// Returns the report for a comment on a change.

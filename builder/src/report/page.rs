@@ -1,0 +1,133 @@
+//! One page for a browser, complete in itself: treemaps of one package or of the difference of two, and the
+//! same as a table.
+//!
+//! Nothing is fetched, and the page's own policy lets nothing run but its one script and its one style sheet,
+//! each named by its SHA-256 (Content Security Policy 3). What comes from packages is data: JSON without `<`
+//! in it, which the script shows as text alone.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::{digest::Digest, web::escaped};
+
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// A page.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Its title.
+    pub title: String,
+    /// The figure that counts, below the title.
+    pub total: String,
+    /// What else is to be said, a paragraph each.
+    pub facts: Vec<String>,
+    /// Whether two packages are compared; else the first of each pair is empty.
+    pub is_difference: bool,
+    /// Links and files, by path.
+    pub files: Vec<PageFile>,
+    /// Packages with the version before and after.
+    pub versions: Vec<(String, Option<String>, Option<String>)>,
+}
+
+/// A line of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageFile {
+    /// Where.
+    pub path: String,
+    /// The Debian package, or what it is else.
+    pub package: String,
+    /// What it takes in the package's own bytes, before and after; `None` where that is not known.
+    pub packed_bytes: [Option<u64>; 2],
+    /// Its contents, before and after; `None` where it is not there.
+    pub plain_bytes: [Option<u64>; 2],
+    /// The kind of the change; `same` if there is none.
+    pub change: &'static str,
+    /// Where it was before, if elsewhere.
+    pub path_before: Option<String>,
+}
+
+impl Page {
+    /// Returns the page.
+    pub fn html(&self) -> String {
+        // `<` in a script's text could end it.
+        let data = self.data().to_string().replace('<', "\\u003c");
+        let facts: String =
+            self.facts.iter().map(|fact| format!("<p class=\"faint\">{}</p>", escaped(fact))).collect();
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+            hash(STYLE),
+            hash(SCRIPT)
+        );
+        let (title, total) = (escaped(&self.title), escaped(&self.total));
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+             <header><h1>{title}</h1><p class=\"total\">{total}</p>{facts}</header>\n<main>\n\
+             <div class=\"bar\" id=\"choices\"></div>\n\
+             <nav id=\"trail\" aria-label=\"Where the treemap is\"></nav>\n<div id=\"maps\"></div>\n\
+             <div class=\"bar\"><input type=\"search\" id=\"find\" placeholder=\"find paths and packages\" \
+             aria-label=\"Find paths and packages\"><span class=\"faint\" id=\"count\" role=\"status\"></span></div>\n\
+             <h2>By package</h2>\n<div class=\"table\" id=\"packages\"></div>\n\
+             <h2>By path</h2>\n<div class=\"table\" id=\"paths\"></div>\n</main>\n\
+             <noscript><p>This page needs its own script to draw.</p></noscript>\n\
+             <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>\n\
+             </body>\n</html>\n"
+        )
+    }
+
+    fn data(&self) -> Value {
+        let file = |file: &PageFile| {
+            json!([
+                file.path,
+                file.package,
+                file.packed_bytes[0],
+                file.packed_bytes[1],
+                file.plain_bytes[0],
+                file.plain_bytes[1],
+                file.change,
+                file.path_before,
+            ])
+        };
+        let versions: serde_json::Map<String, Value> =
+            self.versions.iter().map(|(name, before, after)| (name.clone(), json!([before, after]))).collect();
+        json!({
+            "kind": if self.is_difference { "diff" } else { "inspect" },
+            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+            "versions": versions,
+        })
+    }
+}
+
+/// Returns the SHA-256 of a text as a policy names it.
+fn hash(text: &str) -> String {
+    STANDARD.encode(Digest::of(text.as_bytes()).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_names_is_text() {
+        let file = PageFile { path: "</script><script>alert(1)</script>".into(), change: "added", ..PageFile::default() };
+        let page = Page { title: "<b>\"tea\"".into(), files: vec![file], ..Page::default() };
+        let html = page.html();
+        assert_eq!(html.matches("<script").count(), 2);
+        assert_eq!(html.matches("</script>").count(), 2);
+        assert!(!html.contains("<b>") && html.contains("&lt;b&gt;"));
+    }
+
+    #[test]
+    fn nothing_of_the_page_lies_elsewhere_and_its_policy_names_what_runs() {
+        let html = Page::default().html();
+        assert!(!html.contains("http://") || html.matches("http://www.w3.org/2000/svg").count() == html.matches("http://").count());
+        assert!(!html.contains("https://") && !html.contains(" src=") && !html.contains("@import") && !html.contains("url("));
+        for text in [STYLE, SCRIPT] {
+            assert!(html.contains(&hash(text)) && !text.contains("</"), "its text ends no element");
+        }
+    }
+}

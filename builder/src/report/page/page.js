@@ -1,0 +1,304 @@
+"use strict";
+// The page of `diff` and `inspect`: treemaps, and a table of the same. All text from packages goes in as text, never as markup.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const isDiff = data.kind === "diff";
+  const $ = (id) => document.getElementById(id);
+
+  // A file of the data: path, package, packed before and after, plain before and after, change, path before.
+  const files = data.files.map(([path, owner, packedBefore, packedAfter, plainBefore, plainAfter, change, was]) =>
+    ({ path, owner, packed: [packedBefore, packedAfter], plain: [plainBefore, plainAfter], change, was }));
+  const hasPacked = files.some((file) => file.packed[0] !== null || file.packed[1] !== null);
+
+  // What the person chose, kept in the address so that it can be linked to.
+  const state = {
+    unit: hasPacked ? "packed" : "plain", by: "package", show: isDiff ? "difference" : "after",
+    way: "both", zoom: [], sort: "size", down: true, find: "", mark: "",
+  };
+  const kept = ["unit", "by", "show", "way", "sort", "find", "mark"];
+  const read = () => {
+    const given = new URLSearchParams(location.hash.slice(1));
+    for (const key of kept) if (given.has(key)) state[key] = given.get(key);
+    state.down = given.get("down") !== "0";
+    state.zoom = given.getAll("in");
+    if (state.unit !== "plain" && !hasPacked) state.unit = "plain";
+  };
+  const address = (changes) => {
+    const all = { ...state, ...changes };
+    const out = new URLSearchParams();
+    for (const key of kept) if (all[key]) out.set(key, all[key]);
+    if (!all.down) out.set("down", "0");
+    all.zoom.forEach((name) => out.append("in", name));
+    return "#" + out;
+  };
+  const go = (changes) => {
+    history.replaceState(null, "", address(changes));
+    read();
+    draw();
+  };
+
+  const size = (bytes) => {
+    const [value, unit] = bytes >= 999_950 ? [bytes / 1e6, "MB"] : bytes >= 1000 ? [bytes / 1e3, "kB"] : [bytes, bytes === 1 ? "byte" : "bytes"];
+    return (unit.endsWith("B") ? value.toFixed(1) : value) + "\u00a0" + unit;
+  };
+  const signed = (bytes) => (bytes > 0 ? "+" : bytes < 0 ? "\u2212" : "\u00b1") + size(Math.abs(bytes));
+  const before = (file) => file[state.unit][0] || 0;
+  const after = (file) => file[state.unit][1] || 0;
+  const growth = (file) => after(file) - before(file);
+  const worth = (file, side) => side === "before" ? before(file) : side === "after" ? after(file) : Math.abs(growth(file));
+
+  const element = (name, properties = {}, ...children) => {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(properties)) {
+      if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+      else if (key in made && key !== "list") made[key] = value;
+      else made.setAttribute(key, value);
+    }
+    made.append(...children);
+    return made;
+  };
+  const drawn = (name, attributes = {}, ...children) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  };
+
+  // The names under which a file stands, from the outside in.
+  const names = (file) => {
+    const parts = file.path.split("/");
+    return state.by === "package" ? [file.owner, ...parts] : parts;
+  };
+  const passes = (file, side) => side !== "difference" || growth(file) !== 0
+    && (state.way === "both" || (state.way === "more") === (growth(file) > 0));
+
+  // The tree of names below the zoom, with the worth of each.
+  const grown = (side) => {
+    const root = { name: "", children: new Map(), worth: 0, growth: 0, count: 0 };
+    for (const file of files) {
+      const value = passes(file, side) ? worth(file, side) : 0;
+      if (value <= 0) continue;
+      const path = names(file);
+      if (state.zoom.some((name, depth) => path[depth] !== name)) continue;
+      let node = root;
+      const add = (node) => { node.worth += value; node.growth += growth(file); node.count += 1; };
+      add(node);
+      for (const name of path.slice(state.zoom.length)) {
+        if (!node.children.has(name)) node.children.set(name, { name, children: new Map(), worth: 0, growth: 0, count: 0 });
+        node = node.children.get(name);
+        add(node);
+      }
+      node.file = file;
+    }
+    return root;
+  };
+  // Directories with one entry are shown as one name.
+  const steps = (node) => {
+    const path = [node.name];
+    while (node.children.size === 1) {
+      node = node.children.values().next().value;
+      path.push(node.name);
+    }
+    return [path, node];
+  };
+
+  // Rectangles of areas in a rectangle, near to squares (Bruls, Huizing, van Wijk: Squarified Treemaps).
+  const squarify = (items, x, y, width, height) => {
+    const total = items.reduce((sum, item) => sum + item.worth, 0);
+    const out = [];
+    let rest = items.map((item) => [item, item.worth / total * width * height]);
+    const worst = (row, sum, side) => {
+      const areas = row.map(([, area]) => area);
+      return Math.max(side * side * Math.max(...areas) / (sum * sum), sum * sum / (side * side * Math.min(...areas)));
+    };
+    while (rest.length) {
+      const side = Math.min(width, height);
+      const row = [];
+      let sum = 0;
+      while (rest.length) {
+        const next = [...row, rest[0]];
+        const nextSum = sum + rest[0][1];
+        if (row.length && worst(next, nextSum, side) > worst(row, sum, side)) break;
+        row.push(rest.shift());
+        sum = nextSum;
+      }
+      const thick = sum / side;
+      let at = 0;
+      for (const [item, area] of row) {
+        const long = area / thick;
+        out.push(width < height ? [item, x + at, y, long, thick] : [item, x, y + at, thick, long]);
+        at += long;
+      }
+      if (width < height) { y += thick; height -= thick; } else { x += thick; width -= thick; }
+    }
+    return out;
+  };
+
+  const isNarrow = () => matchMedia("(max-width: 45rem)").matches;
+  const treemap = (side, caption) => {
+    const root = grown(side);
+    // One unit is one pixel, so that names are as large as all other text.
+    const room = Math.max(240, $("maps").clientWidth);
+    const wide = state.show === "sides" && !isNarrow() ? (room - 13) / 2 : room;
+    const high = isNarrow() ? 420 : 480;
+    const figure = element("figure", {}, element("figcaption", {}, caption + ": " + size(root.worth) + " in " + root.count + (root.count === 1 ? " path" : " paths")));
+    const svg = drawn("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group", "aria-label": caption + ", as a treemap; the table below says the same" });
+    const items = [...root.children.values()].sort((a, b) => b.worth - a.worth || (a.name < b.name ? -1 : 1));
+    for (const [node, x, y, width, height] of squarify(items, 0, 0, wide, high)) {
+      const [path, end] = steps(node);
+      const label = state.by === "package" && !state.zoom.length ? path[0] : path.join("/");
+      const told = side === "difference" ? signed(node.growth) : size(node.worth);
+      const group = drawn("g", { tabindex: svg.childElementCount ? -1 : 0, role: "button", "aria-label": `${label}, ${told}` + (end.file ? "" : `, ${node.count} paths, opens`) });
+      if (side === "difference") group.classList.add(node.growth < 0 ? "down" : "up");
+      group.append(drawn("title", {}, document.createTextNode(`${label}\n${told}`)), drawn("rect", { x, y, width, height }));
+      if (width > 34 && height > 16) {
+        const fits = Math.floor(width / 7) - 1;
+        const text = (string, dy) => {
+          const short = string.length > fits ? string.slice(0, Math.max(1, fits - 1)) + "\u2026" : string;
+          group.append(drawn("text", { x: x + 4, y: y + dy }, document.createTextNode(short)));
+        };
+        text(label, 13);
+        if (height > 32) text(told, 28);
+      }
+      const open = () => end.file ? go({ mark: end.file.path, find: "" }) : go({ zoom: [...state.zoom, ...path] });
+      group.addEventListener("click", open);
+      group.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); return; }
+        const cells = [...svg.children];
+        const here = cells.indexOf(group);
+        const next = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: cells.length - 1 }[event.key];
+        if (next === undefined || !cells[next]) return;
+        event.preventDefault();
+        group.setAttribute("tabindex", -1);
+        cells[next].setAttribute("tabindex", 0);
+        cells[next].focus();
+      });
+      svg.append(group);
+    }
+    if (!items.length) figure.append(element("p", { className: "faint" }, "Nothing to show."));
+    figure.append(svg);
+    return figure;
+  };
+
+  const drawMaps = () => {
+    const maps = $("maps");
+    maps.className = state.show === "sides" ? "two" : "";
+    const title = { difference: "The difference", before: "Before", after: isDiff ? "After" : "Contents" };
+    const sides = state.show === "sides" ? ["before", "after"] : [state.show];
+    maps.replaceChildren(...sides.map((side) => treemap(side, title[side])));
+    const top = element("button", { onclick: () => go({ zoom: [] }) }, state.by === "package" ? "all packages" : "/");
+    const trail = state.zoom.map((name, depth) => element("button", { onclick: () => go({ zoom: state.zoom.slice(0, depth + 1) }) }, name));
+    $("trail").replaceChildren(top, ...trail.flatMap((part) => [element("span", { className: "faint" }, "\u203a"), part]));
+  };
+
+  // The table: packages, then paths, of what the zoom and the search leave.
+  const SHOWN = 200;
+  let shown = SHOWN;
+  const columns = isDiff
+    ? [["name", "Name"], ["change", "Change", "wide"], ["before", "Before", "number wide"], ["after", "After", "number wide"], ["size", "Growth", "number"]]
+    : [["name", "Name"], ["plain", "Unpacked", "number wide"], ["size", "Size", "number"]];
+  const keys = {
+    name: (row) => row.name, change: (row) => row.change || "", before: (row) => row.before, after: (row) => row.after,
+    plain: (row) => row.plain, size: (row) => isDiff ? Math.abs(row.after - row.before) : row.after,
+  };
+  const sorted = (rows) => {
+    const key = keys[state.sort] || keys.size;
+    return rows.sort((a, b) => {
+      const [one, two] = [key(a), key(b)];
+      const order = one < two ? -1 : one > two ? 1 : a.name < b.name ? -1 : 1;
+      return state.down === (typeof one === "number") ? -order : order;
+    });
+  };
+  const selected = () => {
+    const words = state.find.toLowerCase().split(/\s+/).filter(Boolean);
+    return files.filter((file) => {
+      const path = names(file);
+      if (state.zoom.some((name, depth) => path[depth] !== name)) return false;
+      if (isDiff && file.change === "same") return false;
+      if (isDiff && state.way !== "both" && growth(file) !== 0 && (state.way === "more") !== (growth(file) > 0)) return false;
+      const text = (file.path + " " + file.owner).toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+  };
+  const row = (entry) => {
+    const change = entry.after - entry.before;
+    const cell = { change: entry.change || "", before: size(entry.before), after: size(entry.after), plain: size(entry.plain), size: isDiff ? signed(change) : size(entry.after) };
+    const cells = columns.slice(1).map(([key, , kind]) => {
+      const tone = isDiff && key === "size" ? (change > 0 ? " more" : change < 0 ? " less" : "") : "";
+      return element("td", { className: (kind || "") + tone }, cell[key]);
+    });
+    const name = element("td", { className: "path" });
+    if (entry.open) name.append(element("a", { href: address({ zoom: entry.open, mark: "", by: "package" }) }, entry.name), " ", element("span", { className: "faint" }, entry.note || ""));
+    else name.append(element("a", { href: address({ mark: entry.name }) }, "/" + entry.name), " ", element("span", { className: "faint" }, entry.note || ""));
+    const made = element("tr", {}, name, ...cells);
+    if (!entry.open && entry.name === state.mark) made.className = "marked";
+    return made;
+  };
+  const table = (id, label, rows) => {
+    const head = element("tr", {}, ...columns.map(([key, title, kind]) => {
+      const isSorted = state.sort === key;
+      const button = element("button", { onclick: () => go({ sort: key, down: isSorted ? !state.down : true }) }, title + (isSorted ? (state.down ? " \u25be" : " \u25b4") : ""));
+      return element("th", { scope: "col", className: kind || "", "aria-sort": isSorted ? (state.down ? "descending" : "ascending") : "none" }, button);
+    }));
+    const limit = id === "paths" ? shown : Infinity;
+    const made = element("table", {}, element("caption", { className: "visually-hidden" }, label), element("thead", {}, head), element("tbody", {}, ...rows.slice(0, limit).map(row)));
+    const more = rows.length > limit ? [element("button", { onclick: () => { shown *= 4; draw(); } }, `${rows.length - limit} more`)] : [];
+    $(id).replaceChildren(made, ...more);
+  };
+  const drawTables = () => {
+    const chosen = selected();
+    const packages = new Map();
+    for (const file of chosen) {
+      const sum = packages.get(file.owner) || { name: file.owner, before: 0, after: 0, plain: 0, count: 0, open: [file.owner] };
+      sum.before += before(file); sum.after += after(file); sum.plain += file.plain[1] || 0; sum.count += 1;
+      packages.set(file.owner, sum);
+    }
+    const versions = (name) => {
+      const [was, is] = (data.versions || {})[name] || [];
+      return was && is && was !== is ? `${was} \u2192 ${is}` : is || (was ? `${was}, gone` : "");
+    };
+    const rows = [...packages.values()].map((sum) => ({ ...sum, note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
+    table("packages", "By package", sorted(rows));
+    const paths = chosen.map((file) => ({ name: file.path, note: file.was ? `was /${file.was}; ${file.owner}` : file.owner, change: file.change, before: before(file), after: after(file), plain: file.plain[1] || 0 }));
+    const order = sorted(paths);
+    // What is linked to is shown, wherever it stands.
+    const at = order.findIndex((entry) => entry.name === state.mark);
+    if (at >= shown) shown = at + 1;
+    table("paths", "By path", order);
+    $("count").textContent = `${chosen.length} of ${files.length} paths`;
+  };
+
+  const choice = (name, legend, values) => element("fieldset", {}, element("legend", {}, legend), ...values.map(([value, text]) =>
+    element("label", {}, element("input", { type: "radio", name, value, checked: state[name] === value, onchange: () => go({ [name]: value, zoom: name === "by" ? [] : state.zoom }) }), " " + text)));
+  const drawChoices = () => {
+    const groups = [choice("by", "by", [["package", "package"], ["directory", "directory"]])];
+    if (hasPacked) groups.push(choice("unit", "size", [["packed", "compressed"], ["plain", "unpacked"]]));
+    if (isDiff) {
+      groups.push(choice("show", "show", [["difference", "difference"], ["sides", "both sides"]]));
+      groups.push(choice("way", "what is", [["both", "more or less"], ["more", "more"], ["less", "less"]]));
+    }
+    const focused = document.activeElement && document.activeElement.name ? [document.activeElement.name, document.activeElement.value] : null;
+    $("choices").replaceChildren(...groups);
+    if (focused) for (const input of $("choices").querySelectorAll("input")) if (input.name === focused[0] && input.value === focused[1]) input.focus();
+  };
+
+  let marked = null;
+  const draw = () => {
+    drawChoices();
+    drawMaps();
+    drawTables();
+    const row = document.querySelector("tr.marked");
+    if (row && marked !== state.mark) row.scrollIntoView({ block: "center" });
+    marked = state.mark;
+  };
+  $("find").addEventListener("input", (event) => { shown = SHOWN; go({ find: event.target.value }); });
+  addEventListener("hashchange", () => { read(); draw(); });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && state.zoom.length && event.target.tagName !== "INPUT") go({ zoom: state.zoom.slice(0, -1) });
+  });
+  let last = innerWidth;
+  addEventListener("resize", () => { if (last !== innerWidth) drawMaps(); last = innerWidth; });
+  read();
+  $("find").value = state.find;
+  draw();
+})();
