@@ -92,8 +92,11 @@ impl Page {
                 file.path_before,
             ])
         };
-        let versions: serde_json::Map<String, Value> =
-            self.versions.iter().map(|(name, before, after)| (name.clone(), json!([before, after]))).collect();
+        let versions: serde_json::Map<String, Value> = self
+            .versions
+            .iter()
+            .map(|(name, before, after)| (name.clone(), json!([before, after])))
+            .collect();
         json!({
             "kind": if self.is_difference { "diff" } else { "inspect" },
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
@@ -113,7 +116,11 @@ mod tests {
 
     #[test]
     fn markup_in_names_is_text() {
-        let file = PageFile { path: "</script><script>alert(1)</script>".into(), change: "added", ..PageFile::default() };
+        let file = PageFile {
+            path: "</script><script>alert(1)</script>".into(),
+            change: "added",
+            ..PageFile::default()
+        };
         let page = Page { title: "<b>\"tea\"".into(), files: vec![file], ..Page::default() };
         let html = page.html();
         assert_eq!(html.matches("<script").count(), 2);
@@ -124,8 +131,16 @@ mod tests {
     #[test]
     fn nothing_of_the_page_lies_elsewhere_and_its_policy_names_what_runs() {
         let html = Page::default().html();
-        assert!(!html.contains("http://") || html.matches("http://www.w3.org/2000/svg").count() == html.matches("http://").count());
-        assert!(!html.contains("https://") && !html.contains(" src=") && !html.contains("@import") && !html.contains("url("));
+        assert!(
+            !html.contains("http://")
+                || html.matches("http://www.w3.org/2000/svg").count() == html.matches("http://").count()
+        );
+        assert!(
+            !html.contains("https://")
+                && !html.contains(" src=")
+                && !html.contains("@import")
+                && !html.contains("url(")
+        );
         for text in [STYLE, SCRIPT] {
             assert!(html.contains(&hash(text)) && !text.contains("</"), "its text ends no element");
         }

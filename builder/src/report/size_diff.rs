@@ -80,7 +80,8 @@ impl<'a> SizeReport<'a> {
         let versions = self.diff.packages.iter().map(|package| {
             (package.package.clone(), package.version_before.clone(), package.version_after.clone())
         });
-        let facts = changed(&self.facts).into_iter().map(|(what, was, is)| format!("{what}: {was} \u{2192} {is}"));
+        let facts =
+            changed(&self.facts).into_iter().map(|(what, was, is)| format!("{what}: {was} \u{2192} {is}"));
         Page {
             title: format!("{} \u{2192} {}", title(0), title(1)),
             total: format!("{} ({from} \u{2192} {to})", signed(before_bytes, after_bytes)),
