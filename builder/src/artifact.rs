@@ -18,6 +18,7 @@ mod fault;
 pub mod image;
 mod oci;
 mod papers;
+mod prices;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod source;
@@ -31,6 +32,7 @@ pub use convert::{AnyWriter, convert};
 pub use fault::ImageFault;
 pub use oci::reference;
 pub use papers::{Papers, sizes_by};
+pub use prices::{Prices, prices};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 
 use std::{

@@ -2,7 +2,7 @@
 
 mod security;
 
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf};
 
 use crate::{
     artifact::{self, Artifact},
@@ -11,7 +11,7 @@ use crate::{
     report::Contents,
 };
 
-/// Show a package's contents by Debian package and directory, with their sizes
+/// Show a package's contents by Debian package and directory, with their sizes, compressed and as they are
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The package; - reads it from standard input
@@ -52,11 +52,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(suite) = &args.security {
         return security::run(args, suite, context);
     }
-    let artifact = with_file(&args.artifact, context, artifact::open)?;
+    // What comes from standard input is there only while it is opened.
+    let prices = RefCell::new(None);
+    let artifact = with_file(&args.artifact, context, |path, store, progress| {
+        let artifact = artifact::open(path, store, progress)?;
+        if args.sbom.is_none() {
+            prices.replace(artifact::prices(&artifact, store)?);
+        }
+        Ok(artifact)
+    })?;
     if let Some(form) = args.sbom {
         return print_bill(&artifact, form, context);
     }
-    let report = Contents::of(&artifact, args.depth, &*context.reading_store()?);
+    let report = Contents::of(&artifact, prices.take(), args.depth, &*context.reading_store()?);
     if context.global.json {
         finish_json(&report.json(args.files));
         return Ok(());

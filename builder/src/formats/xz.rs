@@ -25,6 +25,9 @@
 //! coder ends where it should. What is left is a chunk with hardly a literal in it (one byte repeated): there
 //! the bits of `lc` may say anything. So [`artifact`](crate::artifact) makes no blocks of little.
 
+pub mod blocks;
+pub mod lzma2;
+
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use liblzma::{

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::package::{Statement, summary};
 use crate::{
-    artifact::{Artifact, Papers, sizes_by},
+    artifact::{Artifact, Papers, Prices, sizes_by},
     progress::size_text,
     shown,
     store::Store,
-    tree::{Entry, Kind, TreePath},
+    tree::{Entry, Kind, Tree, TreePath},
 };
 
 /// The contents of a package, by Debian package and by directory.
@@ -20,11 +20,13 @@ pub struct Contents<'a> {
     proof: Option<Statement>,
     by_package: Sizes,
     by_directory: Sizes,
+    prices: Option<Prices>,
 }
 
 impl<'a> Contents<'a> {
-    /// Sums up a package; directories are told apart down to `depth`.
-    pub fn of(artifact: &'a Artifact, depth: usize, store: &Store) -> Self {
+    /// Sums up a package; directories are told apart down to `depth`. With prices, sums have compressed sizes
+    /// too, and are sorted by these.
+    pub fn of(artifact: &'a Artifact, prices: Option<Prices>, depth: usize, store: &Store) -> Self {
         let papers = Papers::read(&artifact.tree, store);
         let directory = |path: &TreePath| {
             let parent = path.parent().unwrap_or_default().to_string();
@@ -34,9 +36,10 @@ impl<'a> Contents<'a> {
         Contents {
             artifact,
             proof: Statement::read(artifact, store),
-            by_package: largest_first(sizes_by(&artifact.tree, |path| papers.heading(path))),
-            by_directory: largest_first(sizes_by(&artifact.tree, directory)),
+            by_package: sums(&artifact.tree, prices.as_ref(), |path| papers.heading(path)),
+            by_directory: sums(&artifact.tree, prices.as_ref(), directory),
             papers,
+            prices,
         }
     }
 
@@ -47,10 +50,32 @@ impl<'a> Contents<'a> {
 
     /// Returns one JSON document, with each path if `files`.
     pub fn json(&self, files: bool) -> Value {
-        let Contents { artifact, papers, proof, by_package, by_directory } = self;
+        let Contents { artifact, papers, proof, by_package, by_directory, prices } = self;
         let mut document = summary(artifact);
-        let package = |(name, (size_bytes, files)): &(String, (u64, u64))| json!({"version": papers.version(name), "name": name, "size_bytes": size_bytes, "files": files});
-        let directory = |(path, (size_bytes, files)): &(String, (u64, u64))| json!({"path": path, "size_bytes": size_bytes, "files": files});
+        let package = |sum: &Sum| {
+            json!({
+                "version": papers.version(&sum.name),
+                "name": sum.name,
+                "size_bytes": sum.size_bytes,
+                "packed_bytes": sum.packed_bytes,
+                "files": sum.files,
+            })
+        };
+        let directory = |sum: &Sum| {
+            json!({
+                "path": sum.name,
+                "size_bytes": sum.size_bytes,
+                "packed_bytes": sum.packed_bytes,
+                "files": sum.files,
+            })
+        };
+        document["packed"] = json!(prices.as_ref().map(|prices| {
+            json!({
+                "files_bytes": prices.files.values().sum::<u64>(),
+                "metadata_bytes": prices.metadata_bytes,
+                "container_bytes": prices.container_bytes,
+            })
+        }));
         document["packages"] = by_package.iter().map(package).collect();
         document["directories"] = by_directory.iter().map(directory).collect();
         let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
@@ -69,6 +94,7 @@ impl<'a> Contents<'a> {
                     "mode": format!("{:04o}", entry.mode),
                     "mtime_s": entry.mtime_s,
                     "size_bytes": entry.kind.content().map(|(_, size_bytes)| size_bytes),
+                    "packed_bytes": prices.as_ref().and_then(|prices| prices.files.get(path)),
                     "sha256": entry.kind.content().map(|(digest, _)| digest),
                     "target": target,
                     "package": papers.owner(path.as_bytes()),
@@ -81,7 +107,7 @@ impl<'a> Contents<'a> {
 
     /// Returns the sums for reading.
     pub fn text(&self) -> String {
-        let Contents { artifact, papers, proof, by_package, by_directory } = self;
+        let Contents { artifact, papers, proof, by_package, by_directory, prices } = self;
         let mut out = format!("{} {}\n", shown::name(artifact.title()), shown::name(artifact.version()));
         let _ = writeln!(out, "app id   {}", artifact.app_id());
         let contents = size_text(artifact.tree.size_bytes());
@@ -91,13 +117,21 @@ impl<'a> Contents<'a> {
             "proof    {}",
             proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text)
         );
-        for (title, sizes) in [("by package", by_package), ("by directory", by_directory)] {
-            let _ = writeln!(out, "\n{title}");
-            for (name, (bytes, files)) in sizes {
+        let columns = if prices.is_some() { ", compressed and as they are" } else { "" };
+        for (title, sums) in [("by package", by_package), ("by directory", by_directory)] {
+            let _ = writeln!(out, "\n{title}{columns}");
+            for Sum { name, size_bytes, packed_bytes, files } in sums {
                 let version = papers.version(name).map(|v| format!(" {v}")).unwrap_or_default();
                 let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-                let _ = writeln!(out, "{:>10}  {name}{version} ({files})", size_text(*bytes));
+                let packed = packed_bytes.map(|bytes| format!("{:>10}", size_text(bytes)));
+                let packed = packed.unwrap_or_default();
+                let _ = writeln!(out, "{packed}{:>10}  {name}{version} ({files})", size_text(*size_bytes));
             }
+        }
+        if let Some(prices) = prices {
+            let _ = writeln!(out, "\nbesides files, compressed");
+            let _ = writeln!(out, "{:>10}  names, modes and the signature", size_text(prices.metadata_bytes));
+            let _ = writeln!(out, "{:>10}  headers, checks and the index", size_text(prices.container_bytes));
         }
         if papers.reduced().next().is_some() {
             let _ = writeln!(out, "\nreduced");
@@ -130,11 +164,28 @@ impl<'a> Contents<'a> {
     }
 }
 
-type Sizes = Vec<(String, (u64, u64))>;
+/// Sums, the largest first.
+type Sizes = Vec<Sum>;
 
-/// Sorts sums, the largest first.
-fn largest_first(sums: BTreeMap<String, (u64, u64)>) -> Sizes {
-    let mut sums: Sizes = sums.into_iter().collect();
-    sums.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
+/// The files under one heading.
+struct Sum {
+    name: String,
+    size_bytes: u64,
+    packed_bytes: Option<u64>,
+    files: u64,
+}
+
+/// Sums up files under the heading that each belongs to.
+fn sums(tree: &Tree, prices: Option<&Prices>, heading: impl Fn(&TreePath) -> String) -> Sizes {
+    let mut packed: BTreeMap<String, u64> = BTreeMap::new();
+    for (path, bytes) in prices.iter().flat_map(|prices| &prices.files) {
+        *packed.entry(heading(path)).or_default() += bytes;
+    }
+    let sum = |(name, (size_bytes, files)): (String, (u64, u64))| {
+        let packed_bytes = prices.map(|_| packed.get(&name).copied().unwrap_or_default());
+        Sum { name, size_bytes, packed_bytes, files }
+    };
+    let mut sums: Sizes = sizes_by(tree, &heading).into_iter().map(sum).collect();
+    sums.sort_by_key(|sum| std::cmp::Reverse((sum.packed_bytes, sum.size_bytes)));
     sums
 }

@@ -270,3 +270,37 @@ fn a_failed_packing_leaves_nothing() {
     let left: Vec<_> = std::fs::read_dir(fixture.directory.path()).expect("lists").collect();
     assert_eq!(left.len(), 1, "only the cache");
 }
+
+#[test]
+fn prices_of_the_files_and_of_the_rest_are_the_size_of_the_package() {
+    let mut fixture = rich();
+    let mut incompressible = vec![0; 50_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut incompressible);
+    fixture.file("usr/share/noise", 0o644, &incompressible);
+    fixture.file("usr/share/noise-again", 0o644, &incompressible);
+    fixture.file("usr/share/zeros", 0o644, &vec![0; 50_000]);
+    let packed = fixture.pack().expect("packs");
+    let opened = artifact::open(&packed.path, &fixture.store, &Progress::silent()).expect("opens");
+    let prices = artifact::prices(&opened, &fixture.store).expect("reads").expect("an .spk has prices");
+    let files: u64 = prices.files.values().sum();
+    assert_eq!(files + prices.metadata_bytes + prices.container_bytes, packed.size_bytes);
+    let of = |name: &str| prices.files[&path(name)];
+    let (one, two) = (of("usr/share/noise"), of("usr/share/noise-again"));
+    assert!((50_000..51_000).contains(&one.max(two)), "{one} and {two}");
+    assert!(one.min(two) < 200, "the other copy is nearly free: {one} and {two}");
+    assert!(of("usr/share/zeros") < 100);
+
+    std::fs::remove_file(&packed.path).expect("removes");
+    let again = artifact::prices(&opened, &fixture.store).expect("was noted");
+    assert_eq!(again, Some(prices));
+}
+
+#[test]
+fn a_package_that_changed_since_it_was_opened_has_no_prices() {
+    let mut fixture = rich();
+    let packed = fixture.pack().expect("packs");
+    let opened = artifact::open(&packed.path, &fixture.store, &Progress::silent()).expect("opens");
+    std::fs::write(&packed.path, "another").expect("writes");
+    let error = artifact::prices(&opened, &fixture.store).expect_err("another file");
+    assert!(matches!(error, artifact::ArtifactError::Io(_)), "{error}");
+}
