@@ -12,7 +12,13 @@ use std::{
 };
 
 /// Programs below this are not looked at: little can be saved.
-pub(super) const LEAST_BYTES: u64 = 256 << 10;
+const LEAST_BYTES: u64 = 256 << 10;
+
+/// The largest programs are compared, at most this many.
+const MAX_PROGRAMS: usize = 32;
+
+/// And at most this much of them, so that an image that was made to cost much costs little.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Length of a window: some instructions.
 const WINDOW_BYTES: usize = 16;
@@ -23,6 +29,19 @@ const ONE_IN: u64 = 64;
 /// Programs are alike if at least this part of the smaller one is also in the other. Git's programs share
 /// 42 % and more; others at most 18 %, which is what all compilers make.
 const LEAST_SHARE_PERCENT: u64 = 30;
+
+/// Leaves the programs that are worth a comparison, the largest first.
+pub(super) fn choose<T: Ord>(programs: &mut Vec<(u64, T)>) {
+    programs.retain(|(size_bytes, _)| *size_bytes >= LEAST_BYTES);
+    programs.sort_unstable_by(|one, other| other.cmp(one));
+    programs.truncate(MAX_PROGRAMS);
+    let mut sum = 0_u64;
+    programs.retain(|(size_bytes, _)| {
+        let fits = sum.saturating_add(*size_bytes) <= MAX_BYTES;
+        sum += if fits { *size_bytes } else { 0 };
+        fits
+    });
+}
 
 /// What is compared of a program.
 #[derive(Clone, Debug)]
@@ -108,6 +127,17 @@ mod tests {
         assert_eq!(of(&[&one, &little, &two, &zeros, &zeros]), [true, false, true, false, false]);
         assert_eq!(of(&[&one, &one]), [true, true]);
         assert_eq!(of(&[&one]), [false]);
+    }
+
+    #[test]
+    fn the_largest_programs_are_compared_and_not_too_many() {
+        let mib = 1 << 20;
+        let mut programs = vec![(300 * mib, 0), (mib / 8, 1), (200 * mib, 2), (100 * mib, 3), (56 * mib, 4)];
+        choose(&mut programs);
+        assert_eq!(programs, [(200 * mib, 2), (56 * mib, 4)]);
+        let mut many: Vec<_> = (0..100).map(|index| (mib, index)).collect();
+        choose(&mut many);
+        assert_eq!((many.len(), many[0]), (32, (mib, 99)));
     }
 
     #[test]

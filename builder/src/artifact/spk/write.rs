@@ -1,7 +1,7 @@
 //! An `.spk`: the archive message laid out, signed, compressed in blocks side by side.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, Write},
     path::Path,
@@ -209,14 +209,11 @@ fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
 /// Returns the class of each of the tree's contents; by the first place of those that are in several.
 fn classes(tree: &Tree, store: &Store) -> Result<HashMap<Digest, Class>, PackError> {
     let mut classes = HashMap::new();
-    let mut programs: Vec<(Digest, Samples)> = Vec::new();
-    let mut several = Vec::new();
+    let (mut programs, mut several) = (Vec::new(), HashSet::new());
     for (path, entry) in tree.iter() {
         let Some((digest, size_bytes)) = entry.kind.content() else { continue };
-        if let Some(class) = classes.get(&digest) {
-            if *class == Class::X86 && size_bytes >= alike::LEAST_BYTES {
-                several.push(digest);
-            }
+        if classes.contains_key(&digest) {
+            several.insert(digest);
             continue;
         }
         let failed = |source| PackError::Contents { what: path.to_string(), source };
@@ -225,15 +222,22 @@ fn classes(tree: &Tree, store: &Store) -> Result<HashMap<Digest, Class>, PackErr
             return Err(failed(io::Error::other("their length is not that of the tree")));
         }
         let class = class_of(&LateContent { path, digest, size_bytes }, &blob).map_err(failed)?;
-        if class == Class::X86 && size_bytes >= alike::LEAST_BYTES {
-            programs.push((digest, Samples::of(blob.reader()).map_err(failed)?));
+        if class == Class::X86 {
+            programs.push((size_bytes, digest));
         }
         classes.insert(digest, class);
     }
-    let (digests, samples): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
-    let alike =
-        digests.into_iter().zip(alike(&samples)).filter_map(|(digest, alike)| alike.then_some(digest));
-    classes.extend(several.into_iter().chain(alike).map(|digest| (digest, Class::Alike)));
+    alike::choose(&mut programs);
+    let samples = programs.iter().map(|(_, digest)| {
+        let failed = |source| PackError::Contents { what: "a program".into(), source };
+        Samples::of(store.blob(digest)?.reader()).map_err(failed)
+    });
+    let alike = alike(&samples.collect::<Result<Vec<_>, _>>()?);
+    for ((_, digest), alike) in programs.into_iter().zip(alike) {
+        if alike || several.contains(&digest) {
+            classes.insert(digest, Class::Alike);
+        }
+    }
     Ok(classes)
 }
 
