@@ -30,7 +30,7 @@ pub use app::app;
 pub use bill::bill;
 pub use convert::{AnyWriter, convert};
 pub use fault::ImageFault;
-pub use oci::reference;
+pub use oci::{Pushed, RemoteError, pull, push, reference};
 pub use papers::{Papers, sizes_by};
 pub use prices::{Prices, prices};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};

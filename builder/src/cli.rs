@@ -24,6 +24,7 @@ mod missed;
 mod output;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod registry;
 mod resolve;
 mod run;
 mod screen;
@@ -52,7 +53,7 @@ use std::{
     ffi::OsString,
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use clap::{
@@ -62,6 +63,7 @@ use clap::{
 
 use crate::{
     artifact::Format,
+    atomic,
     progress::Progress,
     sandbox::{Way, choose_way},
     shutdown,
@@ -197,12 +199,14 @@ pub struct Context {
     /// Where stages tell their progress.
     pub progress: Progress,
     store: OnceLock<Arc<Store>>,
+    /// Layouts of images that were fetched, until the command ends.
+    pulled: Mutex<Vec<atomic::Directory>>,
 }
 
 impl Context {
     fn new(global: Global) -> Self {
         let progress = Progress::new(Arc::new(Screen::new(global.quiet, global.verbose, global.progress)));
-        Context { global, progress, store: OnceLock::new() }
+        Context { global, progress, store: OnceLock::new(), pulled: Mutex::default() }
     }
 
     /// Returns the store, opened at first use.

@@ -13,6 +13,7 @@ mod pace;
 mod partial;
 mod patience;
 mod proxies;
+pub mod registry;
 mod retry_after;
 mod transfer;
 
@@ -183,6 +184,8 @@ pub struct Downloader {
     plain: OnceLock<reqwest::blocking::Client>,
     secure: OnceLock<reqwest::blocking::Client>,
     known: Known,
+    /// What requests to a registry carry.
+    access: Mutex<Option<registry::Access>>,
 }
 
 /// A fault of a place, or one that ends it all.
@@ -200,7 +203,13 @@ impl From<MirrorFault> for Trouble {
 impl Downloader {
     /// Makes a downloader; nothing is connected yet.
     pub fn new(options: Options) -> Self {
-        Downloader { options, plain: OnceLock::new(), secure: OnceLock::new(), known: Known::default() }
+        Downloader {
+            options,
+            plain: OnceLock::new(),
+            secure: OnceLock::new(),
+            known: Known::default(),
+            access: Mutex::default(),
+        }
     }
 
     /// Whether the network is not to be used.

@@ -5,6 +5,7 @@
 
 pub mod app_id;
 pub mod apt_conf;
+pub mod auth_file;
 pub mod base64;
 pub mod capnp;
 pub mod checksum;
@@ -16,6 +17,7 @@ pub mod dsse;
 pub mod elf;
 pub mod html;
 pub mod icu_data;
+pub mod image_name;
 pub mod jimage;
 pub mod json;
 pub mod key_file;

@@ -24,6 +24,7 @@ mod deb;
 mod key;
 mod package;
 pub(crate) mod readers;
+mod registry;
 mod server;
 
 /// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL`
@@ -47,4 +48,5 @@ pub use deb::{Compression, Deb, deb};
 pub use key::{KEY_TIME_S, Key};
 pub use package::pack;
 pub use readers::{READERS, Reader, Seed, find as find_reader, long_inputs, seeds};
+pub use registry::{MadeRegistry, RegistryFault};
 pub use server::{Fault, Request, Server};

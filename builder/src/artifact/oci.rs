@@ -15,11 +15,13 @@
 mod config;
 mod layout;
 mod read;
+mod remote;
 mod write;
 
 pub use config::reference;
 pub(super) use layout::Layout;
 pub(super) use read::{image_of, read};
+pub use remote::{Pushed, RemoteError, pull, push};
 pub(super) use write::{parts, write_directory, write_tar};
 
 use serde_json::{Value, json};

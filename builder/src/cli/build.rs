@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Context, Failure, finish_json,
     key::KeyFile,
-    print,
+    print, registry,
     signing::{NAMED, Named, key_of},
     surroundings,
 };
@@ -13,7 +13,7 @@ use crate::{
     artifact::{self, AnyWriter, Format, spk::Signer},
     digest::Digest,
     files,
-    formats::key_file::Key,
+    formats::{image_name::ImageName, key_file::Key},
     line::{Care, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
     report::Summary,
@@ -68,6 +68,9 @@ pub struct Args {
     /// the app still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
     reduce: bool,
+    /// Push it to a registry, too, as an image, by the logins that podman and docker keep
+    #[arg(long, value_name = "docker://HOST/NAME:TAG", value_parser = registry::image_name)]
+    push: Option<ImageName>,
 }
 
 /// Kind of the notes that the store keeps about builds.
@@ -88,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         && artifact::is_at(&output, args.format, &summary.sha256)
         && !(args.reduce && summary.has_proposals())
     {
-        return conclude(&summary, &output, true, &recipe, context);
+        return conclude(&summary, &output, true, &recipe, args, context);
     }
     let session = context.session()?;
     let care = match args.no_proof {
@@ -101,7 +104,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Mending changes the recipe.
     let inputs = inputs_digest(&program, &built.overlaid.sources.recipe, &key, args)?.to_string();
     store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
-    conclude(&summary, &output, false, &built.overlaid.sources.recipe, context)
+    conclude(&summary, &output, false, &built.overlaid.sources.recipe, args, context)
 }
 
 fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<PathBuf, Failure> {
@@ -129,28 +132,42 @@ fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, args: &Args) -> R
     Ok(Digest::of(format!("{program} {folder} {key} {no_proof} {format}").as_bytes()))
 }
 
-/// Prints the summary, and holds the package against its budget.
+/// Holds the package against its budget, pushes it if it is within, and prints the summary.
 fn conclude(
     summary: &Summary,
     output: &Path,
     up_to_date: bool,
     recipe: &Recipe,
+    args: &Args,
     context: &Context,
 ) -> Result<(), Failure> {
+    let over = recipe.budget.artifact_bytes.filter(|budget| summary.size_bytes > *budget);
+    let pushed = match &args.push {
+        Some(image) if over.is_none() => {
+            let artifact = artifact::open(output, &*context.store()?, &context.progress)?;
+            Some(registry::push(&artifact, image, context)?)
+        }
+        _ => None,
+    };
     if context.global.json {
-        finish_json(&summary.json(output, up_to_date));
+        let mut document = summary.json(output, up_to_date);
+        if let Some(pushed) = &pushed {
+            document["pushed"] = registry::pushed_json(pushed);
+        }
+        finish_json(&document);
     } else if !context.global.quiet {
-        print(&if up_to_date { summary.line(output) } else { summary.text(output) })?;
+        let text = if up_to_date { summary.line(output) } else { summary.text(output) };
+        print(&(text + &pushed.as_ref().map(registry::pushed_text).unwrap_or_default()))?;
     }
     summary.warnings.iter().for_each(|warning| context.progress.warn(warning));
-    match recipe.budget.artifact_bytes {
-        Some(budget) if summary.size_bytes > budget => {
+    match over {
+        Some(budget) => {
             let size = super::size_text(summary.size_bytes);
             let text =
                 format!("{} is {size}, over its budget of {}", output.display(), super::size_text(budget));
             Err(Failure::exceeded(text)
                 .hint("`tinyroot inspect` shows what is large, `tinyroot why` what needs it"))
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

@@ -18,10 +18,10 @@ use crate::{
     tinyroot diff old.spk new.spk --fail-over 200k              exit with 3 if it grew by more\n  \
     curl -fsS URL/old.spk | tinyroot diff - new.spk --json      the older one from standard input")]
 pub struct Args {
-    /// The older package; - reads it from standard input
+    /// The older package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "A")]
     before: PathBuf,
-    /// The newer package; - reads it from standard input
+    /// The newer package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "B")]
     after: PathBuf,
     /// How the result is written

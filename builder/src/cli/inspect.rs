@@ -14,7 +14,7 @@ use crate::{
 /// Show a package's contents by Debian package and directory, with their sizes, compressed and as they are
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The package; - reads it from standard input
+    /// The package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "ARTIFACT")]
     artifact: PathBuf,
     /// List every path with its size and Debian package

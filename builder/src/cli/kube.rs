@@ -18,7 +18,7 @@ use crate::{
     tinyroot kube cgit.spk | podman kube play --network none -\n  \
     tinyroot kube cgit.spk --grain docs --kind statefulset --image registry.example.org/cgit:1 | kubectl apply -f -")]
 pub struct Args {
-    /// The package; - reads it from standard input
+    /// The package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "ARTIFACT")]
     artifact: PathBuf,
     /// The kind of object that runs the grain

@@ -37,6 +37,11 @@ impl Context {
         })
     }
 
+    /// Returns how registries of images are reached.
+    pub(super) fn registry_downloads(&self) -> download::Options {
+        self.downloads(Proxies::of_environment())
+    }
+
     fn downloads(&self, proxies: Proxies) -> download::Options {
         download::Options {
             offline: self.global.offline,

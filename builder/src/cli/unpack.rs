@@ -13,7 +13,7 @@ use crate::{
 /// Write a package's contents to a directory, after checking it as verify does
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The package; - reads it from standard input
+    /// The package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "ARTIFACT")]
     artifact: PathBuf,
     /// The directory, which must not exist

@@ -8,12 +8,14 @@ use std::{
     io::{self, Read, Write as _},
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
+    sync::PoisonError,
 };
 
 use crate::{
     artifact::{self, Artifact, ArtifactError, Fault, Format},
-    cli::{Context, Failure, finish_json, print},
+    cli::{Context, Failure, finish_json, print, registry},
     error::PathError,
+    formats::image_name::ImageName,
     progress::Progress,
     report::Verified,
     store::{self, Store},
@@ -36,7 +38,7 @@ use rebuild::Rebuild;
     --rebuilder KEYID --rebuilder KEYID --threshold 2   take the word of two whom you know\n\n\
     Exits with 1 if the package is refused, if its rebuild differs, or if too few attest it.")]
 pub struct Args {
-    /// The package; - reads it from standard input
+    /// The package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "ARTIFACT")]
     artifact: PathBuf,
     #[command(flatten)]
@@ -65,13 +67,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is
-/// open.
+/// open, and `docker://HOST/NAME:TAG` an image at a registry, which is kept until the command ends.
 pub(super) fn with_file(
     path: &Path,
     context: &Context,
     open: impl Fn(&Path, &Store, &Progress) -> Result<Artifact, ArtifactError>,
 ) -> Result<Artifact, Failure> {
     let store = context.reading_store()?;
+    if let Some(name) = path.to_str().filter(|path| ImageName::is_meant(path)) {
+        let (made, layout) = registry::pull(name, context)?;
+        let opened = open(&layout, &store, &context.progress);
+        context.pulled.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+        return Ok(opened.map_err(|error| error.naming(name))?);
+    }
     if path.as_os_str() != "-" {
         return Ok(open(path, &store, &context.progress)?);
     }

@@ -137,6 +137,9 @@ impl Downloader {
         for (name, value) in request.headers() {
             builder = builder.header(name, value);
         }
+        if let Some(access) = self.access_to(url) {
+            builder = builder.header(header::AUTHORIZATION, access);
+        }
         if request.manner.slowly {
             builder = builder.timeout(self.options.stall_timeout * SLOWLY);
         }
@@ -146,7 +149,7 @@ impl Downloader {
     /// Returns the client for a URL. Plain http is by far the commonest, works where no certificates
     /// are installed, and is checked by digests and signatures all the same; so it has a client that
     /// knows no certificates at all.
-    fn client(&self, url: &str) -> Result<&Client, MirrorFault> {
+    pub(super) fn client(&self, url: &str) -> Result<&Client, MirrorFault> {
         let secure = url.starts_with("https://");
         if !secure && !url.starts_with("http://") {
             return Err(MirrorFault::Url);
@@ -179,7 +182,7 @@ impl Downloader {
 
     /// Returns the proxy that a URL is asked through. One of a kind that is not known here is turned away:
     /// the library would go past it.
-    fn via(&self, url: &str) -> Result<Option<Via>, MirrorFault> {
+    pub(super) fn via(&self, url: &str) -> Result<Option<Via>, MirrorFault> {
         let parsed = Url::parse(url).map_err(|_| MirrorFault::Url)?;
         let Some(via) = self.options.proxies.of(parsed.scheme(), parsed.host_str().unwrap_or_default())
         else {
@@ -191,7 +194,7 @@ impl Downloader {
         }
     }
 
-    fn send_fault(&self, error: &reqwest::Error) -> MirrorFault {
+    pub(super) fn send_fault(&self, error: &reqwest::Error) -> MirrorFault {
         if error.is_connect() {
             connect_fault(error)
         } else if error.is_timeout() {
@@ -223,7 +226,7 @@ fn install_cryptography() {
 }
 
 /// Names the proxy in a fault that may be its own. A mirror's status for a file does not depend on the proxy.
-fn by_way_of(via: Option<&Via>, fault: MirrorFault) -> MirrorFault {
+pub(super) fn by_way_of(via: Option<&Via>, fault: MirrorFault) -> MirrorFault {
     match (via, fault) {
         (None, MirrorFault::ProxyAuthentication) => MirrorFault::Status(407),
         (None, fault) | (_, fault @ (MirrorFault::NotFound | MirrorFault::Url)) => fault,

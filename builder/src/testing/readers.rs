@@ -8,6 +8,7 @@
 //! | bytes of | readers here |
 //! |---|---|
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers`, `squashfs`, `erofs`, `layout` |
+//! | registries of images, and logins to them | `registry` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright) |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets`, `difference` |
@@ -81,6 +82,7 @@ pub const READERS: &[Reader] = &[
     reader("release", archive::readers::release, 1 << 13),
     reader("keyring", archive::readers::keyring, 1 << 13),
     reader("headers", download::read_headers, 1 << 9),
+    reader("registry", download::registry::read_texts, 1 << 10),
     reader("packages", debian::packages, 1 << 13),
     reader("control", debian::control, 1 << 12),
     reader("relations", debian::relations, 1 << 10),

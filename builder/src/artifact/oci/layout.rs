@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest JSON file that is read.
-const MAX_JSON_BYTES: u64 = 4 << 20;
+pub(super) const MAX_JSON_BYTES: u64 = 4 << 20;
 
 /// A layout that is being read.
 #[derive(Debug)]

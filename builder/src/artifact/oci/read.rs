@@ -18,9 +18,9 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// How deep indexes may name indexes.
-const MAX_INDEXES: usize = 4;
+pub(super) const MAX_INDEXES: usize = 4;
 /// Most layers of an image; engines allow 128.
-const MAX_LAYERS: usize = 512;
+pub(super) const MAX_LAYERS: usize = 512;
 
 /// An image of a layout.
 #[derive(Debug)]
@@ -58,18 +58,7 @@ fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, 
     if depth > MAX_INDEXES {
         return Err(rule("names indexes in indexes in indexes"));
     }
-    let manifests = index["manifests"].as_array().ok_or(rule("has no list of manifests"))?;
-    // What describes an image is beside it: bills of materials, signatures.
-    let is_image = |value: &&Value| {
-        value["artifactType"].is_null() && value["platform"]["os"].as_str().is_none_or(|os| os != "unknown")
-    };
-    let mut images = manifests.iter().filter(is_image);
-    let (Some(image), None) = (images.next(), images.next()) else {
-        return Err(rule(match manifests.is_empty() {
-            true => "names no image",
-            false => "names several images, or images of several platforms",
-        }));
-    };
+    let image = only_image(index)?;
     let blob = Descriptor::read(image).ok_or(rule("has a descriptor that is not one of SHA-256"))?;
     let manifest = layout.json_blob(&blob)?;
     if blob.media_type == INDEX_TYPE || manifest["manifests"].is_array() {
@@ -87,6 +76,22 @@ fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, 
     let size_bytes = sizes.fold(blob.size_bytes.saturating_add(config.size_bytes), u64::saturating_add);
     let layers = layers.into_iter().map(Layer::Blob).collect();
     Ok(ImageParts { digest: blob.digest, size_bytes, diff_ids, layers })
+}
+
+/// Returns the descriptor of the one image that an index names.
+pub(super) fn only_image(index: &Value) -> Result<&Value, ImageFault> {
+    let rule = |rule| ImageFault::rule(INDEX_FILE, rule);
+    let manifests = index["manifests"].as_array().ok_or(rule("has no list of manifests"))?;
+    // What describes an image is beside it: bills of materials, signatures.
+    let is_image = |value: &&Value| {
+        value["artifactType"].is_null() && value["platform"]["os"].as_str().is_none_or(|os| os != "unknown")
+    };
+    let mut images = manifests.iter().filter(is_image);
+    match (images.next(), images.next()) {
+        (Some(image), None) => Ok(image),
+        _ if manifests.is_empty() => Err(rule("names no image")),
+        _ => Err(rule("names several images, or images of several platforms")),
+    }
 }
 
 /// Finds the image of what `docker save` writes.

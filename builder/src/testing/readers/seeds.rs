@@ -305,6 +305,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("headers", "seconds", "bytes 4-9/10\n20\n"),
     ("headers", "date", "bytes 4-18/*\nSun, 06 Nov 1994 08:49:37 GMT\nSun Nov  6 08:49:00 1994\n"),
     (
+        "registry",
+        "texts",
+        "docker://host.example:5000/a/b:1@sha256:1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f\nBearer realm=\"https://auth.example/token\",service=\"x, \\\"y\\\"\"\n0-1023\n{\"auths\": {\"host.example:5000/a\": {\"auth\": \"YTpi\"}}, \"credsStore\": \"x\"}\n",
+    ),
+    (
         "sources",
         "list",
         "deb [arch=amd64 signed-by=/x] http://mirror.example/debian bookworm main # x\ndeb-src http://a b c\n",

@@ -1,0 +1,215 @@
+//! An image at a registry: fetched as a layout, sent from one.
+
+use std::{
+    borrow::Cow,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Descriptor, INDEX_FILE, INDEX_TYPE, LAYOUT_FILE, Layout, MANIFEST_TYPE,
+    layout::{MAX_JSON_BYTES, blob_name},
+    read::{MAX_INDEXES, MAX_LAYERS, only_image},
+};
+use crate::{
+    artifact::{Format, fault::ImageFault},
+    digest::Digest,
+    download::{
+        Length, Wanted,
+        registry::{MAX_MANIFEST_BYTES, Outgoing, Registry, RegistryError},
+    },
+    error::{At as _, Hint, PathError},
+    files,
+    formats::image_name::ImageName,
+    progress::{Progress, Unit},
+};
+
+/// An image that cannot be fetched or sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// A fault at the registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A file of the layout.
+    #[error(transparent)]
+    Io(#[from] PathError),
+    /// What is there cannot be an image.
+    #[error("{image} is refused")]
+    Refused {
+        /// Which.
+        image: Box<ImageName>,
+        /// Why.
+        source: ImageFault,
+    },
+    /// A name says another digest than that of the image.
+    #[error("cannot push the image under {image}: its digest is sha256:{found}")]
+    OtherDigest {
+        /// The name.
+        image: Box<ImageName>,
+        /// The digest that the image has.
+        found: Digest,
+    },
+}
+
+impl Hint for RemoteError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            RemoteError::Registry(error) => error.hint(),
+            RemoteError::Io(error) => error.hint(),
+            RemoteError::Refused { .. } => None,
+            RemoteError::OtherDigest { .. } => Some("name a tag in its place".into()),
+        }
+    }
+}
+
+/// An image that is at a registry now.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Its name, with its digest.
+    pub image: ImageName,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The length of all that it is made of.
+    pub size_bytes: u64,
+    /// How much of that was sent; the registry had the rest.
+    pub sent_bytes: u64,
+}
+
+/// Fetches an image into an empty directory, as a layout.
+///
+/// # Errors
+/// [`RemoteError`].
+pub fn pull(
+    registry: &Registry,
+    image: &ImageName,
+    directory: &Path,
+    progress: &Progress,
+) -> Result<(), RemoteError> {
+    let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
+    files::create_dir_all(directory.join("blobs/sha256"))?;
+    let mut wanted = image.wanted();
+    let mut top = None;
+    let mut manifest = Value::Null;
+    for depth in 0.. {
+        if depth > MAX_INDEXES {
+            return Err(refused(ImageFault::rule("the index", "names indexes in indexes in indexes")));
+        }
+        let came = registry.manifest(&wanted)?;
+        manifest = parse("the manifest", &came.bytes).map_err(refused)?;
+        let media_type = manifest["mediaType"].as_str().unwrap_or(&came.media_type).to_owned();
+        let digest = Digest::of(&came.bytes);
+        let blob = Descriptor { media_type, digest, size_bytes: came.bytes.len() as u64 };
+        files::write(directory.join(blob_name(&blob)), &came.bytes)?;
+        top.get_or_insert(blob);
+        if !manifest["manifests"].is_array() {
+            break;
+        }
+        let next = only_image(&manifest).and_then(|image| {
+            Descriptor::read(image)
+                .ok_or(ImageFault::rule("the index", "has a descriptor that is not one of SHA-256"))
+        });
+        wanted = format!("sha256:{}", next.map_err(refused)?.digest);
+    }
+    let blobs = blobs_of(&manifest).map_err(refused)?;
+    let total_bytes = blobs.iter().map(|blob| blob.size_bytes).fold(0, u64::saturating_add);
+    if total_bytes > Format::Oci.limit_bytes() {
+        return Err(refused(ImageFault::TooMuch { what: "bytes", limit: Format::Oci.limit_bytes() }));
+    }
+    let task = progress.task(&format!("fetching {image}"), total_bytes, Unit::Bytes);
+    let mut items: Vec<(Wanted, PathBuf)> = Vec::new();
+    for blob in &blobs {
+        let path = directory.join(blob_name(blob));
+        // A layer may be there twice.
+        if items.iter().all(|(_, other)| *other != path) {
+            items.push((wanted_blob(registry, blob), path));
+        }
+    }
+    registry.blobs(&items, directory, &|count| task.add(count))?;
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX_TYPE,
+        "manifests": top.iter().map(Descriptor::json).collect::<Vec<_>>(),
+    });
+    files::write(directory.join(INDEX_FILE), index.to_string())?;
+    files::write(directory.join(LAYOUT_FILE), json!({ "imageLayoutVersion": "1.0.0" }).to_string())?;
+    Ok(())
+}
+
+/// Returns a blob as it is to be fetched.
+fn wanted_blob(registry: &Registry, blob: &Descriptor) -> Wanted {
+    Wanted {
+        what: format!("the blob sha256:{}", blob.digest),
+        urls: vec![registry.blob_url(&blob.digest)],
+        past: Vec::new(),
+        length: Length::Exactly(blob.size_bytes),
+        checksum: blob.digest.into(),
+        mode: Wanted::OWN,
+    }
+}
+
+/// Returns the configuration and the layers of a manifest, in this order.
+fn blobs_of(manifest: &Value) -> Result<Vec<Descriptor>, ImageFault> {
+    let rule = |rule| ImageFault::rule("the manifest", rule);
+    let layers = manifest["layers"].as_array().filter(|layers| layers.len() <= MAX_LAYERS);
+    let layers = layers.ok_or(rule("has no list of layers, or a very long one"))?;
+    let blobs: Option<Vec<Descriptor>> =
+        std::iter::once(&manifest["config"]).chain(layers).map(Descriptor::read).collect();
+    let blobs = blobs.ok_or(rule("has a descriptor that is not one of SHA-256"))?;
+    match blobs.first().is_some_and(|config| config.size_bytes > MAX_JSON_BYTES) {
+        true => Err(ImageFault::rule("the configuration", "is longer than 4 MiB")),
+        false => Ok(blobs),
+    }
+}
+
+fn parse(part: &str, bytes: &[u8]) -> Result<Value, ImageFault> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ImageFault::read(part, std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
+}
+
+/// Sends the image of a layout in a directory. Its manifest comes last, so that nothing half-sent has a name.
+///
+/// # Errors
+/// [`RemoteError`].
+pub fn push(
+    registry: &Registry,
+    image: &ImageName,
+    directory: &Path,
+    progress: &Progress,
+) -> Result<Pushed, RemoteError> {
+    let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
+    let file = files::open(directory)?;
+    let layout = Layout::open(directory, &file).map_err(refused)?;
+    let index = layout.json(INDEX_FILE).map_err(refused)?;
+    let top = only_image(&index).map_err(refused)?;
+    let top = Descriptor::read(top).ok_or_else(|| refused(ImageFault::rule(INDEX_FILE, "names no image")))?;
+    if image.digest.is_some_and(|digest| digest != top.digest) {
+        return Err(RemoteError::OtherDigest { image: Box::new(image.clone()), found: top.digest });
+    }
+    let mut bytes = Vec::new();
+    let (reader, _) = layout.blob(&top).map_err(refused)?;
+    let path = directory.join(blob_name(&top));
+    reader.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).at("read", &path)?;
+    let blobs = blobs_of(&parse("the manifest", &bytes).map_err(refused)?).map_err(refused)?;
+    let total_bytes = blobs.iter().map(|blob| blob.size_bytes).fold(0, u64::saturating_add);
+    let task = progress.task(&format!("pushing {image}"), total_bytes, Unit::Bytes);
+    let mut sent_bytes = bytes.len() as u64;
+    for (place, blob) in blobs.iter().enumerate() {
+        let path = directory.join(blob_name(blob));
+        let what = if place == 0 { "the configuration".to_owned() } else { format!("layer {place}") };
+        let open = || -> std::io::Result<Box<dyn std::io::Read>> {
+            Ok(Box::new(files::open(&path).map_err(|error| error.source)?))
+        };
+        let outgoing = Outgoing { what: &what, digest: blob.digest, size_bytes: blob.size_bytes, open: &open };
+        if registry.upload(&outgoing, &|count| task.add(count))? {
+            sent_bytes += blob.size_bytes;
+        }
+    }
+    let by_digest = image.digest.map(|digest| format!("sha256:{digest}"));
+    let name = image.tag.clone().or(by_digest).unwrap_or_else(|| image.wanted());
+    let media_type = if top.media_type.is_empty() { MANIFEST_TYPE } else { &top.media_type };
+    registry.put_manifest(&name, media_type, &bytes)?;
+    let image = ImageName { digest: Some(top.digest), ..image.clone() };
+    Ok(Pushed { image, digest: top.digest, size_bytes: total_bytes + bytes.len() as u64, sent_bytes })
+}

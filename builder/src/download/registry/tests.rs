@@ -1,0 +1,177 @@
+//! A registry that works, and ones that lie.
+
+use std::{fs, sync::Arc};
+
+use super::{access::challenge, upload::end_of, *};
+use crate::{
+    download::Length,
+    testing::{FastClock, MadeRegistry, RegistryFault},
+};
+
+const TAG: &str = "1";
+
+fn registry(made: &MadeRegistry, login: Login) -> Registry {
+    let image = ImageName::read(&format!("{}/app:{TAG}", made.host())).expect("is a name");
+    let options = Options { clock: Arc::new(FastClock::default()), ..Options::default() };
+    Registry::new(options, &image, Purpose::Push, login)
+}
+
+fn password() -> Login {
+    Login::Password { user: "a".into(), password: "b".into() }
+}
+
+/// More than one piece.
+fn bytes() -> Vec<u8> {
+    (0..5 << 20).map(|at: u32| (at ^ at >> 8).to_le_bytes()[0]).collect()
+}
+
+fn send(registry: &Registry, bytes: &[u8]) -> Result<bool, RegistryError> {
+    let bytes = bytes.to_vec();
+    let open = || -> std::io::Result<Box<dyn std::io::Read>> { Ok(Box::new(std::io::Cursor::new(bytes.clone()))) };
+    let digest = Digest::of(&bytes);
+    registry.upload(&Outgoing { what: "layer 1", digest, size_bytes: bytes.len() as u64, open: &open }, &|_| {})
+}
+
+fn fetch(registry: &Registry, bytes: &[u8]) -> Result<Vec<u8>, RegistryError> {
+    let tmp = tempfile::tempdir().expect("a directory");
+    let (digest, path) = (Digest::of(bytes), tmp.path().join("blob"));
+    let wanted = Wanted {
+        what: "the blob".into(),
+        urls: vec![registry.blob_url(&digest)],
+        past: Vec::new(),
+        length: Length::Exactly(bytes.len() as u64),
+        checksum: digest.into(),
+        mode: Wanted::OWN,
+    };
+    registry.blobs(&[(wanted, path.clone())], tmp.path(), &|_| {})?;
+    Ok(fs::read(path).expect("is there"))
+}
+
+fn count(calls: &[(String, String)], method: &str) -> usize {
+    calls.iter().filter(|(call, _)| call.starts_with(method)).count()
+}
+
+#[test]
+fn a_blob_is_sent_in_pieces_once_and_comes_back() {
+    let (made, bytes) = (MadeRegistry::start(), bytes());
+    let own = registry(&made, Login::None);
+    assert!(send(&own, &bytes).expect("is sent"));
+    assert_eq!(count(&made.calls(), "PATCH"), 2);
+    assert!(!send(&own, &bytes).expect("is there"));
+    assert_eq!(made.calls().len(), 1, "HEAD says that it is there");
+    assert_eq!(fetch(&own, &bytes).expect("comes"), bytes);
+    own.put_manifest(TAG, "application/x", b"{}").expect("is put");
+    assert_eq!(own.manifest(TAG).expect("comes").bytes, b"{}");
+}
+
+#[test]
+fn an_upload_that_breaks_off_goes_on_where_the_registry_stands() {
+    let (made, bytes) = (MadeRegistry::start(), bytes());
+    made.fault("PATCH", RegistryFault::Cut, 1);
+    made.fault("PATCH", RegistryFault::Status(503), 1);
+    assert!(send(&registry(&made, Login::None), &bytes).expect("is sent"));
+    assert_eq!(made.blob(&Digest::of(&bytes)), Some(bytes));
+    let calls = made.calls();
+    assert_eq!((count(&calls, "POST"), count(&calls, "GET")), (1, 2), "{calls:?}");
+}
+
+#[test]
+fn an_upload_does_not_leave_the_registry() {
+    let (made, other) = (MadeRegistry::start(), MadeRegistry::start());
+    let url = format!("http://{}/v2/app/blobs/uploads/u0", other.host());
+    for (call, fault) in [("POST", RegistryFault::Elsewhere(url.clone())), ("PATCH", RegistryFault::Elsewhere(url.clone()))] {
+        made.fault(call, fault, 1);
+        let error = send(&registry(&made, password()), b"layer").expect_err("is refused").to_string();
+        assert!(error.contains("sends the upload on to") || error.contains("redirects it"), "{error}");
+    }
+    assert!(other.calls().is_empty());
+}
+
+#[test]
+fn a_login_stays_at_the_registry_while_a_blob_may_lie_elsewhere() {
+    let (made, cdn) = (MadeRegistry::start(), MadeRegistry::start());
+    let own = registry(&made, password());
+    made.want("Basic realm=\"x\"", "Basic YTpi");
+    cdn.add_blob(b"layer");
+    let url = format!("http://{}/kept/sha256:{}", cdn.host(), Digest::of(b"layer"));
+    made.fault("GET /v2/app/blobs/", RegistryFault::Elsewhere(url), usize::MAX);
+    assert_eq!(fetch(&own, b"layer").expect("comes"), b"layer");
+    assert!(made.calls().iter().any(|(_, access)| access == "Basic YTpi"));
+    let calls = cdn.calls();
+    assert!(!calls.is_empty() && calls.iter().all(|(_, access)| access.is_empty()), "{calls:?}");
+}
+
+#[test]
+fn a_token_is_fetched_by_the_login_and_used_in_its_place() {
+    let (made, service) = (MadeRegistry::start(), MadeRegistry::start());
+    made.want(&format!("Bearer realm=\"http://{}/token\",service=\"x\"", service.host()), "Bearer made");
+    assert!(send(&registry(&made, password()), b"layer").expect("is sent"));
+    let (call, access) = service.calls().remove(0);
+    assert_eq!(call, "GET /token?service=x&scope=repository%3Aapp%3Apull%2Cpush");
+    assert_eq!(access, "Basic YTpi");
+    assert!(made.calls().iter().skip(1).all(|(_, access)| access == "Bearer made"));
+}
+
+#[test]
+fn a_login_goes_to_no_service_without_tls() {
+    let made = MadeRegistry::start();
+    for realm in ["http://auth.example.org/token", "http://127.0.0.1.example.org/token", "ftp://127.0.0.1/", "x"] {
+        made.want(&format!("Bearer realm=\"{realm}\""), "Bearer made");
+        let error = send(&registry(&made, password()), b"layer").expect_err("is refused").to_string();
+        assert!(error.contains("token service"), "{error}");
+    }
+    made.want("Basic realm=\"x\"", "Basic other");
+    let error = send(&registry(&made, Login::Helper("pass".into())), b"layer").expect_err("is refused");
+    assert!(error.hint().is_some_and(|hint| hint.contains("docker-credential-pass")), "{error}");
+}
+
+#[test]
+fn what_has_another_digest_or_no_end_is_refused() {
+    let made = MadeRegistry::start();
+    let own = registry(&made, Login::None);
+    made.add_blob(b"layer");
+    own.put_manifest(TAG, "application/x", b"{}").expect("is put");
+    made.fault("GET /v2/app/blobs/", RegistryFault::WrongBytes, usize::MAX);
+    let error = fetch(&own, b"layer").expect_err("is refused").to_string();
+    assert!(error.contains("its digest is not the expected one"), "{error}");
+    let by_digest = format!("sha256:{}", Digest::of(b"{}"));
+    made.fault("GET /v2/app/manifests/sha256", RegistryFault::WrongBytes, usize::MAX);
+    let error = own.manifest(&by_digest).expect_err("is refused").to_string();
+    assert!(error.contains("its digest is not the expected one"), "{error}");
+    made.fault("GET /v2/app/manifests/1", RegistryFault::Endless, usize::MAX);
+    let error = own.manifest(TAG).expect_err("is refused").to_string();
+    assert!(error.contains("it is longer than 4194304 bytes"), "{error}");
+}
+
+#[test]
+fn a_challenge_has_a_scheme_and_parameters() {
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    for (text, expected) in [
+        (
+            r#"Bearer realm="https://auth.example/token",service="reg, \"x\"",scope="a:b:pull,push""#,
+            Some(("bearer", pairs(&[("realm", "https://auth.example/token"), ("service", "reg, \"x\""), ("scope", "a:b:pull,push")]))),
+        ),
+        (r#"Basic Realm="x""#, Some(("basic", pairs(&[("realm", "x")])))),
+        ("Basic", Some(("basic", pairs(&[])))),
+        ("Bearer realm=x , service=y", Some(("bearer", pairs(&[("realm", "x"), ("service", "y")])))),
+        (r#"Bearer realm="x"#, None),
+        ("Bearer realm", None),
+    ] {
+        let expected: Option<(String, Vec<(String, String)>)> = expected.map(|(scheme, rest)| (scheme.to_owned(), rest));
+        assert_eq!(challenge(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_range_says_how_much_is_there() {
+    for (range, expected) in [
+        ("0-0", Some(1)),
+        ("0-1023", Some(1024)),
+        ("bytes=0-9", Some(10)),
+        ("1-9", None),
+        ("0-18446744073709551615", None),
+        ("", None),
+    ] {
+        assert_eq!(end_of(range), expected, "{range}");
+    }
+}
