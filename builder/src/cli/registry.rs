@@ -78,7 +78,9 @@ fn registry(image: &ImageName, purpose: Purpose, context: &Context) -> Result<Re
 fn login(image: &ImageName) -> Result<Login, Failure> {
     for path in auth_files() {
         let bytes = match files::read(&path) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                continue;
+            }
             read => read?,
         };
         let named = |why: String| Failure::new(format!("cannot use the logins in {}: {why}", path.display()));

@@ -17,7 +17,9 @@ use std::{
 
 use reqwest::{Method, header};
 
-use super::{DownloadError, Downloader, LOGIN_HINT, MirrorFault, Options, Proxies, Trouble, Wanted, without_password};
+use super::{
+    DownloadError, Downloader, LOGIN_HINT, MirrorFault, Options, Proxies, Trouble, Wanted, without_password,
+};
 use crate::{
     digest::Digest,
     error::Hint,
@@ -239,7 +241,8 @@ impl Registry {
         let url = format!("{}/manifests/{reference}", self.base);
         self.attempts("push", &format!("the manifest of {}", self.image), &url, |url| {
             let kind = (header::CONTENT_TYPE, media_type.to_owned());
-            let call = Call { headers: vec![kind], body: Some(bytes.to_vec()), ..Call::new(Method::PUT, url) };
+            let call =
+                Call { headers: vec![kind], body: Some(bytes.to_vec()), ..Call::new(Method::PUT, url) };
             let reply = self.expect(self.exchange(&call)?, &[200, 201, 202])?;
             Ok(reply.hold_to(&Digest::of(bytes))?)
         })
@@ -272,7 +275,9 @@ impl Registry {
             (300..400, _) => MirrorFault::Refused("the registry redirects it, which is not followed".into()),
             (status @ (429 | 500..), Some(rest)) => MirrorFault::Busy { status, rest },
             (status @ (408 | 425 | 429 | 500..), _) => MirrorFault::Status(status),
-            (status @ 200..300, _) => MirrorFault::Refused(format!("status {status} has no place here").into()),
+            (status @ 200..300, _) => {
+                MirrorFault::Refused(format!("status {status} has no place here").into())
+            }
             (status, _) => MirrorFault::Refused(Box::new(Denied {
                 status,
                 message: reply.message(),

@@ -62,13 +62,16 @@ pub enum AuthFileError {
 /// [`AuthFileError`].
 pub fn login(file: &[u8], image: &ImageName) -> Result<Login, AuthFileError> {
     let file: Value = serde_json::from_slice(file).map_err(AuthFileError::Json)?;
-    let helper = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(|name| Login::Helper(name.into()));
+    let helper =
+        |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(|name| Login::Helper(name.into()));
     if let Some(helper) = helper(&file["credHelpers"][&image.host]) {
         return Ok(helper);
     }
     let path = format!("{}/{}", image.host, image.name);
     let mut own: Vec<(&String, &Value)> = file["auths"].as_object().into_iter().flatten().collect();
-    own.retain(|(key, _)| path == bare(key) || path.strip_prefix(bare(key)).is_some_and(|rest| rest.starts_with('/')));
+    own.retain(|(key, _)| {
+        path == bare(key) || path.strip_prefix(bare(key)).is_some_and(|rest| rest.starts_with('/'))
+    });
     own.sort_by_key(|(key, _)| std::cmp::Reverse(bare(key).len()));
     for (key, entry) in own {
         let damaged = || AuthFileError::Login(key.clone());
@@ -76,7 +79,8 @@ pub fn login(file: &[u8], image: &ImageName) -> Result<Login, AuthFileError> {
             return Ok(Login::Identity(token.into()));
         }
         let Some(auth) = entry["auth"].as_str().filter(|auth| !auth.is_empty()) else { continue };
-        let text = base64::decode(auth).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(damaged)?;
+        let text =
+            base64::decode(auth).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(damaged)?;
         let (user, password) = text.split_once(':').ok_or_else(damaged)?;
         // Docker of old padded passwords with zeros.
         return Ok(Login::Password { user: user.into(), password: password.trim_matches('\0').into() });
@@ -108,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_longest_path_counts() {
-        let password = |user: &str, password: &str| Login::Password { user: user.into(), password: password.into() };
+        let password =
+            |user: &str, password: &str| Login::Password { user: user.into(), password: password.into() };
         for (image, expected) in [
             ("host.example/x", password("a", "b")),
             ("host.example/teams", password("a", "b")),

@@ -38,7 +38,9 @@ pub enum ImageNameError {
     #[error("`{0}` names no registry")]
     Host(String),
     /// A repository in other letters.
-    #[error("`{0}` is not the name of a repository: lower-case letters, digits and `.`, `_`, `-` between them")]
+    #[error(
+        "`{0}` is not the name of a repository: lower-case letters, digits and `.`, `_`, `-` between them"
+    )]
     Name(String),
     /// A tag in other letters.
     #[error("`{0}` is not a tag: letters, digits, `_`, `.` and `-`, 128 at most")]
@@ -161,7 +163,11 @@ mod tests {
             ("docker://127.0.0.1:5000/cgit:1.2", "http://127.0.0.1:5000/v2/cgit", "1.2".into()),
             ("oci://[::1]:5000/a/b-c__d", "http://[::1]:5000/v2/a/b-c__d", "latest".into()),
             ("docker://localhost/x:1", "http://localhost/v2/x", "1".into()),
-            ("docker://docker.io/library/debian:12", "https://registry-1.docker.io/v2/library/debian", "12".into()),
+            (
+                "docker://docker.io/library/debian:12",
+                "https://registry-1.docker.io/v2/library/debian",
+                "12".into(),
+            ),
             (&format!("ghcr.io/x/y:z@sha256:{digest}"), "https://ghcr.io/v2/x/y", format!("sha256:{digest}")),
         ] {
             let name = ImageName::read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -191,6 +197,9 @@ mod tests {
             ImageName::read(text).expect_err(text);
         }
         let outside = ImageName::read("docker://127.0.0.1.example.org/a").expect("is one");
-        assert!(outside.url().starts_with("https://"), "a name that only begins as an address of this machine");
+        assert!(
+            outside.url().starts_with("https://"),
+            "a name that only begins as an address of this machine"
+        );
     }
 }

@@ -132,7 +132,8 @@ fn respond(mut out: &TcpStream, status: u16, headers: &[(&str, &str)], body: &[u
 impl State {
     fn next_fault(&self, call: &str) -> Option<RegistryFault> {
         let mut faults = self.faults.lock().expect("no panic holds the lock");
-        let (_, fault, times) = faults.iter_mut().find(|(begin, _, times)| call.starts_with(begin) && *times > 0)?;
+        let (_, fault, times) =
+            faults.iter_mut().find(|(begin, _, times)| call.starts_with(begin) && *times > 0)?;
         *times -= 1;
         Some(fault.clone())
     }
@@ -147,7 +148,8 @@ impl State {
             }
             lines.push(line.trim().to_owned());
         }
-        let call = lines.first().map(|line| line.rsplit_once(' ').map_or("", |(call, _)| call)).unwrap_or_default();
+        let call =
+            lines.first().map(|line| line.rsplit_once(' ').map_or("", |(call, _)| call)).unwrap_or_default();
         let header = |name: &str| {
             let found = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
             let mut found = found.filter(|(own, _)| own.eq_ignore_ascii_case(name));
@@ -162,7 +164,9 @@ impl State {
         reader.take(taken).read_to_end(&mut body)?;
         let wants = self.wants.lock().expect("no panic holds the lock").clone();
         let (method, path) = call.split_once(' ').unwrap_or_default();
-        if let Some((challenge, wanted)) = wants.filter(|(_, wanted)| path.starts_with("/v2") && *wanted != authorization) {
+        if let Some((challenge, wanted)) =
+            wants.filter(|(_, wanted)| path.starts_with("/v2") && *wanted != authorization)
+        {
             let _ = wanted;
             return respond(stream, 401, &[("WWW-Authenticate", &challenge)], b"");
         }
@@ -188,7 +192,9 @@ impl State {
         }
         let (bare, query) = path.split_once('?').unwrap_or((path, ""));
         let last = bare.rsplit('/').next().unwrap_or_default();
-        let lock = |map: &Mutex<HashMap<String, Vec<u8>>>| map.lock().expect("no panic holds the lock").get(last).cloned();
+        let lock = |map: &Mutex<HashMap<String, Vec<u8>>>| {
+            map.lock().expect("no panic holds the lock").get(last).cloned()
+        };
         match method {
             "GET" if path.starts_with("/token") => respond(out, 200, &[], br#"{"token": "made"}"#),
             "POST" => {
@@ -212,7 +218,8 @@ impl State {
                 let bytes = lock(&self.uploads).unwrap_or_default();
                 let name = name_of(&bytes);
                 if !query.contains(name.trim_start_matches("sha256:")) {
-                    let text = br#"{"errors": [{"code": "DIGEST_INVALID", "message": "other\u001b digest"}]}"#;
+                    let text =
+                        br#"{"errors": [{"code": "DIGEST_INVALID", "message": "other\u001b digest"}]}"#;
                     return respond(out, 400, &[], text);
                 }
                 self.blobs.lock().expect("no panic holds the lock").insert(name, bytes);
@@ -225,7 +232,9 @@ impl State {
                 respond(out, 201, &[], b"")
             }
             "GET" if path.contains("/uploads/") => match lock(&self.uploads) {
-                Some(kept) => respond(out, 204, &[("Range", &format!("0-{}", kept.len().saturating_sub(1)))], b""),
+                Some(kept) => {
+                    respond(out, 204, &[("Range", &format!("0-{}", kept.len().saturating_sub(1)))], b"")
+                }
                 None => respond(out, 404, &[], b""),
             },
             _ => {
@@ -244,7 +253,8 @@ impl State {
                     }
                     return Ok(());
                 }
-                let from: Option<usize> = range.strip_prefix("bytes=").and_then(|r| r.strip_suffix('-')?.parse().ok());
+                let from: Option<usize> =
+                    range.strip_prefix("bytes=").and_then(|r| r.strip_suffix('-')?.parse().ok());
                 match from {
                     Some(from) if from < bytes.len() => {
                         let part = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());

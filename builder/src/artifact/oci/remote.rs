@@ -201,7 +201,8 @@ pub fn push(
         let open = || -> std::io::Result<Box<dyn std::io::Read>> {
             Ok(Box::new(files::open(&path).map_err(|error| error.source)?))
         };
-        let outgoing = Outgoing { what: &what, digest: blob.digest, size_bytes: blob.size_bytes, open: &open };
+        let outgoing =
+            Outgoing { what: &what, digest: blob.digest, size_bytes: blob.size_bytes, open: &open };
         if registry.upload(&outgoing, &|count| task.add(count))? {
             sent_bytes += blob.size_bytes;
         }

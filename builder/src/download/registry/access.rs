@@ -53,18 +53,21 @@ impl Registry {
             return Err(self.fault_of(refused));
         };
         let origin = Url::parse(&self.base).map_err(|_| MirrorFault::Url)?.origin();
-        *self.downloader.access.lock().unwrap_or_else(PoisonError::into_inner) = Some(Access { origin, value });
+        *self.downloader.access.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Access { origin, value });
         Ok(())
     }
 
     /// Fetches a token for this repository from the service that the registry names.
     fn token(&self, parameters: &[(String, String)]) -> Result<String, MirrorFault> {
         let refuse = |text: String| MirrorFault::Refused(text.into());
-        let parameter = |name: &str| parameters.iter().find(|(own, _)| own == name).map(|(_, value)| &value[..]);
+        let parameter =
+            |name: &str| parameters.iter().find(|(own, _)| own == name).map(|(_, value)| &value[..]);
         let realm = parameter("realm").unwrap_or_default();
         let mut url = Url::parse(realm).map_err(|_| refuse("the registry names no token service".into()))?;
         // Only a registry of this machine may have a service here that is not encrypted.
-        let is_here = url.host().is_some_and(|host| is_loopback(&host.to_owned())) && self.image.is_of_loopback();
+        let is_here =
+            url.host().is_some_and(|host| is_loopback(&host.to_owned())) && self.image.is_of_loopback();
         let is_closed = url.scheme() == "https" || url.scheme() == "http" && is_here;
         if !is_closed || !url.username().is_empty() {
             let shown = crate::download::without_password(realm);
@@ -89,7 +92,8 @@ impl Registry {
         let document: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let token = ["token", "access_token"].into_iter().find_map(|field| document[field].as_str());
         let is_token = |token: &&str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        let token = token.filter(is_token).ok_or_else(|| refuse("the token service sends no token".into()))?;
+        let token =
+            token.filter(is_token).ok_or_else(|| refuse("the token service sends no token".into()))?;
         Ok(token.to_owned())
     }
 }

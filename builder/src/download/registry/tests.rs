@@ -27,9 +27,11 @@ fn bytes() -> Vec<u8> {
 
 fn send(registry: &Registry, bytes: &[u8]) -> Result<bool, RegistryError> {
     let bytes = bytes.to_vec();
-    let open = || -> std::io::Result<Box<dyn std::io::Read>> { Ok(Box::new(std::io::Cursor::new(bytes.clone()))) };
+    let open =
+        || -> std::io::Result<Box<dyn std::io::Read>> { Ok(Box::new(std::io::Cursor::new(bytes.clone()))) };
     let digest = Digest::of(&bytes);
-    registry.upload(&Outgoing { what: "layer 1", digest, size_bytes: bytes.len() as u64, open: &open }, &|_| {})
+    registry
+        .upload(&Outgoing { what: "layer 1", digest, size_bytes: bytes.len() as u64, open: &open }, &|_| {})
 }
 
 fn fetch(registry: &Registry, bytes: &[u8]) -> Result<Vec<u8>, RegistryError> {
@@ -79,7 +81,9 @@ fn an_upload_that_breaks_off_goes_on_where_the_registry_stands() {
 fn an_upload_does_not_leave_the_registry() {
     let (made, other) = (MadeRegistry::start(), MadeRegistry::start());
     let url = format!("http://{}/v2/app/blobs/uploads/u0", other.host());
-    for (call, fault) in [("POST", RegistryFault::Elsewhere(url.clone())), ("PATCH", RegistryFault::Elsewhere(url.clone()))] {
+    for (call, fault) in
+        [("POST", RegistryFault::Elsewhere(url.clone())), ("PATCH", RegistryFault::Elsewhere(url.clone()))]
+    {
         made.fault(call, fault, 1);
         let error = send(&registry(&made, password()), b"layer").expect_err("is refused").to_string();
         assert!(error.contains("sends the upload on to") || error.contains("redirects it"), "{error}");
@@ -115,7 +119,9 @@ fn a_token_is_fetched_by_the_login_and_used_in_its_place() {
 #[test]
 fn a_login_goes_to_no_service_without_tls() {
     let made = MadeRegistry::start();
-    for realm in ["http://auth.example.org/token", "http://127.0.0.1.example.org/token", "ftp://127.0.0.1/", "x"] {
+    for realm in
+        ["http://auth.example.org/token", "http://127.0.0.1.example.org/token", "ftp://127.0.0.1/", "x"]
+    {
         made.want(&format!("Bearer realm=\"{realm}\""), "Bearer made");
         let error = send(&registry(&made, password()), b"layer").expect_err("is refused").to_string();
         assert!(error.contains("token service"), "{error}");
@@ -145,11 +151,19 @@ fn what_has_another_digest_or_no_end_is_refused() {
 
 #[test]
 fn a_challenge_has_a_scheme_and_parameters() {
-    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let pairs =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     for (text, expected) in [
         (
             r#"Bearer realm="https://auth.example/token",service="reg, \"x\"",scope="a:b:pull,push""#,
-            Some(("bearer", pairs(&[("realm", "https://auth.example/token"), ("service", "reg, \"x\""), ("scope", "a:b:pull,push")]))),
+            Some((
+                "bearer",
+                pairs(&[
+                    ("realm", "https://auth.example/token"),
+                    ("service", "reg, \"x\""),
+                    ("scope", "a:b:pull,push"),
+                ]),
+            )),
         ),
         (r#"Basic Realm="x""#, Some(("basic", pairs(&[("realm", "x")])))),
         ("Basic", Some(("basic", pairs(&[])))),
@@ -157,7 +171,8 @@ fn a_challenge_has_a_scheme_and_parameters() {
         (r#"Bearer realm="x"#, None),
         ("Bearer realm", None),
     ] {
-        let expected: Option<(String, Vec<(String, String)>)> = expected.map(|(scheme, rest)| (scheme.to_owned(), rest));
+        let expected: Option<(String, Vec<(String, String)>)> =
+            expected.map(|(scheme, rest)| (scheme.to_owned(), rest));
         assert_eq!(challenge(text), expected, "{text}");
     }
 }

@@ -76,16 +76,17 @@ impl Registry {
             reader: None,
             best: 0,
         };
-        let tried = self.downloader.any_place(blob.what, Path::new(""), &[url], &[], |url, manner: &mut Manner| {
-            let before = upload.best;
-            let result = self.go_on(&mut upload, url, on_bytes);
-            manner.brought = upload.best - before;
-            upload.is_doubtful = true;
-            if matches!(&result, Err(Trouble::MirrorFault(fault)) if !fault.keeps_pieces()) {
-                upload.location = None;
-            }
-            result
-        });
+        let tried =
+            self.downloader.any_place(blob.what, Path::new(""), &[url], &[], |url, manner: &mut Manner| {
+                let before = upload.best;
+                let result = self.go_on(&mut upload, url, on_bytes);
+                manner.brought = upload.best - before;
+                upload.is_doubtful = true;
+                if matches!(&result, Err(Trouble::MirrorFault(fault)) if !fault.keeps_pieces()) {
+                    upload.location = None;
+                }
+                result
+            });
         tried.map(|()| true).map_err(|error| failed("push", error))
     }
 
@@ -111,7 +112,8 @@ impl Registry {
         let mut end = upload.location.clone().ok_or(MirrorFault::Url)?;
         end.query_pairs_mut().append_pair("digest", &format!("sha256:{}", upload.blob.digest));
         let kind = (header::CONTENT_TYPE, "application/octet-stream".to_owned());
-        let call = Call { headers: vec![kind], body: Some(Vec::new()), ..Call::new(Method::PUT, end.as_str()) };
+        let call =
+            Call { headers: vec![kind], body: Some(Vec::new()), ..Call::new(Method::PUT, end.as_str()) };
         let reply = self.expect(self.exchange(&call)?, &[201, 202, 204])?;
         Ok(reply.hold_to(&upload.blob.digest)?)
     }
