@@ -291,10 +291,14 @@
     if (row && marked !== state.mark) row.scrollIntoView({ block: "center" });
     marked = state.mark;
   };
-  $("find").addEventListener("input", (event) => { shown = SHOWN; go({ find: event.target.value }); });
+  $("find").addEventListener("input", (event) => { shown = SHOWN; go({ find: event.target.value, zoom: [] }); });
   addEventListener("hashchange", () => { read(); draw(); });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && state.zoom.length && event.target.tagName !== "INPUT") go({ zoom: state.zoom.slice(0, -1) });
+    if (event.key !== "Escape" || !state.zoom.length || event.target.tagName === "INPUT") return;
+    // What has one entry was passed on the way in.
+    const side = state.show === "sides" ? "after" : state.show;
+    do state.zoom.pop(); while (state.zoom.length && grown(side).children.size < 2);
+    go({ zoom: state.zoom });
   });
   let last = innerWidth;
   addEventListener("resize", () => { if (last !== innerWidth) drawMaps(); last = innerWidth; });
