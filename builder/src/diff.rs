@@ -1,29 +1,112 @@
 //! Two trees, compared by the size of their contents.
 //!
-//! Comes in: two trees, and for each a function that returns the heading of a path (its Debian package, as a
-//! rule). Goes out: a [`SizeDiff`]. Pure. Sizes are those of file contents, hard links counted once; what a
-//! change costs compressed cannot be derived from a part.
+//! Comes in: two [`Side`]s: a tree, the heading of each path (its Debian package, as a rule), and what each
+//! file takes in the compressed artifact, where that is known. Goes out: a [`SizeDiff`]. Pure.
+//!
+//! Two sizes are counted. *Installed* ones are those of file contents, hard links counted once. *Packed* ones
+//! are what these take compressed, where they stand: so they change a little in files that are the same too.
+//! Where both sides have packed sizes, these decide what comes first.
 
+mod limit;
 mod renames;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    formats::size::parse_size,
-    tree::{Entry, Kind, Tree, TreePath},
-};
+pub use limit::{InvalidLimit, Limit};
+
+use crate::tree::{Entry, Kind, Tree, TreePath};
+
+/// One of two trees that are compared.
+pub struct Side<'a> {
+    /// The tree.
+    pub tree: &'a Tree,
+    /// Returns the heading of a path.
+    pub heading: &'a dyn Fn(&TreePath) -> String,
+    /// The versions of headings, as far as they have any.
+    pub versions: &'a BTreeMap<String, String>,
+    /// What each file takes compressed; `None` where it is not known.
+    pub packed: Option<&'a BTreeMap<TreePath, u64>>,
+}
 
 /// The changes between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SizeDiff {
-    /// All contents of the first.
-    pub before_bytes: u64,
-    /// All contents of the second.
-    pub after_bytes: u64,
-    /// Headings whose contents changed, the largest change of size first, then by name.
+    /// All contents.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+    /// Headings whose contents or versions changed, the largest change of size first, then by name.
     pub packages: Vec<PackageChange>,
-    /// Paths that changed, the largest change of size first, then by path.
+    /// Directories, cut at a depth, of which a path changed; in the same order.
+    pub directories: Vec<DirectoryChange>,
+    /// Paths that changed; in the same order.
     pub paths: Vec<PathChange>,
+    /// What is in none of the lists.
+    pub unchanged: Unchanged,
+}
+
+/// Sizes before and after, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sizes {
+    /// Contents in the first.
+    pub before_bytes: u64,
+    /// Contents in the second.
+    pub after_bytes: u64,
+    /// The same compressed in the first; `None` where it is not known.
+    pub packed_before_bytes: Option<u64>,
+    /// The same compressed in the second.
+    pub packed_after_bytes: Option<u64>,
+}
+
+impl Sizes {
+    /// Returns no bytes, known to be so as far as the sides are priced.
+    fn none(sides: [&Side<'_>; 2]) -> Self {
+        let [packed_before_bytes, packed_after_bytes] = sides.map(|side| side.packed.map(|_| 0));
+        Sizes { packed_before_bytes, packed_after_bytes, ..Sizes::default() }
+    }
+
+    fn add(&mut self, other: &Sizes) {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        self.before_bytes += other.before_bytes;
+        self.after_bytes += other.after_bytes;
+        self.packed_before_bytes = sum(self.packed_before_bytes, other.packed_before_bytes);
+        self.packed_after_bytes = sum(self.packed_after_bytes, other.packed_after_bytes);
+    }
+
+    /// Returns the sizes of the first alone, the other being none.
+    fn only_before(&self) -> Self {
+        Sizes { after_bytes: 0, packed_after_bytes: self.packed_after_bytes.map(|_| 0), ..*self }
+    }
+
+    /// Returns the sizes of the second alone.
+    fn only_after(&self) -> Self {
+        Sizes { before_bytes: 0, packed_before_bytes: self.packed_before_bytes.map(|_| 0), ..*self }
+    }
+
+    /// Takes the sizes in the first from another.
+    fn take_before(&mut self, other: &Sizes) {
+        (self.before_bytes, self.packed_before_bytes) = (other.before_bytes, other.packed_before_bytes);
+    }
+
+    /// Returns the packed sizes; `None` unless both are known.
+    pub fn packed(&self) -> Option<(u64, u64)> {
+        Some((self.packed_before_bytes?, self.packed_after_bytes?))
+    }
+
+    /// Returns the sizes that decide: the packed ones where both are known, else the installed ones.
+    pub fn deciding(&self) -> (u64, u64) {
+        self.packed().unwrap_or((self.before_bytes, self.after_bytes))
+    }
+
+    /// Returns by how much the contents grew; negative where they shrank.
+    pub fn growth_bytes(&self) -> i64 {
+        growth((self.before_bytes, self.after_bytes))
+    }
+
+    /// Orders the largest change first, be it more or less.
+    fn order(&self) -> impl Ord + use<> {
+        let installed = growth((self.before_bytes, self.after_bytes)).unsigned_abs();
+        std::cmp::Reverse((growth(self.deciding()).unsigned_abs(), installed))
+    }
 }
 
 /// The changes under a heading.
@@ -34,14 +117,43 @@ pub struct PackageChange {
     /// The heading that it had in the first, where its name has another version now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package_before: Option<String>,
-    /// Its version in the first; [`diff`] does not know it.
+    /// Its version in the first.
     pub version_before: Option<String>,
     /// Its version in the second.
     pub version_after: Option<String>,
-    /// Its contents in the first.
-    pub before_bytes: u64,
-    /// Its contents in the second.
-    pub after_bytes: u64,
+    /// Its contents.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+    /// How many of its paths changed.
+    pub paths: usize,
+}
+
+impl PackageChange {
+    fn new(package: String, sizes: Sizes) -> Self {
+        PackageChange {
+            package,
+            package_before: None,
+            version_before: None,
+            version_after: None,
+            sizes,
+            paths: 0,
+        }
+    }
+
+    fn is_same(&self) -> bool {
+        let versions_differ = self.version_before != self.version_after || self.package_before.is_some();
+        self.paths == 0 && self.sizes.before_bytes == self.sizes.after_bytes && !versions_differ
+    }
+}
+
+/// The changes in a directory and all below it, as far as it is not listed itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct DirectoryChange {
+    /// Where, printed, with a slash before it.
+    pub path: String,
+    /// Its contents.
+    #[serde(flatten)]
+    pub sizes: Sizes,
     /// How many of its paths changed.
     pub paths: usize,
 }
@@ -58,10 +170,41 @@ pub struct PathChange {
     pub package: String,
     /// The kind of the change.
     pub change: Change,
-    /// Its contents in the first.
-    pub before_bytes: u64,
-    /// Its contents in the second.
-    pub after_bytes: u64,
+    /// Its contents.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+}
+
+/// The parts of both trees that are the same, and are in no list: their packed sizes can differ all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Unchanged {
+    /// Of headings.
+    pub packages: Rest,
+    /// Of directories.
+    pub directories: Rest,
+    /// Of paths that are no directories.
+    pub paths: Rest,
+}
+
+/// A sum of what is not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Rest {
+    /// How many.
+    pub count: usize,
+    /// What they hold.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+}
+
+impl Rest {
+    fn new(sizes: Sizes) -> Self {
+        Rest { count: 0, sizes }
+    }
+
+    fn add(&mut self, sizes: &Sizes) {
+        self.count += 1;
+        self.sizes.add(sizes);
+    }
 }
 
 /// A kind of change.
@@ -81,130 +224,73 @@ pub enum Change {
 }
 
 impl SizeDiff {
-    /// Returns by how much the second is larger; negative where it is smaller.
-    pub fn growth_bytes(&self) -> i64 {
-        growth(self.before_bytes, self.after_bytes)
-    }
-
     /// Returns true if both hold the same.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 }
 
-fn growth(before_bytes: u64, after_bytes: u64) -> i64 {
+fn growth((before_bytes, after_bytes): (u64, u64)) -> i64 {
     i64::try_from(i128::from(after_bytes) - i128::from(before_bytes)).unwrap_or(i64::MAX)
 }
 
-/// A limit on growth, as `--fail-over` takes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit {
-    /// So many bytes more.
-    Bytes(u64),
-    /// So many percent more.
-    Percent(f64),
-}
-
-/// Text that is not a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a number of bytes (200000, 200 kB, 1.5 MB) or a percentage (5%)")]
-pub struct InvalidLimit;
-
-impl std::str::FromStr for Limit {
-    type Err = InvalidLimit;
-
-    fn from_str(text: &str) -> Result<Self, InvalidLimit> {
-        let number = |text: &str| {
-            let value: f64 = text.trim().parse().map_err(|_| InvalidLimit)?;
-            if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(InvalidLimit) }
-        };
-        let text = text.trim();
-        if let Some(percent) = text.strip_suffix('%') {
-            return number(percent).map(Limit::Percent);
-        }
-        parse_size(text).map(Limit::Bytes).map_err(|_| InvalidLimit)
-    }
-}
-
-impl Limit {
-    /// Returns how many bytes a package of this size may grow by.
-    pub fn bytes_of(&self, before_bytes: u64) -> u64 {
-        match *self {
-            Limit::Bytes(bytes) => bytes,
-            Limit::Percent(percent) => (percent * before_bytes as f64 / 100.0).floor() as u64,
-        }
-    }
-
-    /// Returns by how many bytes growth from one size to another is over the limit; 0 if it is not.
-    pub fn exceeded_by(&self, before_bytes: u64, after_bytes: u64) -> u64 {
-        after_bytes.saturating_sub(before_bytes).saturating_sub(self.bytes_of(before_bytes))
-    }
-}
-
-impl std::fmt::Display for Limit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Limit::Bytes(bytes) => write!(f, "{bytes} bytes"),
-            Limit::Percent(percent) => write!(f, "{percent} %"),
-        }
-    }
-}
-
-/// Compares two trees.
-pub fn diff(
-    before: &Tree,
-    after: &Tree,
-    package_before: impl Fn(&TreePath) -> String,
-    package_after: impl Fn(&TreePath) -> String,
-) -> SizeDiff {
+/// Compares two trees. Directories are told apart down to `depth`.
+pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
+    let none = Sizes::none([before, after]);
     let mut packages: BTreeMap<String, PackageChange> = BTreeMap::new();
-    let mut count = |package: String, before_bytes: u64, after_bytes: u64, paths: usize| {
-        let sum = packages.entry(package.clone()).or_insert(PackageChange {
-            package,
-            package_before: None,
-            version_before: None,
-            version_after: None,
-            before_bytes: 0,
-            after_bytes: 0,
-            paths: 0,
-        });
-        sum.before_bytes += before_bytes;
-        sum.after_bytes += after_bytes;
+    let mut count = |package: String, sizes: &Sizes, paths: usize| {
+        let sum = packages.entry(package.clone()).or_insert_with(|| PackageChange::new(package, none));
+        sum.sizes.add(sizes);
         sum.paths += paths;
     };
+    let mut directories: BTreeMap<String, Sizes> = BTreeMap::new();
     let mut paths = Vec::new();
+    let mut same = Rest::new(none);
     let mut there: BTreeMap<String, (bool, bool)> = BTreeMap::new();
-    let all: BTreeSet<&TreePath> = before.iter().chain(after.iter()).map(|(path, _)| path).collect();
+    let all: BTreeSet<&TreePath> =
+        before.tree.iter().chain(after.tree.iter()).map(|(path, _)| path).collect();
     for path in all {
-        let (old, new) = (before.get(path.as_bytes()), after.get(path.as_bytes()));
-        let (before_bytes, after_bytes) = (old.map_or(0, own_bytes), new.map_or(0, own_bytes));
+        let (old, new) = (before.tree.get(path.as_bytes()), after.tree.get(path.as_bytes()));
+        let packed = |side: &Side<'_>| Some(side.packed?.get(path).copied().unwrap_or_default());
+        let sizes = Sizes {
+            before_bytes: old.map_or(0, own_bytes),
+            after_bytes: new.map_or(0, own_bytes),
+            packed_before_bytes: packed(before),
+            packed_after_bytes: packed(after),
+        };
         let change = change(old, new);
         let changes = usize::from(change.is_some());
-        let (was, is) = (package_before(path), package_after(path));
+        let (was, is) = ((before.heading)(path), (after.heading)(path));
         let shown = if new.is_some() { is.clone() } else { was.clone() };
         // Directories are of many.
         let is_content = |entry: Option<&Entry>| entry.is_some_and(|entry| !entry.kind.is_directory());
         there.entry(was.clone()).or_default().0 |= is_content(old);
         there.entry(is.clone()).or_default().1 |= is_content(new);
         if old.is_some() && new.is_some() && was != is {
-            count(was, before_bytes, 0, changes);
-            count(is, 0, after_bytes, changes);
+            count(was, &sizes.only_before(), changes);
+            count(is, &sizes.only_after(), changes);
         } else {
-            count(shown.clone(), before_bytes, after_bytes, changes);
+            count(shown.clone(), &sizes, changes);
         }
-        if let Some(change) = change {
-            paths.push(PathChange {
-                path: path.to_string(),
-                path_before: None,
-                package: shown,
-                change,
-                before_bytes,
-                after_bytes,
-            });
+        if is_content(old) || is_content(new) {
+            directories.entry(directory(&path.to_string(), depth)).or_insert(none).add(&sizes);
+        }
+        match change {
+            Some(change) => {
+                paths.push(PathChange {
+                    path: path.to_string(),
+                    path_before: None,
+                    package: shown,
+                    change,
+                    sizes,
+                });
+            }
+            None if is_content(new) => same.add(&sizes),
+            None => {}
         }
     }
     let renamed = renames::of_paths(&mut paths, |path| {
-        let tree = if path.change == Change::Added { after } else { before };
+        let tree = if path.change == Change::Added { after.tree } else { before.tree };
         match tree.get(path.path.as_bytes()).map(|entry| &entry.kind) {
             Some(Kind::File { .. }) => "file",
             Some(Kind::Symlink { .. }) => "link",
@@ -212,21 +298,73 @@ pub fn diff(
             _ => "other",
         }
     });
-    let largest = |before: u64, after: u64| std::cmp::Reverse(growth(before, after).unsigned_abs());
-    paths.sort_by(|a, b| {
-        let key = |p: &PathChange| largest(p.before_bytes, p.after_bytes);
-        key(a).cmp(&key(b)).then_with(|| a.path.cmp(&b.path))
-    });
-    let mut packages: Vec<_> =
-        packages.into_values().filter(|p| p.paths > 0 || p.before_bytes != p.after_bytes).collect();
-    for package in &mut packages {
+    paths.sort_by(|a, b| a.sizes.order().cmp(&b.sizes.order()).then_with(|| a.path.cmp(&b.path)));
+    for package in packages.values_mut() {
         // Each was counted as a removed path and as an added one.
         let twice = renamed.iter().filter(|name| **name == package.package).count();
         package.paths = package.paths.saturating_sub(twice);
     }
+    for name in after.versions.keys().filter(|name| before.versions.get(*name) != after.versions.get(*name)) {
+        if before.versions.contains_key(name) {
+            packages.entry(name.clone()).or_insert_with(|| PackageChange::new(name.clone(), none));
+        }
+    }
+    let mut packages: Vec<_> = packages.into_values().collect();
     renames::of_packages(&mut packages, |name| there.get(name).copied().unwrap_or_default());
-    packages.sort_by_key(|p| largest(p.before_bytes, p.after_bytes));
-    SizeDiff { before_bytes: before.size_bytes(), after_bytes: after.size_bytes(), packages, paths }
+    for package in &mut packages {
+        let name_before = package.package_before.as_ref().unwrap_or(&package.package);
+        package.version_before = before.versions.get(name_before).cloned();
+        package.version_after = after.versions.get(&package.package).cloned();
+    }
+    let mut unchanged = Unchanged { packages: Rest::new(none), directories: Rest::new(none), paths: same };
+    packages.retain(|package| {
+        let is_same = package.is_same();
+        // Those that hold nothing are of no interest where nothing of them changed.
+        if is_same && there.get(&package.package).is_some_and(|(was, is)| *was || *is) {
+            unchanged.packages.add(&package.sizes);
+        }
+        !is_same
+    });
+    packages.sort_by_key(|package| package.sizes.order());
+    let directories = directories_of(directories, &paths, depth, &mut unchanged.directories);
+    let mut sizes = none;
+    (sizes.before_bytes, sizes.after_bytes) = (before.tree.size_bytes(), after.tree.size_bytes());
+    let packed = |side: &Side<'_>| Some(side.packed?.values().sum());
+    (sizes.packed_before_bytes, sizes.packed_after_bytes) = (packed(before), packed(after));
+    SizeDiff { sizes, packages, directories, paths, unchanged }
+}
+
+/// Returns the directory under which a path is counted: its parent, cut at a depth.
+fn directory(path: &str, depth: usize) -> String {
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let shown: Vec<&str> = parent.split('/').take(depth.max(1)).collect();
+    format!("/{}", shown.join("/"))
+}
+
+/// Returns the directories of which a path changed; the others are added to `rest`.
+fn directories_of(
+    all: BTreeMap<String, Sizes>,
+    paths: &[PathChange],
+    depth: usize,
+    rest: &mut Rest,
+) -> Vec<DirectoryChange> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for change in paths {
+        *counts.entry(directory(&change.path, depth)).or_default() += 1;
+        // A directory that a path left changed as well.
+        if let Some(before) = &change.path_before {
+            counts.entry(directory(before, depth)).or_default();
+        }
+    }
+    let mut changed = Vec::new();
+    for (path, sizes) in all {
+        match counts.get(&path) {
+            Some(paths) => changed.push(DirectoryChange { paths: *paths, path, sizes }),
+            None => rest.add(&sizes),
+        }
+    }
+    changed.sort_by_key(|directory| directory.sizes.order());
+    changed
 }
 
 /// Returns the size of an entry's own contents; 0 for the further names of a hard link.
@@ -270,14 +408,23 @@ mod tests {
         path.to_string().split('/').next().unwrap_or_default().to_owned()
     }
 
+    fn side<'a>(tree: &'a Tree, heading: &'a dyn Fn(&TreePath) -> String) -> Side<'a> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        Side { tree, heading, versions: &NONE, packed: None }
+    }
+
+    fn compared(before: &Tree, after: &Tree) -> SizeDiff {
+        diff(&side(before, &first_component), &side(after, &first_component), 2)
+    }
+
     #[test]
     fn names_what_changed_largest_first() {
         let before = tree(&[("a/same", "same"), ("a/gone", "123456"), ("b/grows", "1"), ("b/touched", "t")]);
         let mut after =
             tree(&[("a/same", "same"), ("b/grows", "1234567890"), ("b/touched", "t"), ("c/new", "12")]);
         after.get_mut(b"b/touched").expect("is there").mtime_s = 9;
-        let diff = diff(&before, &after, first_component, first_component);
-        assert_eq!((diff.before_bytes, diff.after_bytes, diff.growth_bytes()), (12, 17, 5));
+        let diff = compared(&before, &after);
+        assert_eq!((diff.sizes.before_bytes, diff.sizes.after_bytes, diff.sizes.growth_bytes()), (12, 17, 5));
         let paths: Vec<_> = diff.paths.iter().map(|p| (p.path.as_str(), p.change)).collect();
         assert_eq!(
             paths,
@@ -291,7 +438,7 @@ mod tests {
         let packages: Vec<_> = diff
             .packages
             .iter()
-            .map(|p| (p.package.as_str(), p.before_bytes, p.after_bytes, p.paths))
+            .map(|p| (p.package.as_str(), p.sizes.before_bytes, p.sizes.after_bytes, p.paths))
             .collect();
         assert_eq!(packages, [("b", 2, 11, 2), ("a", 10, 4, 1), ("c", 0, 2, 1)]);
     }
@@ -299,16 +446,54 @@ mod tests {
     #[test]
     fn nothing_changed_is_empty() {
         let one = tree(&[("a", "1")]);
-        let same = diff(&one, &one, first_component, first_component);
+        let same = compared(&one, &one);
         assert!(same.is_empty() && same.packages.is_empty());
+    }
+
+    #[test]
+    fn packed_sizes_decide_the_order_and_all_of_them_are_counted() {
+        let before = tree(&[("a/same", "same"), ("a/grows", "1"), ("b/same", "same"), ("c/big", "")]);
+        let after = tree(&[("a/same", "same"), ("a/grows", "123456"), ("b/same", "same"), ("c/big", "1")]);
+        let prices = |sizes: [u64; 4]| -> BTreeMap<TreePath, u64> {
+            before.iter().map(|(path, _)| path.clone()).zip(sizes).collect()
+        };
+        let (was, is) = (prices([1, 4, 20, 0]), prices([2, 5, 19, 90]));
+        let mut sides = [side(&before, &first_component), side(&after, &first_component)];
+        sides[0].packed = Some(&was);
+        let [one, other] = &sides;
+        let half = diff(one, other, 2);
+        assert_eq!((half.sizes.packed_before_bytes, half.sizes.packed_after_bytes), (Some(25), None));
+        assert_eq!(half.packages[0].package, "a", "installed sizes decide");
+        sides[1].packed = Some(&is);
+        let [one, other] = &sides;
+        let diff = diff(one, other, 2);
+        assert_eq!(diff.sizes.packed(), Some((25, 116)));
+        let packages: Vec<_> = diff.packages.iter().map(|p| (&p.package[..], p.sizes.packed())).collect();
+        assert_eq!(packages, [("c", Some((0, 90))), ("a", Some((5, 7)))]);
+        assert_eq!(
+            (diff.unchanged.packages.count, diff.unchanged.packages.sizes.packed()),
+            (1, Some((20, 19)))
+        );
+        let sum = |rest: &Rest, listed: &mut dyn Iterator<Item = &Sizes>| {
+            let mut all = rest.sizes;
+            listed.for_each(|sizes| all.add(sizes));
+            all
+        };
+        let Unchanged { packages, directories, paths } = &diff.unchanged;
+        assert_eq!(sum(packages, &mut diff.packages.iter().map(|p| &p.sizes)), diff.sizes);
+        assert_eq!(sum(directories, &mut diff.directories.iter().map(|d| &d.sizes)), diff.sizes);
+        assert_eq!(sum(paths, &mut diff.paths.iter().map(|p| &p.sizes)), diff.sizes);
     }
 
     #[test]
     fn a_file_that_moves_between_packages_is_told() {
         let one = tree(&[("a", "123")]);
-        let moved = diff(&one, &one, |_| "old".into(), |_| "new".into());
-        let packages: Vec<_> =
-            moved.packages.iter().map(|p| (p.package.as_str(), p.before_bytes, p.after_bytes)).collect();
+        let moved = diff(&side(&one, &|_| "old".into()), &side(&one, &|_| "new".into()), 2);
+        let packages: Vec<_> = moved
+            .packages
+            .iter()
+            .map(|p| (p.package.as_str(), p.sizes.before_bytes, p.sizes.after_bytes))
+            .collect();
         assert_eq!(packages, [("new", 0, 3), ("old", 3, 0)]);
     }
 
@@ -326,11 +511,19 @@ mod tests {
             ("pot/a", "1"),
             ("pot/b1", "1"),
         ]);
-        let diff = diff(&before, &after, first_component, first_component);
+        let diff = compared(&before, &after);
         let packages: Vec<_> = diff
             .packages
             .iter()
-            .map(|p| (p.package_before.as_deref(), &p.package[..], p.before_bytes, p.after_bytes, p.paths))
+            .map(|p| {
+                (
+                    p.package_before.as_deref(),
+                    &p.package[..],
+                    p.sizes.before_bytes,
+                    p.sizes.after_bytes,
+                    p.paths,
+                )
+            })
             .collect();
         assert_eq!(packages, [(Some("libtea1"), "libtea2", 7, 8, 4), (None, "pot", 1, 2, 1)]);
         let paths: Vec<_> =
@@ -346,38 +539,5 @@ mod tests {
                 (None, "pot/b1", Change::Added),
             ]
         );
-    }
-
-    #[test]
-    fn limits() {
-        let rows: [(&str, Option<Limit>); 14] = [
-            ("200", Some(Limit::Bytes(200))),
-            ("1.5 MB", Some(Limit::Bytes(1_500_000))),
-            ("2KiB", Some(Limit::Bytes(2048))),
-            ("3 kB", Some(Limit::Bytes(3000))),
-            ("200k", Some(Limit::Bytes(200_000))),
-            ("200KB", Some(Limit::Bytes(200_000))),
-            ("200KiB", Some(Limit::Bytes(204_800))),
-            ("0.1 GB", Some(Limit::Bytes(100_000_000))),
-            ("1 %", Some(Limit::Percent(1.0))),
-            ("5%", Some(Limit::Percent(5.0))),
-            ("", None),
-            ("-1", None),
-            ("nan%", None),
-            ("1 GB!", None),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(text.parse::<Limit>().ok(), expected, "{text}");
-        }
-        for (limit, before, after, over) in [
-            (Limit::Bytes(5), 10, 15, 0),
-            (Limit::Bytes(5), 10, 17, 2),
-            (Limit::Bytes(0), 10, 9, 0),
-            (Limit::Percent(10.0), 100, 110, 0),
-            (Limit::Percent(10.0), 100, 111, 1),
-            (Limit::Percent(10.0), 0, 1, 1),
-        ] {
-            assert_eq!(limit.exceeded_by(before, after), over, "{limit} from {before} to {after}");
-        }
     }
 }

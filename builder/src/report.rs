@@ -25,6 +25,6 @@ pub use proof::ProofReport;
 pub use rebuild::RebuildReport;
 pub use resolution::{explanation_text, resolution_json, resolution_table, resolution_totals};
 pub use security::Security;
-pub use size_diff::SizeReport;
+pub use size_diff::{Compared, Facts, SizeReport};
 pub use trace::{ListReport, trace_text};
 pub use why::{Reasons, Why, WhyError};

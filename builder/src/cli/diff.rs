@@ -1,12 +1,15 @@
 //! `tinyroot diff`: what changed between two packages, in bytes.
 
-use std::path::PathBuf;
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     artifact,
     cli::{Context, Failure, finish_json, print, verify::with_file},
     diff::Limit,
-    report::SizeReport,
+    report::{Compared, SizeReport},
 };
 
 /// Compare two packages: sizes, versions, key, proof and budget
@@ -52,9 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new("A and B cannot both come from standard input");
         return Err(failure.hint("write one of them to a file"));
     }
-    let before = with_file(&args.before, context, artifact::open)?;
-    let after = with_file(&args.after, context, artifact::open)?;
-    let report = SizeReport::of(&before, &after, args.fail_over, &*context.reading_store()?);
+    let report = SizeReport::of(side(&args.before, context)?, side(&args.after, context)?, args.fail_over);
     match if context.global.json { Format::Json } else { args.format } {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
@@ -62,4 +63,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Format::Html => print(&report.html())?,
     }
     report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
+}
+
+/// Opens one of both, with what its files take in it.
+fn side(path: &Path, context: &Context) -> Result<Compared, Failure> {
+    // What comes from standard input is there only while it is opened.
+    let prices = RefCell::new(None);
+    let artifact = with_file(path, context, |path, store, progress| {
+        let artifact = artifact::open(path, store, progress)?;
+        prices.replace(artifact::prices(&artifact, store)?);
+        Ok(artifact)
+    })?;
+    Ok(Compared::of(artifact, prices.take(), &*context.reading_store()?))
 }

@@ -68,10 +68,10 @@ pub(super) fn of_paths(
         Some((is_new, format!("{} {} {stem}", kind(path), without_versions(&path.package))))
     });
     for (gone, new) in &merged {
-        let (path_before, before_bytes) = (paths[*gone].path.clone(), paths[*gone].before_bytes);
+        let (path_before, sizes) = (paths[*gone].path.clone(), paths[*gone].sizes);
         let path = &mut paths[*new];
-        (path.path_before, path.before_bytes, path.change) =
-            (Some(path_before), before_bytes, Change::Renamed);
+        path.sizes.take_before(&sizes);
+        (path.path_before, path.change) = (Some(path_before), Change::Renamed);
     }
     let packages = merged.iter().map(|(gone, _)| paths[*gone].package.clone()).collect();
     retain(paths, &merged);
@@ -89,7 +89,7 @@ pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&
     for (gone, new) in &merged {
         let before = packages[*gone].clone();
         let package = &mut packages[*new];
-        package.before_bytes = before.before_bytes;
+        package.sizes.take_before(&before.sizes);
         package.paths += before.paths;
         package.package_before = Some(before.package);
     }

@@ -214,7 +214,6 @@
     return files.filter((file) => {
       const path = names(file);
       if (state.zoom.some((name, depth) => path[depth] !== name)) return false;
-      if (isDiff && file.change === "same") return false;
       if (isDiff && state.way !== "both" && growth(file) !== 0 && (state.way === "more") !== (growth(file) > 0)) return false;
       const text = (file.path + " " + file.owner).toLowerCase();
       return words.every((word) => text.includes(word));
@@ -246,11 +245,16 @@
     $(id).replaceChildren(made, ...more);
   };
   const drawTables = () => {
-    const chosen = selected();
+    // A package's size counts its files that are the same too: compressed, these change a little.
+    const near = selected();
+    const chosen = isDiff ? near.filter((file) => file.change !== "same") : near;
+    const touched = new Set(chosen.map((file) => file.owner));
     const packages = new Map();
-    for (const file of chosen) {
+    for (const file of near) {
+      if (!touched.has(file.owner)) continue;
       const sum = packages.get(file.owner) || { name: file.owner, before: 0, after: 0, plain: 0, count: 0, open: [file.owner] };
-      sum.before += before(file); sum.after += after(file); sum.plain += file.plain[1] || 0; sum.count += 1;
+      sum.before += before(file); sum.after += after(file); sum.plain += file.plain[1] || 0;
+      sum.count += isDiff && file.change === "same" ? 0 : 1;
       packages.set(file.owner, sum);
     }
     const versions = (name) => {

@@ -1,0 +1,88 @@
+//! What is compared: a tree, what is known of its files, and what it says of itself.
+
+use crate::{
+    artifact::{Artifact, Papers, Prices},
+    formats::app_id::AppId,
+    papers,
+    progress::size_text,
+    report::package::Statement,
+    shown,
+    store::Store,
+    tree::Tree,
+};
+
+/// One of two things that are compared. All but the tree may be unknown.
+pub struct Compared {
+    /// Its name for reading, on one line: of a package title and version.
+    pub name: String,
+    /// The length of its file; `None` where it is none.
+    pub size_bytes: Option<u64>,
+    /// Its files.
+    pub tree: Tree,
+    /// Which Debian package each is of.
+    pub papers: Papers,
+    /// What each takes in the file; `None` where it is not known.
+    pub prices: Option<Prices>,
+    /// Its statements about itself, if it is a package.
+    pub facts: Option<Facts>,
+}
+
+impl Compared {
+    /// Takes a package, with its prices where its format has any.
+    pub fn of(artifact: Artifact, prices: Option<Prices>, store: &Store) -> Self {
+        Compared {
+            name: format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version())),
+            size_bytes: Some(artifact.size_bytes),
+            papers: Papers::read(&artifact.tree, store),
+            prices,
+            facts: Some(Facts::read(&artifact, store)),
+            tree: artifact.tree,
+        }
+    }
+}
+
+/// The statements of a package about itself.
+#[derive(serde::Serialize)]
+pub struct Facts {
+    version: String,
+    app_version: u32,
+    app_id: AppId,
+    proof: String,
+    budget_bytes: Option<u64>,
+}
+
+impl Facts {
+    /// Reads the statements of a package.
+    pub fn read(artifact: &Artifact, store: &Store) -> Self {
+        let proof = Statement::read(artifact, store);
+        Facts {
+            version: artifact.version().to_owned(),
+            app_version: artifact.release(),
+            app_id: artifact.app_id(),
+            proof: proof
+                .map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
+            budget_bytes: papers::budget_bytes(&artifact.tree, store),
+        }
+    }
+
+    /// Returns the budget that it has for its file.
+    pub(super) fn budget_bytes(&self) -> Option<u64> {
+        self.budget_bytes
+    }
+
+    /// Returns what they are called and how they are shown.
+    fn rows(&self) -> [(&'static str, String); 4] {
+        [
+            ("version", format!("{} ({})", shown::name(&self.version), self.app_version)),
+            ("app id", self.app_id.to_string()),
+            ("proof", self.proof.clone()),
+            ("budget", self.budget_bytes.map_or_else(|| "none".to_owned(), size_text)),
+        ]
+    }
+
+    /// Returns those that differ: what they are called, how they were and how they are.
+    pub(super) fn changed(&self, after: &Facts) -> Vec<(&'static str, String, String)> {
+        let rows = self.rows().into_iter().zip(after.rows());
+        rows.filter(|(was, is)| was.1 != is.1).map(|(was, is)| (was.0, was.1, is.1)).collect()
+    }
+}

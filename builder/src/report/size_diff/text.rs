@@ -1,0 +1,136 @@
+//! The difference for reading on a terminal.
+
+use std::fmt::Write as _;
+
+use super::{
+    SizeReport,
+    words::{CONTAINER, METADATA, counted, named, path_text, signed, size_texts, word},
+};
+use crate::{
+    diff::{Rest, Sizes},
+    progress::size_text,
+};
+
+/// Paths and directories that are listed; JSON has all.
+const SHOWN: usize = 50;
+
+/// The columns that a line takes if its words allow it.
+const COLUMNS: usize = 98;
+
+/// Returns the report for reading.
+pub(super) fn text(report: &SizeReport) -> String {
+    let diff = &report.diff;
+    let mut out = String::new();
+    let mut total = |what: &str, (before, after)| {
+        let (from, to) = size_texts(before, after);
+        let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed((before, after)));
+    };
+    match report.files() {
+        (Some(before), Some(after)) => total("package file", (before, after)),
+        (before, after) => {
+            let shown = |size: Option<u64>| size.map_or_else(|| "none".to_owned(), size_text);
+            let _ = writeln!(out, "{:>10}  package file: {} -> {}", "", shown(before), shown(after));
+        }
+    }
+    let Sizes { before_bytes, after_bytes, .. } = diff.sizes;
+    let mut total = |what: &str, (before, after)| {
+        let (from, to) = size_texts(before, after);
+        let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed((before, after)));
+    };
+    total("installed", (before_bytes, after_bytes));
+    for line in report.bounds() {
+        let _ = writeln!(out, "{:>10}  {line}", "");
+    }
+    for (what, was, is) in report.changed_facts() {
+        line(&mut out, &format!("{what:>10}"), &was, &[format!("-> {is}")]);
+    }
+    if let Some(line) = report.unpriced() {
+        let _ = writeln!(out, "{:>10}  {line}", "");
+    }
+    if diff.is_empty() {
+        out.push_str("the contents are the same\n");
+        return out;
+    }
+    let is_packed = diff.sizes.packed().is_some();
+    let head = |out: &mut String, title: &str, is_long: bool| {
+        let (unit, last) = if is_packed { ("compressed", "installed") } else { ("installed", "") };
+        let last = if is_long { format!("{last:>11}") } else { String::new() };
+        let _ = writeln!(out, "\n{title}, {unit}\n{:>10}{:>10}{:>10}{last}", "change", "before", "after");
+    };
+
+    head(&mut out, "by package", true);
+    for p in &diff.packages {
+        let changed = format!("({} changed)", p.paths);
+        line(&mut out, &cells(&p.sizes, true), &named(p), &[changed]);
+    }
+    rest(&mut out, &diff.unchanged.packages, "other package", "other packages", true);
+    for (sizes, what) in report.besides_files().into_iter().zip([METADATA, CONTAINER]) {
+        if let Some(sizes) = sizes {
+            line(&mut out, &format!("{}{:11}", triple(sizes), ""), what, &[]);
+        }
+    }
+
+    head(&mut out, "by directory", true);
+    for directory in diff.directories.iter().take(SHOWN) {
+        let changed = format!("({} changed)", directory.paths);
+        line(&mut out, &cells(&directory.sizes, true), &directory.path, &[changed]);
+    }
+    more(&mut out, diff.directories.len(), "directory", "directories");
+    rest(&mut out, &diff.unchanged.directories, "other directory", "other directories", true);
+
+    head(&mut out, "by path", false);
+    for p in diff.paths.iter().take(SHOWN) {
+        let start = format!("{}  {:<8}", cells(&p.sizes, false), word(p.change));
+        line(&mut out, &start, &path_text(p), std::slice::from_ref(&p.package));
+    }
+    more(&mut out, diff.paths.len(), "path", "paths");
+    rest(&mut out, &diff.unchanged.paths, "other path", "other paths", false);
+    out
+}
+
+/// Writes the sum of what is the same in both, if it takes other bytes all the same.
+fn rest(out: &mut String, rest: &Rest, one: &str, many: &str, is_long: bool) {
+    if rest.sizes.packed().is_some_and(|(before, after)| before != after) {
+        let what = counted(rest.count, one, many);
+        line(out, &cells(&rest.sizes, is_long), &what, &["(the same in both)".to_owned()]);
+    }
+}
+
+/// Writes how many are not listed.
+fn more(out: &mut String, count: usize, one: &str, many: &str) {
+    if let Some(left) = count.checked_sub(SHOWN).filter(|left| *left > 0) {
+        let _ = writeln!(out, "{:>10}  and {} more", "", counted(left, one, many));
+    }
+}
+
+/// Returns a change of size, the size before and the size after.
+fn triple((before, after): (u64, u64)) -> String {
+    format!("{:>10}{:>10}{:>10}", signed((before, after)), size_text(before), size_text(after))
+}
+
+/// Returns the sizes that decide, and the change of the installed ones if these are not they.
+fn cells(sizes: &Sizes, is_long: bool) -> String {
+    let mut cells = triple(sizes.deciding());
+    if is_long && sizes.packed().is_some() {
+        let _ = write!(cells, "{:>11}", signed((sizes.before_bytes, sizes.after_bytes)));
+    }
+    cells
+}
+
+/// Writes a line: its figures, a name, and notes, which go to lines of their own where they do not fit.
+fn line(out: &mut String, figures: &str, name: &str, notes: &[String]) {
+    let start = figures.chars().count() + 2;
+    let mut used = start + name.chars().count();
+    let _ = write!(out, "{figures}  {name}");
+    for note in notes {
+        let wide = note.chars().count();
+        if used + 1 + wide <= COLUMNS {
+            let _ = write!(out, " {note}");
+            used += 1 + wide;
+        } else {
+            let _ = write!(out, "\n{:start$}{note}", "");
+            used = start + wide;
+        }
+    }
+    out.push('\n');
+}
