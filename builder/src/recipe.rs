@@ -22,7 +22,7 @@ mod web;
 pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub use draft::{Wanted, draft};
-pub use edit::{GlobList, add_globs, exclude, with_reduction, without_reduction};
+pub use edit::{GlobList, add_globs, exclude, exercise_lines, with_reduction, without_reduction};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use languages::is_icu_language;

@@ -27,6 +27,7 @@ mod output;
 mod papers;
 mod pool;
 mod rebuild;
+mod records;
 mod reference;
 mod serve;
 mod shared_cache;

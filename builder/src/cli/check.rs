@@ -1,5 +1,6 @@
 //! `tinyroot check`: the pruned app through its exercise.
 
+mod record;
 mod times;
 mod watch;
 
@@ -12,8 +13,8 @@ use crate::{
     line::{self, Image, LineError, Overlaid, Session, differs, overlay, read_evidence, unproven, warn_of},
     papers::{self, enclosed_recipe, pruned_of},
     prove::{Bounds, Explored, Inputs, Proof, explore, prove},
-    recipe,
-    report::ProofReport,
+    recipe::{self, Recipe},
+    report::{Place, ProofRecord, ProofReport},
     store::Store,
 };
 
@@ -31,6 +32,7 @@ use crate::{
     tinyroot check recipes/dokuwiki                   prove that the pruned app answers as the whole one\n  \
     tinyroot check recipes/dokuwiki --explore         ask for pages past the exercise as well\n  \
     tinyroot check recipes/dokuwiki --times 20        see whether the proof is the same each time\n  \
+    tinyroot check recipes/dokuwiki --junit proof.xml --sarif misses.sarif    for the pages of a CI service\n  \
     tinyroot check dokuwiki.spk --watch               use the app, and see what it misses")]
 pub struct Args {
     /// A package that tinyroot made, or a recipe folder
@@ -69,11 +71,19 @@ pub struct Args {
     /// How long to look for pages
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "explore")]
     time: u64,
+    #[command(flatten)]
+    record: record::Files,
 }
 
 impl Args {
     fn is_recipe(&self) -> bool {
         self.subject.is_dir() && !artifact::is_layout(&self.subject) || self.subject.ends_with("recipe.toml")
+    }
+
+    /// Returns the recipe.toml, if it is a recipe that is named.
+    fn recipe_file(&self) -> Option<PathBuf> {
+        let folder = self.subject.is_dir().then(|| self.subject.join("recipe.toml"));
+        self.is_recipe().then(|| folder.unwrap_or_else(|| self.subject.clone()))
     }
 }
 
@@ -82,17 +92,34 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.watch {
         return watch::run(args, context);
     }
-    let store = context.store()?;
     refuse_pages(args)?;
-    if let Some(times) = args.times {
-        return times::run(args, times, &store, context);
-    }
+    args.record.check()?;
+    let mut record = ProofRecord::default();
+    let result = match args.times {
+        Some(times) => times::run(args, times, &mut record, context),
+        None => once(args, &mut record, context),
+    };
+    let recipe = args.recipe_file();
+    let place = recipe.as_deref().map_or(Place::Package(&args.subject), Place::Recipe);
+    args.record.write(&record, place, result, context)
+}
+
+/// Proves the app once, and records the proof.
+fn once(args: &Args, record: &mut ProofRecord, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
     if args.explore {
-        let explored = explored(args, context)?;
+        let (recipe, explored) = explored(args, record, context)?;
+        record.add(&recipe, Ok(&explored.proof), true);
         return conclude(&explored.proof, Some(&explored), args, context);
     }
-    let proof = prover(args, &store, context)?()?;
+    let prover = recorded(prover(args, &store, context), args, record)?;
+    let proof = prover.prove(record)?;
     conclude(&proof, None, args, context)
+}
+
+/// Records that there is no app to prove.
+fn recorded<T>(made: Result<T, Failure>, args: &Args, record: &mut ProofRecord) -> Result<T, Failure> {
+    made.inspect_err(|failure| record.fail(&record::name_of(&args.subject), &failure.to_string()))
 }
 
 /// Refuses pages that cannot be compared.
@@ -130,7 +157,18 @@ fn conclude(
 }
 
 /// Proves the same app each time that it is called.
-type Prover<'a> = Box<dyn Fn() -> Result<Proof, LineError> + 'a>;
+struct Prover<'a> {
+    recipe: Recipe,
+    prove: Box<dyn Fn() -> Result<Proof, LineError> + 'a>,
+}
+
+impl Prover<'_> {
+    fn prove(&self, record: &mut ProofRecord) -> Result<Proof, LineError> {
+        let outcome = (self.prove)();
+        record.add(&self.recipe, outcome.as_ref(), false);
+        outcome
+    }
+}
 
 /// Makes the image of the recipe that is named.
 fn image_of(args: &Args, session: &Session) -> Result<(Overlaid, Image), Failure> {
@@ -143,29 +181,34 @@ fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Re
     if args.is_recipe() {
         let session = context.session()?;
         let (overlaid, image) = image_of(args, &session)?;
-        return Ok(Box::new(move || line::prove(&overlaid, &image, &session)));
+        let recipe = overlaid.sources.recipe.clone();
+        return Ok(Prover { recipe, prove: Box::new(move || line::prove(&overlaid, &image, &session)) });
     }
     let artifact = artifact::open(&args.subject, store, &context.progress)?;
-    let recipe = enclosed_recipe(&artifact.tree, store)?;
+    let enclosed = enclosed_recipe(&artifact.tree, store)?;
     let pruned = Arc::new(pruned_of(&artifact.tree, store));
     let list = papers::prune_list(&artifact.tree, store).unwrap_or_default();
     let tree = Arc::new(artifact.tree);
-    Ok(Box::new(move || {
+    let recipe = enclosed.clone();
+    let prove = move || {
         let owner =
             |path: &[u8]| list.paths.get(path).and_then(|listed| Some(listed.package.as_deref()?.to_owned()));
         let (tree, pruned, authorities) = (tree.clone(), pruned.clone(), Authority::all(&recipe));
         let inputs = Inputs { tree, recipe: &recipe, authorities, pruned, owner: &owner, baseline: None };
         let proof = prove(&inputs, store, &context.progress);
         proof.map_err(|error| unproven(error.into(), &args.subject))
-    }))
+    };
+    Ok(Prover { recipe: enclosed, prove: Box::new(prove) })
 }
 
-fn explored(args: &Args, context: &Context) -> Result<Explored, Failure> {
+fn explored(args: &Args, record: &mut ProofRecord, context: &Context) -> Result<(Recipe, Explored), Failure> {
     let session = context.session()?;
-    let (overlaid, image) = image_of(args, &session)?;
+    let (overlaid, image) = recorded(image_of(args, &session), args, record)?;
     let trees = [Arc::new(line::baseline(&overlaid, &session)), image.tree().clone()];
     let bounds = Bounds { pages: args.pages, time: Duration::from_secs(args.time) };
-    let (recipe, lacks) = (&overlaid.sources.recipe, image.lacks().clone());
-    let explored = explore(recipe, trees, lacks, &args.page, bounds, &session.store, &session.progress);
-    Ok(explored.map_err(|error| unproven(error.into(), &args.subject))?)
+    let (recipe, lacks) = (overlaid.sources.recipe, image.lacks().clone());
+    let explored = explore(&recipe, trees, lacks, &args.page, bounds, &session.store, &session.progress);
+    let explored = explored.map_err(|error| unproven(error.into(), &args.subject));
+    let explored = explored.inspect_err(|error| record.add(&recipe, Err(error), true))?;
+    Ok((recipe, explored))
 }

@@ -59,6 +59,9 @@ pub(super) fn hold(
         if let (false, [authority]) = (everywhere, &at[..]) {
             difference.clause += &format!(" (at {authority})");
         }
+        if !everywhere {
+            difference.at = at;
+        }
         difference
     });
     Ok(told.collect())

@@ -18,7 +18,7 @@ use regex::Regex;
 use self::{pattern::fold_digits, texts::Text};
 use crate::{
     evidence::Miss,
-    exercise::{Outcome, Record, Response, Transcript},
+    exercise::{Authority, Outcome, Record, Response, Transcript},
     recipe::Step,
 };
 
@@ -44,6 +44,8 @@ pub struct Difference {
     pub lines: Vec<String>,
     /// Pruned paths that were asked for first while this step was taken; where there are none, all before it.
     pub misses: Vec<Miss>,
+    /// Under which authorities it shows; empty: under all.
+    pub at: Vec<Authority>,
 }
 
 impl fmt::Display for Difference {
@@ -90,6 +92,7 @@ pub fn compare(steps: &[Step], whole: &[&Transcript], pruned: &Transcript) -> Ve
             clause,
             lines,
             misses: Vec::new(),
+            at: Vec::new(),
         }));
     }
     out

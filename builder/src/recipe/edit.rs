@@ -1,8 +1,8 @@
 //! Changes to recipe.toml that leave all else in it as its author wrote it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
 
-use toml_edit::{Array, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
 
 use super::{RecipeError, error};
 use crate::{atomic, error::At as _};
@@ -58,6 +58,18 @@ fn with_globs(text: &str, list: GlobList, globs: &BTreeSet<String>) -> Option<(S
     let new: Vec<&String> = globs.iter().filter(|glob| !there.contains(*glob)).collect();
     new.iter().for_each(|glob| push_line(array, "", glob));
     Some((document.to_string(), new.len()))
+}
+
+/// Returns the line of each step of the exercise in the text of a recipe, from 1; nothing of a text that is
+/// no recipe.
+pub fn exercise_lines(text: &str) -> Vec<usize> {
+    let Ok(document) = Document::parse(text) else { return Vec::new() };
+    let spans: Vec<Option<Range<usize>>> = match document.get("exercise") {
+        Some(Item::ArrayOfTables(steps)) => steps.iter().map(Table::span).collect(),
+        Some(Item::Value(Value::Array(steps))) => steps.iter().map(Value::span).collect(),
+        _ => Vec::new(),
+    };
+    spans.into_iter().map(|span| error::position(text, span.map_or(0, |span| span.start)).0).collect()
 }
 
 /// Returns the text of a recipe with a line of `[reduce]`, such as `icu = { empty = true }`, in place of the

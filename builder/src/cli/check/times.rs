@@ -1,27 +1,33 @@
 //! `tinyroot check --times N`: whether the proof is the same each time.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Args, prover};
+use super::{Args, prover, recorded};
 use crate::{
     cli::{Context, Failure, finish_json, print},
     line::{differs, warn_of},
-    store::Store,
+    report::ProofRecord,
 };
 
 /// Repeats the proof, and reports each and at the end how many passed.
 ///
 /// # Errors
 /// A proof that failed.
-pub(super) fn run(args: &Args, times: u32, store: &Arc<Store>, context: &Context) -> Result<(), Failure> {
-    let prove = prover(args, store, context)?;
+pub(super) fn run(
+    args: &Args,
+    times: u32,
+    record: &mut ProofRecord,
+    context: &Context,
+) -> Result<(), Failure> {
+    let store = context.store()?;
+    let prover = recorded(prover(args, &store, context), args, record)?;
     let mut proofs = Vec::new();
     let mut passed = 0;
     for number in 1..=times {
         let began = Instant::now();
-        let outcome = prove();
+        let outcome = prover.prove(record);
         let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let fault = match outcome {
             Err(error) => Some(Failure::from(error).to_string()),
