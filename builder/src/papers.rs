@@ -32,8 +32,8 @@ pub mod write;
 
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
 pub use read::{
-    EnclosedError, Provenance, budget_bytes, enclosed_folder, enclosed_recipe, lock, owner_of, provenance,
-    prune_list, pruned_of,
+    EnclosedError, Provenance, budget_bytes, effort, enclosed_folder, enclosed_recipe, lock, owner_of,
+    provenance, prune_list, pruned_of,
 };
 pub use share::{Extent, Share, shares};
 pub use stock::{Stock, Stocked, stock};
@@ -41,6 +41,9 @@ pub use write::{Inputs, PapersError, add, add_proof};
 
 /// Where the papers lie.
 pub const DIRECTORY: &str = "tinyroot/papers";
+
+/// What provenance.json says of how an artifact of `--fast` is packed.
+const FAST: &str = "fast";
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,31 @@ fn a_stranger_makes_the_same_package_without_recipe_and_key() {
     assert_says(&ended.stdout, &[r#""outcome": "same""#, r#""proof": "not_repeated""#]);
 }
 
+#[test]
+fn a_package_of_a_fast_build_says_so_and_is_made_again_in_the_same_way() {
+    let Some(app) = TracedApp::new() else { return };
+    let place = |name: &str| text(&app.home.path(name)).to_owned();
+    let (slow, fast) = (place("slow.spk"), place("fast.spk"));
+    app.done(&["build", text(&app.recipe), "--output", &slow]);
+    app.done(&["build", text(&app.recipe), "--output", &fast, "--fast"]);
+    let done = |args: &[&str]| {
+        let ended = end(&mut app.command(args));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    };
+    let verified = done(&["verify", &fast, "--rebuild", "--no-proof"]);
+    assert_says(&verified.stderr, &["warning: it was packed with --fast, for development"]);
+    assert_says(&verified.stdout, &["rebuild     the same bytes"]);
+    assert_says(&done(&["verify", &fast, "--json"]).stdout, &[r#""is_fast": true"#]);
+    let verified = done(&["verify", &slow]);
+    assert!(!verified.stderr.contains("--fast"), "{}", verified.stderr);
+    // What it is packed with goes along through another format.
+    let (other, again) = (place("fast.squashfs"), place("again.spk"));
+    app.done(&["convert", &fast, &other]);
+    app.done(&["convert", &other, &again]);
+    assert!(fs::read(&again).expect("reads") == fs::read(&fast).expect("reads"));
+}
+
 /// Makes a keyring of one key, and returns its place and the key's name.
 fn rebuilder(app: &TracedApp, name: &str) -> (String, String) {
     let ring = text(&app.home.path(name)).to_owned();

@@ -8,6 +8,7 @@ use crate::{
     download::{self, Patience, Proxies},
     error::At as _,
     files,
+    formats::xz::Effort,
     line::Session,
     npm,
 };
@@ -34,6 +35,7 @@ impl Context {
             archive,
             npm_registry: self.npm_registry(),
             pool: self.pool()?,
+            effort: Effort::Best,
         })
     }
 

@@ -17,7 +17,7 @@
 //! stream is the same. Only its header is written anew, with both sizes, so that readers can work on blocks
 //! side by side too (as `xz -T` writes it).
 //!
-//! A block's bytes depend on its plain bytes, [`Filter`] and [`ENCODER`], and on nothing else: not on
+//! A block's bytes depend on its plain bytes, [`Filter`] and [`Effort`], and on nothing else: not on
 //! threads, nor on time.
 //!
 //! Reading takes all that the `xz` program takes of `.xz`: any number of blocks and streams, padding, any
@@ -36,14 +36,37 @@ use liblzma::{
     stream::{CONCATENATED, Check, Filters, LzmaOptions, Stream},
 };
 
-/// The library, version and settings that determine the bytes. Part of the key under which blocks are kept.
-pub const ENCODER: &str = "liblzma-5.8.4-9e-1";
+/// How much work goes into a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// As small as it gets: liblzma's preset 9 with the slower, thorough search.
+    #[default]
+    Best,
+    /// For development: preset 1, a tenth of the time for a third more.
+    Fast,
+}
+
+impl Effort {
+    /// Returns the library, version and settings that determine a block's bytes. Part of the key under which
+    /// blocks are kept.
+    pub fn encoder(self) -> &'static str {
+        match self {
+            Effort::Best => "liblzma-5.8.4-9e-1",
+            Effort::Fast => "liblzma-5.8.4-1-1",
+        }
+    }
+
+    /// Returns liblzma's preset.
+    pub fn preset(self) -> u32 {
+        match self {
+            Effort::Best => 9 | 1 << 31,
+            Effort::Fast => 1,
+        }
+    }
+}
 
 /// The largest dictionary, and so how far apart repetitions may lie. A reader needs this much memory.
 pub const MAX_DICTIONARY_BYTES: u64 = 64 << 20;
-
-/// liblzma's preset 9 with the slower, thorough search.
-const PRESET: u32 = 9 | 1 << 31;
 
 /// The preset of an estimate: a third of the time, some per cent more.
 const ESTIMATE_PRESET: u32 = 6;
@@ -159,8 +182,13 @@ impl Block {
 ///
 /// # Errors
 /// The reader's error, or another length than announced.
-pub fn encode_block(plain: impl Read, plain_bytes: u64, filter: &Filter) -> io::Result<Block> {
-    let stream = Stream::new_stream_encoder(&filter.chain(plain_bytes, PRESET)?, Check::Crc64)?;
+pub fn encode_block(
+    plain: impl Read,
+    plain_bytes: u64,
+    filter: &Filter,
+    effort: Effort,
+) -> io::Result<Block> {
+    let stream = Stream::new_stream_encoder(&filter.chain(plain_bytes, effort.preset())?, Check::Crc64)?;
     let mut encoder = XzEncoder::new_stream(plain, stream);
     let mut stream = Vec::new();
     encoder.read_to_end(&mut stream)?;
@@ -342,7 +370,9 @@ mod tests {
     fn assemble(parts: &[(Vec<u8>, Filter)]) -> Vec<u8> {
         let blocks: Vec<Block> = parts
             .iter()
-            .map(|(plain, filter)| encode_block(&plain[..], plain.len() as u64, filter).expect("encodes"))
+            .map(|(plain, filter)| {
+                encode_block(&plain[..], plain.len() as u64, filter, Effort::Best).expect("encodes")
+            })
             .collect();
         let mut out = stream_header();
         blocks.iter().for_each(|block| out.extend(&block.bytes));
@@ -380,7 +410,7 @@ mod tests {
     fn a_kept_block_is_the_same_block() {
         for length in [1, 2, 3, 4, 1000] {
             let plain = plain(9, length);
-            let block = encode_block(&plain[..], length as u64, &Filter::X86).expect("encodes");
+            let block = encode_block(&plain[..], length as u64, &Filter::X86, Effort::Best).expect("encodes");
             assert_eq!(Block::from_bytes(block.bytes.clone()).expect("reads"), block);
         }
         assert!(Block::from_bytes(vec![]).is_err());
@@ -389,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_short_reader_is_noticed() {
-        assert!(encode_block(&b"abc"[..], 4, &Filter::TEXT).is_err());
+        assert!(encode_block(&b"abc"[..], 4, &Filter::TEXT, Effort::Best).is_err());
     }
 
     #[test]

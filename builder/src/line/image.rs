@@ -142,6 +142,7 @@ fn tree_of(
         version: env!("CARGO_PKG_VERSION"),
         init: Digest::of(image::INIT),
         epoch_s,
+        effort: session.effort,
         store,
     };
     papers::add(&mut tree, &inputs)?;

@@ -174,9 +174,10 @@ pub fn rebuild(
     original: Original<'_>,
     proof: ProofWanted,
     any_version: bool,
-    session: &Session,
+    session: Session,
 ) -> Result<Rebuilt, RebuildError> {
     let provenance = provenance_of(original, any_version)?;
+    let session = &Session { effort: provenance.effort, ..session };
     let progress = &session.progress;
     if provenance.version != VERSION {
         let made = crate::shown::name(&provenance.version);

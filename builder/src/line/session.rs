@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::{
     archive,
     download::{self, Downloader},
+    formats::xz::Effort,
     progress::Progress,
     store::Store,
 };
@@ -26,6 +27,8 @@ pub struct Session {
     pub npm_registry: Option<String>,
     /// The directory that packages are looked for in first: absolute, without a slash at the end.
     pub pool: Option<String>,
+    /// How hard packages are compressed. Their papers say it, and packing takes it from there.
+    pub effort: Effort,
 }
 
 impl Session {
@@ -40,6 +43,7 @@ impl Session {
             registries: download::Options::default(),
             npm_registry: None,
             pool: None,
+            effort: Effort::Best,
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::DIRECTORY;
+use super::{DIRECTORY, FAST};
 use crate::{
     error::{Hint, PathError},
     evidence::Pruned,
@@ -20,6 +20,7 @@ use crate::{
     formats::{
         prune_list::{PruneList, parse_list},
         size::parse_size,
+        xz::Effort,
     },
     layout::ImagePath,
     lock::Lock,
@@ -147,8 +148,15 @@ pub struct Provenance {
     pub version: String,
     /// SHA-256 of the first process that this version put into it.
     pub init: Option<String>,
+    /// How hard it is compressed.
+    pub effort: Effort,
     /// All that it was made of, as the paper has it.
     pub materials: Vec<Value>,
+}
+
+/// Returns how hard the artifact of a tree is compressed, as its provenance says.
+pub fn effort(tree: &Tree, store: &Store) -> Effort {
+    provenance(tree, store).map_or(Effort::Best, |provenance| provenance.effort)
 }
 
 /// Returns the provenance that a tree encloses; `None` if it has none that can be read.
@@ -160,6 +168,10 @@ pub fn provenance(tree: &Tree, store: &Store) -> Option<Provenance> {
     Some(Provenance {
         version: text("/predicate/runDetails/builder/version/tinyroot")?,
         init: text("/predicate/buildDefinition/internalParameters/init/sha256"),
+        effort: match statement.pointer("/predicate/buildDefinition/externalParameters/packing") {
+            Some(packing) if packing == FAST => Effort::Fast,
+            _ => Effort::Best,
+        },
         materials: materials.clone(),
     })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     digest::Digest,
-    formats::{app_id::AppId, checksum::Checksum, control::Control, package_lock::LockedNpm},
+    formats::{app_id::AppId, checksum::Checksum, control::Control, package_lock::LockedNpm, xz::Effort},
     lock::{Lock, LockedIndex, LockedPackage},
     prune::{Decision, Plan, Verdict},
     recipe::{self, Npm, NpmPackage, Recipe},
@@ -156,6 +156,7 @@ fn papers(made: &Made) -> Tree {
         version: "0.1.0",
         init: Digest::of(b"init"),
         epoch_s: 800,
+        effort: Effort::Best,
         store: &made.store,
     };
     add(&mut tree, &inputs).expect("adds");

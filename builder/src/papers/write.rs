@@ -11,7 +11,7 @@ use super::{DIRECTORY, ProofPaper, proof::NAME, purl::Distribution, share::share
 use crate::{
     digest::Digest,
     error::Hint,
-    formats::{deb822::Fault, prune_list::parse_list},
+    formats::{deb822::Fault, prune_list::parse_list, xz::Effort},
     lock::Lock,
     prune::{Plan, write_list},
     recipe::{NPM_PREFIX, NpmPackage, Recipe, RecipeError},
@@ -86,6 +86,8 @@ pub struct Inputs<'a> {
     pub init: Digest,
     /// The time that all new entries get.
     pub epoch_s: i64,
+    /// How hard the artifact will be compressed.
+    pub effort: Effort,
     /// Where contents are and go.
     pub store: &'a Store,
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     artifact::{Artifact, Details},
+    formats::xz::Effort,
     papers::{self, ProofPaper, Standing},
     progress::size_text,
     shown,
@@ -14,18 +15,21 @@ use crate::{
 pub struct Verified<'a> {
     artifact: &'a Artifact,
     proof: Option<Statement>,
+    effort: Effort,
 }
 
 impl<'a> Verified<'a> {
     /// Reads what a verified package says of itself.
     pub fn of(artifact: &'a Artifact, store: &Store) -> Self {
-        Verified { artifact, proof: Statement::read(artifact, store) }
+        let effort = papers::effort(&artifact.tree, store);
+        Verified { artifact, proof: Statement::read(artifact, store), effort }
     }
 
     /// Returns one JSON document.
     pub fn json(&self) -> Value {
         let mut document = summary(self.artifact);
         document["proof"] = json!(self.proof.as_ref().map(Statement::document));
+        document["is_fast"] = (self.effort == Effort::Fast).into();
         document
     }
 
@@ -57,6 +61,9 @@ impl<'a> Verified<'a> {
     pub fn warnings(&self) -> Vec<String> {
         let manifest = self.artifact.manifest();
         let mut out = Vec::new();
+        if self.effort == Effort::Fast {
+            out.push("it was packed with --fast, for development: without, it is smaller".to_owned());
+        }
         if let Some(text) = self.proof.as_ref().and_then(Statement::fault) {
             out.push(format!("what the package says of its proof is not of it: {text}"));
         }

@@ -20,7 +20,7 @@ use crate::{
     formats::{
         capnp::Piece,
         spk::WrittenArchive,
-        xz::{self, Block},
+        xz::{self, Block, Effort},
     },
     progress::Task,
     store::Store,
@@ -108,12 +108,14 @@ struct Wanted<'a> {
 pub(super) fn encode(
     contents: &Contents<'_>,
     planned: &[PlannedBlock],
+    effort: Effort,
     task: &Task,
 ) -> Result<Vec<Encoded>, PackError> {
-    let found = in_parallel(planned, |block| block.plain_bytes, |block| find(contents, block, task))?;
+    let find = |block| find(contents, block, effort, task);
+    let found = in_parallel(planned, |block| block.plain_bytes, find)?;
     let missing: Vec<&Wanted<'_>> = found.iter().filter_map(|found| found.as_ref().err()).collect();
-    let made =
-        in_parallel(&missing, |wanted| wanted.block.plain_bytes, |wanted| make(contents, wanted, task))?;
+    let make = |wanted: &&Wanted<'_>| make(contents, wanted, effort, task);
+    let made = in_parallel(&missing, |wanted| wanted.block.plain_bytes, make)?;
     let mut made = made.into_iter();
     let blocks = found.into_iter().map(|found| match found {
         Ok(kept) => (kept, true),
@@ -151,10 +153,11 @@ fn in_parallel<'i, I: Sync, T: Send>(
 fn find<'a>(
     contents: &Contents<'_>,
     block: &'a PlannedBlock,
+    effort: Effort,
     task: &Task,
 ) -> Result<Result<Block, Wanted<'a>>, PackError> {
     let digest = contents.digest(block)?;
-    let key = format!("{digest}-{}-{}", block.class.filter().name(), xz::ENCODER);
+    let key = format!("{digest}-{}-{}", block.class.filter().name(), effort.encoder());
     if let Some((_, pack)) = contents.store.load_bundle(BUNDLE, &key)
         && let Ok(bytes) = pack.read()
         && let Ok(kept) = Block::from_bytes(bytes)
@@ -167,13 +170,19 @@ fn find<'a>(
 }
 
 /// Compresses a block and keeps it for the next build.
-fn make(contents: &Contents<'_>, wanted: &Wanted<'_>, task: &Task) -> Result<Block, PackError> {
+fn make(
+    contents: &Contents<'_>,
+    wanted: &Wanted<'_>,
+    effort: Effort,
+    task: &Task,
+) -> Result<Block, PackError> {
     let block = wanted.block;
     let what = || format!("the block of {}", block.class.name());
     let failed = |source| PackError::Contents { what: what(), source };
     let hasher = RefCell::new(Hasher::new(io::sink()));
     let plain = Counted { inner: contents.reader(block)?, task, hasher: &hasher };
-    let encoded = xz::encode_block(plain, block.plain_bytes, &block.class.filter()).map_err(failed)?;
+    let encoded =
+        xz::encode_block(plain, block.plain_bytes, &block.class.filter(), effort).map_err(failed)?;
     if hasher.into_inner().finish().0 != wanted.digest {
         return Err(failed(io::Error::other("they changed while they were packed")));
     }

@@ -25,6 +25,7 @@ use crate::{
         spk::{self, LateContent, Signature, WrittenArchive},
         xz,
     },
+    papers,
     progress::{Progress, Unit},
     store::Store,
     tree::{Entry, Kind, Tree, TreePath},
@@ -122,7 +123,8 @@ impl Writer for SpkWriter<'_> {
         let total = planned.iter().map(|block| block.plain_bytes).sum();
         let task = progress.task("packing", total, Unit::Bytes);
         let contents = Contents { store, archive: &archive };
-        let blocks = encode(&contents, &planned, &task)?;
+        let effort = papers::effort(image.tree(), store);
+        let blocks = encode(&contents, &planned, effort, &task)?;
         write(&blocks, &planned, image, signer.app_id(), out)
     }
 }

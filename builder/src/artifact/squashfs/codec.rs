@@ -8,6 +8,7 @@ use liblzma::{
 };
 
 use super::BLOCK_BYTES;
+use crate::formats::xz::Effort;
 
 /// How the blocks of an image are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +20,6 @@ pub(super) enum Codec {
 
 /// The superblock's number of xz.
 pub(super) const XZ: u16 = 4;
-
-/// liblzma's preset 9 with the slower, thorough search.
-const PRESET: u32 = 9 | 1 << 31;
 
 /// A decoder of blocks of 1 MiB needs little more than that.
 const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
@@ -67,8 +65,8 @@ impl Codec {
 ///
 /// # Errors
 /// No memory.
-pub(super) fn compress(plain: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let mut options = LzmaOptions::new_preset(PRESET)?;
+pub(super) fn compress(plain: &[u8], effort: Effort) -> io::Result<Option<Vec<u8>>> {
+    let mut options = LzmaOptions::new_preset(effort.preset())?;
     options.dict_size(BLOCK_BYTES as u32);
     let mut filters = Filters::new();
     filters.lzma2(&options);

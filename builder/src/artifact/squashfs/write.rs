@@ -13,6 +13,8 @@ use super::{
 use crate::{
     artifact::write::{PackError, file_order},
     digest::Digest,
+    formats::xz::Effort,
+    papers,
     progress::Task,
     store::Store,
     threads,
@@ -42,7 +44,8 @@ pub fn write(
     task: &Task,
     out: &mut (impl Write + Seek),
 ) -> Result<(), PackError> {
-    let mut image = Image { out, position: 0, fragments: Vec::new(), places: BTreeMap::new() };
+    let effort = papers::effort(tree, store);
+    let mut image = Image { out, position: 0, fragments: Vec::new(), places: BTreeMap::new(), effort };
     image.append(&[0; SUPERBLOCK_BYTES])?;
     image.contents(tree, store, task)?;
     let Tables { inodes, directories, root, count } = tables(tree, &image.places)?;
@@ -110,6 +113,8 @@ struct Image<'a, W> {
     position: u64,
     fragments: Vec<(u64, u32)>,
     places: BTreeMap<Digest, Place>,
+    /// Of the blocks of contents; metadata are few.
+    effort: Effort,
 }
 
 impl<W: Write + Seek> Image<'_, W> {
@@ -159,9 +164,9 @@ impl<W: Write + Seek> Image<'_, W> {
 
     /// Compresses blocks side by side and writes them in order; returns where each lies, and its size.
     fn blocks(&mut self, blocks: &[Parts], store: &Store, task: &Task) -> Result<Vec<(u64, u32)>, PackError> {
-        let mut places = Vec::new();
+        let (mut places, effort) = (Vec::new(), self.effort);
         for batch in blocks.chunks(BATCH) {
-            for made in threads::map(threads::cores(), batch, |parts| block(parts, store, task)) {
+            for made in threads::map(threads::cores(), batch, |parts| block(parts, effort, store, task)) {
                 let (bytes, size) = made?;
                 places.push((self.position, size));
                 self.append(&bytes)?;
@@ -184,7 +189,7 @@ impl<W: Write + Seek> Image<'_, W> {
 }
 
 /// Returns the bytes of a data block, and its size as inodes have it.
-fn block(parts: &Parts, store: &Store, task: &Task) -> Result<(Vec<u8>, u32), PackError> {
+fn block(parts: &Parts, effort: Effort, store: &Store, task: &Task) -> Result<(Vec<u8>, u32), PackError> {
     let mut plain = Vec::new();
     for (digest, offset, count) in parts {
         let at = plain.len();
@@ -199,7 +204,7 @@ fn block(parts: &Parts, store: &Store, task: &Task) -> Result<(Vec<u8>, u32), Pa
     if plain.len() == BLOCK_BYTES && plain.iter().all(|byte| *byte == 0) {
         return Ok((Vec::new(), 0));
     }
-    Ok(match codec::compress(&plain).map_err(PackError::writing)? {
+    Ok(match codec::compress(&plain, effort).map_err(PackError::writing)? {
         Some(packed) => {
             let size = packed.len() as u32;
             (packed, size)
@@ -212,7 +217,7 @@ fn block(parts: &Parts, store: &Store, task: &Task) -> Result<(Vec<u8>, u32), Pa
 }
 
 fn metadata_block(plain: &[u8]) -> Result<Vec<u8>, PackError> {
-    let packed = codec::compress(plain).map_err(PackError::writing)?;
+    let packed = codec::compress(plain, Effort::Best).map_err(PackError::writing)?;
     let (header, bytes) = match &packed {
         Some(packed) => (packed.len() as u16, &packed[..]),
         None => (plain.len() as u16 | PLAIN_METADATA, plain),

@@ -99,5 +99,5 @@ fn make(args: &Rebuild, artifact: &Artifact, store: &Store, context: &Context) -
     let place = store.scratch("rebuild-")?;
     let session =
         Session { store: Arc::new(Store::open(&place.path().join("cache"))?), ..context.session()? };
-    Ok(rebuild(Original { artifact, store }, proof, args.any_version, &session)?)
+    Ok(rebuild(Original { artifact, store }, proof, args.any_version, session)?)
 }

@@ -430,7 +430,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::formats::xz::{Filter, blocks::blocks, decode, encode_block, stream_end, stream_header};
+    use crate::formats::xz::{Effort, Filter, blocks::blocks, decode, encode_block, stream_end, stream_header};
 
     /// Words that repeat near and far, and bytes that do not compress.
     fn plain(length: usize) -> Vec<u8> {
@@ -454,7 +454,7 @@ mod tests {
     /// A file with a block of each filter.
     fn file(plain: &[u8]) -> Vec<u8> {
         let filters = [Filter::TEXT, Filter::DATA, Filter::PROGRAM];
-        let block = |filter| encode_block(plain, plain.len() as u64, filter).expect("encodes");
+        let block = |filter| encode_block(plain, plain.len() as u64, filter, Effort::Best).expect("encodes");
         let blocks = filters.iter().map(block).collect::<Vec<_>>();
         let records: Vec<_> = blocks.iter().map(|block| block.record()).collect();
         let bytes = blocks.into_iter().flat_map(|block| block.bytes).collect::<Vec<_>>();

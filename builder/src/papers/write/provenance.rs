@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 use super::Inputs;
 use crate::{
     digest::Digest,
-    formats::suite::is_exact,
-    papers::purl::{DebianPackage, Distribution, npm_purl},
+    formats::{suite::is_exact, xz::Effort},
+    papers::{
+        FAST,
+        purl::{DebianPackage, Distribution, npm_purl},
+    },
 };
 
 /// Returns provenance.json. Its subject is the text form of the tree without papers.
@@ -59,6 +62,15 @@ pub(super) fn statement(
         json!({ "path": format!("/{path}"), "left": &reduction.text, "before": before, "after": after })
     });
     let reductions: Vec<Value> = reductions.collect();
+    let mut parameters = json!({
+        "recipe": &inputs.recipe.app.name,
+        "suite": &inputs.lock.suite,
+        "architecture": &inputs.lock.architecture,
+        "archive_time_s": inputs.lock.time_s,
+    });
+    if inputs.effort == Effort::Fast {
+        parameters["packing"] = FAST.into();
+    }
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [ { "name": format!("{}.tree", inputs.recipe.app.name), "digest": sha256(&contents) } ],
@@ -66,12 +78,7 @@ pub(super) fn statement(
         "predicate": {
             "buildDefinition": {
                 "buildType": "urn:tinyroot:build:1",
-                "externalParameters": {
-                    "recipe": &inputs.recipe.app.name,
-                    "suite": &inputs.lock.suite,
-                    "architecture": &inputs.lock.architecture,
-                    "archive_time_s": inputs.lock.time_s,
-                },
+                "externalParameters": parameters,
                 "internalParameters": { "init": sha256(&inputs.init), "reductions": reductions },
                 "resolvedDependencies": materials,
             },

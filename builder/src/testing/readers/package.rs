@@ -127,7 +127,7 @@ pub(super) fn xz(bytes: &[u8]) {
     stream(bytes);
     static PARTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let block = |plain: &[u8], filter| {
-            xz::encode_block(plain, plain.len() as u64, filter).expect("memory takes it")
+            xz::encode_block(plain, plain.len() as u64, filter, xz::Effort::Best).expect("memory takes it")
         };
         let blocks = [block(b"one of two", &xz::Filter::TEXT), block(&[7; 300], &xz::Filter::X86)];
         let end =

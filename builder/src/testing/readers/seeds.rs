@@ -97,8 +97,9 @@ fn of_packages(add: Add<'_>) {
     add("keys", "two", [key.to_bytes(), AppKey::from_seed([8; 32]).to_bytes()].concat());
     let signature = spk::sign(&key, &[5; 64]);
     add("signature", "good", signature.clone());
-    let block =
-        |plain: &[u8], filter| xz::encode_block(plain, plain.len() as u64, filter).expect("memory takes it");
+    let block = |plain: &[u8], filter| {
+        xz::encode_block(plain, plain.len() as u64, filter, xz::Effort::Best).expect("memory takes it")
+    };
     let blocks = [block(&signature, &xz::Filter::DATA), block(&archive, &xz::Filter::X86)];
     add("block", "data", blocks[0].bytes.clone());
     let records: Vec<_> = blocks.iter().map(xz::Block::record).collect();

@@ -8,7 +8,7 @@ use crate::formats::{
     capnp::{Piece, Value, message_bytes, write},
     key_file::Key,
     spk::{MAGIC, sign, write_archive},
-    xz::{Block, Filter, encode_block, stream_end, stream_header},
+    xz::{Block, Effort, Filter, encode_block, stream_end, stream_header},
 };
 
 fn key() -> Key {
@@ -30,7 +30,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn compress(stream: &[u8]) -> Vec<u8> {
-    let block: Block = encode_block(stream, stream.len() as u64, &Filter::TEXT).expect("encodes");
+    let block: Block =
+        encode_block(stream, stream.len() as u64, &Filter::TEXT, Effort::Best).expect("encodes");
     [&MAGIC[..], &stream_header(), &block.bytes, &stream_end(&[block.record()])].concat()
 }
 

@@ -186,7 +186,8 @@ fn programs_that_are_alike_are_left_as_they_are() {
     let other = [&program[..], b"other"].concat();
     let both = [&program[..], &other].concat();
     let size = |filter| {
-        let block = xz::encode_block(&both[..], both.len() as u64, filter).expect("encodes");
+        let block =
+            xz::encode_block(&both[..], both.len() as u64, filter, xz::Effort::Best).expect("encodes");
         block.bytes.len() as u64
     };
     let (with, without) = (size(&xz::Filter::X86), size(&xz::Filter::PROGRAM));
