@@ -430,7 +430,9 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::formats::xz::{Effort, Filter, blocks::blocks, decode, encode_block, stream_end, stream_header};
+    use crate::formats::xz::{
+        Effort, Filter, blocks::blocks, decode, encode_block, stream_end, stream_header,
+    };
 
     /// Words that repeat near and far, and bytes that do not compress.
     fn plain(length: usize) -> Vec<u8> {
