@@ -41,6 +41,10 @@ impl Home {
             "TINYROOT_CACHE_KEY",
             "TINYROOT_KEYRING",
             "TINYROOT_KEY",
+            "TINYROOT_REMOTE_CACHE",
+            "TINYROOT_REMOTE_CACHE_KEYS",
+            "TINYROOT_REMOTE_CACHE_SIGN",
+            "TINYROOT_REMOTE_CACHE_TOKEN",
             // Else a build makes no key.
             "CI",
             "SOURCE_DATE_EPOCH",

@@ -25,6 +25,7 @@ mod output;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod registry;
+mod remote;
 mod resolve;
 mod run;
 mod screen;
@@ -65,6 +66,7 @@ use crate::{
     artifact::Format,
     atomic,
     progress::Progress,
+    remote::RemoteCache,
     sandbox::{Way, choose_way},
     shutdown,
     store::Store,
@@ -122,6 +124,9 @@ pub struct Global {
     /// Directory that `tinyroot fetch` filled: packages are taken from there before any mirror is used
     #[arg(long, global = true, value_name = "DIR", env = "TINYROOT_POOL", hide_env_values = true)]
     pub pool: Option<PathBuf>,
+    /// The remote cache
+    #[command(flatten)]
+    pub remote: remote::Remote,
     /// How long to retry a file whose mirror is busy or fails; 0: not at all
     #[arg(
         long,
@@ -199,6 +204,7 @@ pub struct Context {
     /// Where stages tell their progress.
     pub progress: Progress,
     store: OnceLock<Arc<Store>>,
+    remote: OnceLock<Arc<RemoteCache>>,
     /// Layouts of images that were fetched, until the command ends.
     pulled: Mutex<Vec<atomic::Directory>>,
 }
@@ -206,7 +212,13 @@ pub struct Context {
 impl Context {
     fn new(global: Global) -> Self {
         let progress = Progress::new(Arc::new(Screen::new(global.quiet, global.verbose, global.progress)));
-        Context { global, progress, store: OnceLock::new(), pulled: Mutex::default() }
+        Context {
+            global,
+            progress,
+            store: OnceLock::new(),
+            remote: OnceLock::new(),
+            pulled: Mutex::default(),
+        }
     }
 
     /// Returns the store, opened at first use.
@@ -257,7 +269,9 @@ pub fn main() -> ExitCode {
     };
     let is_grain = matches!(command, Command::Run(_) | Command::Serve(_));
     let result = watched.and_then(|()| read_way()).and_then(|()| dispatch(&command, &context));
-    failure::conclude(cache::mended(result, &command, is_grain, &context), is_json)
+    let result = cache::mended(result, &command, is_grain, &context);
+    context.fill_remote_cache();
+    failure::conclude(result, is_json)
 }
 
 /// Reads `TINYROOT_WAY`, for all sandboxes of this process.

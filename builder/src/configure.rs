@@ -41,7 +41,7 @@ use crate::{
         self, Bind, Devices, Ids, Program, Root, Running, Sandbox, SandboxError, Tmpfs, Unavailable, Way,
         best_way, missing_features,
     },
-    store::{BundleWriter, Store, StoreError},
+    store::{BundleWriter, LAYER, Store, StoreError},
     tree::{Kind, Tree},
     unpack::{Unpacked, UnpackedPackage},
 };
@@ -196,7 +196,7 @@ pub fn configure(
 ) -> Result<Configured, ConfigureError> {
     let epoch_s = newest_time_s(unpacked).min(lock.time_s);
     let stored = |key: &str| {
-        let (layer, _) = store.load_bundle("layer", key)?;
+        let (layer, _) = store.load_bundle(LAYER, key)?;
         Some(Layer::from_tree(layer).apply(&assembled.tree))
     };
     let answers = answers::lines(wanted.answers, unpacked, store)?;
@@ -208,18 +208,25 @@ pub fn configure(
         _ => vec![true, false],
     };
     let whole = || kinds.iter().find_map(|owners| stored(&key(unpacked, &answers, epoch_s, *owners, &[])));
-    let (tree, cached) = match whole() {
+    // What another machine configured is asked for once it is known that this one has nothing.
+    let brought = || {
+        let _task =
+            store.has_elsewhere().then(|| progress.task("fetching the configured root", 0, Unit::Items));
+        let is_brought = |owners: &bool| store.bring(LAYER, &key(unpacked, &answers, epoch_s, *owners, &[]));
+        kinds.iter().any(is_brought).then(whole).flatten()
+    };
+    let (tree, cached) = match whole().or_else(brought) {
         Some(tree) => (tree, true),
         None => {
             let way = way?;
             let lacking = missing_features(way)?;
             let key = key(unpacked, &answers, epoch_s, way.has_owners(), &lacking);
             let wait = || progress.wait_for_another("configures the same packages");
-            let _turn = store.turn("layer", &key, wait);
+            let _turn = store.turn(LAYER, &key, wait);
             match whole().or_else(|| stored(&key)) {
                 Some(tree) => (tree, true),
                 None => {
-                    let mut bundle = store.begin_bundle("layer", &key)?;
+                    let mut bundle = store.begin_bundle(LAYER, &key)?;
                     let answers = &answers;
                     let run =
                         Run { unpacked, assembled, answers, store, progress, epoch_s, way, lacking, visit };

@@ -9,6 +9,7 @@
 mod address;
 mod described;
 mod error;
+mod objects;
 mod pace;
 mod partial;
 mod patience;
@@ -42,10 +43,11 @@ pub(crate) use transfer::read_headers;
 pub(crate) use address::without_password;
 pub(crate) use described::describe;
 pub use error::{DownloadError, LOGIN_HINT, MirrorFault, PROXY_HINT, Refusal};
+pub use objects::{ObjectError, Objects};
 pub use patience::{Clock, Patience, RealClock};
 pub use proxies::{Proxies, Via};
 
-/// The slowest that is waited for, measured anew for each stall timeout.
+/// The slowest mirror that is waited for.
 const SLOWEST_BYTES_PER_S: u64 = 1000;
 
 /// Patience and habits of a [`Downloader`].
@@ -55,6 +57,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a connection may send nothing.
     pub stall_timeout: Duration,
+    /// The slowest that is waited for, measured anew for each stall timeout.
+    pub slowest_bytes_per_s: u64,
     /// How long passing faults are waited out.
     pub patience: Patience,
     /// The clock for pauses.
@@ -74,6 +78,7 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(20),
+            slowest_bytes_per_s: SLOWEST_BYTES_PER_S,
             patience: Patience::default(),
             clock: Arc::new(RealClock::start()),
             progress: Progress::silent(),
@@ -210,6 +215,11 @@ impl Downloader {
             known: Known::default(),
             access: Mutex::default(),
         }
+    }
+
+    /// Returns how many files are fetched at a time.
+    pub fn threads(&self) -> usize {
+        self.options.threads
     }
 
     /// Whether the network is not to be used.

@@ -22,6 +22,7 @@ use crate::{
     lock::{Lock, LockedPackage},
     progress::{Progress, Unit},
     store::{Store, UNPACKED_DEB},
+    threads,
 };
 
 pub use faults::FetchError;
@@ -58,6 +59,7 @@ pub fn fetch(
     downloader: &Downloader,
     progress: &Progress,
 ) -> Result<Fetched, FetchError> {
+    bring(lock, store, downloader, progress);
     let mut fetched_bytes = 0;
     let mut tried: BTreeSet<String> = BTreeSet::new();
     loop {
@@ -95,6 +97,30 @@ pub fn fetch(
         debs.push(FetchedDeb { package: package.clone(), path, digest });
     }
     Ok(Fetched { debs, fetched_bytes })
+}
+
+/// Brings the trees of packages that another machine has unpacked, so that their .debs need not be fetched.
+fn bring(lock: &Lock, store: &Store, downloader: &Downloader, progress: &Progress) {
+    if !store.has_elsewhere() {
+        return;
+    }
+    let missing = lock.packages.iter().filter(|package| !is_there(package, store));
+    // Trees are named by SHA-256, which a lock by SHA-512 does not have.
+    let missing = missing.filter_map(|package| match package.checksum {
+        Checksum::Sha256(digest) => Some((package, digest.to_string())),
+        Checksum::Sha512(_) => None,
+    });
+    let mut missing: Vec<_> = missing.collect();
+    if missing.is_empty() {
+        return;
+    }
+    missing.sort_by_key(|(package, _)| std::cmp::Reverse(package.size_bytes));
+    let task = progress.task("fetching unpacked packages", missing.len() as u64, Unit::Items);
+    threads::map(threads::for_downloads(downloader.threads()), &missing, |(package, key)| {
+        task.now(&package.name);
+        store.bring(UNPACKED_DEB, key);
+        task.add(1);
+    });
 }
 
 /// The turns of those who fetch one .deb.

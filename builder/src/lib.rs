@@ -119,6 +119,7 @@ pub mod proxy;
 pub mod prune;
 pub mod recipe;
 pub mod reduce;
+pub mod remote;
 pub mod render;
 pub mod report;
 pub mod resolve;

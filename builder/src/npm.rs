@@ -141,7 +141,8 @@ pub fn unpack(
     }
     let wait = || progress.wait_for_another("unpacks the same npm packages");
     let _turn = store.turn(BUNDLE, &key, wait);
-    if let Some((tree, _)) = store.load_bundle(BUNDLE, &key) {
+    let load = || store.load_bundle(BUNDLE, &key);
+    if let Some((tree, _)) = load().or_else(|| store.bring(BUNDLE, &key).then(load).flatten()) {
         return Ok(tree);
     }
     fetch(set, registry, store, downloader, progress)?;

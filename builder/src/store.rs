@@ -37,6 +37,7 @@ mod below;
 mod blob;
 mod bundle;
 mod closing;
+mod elsewhere;
 mod form;
 pub mod inventory;
 mod mark;
@@ -49,6 +50,7 @@ pub use blob::{Blob, BlobReader};
 pub(crate) use bundle::read_anything;
 pub use bundle::{BundleWriter, PackedBlob};
 pub use closing::Closed;
+pub use elsewhere::{Elsewhere, ImportError};
 pub use pack::Pack;
 pub use turn::Turn;
 
@@ -58,7 +60,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
 use below::Below;
@@ -126,6 +128,9 @@ impl Hint for StoreError {
 /// The kind of bundles that hold unpacked .debs, each under the digest of its .deb.
 pub const UNPACKED_DEB: &str = "deb";
 
+/// The kind of bundles that hold what maintainer scripts changed.
+pub const LAYER: &str = "layer";
+
 /// The prefix of a sealed file; its seal follows.
 const SEALED: &[u8] = b"sealed 1 ";
 
@@ -155,6 +160,10 @@ pub struct Store {
     tmp: Option<Tmp>,
     /// The other place of new entries, for commands without the cache.
     spare: below::Spare,
+    /// Where bundles may be had that are not here.
+    elsewhere: OnceLock<Arc<dyn Elsewhere>>,
+    /// Kind and key of those that were read or made since.
+    bundles_in_use: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// A directory below [`Store::tmp`], removed when dropped, whatever was put into it.
@@ -278,6 +287,8 @@ impl Store {
             below,
             tmp: Some(tmp),
             spare: Default::default(),
+            elsewhere: OnceLock::new(),
+            bundles_in_use: Mutex::default(),
         })
     }
 
@@ -446,6 +457,7 @@ impl Store {
                 if pack.is_there() {
                     let (tree, blobs) = (text.tree()?, text.blobs()?);
                     self.index_blobs(&pack, &blobs);
+                    self.in_use(kind, key);
                     return Some((tree, pack));
                 }
             }

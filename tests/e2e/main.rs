@@ -29,6 +29,7 @@ mod pool;
 mod rebuild;
 mod records;
 mod reference;
+mod remote_cache;
 mod serve;
 mod shared_cache;
 mod small;

@@ -150,7 +150,17 @@ fn values_of_the_environment_that_mean_nothing_are_refused() {
 fn an_empty_variable_counts_as_unset() {
     let home = Home::new();
     let mut command = home.command();
-    for name in ["CACHE", "MIRROR", "KEYRING", "SNAPSHOT_SERVICE", "NPM_REGISTRY", "WAY"] {
+    for name in [
+        "CACHE",
+        "REMOTE_CACHE",
+        "REMOTE_CACHE_KEYS",
+        "REMOTE_CACHE_SIGN",
+        "MIRROR",
+        "KEYRING",
+        "SNAPSHOT_SERVICE",
+        "NPM_REGISTRY",
+        "WAY",
+    ] {
         command.env(format!("TINYROOT_{name}"), "");
     }
     let ended = end(command.args(["verify", "missing.spk"]));

@@ -145,7 +145,7 @@ fn fault_hint(url: &str, fault: &MirrorFault) -> Option<&'static str> {
         | MirrorFault::ConnectionRefused(_)
         | MirrorFault::UnknownHost(_)
         | MirrorFault::Stalled(_)
-        | MirrorFault::Slow
+        | MirrorFault::Slow(_)
         | MirrorFault::GivenUp(_)
         | MirrorFault::Status(500..)
         | MirrorFault::Busy { .. } => {

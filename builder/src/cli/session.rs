@@ -26,8 +26,10 @@ impl Context {
             snapshots: global.snapshot_service.clone().map(|template| Snapshots { template, wanted_s: None }),
             ..archive::Options::default()
         };
+        let store = self.store()?;
+        self.use_remote_cache(&store);
         Ok(Session {
-            store: self.store()?,
+            store,
             progress: self.progress.clone(),
             // Mirrors are reached as apt reaches them; of registries apt knows nothing.
             mirrors: self.downloads(Proxies::as_apt(&archive.sources)),
@@ -44,7 +46,7 @@ impl Context {
         self.downloads(Proxies::of_environment())
     }
 
-    fn downloads(&self, proxies: Proxies) -> download::Options {
+    pub(super) fn downloads(&self, proxies: Proxies) -> download::Options {
         download::Options {
             offline: self.global.offline,
             proxies,

@@ -87,16 +87,20 @@ pub fn key_of(
 /// # Errors
 /// No such key, or several.
 pub fn only_key(named: Option<Named>, ring: &KeyFile) -> Result<Key, Failure> {
-    const NAME: &str = "the attestation";
+    key_for("the attestation", named, ring)
+}
+
+/// As [`only_key`], of what is named in errors.
+pub fn key_for(what: &str, named: Option<Named>, ring: &KeyFile) -> Result<Key, Failure> {
     let app_id = match named {
-        Some(Named::Input) => return Ok(handed("standard input", &input::read(MOST_BYTES)?, NAME, None)?),
+        Some(Named::Input) => return Ok(handed("standard input", &input::read(MOST_BYTES)?, what, None)?),
         Some(Named::App(app_id)) => Some(app_id),
         None => None,
     };
     if ring.key_file.is_none()
         && let Some(text) = std::env::var_os("TINYROOT_KEY")
     {
-        let key = handed("TINYROOT_KEY", text.as_encoded_bytes(), NAME, app_id);
+        let key = handed("TINYROOT_KEY", text.as_encoded_bytes(), what, app_id);
         let Err(KeysError::HandedOthers { .. }) = &key else { return Ok(key?) };
     }
     let ring = ring.keyring()?;

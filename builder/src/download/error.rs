@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use super::{SLOWEST_BYTES_PER_S, Via, without_password};
+use super::{Via, without_password};
 use crate::formats::checksum::Checksum;
 
 /// The hint for a proxy that fails.
@@ -64,8 +64,8 @@ pub enum MirrorFault {
     #[error("nothing came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     /// Not quite silence.
-    #[error("it came too slowly: less than {SLOWEST_BYTES_PER_S} bytes per second")]
-    Slow,
+    #[error("it came too slowly: less than {0} bytes per second")]
+    Slow(u64),
     /// The connection ended early.
     #[error("the connection broke off after {0} bytes")]
     CutOff(u64),
@@ -180,7 +180,7 @@ impl MirrorFault {
             | MirrorFault::ConnectionRefused(_)
             | MirrorFault::Tunnel(_)
             | MirrorFault::Stalled(_)
-            | MirrorFault::Slow
+            | MirrorFault::Slow(_)
             | MirrorFault::CutOff(_)
             | MirrorFault::GivenUp(_) => Kind::Passing,
             MirrorFault::OtherPart

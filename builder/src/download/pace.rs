@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Downloader, MirrorFault, SLOWEST_BYTES_PER_S};
+use super::{Downloader, MirrorFault};
 
 /// The pace of one response.
 pub(super) struct Pace {
     window: Duration,
+    slowest_bytes_per_s: u64,
     began: Instant,
     bytes: u64,
 }
@@ -14,7 +15,8 @@ pub(super) struct Pace {
 impl Downloader {
     /// Begins to measure.
     pub(super) fn pace(&self) -> Pace {
-        Pace { window: self.options.stall_timeout, began: Instant::now(), bytes: 0 }
+        let (window, slowest_bytes_per_s) = (self.options.stall_timeout, self.options.slowest_bytes_per_s);
+        Pace { window, slowest_bytes_per_s, began: Instant::now(), bytes: 0 }
     }
 }
 
@@ -26,8 +28,8 @@ impl Pace {
         if elapsed < self.window {
             return Ok(());
         }
-        if u128::from(self.bytes) * 1000 < u128::from(SLOWEST_BYTES_PER_S) * elapsed.as_millis() {
-            return Err(MirrorFault::Slow);
+        if u128::from(self.bytes) * 1000 < u128::from(self.slowest_bytes_per_s) * elapsed.as_millis() {
+            return Err(MirrorFault::Slow(self.slowest_bytes_per_s));
         }
         (self.began, self.bytes) = (Instant::now(), 0);
         Ok(())

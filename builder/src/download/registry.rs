@@ -26,7 +26,8 @@ use crate::{
     formats::{auth_file::Login, image_name::ImageName},
 };
 pub(super) use access::Access;
-use exchange::{Call, Reply};
+pub(super) use exchange::Call;
+use exchange::Reply;
 pub use upload::Outgoing;
 
 /// The longest manifest; registries take no longer ones (specification, "Pushing manifests").

@@ -116,6 +116,8 @@ impl Store {
             below: None,
             tmp: None,
             spare: Spare::default(),
+            elsewhere: Default::default(),
+            bundles_in_use: Mutex::default(),
         }
     }
 

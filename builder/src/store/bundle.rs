@@ -62,7 +62,7 @@ pub(super) struct Text<'a> {
 impl<'a> Text<'a> {
     /// Parts a text; `None` for one that we did not write. The name of its pack has no `/`.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let (head, tree) = text.split_once("tree\n")?;
+        let (head, tree) = text.split_once(TREE)?;
         let (pack, rest) = head.split_once('\n')?;
         let (name, size_bytes) = pack.strip_prefix("pack ")?.split_once(' ')?;
         let (chunks, blobs) = rest.strip_prefix("chunks ")?.split_once('\n')?;
@@ -88,6 +88,27 @@ impl<'a> Text<'a> {
     pub fn tree(&self) -> Option<Tree> {
         Tree::from_text(self.tree).ok()
     }
+
+    /// Returns what is the same on all machines: contents and tree.
+    pub fn portable(&self) -> String {
+        format!("{}{TREE}{}", self.blobs, self.tree)
+    }
+}
+
+/// The line between contents and tree.
+const TREE: &str = "tree\n";
+
+/// Reads the text of a bundle that another machine made: pieces of contents that lie in a pack of so many bytes,
+/// together no longer than it, and the tree.
+pub(super) fn read_portable(text: &str, size_bytes: u64) -> Option<(Vec<PackedBlob>, Tree)> {
+    let (blobs, tree) = match text.strip_prefix(TREE) {
+        Some(tree) => ("", tree),
+        None => text.split_once("\ntree\n")?,
+    };
+    let text = Text { name: "", size_bytes, chunks: "", blobs, tree };
+    let (blobs, tree) = (text.blobs()?, text.tree()?);
+    let sum = blobs.iter().try_fold(0_u64, |sum, blob| sum.checked_add(blob.size_bytes))?;
+    (sum <= size_bytes).then_some((blobs, tree))
 }
 
 /// Returns whether a name is one that [`BundleWriter::finish`] could have given, so that it cannot point out
@@ -107,6 +128,12 @@ pub(crate) fn read_anything(bytes: &[u8]) {
         assert!(blob.offset + blob.size_bytes <= text.size_bytes);
     }
     let _ = (text.chunks(), text.tree());
+    let sum: u64 = read_portable(&text.portable(), 1 << 20)
+        .iter()
+        .flat_map(|(blobs, _)| blobs)
+        .map(|blob| blob.size_bytes)
+        .sum();
+    assert!(sum <= 1 << 20);
 }
 
 /// Writes one bundle. Dropped without [`BundleWriter::finish`], it leaves nothing.
@@ -202,6 +229,7 @@ impl<'a> BundleWriter<'a> {
     /// A full disk.
     pub fn finish(self, tree: &Tree) -> Result<Pack, StoreError> {
         let BundleWriter { store, kind, key, pack, digester, position, blobs } = self;
+        store.in_use(&kind, &key);
         let tmp = store.tmp();
         let pack = pack.into_inner().map_err(io::IntoInnerError::into_error).at("write a pack in", &tmp)?;
         let pack = match pack {

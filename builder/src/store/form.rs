@@ -5,14 +5,14 @@
 
 use std::{io::Read as _, path::Path};
 
-use super::{SEALED, UNPACKED_DEB};
+use super::{LAYER, SEALED, UNPACKED_DEB};
 use crate::{digest::Digest, formats::checksum::Checksum, sys::path::open_regular};
 
 /// The kinds of bundles.
-const BUNDLES: [&str; 5] = [UNPACKED_DEB, "npm", "layer", "xz-block", "spk"];
+const BUNDLES: [&str; 5] = [UNPACKED_DEB, "npm", LAYER, "xz-block", "spk"];
 
 /// The kinds of notes.
-const NOTES: [&str; 2] = ["build", "compressed"];
+const NOTES: [&str; 3] = ["build", "compressed", "remote"];
 
 /// The prefix of an index's text.
 const INDEX: &[u8] = b"PACKAGES ";

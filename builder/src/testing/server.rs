@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     sync::{
@@ -66,6 +66,10 @@ pub struct Request {
     pub conditional: bool,
     /// Whether it wants nothing from a cache.
     pub fresh: bool,
+    /// What is to be done: `GET`, `HEAD` or `PUT`.
+    pub method: String,
+    /// The Authorization header, or nothing.
+    pub authorization: String,
 }
 
 #[derive(Debug)]
@@ -78,6 +82,8 @@ struct State {
     stop: AtomicBool,
     plus_is_blank: AtomicBool,
     no_ranges: AtomicBool,
+    /// The Authorization header with which files are taken; none are, without.
+    takes: Mutex<Option<String>>,
 }
 
 /// The fault of one of each so many requests of a path.
@@ -110,6 +116,7 @@ impl Server {
             stop: AtomicBool::new(false),
             plus_is_blank: AtomicBool::new(false),
             no_ranges: AtomicBool::new(false),
+            takes: Mutex::default(),
         });
         let shared = state.clone();
         let thread = thread::spawn(move || {
@@ -151,6 +158,11 @@ impl Server {
     /// Reads `+` in a path as a blank from now on, as S3 does.
     pub fn read_plus_as_blank(&self) {
         self.state.plus_is_blank.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes files by PUT from now on, from those who send this Authorization header.
+    pub fn take(&self, authorization: &str) {
+        *self.state.takes.lock().expect("no panic holds the lock") = Some(authorization.into());
     }
 
     /// Sends all of a file from now on, whatever part is asked for.
@@ -202,8 +214,10 @@ impl State {
     }
 
     fn answer(&self, stream: &TcpStream) -> io::Result<()> {
-        let mut lines = BufReader::new(stream).lines();
+        let mut reader = BufReader::new(stream);
+        let mut lines = reader.by_ref().lines();
         let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        let method = first.split(' ').next().unwrap_or_default().to_owned();
         let target = first.split(' ').nth(1).unwrap_or_default();
         let (host, target) = match target.strip_prefix("http://") {
             Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
@@ -223,6 +237,7 @@ impl State {
         let known = headers.get("if-none-match").cloned().unwrap_or_default();
         let range = headers.get("range").cloned().unwrap_or_default();
         let if_range = headers.get("if-range").cloned().unwrap_or_default();
+        let authorization = headers.get("authorization").cloned().unwrap_or_default();
         let fresh = headers.get("cache-control").is_some_and(|value| value == "no-cache");
         self.requests.lock().expect("no panic holds the lock").push(Request {
             path: path.clone(),
@@ -232,17 +247,60 @@ impl State {
             if_range: if_range.clone(),
             conditional: !known.is_empty(),
             fresh,
+            method: method.clone(),
+            authorization: authorization.clone(),
         });
         let fault = match self.next_fault(&path) {
             Some(Fault::WrongInCache) => (!fresh).then_some(Fault::WrongBytes),
             fault => fault,
         };
         let inside = !path.split('/').any(|part| part == "..");
+        if method == "PUT" {
+            let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            let mut body = Vec::new();
+            reader.take(length).read_to_end(&mut body)?;
+            return self.keep(stream, fault, &path, &body, &authorization);
+        }
         let bytes = fs::read(self.directory.join(&path)).ok().filter(|_| inside);
         let tag = bytes.as_ref().map(|bytes| tag(bytes)).unwrap_or_default();
         let is_same = if_range.is_empty() || if_range == tag;
         let range = if is_same && !self.no_ranges.load(Ordering::Relaxed) { range } else { String::new() };
+        if method == "HEAD" && fault.is_none() {
+            let status = if bytes.is_some() { "200 OK" } else { "404 Not Found" };
+            let length = bytes.map_or(0, |bytes| bytes.len());
+            let mut out = stream;
+            return write!(out, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        }
         self.reply(stream, fault, bytes, &range, &known)
+    }
+
+    /// Keeps a file that was sent.
+    fn keep(
+        &self,
+        mut out: &TcpStream,
+        fault: Option<Fault>,
+        path: &str,
+        body: &[u8],
+        authorization: &str,
+    ) -> io::Result<()> {
+        let takes = self.takes.lock().expect("no panic holds the lock").clone();
+        let is_inside = !path.split('/').any(|part| part == "..");
+        let status = match (fault, takes) {
+            (Some(Fault::Status(status)), _) => status,
+            (Some(Fault::HangUp), _) => return Ok(()),
+            (_, None) => 405,
+            (_, Some(wanted)) if wanted != authorization => 401,
+            _ if !is_inside => 403,
+            _ => {
+                let place = self.directory.join(path);
+                fs::create_dir_all(place.parent().unwrap_or(&self.directory))?;
+                let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+                file.write_all(body)?;
+                file.persist(place)?;
+                201
+            }
+        };
+        write!(out, "HTTP/1.1 {status} Made\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     }
 
     fn reply(

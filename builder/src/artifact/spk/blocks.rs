@@ -158,7 +158,12 @@ fn find<'a>(
 ) -> Result<Result<Block, Wanted<'a>>, PackError> {
     let digest = contents.digest(block)?;
     let key = format!("{digest}-{}-{}", block.class.filter().name(), effort.encoder());
-    if let Some((_, pack)) = contents.store.load_bundle(BUNDLE, &key)
+    let load = || contents.store.load_bundle(BUNDLE, &key);
+    let brought = || {
+        let is_brought = block.plain_bytes >= LEAST_KEPT_BYTES && contents.store.bring(BUNDLE, &key);
+        is_brought.then(load).flatten()
+    };
+    if let Some((_, pack)) = load().or_else(brought)
         && let Ok(bytes) = pack.read()
         && let Ok(kept) = Block::from_bytes(bytes)
         && kept.plain_bytes == block.plain_bytes

@@ -28,6 +28,14 @@ impl fmt::Debug for Access {
     }
 }
 
+impl Access {
+    /// Returns what requests to the origin of a URL carry: nothing if it has none.
+    pub(in crate::download) fn to(url: &str, value: &str) -> Option<Self> {
+        let origin = Url::parse(url).ok()?.origin();
+        Some(Access { origin, value: value.to_owned() })
+    }
+}
+
 impl Downloader {
     /// Returns the header `Authorization` for a URL. Other origins than the one that it is for get none, so a
     /// redirection does not carry it away.

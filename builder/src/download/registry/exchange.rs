@@ -21,7 +21,7 @@ const MAX_MESSAGE_CHARS: usize = 300;
 
 /// A call.
 #[derive(Clone, Debug)]
-pub(super) struct Call<'a> {
+pub(in crate::download) struct Call<'a> {
     pub method: Method,
     pub url: &'a str,
     pub headers: Vec<(HeaderName, String)>,
@@ -37,7 +37,7 @@ impl<'a> Call<'a> {
 
 /// A response.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::download) struct Reply {
     pub status: u16,
     pub url: Url,
     pub headers: HeaderMap,
@@ -101,8 +101,17 @@ impl Registry {
 }
 
 impl Downloader {
+    /// The slowest uplink that is waited for.
+    pub(in crate::download) fn slowest_upload_bytes_per_s(&self) -> u64 {
+        self.options.slowest_bytes_per_s.max(SLOWEST_UPLOAD_BYTES_PER_S)
+    }
+
     /// Makes a call once, and follows nothing.
-    pub(super) fn call(&self, call: &Call<'_>, access: Option<&str>) -> Result<Reply, MirrorFault> {
+    pub(in crate::download) fn call(
+        &self,
+        call: &Call<'_>,
+        access: Option<&str>,
+    ) -> Result<Reply, MirrorFault> {
         let via = self.via(call.url)?;
         let mut builder = self.client(call.url)?.request(call.method.clone(), call.url);
         for (name, value) in &call.headers {
@@ -112,7 +121,7 @@ impl Downloader {
             builder = builder.header(reqwest::header::AUTHORIZATION, access);
         }
         if let Some(body) = &call.body {
-            let time = Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD_BYTES_PER_S);
+            let time = Duration::from_secs(body.len() as u64 / self.slowest_upload_bytes_per_s());
             builder = builder.timeout(self.options.stall_timeout + time);
             builder = builder.header(reqwest::header::CONTENT_LENGTH, body.len()).body(body.clone());
         }
