@@ -30,6 +30,7 @@ pub use app::app;
 pub use bill::bill;
 pub use convert::{AnyWriter, convert};
 pub use fault::ImageFault;
+pub use image::normalise;
 pub use oci::{Pushed, RemoteError, pull, push, reference};
 pub use papers::{Papers, sizes_by};
 pub use prices::{Prices, prices};
@@ -130,6 +131,30 @@ impl Artifact {
     pub fn release(&self) -> u32 {
         self.manifest().app_version
     }
+}
+
+/// A root in a file: a package of ours, or what others made.
+#[derive(Debug)]
+pub enum Root {
+    /// It is signed, and holds.
+    Package(Box<Artifact>),
+    /// It has no signature.
+    Foreign(Foreign),
+}
+
+/// A root in a file, as others made it: nothing vouches for it.
+#[derive(Debug)]
+pub struct Foreign {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+    /// Its length; of a layout in a directory that of its image.
+    pub size_bytes: u64,
+    /// Its SHA-256; of a layout in a directory that of its image.
+    pub digest: Digest,
+    /// All that it holds.
+    pub tree: Tree,
 }
 
 /// A format of artifacts.
@@ -312,6 +337,11 @@ pub enum Fault {
     Tree(#[source] Box<PackError>),
 }
 
+/// Returns the format of a file; `None` for one that cannot be read, or begins as none does.
+pub fn format_at(path: &Path) -> Option<Format> {
+    Source::open(path).ok().map(|(_, format)| format)
+}
+
 /// Returns whether a directory is an OCI image layout.
 pub fn is_layout(directory: &Path) -> bool {
     oci::Layout::is_in(directory)
@@ -334,6 +364,18 @@ pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<Artifact,
     match format {
         Format::Spk => spk::open(&source, store, progress),
         format => image::open(&source, format, false, store, progress),
+    }
+}
+
+/// Reads a root in a file: a package as [`open`] does, and one without a signature as it is.
+///
+/// # Errors
+/// As [`open`], but for those without a signature.
+pub fn open_any(path: &Path, store: &Store, progress: &Progress) -> Result<Root, ArtifactError> {
+    let (source, format) = Source::open(path)?;
+    match format {
+        Format::Spk => Ok(Root::Package(Box::new(spk::open(&source, store, progress)?))),
+        format => image::open_any(&source, format, store, progress),
     }
 }
 

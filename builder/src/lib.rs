@@ -55,6 +55,8 @@
 //!   Never: write anything, believe what a file claims to be.
 //! - [`attestation`]: the signed word of those who made a package again. Never: count a key that the reader did
 //!   not name.
+//! - [`operand`]: a package, an image, a tar, a .deb or a directory → what `diff` compares. Never: write next to
+//!   it, start a program.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
 //!
 //! # Below the stages
@@ -110,6 +112,7 @@ pub mod layout;
 pub mod line;
 pub mod lock;
 pub mod npm;
+pub mod operand;
 pub mod overlay;
 pub mod papers;
 pub mod pool;

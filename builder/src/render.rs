@@ -9,7 +9,7 @@ mod directory;
 mod scan;
 mod tar;
 
-pub use scan::scan;
+pub use scan::{scan, survey};
 pub use tar::{TarOptions, write_tar};
 
 use std::{
@@ -71,6 +71,12 @@ pub enum RenderError {
     Changed {
         /// The file.
         path: TreePath,
+    },
+    /// More entries than are read.
+    #[error("it has more than {limit} entries")]
+    Many {
+        /// How many there may be.
+        limit: usize,
     },
     /// A tar stream cannot be written.
     #[error("cannot write the tar")]

@@ -11,13 +11,13 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
     io::{self, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
 use crate::{
     digest::{Digest, Hasher},
-    error::{Hint, PathError},
+    error::{At as _, Hint, PathError},
     fetch::{Fetched, FetchedDeb},
     files,
     formats::{
@@ -236,7 +236,8 @@ fn unpack_with(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedP
             });
             match store.load_bundle(BUNDLE, &key) {
                 Some(bundle) => bundle,
-                None => decompress(deb, store).map_err(|fault| name_wrong_digest(deb, store, fault))?,
+                None => decompress(&deb.path, &deb.digest, deb.package.size_bytes, Some(&deb.package), store)
+                    .map_err(|fault| name_wrong_digest(deb, store, fault))?,
             }
         }
     };
@@ -251,6 +252,37 @@ fn unpack_with(deb: &FetchedDeb, store: &Store, task: &Task) -> Result<UnpackedP
         diverts |= text.windows(b"dpkg-divert".len()).any(|window| window == b"dpkg-divert");
     }
     Ok(UnpackedPackage { locked: deb.package.clone(), control, tree, control_files, diverts, pack })
+}
+
+/// A .deb on its own, outside of any lock.
+#[derive(Clone, Debug)]
+pub struct SingleDeb {
+    /// The control file.
+    pub control: Control,
+    /// The files that it ships, paths as shipped; parents may be missing.
+    pub tree: Tree,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
+/// Unpacks a .deb in a file, whatever package it is. It goes where those of recipes go, so that one that was
+/// built with is there already.
+///
+/// # Errors
+/// [`UnpackFault`].
+pub fn unpack_file(path: &Path, store: &Store) -> Result<SingleDeb, UnpackFault> {
+    let (digest, size_bytes) = Digest::of_reader(files::open(path)?).at("read", path)?;
+    let key = digest.to_string();
+    let tree = match store.load_bundle(BUNDLE, &key) {
+        Some((tree, _)) => tree,
+        None => decompress(path, &digest, size_bytes, None, store)?.0,
+    };
+    let (tree, control_files) = split(tree);
+    let control = control_files.get("control").ok_or(UnpackFault::NoControl("missing"))?;
+    let control = Control::parse(&store.read(control)?).map_err(UnpackFault::Control)?;
+    Ok(SingleDeb { control, tree, digest, size_bytes })
 }
 
 /// Splits a bundle's tree into the package's files and its control files.
@@ -281,10 +313,16 @@ fn check_identity(control: &Control, locked: &LockedPackage) -> Result<(), Unpac
 }
 
 /// Writes the .deb without compression as a bundle's pack, and the tree with the position of each file in it.
-fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFault> {
-    let file = files::open(&deb.path)?;
+fn decompress(
+    path: &Path,
+    digest: &Digest,
+    size_bytes: u64,
+    locked: Option<&LockedPackage>,
+    store: &Store,
+) -> Result<(Tree, Pack), UnpackFault> {
+    let file = files::open(path)?;
     let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
-    let mut bundle = store.begin_bundle(BUNDLE, &deb.digest.to_string())?;
+    let mut bundle = store.begin_bundle(BUNDLE, &digest.to_string())?;
     let head = [&deb::MAGIC[..], &deb::header("debian-binary", 4), b"2.0\n"].concat();
     bundle.write_all(&head).map_err(UnpackFault::Write)?;
 
@@ -297,15 +335,17 @@ fn decompress(deb: &FetchedDeb, store: &Store) -> Result<(Tree, Pack), UnpackFau
     })?;
     let stanza = stanza.ok_or(UnpackFault::NoControl("missing or too long"))?;
     let control = Control::parse(&stanza).map_err(UnpackFault::Control)?;
-    check_identity(&control, &deb.package)?;
-    let limit = data_limit(&control, deb.package.size_bytes);
+    if let Some(locked) = locked {
+        check_identity(&control, locked)?;
+    }
+    let limit = data_limit(&control, size_bytes);
     let mut tree = copy_part(&mut source, Part::Data, &mut bundle, limit, |_, _| {})?;
 
     let (found, _, _) = source.finish()?.hasher.finish();
-    if found != deb.digest {
+    if found != *digest {
         return Err(UnpackFault::Digest {
-            path: deb.path.clone(),
-            expected: Box::new(deb.digest),
+            path: path.to_path_buf(),
+            expected: Box::new(*digest),
             found,
             removed: false,
         });

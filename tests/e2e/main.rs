@@ -22,6 +22,7 @@ mod listings;
 mod little;
 mod network;
 mod npm;
+mod operands;
 mod outcome;
 mod output;
 mod papers;

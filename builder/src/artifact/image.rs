@@ -11,7 +11,7 @@
 mod read;
 mod write;
 
-pub(super) use read::{identity, open};
+pub(super) use read::{identity, open, open_any};
 pub use write::ImageWriter;
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct Image {
 }
 
 /// Leaves of a tree what an `.spk` holds of it; of its root it says nothing.
-fn normalise(tree: &mut Tree) {
+pub fn normalise(tree: &mut Tree) {
     tree.insert(TreePath::root(), Entry::directory(0));
     for (_, entry) in tree.iter_mut() {
         *entry = normalised(entry);

@@ -18,6 +18,10 @@ const INIT: &[u8] = b"tinyroot/init";
 /// Where dpkg's database lies in an artifact: as such, or below the skeleton of `/var`.
 const DATABASES: [&str; 2] = ["var/lib/dpkg", "tinyroot/var/lib/dpkg"];
 
+/// Where images without dpkg have its stanzas, a file for each package, with the list of its files beside it
+/// (as Bazel's rules for Debian packages and "distroless" images do).
+const STANZAS: &str = "var/lib/dpkg/status.d";
+
 /// Most paths whose package is noted. In memory each takes some 150 bytes, and in a file list it may be two.
 const MAX_OWNED: usize = 300_000;
 
@@ -38,6 +42,8 @@ pub struct Papers {
     reduced: BTreeMap<TreePath, String>,
     /// Our first process is in it: what lies beside it is ours.
     is_ours: bool,
+    /// Nothing is known of packages, so that headings are top directories.
+    by_directory: bool,
 }
 
 impl Papers {
@@ -50,29 +56,63 @@ impl Papers {
         };
         papers.read_prune_list(&String::from_utf8_lossy(&read(PRUNE_LIST).unwrap_or_default()));
         for database in DATABASES {
-            for (path, _) in tree.children(format!("{database}/info").as_bytes()) {
-                let name = String::from_utf8_lossy(path.file_name()).into_owned();
-                let (stem, lines): (_, OwnedPath) = match name.rsplit_once('.') {
-                    Some((stem, "list")) => (stem, |line| line.strip_prefix(b"/")),
-                    Some((stem, "md5sums")) => (stem, |line| line.get(34..)),
-                    _ => continue,
-                };
-                let package = stem.split(':').next().unwrap_or(stem);
-                if !is_word(package) {
-                    continue;
-                }
-                let package: Arc<str> = package.into();
-                for line in read(path.as_bytes()).unwrap_or_default().split(|b| *b == b'\n') {
-                    let owned = lines(line).filter(|owned| !owned.is_empty() && *owned != b".");
-                    if let Some(owned) = owned.filter(|_| papers.owners.len() < MAX_OWNED) {
-                        papers.owners.entry(owned.to_vec()).or_insert_with(|| package.clone());
-                    }
-                }
-            }
+            papers.read_lists(tree, &format!("{database}/info"), &read);
             let status = read(format!("{database}/status").as_bytes()).unwrap_or_default();
             papers.read_status(&String::from_utf8_lossy(&status));
         }
+        papers.read_lists(tree, STANZAS, &read);
+        for (path, _) in tree.children(STANZAS.as_bytes()) {
+            if !path.file_name().ends_with(b".md5sums") {
+                papers.read_status(&String::from_utf8_lossy(&read(path.as_bytes()).unwrap_or_default()));
+            }
+        }
         papers
+    }
+
+    /// Reads what somebody else made. Where nothing is known of packages, headings are top directories.
+    pub fn read_foreign(tree: &Tree, store: &Store) -> Self {
+        let papers = Papers::read(tree, store);
+        let by_directory = papers.owners.is_empty() && !papers.is_ours;
+        Papers { by_directory, ..papers }
+    }
+
+    /// Takes the owners of paths from another root that is compared with this one, if nothing is known here.
+    pub fn adopt_owners(&mut self, other: &Papers) {
+        if self.by_directory && !other.by_directory {
+            self.owners.clone_from(&other.owners);
+            self.by_directory = false;
+        }
+    }
+
+    /// Gives all paths of a tree to one package.
+    pub fn of_package(name: &str, version: &str, tree: &Tree) -> Self {
+        let name: Arc<str> = name.into();
+        let owners = tree.iter().map(|(path, _)| (path.as_bytes().to_vec(), name.clone())).collect();
+        let versions = [(name.to_string(), version.to_owned())].into();
+        Papers { owners, versions, ..Papers::default() }
+    }
+
+    /// Reads the file lists in a directory.
+    fn read_lists(&mut self, tree: &Tree, directory: &str, read: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
+        for (path, _) in tree.children(directory.as_bytes()) {
+            let name = String::from_utf8_lossy(path.file_name()).into_owned();
+            let (stem, lines): (_, OwnedPath) = match name.rsplit_once('.') {
+                Some((stem, "list")) => (stem, |line| line.strip_prefix(b"/")),
+                Some((stem, "md5sums")) => (stem, |line| line.get(34..)),
+                _ => continue,
+            };
+            let package = stem.split(':').next().unwrap_or(stem);
+            if !is_word(package) {
+                continue;
+            }
+            let package: Arc<str> = package.into();
+            for line in read(path.as_bytes()).unwrap_or_default().split(|b| *b == b'\n') {
+                let owned = lines(line).filter(|owned| !owned.is_empty() && *owned != b".");
+                if let Some(owned) = owned.filter(|_| self.owners.len() < MAX_OWNED) {
+                    self.owners.entry(owned.to_vec()).or_insert_with(|| package.clone());
+                }
+            }
+        }
     }
 
     /// Takes the package of each kept stage path, for an image of which the line still has the plan. Nothing
@@ -150,6 +190,10 @@ impl Papers {
     pub fn heading(&self, path: &TreePath) -> String {
         if let Some(owner) = self.owner(path.as_bytes()) {
             return owner.to_owned();
+        }
+        if self.by_directory {
+            let path = path.to_string();
+            return format!("/{}", path.split_once('/').map_or("", |(top, _)| top));
         }
         let is_below = path.is_at_or_below(b"tinyroot") || path.as_bytes() == b"sandstorm-manifest";
         let place = if self.is_ours && is_below { "(tinyroot)" } else { "(no package)" };

@@ -1,30 +1,30 @@
 //! `tinyroot diff`: what changed between two packages, in bytes.
 
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
-    artifact,
-    cli::{Context, Failure, finish_json, print, verify::with_file},
+    cli::{Context, Failure, finish_json, print, verify::with_any},
     diff::Limit,
+    operand::{self, Operand},
     report::{Compared, SizeReport},
 };
 
-/// Compare two packages: sizes, versions, key, proof and budget
+/// Compare any two of packages, images, tars, .debs and directories: sizes, versions, key, proof and budget
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot diff old.spk new.spk                               for reading\n  \
     tinyroot diff old.spk new.spk --format markdown             for a comment on a change\n  \
     tinyroot diff old.spk new.spk --format html > diff.html     treemaps in a browser\n  \
     tinyroot diff old.spk new.spk --fail-over 200k              exit with 3 if it grew by more\n  \
+    tinyroot diff tea_1.0_amd64.deb tea_1.1_amd64.deb           two versions of a Debian package\n  \
+    tinyroot diff saved.tar docker://HOST/NAME:TAG              an image that docker saved, and one at a registry\n  \
     curl -fsS URL/old.spk | tinyroot diff - new.spk --json      the older one from standard input")]
 pub struct Args {
-    /// The older package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
+    /// The older one: a package of any format, an OCI image (directory or tar), a tar of `docker save`, a tar of
+    /// a root, a .deb, or a directory; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "A")]
     before: PathBuf,
-    /// The newer package; - reads it from standard input, docker://HOST/NAME:TAG from a registry
+    /// The newer one, as A
     #[arg(value_name = "B")]
     after: PathBuf,
     /// How the result is written
@@ -55,7 +55,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new("A and B cannot both come from standard input");
         return Err(failure.hint("write one of them to a file"));
     }
-    let report = SizeReport::of(side(&args.before, context)?, side(&args.after, context)?, args.fail_over);
+    let mut before = open(&args.before, context)?;
+    let mut after = open(&args.after, context)?;
+    operand::align([&mut before, &mut after]);
+    let store = context.reading_store()?;
+    let [before, after] = [before, after].map(|operand| Compared::of(operand, &store));
+    let report = SizeReport::of(before, after, args.fail_over);
     match if context.global.json { Format::Json } else { args.format } {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
@@ -65,14 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
 }
 
-/// Opens one of both, with what its files take in it.
-fn side(path: &Path, context: &Context) -> Result<Compared, Failure> {
-    // What comes from standard input is there only while it is opened.
-    let prices = RefCell::new(None);
-    let artifact = with_file(path, context, |path, store, progress| {
-        let artifact = artifact::open(path, store, progress)?;
-        prices.replace(artifact::prices(&artifact, store)?);
-        Ok(artifact)
-    })?;
-    Ok(Compared::of(artifact, prices.take(), &*context.reading_store()?))
+/// Opens one of both.
+fn open(path: &Path, context: &Context) -> Result<Operand, Failure> {
+    Ok(with_any(path, context, operand::stream_limit_bytes, operand::open)??)
 }

@@ -73,26 +73,41 @@ pub(super) fn with_file(
     context: &Context,
     open: impl Fn(&Path, &Store, &Progress) -> Result<Artifact, ArtifactError>,
 ) -> Result<Artifact, Failure> {
+    let limit_bytes = |start: &[u8]| Format::of(start).map(Format::limit_bytes);
+    let opened = with_any(path, context, limit_bytes, |place, name, store, progress| {
+        open(place, store, progress).map_err(|error| if place == path { error } else { error.naming(name) })
+    })?;
+    Ok(opened?)
+}
+
+/// Has something opened that is a file, comes from standard input, or is at a registry. `open` is given where it
+/// is and how it is named. `limit_bytes` says by its first bytes how long standard input may be; `None` if it is
+/// not to be read at all.
+pub(super) fn with_any<T>(
+    path: &Path,
+    context: &Context,
+    limit_bytes: impl Fn(&[u8]) -> Option<u64>,
+    open: impl FnOnce(&Path, &str, &Store, &Progress) -> T,
+) -> Result<T, Failure> {
     let store = context.reading_store()?;
     if let Some(name) = path.to_str().filter(|path| ImageName::is_meant(path)) {
         let (made, layout) = registry::pull(name, context)?;
-        let opened = open(&layout, &store, &context.progress);
+        let opened = open(&layout, name, &store, &context.progress);
         context.pulled.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-        return Ok(opened.map_err(|error| error.naming(name))?);
+        return Ok(opened);
     }
     if path.as_os_str() != "-" {
-        return Ok(open(path, &store, &context.progress)?);
+        return Ok(open(path, &path.display().to_string(), &store, &context.progress));
     }
-    let file = kept(&mut io::stdin().lock(), None)?;
-    let opened = open(&path_of(&file), &store, &context.progress);
-    Ok(opened.map_err(|error| error.naming(STANDARD_INPUT))?)
+    let file = kept(&mut io::stdin().lock(), limit_bytes)?;
+    Ok(open(&path_of(&file), STANDARD_INPUT, &store, &context.progress))
 }
 
 const STANDARD_INPUT: &str = "standard input";
 
-/// Keeps a package that comes as a stream in a file without a name. What does not begin as one, or does not
-/// end, is not waited for. `limit_bytes` stands for the limit of its format.
-fn kept(input: &mut impl Read, limit_bytes: Option<u64>) -> Result<File, Failure> {
+/// Keeps what comes as a stream in a file without a name. What does not begin as it should, or does not end, is
+/// not waited for.
+fn kept(input: &mut impl Read, limit_bytes: impl Fn(&[u8]) -> Option<u64>) -> Result<File, Failure> {
     let refused = |source| ArtifactError::Refused { path: STANDARD_INPUT.into(), source };
     let unread = |source| ArtifactError::from(PathError::new("read", STANDARD_INPUT, source));
     let full = |source| {
@@ -102,8 +117,7 @@ fn kept(input: &mut impl Read, limit_bytes: Option<u64>) -> Result<File, Failure
     };
     let mut start = Vec::new();
     input.by_ref().take(Format::MAGIC_BYTES as u64).read_to_end(&mut start).map_err(unread)?;
-    let Some(format) = Format::of(&start) else { return Err(refused(Fault::Magic).into()) };
-    let limit_bytes = limit_bytes.unwrap_or(format.limit_bytes());
+    let Some(limit_bytes) = limit_bytes(&start) else { return Err(refused(Fault::Magic).into()) };
     let mut file = store::unnamed().map_err(full)?;
     let (mut size_bytes, mut buffer) = (0, start);
     loop {
@@ -131,14 +145,15 @@ mod tests {
 
     #[test]
     fn a_stream_is_kept_only_if_it_begins_as_a_package_and_ends() {
-        let error = kept(&mut io::repeat(0), Some(u64::MAX)).expect_err("is no package");
+        let limit = |bytes: u64| move |start: &[u8]| Format::of(start).map(|_| bytes);
+        let error = kept(&mut io::repeat(0), limit(u64::MAX)).expect_err("is no package");
         let text = "error: standard input is refused\n  cause: it does not begin as a package does: .spk, OCI layout, squashfs, EROFS or tar";
         assert_eq!(error.to_string(), text);
         let mut endless = spk::MAGIC.chain(io::repeat(0));
-        let error = kept(&mut endless, Some(1 << 20)).expect_err("has no end").to_string();
+        let error = kept(&mut endless, limit(1 << 20)).expect_err("has no end").to_string();
         assert!(error.ends_with("it is longer than a package can be: 1048576 bytes"), "{error}");
-        kept(&mut spk::MAGIC.chain(&[0; 8][..]), Some(15)).expect_err("is longer");
-        let file = kept(&mut spk::MAGIC.chain(&[0; 8][..]), Some(16)).expect("fits");
+        kept(&mut spk::MAGIC.chain(&[0; 8][..]), limit(15)).expect_err("is longer");
+        let file = kept(&mut spk::MAGIC.chain(&[0; 8][..]), limit(16)).expect("fits");
         assert_eq!(file.metadata().expect("is there").len(), 16);
     }
 }

@@ -15,6 +15,11 @@ const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOE
 /// Opens the root itself, which is a path of the host and made if it is missing.
 pub(super) fn open_root(directory: &Path) -> Result<OwnedFd, RenderError> {
     files::create_dir_all(directory)?;
+    open_existing(directory)
+}
+
+/// Opens the root itself, which must be there.
+pub(super) fn open_existing(directory: &Path) -> Result<OwnedFd, RenderError> {
     let opened = openat(CWD, directory, FLAGS.difference(OFlags::NOFOLLOW), Mode::empty());
     Ok(opened.at("open", directory)?)
 }

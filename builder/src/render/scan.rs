@@ -44,11 +44,72 @@ pub fn scan(
     known: &HashSet<Digest>,
     ids: &(dyn Fn(u32, u32) -> (u32, u32) + Sync),
 ) -> Result<Tree, RenderError> {
-    let root = directory::open_root(directory)?;
+    read(&directory::open_root(directory)?, ids, Closed::Open, |root, files, found| {
+        store_new(root, bundle, known, files, found)
+    })
+}
+
+/// Most entries of a directory that is only looked at; in memory each takes some hundred bytes.
+const MOST_ENTRIES: usize = 2_000_000;
+
+/// Reads a directory as a tree, as [`scan`] does, and changes nothing on the disk: what may not be read is an
+/// error, and contents are kept nowhere, but given to `keep` where `wanted` says so of path and size.
+///
+/// # Errors
+/// As [`scan`]; and a directory with more than 2 000 000 entries.
+pub fn survey(
+    directory: &Path,
+    wanted: &dyn Fn(&TreePath, u64) -> bool,
+    mut keep: impl FnMut(Vec<u8>),
+) -> Result<Tree, RenderError> {
+    let root = directory::open_existing(directory)?;
     let top = fstat(&root).map_err(|e| failed("read", &TreePath::root(), e))?;
+    // A directory's own owner stands for root, as whoever unpacked it has all of it.
+    let ids = move |uid: u32, gid: u32| {
+        (if uid == top.st_uid { 0 } else { uid }, if gid == top.st_gid { 0 } else { gid })
+    };
+    read(&root, &ids, Closed::Refuse, |root, files, found| {
+        for (paths, found) in files.iter().zip(found) {
+            let path = &paths[0];
+            if !paths.iter().any(|path| wanted(path, found.size_bytes)) {
+                continue;
+            }
+            let bytes = with_file(root, path, Closed::Refuse, |file| {
+                let mut bytes = Vec::new();
+                let mut limited = file.take(found.size_bytes + 1);
+                limited.read_to_end(&mut bytes).map_err(|e| entry_error("read", path, e))?;
+                Ok(bytes)
+            })?;
+            if Digest::of(&bytes) != found.digest {
+                return Err(RenderError::Changed { path: path.clone() });
+            }
+            keep(bytes);
+        }
+        Ok(())
+    })
+}
+
+/// What is done about files and directories whose mode keeps their owner from reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    /// Their mode is changed for as long as they are read.
+    Open,
+    /// They are an error.
+    Refuse,
+}
+
+/// Reads a directory as a tree. `visit` is given the names of each regular file and what was found in it.
+fn read(
+    root: &OwnedFd,
+    ids: &(dyn Fn(u32, u32) -> (u32, u32) + Sync),
+    closed: Closed,
+    visit: impl FnOnce(&OwnedFd, &[Vec<TreePath>], &[Found]) -> Result<(), RenderError>,
+) -> Result<Tree, RenderError> {
+    let top = fstat(root).map_err(|e| failed("read", &TreePath::root(), e))?;
     let mut walk = Walk {
-        root: &root,
+        root,
         ids,
+        closed,
         device: top.st_dev,
         tree: Tree::new(),
         inodes: BTreeMap::new(),
@@ -57,8 +118,8 @@ pub fn scan(
     walk.note(TreePath::root(), &top, Kind::Directory);
     let read = walk.list_all().and_then(|()| {
         let files = walk.groups();
-        let found = hash(&root, &files)?;
-        store_new(&root, bundle, known, &files, &found)?;
+        let found = hash(root, &files, closed)?;
+        visit(root, &files, &found)?;
         Ok((files, found))
     });
     // Whatever happened, directories are left as they were.
@@ -91,7 +152,7 @@ fn store_new(
             continue;
         }
         let (digest, _) =
-            with_file(root, path, |file| bundle.add(file).map_err(|e| entry_error("store", path, e)))?;
+            with_file(root, path, Closed::Open, |file| bundle.add(file).map_err(|e| entry_error("store", path, e)))?;
         if digest != found.digest {
             return Err(RenderError::Changed { path: path.clone() });
         }
@@ -102,6 +163,7 @@ fn store_new(
 struct Walk<'a> {
     root: &'a OwnedFd,
     ids: &'a (dyn Fn(u32, u32) -> (u32, u32) + Sync),
+    closed: Closed,
     device: u64,
     tree: Tree,
     /// Device and inode of each regular file.
@@ -136,6 +198,9 @@ impl Walk<'_> {
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
                 let path = directory.join(name).map_err(RenderError::Name)?;
+                if self.closed == Closed::Refuse && self.tree.len() >= MOST_ENTRIES {
+                    return Err(RenderError::Many { limit: MOST_ENTRIES });
+                }
                 self.enter(&fd, path, pending)?;
             }
         }
@@ -152,7 +217,7 @@ impl Walk<'_> {
             Err(error) if *error != Errno::ACCESS || path.is_root() => return fd,
             Err(_) => false,
         };
-        if usable {
+        if usable || self.closed == Closed::Refuse {
             return fd;
         }
         let parent = directory::open(self.root, path.parent_bytes().unwrap_or_default())?;
@@ -231,12 +296,12 @@ struct Found {
 type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Digests the files on all cores; one result a group.
-fn hash(root: &OwnedFd, groups: &[Vec<TreePath>]) -> Result<Vec<Found>, RenderError> {
+fn hash(root: &OwnedFd, groups: &[Vec<TreePath>], closed: Closed) -> Result<Vec<Found>, RenderError> {
     let found: Vec<OnceLock<Found>> = groups.iter().map(|_| OnceLock::new()).collect();
     let work: Vec<_> = groups.iter().zip(&found).collect();
     threads::try_for_each(&work, |(paths, slot)| {
         let path = &paths[0];
-        let answer = with_file(root, path, |file| {
+        let answer = with_file(root, path, closed, |file| {
             let xattrs = xattrs(file).map_err(|e| failed("read the attributes of", path, e))?;
             let (digest, size_bytes) = digest(file).map_err(|e| entry_error("read", path, e))?;
             Ok(Found { digest, size_bytes, xattrs })
@@ -265,6 +330,7 @@ fn digest(mut file: &File) -> io::Result<(Digest, u64)> {
 fn with_file<T>(
     root: &OwnedFd,
     path: &TreePath,
+    closed: Closed,
     read: impl FnOnce(&File) -> Result<T, RenderError>,
 ) -> Result<T, RenderError> {
     let failed = |e| failed("open", path, e);
@@ -273,16 +339,16 @@ fn with_file<T>(
     // Not blocking, should it have become a pipe meanwhile.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = || openat(&parent, path.file_name(), flags, Mode::empty());
-    let mut closed = None;
+    let mut opened = None;
     let fd = match open() {
-        Err(Errno::ACCESS) => {
+        Err(Errno::ACCESS) if closed == Closed::Open => {
             let stat = statat(&parent, path.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
                 return Err(RenderError::Changed { path: path.clone() });
             }
             let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
             chmodat(&parent, path.file_name(), mode | Mode::RUSR, AtFlags::empty()).map_err(failed)?;
-            closed = Some(mode);
+            opened = Some(mode);
             open()
         }
         other => other,
@@ -293,7 +359,7 @@ fn with_file<T>(
         return Err(RenderError::Changed { path: path.clone() });
     }
     let answer = read(&file);
-    if let Some(mode) = closed {
+    if let Some(mode) = opened {
         fchmod(&file, mode).map_err(failed)?;
     }
     answer

@@ -14,6 +14,7 @@ use super::page::{Page, PageFile};
 use crate::{
     artifact::Prices,
     diff::{Limit, PathChange, Side, SizeDiff, diff, own_bytes},
+    operand::Taken,
     progress::size_text,
     tree::{Tree, TreePath},
 };
@@ -56,7 +57,21 @@ impl SizeReport {
 
     /// Returns by how much the second is over the limit, as a clause; `None` if it is not.
     pub fn excess(&self) -> Option<String> {
-        excess(self.deciding_total(), self.limit?)
+        excess(self.subject(), self.deciding_total(), self.limit?)
+    }
+
+    /// Returns what limits bound, in a sentence.
+    fn subject(&self) -> &'static str {
+        match self.files() {
+            (Some(_), Some(_)) if self.are_packages() => "the package",
+            (Some(_), Some(_)) => "the file",
+            _ => "the installed contents",
+        }
+    }
+
+    /// Returns true if both are packages of ours.
+    fn are_packages(&self) -> bool {
+        self.sides.iter().all(|side| side.taken == Taken::Package)
     }
 
     /// Returns the lengths of both files.
@@ -108,7 +123,7 @@ impl SizeReport {
             format!("limit of growth {shown}: {}", over(limit.exceeded_by(before_bytes, after_bytes)))
         });
         let budget = self.sides[1].facts.as_ref().and_then(Facts::budget_bytes);
-        let budget = budget.map(|budget| match budget.checked_sub(after_bytes) {
+        let budget = budget.filter(|_| self.are_packages()).map(|budget| match budget.checked_sub(after_bytes) {
             Some(left) => format!("budget {}: {} left", size_text(budget), size_text(left)),
             None => format!("budget {}: {}", size_text(budget), over(after_bytes - budget)),
         });
@@ -123,6 +138,8 @@ impl SizeReport {
             document[format!("artifact_{name}_bytes")] = side.size_bytes.into();
             document[format!("metadata_{name}_bytes")] = prices.map(|prices| prices.metadata_bytes).into();
             document[format!("container_{name}_bytes")] = prices.map(|prices| prices.container_bytes).into();
+            document[format!("{name}_taken_for")] = side.taken.word().into();
+            document[format!("{name}_name")] = side.name.as_str().into();
             document[name] = serde_json::json!(side.facts);
         }
         if let Some(limit) = self.limit {
@@ -218,13 +235,13 @@ impl SizeReport {
 }
 
 /// Returns by how much a growth is over a limit, as a clause; `None` if it is not.
-fn excess((before_bytes, after_bytes): (u64, u64), limit: Limit) -> Option<String> {
+fn excess(subject: &str, (before_bytes, after_bytes): (u64, u64), limit: Limit) -> Option<String> {
     let over = limit.exceeded_by(before_bytes, after_bytes);
     let (from, to) = size_texts(before_bytes, after_bytes);
     let grown = after_bytes.saturating_sub(before_bytes);
     (over > 0).then(|| {
         format!(
-            "the package grew by {grown} bytes, from {from} to {to}: {over} bytes over the limit of {limit}"
+            "{subject} grew by {grown} bytes, from {from} to {to}: {over} bytes over the limit of {limit}"
         )
     })
 }
@@ -236,7 +253,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_exceeded_is_told_in_bytes() {
         let told = |limit: &str, before_bytes, after_bytes| {
-            excess((before_bytes, after_bytes), limit.parse().expect("is a limit"))
+            excess("the package", (before_bytes, after_bytes), limit.parse().expect("is a limit"))
         };
         assert_eq!(told("0", 1_300_000, 1_300_000), None);
         let text = "the package grew by 7 bytes, from 1300000 bytes to 1300007 bytes: \

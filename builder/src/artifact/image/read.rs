@@ -3,7 +3,7 @@
 use super::{Image, SIGNATURE, normalise};
 use crate::{
     artifact::{
-        Artifact, ArtifactError, Details, Fault, Format, erofs,
+        Artifact, ArtifactError, Details, Fault, Foreign, Format, Root, erofs,
         fault::{Budget, ImageFault},
         oci,
         source::Source,
@@ -40,6 +40,32 @@ pub fn open(
     store: &Store,
     progress: &Progress,
 ) -> Result<Artifact, ArtifactError> {
+    let found = tree(file, format, anew, store, progress)?;
+    signed(file, found, anew, store)
+}
+
+/// Reads a file that may be somebody else's: then it has no signature, and is taken as it is.
+pub fn open_any(
+    file: &Source<'_>,
+    format: Format,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Root, ArtifactError> {
+    let found = tree(file, format, false, store, progress)?;
+    match found.tree.get(SIGNATURE) {
+        Some(_) => Ok(Root::Package(Box::new(signed(file, found, false, store)?))),
+        None => Ok(Root::Foreign(found)),
+    }
+}
+
+/// Reads the tree of a file, whatever it holds.
+fn tree(
+    file: &Source<'_>,
+    format: Format,
+    anew: bool,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Foreign, ArtifactError> {
     let (digest, size_bytes) = identity(file, format)?;
     let key = digest.to_string();
     let known = if anew { None } else { store.load_bundle(BUNDLE, &key) };
@@ -47,6 +73,18 @@ pub fn open(
         Some((tree, _)) => tree,
         None => contents(file, format, &key, size_bytes, store, progress)?,
     };
+    Ok(Foreign { path: file.path.to_path_buf(), format, size_bytes, digest, tree })
+}
+
+/// Checks what a file holds by its signature.
+fn signed(
+    file: &Source<'_>,
+    found: Foreign,
+    anew: bool,
+    store: &Store,
+) -> Result<Artifact, ArtifactError> {
+    let Foreign { format, size_bytes, digest, tree, .. } = found;
+    let key = digest.to_string();
     let (tree, signature, manifest) = parts(tree, store).map_err(|fault| file.refuse(fault))?;
     if anew || store.noted(NOTE, &key).is_none() {
         let found =

@@ -3,6 +3,7 @@
 use crate::{
     artifact::{Artifact, Papers, Prices},
     formats::app_id::AppId,
+    operand::{Operand, Taken},
     papers,
     progress::size_text,
     report::package::Statement,
@@ -13,6 +14,8 @@ use crate::{
 
 /// One of two things that are compared. All but the tree may be unknown.
 pub struct Compared {
+    /// What it is.
+    pub taken: Taken,
     /// Its name for reading, on one line: of a package title and version.
     pub name: String,
     /// The length of its file; `None` where it is none.
@@ -28,15 +31,20 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// Takes a package, with its prices where its format has any.
-    pub fn of(artifact: Artifact, prices: Option<Prices>, store: &Store) -> Self {
+    /// Takes an operand.
+    pub fn of(operand: Operand, store: &Store) -> Self {
+        let name = match operand.artifact() {
+            Some(artifact) => format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version())),
+            None => shown::name(operand.title()),
+        };
         Compared {
-            name: format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version())),
-            size_bytes: Some(artifact.size_bytes),
-            papers: Papers::read(&artifact.tree, store),
-            prices,
-            facts: Some(Facts::read(&artifact, store)),
-            tree: artifact.tree,
+            taken: operand.taken(),
+            name,
+            size_bytes: operand.size_bytes(),
+            facts: operand.artifact().map(|artifact| Facts::read(artifact, store)),
+            papers: operand.papers,
+            prices: operand.prices,
+            tree: operand.root.into_tree(),
         }
     }
 }

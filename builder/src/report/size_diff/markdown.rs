@@ -22,7 +22,7 @@ pub(super) fn markdown(report: &SizeReport) -> String {
         let _ = writeln!(out, "| {what} | {from} | {to} | {change} |");
     };
     if let (Some(before), Some(after)) = report.files() {
-        row("**package file**", (before, after));
+        row(if report.are_packages() { "**package file**" } else { "**file**" }, (before, after));
     }
     row("**installed**", (diff.sizes.before_bytes, diff.sizes.after_bytes));
     for p in &diff.packages {

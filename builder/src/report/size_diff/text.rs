@@ -26,10 +26,12 @@ pub(super) fn text(report: &SizeReport) -> String {
         let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed((before, after)));
     };
     match report.files() {
-        (Some(before), Some(after)) => total("package file", (before, after)),
+        (Some(before), Some(after)) if report.are_packages() => total("package file", (before, after)),
+        (Some(before), Some(after)) => total("file", (before, after)),
+        (None, None) => {}
         (before, after) => {
             let shown = |size: Option<u64>| size.map_or_else(|| "none".to_owned(), size_text);
-            let _ = writeln!(out, "{:>10}  package file: {} -> {}", "", shown(before), shown(after));
+            let _ = writeln!(out, "{:>10}  file: {} -> {}", "", shown(before), shown(after));
         }
     }
     let Sizes { before_bytes, after_bytes, .. } = diff.sizes;

@@ -1,0 +1,88 @@
+//! What `diff` compares besides packages: .debs, directories, tars, images of others.
+
+use std::{fs, io::Write as _, os::unix::fs::symlink, path::PathBuf};
+
+use tinyroot::testing::{Deb, deb};
+
+use super::support::{Home, assert_says, text};
+
+fn tea(version: &str, leaf: &str) -> Deb {
+    deb("tea")
+        .version(version)
+        .directory("usr/", 0o755)
+        .directory("usr/share/", 0o755)
+        .file("usr/share/leaf", 0o644, leaf)
+        .symlink("usr/share/cup", "leaf")
+}
+
+/// Writes a .deb, the same as a directory, and the same as a compressed tar.
+fn forms(home: &Home, deb: &Deb) -> [PathBuf; 3] {
+    let [file, directory, tar] = ["tea.deb", "tea", "tea.tar.gz"].map(|name| home.path(name));
+    fs::write(&file, deb.build()).expect("writes");
+    fs::create_dir_all(directory.join("usr/share")).expect("makes");
+    fs::write(directory.join("usr/share/leaf"), "green").expect("writes");
+    symlink("leaf", directory.join("usr/share/cup")).expect("links");
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.follow_symlinks(false);
+    archive.append_dir_all(".", &directory).expect("adds");
+    let mut gzip = flate2::write::GzEncoder::new(fs::File::create(&tar).expect("creates"), Default::default());
+    gzip.write_all(&archive.into_inner().expect("ends")).expect("writes");
+    gzip.finish().expect("ends");
+    [file, directory, tar]
+}
+
+#[test]
+fn the_same_files_are_the_same_in_a_deb_a_directory_and_a_compressed_tar() {
+    let home = Home::new();
+    let forms = forms(&home, &tea("1.0", "green"));
+    for before in &forms {
+        for after in &forms {
+            if before != after && [before, after].iter().any(|path| path.ends_with("tea")) {
+                let said = home.done(&["diff", text(before), text(after)]).stdout;
+                assert_says(&said, &["the contents are the same"]);
+            }
+        }
+    }
+    let document = home.done(&["diff", text(&forms[1]), text(&forms[2]), "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
+    assert_eq!(document["before_taken_for"], "directory");
+    assert_eq!(document["after_taken_for"], "tar");
+    assert!(document["artifact_before_bytes"].is_null() && document["after"].is_null());
+    assert_eq!(document["artifact_after_bytes"], fs::metadata(&forms[2]).expect("is there").len());
+}
+
+#[test]
+fn two_versions_of_a_deb_differ_by_their_files_and_a_limit_looks_at_the_files() {
+    let home = Home::new();
+    let [old, new] = ["old.deb", "new.deb"].map(|name| home.path(name));
+    fs::write(&old, tea("1.0", "green").build()).expect("writes");
+    fs::write(&new, tea("1.1", &"black ".repeat(1000)).build()).expect("writes");
+    let said = home.done(&["diff", text(&old), text(&new)]).stdout;
+    assert_says(&said, &["  file: ", "tea 1.0 -> 1.1 (1 changed)", "changed   /usr/share/leaf tea"]);
+    let ended = home.run(&["diff", text(&old), text(&new), "--fail-over", "0"]);
+    assert_eq!(ended.code, Some(3));
+    assert_says(&ended.stderr, &["limit exceeded: the file grew by "]);
+    // A directory has no file, so what is installed counts.
+    let directory = home.path("tea");
+    fs::create_dir_all(directory.join("usr/share")).expect("makes");
+    let ended = home.run(&["diff", text(&directory), text(&new), "--fail-over", "100"]);
+    assert_says(&ended.stderr, &["limit exceeded: the installed contents grew by 6000 bytes"]);
+}
+
+#[test]
+fn an_operand_that_is_none_is_named_with_what_it_was_taken_for() {
+    let home = Home::new();
+    let whole = tea("1.0", "green").build();
+    let [good, bad] = ["good.deb", "bad"].map(|name| home.path(name));
+    fs::write(&good, &whole).expect("writes");
+    let path = text(&bad);
+    for (bytes, words) in [
+        (b"hello".to_vec(), format!("error: cannot compare {path}: it begins as no package, image, tar or .deb")),
+        (whole[..whole.len() - 9].to_vec(), format!("error: cannot read {path} as a .deb\n  cause: ")),
+        ([b"\x1f\x8b\x08".to_vec(), vec![9; 99]].concat(), format!("error: cannot read {path} as a tar\n  cause: ")),
+    ] {
+        fs::write(&bad, bytes).expect("writes");
+        assert_says(&home.fails(&["diff", text(&good), path]), &[&words]);
+    }
+    assert_says(&home.fails(&["diff", text(&good), text(&home.path("none"))]), &["error: cannot open ", "none"]);
+}
