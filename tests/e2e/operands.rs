@@ -25,7 +25,8 @@ fn forms(home: &Home, deb: &Deb) -> [PathBuf; 3] {
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(false);
     archive.append_dir_all(".", &directory).expect("adds");
-    let mut gzip = flate2::write::GzEncoder::new(fs::File::create(&tar).expect("creates"), Default::default());
+    let mut gzip =
+        flate2::write::GzEncoder::new(fs::File::create(&tar).expect("creates"), Default::default());
     gzip.write_all(&archive.into_inner().expect("ends")).expect("writes");
     gzip.finish().expect("ends");
     [file, directory, tar]
@@ -77,12 +78,21 @@ fn an_operand_that_is_none_is_named_with_what_it_was_taken_for() {
     fs::write(&good, &whole).expect("writes");
     let path = text(&bad);
     for (bytes, words) in [
-        (b"hello".to_vec(), format!("error: cannot compare {path}: it begins as no package, image, tar or .deb")),
+        (
+            b"hello".to_vec(),
+            format!("error: cannot compare {path}: it begins as no package, image, tar or .deb"),
+        ),
         (whole[..whole.len() - 9].to_vec(), format!("error: cannot read {path} as a .deb\n  cause: ")),
-        ([b"\x1f\x8b\x08".to_vec(), vec![9; 99]].concat(), format!("error: cannot read {path} as a tar\n  cause: ")),
+        (
+            [b"\x1f\x8b\x08".to_vec(), vec![9; 99]].concat(),
+            format!("error: cannot read {path} as a tar\n  cause: "),
+        ),
     ] {
         fs::write(&bad, bytes).expect("writes");
         assert_says(&home.fails(&["diff", text(&good), path]), &[&words]);
     }
-    assert_says(&home.fails(&["diff", text(&good), text(&home.path("none"))]), &["error: cannot open ", "none"]);
+    assert_says(
+        &home.fails(&["diff", text(&good), text(&home.path("none"))]),
+        &["error: cannot open ", "none"],
+    );
 }

@@ -103,7 +103,8 @@ fn of_file(
     match opened {
         artifact::Root::Package(artifact) => {
             // What comes from standard input is there only now.
-            let prices = artifact::prices(&artifact, store).map_err(|e| OperandError::Package(e.naming(name)))?;
+            let prices =
+                artifact::prices(&artifact, store).map_err(|e| OperandError::Package(e.naming(name)))?;
             Ok(Operand::of_package(artifact, prices, store))
         }
         artifact::Root::Foreign(Foreign { format, tree, size_bytes, .. }) => Ok(Operand {

@@ -151,8 +151,9 @@ fn store_new(
         if known.contains(&found.digest) || !stored.insert(found.digest) {
             continue;
         }
-        let (digest, _) =
-            with_file(root, path, Closed::Open, |file| bundle.add(file).map_err(|e| entry_error("store", path, e)))?;
+        let (digest, _) = with_file(root, path, Closed::Open, |file| {
+            bundle.add(file).map_err(|e| entry_error("store", path, e))
+        })?;
         if digest != found.digest {
             return Err(RenderError::Changed { path: path.clone() });
         }

@@ -123,10 +123,11 @@ impl SizeReport {
             format!("limit of growth {shown}: {}", over(limit.exceeded_by(before_bytes, after_bytes)))
         });
         let budget = self.sides[1].facts.as_ref().and_then(Facts::budget_bytes);
-        let budget = budget.filter(|_| self.are_packages()).map(|budget| match budget.checked_sub(after_bytes) {
-            Some(left) => format!("budget {}: {} left", size_text(budget), size_text(left)),
-            None => format!("budget {}: {}", size_text(budget), over(after_bytes - budget)),
-        });
+        let budget =
+            budget.filter(|_| self.are_packages()).map(|budget| match budget.checked_sub(after_bytes) {
+                Some(left) => format!("budget {}: {} left", size_text(budget), size_text(left)),
+                None => format!("budget {}: {}", size_text(budget), over(after_bytes - budget)),
+            });
         limit.into_iter().chain(budget).collect()
     }
 

@@ -77,12 +77,7 @@ fn tree(
 }
 
 /// Checks what a file holds by its signature.
-fn signed(
-    file: &Source<'_>,
-    found: Foreign,
-    anew: bool,
-    store: &Store,
-) -> Result<Artifact, ArtifactError> {
+fn signed(file: &Source<'_>, found: Foreign, anew: bool, store: &Store) -> Result<Artifact, ArtifactError> {
     let Foreign { format, size_bytes, digest, tree, .. } = found;
     let key = digest.to_string();
     let (tree, signature, manifest) = parts(tree, store).map_err(|fault| file.refuse(fault))?;

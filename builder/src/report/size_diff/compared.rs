@@ -34,7 +34,9 @@ impl Compared {
     /// Takes an operand.
     pub fn of(operand: Operand, store: &Store) -> Self {
         let name = match operand.artifact() {
-            Some(artifact) => format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version())),
+            Some(artifact) => {
+                format!("{} {}", shown::name(artifact.title()), shown::name(artifact.version()))
+            }
             None => shown::name(operand.title()),
         };
         Compared {
