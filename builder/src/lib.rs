@@ -58,6 +58,8 @@
 //! - [`operand`]: a package, an image, a tar, a .deb or a directory → what `diff` compares. Never: write next to
 //!   it, start a program.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
+//! - [`reasons`]: an artifact's papers → why each file is in it, as a graph, and what would go with each reason.
+//!   Never: decide what is kept.
 //!
 //! # Below the stages
 //!
@@ -120,6 +122,7 @@ pub mod progress;
 pub mod prove;
 pub mod proxy;
 pub mod prune;
+pub mod reasons;
 pub mod recipe;
 pub mod reduce;
 pub mod remote;

@@ -33,9 +33,10 @@ pub mod write;
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
 pub use read::{
     EnclosedError, Provenance, budget_bytes, effort, enclosed_folder, enclosed_recipe, lock, owner_of,
-    provenance, prune_list, pruned_of,
+    provenance, prune_list, pruned_of, recipe_table, used_list,
 };
 pub use share::{Extent, Share, shares};
+pub(crate) use stock::stanzas;
 pub use stock::{Stock, Stocked, stock};
 pub use write::{Inputs, PapersError, add, add_proof};
 

@@ -14,6 +14,7 @@ mod differences;
 mod failed_script;
 mod fix;
 mod full_disk;
+mod inspecting;
 mod interactive;
 mod keys;
 mod killed;

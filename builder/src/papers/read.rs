@@ -7,6 +7,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::{DIRECTORY, FAST};
 use crate::{
     error::{Hint, PathError},
-    evidence::Pruned,
+    evidence::{Pruned, UsedList},
     files,
     formats::{
         prune_list::{PruneList, parse_list},
@@ -35,6 +36,8 @@ const PROVENANCE_LIMIT_BYTES: u64 = 4 << 20;
 const LOCK_LIMIT_BYTES: u64 = 4 << 20;
 /// Limit of a recipe's size in bytes.
 const RECIPE_LIMIT_BYTES: u64 = 512 << 10;
+/// Limit of the size of a used.list in bytes. That of WordPress with its MariaDB has 0.4 MB.
+const USED_LIMIT_BYTES: u64 = 32 << 20;
 
 /// Why the recipe that an artifact encloses cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +87,25 @@ pub fn lock(tree: &Tree, store: &Store) -> Option<Lock> {
     Lock::parse(&enclosed(tree, store, "recipe/recipe.lock", LOCK_LIMIT_BYTES)?).ok()
 }
 
+/// Returns the evidence of the trace that a tree encloses; `None` if it has none that can be read.
+pub fn used_list(tree: &Tree, store: &Store) -> Option<UsedList> {
+    let text = String::from_utf8(enclosed(tree, store, "recipe/used.list", USED_LIMIT_BYTES)?).ok()?;
+    UsedList::parse(&text, Path::new("used.list")).ok()
+}
+
 /// Returns the name that the recipe in a tree has for its app; `None` if it has none that can be read.
 pub fn enclosed_name(tree: &Tree, store: &Store) -> Option<String> {
-    Some(enclosed_table(tree, store)?.get("app")?.get("name")?.as_str()?.to_owned())
+    Some(recipe_table(tree, store)?.get("app")?.get("name")?.as_str()?.to_owned())
 }
 
 /// Returns the budget that the recipe in a tree has for its artifact, in bytes; `None` if it has none that
 /// can be read.
 pub fn budget_bytes(tree: &Tree, store: &Store) -> Option<u64> {
-    parse_size(enclosed_table(tree, store)?.get("budget")?.get("artifact")?.as_str()?).ok()
+    parse_size(recipe_table(tree, store)?.get("budget")?.get("artifact")?.as_str()?).ok()
 }
 
-/// Returns the recipe.toml in a tree, unchecked.
-fn enclosed_table(tree: &Tree, store: &Store) -> Option<toml::Table> {
+/// Returns the recipe.toml in a tree, unchecked; `None` if it has none that can be read.
+pub fn recipe_table(tree: &Tree, store: &Store) -> Option<toml::Table> {
     let text = enclosed(tree, store, "recipe/recipe.toml", RECIPE_LIMIT_BYTES)?;
     String::from_utf8(text).ok()?.parse().ok()
 }

@@ -90,7 +90,7 @@ fn of_lock(lock: &Lock, shares: Option<&BTreeMap<String, Share>>) -> Stock {
 }
 
 /// Returns the installed packages of dpkg's status, and of the parts of one that images without dpkg have.
-pub(super) fn stanzas(tree: &Tree, store: &Store) -> Result<Vec<Control>, Fault> {
+pub(crate) fn stanzas(tree: &Tree, store: &Store) -> Result<Vec<Control>, Fault> {
     let mut out: Vec<Control> = Vec::new();
     for database in DATABASES {
         let mut paths = vec![format!("{database}/status").into_bytes()];

@@ -105,9 +105,9 @@ impl<'a> Contents<'a> {
         document
     }
 
-    /// Returns the sums for reading.
-    pub fn text(&self) -> String {
-        let Contents { artifact, papers, proof, by_package, by_directory, prices } = self;
+    /// Returns what the package is, for reading.
+    pub fn head(&self) -> String {
+        let Contents { artifact, proof, .. } = self;
         let mut out = format!("{} {}\n", shown::name(artifact.title()), shown::name(artifact.version()));
         let _ = writeln!(out, "app id   {}", artifact.app_id());
         let contents = size_text(artifact.tree.size_bytes());
@@ -117,6 +117,13 @@ impl<'a> Contents<'a> {
             "proof    {}",
             proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text)
         );
+        out
+    }
+
+    /// Returns the sums for reading.
+    pub fn text(&self) -> String {
+        let Contents { papers, by_package, by_directory, prices, .. } = self;
+        let mut out = self.head();
         let columns = if prices.is_some() { ", compressed and as they are" } else { "" };
         for (title, sums) in [("by package", by_package), ("by directory", by_directory)] {
             let _ = writeln!(out, "\n{title}{columns}");
