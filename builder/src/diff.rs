@@ -12,9 +12,12 @@ mod renames;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use limit::{InvalidLimit, Limit};
+pub use limit::{Bound, InvalidBound, InvalidLimit, Limit};
 
-use crate::tree::{Entry, Kind, Tree, TreePath};
+use crate::{
+    formats::changelog,
+    tree::{Entry, Kind, Tree, TreePath, unescape},
+};
 
 /// One of two trees that are compared.
 pub struct Side<'a> {
@@ -126,6 +129,15 @@ pub struct PackageChange {
     pub sizes: Sizes,
     /// How many of its paths changed.
     pub paths: usize,
+    /// How many of its files were pruned in the first and are in the second; `None` where it is not known.
+    pub files_gained: Option<usize>,
+    /// How many of its files were in the first and are pruned in the second.
+    pub files_lost: Option<usize>,
+    /// Because of what it changed, if that is known; [`diff`] does not know it.
+    pub cause: Option<Cause>,
+    /// What its changelog says of the versions after the first up to the second, if it is at hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changelog: Vec<changelog::Entry>,
 }
 
 impl PackageChange {
@@ -137,6 +149,10 @@ impl PackageChange {
             version_after: None,
             sizes,
             paths: 0,
+            files_gained: None,
+            files_lost: None,
+            cause: None,
+            changelog: Vec::new(),
         }
     }
 
@@ -173,6 +189,63 @@ pub struct PathChange {
     /// Its contents.
     #[serde(flatten)]
     pub sizes: Sizes,
+    /// Because of what it changed, if that is known; [`diff`] does not know it.
+    pub cause: Option<Cause>,
+}
+
+impl PathChange {
+    /// Returns where it is; where it was, if it is gone.
+    pub fn tree_path(&self) -> TreePath {
+        from_printed(&self.path)
+    }
+
+    /// Returns where it was, if it was anywhere.
+    pub fn tree_path_before(&self) -> TreePath {
+        from_printed(self.path_before.as_ref().unwrap_or(&self.path))
+    }
+}
+
+fn from_printed(path: &str) -> TreePath {
+    unescape(path).and_then(|bytes| TreePath::new(&bytes).ok()).unwrap_or_default()
+}
+
+/// Because of what something changed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Cause {
+    /// Its kind.
+    pub kind: CauseKind,
+    /// The cause as a clause.
+    pub text: String,
+    /// What led to it, a step each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+}
+
+impl Cause {
+    /// Makes one that nothing more is known of.
+    pub fn new(kind: CauseKind, text: String) -> Self {
+        Cause { kind, text, chain: Vec::new() }
+    }
+}
+
+/// A kind of cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// The recipe requests another package.
+    Request,
+    /// A package needs another one.
+    Dependency,
+    /// A package has another version.
+    Version,
+    /// The recipe keeps, drops or brings other files.
+    Recipe,
+    /// The exercise uses other files.
+    Exercise,
+    /// A rule of pruning decided otherwise.
+    Rule,
+    /// Another part of a file is left.
+    Reduction,
 }
 
 /// The parts of both trees that are the same, and are in no list: their packed sizes can differ all the same.
@@ -283,6 +356,7 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
                     package: shown,
                     change,
                     sizes,
+                    cause: None,
                 });
             }
             None if is_content(new) => same.add(&sizes),
@@ -291,7 +365,7 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
     }
     let renamed = renames::of_paths(&mut paths, |path| {
         let tree = if path.change == Change::Added { after.tree } else { before.tree };
-        match tree.get(path.path.as_bytes()).map(|entry| &entry.kind) {
+        match tree.get(path.tree_path().as_bytes()).map(|entry| &entry.kind) {
             Some(Kind::File { .. }) => "file",
             Some(Kind::Symlink { .. }) => "link",
             Some(Kind::Directory) => "directory",

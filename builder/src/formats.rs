@@ -8,6 +8,7 @@ pub mod apt_conf;
 pub mod auth_file;
 pub mod base64;
 pub mod capnp;
+pub mod changelog;
 pub mod checksum;
 pub mod control;
 pub mod copyright;

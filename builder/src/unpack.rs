@@ -21,6 +21,7 @@ use crate::{
     fetch::{Fetched, FetchedDeb},
     files,
     formats::{
+        checksum::Checksum,
         control::Control,
         deb::{self, Deb, DebError, Part},
         deb822::Fault,
@@ -283,6 +284,42 @@ pub fn unpack_file(path: &Path, store: &Store) -> Result<SingleDeb, UnpackFault>
     let control = control_files.get("control").ok_or(UnpackFault::NoControl("missing"))?;
     let control = Control::parse(&store.read(control)?).map_err(UnpackFault::Control)?;
     Ok(SingleDeb { control, tree, digest, size_bytes })
+}
+
+/// Most bytes of a changelog, compressed and decompressed: those of the kernel have a few MB.
+const CHANGELOG_BYTES: u64 = 8 << 20;
+
+/// Returns the Debian changelog of a package that was unpacked before; `None` if it was not, or has none of
+/// its own. `other` finds the package in whose directory it lies, where its own is a link to that.
+pub fn changelog<'l>(
+    package: &'l LockedPackage,
+    other: impl Fn(&str) -> Option<&'l LockedPackage>,
+    store: &Store,
+) -> Option<String> {
+    let tree = |package: &LockedPackage| {
+        let Checksum::Sha256(digest) = package.checksum else { return None };
+        Some(store.load_bundle(BUNDLE, &digest.to_string())?.0)
+    };
+    let mut name = package.name.as_str();
+    let mut files = tree(package)?;
+    if let Some(Kind::Symlink { target }) =
+        files.get(format!("usr/share/doc/{name}").as_bytes()).map(|e| &e.kind)
+    {
+        let target = std::str::from_utf8(target).ok()?;
+        let owner = other(target.rsplit('/').next().unwrap_or(target))?;
+        (name, files) = (&owner.name, tree(owner)?);
+    }
+    // A package of Debian's own has no other changelog than Debian's.
+    let mut names = ["changelog.Debian.gz", "changelog.gz"].into_iter();
+    let found = names.find_map(|file| files.get(format!("usr/share/doc/{name}/{file}").as_bytes()));
+    let (digest, size_bytes) = found?.kind.content()?;
+    if size_bytes > CHANGELOG_BYTES {
+        return None;
+    }
+    let mut text = Vec::new();
+    let compressed = store.read(&digest).ok()?;
+    flate2::read::MultiGzDecoder::new(&compressed[..]).take(CHANGELOG_BYTES).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Splits a bundle's tree into the package's files and its control files.

@@ -99,12 +99,15 @@ fn a_reviewer_sees_versions_renamed_libraries_key_proof_budget_and_limit() {
         &ended.stdout,
         &[
             "- limit of growth 1 %: exceeded by ",
-            "- version: 1.0 (1) -> 1.1 (2)\n",
-            "| libtea1 1.2-1 -> 1.3-1 |",
-            "| `/usr/lib/libtea.so.1.2 -> libtea.so.1.3` | renamed |",
+            "- version: `1.0 (1)` -> `1.1 (2)`\n",
+            "| `libtea1 1.2-1 -> 1.3-1` |",
+            "| renamed `/usr/lib/libtea.so.1.2 -> libtea.so.1.3` |",
         ],
     );
-    assert_says(&ended.stderr, &["limit exceeded: the package grew by ", "over the limit of 1 %"]);
+    assert_says(
+        &ended.stderr,
+        &["limit exceeded: the package grew by ", "over the limit of 1 %: most of it (no package) (+"],
+    );
 
     let document = home.done(&["diff", text(&old), text(&new), "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
@@ -154,4 +157,32 @@ fn the_same_package_differs_in_nothing() {
     let said = home.done(&["diff", text(&old), text(&old)]).stdout;
     assert_eq!(said.lines().filter(|line| line.contains(" -> ")).count(), 2, "{said}");
     assert_says(&said, &["the contents are the same"]);
+}
+
+#[test]
+fn a_package_may_have_a_limit_of_its_own() {
+    let home = Home::new();
+    let [old, new] = two(&home);
+    let (old, new) = (text(&old), text(&new));
+    let ended = home.run(&["diff", old, new, "--fail-over", "1 MB", "--fail-over", "pot=10%", "--json"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+    assert_eq!(document["limits"][1]["package"], "pot");
+    assert_ne!(document["limits"][1]["over_limit_bytes"], 0);
+    assert_eq!(document["over_limit_bytes"], 0);
+    let ended = home.run(&["diff", old, new, "--fail-over", "pot=10%"]);
+    assert_says(&ended.stderr, &["limit exceeded: pot grew by ", "over the limit of 10 %\n"]);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let ended = home.run(&["diff", old, new, "--fail-over", "milk=0"]);
+    assert_eq!(ended.code, Some(0));
+    assert_says(&ended.stderr, &["warning: neither A nor B has the package milk, which has a limit"]);
+    for (limits, code, said) in [
+        (&["--fail-over", "pot=1", "--fail-over", "pot=2"][..], 1, "--fail-over gives two limits for pot"),
+        (&["--fail-over", "pot=much"], 2, "not a number of bytes"),
+        (&["--fail-over", "=1"], 2, "there is no name of a package before `=`"),
+    ] {
+        let ended = home.run(&[&["diff", old, new], limits].concat());
+        assert_eq!(ended.code, Some(code), "{limits:?}");
+        assert_says(&ended.stderr, &[said]);
+    }
 }

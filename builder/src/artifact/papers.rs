@@ -1,6 +1,9 @@
 //! The papers of an artifact about the Debian packages in it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     formats::prune_list::parse_list,
@@ -39,6 +42,8 @@ const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
 pub struct Papers {
     owners: BTreeMap<Vec<u8>, Arc<str>>,
     versions: BTreeMap<String, String>,
+    /// For each package that others depend on, these.
+    dependents: BTreeMap<String, BTreeSet<String>>,
     reduced: BTreeMap<TreePath, String>,
     /// Our first process is in it: what lies beside it is ours.
     is_ours: bool,
@@ -153,10 +158,26 @@ impl Papers {
                         self.versions.insert(name.clone(), version.trim().to_owned());
                     }
                 }
+                Some(("Depends" | "Pre-Depends", relations)) => {
+                    for name in relations.split([',', '|']).filter_map(|one| one.split_whitespace().next()) {
+                        let name = name.split(':').next().unwrap_or(name);
+                        if let Some(package) = &package
+                            && is_word(name)
+                            && self.dependents.len() < MAX_OWNED
+                        {
+                            self.dependents.entry(name.to_owned()).or_default().insert(package.clone());
+                        }
+                    }
+                }
                 _ if line.is_empty() => package = None,
                 _ => {}
             }
         }
+    }
+
+    /// Returns the packages that depend on one, by dpkg's status; by name.
+    pub fn dependents(&self, package: &str) -> impl Iterator<Item = &str> {
+        self.dependents.get(package).into_iter().flatten().map(String::as_str)
     }
 
     /// Returns the package that a path belongs to. `usr/bin/x` is looked for as `bin/x` too, and the other

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cli::{Context, Failure, finish_json, print, verify::with_any},
-    diff::Limit,
+    diff::Bound,
     operand::{self, Operand},
     report::{Compared, SizeReport},
+    shown,
 };
 
 /// Compare any two of packages, images, tars, .debs and directories: sizes, versions, key, proof and budget
@@ -16,6 +17,7 @@ use crate::{
     tinyroot diff old.spk new.spk --format markdown             for a comment on a change\n  \
     tinyroot diff old.spk new.spk --format html > diff.html     treemaps in a browser\n  \
     tinyroot diff old.spk new.spk --fail-over 200k              exit with 3 if it grew by more\n  \
+    tinyroot diff old.spk new.spk --fail-over libicu72=1%       the same of one Debian package\n  \
     tinyroot diff tea_1.0_amd64.deb tea_1.1_amd64.deb           two versions of a Debian package\n  \
     tinyroot diff saved.tar docker://HOST/NAME:TAG              an image that docker saved, and one at a registry\n  \
     curl -fsS URL/old.spk | tinyroot diff - new.spk --json      the older one from standard input")]
@@ -31,9 +33,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Exit with 3 if B is larger than A by more than this: bytes (200k, 1.5 MB, 200 KiB) or a percentage
-    /// (5%)
-    #[arg(long, value_name = "LIMIT")]
-    fail_over: Option<Limit>,
+    /// (5%); with PACKAGE= before it, if that Debian package takes so much more. Compressed bytes count where
+    /// they are known of both. May be given several times
+    #[arg(long, value_name = "[PACKAGE=]LIMIT")]
+    fail_over: Vec<Bound>,
 }
 
 /// How the result is written.
@@ -55,12 +58,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new("A and B cannot both come from standard input");
         return Err(failure.hint("write one of them to a file"));
     }
+    check(&args.fail_over)?;
     let mut before = open(&args.before, context)?;
     let mut after = open(&args.after, context)?;
     operand::align([&mut before, &mut after]);
     let store = context.reading_store()?;
     let [before, after] = [before, after].map(|operand| Compared::of(operand, &store));
-    let report = SizeReport::of(before, after, args.fail_over);
+    let report = SizeReport::of(before, after, args.fail_over.clone(), &store);
+    for name in report.unknown_packages() {
+        context
+            .progress
+            .warn(&format!("neither A nor B has the package {}, which has a limit", shown::name(name)));
+    }
     match if context.global.json { Format::Json } else { args.format } {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
@@ -68,6 +77,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Format::Html => print(&report.html())?,
     }
     report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
+}
+
+/// Refuses two limits for the same.
+fn check(bounds: &[Bound]) -> Result<(), Failure> {
+    let twice =
+        |(at, bound): &(usize, &Bound)| bounds[..*at].iter().any(|other| other.package == bound.package);
+    match bounds.iter().enumerate().find(twice) {
+        None => Ok(()),
+        Some((_, bound)) => {
+            let of = bound.package.as_ref().map_or_else(|| "B".to_owned(), |name| shown::name(name));
+            let failure = Failure::new(format!("--fail-over gives two limits for {of}"));
+            Err(failure.hint("leave one of them out"))
+        }
+    }
 }
 
 /// Opens one of both.

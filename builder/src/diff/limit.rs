@@ -13,7 +13,7 @@ pub enum Limit {
 
 /// Text that is not a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a number of bytes (200000, 200 kB, 1.5 MB) or a percentage (5%)")]
+#[error("not a number of bytes (200000, 200 kB, 1.5 MB) or a percentage (5%), nor PACKAGE= and one of them")]
 pub struct InvalidLimit;
 
 impl std::str::FromStr for Limit {
@@ -56,6 +56,40 @@ impl std::fmt::Display for Limit {
     }
 }
 
+/// A limit for all, or for one heading: `LIMIT` or `PACKAGE=LIMIT`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// The heading; `None` for all.
+    pub package: Option<String>,
+    /// How much larger it may become.
+    pub limit: Limit,
+}
+
+/// Text that bounds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBound {
+    /// The limit is none.
+    #[error(transparent)]
+    Limit(#[from] InvalidLimit),
+    /// The name of the package is empty.
+    #[error("there is no name of a package before `=`")]
+    Package,
+}
+
+impl std::str::FromStr for Bound {
+    type Err = InvalidBound;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBound> {
+        let Some((package, limit)) = text.rsplit_once('=') else {
+            return Ok(Bound { package: None, limit: text.parse()? });
+        };
+        match package.trim() {
+            "" => Err(InvalidBound::Package),
+            package => Ok(Bound { package: Some(package.to_owned()), limit: limit.parse()? }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +124,21 @@ mod tests {
             (Limit::Percent(10.0), 0, 1, 1),
         ] {
             assert_eq!(limit.exceeded_by(before, after), over, "{limit} from {before} to {after}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_packages() {
+        let of = |package: &str, limit| Ok(Bound { package: Some(package.into()), limit });
+        for (text, expected) in [
+            ("5%", Ok(Bound { package: None, limit: Limit::Percent(5.0) })),
+            ("libicu72=1%", of("libicu72", Limit::Percent(1.0))),
+            ("(no package) = 20 kB", of("(no package)", Limit::Bytes(20_000))),
+            ("=1", Err(InvalidBound::Package)),
+            ("libicu72=", Err(InvalidBound::Limit(InvalidLimit))),
+            ("libicu72", Err(InvalidBound::Limit(InvalidLimit))),
+        ] {
+            assert_eq!(text.parse::<Bound>(), expected, "{text}");
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Page {
     pub files: Vec<PageFile>,
     /// Packages with the version before and after.
     pub versions: Vec<(String, Option<String>, Option<String>)>,
+    /// Packages with what is to be said of each, a paragraph of several lines each.
+    pub notes: Vec<(String, Vec<String>)>,
 }
 
 /// A line of a page.
@@ -97,10 +99,13 @@ impl Page {
             .iter()
             .map(|(name, before, after)| (name.clone(), json!([before, after])))
             .collect();
+        let notes: serde_json::Map<String, Value> =
+            self.notes.iter().map(|(name, notes)| (name.clone(), json!(notes))).collect();
         json!({
             "kind": if self.is_difference { "diff" } else { "inspect" },
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
             "versions": versions,
+            "notes": notes,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The difference of two packages, in bytes.
 
+mod bounds;
+mod causes;
 mod compared;
 mod markdown;
 mod text;
@@ -13,31 +15,33 @@ use words::{CONTAINER, METADATA, signed, size_texts, word};
 use super::page::{Page, PageFile};
 use crate::{
     artifact::Prices,
-    diff::{Limit, PathChange, Side, SizeDiff, diff, own_bytes},
+    diff::{Bound, PackageChange, PathChange, Side, SizeDiff, diff, own_bytes},
     operand::Taken,
-    progress::size_text,
+    shown,
+    store::Store,
     tree::{Tree, TreePath},
 };
 
 /// How deep directories are told apart.
 const DEPTH: usize = 3;
 
-/// Two packages compared: contents, files, and what each says of itself.
+/// Two packages compared: contents, files, because of what they differ, and what each says of itself.
 pub struct SizeReport {
     sides: [Compared; 2],
     diff: SizeDiff,
-    limit: Option<Limit>,
+    bounds: Vec<Bound>,
 }
 
 impl SizeReport {
-    /// Compares two packages. `limit` bounds how much larger the second may be.
-    pub fn of(before: Compared, after: Compared, limit: Option<Limit>) -> Self {
+    /// Compares two packages. `bounds` say how much larger the second may be. What changelogs say is read out
+    /// of packages that the store has.
+    pub fn of(before: Compared, after: Compared, bounds: Vec<Bound>, store: &Store) -> Self {
         let heading = |side: &Compared, path: &TreePath| side.papers.heading(path);
         let versions = [&before, &after].map(|side| {
             let version = |(name, version): (&str, &str)| (name.to_owned(), version.to_owned());
             side.papers.versions().map(version).collect::<BTreeMap<String, String>>()
         });
-        let diff = diff(
+        let mut diff = diff(
             &Side {
                 tree: &before.tree,
                 heading: &|path| heading(&before, path),
@@ -52,12 +56,9 @@ impl SizeReport {
             },
             DEPTH,
         );
-        SizeReport { sides: [before, after], diff, limit }
-    }
-
-    /// Returns by how much the second is over the limit, as a clause; `None` if it is not.
-    pub fn excess(&self) -> Option<String> {
-        excess(self.subject(), self.deciding_total(), self.limit?)
+        causes::add(&mut diff, &before, &after);
+        causes::add_changelogs(&mut diff, &after, store);
+        SizeReport { sides: [before, after], diff, bounds }
     }
 
     /// Returns what limits bound, in a sentence.
@@ -109,28 +110,6 @@ impl SizeReport {
         before.facts.as_ref().zip(after.facts.as_ref()).map_or_else(Vec::new, |(was, is)| was.changed(is))
     }
 
-    /// Returns what is to be said of the limit that was asked for and of the budget that B has.
-    fn bounds(&self) -> Vec<String> {
-        let over = |over: u64| {
-            if over == 0 { "kept".to_owned() } else { format!("exceeded by {}", size_text(over)) }
-        };
-        let (before_bytes, after_bytes) = self.deciding_total();
-        let limit = self.limit.map(|limit| {
-            let shown = match limit {
-                Limit::Bytes(bytes) => size_text(bytes),
-                Limit::Percent(_) => limit.to_string(),
-            };
-            format!("limit of growth {shown}: {}", over(limit.exceeded_by(before_bytes, after_bytes)))
-        });
-        let budget = self.sides[1].facts.as_ref().and_then(Facts::budget_bytes);
-        let budget =
-            budget.filter(|_| self.are_packages()).map(|budget| match budget.checked_sub(after_bytes) {
-                Some(left) => format!("budget {}: {} left", size_text(budget), size_text(left)),
-                None => format!("budget {}: {}", size_text(budget), over(after_bytes - budget)),
-            });
-        limit.into_iter().chain(budget).collect()
-    }
-
     /// Returns one JSON document.
     pub fn json(&self) -> serde_json::Value {
         let mut document = serde_json::json!(self.diff);
@@ -143,11 +122,7 @@ impl SizeReport {
             document[format!("{name}_name")] = side.name.as_str().into();
             document[name] = serde_json::json!(side.facts);
         }
-        if let Some(limit) = self.limit {
-            let (before_bytes, after_bytes) = self.deciding_total();
-            document["limit_bytes"] = limit.bytes_of(before_bytes).into();
-            document["over_limit_bytes"] = limit.exceeded_by(before_bytes, after_bytes).into();
-        }
+        self.add_bounds(&mut document);
         document
     }
 
@@ -168,6 +143,10 @@ impl SizeReport {
         let versions = self.diff.packages.iter().map(|package| {
             (package.package.clone(), package.version_before.clone(), package.version_after.clone())
         });
+        let notes = self.diff.packages.iter().filter_map(|package| {
+            let notes = page_notes(package);
+            (!notes.is_empty()).then(|| (package.package.clone(), notes))
+        });
         let facts =
             self.changed_facts().into_iter().map(|(what, was, is)| format!("{what}: {was} \u{2192} {is}"));
         let besides = self.besides_files().into_iter().zip([METADATA, CONTAINER]);
@@ -178,10 +157,17 @@ impl SizeReport {
         Page {
             title: format!("{} \u{2192} {}", self.sides[0].name, self.sides[1].name),
             total: format!("{} ({from} \u{2192} {to})", signed(total)),
-            facts: self.bounds().into_iter().chain(facts).chain(self.unpriced()).chain(besides).collect(),
+            facts: self
+                .bounds_told()
+                .into_iter()
+                .chain(facts)
+                .chain(self.unpriced())
+                .chain(besides)
+                .collect(),
             is_difference: true,
             files: self.page_files(),
             versions: versions.collect(),
+            notes: notes.collect(),
         }
         .html()
     }
@@ -193,7 +179,7 @@ impl SizeReport {
         let moved: BTreeSet<&str> =
             self.diff.paths.iter().filter_map(|change| change.path_before.as_deref()).collect();
         let [before, after] = [0, 1].map(|side: usize| &self.sides[side].tree);
-        let bytes = |tree: &Tree, path: &str| tree.get(path.as_bytes()).map(own_bytes);
+        let bytes = |tree: &Tree, path: &TreePath| tree.get(path.as_bytes()).map(own_bytes);
         // One side alone says nothing of a difference.
         let prices = self.sides[0].prices.as_ref().zip(self.sides[1].prices.as_ref());
         let packed = |path: &TreePath| match prices {
@@ -223,7 +209,10 @@ impl SizeReport {
                 _ => packed(path),
             };
             files.push(PageFile {
-                plain_bytes: [bytes(before, path_before.as_deref().unwrap_or(&text)), bytes(after, &text)],
+                plain_bytes: [
+                    bytes(before, &change.map_or_else(|| path.clone(), |change| change.tree_path_before())),
+                    bytes(after, path),
+                ],
                 packed_bytes,
                 change: change.map_or("same", |change| word(change.change)),
                 path: text,
@@ -235,33 +224,22 @@ impl SizeReport {
     }
 }
 
-/// Returns by how much a growth is over a limit, as a clause; `None` if it is not.
-fn excess(subject: &str, (before_bytes, after_bytes): (u64, u64), limit: Limit) -> Option<String> {
-    let over = limit.exceeded_by(before_bytes, after_bytes);
-    let (from, to) = size_texts(before_bytes, after_bytes);
-    let grown = after_bytes.saturating_sub(before_bytes);
-    (over > 0).then(|| {
-        format!(
-            "{subject} grew by {grown} bytes, from {from} to {to}: {over} bytes over the limit of {limit}"
-        )
-    })
+/// Returns the notes of the page on a package: its cause, and what its changelog says.
+fn page_notes(package: &PackageChange) -> Vec<String> {
+    let cause = package.cause.iter().flat_map(|cause| {
+        std::iter::once(cause.text.clone()).chain(cause.chain.iter().map(|step| format!("  {step}")))
+    });
+    let cause: Vec<String> = cause.collect();
+    let mut notes = if cause.is_empty() { Vec::new() } else { vec![cause.join("\n")] };
+    notes.extend(words::gained(package));
+    notes.extend(
+        package
+            .changelog
+            .iter()
+            .map(|entry| format!("{}\n\n{}", words::entry_head(entry), shown::lines(&entry.text))),
+    );
+    notes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_that_is_exceeded_is_told_in_bytes() {
-        let told = |limit: &str, before_bytes, after_bytes| {
-            excess("the package", (before_bytes, after_bytes), limit.parse().expect("is a limit"))
-        };
-        assert_eq!(told("0", 1_300_000, 1_300_000), None);
-        let text = "the package grew by 7 bytes, from 1300000 bytes to 1300007 bytes: \
-                    7 bytes over the limit of 0 bytes";
-        assert_eq!(told("0", 1_300_000, 1_300_007).as_deref(), Some(text));
-        let text = "the package grew by 200000 bytes, from 1.0 MB to 1.2 MB: \
-                    150000 bytes over the limit of 5 %";
-        assert_eq!(told("5%", 1_000_000, 1_200_000).as_deref(), Some(text));
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@
 //! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), `papers`, `squashfs`, `erofs`, `layout` |
 //! | registries of images, and logins to them | `registry` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
-//! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright) |
+//! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright), `changelog` |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets`, `difference` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
 //! | apps: responses, pages, lines of their logs, what they asked for in vain | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
@@ -34,8 +34,8 @@ pub use long::long_inputs;
 pub use seeds::{Seed, seeds};
 
 use crate::{
-    archive, artifact, attestation, cli, configure, difference, download, evidence, exercise, image, prune,
-    sandbox, store,
+    archive, artifact, attestation, cli, configure, difference, download, evidence, exercise,
+    formats::changelog, image, prune, sandbox, store,
 };
 
 /// A function that reads foreign bytes.
@@ -96,6 +96,7 @@ pub const READERS: &[Reader] = &[
     reader("lock", texts::lock, 1 << 12),
     reader("used", texts::used, 1 << 12),
     reader("copyright", texts::copyright, 1 << 12),
+    reader("changelog", changelog::read_anything, 1 << 12),
     reader("prune_list", texts::prune_list, 1 << 12),
     reader("papers", texts::papers, 1 << 12),
     reader("report", evidence::readers::report, 1 << 10),

@@ -229,6 +229,10 @@
     const name = element("td", { className: "path" });
     if (entry.open) name.append(element("a", { href: address({ zoom: entry.open, mark: "", by: "package" }) }, entry.name), " ", element("span", { className: "faint" }, entry.note || ""));
     else name.append(element("a", { href: address({ mark: entry.name }) }, "/" + entry.name), " ", element("span", { className: "faint" }, entry.note || ""));
+    if (entry.notes) {
+      const said = entry.notes.map((note) => element("pre", {}, note));
+      name.append(element("details", {}, element("summary", {}, "why"), ...said));
+    }
     const made = element("tr", {}, name, ...cells);
     if (!entry.open && entry.name === state.mark) made.className = "marked";
     return made;
@@ -261,7 +265,7 @@
       const [was, is] = (data.versions || {})[name] || [];
       return was && is && was !== is ? `${was} \u2192 ${is}` : is || (was ? `${was}, gone` : "");
     };
-    const rows = [...packages.values()].map((sum) => ({ ...sum, note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
+    const rows = [...packages.values()].map((sum) => ({ ...sum, notes: (data.notes || {})[sum.name], note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
     table("packages", "By package", sorted(rows));
     const paths = chosen.map((file) => ({ name: file.path, note: file.was ? `was /${file.was}; ${file.owner}` : file.owner, change: file.change, before: before(file), after: after(file), plain: file.plain[1] || 0 }));
     const order = sorted(paths);

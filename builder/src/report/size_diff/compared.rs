@@ -2,7 +2,8 @@
 
 use crate::{
     artifact::{Artifact, Papers, Prices},
-    formats::app_id::AppId,
+    formats::{app_id::AppId, prune_list::PruneList},
+    lock::Lock,
     operand::{Operand, Taken},
     papers,
     progress::size_text,
@@ -28,6 +29,10 @@ pub struct Compared {
     pub prices: Option<Prices>,
     /// Its statements about itself, if it is a package.
     pub facts: Option<Facts>,
+    /// Why each path is in it or was pruned.
+    pub list: Option<PruneList>,
+    /// The packages that it was made of, and who required each.
+    pub lock: Option<Lock>,
 }
 
 impl Compared {
@@ -39,14 +44,19 @@ impl Compared {
             }
             None => shown::name(operand.title()),
         };
+        let (taken, size_bytes) = (operand.taken(), operand.size_bytes());
+        let facts = operand.artifact().map(|artifact| Facts::read(artifact, store));
+        let tree = operand.root.into_tree();
         Compared {
-            taken: operand.taken(),
+            taken,
             name,
-            size_bytes: operand.size_bytes(),
-            facts: operand.artifact().map(|artifact| Facts::read(artifact, store)),
+            size_bytes,
+            facts,
             papers: operand.papers,
             prices: operand.prices,
-            tree: operand.root.into_tree(),
+            list: papers::prune_list(&tree, store),
+            lock: papers::lock(&tree, store),
+            tree,
         }
     }
 }

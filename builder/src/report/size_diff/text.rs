@@ -4,15 +4,24 @@ use std::fmt::Write as _;
 
 use super::{
     SizeReport,
-    words::{CONTAINER, METADATA, counted, named, path_text, signed, size_texts, word},
+    words::{
+        CONTAINER, METADATA, cause, counted, entry_head, entry_start, gained, name_and_versions, path_text,
+        shortened, signed, size_texts, word,
+    },
 };
 use crate::{
-    diff::{Rest, Sizes},
+    diff::{PackageChange, Rest, Sizes},
     progress::size_text,
 };
 
 /// Paths and directories that are listed; JSON has all.
 const SHOWN: usize = 50;
+
+/// Entries of a changelog whose heads are shown.
+const SHOWN_ENTRIES: usize = 3;
+
+/// Where lines begin that go on with the one before.
+const INDENT: usize = 14;
 
 /// The columns that a line takes if its words allow it.
 const COLUMNS: usize = 98;
@@ -40,7 +49,7 @@ pub(super) fn text(report: &SizeReport) -> String {
         let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed((before, after)));
     };
     total("installed", (before_bytes, after_bytes));
-    for line in report.bounds() {
+    for line in report.bounds_told() {
         let _ = writeln!(out, "{:>10}  {line}", "");
     }
     for (what, was, is) in report.changed_facts() {
@@ -62,8 +71,13 @@ pub(super) fn text(report: &SizeReport) -> String {
 
     head(&mut out, "by package", true);
     for p in &diff.packages {
-        let changed = format!("({} changed)", p.paths);
-        line(&mut out, &cells(&p.sizes, true), &named(p), &[changed]);
+        let (name, versions) = name_and_versions(p);
+        let changed: Vec<String> = std::iter::once(format!("{} changed", p.paths)).chain(gained(p)).collect();
+        let changed = format!("({})", changed.join(", "));
+        let notes: Vec<String> =
+            versions.into_iter().chain([changed]).chain(cause(p).map(str::to_owned)).collect();
+        line(&mut out, &cells(&p.sizes, true), &name, &notes);
+        changelog(&mut out, p);
     }
     rest(&mut out, &diff.unchanged.packages, "other package", "other packages", true);
     for (sizes, what) in report.besides_files().into_iter().zip([METADATA, CONTAINER]) {
@@ -90,6 +104,21 @@ pub(super) fn text(report: &SizeReport) -> String {
     out
 }
 
+/// Writes the heads of the entries of a package's changelog.
+fn changelog(out: &mut String, package: &PackageChange) {
+    for entry in package.changelog.iter().take(SHOWN_ENTRIES) {
+        let text = format!("{}: {}", entry_head(entry), entry_start(entry));
+        let short = match text.char_indices().nth(COLUMNS - INDENT - 1) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        };
+        let _ = writeln!(out, "{:INDENT$}{short}", "");
+    }
+    if let Some(left) = package.changelog.len().checked_sub(SHOWN_ENTRIES).filter(|left| *left > 0) {
+        let _ = writeln!(out, "{:INDENT$}and {}", "", counted(left, "older entry", "older entries"));
+    }
+}
+
 /// Writes the sum of what is the same in both, if it takes other bytes all the same.
 fn rest(out: &mut String, rest: &Rest, one: &str, many: &str, is_long: bool) {
     if rest.sizes.packed().is_some_and(|(before, after)| before != after) {
@@ -101,7 +130,7 @@ fn rest(out: &mut String, rest: &Rest, one: &str, many: &str, is_long: bool) {
 /// Writes how many are not listed.
 fn more(out: &mut String, count: usize, one: &str, many: &str) {
     if let Some(left) = count.checked_sub(SHOWN).filter(|left| *left > 0) {
-        let _ = writeln!(out, "{:>10}  and {} more", "", counted(left, one, many));
+        let _ = writeln!(out, "{:>10}  and {left} more {}", "", if left == 1 { one } else { many });
     }
 }
 
@@ -122,16 +151,18 @@ fn cells(sizes: &Sizes, is_long: bool) -> String {
 /// Writes a line: its figures, a name, and notes, which go to lines of their own where they do not fit.
 fn line(out: &mut String, figures: &str, name: &str, notes: &[String]) {
     let start = figures.chars().count() + 2;
+    let name = shortened(name, COLUMNS - start);
     let mut used = start + name.chars().count();
     let _ = write!(out, "{figures}  {name}");
     for note in notes {
+        let note = shortened(note, COLUMNS - INDENT);
         let wide = note.chars().count();
         if used + 1 + wide <= COLUMNS {
             let _ = write!(out, " {note}");
             used += 1 + wide;
         } else {
-            let _ = write!(out, "\n{:start$}{note}", "");
-            used = start + wide;
+            let _ = write!(out, "\n{:INDENT$}{note}", "");
+            used = INDENT + wide;
         }
     }
     out.push('\n');

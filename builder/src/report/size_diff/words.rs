@@ -1,8 +1,10 @@
 //! Words that the renderers share.
 
 use crate::{
-    diff::{Change, PackageChange, PathChange},
+    diff::{CauseKind, Change, PackageChange, PathChange},
+    formats::changelog::Entry,
     progress::size_text,
+    shown,
 };
 
 /// The names of the bytes that are in no file.
@@ -11,18 +13,27 @@ pub(super) const CONTAINER: &str = "headers, checks and the index";
 
 /// Returns a package's name with its version, or with both names and versions.
 pub(super) fn named(p: &PackageChange) -> String {
-    let whole = |name: &str, version: &Option<String>| match version {
-        Some(version) => format!("{name} {version}"),
-        None => name.to_owned(),
-    };
-    let after = whole(&p.package, &p.version_after);
-    match (&p.package_before, &p.version_before, &p.version_after) {
-        (Some(name), version, _) => format!("{} -> {after}", whole(name, version)),
-        (None, Some(before), Some(after)) if before != after => format!("{} {before} -> {after}", p.package),
-        (None, Some(_), None) => format!("{}, gone", whole(&p.package, &p.version_before)),
-        (None, None, Some(_)) => format!("{after}, new"),
-        _ => after,
+    let (name, versions) = name_and_versions(p);
+    versions.map_or_else(|| name.clone(), |versions| format!("{name} {versions}"))
+}
+
+/// Returns a package's name and its version, or both names and versions.
+pub(super) fn name_and_versions(p: &PackageChange) -> (String, Option<String>) {
+    if let Some(before) = &p.package_before {
+        let versions = match (&p.version_before, &p.version_after) {
+            (Some(before), Some(after)) => Some(format!("{before} -> {after}")),
+            _ => None,
+        };
+        return (format!("{before} -> {}", p.package), versions);
     }
+    let versions = match (&p.version_before, &p.version_after) {
+        (Some(before), Some(after)) if before != after => format!("{before} -> {after}"),
+        (Some(before), None) => format!("{before}, gone"),
+        (None, Some(after)) => format!("{after}, new"),
+        (Some(version), Some(_)) => version.clone(),
+        (None, None) => return (p.package.clone(), None),
+    };
+    (p.package.clone(), Some(versions))
 }
 
 /// Returns how a path is shown: of one with another version in its name where it was, and its new name.
@@ -62,4 +73,56 @@ pub(super) fn word(change: Change) -> &'static str {
 /// Returns a number with its noun.
 pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// Returns how many files a package gained and lost by pruning; nothing if it did not, or if it is not known.
+pub(super) fn gained(package: &PackageChange) -> Option<String> {
+    let (gained, lost) = (package.files_gained?, package.files_lost?);
+    let files = |count: usize| counted(count, "file", "files");
+    match (gained, lost) {
+        (0, 0) => None,
+        (gained, 0) => Some(format!("{} gained", files(gained))),
+        (0, lost) => Some(format!("{} lost", files(lost))),
+        (gained, lost) => Some(format!("{} gained, {lost} lost", files(gained))),
+    }
+}
+
+/// Returns the cause of a package's change, where it says more than the versions do.
+pub(super) fn cause(package: &PackageChange) -> Option<&str> {
+    let cause = package.cause.as_ref()?;
+    let is_told = cause.kind == CauseKind::Version && cause.text == "another version";
+    (!is_told).then_some(&cause.text)
+}
+
+/// Returns the first line of an entry of a changelog.
+pub(super) fn entry_head(entry: &Entry) -> String {
+    let distribution = shown::name(&entry.distribution);
+    let cves = match &entry.cves[..] {
+        [] => String::new(),
+        [first, second, rest @ ..] if rest.len() > 1 => {
+            format!(" ({first}, {second} and {} more)", rest.len())
+        }
+        few => format!(" ({})", few.join(", ")),
+    };
+    format!("{} {distribution}{cves}", shown::name(&entry.version))
+}
+
+/// Returns the first line of an entry's text that says something.
+pub(super) fn entry_start(entry: &Entry) -> String {
+    let mut lines = entry.text.lines().map(str::trim);
+    let start = lines.find(|line| !line.is_empty() && !line.starts_with('[')).unwrap_or_default();
+    shown::line(start.trim_start_matches(['*', '-', ' '])).into_owned()
+}
+
+/// Returns a text that is no longer than a width, with an ellipsis in its middle if it was.
+pub(super) fn shortened(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let head = width.saturating_sub(1) / 3;
+    let tail = width.saturating_sub(1) - head;
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(count - tail).collect();
+    format!("{start}…{end}")
 }

@@ -393,6 +393,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "tinyroot prune.list 1\nreduced /usr/lib/libicudata.so.72.1 197 of 3920 items\n/usr/lib/libxml2.so.2 libxml2 loader NEEDED by <- /usr/lib/php/dom.so\n/usr/lib/php/dom.so - used asked for <- /usr/lib/libxml2.so.2\ndropped coreutils unused nothing asked for it\n/usr/bin/ b2sum base32\n/usr/share doc/ a\\x20b\n",
     ),
     (
+        "changelog",
+        "small",
+        "tea (1.3-1) bookworm-security; urgency=high\n\n  * Hold the cup (CVE-2026-1234).\n\n -- A <a@example.org>  Mon, 02 Nov 2026 10:00:00 +0000\n\ntea (1.2-1) unstable; urgency=low\n\n  * Old.\n",
+    ),
+    (
         "copyright",
         "small",
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: a\n\nFiles: *\nCopyright: 2020 them\nLicense: GPL-2+ or Artistic, and Expat\n\nFiles: b\nCopyright: 2021 them\nLicense: LGPL-2.1 with x exception\n Text.\n .\n  More.\n\nLicense: GPL-2+\n See /usr/share/common-licenses/GPL-2.\n",

@@ -1,0 +1,181 @@
+use super::*;
+use crate::{
+    artifact::Papers,
+    diff::CauseKind,
+    digest::Digest,
+    formats::prune_list::parse_list,
+    lock::Lock,
+    tree::{Entry, Tree},
+};
+
+/// A store of which these tests need nothing.
+fn store() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("cache")).expect("opens");
+    (directory, store)
+}
+
+/// Files of made contents, each with its size and what it takes compressed; `list` and `lock` are papers.
+fn side(files: &[(&str, u64, u64)], list: &str, lock: &str, store: &Store) -> Compared {
+    let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+    let mut tree: Tree = files
+        .iter()
+        .map(|(name, size_bytes, _)| {
+            let digest = Digest::of(format!("{size_bytes}").as_bytes());
+            (path(name), Entry::file(digest, *size_bytes, 0o644, 0))
+        })
+        .collect();
+    let listed = format!("tinyroot prune.list 1\n{list}");
+    let digest = store.put(listed.clone());
+    tree.insert(path("tinyroot/papers/prune.list"), Entry::file(digest, listed.len() as u64, 0o644, 0));
+    let priced: BTreeMap<TreePath, u64> =
+        files.iter().map(|(name, _, packed)| (path(name), *packed)).collect();
+    let size_bytes = priced.values().sum::<u64>() + 30;
+    Compared {
+        taken: Taken::Package,
+        name: "Tea".to_owned(),
+        size_bytes: Some(size_bytes),
+        papers: Papers::read(&tree, store),
+        tree,
+        prices: Some(Prices { files: priced, metadata_bytes: 20, container_bytes: 10 }),
+        facts: None,
+        list: parse_list(&listed),
+        lock: (!lock.is_empty()).then(|| Lock::parse(lock.as_bytes()).expect("a lock")),
+    }
+}
+
+fn bounds(texts: &[&str]) -> Vec<Bound> {
+    texts.iter().map(|text| text.parse().expect("is a limit")).collect()
+}
+
+#[test]
+fn limits_that_are_exceeded_are_one_line_that_names_what_grew_most() {
+    let (_directory, store) = store();
+    let list = "/usr/a cup traced opened\n/usr/b pot traced opened\n";
+    let excess = |limits: &[&str]| {
+        let before = side(&[("usr/a", 5, 1000), ("usr/b", 5, 1000)], list, "", &store);
+        let after = side(&[("usr/a", 6, 2000), ("usr/b", 9, 1_400_000)], list, "", &store);
+        SizeReport::of(before, after, bounds(limits), &store).excess()
+    };
+    let all = "the package grew by 1400000 bytes, from 2.0 kB to 1.4 MB, 1399000 bytes over the limit of 1000 bytes: \
+               most of it pot (+1.4 MB)";
+    let cup = "cup grew by 1000 bytes, from 1.0 kB to 2.0 kB, 900 bytes over the limit of 10 %";
+    assert_eq!(excess(&["1 kB"]).as_deref(), Some(all));
+    assert_eq!(excess(&["2 MB", "cup=10%"]).as_deref(), Some(cup));
+    assert_eq!(excess(&["1kB", "cup=10%", "pot=2MB"]), Some(format!("{all}; {cup}")));
+    assert_eq!(excess(&["2 MB", "cup=100%", "milk=0"]), None);
+    let before = side(&[("usr/a", 5, 1_300_000)], list, "", &store);
+    let after = side(&[("usr/a", 5, 1_300_007)], list, "", &store);
+    let text =
+        "the package grew by 7 bytes, from 1300030 bytes to 1300037 bytes, 7 bytes over the limit of 0 bytes";
+    // What is the same in both grew in no package.
+    assert_eq!(SizeReport::of(before, after, bounds(&["0"]), &store).excess().as_deref(), Some(text));
+}
+
+fn lock(packages: &[(&str, &str, &str, &str)]) -> String {
+    let mut text = "version = 1\nsuite = \"bookworm\"\narchitecture = \"amd64\"\ntime = \"2026-01-01T00:00:00Z\"\n\n\
+                    [request]\npackages = [\"cup\"]\nessential = true\nrecommends = false\nexclude = []\nprefer = []\n"
+        .to_owned();
+    for (name, version, suite, because) in packages {
+        text += &format!(
+            "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\narchitecture = \"amd64\"\nsuite = \"{suite}\"\n\
+             path = \"pool/{name}.deb\"\nsize_bytes = 1\nsha256 = \"{}\"\nbecause = \"{because}\"\n",
+            "0".repeat(64)
+        );
+    }
+    text
+}
+
+#[test]
+fn causes_are_read_out_of_the_papers_of_both() {
+    let (_directory, store) = store();
+    let before = side(
+        &[("usr/cup", 5, 5), ("usr/lid", 5, 5), ("etc/tea", 5, 5), ("usr/spoon", 4, 4)],
+        "reduced /usr/spoon 3 of 9 symbols\n/etc/tea - laid a file of the recipe\n/usr/cup cup traced opened by sh at start\n\
+         /usr/lid cup traced opened by sh at GET:/\n/usr/spoon spoon loader libspoon.so NEEDED by <- /usr/cup\n\
+         dropped cup unused nothing asked for it\n/usr mat\n",
+        &lock(&[("cup", "1", "bookworm", "requested"), ("spoon", "1", "bookworm", "Depends: spoon of cup")]),
+        &store,
+    );
+    let after = side(
+        &[
+            ("usr/cup", 5, 5),
+            ("usr/leaf", 50, 50),
+            ("usr/mat", 7, 7),
+            ("etc/tea", 6, 6),
+            ("usr/spoon", 5, 5),
+            ("usr/sieve", 5, 5),
+        ],
+        "reduced /usr/spoon 4 of 9 symbols\n/etc/tea - laid a file of the recipe\n/usr/cup cup traced opened by sh at start\n\
+         /usr/leaf leaves loader libleaf.so NEEDED by <- /usr/cup\n/usr/mat cup traced opened by sh at POST:/\n\
+         /usr/sieve sieve traced opened by sh at start\n\
+         /usr/spoon spoon loader libspoon.so NEEDED by <- /usr/cup\ndropped cup unused nothing asked for it\n/usr lid\n",
+        &lock(&[
+            ("cup", "1", "bookworm", "requested"),
+            ("leaves", "2", "bookworm", "Depends: leaves (>= 2) of sieve"),
+            ("sieve", "2", "bookworm", "Depends: sieve of cup"),
+            ("spoon", "1", "bookworm", "Depends: spoon of cup"),
+        ]),
+        &store,
+    );
+    let report = SizeReport::of(before, after, Vec::new(), &store);
+    let path = |path: &str| {
+        let change = report.diff.paths.iter().find(|change| change.path == path).expect("changed");
+        change.cause.clone().map(|cause| (cause.kind, cause.text))
+    };
+    let cause = |kind, text: &str| Some((kind, text.to_owned()));
+    assert_eq!(path("usr/mat"), cause(CauseKind::Exercise, "kept now: traced: opened by sh at POST:/"));
+    let lid = "pruned now: unused: nothing asked for it; before, traced: opened by sh at GET:/";
+    assert_eq!(path("usr/lid"), cause(CauseKind::Exercise, lid));
+    assert_eq!(path("etc/tea"), cause(CauseKind::Recipe, "the recipe's file changed"));
+    let spoon = "what is left of it: 4 of 9 symbols; before, 3 of 9 symbols";
+    assert_eq!(path("usr/spoon"), cause(CauseKind::Reduction, spoon));
+    let package = |name: &str| {
+        report.diff.packages.iter().find(|package| package.package == name).expect("changed").clone()
+    };
+    let leaves = package("leaves").cause.expect("is known");
+    assert_eq!((leaves.kind, &leaves.text[..]), (CauseKind::Dependency, "new: sieve asks for it, for cup"));
+    assert_eq!(leaves.chain, ["leaves: Depends: leaves (>= 2) of sieve", "sieve: Depends: sieve of cup"]);
+    let cup = package("cup");
+    assert_eq!((cup.files_gained, cup.files_lost), (Some(1), Some(1)));
+    let text = report.text();
+    for line in ["new: sieve asks for it, for cup", "cup (2 changed, 1 file gained, 1 lost)"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn a_comment_of_thousands_of_hostile_paths_is_a_comment_still() {
+    let (_directory, store) = store();
+    let evil = |at: usize, side: usize| match at % 4 {
+        0 => format!("usr/`|</details>{at}<img src=x>`"),
+        1 => format!("usr/@team{at}|#1\\|{side}|x"),
+        2 => format!("usr/{}{at}", "[x](http://x)".repeat(15)),
+        _ => format!("usr/\n# {at}\n\n| a | b |\u{202e}"),
+    };
+    let files = |side: usize| (0..6000).map(|at| (evil(at, side), (at + side) as u64)).collect::<Vec<_>>();
+    let of = |files: &[(String, u64)]| {
+        let files: Vec<(&str, u64, u64)> =
+            files.iter().map(|(name, size)| (&name[..], *size, *size)).collect();
+        side(&files, "", "", &store)
+    };
+    let report = SizeReport::of(of(&files(0)), of(&files(1)), Vec::new(), &store);
+    let comment = report.markdown();
+    assert!((50_000..=65_000).contains(&comment.len()), "{}", comment.len());
+    assert!(comment.contains("more paths | | | |\n"));
+    assert_eq!(comment.matches("<details>").count(), comment.matches("\n</details>\n").count());
+    for line in comment.lines().filter(|line| line.starts_with('|')) {
+        assert_eq!(line.matches('|').count(), 5, "{line}");
+    }
+    for line in comment.lines() {
+        let outside: String = line.split('`').step_by(2).collect();
+        for markup in ["<img", "[x]", "@team"] {
+            assert!(!outside.contains(markup), "{markup} in {line}");
+        }
+        assert!(
+            line.is_empty()
+                || ["|", "<details>", "</details>", "- "].iter().any(|start| line.starts_with(start))
+        );
+    }
+}
