@@ -74,6 +74,7 @@
 //!   is pruned.
 //! - [`sandbox`]: a program in namespaces of its own. Never: give it anything that was not named.
 //! - [`download`]: files of mirrors and registries: retries, proxies. Never: decide what is fetched.
+//! - [`git`]: a folder as the commits of its repository have it. Never: run anything of the repository's; fetch.
 //! - [`formats`]: bytes → values, for each format. Never: read a file, clock or environment.
 //! - [`sys`], [`error`], [`files`]: one safe function for each system call; the error of a file, hints, and
 //!   the chain of sources; the calls of `std::fs` with that error.
@@ -106,6 +107,7 @@ pub mod exercise;
 pub mod fetch;
 pub mod files;
 pub mod formats;
+pub mod git;
 pub mod grain;
 pub mod image;
 pub mod kube;

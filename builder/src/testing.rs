@@ -25,6 +25,7 @@ mod key;
 mod package;
 pub(crate) mod readers;
 mod registry;
+mod repository;
 mod server;
 
 /// Says that a test cannot run here, so that its silence is not taken for success; with `TINYROOT_TEST_ALL`
@@ -49,4 +50,5 @@ pub use key::{KEY_TIME_S, Key};
 pub use package::pack;
 pub use readers::{READERS, Reader, Seed, find as find_reader, long_inputs, seeds};
 pub use registry::{MadeRegistry, RegistryFault};
+pub use repository::Repository;
 pub use server::{Fault, Request, Server};
