@@ -40,6 +40,9 @@ use crate::tree::TreePath;
 /// takes that many steps. WordPress with its MariaDB has a fiftieth.
 const MAX_STEPS: u64 = 5_000_000_000;
 
+/// The name of the step that is the start of the app, in used.list.
+pub const START: &str = "start";
+
 /// A reason to keep files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {

@@ -5,6 +5,7 @@
 
 mod build;
 mod contents;
+mod duplicates;
 mod lock;
 mod package;
 mod page;
@@ -16,7 +17,9 @@ mod retained;
 mod security;
 mod size_diff;
 mod trace;
+mod what_if;
 mod why;
+mod why_big;
 
 pub use build::Summary;
 pub use contents::Contents;
@@ -31,4 +34,6 @@ pub use retained::Retained;
 pub use security::Security;
 pub use size_diff::{Compared, Facts, SizeReport};
 pub use trace::{ListReport, trace_text};
+pub use what_if::WhatIfReport;
 pub use why::{Reasons, Why, WhyError};
+pub use why_big::WhyBig;

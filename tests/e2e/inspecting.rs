@@ -61,3 +61,68 @@ fn retained_sizes_are_those_of_what_nothing_else_needs() {
         &["  spoon: itself, fork (requested)\n", "recipe: prune.keep \"/usr/share/fork/*\" (2 files)"],
     );
 }
+
+#[test]
+fn changes_are_weighed_without_a_build() {
+    let Some((traced, package)) = built() else { return };
+    let weighed = |change: &str| {
+        let all = document(&traced, &["inspect", &package, "--what-if", change, "--json"]);
+        all["what_if"].clone()
+    };
+    let spoon = weighed("drop package spoon");
+    assert_eq!((&spoon["saved"]["files"], &spoon["following"]["files"]), (&3.into(), &2.into()));
+    assert_eq!(spoon["packages"], serde_json::json!(["fork", "spoon"]));
+    let large = found(&spoon["files"], "path", "/usr/share/fork/large");
+    assert_eq!((&large["follows"], &large["size_bytes"]), (&true.into(), &13.into()));
+    assert_eq!(found(&spoon["risk"]["steps"], "step", "GET:/usr/share/spoon/spoon")["files"], 1);
+    let fork = weighed("drop /usr/share/fork/*");
+    assert_eq!((&fork["saved"]["size_bytes"], &fork["risk"]["fatal"]), (&26.into(), &false.into()));
+    // A library that perl does not start without.
+    let libc = weighed("drop /**/libc.so.6");
+    assert_eq!(libc["risk"]["fatal"], true);
+    assert_eq!(found(&libc["risk"]["broken"], "by", "/usr/bin/perl")["by"], "/usr/bin/perl");
+    let said = traced.home.done(&["inspect", &package, "--what-if", "drop package spoon"]).stdout;
+    assert_says(&said, &["saves ", "follows, as nothing else keeps it\n", "all of fork (2 files)"]);
+
+    let refused = |change: &str| traced.home.run(&["inspect", &package, "--what-if", change]);
+    let nothing = refused("drop /usr/share/milk");
+    assert_eq!(nothing.code, Some(1));
+    assert_says(
+        &nothing.stderr,
+        &["error: `/usr/share/milk` matches nothing", "hint: `tinyroot inspect --files`"],
+    );
+    let own = refused("drop /tinyroot/init");
+    assert_says(&own.stderr, &["`/tinyroot/init` matches nothing", "cannot be dropped"]);
+    for change in ["spoon", "drop spoon", "drop package", "drop /["] {
+        assert_eq!(refused(change).code, Some(2), "{change}");
+    }
+}
+
+#[test]
+fn the_largest_things_that_could_go_are_named_with_their_risk() {
+    let Some((traced, package)) = built() else { return };
+    let all = document(&traced, &["inspect", &package, "--why-big", "--json"]);
+    let things = all["why_big"]["things"].as_array().expect("a list");
+    let subject = |name: &str, value: &str| things.iter().find(|thing| thing["subject"][name] == value);
+    let spoon = subject("package", "spoon").expect("is there");
+    assert_eq!((&spoon["saves"]["files"], &spoon["risk"]["fatal"]), (&3.into(), &false.into()));
+    assert_eq!(spoon["asked_by"], serde_json::json!(["requested"]));
+    // The app, and what the recipe starts, cannot go.
+    assert!(subject("package", "tea").is_none() && things.len() <= 10, "{things:#?}");
+    let said = traced.home.done(&["inspect", &package, "--why-big"]).stdout;
+    assert_says(
+        &said,
+        &["  package spoon (3 files)\n", "risk: the exercise used 1 file of it, first in GET:/"],
+    );
+    assert!(all["duplicates"]["equal"].is_array() && all["budget_bytes"].is_null());
+}
+
+#[test]
+fn another_format_is_weighed_as_well() {
+    let Some((traced, package)) = built() else { return };
+    let image = traced.home.path("tea.tar");
+    traced.done(&["convert", &package, text(&image)]);
+    let all = document(&traced, &["inspect", text(&image), "--retained", "--json"]);
+    let spoon = found(&all["retained"]["packages"], "name", "spoon");
+    assert_eq!(spoon["retained"]["size_bytes"], 34);
+}

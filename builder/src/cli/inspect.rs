@@ -5,11 +5,11 @@ mod security;
 use std::{cell::RefCell, path::PathBuf};
 
 use crate::{
-    artifact::{self, Artifact, Papers},
+    artifact::{self, Artifact},
     cli::{Context, Failure, finish_json, print, verify::with_file},
     papers::bill::Form,
-    reasons::{self, Graph},
-    report::{Contents, Retained},
+    reasons::{self, Change, Graph},
+    report::{Contents, Retained, WhatIfReport, WhyBig},
 };
 
 /// Show a package's contents by Debian package and directory, with their sizes, compressed and as they are
@@ -17,6 +17,8 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     tinyroot inspect wiki.spk                         what packages and directories take\n  \
     tinyroot inspect wiki.spk --retained              what would go with each package, rule and step\n  \
+    tinyroot inspect wiki.spk --why-big               the largest things that could go\n  \
+    tinyroot inspect wiki.spk --what-if \"drop package libicu72\" --what-if \"drop /usr/share/fonts/**\"\n  \
     tinyroot inspect wiki.spk --sbom spdx             a bill of materials\n  \
     tinyroot inspect wiki.spk --security              packages with a newer version in the security updates")]
 pub struct Args {
@@ -32,8 +34,15 @@ pub struct Args {
     /// Show what would go with each package, rule and step of the exercise: what nothing else needs
     #[arg(long, conflicts_with = "files")]
     retained: bool,
+    /// Say what a change would save, without a build, and what speaks against it: "drop PATTERN", as prune.drop
+    /// has it, or "drop package NAME"; can be given several times
+    #[arg(long, value_name = "CHANGE", conflicts_with = "files")]
+    what_if: Vec<Change>,
+    /// Show the ten largest things that could go: what that would save, who keeps them, and the risk
+    #[arg(long, conflicts_with = "files")]
+    why_big: bool,
     /// Print a bill of materials with every package and every file's digests, as JSON
-    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json", "retained"])]
+    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json", "retained", "what_if", "why_big"])]
     sbom: Option<Sbom>,
     /// List packages with a newer version in the security updates as they are now, and how much of each is in
     /// the package; exit 3 if there are any [default: those of the package's own suite]
@@ -42,7 +51,7 @@ pub struct Args {
         value_name = "SUITE",
         num_args = 0..=1,
         default_missing_value = "",
-        conflicts_with_all = ["files", "sbom", "retained"]
+        conflicts_with_all = ["files", "sbom", "retained", "what_if", "why_big"]
     )]
     security: Option<String>,
 }
@@ -75,24 +84,53 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let store = context.reading_store()?;
     let prices = prices.take();
-    let weighed = args.retained.then(|| {
-        let graph = Graph::new(reasons::gather::facts(&artifact, prices.as_ref(), &store));
-        (graph, Papers::read(&artifact.tree, &store))
-    });
-    let retained = weighed.as_ref().map(|(graph, papers)| Retained::of(graph, papers));
+    let is_weighed = args.retained || args.why_big || !args.what_if.is_empty();
+    let graph = is_weighed.then(|| Graph::new(reasons::gather::facts(&artifact, prices.as_ref(), &store)));
     let report = Contents::of(&artifact, prices, args.depth, &store);
+    if let Some(graph) = graph {
+        return print_weighed(args, &artifact, &graph, &report, context);
+    }
     if context.global.json {
-        let mut document = report.json(args.files);
-        if let Some(retained) = retained {
-            document["retained"] = retained.json();
+        finish_json(&report.json(args.files));
+        return Ok(());
+    }
+    print(&if args.files { report.file_table() } else { report.text() })
+}
+
+/// Prints what would go with this or that.
+fn print_weighed(
+    args: &Args,
+    artifact: &Artifact,
+    graph: &Graph,
+    report: &Contents<'_>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let what_if = match &args.what_if[..] {
+        [] => None,
+        changes => Some(graph.what_if(changes)?),
+    };
+    let retained = args.retained.then(|| Retained::of(graph, report.papers()));
+    let what_if = what_if.as_ref().map(|what_if| WhatIfReport::of(graph, &args.what_if, what_if, artifact));
+    let why_big = args.why_big.then(|| WhyBig::of(graph));
+    if context.global.json {
+        let mut document = report.json(false);
+        let parts = [
+            ("retained", retained.map(|retained| retained.json())),
+            ("what_if", what_if.map(|what_if| what_if.json())),
+            ("why_big", why_big.map(|why_big| why_big.json())),
+        ];
+        for (name, part) in parts {
+            part.into_iter().for_each(|part| document[name] = part);
         }
         finish_json(&document);
         return Ok(());
     }
-    if let Some(retained) = retained {
-        return print(&(report.head() + &retained.text()));
-    }
-    print(&if args.files { report.file_table() } else { report.text() })
+    let texts = [
+        retained.map(|retained| retained.text()),
+        what_if.map(|what_if| what_if.text()),
+        why_big.map(|why_big| why_big.text()),
+    ];
+    print(&(report.head() + &texts.into_iter().flatten().collect::<String>()))
 }
 
 /// Prints a bill of materials.

@@ -27,7 +27,7 @@ pub enum Change {
 #[derive(Debug, thiserror::Error)]
 pub enum WhatIfError {
     /// A text that is not a change.
-    #[error("`{0}` is not a change")]
+    #[error("`{0}` is not a change: write \"drop /usr/share/doc/**\" or \"drop package NAME\"")]
     Text(String),
     /// A pattern that cannot be read.
     #[error("cannot read the pattern")]
@@ -40,13 +40,10 @@ pub enum WhatIfError {
 impl Hint for WhatIfError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            WhatIfError::Text(_) => {
-                Some("write \"drop /usr/share/doc/**\" or \"drop package NAME\"; patterns are those of prune.drop".into())
-            }
             WhatIfError::Nothing(_) => {
                 Some("`tinyroot inspect --files` lists paths and packages; papers and tinyroot's own files cannot be dropped".into())
             }
-            WhatIfError::Glob(_) => None,
+            WhatIfError::Text(_) | WhatIfError::Glob(_) => None,
         }
     }
 }

@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::package::{Statement, summary};
+use super::{
+    duplicates::Duplicates,
+    package::{Statement, summary},
+};
 use crate::{
     artifact::{Artifact, Papers, Prices, sizes_by},
+    papers,
     progress::size_text,
     shown,
     store::Store,
@@ -20,6 +24,8 @@ pub struct Contents<'a> {
     proof: Option<Statement>,
     by_package: Sizes,
     by_directory: Sizes,
+    duplicates: Duplicates,
+    budget_bytes: Option<u64>,
     prices: Option<Prices>,
 }
 
@@ -38,9 +44,16 @@ impl<'a> Contents<'a> {
             proof: Statement::read(artifact, store),
             by_package: sums(&artifact.tree, prices.as_ref(), |path| papers.heading(path)),
             by_directory: sums(&artifact.tree, prices.as_ref(), directory),
+            duplicates: Duplicates::of(&artifact.tree, prices.as_ref()),
+            budget_bytes: papers::budget_bytes(&artifact.tree, store),
             papers,
             prices,
         }
+    }
+
+    /// Returns what is known of packages and owners.
+    pub fn papers(&self) -> &Papers {
+        &self.papers
     }
 
     /// Returns the paths of the package, without its root.
@@ -50,7 +63,8 @@ impl<'a> Contents<'a> {
 
     /// Returns one JSON document, with each path if `files`.
     pub fn json(&self, files: bool) -> Value {
-        let Contents { artifact, papers, proof, by_package, by_directory, prices } = self;
+        let Contents { artifact, papers, proof, by_package, by_directory, duplicates, budget_bytes, prices } =
+            self;
         let mut document = summary(artifact);
         let package = |sum: &Sum| {
             json!({
@@ -78,6 +92,8 @@ impl<'a> Contents<'a> {
         }));
         document["packages"] = by_package.iter().map(package).collect();
         document["directories"] = by_directory.iter().map(directory).collect();
+        document["duplicates"] = duplicates.json();
+        document["budget_bytes"] = json!(budget_bytes);
         let reduced = |(path, left): (&TreePath, &str)| json!({"path": path.to_string(), "left": left});
         document["proof"] = json!(proof.as_ref().map(Statement::document));
         document["reduced"] = papers.reduced().map(reduced).collect();
@@ -107,11 +123,18 @@ impl<'a> Contents<'a> {
 
     /// Returns what the package is, for reading.
     pub fn head(&self) -> String {
-        let Contents { artifact, proof, .. } = self;
+        let Contents { artifact, proof, budget_bytes, .. } = self;
         let mut out = format!("{} {}\n", shown::name(artifact.title()), shown::name(artifact.version()));
         let _ = writeln!(out, "app id   {}", artifact.app_id());
         let contents = size_text(artifact.tree.size_bytes());
         let _ = writeln!(out, "size     {}, contents {contents}", size_text(artifact.size_bytes));
+        if let Some(budget) = *budget_bytes {
+            let rest = match budget.checked_sub(artifact.size_bytes) {
+                Some(left) => format!("{} left", size_text(left)),
+                None => format!("exceeded by {}", size_text(artifact.size_bytes - budget)),
+            };
+            let _ = writeln!(out, "budget   {}, {rest}", size_text(budget));
+        }
         let _ = writeln!(
             out,
             "proof    {}",
@@ -122,7 +145,7 @@ impl<'a> Contents<'a> {
 
     /// Returns the sums for reading.
     pub fn text(&self) -> String {
-        let Contents { papers, by_package, by_directory, prices, .. } = self;
+        let Contents { papers, by_package, by_directory, duplicates, prices, .. } = self;
         let mut out = self.head();
         let columns = if prices.is_some() { ", compressed and as they are" } else { "" };
         for (title, sums) in [("by package", by_package), ("by directory", by_directory)] {
@@ -140,6 +163,7 @@ impl<'a> Contents<'a> {
             let _ = writeln!(out, "{:>10}  names, modes and the signature", size_text(prices.metadata_bytes));
             let _ = writeln!(out, "{:>10}  headers, checks and the index", size_text(prices.container_bytes));
         }
+        out += &duplicates.text();
         if papers.reduced().next().is_some() {
             let _ = writeln!(out, "\nreduced");
         }
