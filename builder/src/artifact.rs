@@ -14,6 +14,7 @@ mod app;
 mod bill;
 mod convert;
 mod erofs;
+mod exact;
 mod fault;
 pub mod image;
 mod oci;
@@ -29,6 +30,7 @@ mod write;
 pub use app::app;
 pub use bill::bill;
 pub use convert::{AnyWriter, convert};
+pub use exact::{Deviation, deviation};
 pub use fault::ImageFault;
 pub use image::normalise;
 pub use oci::{Pushed, RemoteError, pull, push, reference};
@@ -38,6 +40,7 @@ pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -270,6 +273,16 @@ pub enum ArtifactError {
         /// Why.
         source: Fault,
     },
+    /// A package that another key signed than those that are accepted.
+    #[error("{} is refused: it is signed by {found}", path.display())]
+    Signer {
+        /// Which.
+        path: PathBuf,
+        /// Whose key signed it.
+        found: AppId,
+        /// Whose packages are accepted.
+        accepted: BTreeSet<AppId>,
+    },
     /// Something lies where the package should go.
     #[error("{} already exists", .0.display())]
     Exists(PathBuf),
@@ -283,6 +296,10 @@ impl Hint for ArtifactError {
         match self {
             ArtifactError::Io(error) => error.hint(),
             ArtifactError::Store(error) => error.hint(),
+            ArtifactError::Signer { accepted, .. } => {
+                let names: Vec<String> = accepted.iter().map(ToString::to_string).collect();
+                Some(format!("only packages of {} are accepted (--signed-by)", names.join(", ")).into())
+            }
             ArtifactError::Refused { .. } | ArtifactError::Exists(_) => None,
         }
     }
@@ -293,9 +310,9 @@ impl ArtifactError {
     #[must_use]
     pub fn naming(mut self, name: &str) -> Self {
         match &mut self {
-            ArtifactError::Io(PathError { path, .. }) | ArtifactError::Refused { path, .. } => {
-                *path = name.into()
-            }
+            ArtifactError::Io(PathError { path, .. })
+            | ArtifactError::Refused { path, .. }
+            | ArtifactError::Signer { path, .. } => *path = name.into(),
             ArtifactError::Exists(_) | ArtifactError::Store(_) => {}
         }
         self
@@ -403,3 +420,6 @@ pub fn unpack(artifact: &Artifact, store: &Store, directory: &Path) -> Result<()
     };
     spk::unpack(&artifact.tree, &items, store, directory)
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ mod secret;
 mod serve;
 mod session;
 mod shell;
+mod signers;
 mod signing;
 mod stage;
 mod surroundings;
@@ -52,6 +53,7 @@ use surroundings::Color;
 
 use std::{
     ffi::OsString,
+    fs::File,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, OnceLock},
@@ -207,6 +209,8 @@ pub struct Context {
     remote: OnceLock<Arc<RemoteCache>>,
     /// Layouts of images that were fetched, until the command ends.
     pulled: Mutex<Vec<atomic::Directory>>,
+    /// What came on standard input, until the command ends.
+    kept: Mutex<Vec<File>>,
 }
 
 impl Context {
@@ -218,6 +222,7 @@ impl Context {
             store: OnceLock::new(),
             remote: OnceLock::new(),
             pulled: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 

@@ -34,6 +34,7 @@ mod reference;
 mod remote_cache;
 mod serve;
 mod shared_cache;
+mod signed_by;
 mod small;
 mod stopped;
 #[path = "../support.rs"]

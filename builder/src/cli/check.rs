@@ -6,7 +6,7 @@ mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Context, Failure, finish_json, print};
+use super::{Context, Failure, finish_json, print, signers::Signers, verify::with_file};
 use crate::{
     artifact,
     exercise::Authority,
@@ -35,7 +35,7 @@ use crate::{
     tinyroot check recipes/dokuwiki --junit proof.xml --sarif misses.sarif    for the pages of a CI service\n  \
     tinyroot check dokuwiki.spk --watch               use the app, and see what it misses")]
 pub struct Args {
-    /// A package that tinyroot made, or a recipe folder
+    /// A package that tinyroot made (docker://HOST/NAME:TAG is one at a registry), or a recipe folder
     #[arg(value_name = "ARTIFACT|RECIPE")]
     subject: PathBuf,
     /// Go past the exercise: request the pages that its pages link to, from the full root as well, and
@@ -73,6 +73,8 @@ pub struct Args {
     time: u64,
     #[command(flatten)]
     record: record::Files,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 impl Args {
@@ -184,7 +186,7 @@ fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Re
         let recipe = overlaid.sources.recipe.clone();
         return Ok(Prover { recipe, prove: Box::new(move || line::prove(&overlaid, &image, &session)) });
     }
-    let artifact = artifact::open(&args.subject, store, &context.progress)?;
+    let artifact = with_file(&args.subject, context, args.signers.only(artifact::open))?;
     let enclosed = enclosed_recipe(&artifact.tree, store)?;
     let pruned = Arc::new(pruned_of(&artifact.tree, store));
     let list = papers::prune_list(&artifact.tree, store).unwrap_or_default();

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Context, Failure, finish_json, formats, print, registry, size_text, verify::with_file};
+use super::{
+    Context, Failure, finish_json, formats, print, registry, signers::Signers, size_text, verify::with_file,
+};
 use crate::{
     artifact::{self, Format},
     formats::image_name::ImageName,
@@ -34,6 +36,8 @@ pub struct Args {
     /// Push it to a registry as an image, by the logins that podman and docker keep
     #[arg(long, value_name = "docker://HOST/NAME:TAG", value_parser = registry::image_name)]
     push: Option<ImageName>,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 /// Runs the command.
@@ -42,7 +46,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(to) => Some(format_of(to, args.format)?),
         None => None,
     };
-    let artifact = with_file(&args.from, context, artifact::open)?;
+    let artifact = with_file(&args.from, context, args.signers.only(artifact::open))?;
     let (mut document, mut text) = (json!({ "app_id": artifact.app_id() }), String::new());
     if let (Some(to), Some(format)) = (&args.to, format) {
         let store = context.reading_store()?;

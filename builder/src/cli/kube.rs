@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Failure, print, verify::with_file};
+use super::{Context, Failure, print, signers::Signers, verify::with_file};
 use crate::{
     artifact,
     kube::{self, Kind, Wish},
@@ -36,11 +36,13 @@ pub struct Args {
     /// The limit of the grain's memory
     #[arg(long, value_name = "QUANTITY", default_value = "512Mi")]
     memory: String,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let artifact = with_file(&args.artifact, context, artifact::open)?;
+    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
     let wish = Wish {
         kind: args.kind,
         grain: args.grain.clone(),

@@ -63,7 +63,8 @@ pub(super) fn pushed_text(pushed: &Pushed) -> String {
     format!("pushed {}: {size}, {sent} of it sent\n", pushed.image)
 }
 
-fn temporary() -> Result<(atomic::Directory, PathBuf), Failure> {
+/// Makes a directory of this command's own; also returns where a layout may lie in it.
+pub(super) fn temporary() -> Result<(atomic::Directory, PathBuf), Failure> {
     let parent = env::temp_dir();
     let made = atomic::Directory::make(&parent, ".tinyroot-image-").at("create a directory in", &parent)?;
     let layout = made.path().join("layout");

@@ -10,7 +10,10 @@ use std::{
 
 use crate::{
     artifact,
-    cli::{Context, Failure, exit, grains::library, missed, output::say_for_app, print, say},
+    cli::{
+        Context, Failure, exit, grains::library, missed, output::say_for_app, print, say, signers::Signers,
+        verify::with_file,
+    },
     evidence::unseen,
     grain::{
         GrainRoot,
@@ -30,7 +33,8 @@ use crate::{
 /// --merge=FILE` merges them into used.list.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package that tinyroot made, in any format
+    /// A package that tinyroot made, in any format; - reads it from standard input, docker://HOST/NAME:TAG from
+    /// a registry
     artifact: PathBuf,
     /// Which grain of the app: each name has data of its own
     #[arg(long, value_name = "NAME", default_value = "default")]
@@ -47,6 +51,8 @@ pub struct Args {
     /// reported as missed; the app then sees names that it cannot open
     #[arg(long)]
     show_pruned: bool,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 /// Returns a function that warns, once, that a further request to stop changes nothing.
@@ -74,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Before anything starts a thread: all of them are to leave Ctrl-C to us.
     let stops = Stops::block()?;
     let store = context.store()?;
-    let artifact = artifact::open(&args.artifact, &store, &context.progress)?;
+    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
     let directory = library()?.directory_of(&artifact.app_id(), &args.grain);
     let path = directory.join("misses");
     let progress = context.progress.clone();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{Context, Failure, exit, grains::library, print};
+use super::{Context, Failure, exit, grains::library, print, signers::Signers, verify::with_file};
 use crate::{
     artifact,
     error::At as _,
@@ -27,7 +27,7 @@ use crate::{
     tinyroot serve cgit.spk --recipe recipes/cgit       a click takes what is missed into its used.list\n\n\
     Scripts that have the page's cookie request /state.json.")]
 pub struct Args {
-    /// Packages that tinyroot made, in any format
+    /// Packages that tinyroot made, in any format; docker://HOST/NAME:TAG is one at a registry
     #[arg(required = true)]
     artifact: Vec<PathBuf>,
     /// Port on 127.0.0.1 [default: the first free one from 6080]
@@ -43,6 +43,8 @@ pub struct Args {
     /// reported as missed; the apps then see names that they cannot open
     #[arg(long)]
     show_pruned: bool,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -94,7 +96,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<ServedApp>, Failure> {
     let mut apps: Vec<ServedApp> = Vec::new();
     let mut seen = BTreeMap::new();
     for path in &args.artifact {
-        let artifact = artifact::open(path, &store, &context.progress)?;
+        let artifact = with_file(path, context, args.signers.only(artifact::open))?;
         if let Some(other) = seen.insert(artifact.app_id(), path) {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     artifact,
-    cli::{Context, Failure, finish_json, verify::with_file},
+    cli::{Context, Failure, finish_json, signers::Signers, verify::with_file},
     report,
 };
 
@@ -19,6 +19,8 @@ pub struct Args {
     /// The directory, which must not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 /// Runs the command.
@@ -26,7 +28,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.directory.symlink_metadata().is_ok() {
         return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
     }
-    let artifact = with_file(&args.artifact, context, artifact::open)?;
+    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
     artifact::unpack(&artifact, &*context.reading_store()?, &args.directory)?;
     if context.global.json {
         let mut document = report::summary(&artifact);

@@ -13,11 +13,13 @@ use std::{
 
 use crate::{
     artifact::{self, Artifact, ArtifactError, Fault, Format},
-    cli::{Context, Failure, finish_json, print, registry},
+    cli::{Context, Failure, finish_json, print, registry, signers::Signers},
     error::PathError,
     formats::image_name::ImageName,
+    papers,
     progress::Progress,
     report::Verified,
+    shown,
     store::{self, Store},
 };
 use attest::Attestations;
@@ -25,11 +27,15 @@ use rebuild::Rebuild;
 
 /// Check a package: signature, structure, everything that an install needs
 ///
-/// Covers what Sandstorm's own verify and unpack check between them. With --rebuild the package is made again
-/// from the recipe, lock and evidence in it, in a clean place, and must come out with the same bytes.
+/// Covers what Sandstorm's own verify and unpack check between them. With --signed-by only packages of those
+/// keys are accepted, and of these only the very file that tinyroot writes: what other tools see of an image
+/// besides the signed contents (owners, modes, the command that starts it, padding) is compared as well. With
+/// --rebuild the package is made again from the recipe, lock and evidence in it, in a clean place, and must
+/// come out with the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot verify wiki.spk                            check it\n  \
+    tinyroot verify wiki.oci.tar --signed-by APPID      and refuse what this key did not sign\n  \
     tinyroot verify wiki.spk --rebuild                  make it again and compare\n  \
     tinyroot verify wiki.spk --rebuild --no-proof       the same where apps cannot be run\n  \
     tinyroot verify wiki.spk --rebuild --attest wiki.json --key KEYID\n                                                      \
@@ -45,13 +51,18 @@ pub struct Args {
     rebuild: Rebuild,
     #[command(flatten)]
     attestations: Attestations,
+    #[command(flatten)]
+    signers: Signers,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     args.rebuild.prepare(&args.artifact, context)?;
-    let artifact = with_file(&args.artifact, context, artifact::verify)?;
+    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::verify))?;
     let store = context.reading_store()?;
+    if args.signers.are_named() {
+        refuse_strays(args, &artifact, &store, context)?;
+    }
     let report = Verified::of(&artifact, &store);
     let mut document = report.json();
     if !context.global.json {
@@ -64,6 +75,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         finish_json(&document);
     }
     done
+}
+
+/// Refuses a package of another form than tinyroot writes.
+fn refuse_strays(args: &Args, artifact: &Artifact, store: &Store, context: &Context) -> Result<(), Failure> {
+    let (directory, _) = registry::temporary()?;
+    let Some(found) = artifact::deviation(artifact, directory.path(), store, &context.progress)? else {
+        return Ok(());
+    };
+    let what = match found.at {
+        Some(at) => format!("from byte {at} on it is not the file"),
+        None => "it is not what".into(),
+    };
+    let version = papers::provenance(&artifact.tree, store).map(|provenance| provenance.version);
+    let by = version.map(|version| format!("; tinyroot {} made it", shown::name(&version))).unwrap_or_default();
+    Err(Failure::new(format!(
+        "{} is refused: {what} that tinyroot {} writes of the contents that are signed",
+        args.artifact.display(),
+        env!("CARGO_PKG_VERSION")
+    ))
+    .hint(format!("the contents hold: `tinyroot convert` writes them again as they are signed{by}")))
 }
 
 /// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is
@@ -100,7 +131,9 @@ pub(super) fn with_any<T>(
         return Ok(open(path, &path.display().to_string(), &store, &context.progress));
     }
     let file = kept(&mut io::stdin().lock(), limit_bytes)?;
-    Ok(open(&path_of(&file), STANDARD_INPUT, &store, &context.progress))
+    let opened = open(&path_of(&file), STANDARD_INPUT, &store, &context.progress);
+    context.kept.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+    Ok(opened)
 }
 
 const STANDARD_INPUT: &str = "standard input";

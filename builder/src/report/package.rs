@@ -28,6 +28,7 @@ impl<'a> Verified<'a> {
     /// Returns one JSON document.
     pub fn json(&self) -> Value {
         let mut document = summary(self.artifact);
+        document["signed_by"] = json!(self.artifact.signature().app_id);
         document["proof"] = json!(self.proof.as_ref().map(Statement::document));
         document["is_fast"] = (self.effort == Effort::Fast).into();
         document
@@ -42,6 +43,7 @@ impl<'a> Verified<'a> {
         format!(
             "{title} {version} (version {})\n\
              app id      {}\n\
+             signed by   {}\n\
              package id  {}\n\
              sha256      {}\n\
              format      {}\n\
@@ -49,6 +51,7 @@ impl<'a> Verified<'a> {
              proof       {}\n",
             artifact.release(),
             artifact.app_id(),
+            artifact.signature().app_id,
             artifact.package_id(),
             artifact.digest,
             artifact.format(),
