@@ -88,7 +88,10 @@ fn what_no_signature_covers_is_refused_by_its_place() {
     let expected = format!("{tar} is refused: from byte {length} on it is not the file that tinyroot ");
     let refused = home.run(&["verify", &tar, "--signed-by", &own]);
     assert_eq!(refused.code, Some(1));
-    assert_says(&refused.stderr, &[&expected, "hint: the contents hold: `tinyroot convert` writes them again"]);
+    assert_says(
+        &refused.stderr,
+        &[&expected, "hint: the contents hold: `tinyroot convert` writes them again"],
+    );
     let stdin = fs::File::open(&tar).expect("opens");
     let refused = end(home.command().args(["verify", "-", "--signed-by", &own]).stdin(stdin));
     assert_says(&refused.stderr, &[&format!("- is refused: from byte {length} on")]);
@@ -96,6 +99,9 @@ fn what_no_signature_covers_is_refused_by_its_place() {
     home.done(&["convert", &tar, &again, "--signed-by", &own]);
     home.done(&["verify", &again, "--signed-by", &own]);
 }
+
+/// A member of a tar: its name, kind, link target and length.
+type Member = (&'static str, tar::EntryType, &'static str, u64);
 
 /// Appends a member to a tar, whatever it is named.
 fn add(out: &mut Vec<u8>, name: &str, kind: tar::EntryType, link: &str, size_bytes: u64) {
@@ -139,7 +145,7 @@ fn what_leaves_the_root_or_has_no_end_is_refused_in_little_memory() {
     // Before the zeros at the end.
     let end = whole.iter().rposition(|byte| *byte != 0).expect("is not empty").next_multiple_of(512);
     let big = 5 << 30;
-    let rows: [(&str, &[(&str, tar::EntryType, &str, u64)]); 6] = [
+    let rows: [(&str, &[Member]); 6] = [
         ("above", &[("../evil", Regular, "", 0)]),
         ("within above", &[("bin/../../evil", Regular, "", 0)]),
         ("below a link out", &[("out", Symlink, "../..", 0), ("out/evil", Regular, "", 0)]),

@@ -46,7 +46,7 @@ pub fn deviation(
     if format == Format::OciDirectory {
         return Ok(Some(Deviation { at: None }));
     }
-    let [one, other] = [&artifact.path, &path].map(|path| files::open(path));
+    let [one, other] = [&artifact.path, &path].map(files::open);
     let at = common_bytes(one?, other?).at("read", &artifact.path)?;
     Ok(Some(Deviation { at: Some(at) }))
 }

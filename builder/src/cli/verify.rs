@@ -88,7 +88,8 @@ fn refuse_strays(args: &Args, artifact: &Artifact, store: &Store, context: &Cont
         None => "it is not what".into(),
     };
     let version = papers::provenance(&artifact.tree, store).map(|provenance| provenance.version);
-    let by = version.map(|version| format!("; tinyroot {} made it", shown::name(&version))).unwrap_or_default();
+    let by =
+        version.map(|version| format!("; tinyroot {} made it", shown::name(&version))).unwrap_or_default();
     Err(Failure::new(format!(
         "{} is refused: {what} that tinyroot {} writes of the contents that are signed",
         args.artifact.display(),
