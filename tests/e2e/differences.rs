@@ -8,11 +8,14 @@ use std::{
 use tinyroot::{
     formats::{key_file::Key, manifest::Manifest},
     store::Store,
-    testing::pack,
+    testing::{deb, pack},
     tree::{Entry, Tree, TreePath},
 };
 
-use super::support::{Home, assert_says, end, text};
+use super::{
+    support::{Home, assert_says, end, text},
+    traced_app::{RECIPE, TracedApp},
+};
 
 /// Writes a package of files, signed with a key.
 fn package(home: &Home, name: &str, version: (&str, u32), key: u8, files: &[(&str, &str)]) -> PathBuf {
@@ -185,4 +188,32 @@ fn a_package_may_have_a_limit_of_its_own() {
         assert_eq!(ended.code, Some(code), "{limits:?}");
         assert_says(&ended.stderr, &[said]);
     }
+}
+
+#[test]
+fn a_package_that_grew_says_which_step_uses_what_was_pruned_before() {
+    // What is the app's own is kept whole; what is not essential, only a real dpkg unpacks.
+    let leaf = deb("leaf").field("Essential", "yes").file("usr/share/leaf/green", 0o644, "a green leaf\n");
+    let Some(traced) = TracedApp::of(RECIPE, |tea| vec![tea, leaf]) else { return };
+    let (old, new) = (traced.home.path("old.spk"), traced.home.path("new.spk"));
+    let recipe = text(&traced.recipe);
+    traced.done(&["build", recipe, "--output", text(&old)]);
+    let more = RECIPE.to_owned() + "[[exercise]]\nget = \"/usr/share/leaf/green\"\ncontains = \"leaf\"\n";
+    fs::write(traced.recipe.join("recipe.toml"), more).expect("writes");
+    traced.done(&["trace", recipe]);
+    traced.done(&["build", recipe, "--output", text(&new)]);
+
+    let said = traced.home.done(&["diff", text(&old), text(&new)]).stdout;
+    let kept = "kept now: traced: opened by perl of web at GET:/usr/share/leaf/green";
+    assert_says(&said, &["leaf", "1 file gained)", kept]);
+    let document = traced.home.done(&["diff", text(&old), text(&new), "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
+    let paths = document["paths"].as_array().expect("a list");
+    let green = paths.iter().find(|path| path["path"] == "usr/share/leaf/green").expect("changed");
+    assert_eq!(green["cause"]["kind"], "exercise", "{green:#}");
+    assert_says(&traced.home.done(&["diff", text(&old), text(&new), "--format", "html"]).stdout, &[kept]);
+    // The other way nothing asks for it any more.
+    let said = traced.home.done(&["diff", text(&new), text(&old)]).stdout;
+    let pruned = "pruned now; before, traced: opened by perl of web at GET:/usr/share/leaf/green";
+    assert_says(&said, &["1 file lost", pruned]);
 }

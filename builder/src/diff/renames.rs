@@ -27,6 +27,14 @@ fn without_versions(name: &str) -> String {
     out
 }
 
+/// Returns the name of a package with `#` in the place of each version. What Debian appends to the names of
+/// libraries whose ABI changed without their own doing is a part of the version: `t64` since times have 64
+/// bits on all architectures (trixie), `v5` since GCC 5 (stretch).
+fn package_without_versions(name: &str) -> String {
+    let library = name.strip_suffix("t64").or_else(|| name.strip_suffix("v5")).unwrap_or(name);
+    without_versions(library)
+}
+
 /// Returns the pairs of items of which one is gone and one is new, with the same key, which no further one
 /// has.
 fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usize, usize)> {
@@ -65,7 +73,7 @@ pub(super) fn of_paths(
             _ => return None,
         };
         let stem = without_versions(&path.path);
-        Some((is_new, format!("{} {} {stem}", kind(path), without_versions(&path.package))))
+        Some((is_new, format!("{} {} {stem}", kind(path), package_without_versions(&path.package))))
     });
     for (gone, new) in &merged {
         let (path_before, sizes) = (paths[*gone].path.clone(), paths[*gone].sizes);
@@ -82,8 +90,8 @@ pub(super) fn of_paths(
 /// `is_there` returns whether the first and the second tree have anything of a package.
 pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> (bool, bool)) {
     let merged = pairs(packages, |package| match is_there(&package.package) {
-        (true, false) => Some((false, without_versions(&package.package))),
-        (false, true) => Some((true, without_versions(&package.package))),
+        (true, false) => Some((false, package_without_versions(&package.package))),
+        (false, true) => Some((true, package_without_versions(&package.package))),
         _ => None,
     });
     for (gone, new) in &merged {
@@ -111,6 +119,11 @@ mod tests {
             ("none", "none"),
         ] {
             assert_eq!(without_versions(name), expected);
+        }
+        for (before, after) in
+            [("libnettle8", "libnettle8t64"), ("libicu72", "libicu76"), ("libgtk-3-0", "libgtk-3-0t64")]
+        {
+            assert_eq!(package_without_versions(before), package_without_versions(after));
         }
     }
 }

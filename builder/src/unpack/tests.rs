@@ -274,3 +274,38 @@ fn what_the_disk_has_changed_is_fetched_again() {
     assert_eq!(chain(&error), expected);
     assert!(!path.exists());
 }
+
+#[test]
+fn the_changelog_of_an_unpacked_package_is_its_own_or_that_of_the_package_in_whose_directory_it_lies() {
+    let gzipped = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text.as_bytes()).expect("writes");
+        encoder.finish().expect("ends")
+    };
+    let place = Place::new();
+    let debs = [
+        (
+            "tea",
+            deb("tea").file(
+                "usr/share/doc/tea/changelog.Debian.gz",
+                0o644,
+                gzipped("tea (1) x; urgency=low\n"),
+            ),
+        ),
+        ("libtea1", deb("libtea1").symlink("usr/share/doc/libtea1", "tea")),
+        ("native", deb("native").file("usr/share/doc/native/changelog.gz", 0o644, gzipped("native\n"))),
+        ("none", deb("none").file("usr/bin/none", 0o755, "none\n")),
+        ("damaged", deb("damaged").file("usr/share/doc/damaged/changelog.gz", 0o644, "no gzip")),
+    ];
+    let debs: Vec<(&str, Vec<u8>)> = debs.into_iter().map(|(name, deb)| (name, deb.build())).collect();
+    place.unpack(&debs).expect("unpacks");
+    let packages: Vec<LockedPackage> = debs.iter().map(|(name, bytes)| locked(name, bytes)).collect();
+    let find = |name: &str| packages.iter().find(|package| package.name == name);
+    let found = |name: &str| changelog(find(name).expect("is there"), find, &place.store);
+    assert_eq!(found("tea").as_deref(), Some("tea (1) x; urgency=low\n"));
+    assert_eq!(found("libtea1"), found("tea"));
+    assert_eq!(found("native").as_deref(), Some("native\n"));
+    assert_eq!((found("none"), found("damaged")), (None, None));
+    // One that was never unpacked.
+    assert_eq!(changelog(&locked("other", b"other"), find, &place.store), None);
+}

@@ -123,7 +123,11 @@ fn of_path(path: &PathChange, was: &PruneList, is: &PruneList, version: Option<&
             Some(decided(is, path_after, format!("kept now: {}", clause(after))))
         }
         (Change::Removed, Some(before), Some(after)) if before.kept && !after.kept => {
-            let text = format!("pruned now: {}; before, {}", clause(after), clause(before));
+            // That nothing asked for it is said by what asked before.
+            let text = match &*after.rule {
+                "unused" => format!("pruned now; before, {}", clause(before)),
+                _ => format!("pruned now: {}; before, {}", clause(after), clause(before)),
+            };
             Some(decided(was, path_before, text))
         }
         (Change::Added, None, after) if laid(after) => recipe("the recipe brings it now"),
@@ -197,40 +201,33 @@ fn of_package(package: &PackageChange, before: &Compared, after: &Compared) -> O
 /// Returns the cause of a package that one lock has and the other has not: who asked for it.
 fn asked(locked: &LockedPackage, lock: &Lock, other: &Lock, word: &str) -> Cause {
     let mut chain = Vec::new();
-    let mut text = String::new();
+    let mut askers: Vec<String> = Vec::new();
     let mut at = locked;
-    let mut kind = CauseKind::Dependency;
-    let is_new = word == "new";
     while chain.len() < MAX_CHAIN {
-        let (name, because) = (shown::name(&at.name), shown::line(&at.because).into_owned());
-        chain.push(format!("{name}: {because}"));
-        let asker = at.because.rsplit_once(" of ").map(|(_, asker)| asker);
-        let Some(next) = asker.and_then(|asker| lock.get(asker)) else {
-            let is_first = text.is_empty();
-            let is_requested = at.because == "requested";
-            kind = if is_first && is_requested { CauseKind::Request } else { kind };
-            text += match (is_first, is_requested) {
-                (true, true) if is_new => "the recipe asks for it",
-                (true, true) => "the recipe asked for it",
-                (true, false) => &because,
-                (false, true) => " (requested)",
-                (false, false) => "",
-            };
-            break;
-        };
-        let asker = shown::name(&next.name);
-        text += &match (text.is_empty(), is_new) {
-            (true, true) => format!("{asker} asks for it"),
-            (true, false) => format!("{asker} asked for it"),
-            (false, _) => format!(", for {asker}"),
-        };
+        chain.push(format!("{}: {}", shown::name(&at.name), shown::line(&at.because)));
+        let asker = at.because.rsplit_once(" of ").and_then(|(_, asker)| lock.get(asker));
+        let Some(next) = asker else { break };
+        askers.push(shown::name(&next.name));
         // What both have is no cause any more, whoever asked for it.
         if other.get(&next.name).is_some() {
             break;
         }
         at = next;
     }
-    Cause { kind, text: format!("{word}: {text}"), chain }
+    let is_requested = at.because == "requested" && askers.len() + 1 == chain.len();
+    let verb = if word == "new" { "asks" } else { "asked" };
+    let text = match &askers[..] {
+        [] if is_requested => format!("{word}: the recipe {verb} for it"),
+        [] => format!("{word}: {}", shown::line(&locked.because)),
+        [first] if is_requested => format!("{word}: {first} (requested) {verb} for it"),
+        [first] => format!("{word}: {first} {verb} for it"),
+        [first, .., last] => {
+            let requested = if is_requested { " (requested)" } else { "" };
+            format!("{word}: {first} {verb} for it, for {last}{requested}")
+        }
+    };
+    let kind = if askers.is_empty() && is_requested { CauseKind::Request } else { CauseKind::Dependency };
+    Cause { kind, text, chain }
 }
 
 /// Returns for each package the cause that changed most bytes of its paths.

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use super::{
     SizeReport,
     words::{
-        CONTAINER, METADATA, cause, counted, entry_head, gained, named, path_text, shortened, signed,
-        size_texts, word,
+        CONTAINER, METADATA, cause, counted, entry_head, gained, named, path_text, same_changelog, shortened,
+        signed, size_texts, word,
     },
 };
 use crate::{
@@ -88,7 +88,12 @@ pub(super) fn markdown(report: &SizeReport) -> String {
         let title = counted(diff.paths.len(), "path", "paths");
         parts.push(table(fold(&title, "path"), rows.collect(), ("path", "paths"), FOLD_END));
     }
-    let entries: Vec<String> = diff.packages.iter().flat_map(changelog).collect();
+    let entries: Vec<String> = diff
+        .packages
+        .iter()
+        .filter(|package| same_changelog(&diff.packages, package).is_none())
+        .flat_map(changelog)
+        .collect();
     if !entries.is_empty() {
         parts.push(Part {
             head: "\n<details><summary>What the changelogs say</summary>\n".to_owned(),

@@ -125,7 +125,7 @@ fn causes_are_read_out_of_the_papers_of_both() {
     };
     let cause = |kind, text: &str| Some((kind, text.to_owned()));
     assert_eq!(path("usr/mat"), cause(CauseKind::Exercise, "kept now: traced: opened by sh at POST:/"));
-    let lid = "pruned now: unused: nothing asked for it; before, traced: opened by sh at GET:/";
+    let lid = "pruned now; before, traced: opened by sh at GET:/";
     assert_eq!(path("usr/lid"), cause(CauseKind::Exercise, lid));
     assert_eq!(path("etc/tea"), cause(CauseKind::Recipe, "the recipe's file changed"));
     let spoon = "what is left of it: 4 of 9 symbols; before, 3 of 9 symbols";

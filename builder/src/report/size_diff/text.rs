@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use super::{
     SizeReport,
     words::{
-        CONTAINER, METADATA, cause, counted, entry_head, entry_start, gained, name_and_versions, path_text,
-        shortened, signed, size_texts, word,
+        CONTAINER, METADATA, cause, counted, ended, entry_head, entry_start, gained, name_and_versions,
+        path_and_new_name, same_changelog, shortened, signed, size_texts, word,
     },
 };
 use crate::{
     diff::{PackageChange, Rest, Sizes},
     progress::size_text,
+    shown,
 };
 
 /// Paths and directories that are listed; JSON has all.
@@ -77,7 +78,7 @@ pub(super) fn text(report: &SizeReport) -> String {
         let notes: Vec<String> =
             versions.into_iter().chain([changed]).chain(cause(p).map(str::to_owned)).collect();
         line(&mut out, &cells(&p.sizes, true), &name, &notes);
-        changelog(&mut out, p);
+        changelog(&mut out, p, &diff.packages);
     }
     rest(&mut out, &diff.unchanged.packages, "other package", "other packages", true);
     for (sizes, what) in report.besides_files().into_iter().zip([METADATA, CONTAINER]) {
@@ -97,22 +98,24 @@ pub(super) fn text(report: &SizeReport) -> String {
     head(&mut out, "by path", false);
     for p in diff.paths.iter().take(SHOWN) {
         let start = format!("{}  {:<8}", cells(&p.sizes, false), word(p.change));
-        line(&mut out, &start, &path_text(p), std::slice::from_ref(&p.package));
+        let (path, renamed) = path_and_new_name(p);
+        let notes: Vec<String> = renamed.into_iter().chain([p.package.clone()]).collect();
+        line(&mut out, &start, &path, &notes);
     }
     more(&mut out, diff.paths.len(), "path", "paths");
     rest(&mut out, &diff.unchanged.paths, "other path", "other paths", false);
     out
 }
 
-/// Writes the heads of the entries of a package's changelog.
-fn changelog(out: &mut String, package: &PackageChange) {
+/// Writes the heads of the entries of a package's changelog; one that stands there already is named.
+fn changelog(out: &mut String, package: &PackageChange, packages: &[PackageChange]) {
+    if let Some(other) = same_changelog(packages, package) {
+        let _ = writeln!(out, "{:INDENT$}changelog as that of {}", "", shown::name(&other.package));
+        return;
+    }
     for entry in package.changelog.iter().take(SHOWN_ENTRIES) {
         let text = format!("{}: {}", entry_head(entry), entry_start(entry));
-        let short = match text.char_indices().nth(COLUMNS - INDENT - 1) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        };
-        let _ = writeln!(out, "{:INDENT$}{short}", "");
+        let _ = writeln!(out, "{:INDENT$}{}", "", ended(&text, COLUMNS - INDENT));
     }
     if let Some(left) = package.changelog.len().checked_sub(SHOWN_ENTRIES).filter(|left| *left > 0) {
         let _ = writeln!(out, "{:INDENT$}and {}", "", counted(left, "older entry", "older entries"));
@@ -155,7 +158,7 @@ fn line(out: &mut String, figures: &str, name: &str, notes: &[String]) {
     let mut used = start + name.chars().count();
     let _ = write!(out, "{figures}  {name}");
     for note in notes {
-        let note = shortened(note, COLUMNS - INDENT);
+        let note = ended(note, COLUMNS - INDENT);
         let wide = note.chars().count();
         if used + 1 + wide <= COLUMNS {
             let _ = write!(out, " {note}");

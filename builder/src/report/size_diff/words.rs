@@ -38,10 +38,20 @@ pub(super) fn name_and_versions(p: &PackageChange) -> (String, Option<String>) {
 
 /// Returns how a path is shown: of one with another version in its name where it was, and its new name.
 pub(super) fn path_text(p: &PathChange) -> String {
-    match &p.path_before {
-        Some(before) => format!("/{before} -> {}", p.path.rsplit('/').next().unwrap_or_default()),
-        None => format!("/{}", p.path),
-    }
+    let (path, renamed) = path_and_new_name(p);
+    renamed.map_or_else(|| path.clone(), |renamed| format!("{path} {renamed}"))
+}
+
+/// Returns a path; of one with another version in its name where it was, and an arrow with its new name, or
+/// with its new path, where a directory has another name.
+pub(super) fn path_and_new_name(p: &PathChange) -> (String, Option<String>) {
+    let Some(before) = &p.path_before else { return (format!("/{}", p.path), None) };
+    let (old, new) = (before.rsplit_once('/'), p.path.rsplit_once('/'));
+    let renamed = match (old, new) {
+        (Some((was, _)), Some((is, name))) if was == is => format!("-> {name}"),
+        _ => format!("-> /{}", p.path),
+    };
+    (format!("/{before}"), Some(renamed))
 }
 
 /// Returns two sizes as texts; in bytes where they would read the same and are not.
@@ -107,11 +117,33 @@ pub(super) fn entry_head(entry: &Entry) -> String {
     format!("{} {distribution}{cves}", shown::name(&entry.version))
 }
 
+/// Beginnings of lines that say who uploaded, not what changed.
+const UPLOADS: [&str; 4] = ["Non-maintainer upload", "Team upload", "QA upload", "No change rebuild"];
+
 /// Returns the first line of an entry's text that says something.
 pub(super) fn entry_start(entry: &Entry) -> String {
-    let mut lines = entry.text.lines().map(str::trim);
-    let start = lines.find(|line| !line.is_empty() && !line.starts_with('[')).unwrap_or_default();
-    shown::line(start.trim_start_matches(['*', '-', ' '])).into_owned()
+    let lines = || entry.text.lines().map(|line| line.trim().trim_start_matches(['*', '-', ' ']));
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with('[');
+    let is_of_upload = |line: &&str| UPLOADS.iter().any(|start| line.starts_with(start));
+    let start = lines().filter(is_said).find(|line| !is_of_upload(line));
+    shown::line(start.or_else(|| lines().find(is_said)).unwrap_or_default()).into_owned()
+}
+
+/// Returns a package before another with the same changelog, as those of one source have.
+pub(super) fn same_changelog<'p>(
+    packages: &'p [PackageChange],
+    package: &PackageChange,
+) -> Option<&'p PackageChange> {
+    let mut before = packages.iter().take_while(|other| other.package != package.package);
+    before.find(|other| !other.changelog.is_empty() && other.changelog == package.changelog)
+}
+
+/// Returns a text that is no longer than a width, with an ellipsis at its end if it was.
+pub(super) fn ended(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    }
 }
 
 /// Returns a text that is no longer than a width, with an ellipsis in its middle if it was.
