@@ -126,3 +126,28 @@ fn another_format_is_weighed_as_well() {
     let spoon = found(&all["retained"]["packages"], "name", "spoon");
     assert_eq!(spoon["retained"]["size_bytes"], 34);
 }
+
+#[test]
+fn one_page_shows_what_is_there_why_and_what_could_go() {
+    let Some((traced, package)) = built() else { return };
+    let page = traced.home.done(&["inspect", &package, "--format", "html"]).stdout;
+    assert_says(
+        &page,
+        &[
+            "<title>Tea &amp; milk ",
+            "Content-Security-Policy",
+            "The largest things that could go",
+            "<a href=\"#by=package&amp;in=spoon\">package spoon</a>",
+            "recipe: prune.keep &quot;/usr/share/fork/*&quot;",
+        ],
+    );
+    let (_, data) = page.split_once("id=\"data\">").expect("is there");
+    let data: Value = serde_json::from_str(data.split_once("</script>").expect("ends").0).expect("is JSON");
+    let files = data["files"].as_array().expect("a list");
+    let place = files.iter().position(|file| file[0] == "usr/share/fork/large").expect("is there");
+    let cause = data["why"]["causes"][place][0].as_u64().expect("is no file") as usize;
+    assert_eq!(data["why"]["texts"][cause], "recipe: prune.keep \"/usr/share/fork/*\"");
+    assert_eq!(page, traced.home.done(&["inspect", &package, "--format", "html"]).stdout);
+    let refused = traced.home.run(&["inspect", &package, "--format", "html", "--retained"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+}

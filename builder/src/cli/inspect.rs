@@ -19,6 +19,7 @@ use crate::{
     tinyroot inspect wiki.spk --retained              what would go with each package, rule and step\n  \
     tinyroot inspect wiki.spk --why-big               the largest things that could go\n  \
     tinyroot inspect wiki.spk --what-if \"drop package libicu72\" --what-if \"drop /usr/share/fonts/**\"\n  \
+    tinyroot inspect wiki.spk --format html > wiki.html\n  \
     tinyroot inspect wiki.spk --sbom spdx             a bill of materials\n  \
     tinyroot inspect wiki.spk --security              packages with a newer version in the security updates")]
 pub struct Args {
@@ -41,6 +42,9 @@ pub struct Args {
     /// Show the ten largest things that could go: what that would save, who keeps them, and the risk
     #[arg(long, conflicts_with = "files")]
     why_big: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with_all = ["sbom", "security"])]
+    format: Format,
     /// Print a bill of materials with every package and every file's digests, as JSON
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json", "retained", "what_if", "why_big"])]
     sbom: Option<Sbom>,
@@ -56,6 +60,17 @@ pub struct Args {
     security: Option<String>,
 }
 
+/// How the result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For reading
+    Text,
+    /// One document
+    Json,
+    /// One page for a browser, complete in itself: a treemap, tables, why each file is there, what could go
+    Html,
+}
+
 /// A form of bills of materials.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Sbom {
@@ -67,6 +82,15 @@ enum Sbom {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let is_json = context.global.json || args.format == Format::Json;
+    let is_page = args.format == Format::Html && !is_json;
+    if is_page && (args.files || args.retained || args.why_big || !args.what_if.is_empty()) {
+        let text = "--format html is one page with all of it: it cannot be used with --files, --retained, --why-big or --what-if";
+        return Err(Failure::usage(clap::Error::raw(
+            clap::error::ErrorKind::ArgumentConflict,
+            format!("{text}\n"),
+        )));
+    }
     if let Some(suite) = &args.security {
         return security::run(args, suite, context);
     }
@@ -84,13 +108,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let store = context.reading_store()?;
     let prices = prices.take();
-    let is_weighed = args.retained || args.why_big || !args.what_if.is_empty();
+    let is_weighed = is_page || args.retained || args.why_big || !args.what_if.is_empty();
     let graph = is_weighed.then(|| Graph::new(reasons::gather::facts(&artifact, prices.as_ref(), &store)));
     let report = Contents::of(&artifact, prices, args.depth, &store);
     if let Some(graph) = graph {
-        return print_weighed(args, &artifact, &graph, &report, context);
+        return match is_page {
+            true => print(&report.html(&graph)),
+            false => print_weighed(args, &artifact, &graph, &report, is_json),
+        };
     }
-    if context.global.json {
+    if is_json {
         finish_json(&report.json(args.files));
         return Ok(());
     }
@@ -103,7 +130,7 @@ fn print_weighed(
     artifact: &Artifact,
     graph: &Graph,
     report: &Contents<'_>,
-    context: &Context,
+    is_json: bool,
 ) -> Result<(), Failure> {
     let what_if = match &args.what_if[..] {
         [] => None,
@@ -112,7 +139,7 @@ fn print_weighed(
     let retained = args.retained.then(|| Retained::of(graph, report.papers()));
     let what_if = what_if.as_ref().map(|what_if| WhatIfReport::of(graph, &args.what_if, what_if, artifact));
     let why_big = args.why_big.then(|| WhyBig::of(graph));
-    if context.global.json {
+    if is_json {
         let mut document = report.json(false);
         let parts = [
             ("retained", retained.map(|retained| retained.json())),

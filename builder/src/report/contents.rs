@@ -1,8 +1,12 @@
 //! A package's contents and their sizes.
 
+mod page;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
+
+pub(super) use page::{directory_link, file_link, package_link};
 
 use super::{
     duplicates::Duplicates,
@@ -121,19 +125,25 @@ impl<'a> Contents<'a> {
         document
     }
 
+    /// Returns the recipe's limit and how near it is.
+    fn budget_text(&self) -> Option<String> {
+        let (budget, size_bytes) = (self.budget_bytes?, self.artifact.size_bytes);
+        let rest = match budget.checked_sub(size_bytes) {
+            Some(left) => format!("{} left", size_text(left)),
+            None => format!("exceeded by {}", size_text(size_bytes - budget)),
+        };
+        Some(format!("{}, {rest}", size_text(budget)))
+    }
+
     /// Returns what the package is, for reading.
     pub fn head(&self) -> String {
-        let Contents { artifact, proof, budget_bytes, .. } = self;
+        let Contents { artifact, proof, .. } = self;
         let mut out = format!("{} {}\n", shown::name(artifact.title()), shown::name(artifact.version()));
         let _ = writeln!(out, "app id   {}", artifact.app_id());
         let contents = size_text(artifact.tree.size_bytes());
         let _ = writeln!(out, "size     {}, contents {contents}", size_text(artifact.size_bytes));
-        if let Some(budget) = *budget_bytes {
-            let rest = match budget.checked_sub(artifact.size_bytes) {
-                Some(left) => format!("{} left", size_text(left)),
-                None => format!("exceeded by {}", size_text(artifact.size_bytes - budget)),
-            };
-            let _ = writeln!(out, "budget   {}, {rest}", size_text(budget));
+        if let Some(text) = self.budget_text() {
+            let _ = writeln!(out, "budget   {text}");
         }
         let _ = writeln!(
             out,

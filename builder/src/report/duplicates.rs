@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::{contents::file_link, page::Section};
 use crate::{
     artifact::Prices,
     digest::Digest,
@@ -18,6 +19,9 @@ use crate::{
 /// How many groups the text has, and how many paths of one; JSON has all.
 const SHOWN_GROUPS: usize = 10;
 const SHOWN_PATHS: usize = 4;
+
+/// How many groups the page has.
+const SHOWN_ROWS: usize = 50;
 
 /// Groups that take less are summed up in the text.
 const SHOWN_BYTES: u64 = 1000;
@@ -114,6 +118,25 @@ impl Duplicates {
             }
         }
         out
+    }
+
+    /// Returns them as tables of a page.
+    pub fn sections(&self) -> Vec<Section> {
+        let row = |group: &Group| {
+            let paths: Vec<String> = group.paths.iter().map(|path| format!("/{path}")).collect();
+            let packed = group.extra_packed_bytes.map(size_text).unwrap_or_default();
+            let link = group.paths.first().map(file_link);
+            (link, vec![paths.join(", "), packed, size_text(group.extra_bytes)])
+        };
+        let section = |title: &str, groups: &[Group]| Section {
+            title: format!("{title} ({})", groups.len()),
+            columns: vec![("Files", false), ("All but one, compressed", true), ("Unpacked", true)],
+            rows: groups.iter().take(SHOWN_ROWS).map(row).collect(),
+        };
+        vec![
+            section("Equal files", &self.equal),
+            section("Files whose names differ in a number alone", &self.alike),
+        ]
     }
 
     /// Returns them as JSON.

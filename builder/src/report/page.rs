@@ -30,6 +30,66 @@ pub struct Page {
     pub versions: Vec<(String, Option<String>, Option<String>)>,
     /// Packages with what is to be said of each, a paragraph of several lines each.
     pub notes: Vec<(String, Vec<String>)>,
+    /// Why each file is there, if that is known.
+    pub why: Option<PageWhy>,
+    /// Further tables.
+    pub sections: Vec<Section>,
+}
+
+/// Why each file is there, in the order of [`Page::files`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageWhy {
+    /// What is no file.
+    pub texts: Vec<String>,
+    /// Of each file, what keeps it: a place in [`PageWhy::texts`], from 0, or as a negative number one in
+    /// [`Page::files`], from -1.
+    pub causes: Vec<Vec<i64>>,
+    /// How many more there are of each.
+    pub left_out: Vec<usize>,
+    /// What would go with each, compressed and as it is; `None` where that is not known.
+    pub retained: Vec<Option<[u64; 2]>>,
+}
+
+/// A table that is there without the script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// What it is of.
+    pub title: String,
+    /// Its columns, and whether each is of numbers.
+    pub columns: Vec<(&'static str, bool)>,
+    /// A place within the page that the first cell leads to, and the cells.
+    pub rows: Vec<(Option<String>, Vec<String>)>,
+}
+
+impl Section {
+    fn html(&self, is_open: bool) -> String {
+        let class = |index: usize| match self.columns.get(index) {
+            Some((_, true)) => " class=\"number\"",
+            _ => "",
+        };
+        let head: String = (0..self.columns.len())
+            .map(|at| format!("<th scope=\"col\"{}>{}</th>", class(at), escaped(self.columns[at].0)))
+            .collect();
+        let mut rows = String::new();
+        for (link, cells) in &self.rows {
+            rows += "<tr>";
+            for (at, cell) in cells.iter().enumerate() {
+                let text = match link.as_ref().filter(|_| at == 0) {
+                    Some(link) => format!("<a href=\"#{}\">{}</a>", escaped(link), escaped(cell)),
+                    None => escaped(cell).to_string(),
+                };
+                let name = self.columns.get(at).map_or("", |(name, _)| name);
+                rows += &format!("<td{} data-name=\"{}\">{text}</td>", class(at), escaped(name));
+            }
+            rows += "</tr>\n";
+        }
+        format!(
+            "<details class=\"section\"{}><summary>{}</summary><div class=\"table\"><table>\
+             <thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div></details>\n",
+            if is_open { " open" } else { "" },
+            escaped(&self.title)
+        )
+    }
 }
 
 /// A line of a page.
@@ -62,6 +122,7 @@ impl Page {
             hash(SCRIPT)
         );
         let (title, total) = (escaped(&self.title), escaped(&self.total));
+        let sections: String = (0..).zip(&self.sections).map(|(at, section)| section.html(at == 0)).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -71,6 +132,7 @@ impl Page {
              <header><h1>{title}</h1><p class=\"total\">{total}</p>{facts}</header>\n<main>\n\
              <div class=\"bar\" id=\"choices\"></div>\n\
              <nav id=\"trail\" aria-label=\"Where the treemap is\"></nav>\n<div id=\"maps\"></div>\n\
+             <div id=\"detail\" role=\"region\" aria-label=\"Why it is there\" tabindex=\"-1\"></div>\n{sections}\
              <div class=\"bar\"><input type=\"search\" id=\"find\" placeholder=\"find paths and packages\" \
              aria-label=\"Find paths and packages\"><span class=\"faint\" id=\"count\" role=\"status\"></span></div>\n\
              <h2>By package</h2>\n<div class=\"table\" id=\"packages\"></div>\n\
@@ -101,11 +163,20 @@ impl Page {
             .collect();
         let notes: serde_json::Map<String, Value> =
             self.notes.iter().map(|(name, notes)| (name.clone(), json!(notes))).collect();
+        let why = self.why.as_ref().map(|why| {
+            json!({
+                "texts": why.texts,
+                "causes": why.causes,
+                "left_out": why.left_out,
+                "retained": why.retained,
+            })
+        });
         json!({
             "kind": if self.is_difference { "diff" } else { "inspect" },
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
             "versions": versions,
             "notes": notes,
+            "why": why,
         })
     }
 }
@@ -126,10 +197,26 @@ mod tests {
             change: "added",
             ..PageFile::default()
         };
-        let page = Page { title: "<b>\"tea\"".into(), files: vec![file], ..Page::default() };
+        let markup = || "</script></table><script>\"'<i>".to_owned();
+        let section = Section {
+            title: markup(),
+            columns: vec![("", false)],
+            rows: vec![(Some(markup()), vec![markup()]), (None, vec![markup(), markup()])],
+        };
+        let why = PageWhy { texts: vec![markup()], ..PageWhy::default() };
+        let page = Page {
+            title: "<b>\"tea\"".into(),
+            files: vec![file],
+            notes: vec![(markup(), vec![markup()])],
+            why: Some(why),
+            sections: vec![section],
+            ..Page::default()
+        };
         let html = page.html();
         assert_eq!(html.matches("<script").count(), 2);
         assert_eq!(html.matches("</script>").count(), 2);
+        assert_eq!(html.matches("</table>").count(), 1);
+        assert!(html.contains("href=\"#&lt;/script&gt;") && !html.contains("<i>"));
         assert!(!html.contains("<b>") && html.contains("&lt;b&gt;"));
     }
 

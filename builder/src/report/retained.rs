@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Value, json};
 
+use super::{contents::package_link, page::Section};
 use crate::{
     artifact::Papers,
     progress::size_text,
@@ -16,6 +17,9 @@ const SHOWN_PARTS: usize = 8;
 
 /// How many lines of a list the text has; JSON has all.
 const SHOWN_LINES: usize = 40;
+
+/// How many rows a table of a page has.
+const SHOWN_ROWS: usize = 100;
 
 /// The retained sizes of an artifact.
 pub struct Retained<'a> {
@@ -115,6 +119,64 @@ impl<'a> Retained<'a> {
         if asked.is_empty() { String::new() } else { format!(" ({})", asked_text(&asked)) }
     }
 
+    /// Returns what is to be said of each package on a page.
+    pub fn notes(&self) -> Vec<(String, Vec<String>)> {
+        let note = |brought: &Brought| {
+            let brings = parts_text(&brought.parts, Some(&brought.name));
+            let mut lines = vec![format!("brings {}: {brings}", self.size(&brought.sum))];
+            let asked = self.graph.asked_by(&brought.name);
+            lines.extend((!asked.is_empty()).then(|| asked_text(&asked)));
+            (brought.name.clone(), lines)
+        };
+        self.packages.iter().map(note).collect()
+    }
+
+    /// Returns them as tables of a page.
+    pub fn sections(&self) -> Vec<Section> {
+        let package = |Brought { name, sum, parts, .. }: &Brought| {
+            let mut cells = vec![name.clone()];
+            cells.extend(size_cells(self.graph, sum));
+            cells.extend([parts_text(parts, Some(name)), asked_text(&self.graph.asked_by(name))]);
+            (Some(package_link(name)), cells)
+        };
+        let cause = |(cause, sum): &(&Cause, Sum)| {
+            let mut cells = vec![cause_text(cause)];
+            cells.extend(size_cells(self.graph, sum));
+            cells.push(sum.files.to_string());
+            (None, cells)
+        };
+        let causes = |causes: &[(&Cause, Sum)]| {
+            causes.iter().filter(|(_, sum)| sum.files > 0).take(SHOWN_ROWS).map(cause).collect()
+        };
+        let columns = |first: &'static str, last: &[(&'static str, bool)]| {
+            [&[(first, false), ("Compressed", true), ("Unpacked", true)][..], last].concat()
+        };
+        vec![
+            Section {
+                title: "What packages bring: themselves and what nothing else needs".to_owned(),
+                columns: columns("Package", &[("Brings", false), ("Asked for by", false)]),
+                rows: self.packages.iter().take(SHOWN_ROWS).map(package).collect(),
+            },
+            Section {
+                title: "What rules keep that nothing else keeps".to_owned(),
+                columns: columns("Rule", &[("Files", true)]),
+                rows: causes(&self.rules),
+            },
+            Section {
+                title: "What steps of the exercise used first and nothing else keeps".to_owned(),
+                columns: columns("Step", &[("Files", true)]),
+                rows: causes(&self.steps),
+            },
+        ]
+    }
+
+    fn size(&self, sum: &Sum) -> String {
+        match self.graph.facts().is_packed {
+            true => format!("{} ({} unpacked)", size_text(sum.packed_bytes), size_text(sum.size_bytes)),
+            false => size_text(sum.size_bytes),
+        }
+    }
+
     /// Returns them as JSON.
     pub fn json(&self) -> Value {
         let package = |brought: &Brought| {
@@ -148,6 +210,12 @@ pub(super) fn sizes(graph: &Graph, sum: &Sum) -> String {
         true => format!("{:>10}{size}", size_text(sum.packed_bytes)),
         false => size,
     }
+}
+
+/// Returns the sizes as cells of a page's table.
+pub(super) fn size_cells(graph: &Graph, sum: &Sum) -> [String; 2] {
+    let packed = if graph.facts().is_packed { size_text(sum.packed_bytes) } else { String::new() };
+    [packed, size_text(sum.size_bytes)]
 }
 
 /// Returns what the columns of [`sizes`] are.

@@ -168,6 +168,8 @@ impl SizeReport {
             files: self.page_files(),
             versions: versions.collect(),
             notes: notes.collect(),
+            why: None,
+            sections: Vec::new(),
         }
         .html()
     }

@@ -9,8 +9,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    contents::{directory_link, file_link, package_link},
+    page::Section,
     retained::{
-        asked_text, cause_json, cause_text, files, missing_text, parts_json, parts_text, sizes, sum_json,
+        asked_text, cause_json, cause_text, files, missing_text, parts_json, parts_text, size_cells, sizes,
+        sum_json,
     },
     what_if::{risk_json, steps_text},
 };
@@ -118,6 +121,28 @@ impl<'a> WhyBig<'a> {
         out
     }
 
+    /// Returns them as a table of a page.
+    pub fn section(&self) -> Section {
+        let row = |Thing { subject, sum, risk, kept_by, .. }: &Thing<'_>| {
+            let mut cells = vec![subject.text()];
+            cells.extend(size_cells(self.graph, sum));
+            cells.extend([self.keeper_text(subject, kept_by), risk_line(risk), subject.remedy()]);
+            (subject.link(), cells)
+        };
+        Section {
+            title: "The largest things that could go".to_owned(),
+            columns: vec![
+                ("What", false),
+                ("Saves, compressed", true),
+                ("Unpacked", true),
+                ("Kept by", false),
+                ("Risk", false),
+                ("To try", false),
+            ],
+            rows: self.things.iter().map(row).collect(),
+        }
+    }
+
     fn keeper_text(&self, subject: &Subject<'_>, kept_by: &[(Cause, Sum)]) -> String {
         let asked = match subject {
             Subject::Package(name) => self.graph.asked_by(name),
@@ -173,6 +198,16 @@ impl Subject<'_> {
             Subject::Cause(cause @ Cause::File(_)) => cause_text(cause),
             Subject::File(path) => format!("/{path}"),
             Subject::Directory(path) => format!("/{path}/"),
+        }
+    }
+
+    /// Returns where it is in a page.
+    fn link(&self) -> Option<String> {
+        match self {
+            Subject::Package(name) => Some(package_link(name)),
+            Subject::Directory(path) => Some(directory_link(path)),
+            Subject::File(path) => Some(file_link(path)),
+            Subject::Cause(_) => None,
         }
     }
 

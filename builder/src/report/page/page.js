@@ -15,10 +15,14 @@
     unit: hasPacked ? "packed" : "plain", by: "package", show: isDiff ? "difference" : "after",
     way: "both", zoom: [], sort: "size", down: true, find: "", mark: "",
   };
+  const defaults = { ...state };
   const kept = ["unit", "by", "show", "way", "sort", "find", "mark"];
   const read = () => {
     const given = new URLSearchParams(location.hash.slice(1));
-    for (const key of kept) if (given.has(key)) state[key] = given.get(key);
+    // What an address does not name is as at first: an emptied search is empty.
+    for (const key of kept) state[key] = given.has(key) ? given.get(key) : defaults[key];
+    if (state.unit !== "packed" && state.unit !== "plain") state.unit = defaults.unit;
+    if (!["difference", "sides", "before", "after"].includes(state.show)) state.show = defaults.show;
     state.down = given.get("down") !== "0";
     state.zoom = given.getAll("in");
     if (state.unit !== "plain" && !hasPacked) state.unit = "plain";
@@ -163,7 +167,14 @@
       const open = () => end.file ? go({ mark: end.file.path, find: "" }) : go({ zoom: [...state.zoom, ...path] });
       group.addEventListener("click", open);
       group.addEventListener("keydown", (event) => {
-        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); return; }
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          open();
+          // What had the focus is drawn anew.
+          const first = $("maps").querySelector("g");
+          if (first && !(end.file && data.why)) first.focus();
+          return;
+        }
         const cells = [...svg.children];
         const here = cells.indexOf(group);
         const next = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: cells.length - 1 }[event.key];
@@ -189,6 +200,53 @@
     const top = element("button", { onclick: () => go({ zoom: [] }) }, state.by === "package" ? "all packages" : "/");
     const trail = state.zoom.map((name, depth) => element("button", { onclick: () => go({ zoom: state.zoom.slice(0, depth + 1) }) }, name));
     $("trail").replaceChildren(top, ...trail.flatMap((part) => [element("span", { className: "faint" }, "\u203a"), part]));
+  };
+
+  // Why the file that is chosen is there: what keeps it, and the way from it to a rule or a step.
+  const places = new Map(files.map((file, place) => [file.path, place]));
+  const fileLink = (path) => element("a", { href: address({ mark: path, find: "" }) }, "/" + path);
+  const causesOf = (place) => (data.why && data.why.causes[place]) || [];
+  const causeNode = (cause) => cause < 0 ? fileLink(files[-cause - 1].path) : data.why.texts[cause];
+  const wayOf = (place) => {
+    const way = [];
+    const seen = new Set([place]);
+    for (;;) {
+      const [cause] = causesOf(place);
+      if (cause === undefined) return way;
+      way.push(cause);
+      if (cause >= 0 || seen.has(-cause - 1)) return way;
+      place = -cause - 1;
+      seen.add(place);
+    }
+  };
+  const drawDetail = () => {
+    const detail = $("detail");
+    if (!data.why) return;
+    const place = places.get(state.mark);
+    const owner = state.by === "package" && state.zoom.length ? state.zoom[0] : null;
+    if (place === undefined) {
+      const notes = owner && (data.notes || {})[owner];
+      detail.replaceChildren(...(notes
+        ? [element("h2", {}, owner), ...notes.map((note) => element("p", {}, note))]
+        : [element("p", { className: "faint" }, "Choose a file, here or in the table, to see why it is there.")]));
+      return;
+    }
+    const file = files[place];
+    const sizes = [["compressed", file.packed[1]], ["unpacked", file.plain[1]]].filter(([, bytes]) => bytes !== null && bytes !== undefined);
+    const retained = data.why.retained[place];
+    const brought = retained && (hasPacked ? retained[0] > file.packed[1] || retained[1] > file.plain[1] : retained[1] > file.plain[1]);
+    const causes = causesOf(place);
+    const leftOut = data.why.left_out[place];
+    const items = causes.map((cause) => element("li", {}, causeNode(cause)));
+    if (leftOut) items.push(element("li", {}, `and ${leftOut} more`));
+    const way = wayOf(place);
+    detail.replaceChildren(
+      element("h2", {}, "/" + file.path),
+      element("p", {}, element("a", { href: address({ by: "package", zoom: [file.owner], mark: "" }) }, file.owner), ": " + sizes.map(([what, bytes]) => size(bytes) + " " + what).join(", ")),
+      ...(brought ? [element("p", {}, "With it would go " + (hasPacked ? size(retained[0]) + " compressed, " : "") + size(retained[1]) + " unpacked: it and what nothing else needs.")] : []),
+      ...(items.length ? [element("p", { className: "faint" }, items.length > 1 ? "Kept by each of" : "Kept by"), element("ul", {}, ...items)] : [element("p", { className: "faint" }, "The package does not say why it is there.")]),
+      ...(way.length > 1 ? [element("p", { className: "faint" }, "One way"), element("ol", {}, ...way.map((cause) => element("li", {}, causeNode(cause))))] : []),
+      element("button", { onclick: () => { go({ mark: "" }); $("maps").querySelector("g")?.focus(); } }, "close"));
   };
 
   // The table: packages, then paths, of what the zoom and the search leave.
@@ -294,12 +352,22 @@
   const draw = () => {
     drawChoices();
     drawMaps();
+    drawDetail();
     drawTables();
-    const row = document.querySelector("tr.marked");
-    if (row && marked !== state.mark) row.scrollIntoView({ block: "center" });
+    const row = data.why ? $("detail") : document.querySelector("tr.marked");
+    if (row && state.mark && marked !== state.mark) row.scrollIntoView({ block: data.why ? "nearest" : "center" });
+    if (data.why && state.mark && marked !== null && marked !== state.mark) $("detail").focus({ preventScroll: true });
     marked = state.mark;
   };
   $("find").addEventListener("input", (event) => { shown = SHOWN; go({ find: event.target.value, zoom: [] }); });
+  // A link of a table that stands in the page itself keeps what was chosen otherwise.
+  for (const link of document.querySelectorAll("details.section a")) link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const given = new URLSearchParams(link.hash.slice(1));
+    go({ by: given.get("by") || state.by, zoom: given.getAll("in"), mark: given.get("mark") || "", find: "" });
+    $("find").value = "";
+    (state.mark ? $("detail") : $("trail")).scrollIntoView({ block: "start" });
+  });
   addEventListener("hashchange", () => { read(); draw(); });
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !state.zoom.length || event.target.tagName === "INPUT") return;
