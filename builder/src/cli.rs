@@ -19,6 +19,7 @@ mod inspect;
 pub mod key;
 mod kube;
 mod lock;
+mod log;
 mod man;
 mod missed;
 mod output;
@@ -183,6 +184,7 @@ enum Command {
     Convert(convert::Args),
     Kube(kube::Args),
     Diff(diff::Args),
+    Log(log::Args),
     Unpack(unpack::Args),
     Key(key::Args),
     /// Print completions for a shell
@@ -355,6 +357,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Convert(args) => convert::run(args, context),
         Command::Kube(args) => kube::run(args, context),
         Command::Diff(args) => diff::run(args, context),
+        Command::Log(args) => log::run(args, context),
         Command::Unpack(args) => unpack::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Completions { shell } => {

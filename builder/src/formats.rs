@@ -30,6 +30,7 @@ pub mod pins;
 #[cfg(test)]
 mod properties;
 pub mod prune_list;
+pub mod recipe_summary;
 pub mod relation;
 pub mod size;
 pub mod spk;

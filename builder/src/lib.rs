@@ -57,6 +57,8 @@
 //!   not name.
 //! - [`operand`]: a package, an image, a tar, a .deb or a directory → what `diff` compares. Never: write next to
 //!   it, start a program.
+//! - [`history`]: a recipe folder in a repository → what changed by commit, and the sizes that were recorded.
+//!   Never: build, or guess a size.
 //! - [`diff`]: two trees → sizes by package and path. Never: read files.
 //! - [`reasons`]: an artifact's papers → why each file is in it, as a graph, and what would go with each reason.
 //!   Never: decide what is kept.
@@ -109,6 +111,7 @@ pub mod files;
 pub mod formats;
 pub mod git;
 pub mod grain;
+pub mod history;
 pub mod image;
 pub mod kube;
 pub mod layer;

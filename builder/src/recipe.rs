@@ -513,18 +513,33 @@ impl Recipe {
     /// # Errors
     /// As there.
     pub fn folder_digest(&self) -> Result<Digest, RecipeError> {
-        let mut text = String::new();
-        for (name, bytes) in self.folder()? {
-            text += &format!("{} {name}\n", Digest::of(&bytes));
-        }
-        Ok(Digest::of(text.as_bytes()))
+        Ok(digest_of_folder(&self.folder()?))
     }
+}
+
+/// Returns a digest over the files of a recipe folder, given by name.
+pub fn digest_of_folder<'a>(files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Digest {
+    let lines = files.into_iter().map(|(name, bytes)| format!("{} {name}\n", Digest::of(bytes)));
+    Digest::of(lines.collect::<String>().as_bytes())
+}
+
+/// Returns whether a file of a recipe folder, by its path below it, goes into packages.
+pub fn is_enclosed(name: &str) -> bool {
+    match name.strip_prefix("files/") {
+        Some(below) => below.split('/').all(|name| !is_ignored(name)),
+        None => ["recipe.toml", "recipe.lock", "used.list"].contains(&name),
+    }
+}
+
+/// Returns whether a file is left out: hidden ones, and what editors leave.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with('~')
 }
 
 fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<(), RecipeError> {
     for entry in files::list(at)? {
         let Some(own) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if own.starts_with('.') || own.ends_with('~') {
+        if is_ignored(&own) {
             continue;
         }
         let name = format!("{name}/{own}");

@@ -6,6 +6,7 @@
 mod build;
 mod contents;
 mod duplicates;
+mod history;
 mod lock;
 mod package;
 mod page;
@@ -23,6 +24,7 @@ mod why_big;
 
 pub use build::Summary;
 pub use contents::Contents;
+pub use history::HistoryReport;
 pub use lock::LockReport;
 pub use package::{Statement, Verified, summary};
 pub use page::{Page, PageFile};

@@ -21,6 +21,7 @@ mod killed;
 mod late_import;
 mod listings;
 mod little;
+mod log;
 mod network;
 mod npm;
 mod operands;

@@ -11,12 +11,14 @@ use super::{
 };
 use crate::{
     artifact::{self, AnyWriter, Format, spk::Signer},
+    atomic,
     digest::Digest,
+    error::At as _,
     files,
-    formats::{image_name::ImageName, key_file::Key, xz::Effort},
+    formats::{image_name::ImageName, key_file::Key, recipe_summary, xz::Effort},
     line::{Care, Session, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
-    report::Summary,
+    report::{Contents, Summary},
 };
 
 /// Reads a note of a build that is up to date, and shows it.
@@ -72,6 +74,9 @@ pub struct Args {
     /// Compress it little, for development: a tenth of the time, a third larger. Its papers say so
     #[arg(long)]
     fast: bool,
+    /// Write the sizes to recipe.summary beside the lock, for `tinyroot log`
+    #[arg(long)]
+    record: bool,
     /// Push it to a registry, too, as an image, by the logins that podman and docker keep
     #[arg(long, value_name = "docker://HOST/NAME:TAG", value_parser = registry::image_name)]
     push: Option<ImageName>,
@@ -137,6 +142,16 @@ fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, args: &Args) -> R
     Ok(Digest::of(format!("{program} {folder} {key} {no_proof} {format} {fast}").as_bytes()))
 }
 
+/// Writes the sizes of a package beside the lock of its recipe.
+fn record(output: &Path, recipe: &Recipe, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    let artifact = artifact::open(output, &store, &context.progress)?;
+    let prices = artifact::prices(&artifact, &store)?;
+    let summary = Contents::of(&artifact, prices, 1, &store).recipe_summary(recipe.folder_digest()?);
+    let path = recipe.directory.join(recipe_summary::NAME);
+    Ok(atomic::replace(&path, summary.to_text().as_bytes()).at("write", &path)?)
+}
+
 /// Holds the package against its budget, pushes it if it is within, and prints the summary.
 fn conclude(
     summary: &Summary,
@@ -146,6 +161,9 @@ fn conclude(
     args: &Args,
     context: &Context,
 ) -> Result<(), Failure> {
+    if args.record {
+        record(output, recipe, context)?;
+    }
     let over = recipe.budget.artifact_bytes.filter(|budget| summary.size_bytes > *budget);
     let pushed = match &args.push {
         Some(image) if over.is_none() => {

@@ -15,6 +15,8 @@ use super::{
 use crate::{
     artifact::{Artifact, Papers, Prices, sizes_by},
     papers,
+    digest::Digest,
+    formats::recipe_summary::{PackageSize, RecipeSummary},
     progress::size_text,
     shown,
     store::Store,
@@ -151,6 +153,25 @@ impl<'a> Contents<'a> {
             proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text)
         );
         out
+    }
+
+    /// Returns the sums as `build --record` keeps them; `folder` is the digest of the recipe's folder.
+    pub fn recipe_summary(&self, folder: Digest) -> RecipeSummary {
+        let Contents { artifact, papers, proof, by_package, prices, .. } = self;
+        let mut summary = RecipeSummary::new(folder, env!("CARGO_PKG_VERSION"), artifact.format().name());
+        summary.size_bytes = artifact.size_bytes;
+        summary.installed_bytes = artifact.tree.size_bytes();
+        summary.metadata_bytes = prices.as_ref().map(|prices| prices.metadata_bytes);
+        summary.container_bytes = prices.as_ref().map(|prices| prices.container_bytes);
+        summary.steps = proof.as_ref().and_then(Statement::steps);
+        let size = |sum: &Sum| PackageSize {
+            version: papers.version(&sum.name).map(str::to_owned),
+            packed_bytes: sum.packed_bytes,
+            installed_bytes: sum.size_bytes,
+            files: sum.files,
+        };
+        summary.packages = by_package.iter().map(|sum| (sum.name.clone(), size(sum))).collect();
+        summary
     }
 
     /// Returns the sums for reading.

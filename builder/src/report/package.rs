@@ -104,6 +104,11 @@ impl Statement {
         self.standing.text().filter(|_| self.paper.exercised)
     }
 
+    /// Returns how many steps were proven of this package; `None` without a proof of it.
+    pub fn steps(&self) -> Option<u64> {
+        (self.paper.exercised && self.fault().is_none()).then_some(self.paper.steps.len() as u64)
+    }
+
     /// Returns what was proven of the package. What was proven of other contents is not repeated.
     pub fn text(&self) -> String {
         if !self.paper.exercised {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{digest::Digest, web::escaped};
 
-const STYLE: &str = include_str!("page/page.css");
+/// The style that all pages share.
+pub(super) const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
 /// A page.
@@ -182,7 +183,7 @@ impl Page {
 }
 
 /// Returns the SHA-256 of a text as a policy names it.
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     STANDARD.encode(Digest::of(text.as_bytes()).0)
 }
 
