@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     artifact::{Artifact, Papers, Prices, sizes_by},
-    papers,
     digest::Digest,
     formats::recipe_summary::{PackageSize, RecipeSummary},
+    papers,
     progress::size_text,
     shown,
     store::Store,
