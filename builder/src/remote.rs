@@ -35,7 +35,10 @@ use crate::{
 
 use entry::EntryError;
 pub use place::Place;
-use statement::{Statement, StatementError};
+pub use statement::Statement;
+use statement::StatementError;
+#[cfg(feature = "testing")]
+pub(crate) use statement::read_anything;
 
 /// How long a server may take to be connected to, and be silent. Whatever is in the cache takes some seconds
 /// to make.
@@ -197,7 +200,7 @@ impl RemoteCache {
             // It was removed since.
             return Ok(false);
         };
-        entry::read(file.into_file(), &statement, (kind, key), &by.to_string(), store)?;
+        entry::read(file, &statement, (kind, key), &by.to_string(), store)?;
         Ok(true)
     }
 

@@ -76,7 +76,7 @@ fn registry(image: &ImageName, purpose: Purpose, context: &Context) -> Result<Re
 }
 
 /// Finds the login for a registry: the first that podman's file or docker's has.
-fn login(image: &ImageName) -> Result<Login, Failure> {
+pub(super) fn login(image: &ImageName) -> Result<Login, Failure> {
     for path in auth_files() {
         let bytes = match files::read(&path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -7,12 +7,21 @@ use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 use super::{
     Context, Failure,
     key::KeyFile,
+    registry,
     secret::Unrepeated,
     signing::{Named, key_for},
 };
 use crate::{
-    download::{Objects, Proxies},
-    formats::{app_id::AppId, image_name::is_loopback},
+    download::{
+        Objects, Proxies,
+        registry::{Purpose, Registry},
+    },
+    formats::{
+        app_id::AppId,
+        auth_file::Login,
+        image_name::{ImageName, is_loopback},
+        key_file::Key,
+    },
     remote::{Place, RemoteCache, impatient},
     store::Store,
 };
@@ -20,8 +29,8 @@ use crate::{
 /// Where a remote cache is, whom it is believed from, and who fills it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// URL of a cache that machines share: what one of them unpacked, configured and compressed, the others
-    /// fetch; it is filled with TINYROOT_REMOTE_CACHE_TOKEN and --remote-cache-sign
+    /// URL (http, https or docker://HOST/NAME) of a cache that machines share: what one of them unpacked, configured and compressed, the others
+    /// fetch; --remote-cache-sign fills it
     #[arg(
         long,
         global = true,
@@ -71,6 +80,8 @@ enum Server {
     None,
     /// A web server: its URL, without a slash at the end.
     Web(String),
+    /// A repository of a registry.
+    Registry(ImageName),
 }
 
 /// Reads the URL of a remote cache. A wrong one is not repeated: it may have a password in it.
@@ -96,9 +107,13 @@ fn server(text: &str) -> Result<Server, String> {
     if text.is_empty() {
         return Ok(Server::None);
     }
+    if ImageName::is_meant(text) {
+        let name = ImageName::read(text).ok().filter(|name| name.tag.is_none() && name.digest.is_none());
+        return name.map(Server::Registry).ok_or_else(|| "it is not docker://HOST/NAME".to_owned());
+    }
     let url =
         url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or("it is not an http or https URL")?;
+    let url = url.ok_or("it is not http://, https:// or docker://HOST/NAME")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("others can see a password in it: set TINYROOT_REMOTE_CACHE_TOKEN".into());
     }
@@ -116,30 +131,52 @@ impl Context {
     /// warning: all can be made without it.
     pub(super) fn use_remote_cache(&self, store: &Store) {
         let named = &self.global.remote;
-        let Some(Server::Web(url)) = &named.remote_cache else { return };
-        if self.global.offline || store.has_elsewhere() {
-            return;
-        }
-        let token = self.token(url);
+        let server = match &named.remote_cache {
+            None | Some(Server::None) => return,
+            Some(_) if self.global.offline || store.has_elsewhere() => return,
+            Some(server) => server,
+        };
+        let options = impatient(self.downloads(Proxies::of_environment()));
+        let wanted = named.remote_cache_sign.and_then(|key| key.0);
+        let (place, signer) = match server {
+            Server::None => return,
+            Server::Web(url) => {
+                let token = self.token(url);
+                let signer = wanted.filter(|_| token.is_some()).and_then(|key| self.signer(key, true));
+                let objects = Objects::new(options, url, token.as_deref());
+                (Place::Web { url: url.clone(), objects }, signer)
+            }
+            Server::Registry(name) => {
+                let login = registry::login(name).unwrap_or_else(|failure| {
+                    self.progress.warn(&reason(&failure));
+                    Login::None
+                });
+                // Jobs of forks have neither a login nor the key, and need not hear of it.
+                let signer = wanted.and_then(|key| self.signer(key, login != Login::None));
+                let purpose = if signer.is_some() { Purpose::Push } else { Purpose::Pull };
+                (Place::registry(name, Registry::new(options, name, purpose, login)), signer)
+            }
+        };
         let keys: Vec<AppId> = named.remote_cache_key.iter().filter_map(|key| key.0).collect();
-        let signer = named.remote_cache_sign.and_then(|key| key.0).filter(|_| token.is_some());
-        let signer = signer.map(|key| key_for(FILLER, Some(Named::App(key)), &ring())).transpose();
-        let signer = signer.unwrap_or_else(|failure| {
-            let text = format!("nothing is sent to the remote cache: {}", reason(&failure));
-            self.progress.warn(&text);
-            None
-        });
         if keys.is_empty() && signer.is_none() {
             let text = "anybody could have put something into it, and no key is named whose entries are believed: \
                         name the one that signs them with --remote-cache-key KEYID";
-            return self.progress.warn(&format!("the remote cache {url} is not used: {text}"));
+            return self.progress.warn(&format!("the remote cache {place} is not used: {text}"));
         }
-        let options = impatient(self.downloads(Proxies::of_environment()));
-        let objects = Objects::new(options, url, token.as_deref());
-        let place = Place::Web { url: url.clone(), objects };
         let remote = Arc::new(RemoteCache::new(place, keys, signer, self.progress.clone()));
         store.look_elsewhere(remote.clone());
         let _ = self.remote.set(remote);
+    }
+
+    /// Returns the key that signs what is sent; `None`, with a warning if wanted, if it is not at hand.
+    fn signer(&self, key: AppId, warn: bool) -> Option<Key> {
+        let found = key_for(FILLER, Some(Named::App(key)), &ring());
+        if let Err(failure) = &found
+            && warn
+        {
+            self.progress.warn(&format!("nothing is sent to the remote cache: {}", reason(failure)));
+        }
+        found.ok()
     }
 
     /// Sends what this command made to the remote cache, where it may.
@@ -186,13 +223,17 @@ mod tests {
         let web = |url: &str| Ok(Server::Web(url.into()));
         assert_eq!(server("http://127.0.0.1:8000/cache/"), web("http://127.0.0.1:8000/cache"));
         assert_eq!(server("https://cache.example"), web("https://cache.example"));
+        let name = ImageName::read("cache.example/tea").expect("is one");
+        assert_eq!(server("docker://cache.example/tea"), Ok(Server::Registry(name)));
         for (text, expected) in [
-            ("cache.example", "it is not an http or https URL"),
-            ("ftp://cache.example/", "it is not an http or https URL"),
+            ("cache.example", "it is not http://, https:// or docker://HOST/NAME"),
+            ("ftp://cache.example/", "it is not http://, https:// or docker://HOST/NAME"),
             (
                 "https://x:y@cache.example/",
                 "others can see a password in it: set TINYROOT_REMOTE_CACHE_TOKEN",
             ),
+            ("docker://cache.example/tea:1", "it is not docker://HOST/NAME"),
+            ("docker://cache.example", "it is not docker://HOST/NAME"),
             ("https://cache.example/?token=x", "it has more than a host and a path"),
         ] {
             assert_eq!(server(text), Err(expected.to_owned()), "{text}");

@@ -18,7 +18,8 @@ use std::{
 use reqwest::{Method, header};
 
 use super::{
-    DownloadError, Downloader, LOGIN_HINT, MirrorFault, Options, Proxies, Trouble, Wanted, without_password,
+    DownloadError, Downloader, LOGIN_HINT, MirrorFault, ObjectError, Options, Proxies, Trouble, Wanted,
+    without_password,
 };
 use crate::{
     digest::Digest,
@@ -87,6 +88,27 @@ impl Hint for RegistryError {
     }
 }
 
+impl From<RegistryError> for ObjectError {
+    fn from(error: RegistryError) -> Self {
+        let of = |fault: MirrorFault| match &fault {
+            // What a registry says of it is of no use.
+            MirrorFault::Refused(error) if error.downcast_ref::<Denied>().is_some_and(Denied::is_absence) => {
+                ObjectError::Fault(MirrorFault::NotFound)
+            }
+            _ => ObjectError::Fault(fault),
+        };
+        match error {
+            RegistryError::Call { fault, .. } => of(*fault),
+            RegistryError::Read { source, .. } => ObjectError::Disk(source),
+            RegistryError::Download(DownloadError::Write { source, .. }) => ObjectError::Disk(source),
+            RegistryError::Download(
+                DownloadError::Places { mut faults, .. } | DownloadError::Offline { mut faults, .. },
+            ) => of(faults.pop().map_or(MirrorFault::NotFound, |(_, fault)| fault)),
+            RegistryError::Offline { .. } => ObjectError::Fault(MirrorFault::NotFound),
+        }
+    }
+}
+
 /// A response that refuses.
 #[derive(Debug)]
 struct Denied {
@@ -110,6 +132,10 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 impl Denied {
+    fn is_absence(&self) -> bool {
+        matches!(self.status, 404 | 410)
+    }
+
     fn hint(&self) -> Option<Cow<'_, str>> {
         if !matches!(self.status, 401 | 403) {
             return None;

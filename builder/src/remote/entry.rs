@@ -104,7 +104,8 @@ pub fn read(
     Ok(store.import_bundle((kind, key), &text, pack_bytes, plain, by)?)
 }
 
-fn lengths(head: &[u8]) -> Option<(u64, u64)> {
+/// Reads the first line: the lengths of text and pack.
+pub(super) fn lengths(head: &[u8]) -> Option<(u64, u64)> {
     let line = std::str::from_utf8(head).ok()?.strip_prefix(HEAD)?.strip_suffix('\n')?;
     let (text, pack) = line.split_once(' ')?;
     Some((text.parse().ok()?, pack.parse().ok()?))

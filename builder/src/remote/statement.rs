@@ -131,6 +131,22 @@ impl Statement {
     }
 }
 
+/// The statement of an entry, and the first line of its file, as a function that takes anything
+/// ([`testing::readers`](crate::testing::READERS)).
+#[cfg(feature = "testing")]
+pub(crate) fn read_anything(bytes: &[u8]) {
+    let key = Key::from_seed([7; 32]);
+    // The same as a statement that the key signed.
+    for bytes in [bytes, &dsse::sign(&key, PAYLOAD_TYPE, bytes)] {
+        if let Ok(read) = Statement::read(bytes, "deb/x", &key.app_id()) {
+            assert!(read.size_bytes.max(read.plain_bytes) <= MAX_ENTRY_BYTES);
+            let again = read.sign("deb/x", &key);
+            assert_eq!(Statement::read(&again, "deb/x", &key.app_id()).ok(), Some(read));
+        }
+    }
+    let _ = super::entry::lengths(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

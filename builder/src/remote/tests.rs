@@ -3,9 +3,13 @@ use std::{fs, path::PathBuf, sync::Arc};
 use super::*;
 use crate::{
     digest::Digest,
-    download::{Objects, Options},
+    download::{
+        Objects, Options,
+        registry::{Purpose, Registry},
+    },
+    formats::{auth_file::Login, image_name::ImageName},
     progress::Sink,
-    testing::{Fault as Wrong, Server},
+    testing::{Fault as Wrong, MadeRegistry, RegistryFault, Server},
     tree::{Entry, Tree, TreePath},
 };
 
@@ -37,8 +41,16 @@ struct Machine {
     warnings: Arc<Warnings>,
 }
 
+fn key_id(seed: u8) -> AppId {
+    key(seed).app_id()
+}
+
 fn key(seed: u8) -> Key {
     Key::from_seed([seed; 32])
+}
+
+fn options() -> Options {
+    Options { stall_timeout: Duration::from_millis(300), ..impatient(Options::default()) }
 }
 
 impl World {
@@ -51,11 +63,14 @@ impl World {
     }
 
     fn machine(&self, name: &str, keys: &[u8], signer: Option<u8>, token: Option<&str>) -> Machine {
+        let url = format!("{}/cache", self.server.url());
+        let objects = Objects::new(options(), &url, token);
+        self.machine_at(Place::Web { url, objects }, name, keys, signer)
+    }
+
+    fn machine_at(&self, place: Place, name: &str, keys: &[u8], signer: Option<u8>) -> Machine {
         let store = Store::open(&self.directory.path().join(name)).expect("opens");
         let warnings = Arc::new(Warnings::default());
-        let options = Options { stall_timeout: Duration::from_millis(300), ..impatient(Options::default()) };
-        let url = format!("{}/cache", self.server.url());
-        let place = Place::Web { url: url.clone(), objects: Objects::new(options, &url, token) };
         let keys = keys.iter().map(|seed| key(*seed).app_id()).collect();
         let remote = RemoteCache::new(place, keys, signer.map(key), Progress::new(warnings.clone()));
         let remote = Arc::new(remote);
@@ -297,6 +312,59 @@ fn one_that_does_not_take_entries_is_warned_of_once() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].ends_with("cannot write to it: the server responds with status 401"), "{warnings:?}");
     assert!(!warnings[0].contains("other") && world.sent("deb").is_empty());
+}
+
+#[test]
+fn a_registry_is_as_good_and_as_little_believed() {
+    let (world, made) = (World::new(), MadeRegistry::start());
+    let image = ImageName::read(&format!("docker://{}/caches/tea", made.host())).expect("is a name");
+    let machine = |name: &str, keys: &[u8], signer: Option<u8>| {
+        let purpose = if signer.is_some() { Purpose::Push } else { Purpose::Pull };
+        let registry = Registry::new(options(), &image, purpose, Login::None);
+        world.machine_at(Place::registry(&image, registry), name, keys, signer)
+    };
+    let writer = machine("writer", &[], Some(1));
+    let (tea, water) = (name_of("tea"), name_of("water"));
+    let (tree, _) = writer.make("deb", &tea, 100_000);
+    writer.make("deb", &water, 10);
+    writer.remote.share(&writer.store);
+    assert_eq!(writer.warnings(), Vec::<String>::new());
+    let puts = || made.calls().into_iter().filter(|(call, _)| call.starts_with("PUT")).count();
+    // Two manifests, two files, and the config that both name.
+    assert_eq!(puts(), 5);
+    writer.remote.share(&writer.store);
+    assert_eq!(puts(), 0);
+
+    let reader = machine("reader", &[2, 1], None);
+    assert!(!reader.store.bring("deb", &name_of("coffee")));
+    assert!(reader.store.bring("deb", &tea));
+    assert_eq!(reader.store.load_bundle("deb", &tea).expect("is there").0, tree);
+    assert_eq!(reader.warnings(), Vec::<String>::new());
+
+    // The manifest of one entry stands under the tag of another.
+    let tag = |key: &str| format!("{}-{}", name_of(&format!("deb/{key}")), key_id(1));
+    let push = Registry::new(options(), &image, Purpose::Push, Login::None);
+    let other = push.manifest(&tag(&water)).expect("is there");
+    push.put_manifest(&tag(&tea), &other.media_type, &other.bytes).expect("is put");
+    let reader = machine("fooled", &[1], None);
+    assert!(!reader.store.bring("deb", &tea));
+    let warnings = reader.warnings();
+    let begin = format!("{image}:{} is refused, and what it stands for is made here: ", tag(&tea));
+    assert!(warnings[0].starts_with(&begin), "{warnings:?}");
+    assert!(warnings[0].ends_with(&format!("it is a statement about another entry: deb/{water}")));
+    for (fault, expected) in [
+        (RegistryFault::WrongBytes, "its digest is not the expected one"),
+        (RegistryFault::Endless, "it is longer than"),
+        (RegistryFault::Status(404), ""),
+        (RegistryFault::Status(503), "is not used any more: the server responds with status 503"),
+    ] {
+        made.fault("GET /v2/caches/tea/blobs/", fault, 1);
+        let reader = machine(&format!("reader-{}", expected.len()), &[1], None);
+        assert!(!reader.store.bring("deb", &water), "{expected}");
+        let warnings = reader.warnings();
+        assert_eq!(warnings.len(), usize::from(!expected.is_empty()), "{warnings:?}");
+        assert!(warnings.iter().all(|text| text.contains(expected)), "{warnings:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! | what runs in a sandbox | `messages`, `dpkg` |
 //! | attestations, by anybody | `attestation` |
 //! | the host's own settings and keys | [`apt_conf`](texts::apt_conf), `sources`, [`keys`](package::keys) |
+//! | the remote cache | `cache_entry` |
 //! | the cache | [`tree`](texts::tree), [`table`](debian::table), `kept_index`, `kept_release`, `bundle`, [`block`](package::block), `notes` |
 //!
 //! Those without a link lie in the rooms whose private parts they read.
@@ -35,7 +36,7 @@ pub use seeds::{Seed, seeds};
 
 use crate::{
     archive, artifact, attestation, cli, configure, difference, download, evidence, exercise,
-    formats::changelog, image, prune, sandbox, store,
+    formats::changelog, image, prune, remote, sandbox, store,
 };
 
 /// A function that reads foreign bytes.
@@ -77,6 +78,7 @@ pub const READERS: &[Reader] = &[
     reader("key_store", configure::readers::key_store, 1 << 12),
     reader("difference", difference::readers::file, 1 << 12),
     reader("attestation", attestation::read_anything, 1 << 12),
+    reader("cache_entry", remote::read_anything, 1 << 12),
     reader("in_release", archive::readers::in_release, 1 << 13),
     reader("index", archive::readers::index, 1 << 12),
     reader("release", archive::readers::release, 1 << 13),

@@ -16,6 +16,7 @@ use crate::{
         packages::table::Table,
         spk, xz,
     },
+    remote,
     testing::{ARCHIVE_TIME_S, Compression, Key, MadeArchive, deb},
     tree::{Entry, Tree, TreePath},
 };
@@ -271,6 +272,11 @@ fn of_attestations(add: Add<'_>) {
     let read = dsse::Envelope::read(&signed).expect("is one");
     add("attestation", "statement", read.payload);
     add("attestation", "envelope", signed);
+    let entry = remote::Statement { digest: Digest::of(b""), size_bytes: 0, plain_bytes: 30 };
+    let signed = entry.sign("deb/x", &AppKey::from_seed([7; 32]));
+    add("cache_entry", "statement", dsse::Envelope::read(&signed).expect("is one").payload);
+    add("cache_entry", "envelope", signed);
+    add("cache_entry", "head", b"tinyroot entry 1 5 10\ntree\n".to_vec());
 }
 
 /// Files with others in them.
