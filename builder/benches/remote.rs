@@ -76,12 +76,7 @@ fn bench(folder: &Path) -> Outcome<()> {
     let remote = |token, signer| {
         let url = server.url();
         let objects = Objects::new(impatient(Options::default()), &url, token);
-        Arc::new(RemoteCache::new(
-            Place::Web { url, objects },
-            vec![key.app_id()],
-            signer,
-            Progress::silent(),
-        ))
+        Arc::new(RemoteCache::new(Place::web(&url, objects), vec![key.app_id()], signer, Progress::silent()))
     };
     let filler = remote(Some(TOKEN), Some(key.clone()));
     // Empty so far: that it is asked counts.

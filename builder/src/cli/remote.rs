@@ -144,7 +144,7 @@ impl Context {
                 let token = self.token(url);
                 let signer = wanted.filter(|_| token.is_some()).and_then(|key| self.signer(key, true));
                 let objects = Objects::new(options, url, token.as_deref());
-                (Place::Web { url: url.clone(), objects }, signer)
+                (Place::web(url, objects), signer)
             }
             Server::Registry(name) => {
                 let login = registry::login(name).unwrap_or_else(|failure| {

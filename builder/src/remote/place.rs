@@ -53,14 +53,14 @@ pub enum Place {
         /// Its URL, for messages.
         url: String,
         /// The files below it.
-        objects: Objects,
+        objects: Box<Objects>,
     },
     /// A repository of a registry.
     Registry {
         /// Its name, without a tag.
         name: ImageName,
         /// The way to it.
-        registry: Registry,
+        registry: Box<Registry>,
         /// Whether it is known to have what all its manifests name.
         has_empty: AtomicBool,
     },
@@ -91,9 +91,18 @@ fn tag(name: &str, key: &AppId) -> String {
 }
 
 impl Place {
+    /// Names a web server, by the URL that messages show.
+    pub fn web(url: &str, objects: Objects) -> Self {
+        Place::Web { url: url.to_owned(), objects: Box::new(objects) }
+    }
+
     /// Names a repository of a registry.
     pub fn registry(name: &ImageName, registry: Registry) -> Self {
-        Place::Registry { name: name.clone(), registry, has_empty: AtomicBool::new(false) }
+        Place::Registry {
+            name: name.clone(),
+            registry: Box::new(registry),
+            has_empty: AtomicBool::new(false),
+        }
     }
 
     /// Returns the URL of an entry.

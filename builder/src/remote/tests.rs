@@ -65,7 +65,7 @@ impl World {
     fn machine(&self, name: &str, keys: &[u8], signer: Option<u8>, token: Option<&str>) -> Machine {
         let url = format!("{}/cache", self.server.url());
         let objects = Objects::new(options(), &url, token);
-        self.machine_at(Place::Web { url, objects }, name, keys, signer)
+        self.machine_at(Place::web(&url, objects), name, keys, signer)
     }
 
     fn machine_at(&self, place: Place, name: &str, keys: &[u8], signer: Option<u8>) -> Machine {
