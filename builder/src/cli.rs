@@ -40,6 +40,7 @@ mod stage;
 mod surroundings;
 mod trace;
 mod unpack;
+mod update;
 mod verify;
 mod why;
 
@@ -169,6 +170,7 @@ enum Command {
     Init(init::Args),
     Resolve(resolve::Args),
     Lock(lock::Args),
+    Update(update::Args),
     Fetch(fetch::Args),
     Stage(stage::Args),
     Trace(trace::Args),
@@ -342,6 +344,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Init(args) => init::run(args, context),
         Command::Resolve(args) => resolve::run(args, context),
         Command::Lock(args) => lock::run(args, context),
+        Command::Update(args) => update::run(args, context),
         Command::Fetch(args) => fetch::run(args, context),
         Command::Stage(args) => stage::run(args, context),
         Command::Trace(args) => trace::run(args, context),

@@ -14,6 +14,7 @@
 //! pack                    either           → Packed       pack.rs
 //! rebuild                 Artifact         → Rebuilt      rebuild.rs: all of it again, from what a package encloses
 //! build                   Overlaid         → Built        build.rs: from the image on, with `--fix` and `--reduce`
+//! moved                   Recipe           → Moved        update.rs: the lock for an attempt, put back where that fails
 //! ```
 //!
 //! Nothing here reads the environment, knows the command line, prints, or chooses an exit status.
@@ -30,6 +31,7 @@ mod reductions;
 mod root;
 mod session;
 mod sources;
+mod update;
 
 pub use build::{Built, Care, build};
 pub use error::{Fault, LineError};
@@ -41,6 +43,7 @@ pub use rebuild::{Original, Outcome, ProofWanted, RebuildError, Rebuilt, rebuild
 pub use root::{Configured, Overlaid, Sources, Times, configure, overlay};
 pub use session::Session;
 pub use sources::{choose, universe};
+pub use update::{Moved, News, moved, news};
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ mod security;
 mod size_diff;
 mod trace;
 mod what_if;
+mod update;
 mod why;
 mod why_big;
 
@@ -37,5 +38,6 @@ pub use security::Security;
 pub use size_diff::{Compared, Facts, SizeReport};
 pub use trace::{ListReport, trace_text};
 pub use what_if::WhatIfReport;
+pub use update::UpdateReport;
 pub use why::{Reasons, Why, WhyError};
 pub use why_big::WhyBig;

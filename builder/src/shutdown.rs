@@ -6,7 +6,7 @@
 //! for this, the next run cleans up: see `store`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -14,7 +14,7 @@ use std::{
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::{deep, sys};
+use crate::{atomic, deep, sys};
 
 /// The handler of the next stop signal, instead of the program's end.
 static STOP_HANDLER: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
@@ -63,6 +63,49 @@ impl Drop for CleanupGuard {
     }
 }
 
+/// Files that get their earlier contents back when the program is stopped.
+static CHANGED: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
+
+/// A file that was changed for an attempt. It gets its contents back when this is dropped, and when a person
+/// stops the program, unless the attempt succeeded.
+#[derive(Debug)]
+pub struct Restored {
+    path: PathBuf,
+}
+
+impl Restored {
+    /// Registers the contents that a file has. To be called before it is changed.
+    pub fn new(path: &Path, contents: Vec<u8>) -> Self {
+        CHANGED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf(), contents);
+        Restored { path: path.to_path_buf() }
+    }
+
+    /// Lets the file be as it is now.
+    pub fn keep(self) {
+        CHANGED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+    }
+
+    /// Gives the file its contents back.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn restore(self) -> io::Result<()> {
+        match CHANGED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path) {
+            Some(contents) => atomic::replace(&self.path, &contents),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        let contents = CHANGED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+        if let Some(contents) = contents {
+            let _ = atomic::replace(&self.path, &contents);
+        }
+    }
+}
+
 /// The settings that the terminal at standard input had.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -98,8 +141,15 @@ fn restore_terminal() {
     }
 }
 
-/// Kills the programs that this one started and removes what is unfinished. The process must end right after.
+/// Kills the programs that this one started, removes what is unfinished, and gives files their contents back
+/// that were changed for an attempt. The process must end right after.
 pub fn tidy_up() {
+    // First, since replacing a file registers another. Both locks are kept in the end.
+    let mut changed = CHANGED.lock().unwrap_or_else(PoisonError::into_inner);
+    for (path, contents) in std::mem::take(&mut *changed) {
+        let _ = atomic::replace(&path, &contents);
+    }
+    std::mem::forget(changed);
     // The lock is kept: no thread may finish anything from now on, such as one that waits for one of those
     // programs.
     let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,5 +192,25 @@ mod tests {
         assert!(UNFINISHED.lock().expect("no panic").contains(&path));
         drop(unfinished);
         assert!(!UNFINISHED.lock().expect("no panic").contains(&path));
+    }
+
+    #[test]
+    fn a_file_gets_its_contents_back_unless_the_attempt_succeeds() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("lock");
+        let attempt = || {
+            std::fs::write(&path, "old").expect("writes");
+            let restored = Restored::new(&path, b"old".to_vec());
+            std::fs::write(&path, "new").expect("writes");
+            restored
+        };
+        let contents = || std::fs::read_to_string(&path).expect("reads");
+        drop(attempt());
+        assert_eq!(contents(), "old");
+        attempt().restore().expect("writes");
+        assert_eq!(contents(), "old");
+        attempt().keep();
+        assert_eq!(contents(), "new");
+        assert!(CHANGED.lock().expect("no panic").is_empty());
     }
 }

@@ -42,6 +42,7 @@ mod stopped;
 mod support;
 mod terminal;
 mod traced_app;
+mod update;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -36,8 +36,9 @@ fn every_command_that_fails_says_so_in_its_document() {
     let home = Home::new();
     let (folder, file) = (home.path("none"), home.path("none.spk"));
     let (folder, file) = (text(&folder), text(&file));
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &["lock", folder],
+        &["update", folder],
         &["stage", folder, "--output", "root.tar"],
         &["trace", folder],
         &["build", folder],

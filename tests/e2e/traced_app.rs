@@ -76,7 +76,7 @@ pub fn with_code(code: &str) -> String {
 pub struct TracedApp {
     pub home: Home,
     made: Made,
-    server: Server,
+    pub server: Server,
     pub recipe: PathBuf,
 }
 

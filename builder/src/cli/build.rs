@@ -10,7 +10,7 @@ use super::{
     surroundings,
 };
 use crate::{
-    artifact::{self, AnyWriter, Format, spk::Signer},
+    artifact::{self, AnyWriter, Format, Pushed, spk::Signer},
     atomic,
     digest::Digest,
     error::At as _,
@@ -19,6 +19,7 @@ use crate::{
     line::{Care, Session, build, manifest_of, overlay, read_lock},
     recipe::{self, Recipe},
     report::{Contents, Summary},
+    store::Store,
 };
 
 /// Reads a note of a build that is up to date, and shows it.
@@ -46,6 +47,13 @@ pub(super) fn read_note(note: &[u8]) {
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How a package is made, and where it goes.
+#[derive(Debug, clap::Args)]
+pub struct Options {
     /// The file to write, or a directory for it, which is made if it ends with / [default: RECIPE/NAME.spk, or
     /// with the ending of its format]
     #[arg(long, short, value_name = "PATH")]
@@ -85,36 +93,97 @@ pub struct Args {
 /// Kind of the notes that the store keeps about builds.
 const NOTE: &str = "build";
 
+impl Options {
+    /// Returns where the package goes, and where it would go by itself.
+    ///
+    /// # Errors
+    /// A place in a directory that is not there.
+    pub(super) fn places(&self, recipe: &Recipe) -> Result<[PathBuf; 2], Failure> {
+        let given = output_path(self.output.as_deref(), self.format, recipe)?;
+        Ok([given, output_path(None, self.format, recipe)?])
+    }
+}
+
+/// A package that was made.
+pub(super) struct Made {
+    /// The figures of its build.
+    pub summary: Summary,
+    /// Where it lies.
+    pub output: PathBuf,
+    /// The recipe that it is of: a build can change it.
+    pub recipe: Recipe,
+    /// Whether it was there already.
+    pub up_to_date: bool,
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let recipe = recipe::read(&args.recipe)?;
-    let lock = read_lock(&recipe)?;
-    let manifest = manifest_of(&recipe, &lock)?;
-    // Before the long work: in CI none is made.
-    let key = key_of(&recipe, args.key, &args.ring, context)?;
-    let store = context.store()?;
-    let output = output_path(args.output.as_deref(), args.format, &recipe)?;
-    let program = surroundings::program_digest()?;
-    let inputs = inputs_digest(&program, &recipe, &key, args)?.to_string();
-    if let Some(summary) = store.noted(NOTE, &inputs).and_then(|note| Summary::from_note(&note))
-        && artifact::is_at(&output, args.format, &summary.sha256)
-        && !(args.reduce && summary.has_proposals())
-    {
-        return conclude(&summary, &output, true, &recipe, args, context);
-    }
-    let effort = if args.fast { Effort::Fast } else { Effort::Best };
-    let session = Session { effort, ..context.session()? };
-    let care = match args.no_proof {
-        true => Care::NoProof,
-        false => Care::Prove { fix: args.fix, reduce: args.reduce },
+    let plan = Plan::of(&recipe, &args.options, context)?;
+    let made = match plan.made(&recipe, &*context.store()?)? {
+        Some(summary) => Made { summary, output: plan.output, recipe, up_to_date: true },
+        None => plan.make(recipe, context)?,
     };
-    let writer = AnyWriter { format: args.format, manifest: &manifest, signer: Signer::Key(&key) };
-    let built = build(overlay(recipe, &session)?, &writer, &output, care, &session)?;
-    let summary = Summary::of(&built);
-    // Mending changes the recipe.
-    let inputs = inputs_digest(&program, &built.overlaid.sources.recipe, &key, args)?.to_string();
-    store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
-    conclude(&summary, &output, false, &built.overlaid.sources.recipe, args, context)
+    conclude(&made, &args.options, context)
+}
+
+/// All that a package needs besides its recipe and packages.
+pub(super) struct Plan<'a> {
+    options: &'a Options,
+    key: Key,
+    /// Where it goes.
+    pub output: PathBuf,
+    program: Digest,
+}
+
+impl<'a> Plan<'a> {
+    /// Sees to what would fail only after the long work: in CI, say, no key is made.
+    ///
+    /// # Errors
+    /// A lock that is not the recipe's, no key, no place for the package.
+    pub fn of(recipe: &Recipe, options: &'a Options, context: &Context) -> Result<Self, Failure> {
+        manifest_of(recipe, &read_lock(recipe)?)?;
+        let key = key_of(recipe, options.key, &options.ring, context)?;
+        let output = output_path(options.output.as_deref(), options.format, recipe)?;
+        Ok(Plan { options, key, output, program: surroundings::program_digest()? })
+    }
+
+    /// Returns the figures of the package if it is there already, made of the same.
+    fn made(&self, recipe: &Recipe, store: &Store) -> Result<Option<Summary>, Failure> {
+        let note = store.noted(NOTE, &self.inputs_digest(recipe)?.to_string());
+        let summary = note.and_then(|note| Summary::from_note(&note));
+        Ok(summary.filter(|summary| {
+            artifact::is_at(&self.output, self.options.format, &summary.sha256)
+                && !(self.options.reduce && summary.has_proposals())
+        }))
+    }
+
+    /// Makes the package.
+    ///
+    /// # Errors
+    /// The first stage that fails.
+    pub fn make(self, recipe: Recipe, context: &Context) -> Result<Made, Failure> {
+        let Options { format, no_proof, fix, reduce, fast, .. } = *self.options;
+        let manifest = manifest_of(&recipe, &read_lock(&recipe)?)?;
+        let effort = if fast { Effort::Fast } else { Effort::Best };
+        let session = Session { effort, ..context.session()? };
+        let care = if no_proof { Care::NoProof } else { Care::Prove { fix, reduce } };
+        let writer = AnyWriter { format, manifest: &manifest, signer: Signer::Key(&self.key) };
+        let built = build(overlay(recipe, &session)?, &writer, &self.output, care, &session)?;
+        let summary = Summary::of(&built);
+        let recipe = built.overlaid.sources.recipe;
+        // Of the recipe as it is now.
+        let inputs = self.inputs_digest(&recipe)?.to_string();
+        session.store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
+        Ok(Made { summary, output: self.output, recipe, up_to_date: false })
+    }
+
+    /// Returns a digest of all that a package's bytes and its summary depend on.
+    fn inputs_digest(&self, recipe: &Recipe) -> Result<Digest, Failure> {
+        let Options { no_proof, format, fast, .. } = *self.options;
+        let (program, folder, key) = (&self.program, recipe.folder_digest()?, self.key.app_id());
+        Ok(Digest::of(format!("{program} {folder} {key} {no_proof} {format} {fast}").as_bytes()))
+    }
 }
 
 fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<PathBuf, Failure> {
@@ -135,62 +204,62 @@ fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<
         .hint(format!("mkdir -p {}", parent.display())))
 }
 
-/// Returns a digest of all that a package's bytes and its summary depend on.
-fn inputs_digest(program: &Digest, recipe: &Recipe, key: &Key, args: &Args) -> Result<Digest, Failure> {
-    let folder = recipe.folder_digest()?;
-    let (key, Args { no_proof, format, fast, .. }) = (key.app_id(), args);
-    Ok(Digest::of(format!("{program} {folder} {key} {no_proof} {format} {fast}").as_bytes()))
-}
+impl Made {
+    /// Returns the failure of a package that is larger than its recipe allows.
+    pub fn over_budget(&self) -> Option<Failure> {
+        let budget = self.recipe.budget.artifact_bytes.filter(|budget| self.summary.size_bytes > *budget)?;
+        let (size, budget) = (super::size_text(self.summary.size_bytes), super::size_text(budget));
+        let text = format!("{} is {size}, over its budget of {budget}", self.output.display());
+        Some(
+            Failure::exceeded(text)
+                .hint("`tinyroot inspect` shows what is large, `tinyroot why` what needs it"),
+        )
+    }
 
-/// Writes the sizes of a package beside the lock of its recipe.
-fn record(output: &Path, recipe: &Recipe, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
-    let artifact = artifact::open(output, &store, &context.progress)?;
-    let prices = artifact::prices(&artifact, &store)?;
-    let summary = Contents::of(&artifact, prices, 1, &store).recipe_summary(recipe.folder_digest()?);
-    let path = recipe.directory.join(recipe_summary::NAME);
-    Ok(atomic::replace(&path, summary.to_text().as_bytes()).at("write", &path)?)
+    /// Writes its sizes beside the lock of its recipe, if that is asked for.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn record(&self, options: &Options, context: &Context) -> Result<(), Failure> {
+        if !options.record {
+            return Ok(());
+        }
+        let store = context.store()?;
+        let artifact = artifact::open(&self.output, &store, &context.progress)?;
+        let prices = artifact::prices(&artifact, &store)?;
+        let contents = Contents::of(&artifact, prices, 1, &store);
+        let summary = contents.recipe_summary(self.recipe.folder_digest()?);
+        let path = self.recipe.directory.join(recipe_summary::NAME);
+        Ok(atomic::replace(&path, summary.to_text().as_bytes()).at("write", &path)?)
+    }
+
+    /// Pushes it to a registry, if that is asked for.
+    ///
+    /// # Errors
+    /// A registry that cannot be reached or refuses it.
+    pub fn push(&self, options: &Options, context: &Context) -> Result<Option<Pushed>, Failure> {
+        let Some(image) = &options.push else { return Ok(None) };
+        let artifact = artifact::open(&self.output, &*context.store()?, &context.progress)?;
+        registry::push(&artifact, image, context).map(Some)
+    }
 }
 
 /// Holds the package against its budget, pushes it if it is within, and prints the summary.
-fn conclude(
-    summary: &Summary,
-    output: &Path,
-    up_to_date: bool,
-    recipe: &Recipe,
-    args: &Args,
-    context: &Context,
-) -> Result<(), Failure> {
-    if args.record {
-        record(output, recipe, context)?;
-    }
-    let over = recipe.budget.artifact_bytes.filter(|budget| summary.size_bytes > *budget);
-    let pushed = match &args.push {
-        Some(image) if over.is_none() => {
-            let artifact = artifact::open(output, &*context.store()?, &context.progress)?;
-            Some(registry::push(&artifact, image, context)?)
-        }
-        _ => None,
-    };
+fn conclude(made: &Made, options: &Options, context: &Context) -> Result<(), Failure> {
+    let Made { summary, output, up_to_date, .. } = made;
+    made.record(options, context)?;
+    let over = made.over_budget();
+    let pushed = if over.is_none() { made.push(options, context)? } else { None };
     if context.global.json {
-        let mut document = summary.json(output, up_to_date);
+        let mut document = summary.json(output, *up_to_date);
         if let Some(pushed) = &pushed {
             document["pushed"] = registry::pushed_json(pushed);
         }
         finish_json(&document);
     } else if !context.global.quiet {
-        let text = if up_to_date { summary.line(output) } else { summary.text(output) };
+        let text = if *up_to_date { summary.line(output) } else { summary.text(output) };
         print(&(text + &pushed.as_ref().map(registry::pushed_text).unwrap_or_default()))?;
     }
     summary.warnings.iter().for_each(|warning| context.progress.warn(warning));
-    match over {
-        Some(budget) => {
-            let size = super::size_text(summary.size_bytes);
-            let text =
-                format!("{} is {size}, over its budget of {}", output.display(), super::size_text(budget));
-            Err(Failure::exceeded(text)
-                .hint("`tinyroot inspect` shows what is large, `tinyroot why` what needs it"))
-        }
-        None => Ok(()),
-    }
+    over.map_or(Ok(()), Err)
 }

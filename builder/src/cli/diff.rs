@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// Refuses two limits for the same.
-fn check(bounds: &[Bound]) -> Result<(), Failure> {
+pub(super) fn check(bounds: &[Bound]) -> Result<(), Failure> {
     let twice =
         |(at, bound): &(usize, &Bound)| bounds[..*at].iter().any(|other| other.package == bound.package);
     match bounds.iter().enumerate().find(twice) {
@@ -94,6 +94,6 @@ fn check(bounds: &[Bound]) -> Result<(), Failure> {
 }
 
 /// Opens one of both.
-fn open(path: &Path, context: &Context) -> Result<Operand, Failure> {
+pub(super) fn open(path: &Path, context: &Context) -> Result<Operand, Failure> {
     Ok(with_any(path, context, operand::stream_limit_bytes, operand::open)??)
 }

@@ -223,6 +223,16 @@ impl Summary {
         !self.proposals.is_empty()
     }
 
+    /// Returns what was proven, as a clause.
+    pub fn proof_text(&self) -> String {
+        match &self.proof {
+            Some(Proven { steps, misses }) => {
+                format!("{steps} steps respond as on the full root; {misses} pruned paths requested")
+            }
+            None => "none (--no-proof)".to_owned(),
+        }
+    }
+
     /// Returns one JSON document.
     pub fn json(&self, output: &Path, up_to_date: bool) -> serde_json::Value {
         let mut document = json!({ "path": output, "up_to_date": up_to_date });
@@ -291,15 +301,7 @@ impl Summary {
         row("largest", self.contents.iter().take(SHOWN).map(share).collect::<Vec<_>>().join(", "));
         let block = |block: &Block| format!("{} {}", block.kind, size_text(block.packed_bytes));
         row("packed", self.blocks.iter().map(block).collect::<Vec<_>>().join(", "));
-        row(
-            "proof",
-            match &self.proof {
-                Some(Proven { steps, misses }) => {
-                    format!("{steps} steps respond as on the full root; {misses} pruned paths requested")
-                }
-                None => "none (--no-proof)".to_owned(),
-            },
-        );
+        row("proof", self.proof_text());
         let stage = |stage: &Stage| format!("{} {:.1} s", stage.stage, stage.seconds);
         row("time", self.stages.iter().map(stage).collect::<Vec<_>>().join(", "));
         for Proposed { line, files, why, takes_bytes, saves_bytes } in &self.proposals {
