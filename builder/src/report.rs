@@ -18,8 +18,8 @@ mod retained;
 mod security;
 mod size_diff;
 mod trace;
-mod what_if;
 mod update;
+mod what_if;
 mod why;
 mod why_big;
 
@@ -37,7 +37,7 @@ pub use retained::Retained;
 pub use security::Security;
 pub use size_diff::{Compared, Facts, SizeReport};
 pub use trace::{ListReport, trace_text};
-pub use what_if::WhatIfReport;
 pub use update::UpdateReport;
+pub use what_if::WhatIfReport;
 pub use why::{Reasons, Why, WhyError};
 pub use why_big::WhyBig;
