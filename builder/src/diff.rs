@@ -373,10 +373,11 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         }
     });
     paths.sort_by(|a, b| a.sizes.order().cmp(&b.sizes.order()).then_with(|| a.path.cmp(&b.path)));
-    for package in packages.values_mut() {
+    for name in renamed {
         // Each was counted as a removed path and as an added one.
-        let twice = renamed.iter().filter(|name| **name == package.package).count();
-        package.paths = package.paths.saturating_sub(twice);
+        if let Some(package) = packages.get_mut(&name) {
+            package.paths = package.paths.saturating_sub(1);
+        }
     }
     for name in after.versions.keys().filter(|name| before.versions.get(*name) != after.versions.get(*name)) {
         if before.versions.contains_key(name) {

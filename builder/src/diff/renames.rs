@@ -1,7 +1,7 @@
 //! Files and packages whose names differ in a version alone: one line each, instead of a removed and an added
 //! one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Change, PackageChange, PathChange};
 
@@ -53,10 +53,11 @@ fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usi
 
 /// Removes the items that were merged into others.
 fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
+    let gone: HashSet<usize> = merged.iter().map(|(gone, _)| *gone).collect();
     let mut index = 0;
     items.retain(|_| {
         index += 1;
-        merged.iter().all(|(gone, _)| *gone != index - 1)
+        !gone.contains(&(index - 1))
     });
 }
 

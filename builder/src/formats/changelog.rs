@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 use super::version;
 
 /// Most entries that are returned.
-const MAX_ENTRIES: usize = 60;
+const MAX_ENTRIES: usize = 200;
 
 /// Most bytes of one entry's text.
 const MAX_TEXT_BYTES: usize = 16 << 10;

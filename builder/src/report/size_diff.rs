@@ -15,7 +15,7 @@ use words::{CONTAINER, METADATA, signed, size_texts, word};
 use super::page::{Page, PageFile};
 use crate::{
     artifact::Prices,
-    diff::{Bound, PackageChange, PathChange, Side, SizeDiff, diff, own_bytes},
+    diff::{Bound, PackageChange, PathChange, Side, SizeDiff, Sizes, diff, own_bytes},
     operand::Taken,
     shown,
     store::Store,
@@ -140,6 +140,9 @@ impl SizeReport {
     pub fn html(&self) -> String {
         let total = self.deciding_total();
         let (from, to) = size_texts(total.0, total.1);
+        let Sizes { before_bytes, after_bytes, .. } = self.diff.sizes;
+        let (was, is) = size_texts(before_bytes, after_bytes);
+        let installed = format!("installed: {} ({was} \u{2192} {is})", signed((before_bytes, after_bytes)));
         let versions = self.diff.packages.iter().map(|package| {
             (package.package.clone(), package.version_before.clone(), package.version_after.clone())
         });
@@ -157,9 +160,8 @@ impl SizeReport {
         Page {
             title: format!("{} \u{2192} {}", self.sides[0].name, self.sides[1].name),
             total: format!("{} ({from} \u{2192} {to})", signed(total)),
-            facts: self
-                .bounds_told()
-                .into_iter()
+            facts: std::iter::once(installed)
+                .chain(self.bounds_told())
                 .chain(facts)
                 .chain(self.unpriced())
                 .chain(besides)
@@ -228,11 +230,9 @@ impl SizeReport {
 
 /// Returns the notes of the page on a package: its cause, and what its changelog says.
 fn page_notes(package: &PackageChange) -> Vec<String> {
-    let cause = package.cause.iter().flat_map(|cause| {
-        std::iter::once(cause.text.clone()).chain(cause.chain.iter().map(|step| format!("  {step}")))
-    });
-    let cause: Vec<String> = cause.collect();
-    let mut notes = if cause.is_empty() { Vec::new() } else { vec![cause.join("\n")] };
+    let steps = package.cause.iter().flat_map(|cause| cause.chain.iter().map(|step| format!("\n  {step}")));
+    let cause = words::cause(package).map(|cause| cause.to_owned() + &steps.collect::<String>());
+    let mut notes: Vec<String> = cause.into_iter().collect();
     notes.extend(words::gained(package));
     notes.extend(
         package

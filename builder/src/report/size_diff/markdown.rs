@@ -43,6 +43,16 @@ struct Part {
 }
 
 impl Part {
+    /// Returns how many of its rows have no more bytes than that together.
+    fn rows_within(&self, share_bytes: usize) -> usize {
+        let mut used = 0_usize;
+        let fits = |row: &&String| {
+            used += row.len();
+            used <= share_bytes
+        };
+        self.rows.iter().take_while(fits).count()
+    }
+
     /// Writes it with so many of its rows.
     fn write(&self, out: &mut String, count: usize) {
         out.push_str(&self.head);
@@ -106,20 +116,20 @@ pub(super) fn markdown(report: &SizeReport) -> String {
     within(LIMIT_BYTES, &parts)
 }
 
-/// Writes parts with as many of their rows as the limit allows, the same number at most for all.
+/// Writes parts with as many of their rows as the limit allows: no part's rows have more bytes than a share
+/// that is the same for all, so the longest parts are cut.
 fn within(limit_bytes: usize, parts: &[Part]) -> String {
-    let written = |count: usize| {
+    let written = |share_bytes: usize| {
         let mut out = String::new();
-        parts.iter().for_each(|part| part.write(&mut out, count));
+        parts.iter().for_each(|part| part.write(&mut out, part.rows_within(share_bytes)));
         out
     };
-    let most = parts.iter().map(|part| part.rows.len()).max().unwrap_or_default();
-    let all = written(most);
+    let all = written(usize::MAX);
     if all.len() <= limit_bytes {
         return all;
     }
-    // The largest number of rows that fits.
-    let (mut fits, mut exceeds) = (0, most);
+    // The largest share that fits.
+    let (mut fits, mut exceeds) = (0, limit_bytes + 1);
     while exceeds - fits > 1 {
         let middle = fits + (exceeds - fits) / 2;
         if written(middle).len() <= limit_bytes { fits = middle } else { exceeds = middle }
