@@ -13,6 +13,7 @@
 //! prove                   Image            → Proven       proof.rs, or by the caller's choice Unproven
 //! pack                    either           → Packed       pack.rs
 //! rebuild                 Artifact         → Rebuilt      rebuild.rs: all of it again, from what a package encloses
+//! preview                 Recipe           → Tree         pack.rs: what `build` would pack, unproven
 //! build                   Overlaid         → Built        build.rs: from the image on, with `--fix` and `--reduce`
 //! moved                   Recipe           → Moved        update.rs: the lock for an attempt, put back where that fails
 //! ```
@@ -37,7 +38,7 @@ pub use build::{Built, Care, build};
 pub use error::{Fault, LineError};
 pub use image::{Image, baseline, prune, read_evidence};
 pub use lock::{lock, read_lock, request};
-pub use pack::{Finished, manifest_of, pack};
+pub use pack::{Finished, manifest_of, pack, preview};
 pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
 pub use rebuild::{Original, Outcome, ProofWanted, RebuildError, Rebuilt, rebuild};
 pub use root::{Configured, Overlaid, Sources, Times, configure, overlay};

@@ -18,6 +18,7 @@ use crate::{
     artifact::{Artifact, ArtifactError, Fault, Papers, Prices},
     error::{Hint, PathError},
     render::RenderError,
+    store::Store,
     tree::Tree,
     unpack::UnpackFault,
 };
@@ -37,6 +38,10 @@ pub enum Taken {
     Deb,
     /// A directory.
     Directory,
+    /// A recipe folder: what it would give now.
+    Recipe,
+    /// A recipe folder as a commit has it.
+    Revision,
 }
 
 impl Taken {
@@ -49,6 +54,8 @@ impl Taken {
             Taken::Tar => "tar",
             Taken::Deb => "deb",
             Taken::Directory => "directory",
+            Taken::Recipe => "recipe",
+            Taken::Revision => "revision",
         }
     }
 
@@ -61,6 +68,8 @@ impl Taken {
             Taken::Tar => "a tar",
             Taken::Deb => "a .deb",
             Taken::Directory => "a directory",
+            Taken::Recipe => "a recipe",
+            Taken::Revision => "a revision of a recipe",
         }
     }
 }
@@ -99,6 +108,12 @@ impl Root {
 }
 
 impl Operand {
+    /// Returns an operand of what a recipe gives; no file has been written of it.
+    pub fn of_recipe(taken: Taken, title: String, tree: Tree, store: &Store) -> Self {
+        let papers = Papers::read(&tree, store);
+        Operand { taken, title, size_bytes: None, root: Root::Tree(tree), papers, prices: None }
+    }
+
     /// Returns what it was taken for.
     pub fn taken(&self) -> Taken {
         self.taken

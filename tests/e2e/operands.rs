@@ -1,10 +1,13 @@
 //! What `diff` compares besides packages: .debs, directories, tars, images of others.
 
-use std::{fs, io::Write as _, os::unix::fs::symlink, path::PathBuf};
+use std::{fs, io::Write as _, os::unix::fs::symlink, path::PathBuf, process::Command};
 
 use tinyroot::testing::{Deb, deb};
 
-use super::support::{Home, assert_says, text};
+use super::{
+    support::{Home, assert_says, end, text},
+    traced_app::TracedApp,
+};
 
 fn tea(version: &str, leaf: &str) -> Deb {
     deb("tea")
@@ -95,4 +98,49 @@ fn an_operand_that_is_none_is_named_with_what_it_was_taken_for() {
         &home.fails(&["diff", text(&good), text(&home.path("none"))]),
         &["error: cannot open ", "none"],
     );
+}
+
+#[test]
+fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
+    let Some(traced) = TracedApp::new() else { return };
+    let git = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@example.org"]).args(args);
+        let done = command.current_dir(&traced.recipe).env("HOME", traced.home.path("")).output().expect("runs");
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let run = |args: &[&str]| end(&mut traced.command(args));
+    let done = |args: &[&str]| {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        ended
+    };
+    let recipe = text(&traced.recipe);
+    let package = traced.home.path("tea.spk");
+    done(&["build", recipe, "--no-proof", "--output", text(&package)]);
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "First"]);
+    // Its papers alone differ: nobody signed it.
+    let said = done(&["diff", text(&package), recipe, "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&said).expect("is JSON");
+    assert_eq!((&document["after_taken_for"], &document["artifact_after_bytes"]), (&"recipe".into(), &().into()));
+    let paths = document["paths"].as_array().expect("a list").iter().map(|path| &path["path"]);
+    assert_eq!(paths.collect::<Vec<_>>(), ["tinyroot/papers/proof.json"]);
+
+    let file = traced.recipe.join("recipe.toml");
+    let was = fs::read_to_string(&file).expect("reads");
+    fs::write(&file, format!("# Another line.\n{was}")).expect("writes");
+    let revision = format!("{recipe}@HEAD");
+    let said = done(&["diff", &revision, recipe]).stdout;
+    assert_says(&said, &["+16 B", "changed   /tinyroot/papers/recipe/recipe.toml"]);
+    git(&["commit", "-qam", "Second"]);
+    assert_says(&done(&["diff", &revision, recipe]).stdout, &["the contents are the same"]);
+    let ended = run(&["diff", &format!("{recipe}@HEAD~7"), recipe]);
+    assert_says(&ended.stderr, &["error: `HEAD~7` is no commit of the repository of "]);
+    symlink("/etc/passwd", traced.recipe.join("out")).expect("links");
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "Third"]);
+    let ended = run(&["diff", &revision, recipe]);
+    assert_says(&ended.stderr, &["error: `out` in commit ", " is a symbolic link"]);
 }

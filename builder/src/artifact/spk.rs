@@ -20,7 +20,7 @@ mod write;
 pub use read::Fault;
 pub(super) use read::{open, verify};
 pub(super) use unpack::{items_of, unpack};
-pub use write::{SignedTree, Signer, SpkWriter};
+pub use write::{SignedTree, Signer, SpkWriter, complete};
 pub(super) use write::{archive_sha512, sign};
 
 use crate::formats::{

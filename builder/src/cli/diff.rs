@@ -1,16 +1,28 @@
 //! `tinyroot diff`: what changed between two packages, in bytes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{
+    atomic,
     cli::{Context, Failure, finish_json, print, verify::with_any},
     diff::Bound,
-    operand::{self, Operand},
+    error::At as _,
+    files,
+    formats::image_name::ImageName,
+    git::Folder,
+    line::preview,
+    operand::{self, Operand, Taken},
+    recipe,
     report::{Compared, SizeReport},
     shown,
 };
 
-/// Compare any two of packages, images, tars, .debs and directories: sizes, versions, key, proof and budget
+/// Compare any two of packages, images, tars, .debs, directories and recipes: sizes, versions, key, proof and budget
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot diff old.spk new.spk                               for reading\n  \
@@ -18,12 +30,14 @@ use crate::{
     tinyroot diff old.spk new.spk --format html > diff.html     treemaps in a browser\n  \
     tinyroot diff old.spk new.spk --fail-over 200k              exit with 3 if it grew by more\n  \
     tinyroot diff old.spk new.spk --fail-over libicu72=1%       the same of one Debian package\n  \
+    tinyroot diff recipes/wiki@HEAD~1 recipes/wiki              a recipe before and after a change\n  \
     tinyroot diff tea_1.0_amd64.deb tea_1.1_amd64.deb           two versions of a Debian package\n  \
     tinyroot diff saved.tar docker://HOST/NAME:TAG              an image that docker saved, and one at a registry\n  \
     curl -fsS URL/old.spk | tinyroot diff - new.spk --json      the older one from standard input")]
 pub struct Args {
     /// The older one: a package of any format, an OCI image (directory or tar), a tar of `docker save`, a tar of
-    /// a root, a .deb, or a directory; - reads it from standard input, docker://HOST/NAME:TAG from a registry
+    /// a root, a .deb, a directory, a recipe folder (what it would give now), or RECIPE@REVISION of git; - reads
+    /// it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(value_name = "A")]
     before: PathBuf,
     /// The newer one, as A
@@ -95,5 +109,49 @@ pub(super) fn check(bounds: &[Bound]) -> Result<(), Failure> {
 
 /// Opens one of both.
 pub(super) fn open(path: &Path, context: &Context) -> Result<Operand, Failure> {
-    Ok(with_any(path, context, operand::stream_limit_bytes, operand::open)??)
+    if path.join("recipe.toml").is_file() {
+        return of_recipe(path, path, Taken::Recipe, context);
+    }
+    match revision(path) {
+        Some((folder, revision)) => of_revision(path, folder, revision, context),
+        None => Ok(with_any(path, context, operand::stream_limit_bytes, operand::open)??),
+    }
+}
+
+/// Returns the folder and the revision in FOLDER@REVISION; `None` for a path that is there. Revisions may have
+/// an @ too (`HEAD@{1}`), so the folder is as short as it can be.
+fn revision(path: &Path) -> Option<(&Path, &str)> {
+    let text = path.to_str().filter(|text| !ImageName::is_meant(text) && *text != "-" && !path.exists())?;
+    let splits = || text.match_indices('@').map(|(at, _)| (Path::new(&text[..at]), &text[at + 1..]));
+    splits().find(|(folder, _)| folder.is_dir()).or_else(|| splits().next())
+}
+
+/// Makes what a recipe would give now, as far as the store does not have it.
+fn of_recipe(folder: &Path, name: &Path, taken: Taken, context: &Context) -> Result<Operand, Failure> {
+    let session = context.session()?;
+    let tree = preview(recipe::read(folder)?, &session)?;
+    Ok(Operand::of_recipe(taken, name.display().to_string(), tree, &session.store))
+}
+
+/// Makes what a recipe gave at a commit. Its folder alone is written, to a place for temporary files.
+fn of_revision(name: &Path, folder: &Path, revision: &str, context: &Context) -> Result<Operand, Failure> {
+    let repository = Folder::open(folder)?;
+    let files = repository.files(&repository.commit(revision)?)?;
+    if !files.contains_key("recipe.toml") {
+        let failure = Failure::new(format!("cannot read {} as a revision of a recipe", name.display()));
+        return Err(failure.hint(format!("no recipe.toml is in {} there", folder.display())));
+    }
+    let parent = env::temp_dir();
+    let made =
+        atomic::Directory::make(&parent, ".tinyroot-revision-").at("create a directory in", &parent)?;
+    // Errors name what lies in it.
+    let place = made.path().join(name.to_string_lossy().replace('/', "-"));
+    for (path, file) in files {
+        let path = place.join(path);
+        path.parent().map_or(Ok(()), files::create_dir_all)?;
+        files::write(&path, &file.bytes)?;
+        let mode = if file.is_executable { 0o755 } else { 0o644 };
+        files::set_permissions(&path, Permissions::from_mode(mode))?;
+    }
+    of_recipe(&place, name, Taken::Revision, context)
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::{
     LineError, Session,
     error::Fault,
-    image::Image,
+    image::{Image, read_evidence},
     proof::{Proven, Unproven},
-    root::Overlaid,
+    root::{Overlaid, overlay},
 };
 use crate::{
-    artifact::{Packable, Packed, Writer},
+    artifact::{Packable, Packed, Writer, spk::complete},
     evidence::step,
     formats::{app_id::AppId, manifest::Manifest},
     lock::Lock,
@@ -59,6 +59,20 @@ pub fn pack(
 ) -> Result<Packed, LineError> {
     let packable = packable(finished.image(), said(finished, overlaid), overlaid, writer.app_id(), session)?;
     Ok(writer.write(packable, output, &session.store, &session.progress)?)
+}
+
+/// Returns the tree of the package that a recipe gives now, without running, signing or packing it: its proof
+/// says that there is none. What the store has is not made again.
+///
+/// # Errors
+/// The first stage that fails.
+pub fn preview(recipe: Recipe, session: &Session) -> Result<Tree, LineError> {
+    let overlaid = overlay(recipe, session)?;
+    let used = read_evidence(&overlaid)?;
+    let manifest = manifest_of(&overlaid.sources.recipe, &overlaid.sources.lock)?;
+    let finished = Finished::Unproven(Unproven::new(Image::of(&overlaid, &used, session)?));
+    let packable = packable(finished.image(), said(&finished, &overlaid), &overlaid, None, session)?;
+    Ok(complete(packable.tree(), &session.store, &manifest, &session.progress)?)
 }
 
 /// What the paper says of an image's proof.

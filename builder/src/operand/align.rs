@@ -10,8 +10,9 @@ use crate::artifact::normalise;
 pub fn align(operands: [&mut Operand; 2]) {
     let [before, after] = operands;
     let is = |taken| (before.taken == taken, after.taken == taken);
-    let (packages, directories) = (is(Taken::Package), is(Taken::Directory));
-    if packages.0 != packages.1 {
+    let directories = is(Taken::Directory);
+    let packages = [before.taken, after.taken].map(|taken| taken == Taken::Package);
+    if packages[0] != packages[1] {
         normalise(before.tree_mut());
         normalise(after.tree_mut());
     }

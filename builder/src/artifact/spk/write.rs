@@ -168,7 +168,10 @@ pub(in crate::artifact) fn archive_sha512(tree: &Tree, store: &Store) -> Result<
 }
 
 /// Returns the tree as it goes into the package.
-fn complete(tree: &Tree, store: &Store, manifest: &Manifest, progress: &Progress) -> Result<Tree, PackError> {
+///
+/// # Errors
+/// A manifest that lacks something.
+pub fn complete(tree: &Tree, store: &Store, manifest: &Manifest, progress: &Progress) -> Result<Tree, PackError> {
     if manifest.title.is_empty() {
         return Err(PackError::Manifest("title"));
     }
