@@ -35,7 +35,7 @@ pub use fault::ImageFault;
 pub use image::normalise;
 pub use oci::{Pushed, RemoteError, pull, push, reference};
 pub use papers::{Papers, sizes_by};
-pub use prices::{Prices, prices};
+pub use prices::{Prices, foreign_prices, prices};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 
 use std::{

@@ -14,6 +14,7 @@ pub mod control;
 pub mod copyright;
 pub mod deb;
 pub mod deb822;
+pub mod deflate;
 pub mod dsse;
 pub mod elf;
 pub mod html;

@@ -187,6 +187,9 @@ pub enum OperandFault {
     /// An entry of a directory.
     #[error(transparent)]
     Directory(#[from] RenderError),
+    /// An image in a form that is not read.
+    #[error("it is an image as `skopeo copy` writes it to dir:, which is not read")]
+    Transport,
     /// A compressed stream.
     #[error("it cannot be decompressed")]
     Compressed(#[source] std::io::Error),
@@ -220,6 +223,7 @@ impl Hint for OperandError {
                 OperandFault::Artifact(error) => error.hint(),
                 OperandFault::Deb(error) => error.hint(),
                 OperandFault::Directory(error) => error.hint(),
+                OperandFault::Transport => Some("make a layout of it: skopeo copy dir:PATH oci:OTHER".into()),
                 OperandFault::Kept(_) => Some("name a directory with more room in TMPDIR".into()),
                 _ => None,
             },

@@ -13,7 +13,7 @@
 mod read;
 mod write;
 
-pub(super) use read::read;
+pub(super) use read::{places, read};
 pub(super) use write::write;
 
 /// Where the superblock lies.
@@ -23,6 +23,9 @@ pub(super) const MAGIC: [u8; 4] = 0xe0f5_e1e2_u32.to_le_bytes();
 
 const BLOCK_LOG: u8 = 12;
 const BLOCK_BYTES: usize = 1 << BLOCK_LOG;
+
+/// The block with the superblock.
+pub(super) const HEADER_BYTES: u64 = BLOCK_BYTES as u64;
 
 /// The unit of inode numbers.
 const SLOT_BYTES: usize = 32;

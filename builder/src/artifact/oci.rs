@@ -20,7 +20,7 @@ mod write;
 
 pub use config::reference;
 pub(super) use layout::Layout;
-pub(super) use read::{image_of, read};
+pub(super) use read::{Decompressed, decompressed, image_of, lay, layers, read};
 pub use remote::{Pushed, RemoteError, pull, push};
 pub(super) use write::{parts, write_directory, write_tar};
 

@@ -1,15 +1,23 @@
 //! What each file takes in an artifact's file, compressed as it is there.
 //!
-//! The compressed stream is read with accounting ([`lzma2`]); what its bytes took is summed up by the spans of
-//! the archive. What is in no file (signature, names, modes, the pointers of the archive) is *metadata*; what
+//! The compressed stream is read with accounting ([`lzma2`], [`deflate`](crate::formats::deflate)); what its bytes
+//! took is summed up by the spans of the archive. What stands uncompressed takes its bytes. What is in no file (signature, names, modes, the pointers of the archive) is *metadata*; what
 //! yields nothing (headers, checks, the index, the last bits of the range coder) is the *container*. All
 //! together are the size of the artifact, to the byte.
 //!
 //! A price is what bytes take where they stand: the second copy of a file takes almost nothing.
 
-use std::{collections::BTreeMap, thread::available_parallelism};
+mod images;
+mod layers;
+mod meter;
 
-use super::{Artifact, ArtifactError, Details, spk::Spk};
+use std::{collections::BTreeMap, ops::Range, path::Path, thread::available_parallelism};
+
+use super::{
+    Artifact, ArtifactError, Details, Foreign, Format, ImageFault, image::identity, oci, source::Source, spk::Spk,
+};
+use layers::Layer;
+use meter::Meter;
 use crate::{
     digest::Digest,
     error::PathError,
@@ -23,47 +31,155 @@ use crate::{
     },
     store::Store,
     threads,
-    tree::TreePath,
+    tree::{Tree, TreePath},
 };
 
 /// The kind of the notes that keep what was found; its number grows with the method.
 const NOTE: &str = "prices-1";
+const IMAGE_NOTE: &str = "image-prices-1";
 
 /// The compressed size of each file of an artifact, and of the rest, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prices {
     /// Of each regular file.
     pub files: BTreeMap<TreePath, u64>,
-    /// Of what describes files: names, modes, the signature.
+    /// Of what describes files: names, modes, the signature; in layers also of files that upper ones hide.
     pub metadata_bytes: u64,
     /// Of what yields no byte: headers, checks, the index.
     pub container_bytes: u64,
 }
 
-/// Returns what each file takes; `None` for a format that is not read with accounting yet. It is kept in the
-/// store, so the second call reads it from there.
+/// What files take together, in units.
+#[derive(Debug, Default)]
+struct Tally {
+    files: BTreeMap<TreePath, u64>,
+    metadata: u64,
+}
+
+/// Returns what each file takes; `None` for a file that is compressed in a way that is not read with accounting
+/// (zstd). It is kept in the store, so the second call reads it from there.
 ///
 /// # Errors
 /// A file that cannot be read, or changed since it was opened.
 pub fn prices(artifact: &Artifact, store: &Store) -> Result<Option<Prices>, ArtifactError> {
-    let Details::Spk(spk) = &artifact.details else { return Ok(None) };
-    let spans = spans(spk);
-    let key = artifact.digest.to_string();
-    let noted = store.noted(NOTE, &key).and_then(|note| read_note(&note));
-    let noted = noted.filter(|sizes| sizes.len() == spans.len() + 2);
-    let sizes = match noted.filter(|sizes| sizes.iter().sum::<u64>() == artifact.size_bytes) {
-        Some(sizes) => sizes,
-        None => {
-            let sizes = measure(artifact, &spans)?;
-            let note: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
-            // Without a note it is measured again.
-            let _ = store.note(NOTE, &key, &note);
-            sizes
+    let spk = match &artifact.details {
+        Details::Spk(spk) => spk,
+        Details::Image(image) => {
+            let Artifact { path, size_bytes, digest, tree, .. } = artifact;
+            return of_image(path, image.format, digest, *size_bytes, tree, store);
         }
     };
+    let spans = spans(spk);
+    let key = artifact.digest.to_string();
+    let sizes = noted(NOTE, &key, spans.len() + 2, artifact.size_bytes, store, || {
+        Ok(Some(measure(artifact, &spans)?))
+    })?;
+    let Some(sizes) = sizes else { return Ok(None) };
     let files = spans.iter().zip(&sizes).map(|(span, size)| (span.path.clone(), *size)).collect();
     let [metadata_bytes, container_bytes] = [sizes[spans.len()], sizes[spans.len() + 1]];
     Ok(Some(Prices { files, metadata_bytes, container_bytes }))
+}
+
+/// Returns what each file of what others made takes, as [`prices`] does.
+///
+/// # Errors
+/// As [`prices`].
+pub fn foreign_prices(foreign: &Foreign, store: &Store) -> Result<Option<Prices>, ArtifactError> {
+    let Foreign { path, format, size_bytes, digest, tree } = foreign;
+    of_image(path, *format, digest, *size_bytes, tree, store)
+}
+
+/// Returns what the files of a tree take in a file of another format than `.spk`.
+fn of_image(
+    path: &Path,
+    format: Format,
+    digest: &Digest,
+    size_bytes: u64,
+    tree: &Tree,
+    store: &Store,
+) -> Result<Option<Prices>, ArtifactError> {
+    let files: Vec<&TreePath> =
+        tree.iter().filter(|(_, entry)| entry.kind.content().is_some()).map(|(path, _)| path).collect();
+    let count = files.len();
+    let sizes = noted(IMAGE_NOTE, &digest.to_string(), count + 2, size_bytes, store, || {
+        let (source, found) = Source::open(path)?;
+        let refuse = |fault: ImageFault| source.refuse(fault);
+        let Some(tally) = tally(&source, found).map_err(refuse)? else { return Ok(None) };
+        if found != format || identity(&source, format)?.0 != *digest {
+            let changed = std::io::Error::other("it changed while it was read");
+            return Err(PathError::new("read", path, changed).into());
+        }
+        let mut units: Vec<u64> =
+            files.iter().map(|path| tally.files.get(*path).copied().unwrap_or_default()).collect();
+        // What is not of the package's own tree: its signature.
+        let all: u64 = tally.files.values().sum();
+        units.push(tally.metadata + all - units.iter().sum::<u64>());
+        Ok(Some(settle(&units, size_bytes)))
+    })?;
+    Ok(sizes.map(|sizes| Prices {
+        files: files.iter().zip(&sizes).map(|(path, size)| ((*path).clone(), *size)).collect(),
+        metadata_bytes: sizes[count],
+        container_bytes: sizes[count + 1],
+    }))
+}
+
+/// Sums up what the files in a file of another format than `.spk` take.
+fn tally(source: &Source<'_>, format: Format) -> Result<Option<Tally>, ImageFault> {
+    match format {
+        Format::Spk => Ok(None),
+        Format::Squashfs => images::squashfs(&source.file),
+        Format::Erofs => images::erofs(&source.file).map(Some),
+        Format::Tar => {
+            let size_bytes = source.file.metadata().map_err(|e| ImageFault::read("the archive", e))?.len();
+            let name = "the archive".to_owned();
+            layers::measure(&[Layer { name, size_bytes, open: Box::new(|| Ok(Box::new(source.reader()))) }])
+        }
+        Format::Oci | Format::OciDirectory => {
+            let layout = &oci::Layout::open(source.path, &source.file)?;
+            let layers: Vec<Layer<'_>> = oci::layers(layout)?
+                .into_iter()
+                .map(|(name, size_bytes, place)| {
+                    let open = move || Ok(layout.file(&place)?.0);
+                    Layer { name, size_bytes, open: Box::new(open) }
+                })
+                .collect();
+            layers::measure(&layers)
+        }
+    }
+}
+
+/// Prices a file, whatever it is ([`testing::readers`](crate::testing::READERS)).
+#[cfg(feature = "testing")]
+pub(super) fn account_anything(file: std::fs::File, format: Format) {
+    let size_bytes = file.metadata().expect("is there").len();
+    let source = Source { path: Path::new("image"), file };
+    if let Ok(Some(tally)) = tally(&source, format) {
+        let units: Vec<u64> = tally.files.into_values().chain([tally.metadata]).collect();
+        assert_eq!(settle(&units, size_bytes).iter().sum::<u64>(), size_bytes);
+    }
+}
+
+/// Returns sizes out of a note, or measures and notes them. There are `count`, and together they are `size_bytes`.
+fn noted(
+    kind: &str,
+    key: &str,
+    count: usize,
+    size_bytes: u64,
+    store: &Store,
+    measure: impl FnOnce() -> Result<Option<Vec<u64>>, ArtifactError>,
+) -> Result<Option<Vec<u64>>, ArtifactError> {
+    let noted = store.noted(kind, key).and_then(|note| read_note(&note));
+    let sum = |sizes: &[u64]| sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    if let Some(sizes) = noted.filter(|sizes| sizes.len() == count && sum(sizes) == size_bytes) {
+        return Ok(Some(sizes));
+    }
+    let measured = measure()?;
+    if let Some(sizes) = &measured {
+        let note: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+        // Without a note it is measured again.
+        let _ = store.note(kind, key, &note);
+    }
+    Ok(measured)
 }
 
 fn read_note(note: &[u8]) -> Option<Vec<u64>> {
@@ -106,56 +222,26 @@ fn measure(artifact: &Artifact, spans: &[FileSpan<'_>]) -> Result<Vec<u64>, Arti
     let stream = bytes.get(spk::MAGIC.len()..).unwrap_or_default();
     let places = blocks(stream).ok_or_else(|| fault("its blocks are not where its index has them"))?;
     let threads = available_parallelism().map_or(1, usize::from);
-    let tallies = threads::map(threads, &places, |place| measure_block(stream, place, spans));
+    let ranges: Vec<Range<u64>> = spans.iter().map(|span| span.start..span.end).collect();
+    let meters = threads::map(threads, &places, |place| measure_block(stream, place, &ranges));
     let mut units = vec![0; spans.len() + 1];
-    for tally in tallies {
-        let tally = tally.map_err(|_| fault("its compressed data is damaged"))?;
-        for (sum, price) in units[tally.first..].iter_mut().zip(&tally.files) {
+    for meter in meters {
+        let meter = meter.map_err(|_| fault("its compressed data is damaged"))?;
+        for (sum, price) in units[meter.first..].iter_mut().zip(&meter.units) {
             *sum += price;
         }
-        units[spans.len()] += tally.metadata;
+        units[spans.len()] += meter.besides;
     }
     Ok(settle(&units, artifact.size_bytes))
 }
 
-/// The prices of one block, in units.
-struct Tally {
-    /// The first file that has a part in it.
-    first: usize,
-    files: Vec<u64>,
-    metadata: u64,
-}
-
-fn measure_block(stream: &[u8], place: &Place, spans: &[FileSpan<'_>]) -> Result<Tally, Damaged> {
-    let mut position = place.plain.start;
-    let first = spans.partition_point(|span| span.end <= position);
-    let mut tally = Tally { first, files: Vec::new(), metadata: 0 };
-    let mut current = first;
-    let charge = |bytes: &[u8], mut price: u64| {
-        let mut count = bytes.len() as u64;
-        while count > 0 {
-            while spans.get(current).is_some_and(|span| span.end <= position) {
-                current += 1;
-            }
-            let (end, is_file) = match spans.get(current) {
-                Some(span) if span.start <= position => (span.end, true),
-                Some(span) => (span.start, false),
-                None => (u64::MAX, false),
-            };
-            let here = count.min(end - position);
-            let part = if here == count { price } else { price * here / count };
-            if is_file {
-                tally.files.resize(current - first + 1, 0);
-                tally.files[current - first] += part;
-            } else {
-                tally.metadata += part;
-            }
-            (count, price, position) = (count - here, price - part, position + here);
-        }
-    };
+/// Reads a block with accounting.
+fn measure_block<'s>(stream: &[u8], place: &Place, spans: &'s [Range<u64>]) -> Result<Meter<'s>, Damaged> {
+    let mut meter = Meter::new(spans, place.plain.start);
     let plain_bytes = place.plain.end - place.plain.start;
+    let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);
     lzma2::account(&stream[place.chunks.clone()], place.dictionary_bytes, plain_bytes, charge)?;
-    Ok(tally)
+    Ok(meter)
 }
 
 /// Rounds prices to bytes so that they and the container, which has the rest, are `size_bytes` together: those

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Write as _, path::Path, sync::LazyLock};
 
 use super::{
-    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, spk::Signer,
+    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, prices, spk::Signer,
     squashfs,
 };
 use crate::{
@@ -23,22 +23,27 @@ static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
 
 /// A squashfs image.
 pub(crate) fn squashfs(bytes: &[u8]) {
-    read(bytes, squashfs::read);
+    read(bytes, Format::Squashfs, squashfs::read);
 }
 
 /// An EROFS image.
 pub(crate) fn erofs(bytes: &[u8]) {
-    read(bytes, erofs::read);
+    read(bytes, Format::Erofs, erofs::read);
 }
 
 /// A tar of an OCI image layout, or what `docker save` writes.
 pub(crate) fn layout(bytes: &[u8]) {
-    read(bytes, |file, bundle| oci::read(&oci::Layout::open(Path::new("image"), file)?, bundle));
+    read(bytes, Format::Oci, |file, bundle| oci::read(&oci::Layout::open(Path::new("image"), file)?, bundle));
 }
 
-fn read(bytes: &[u8], read: impl Fn(&File, &mut BundleWriter<'_>) -> Result<Tree, ImageFault>) {
+fn read(
+    bytes: &[u8],
+    format: Format,
+    read: impl Fn(&File, &mut BundleWriter<'_>) -> Result<Tree, ImageFault>,
+) {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("writes");
+    prices::account_anything(file.try_clone().expect("a file"), format);
     let mut bundle = STORE.1.begin_bundle("image", "read").expect("begins");
     let Ok(tree) = read(&file, &mut bundle) else { return };
     assert!(tree.len() as u64 <= Budget::ENTRIES + 1 && tree.size_bytes() <= Budget::BYTES);

@@ -20,7 +20,8 @@ mod codec;
 mod read;
 mod write;
 
-pub(super) use read::read;
+pub(super) use codec::Codec;
+pub(super) use read::{Fragment, pieces, read};
 pub(super) use write::write;
 
 use super::fault::Fields;

@@ -11,6 +11,7 @@ use super::{Operand, OperandError, OperandFault, Root, Taken, compressed::Compre
 use crate::{
     artifact::{self, Artifact, ArtifactError, Foreign, Format, Papers, Prices},
     error::{At as _, PathError},
+    files,
     formats::deb,
     progress::Progress,
     render,
@@ -33,6 +34,7 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
     if found.is_dir() {
         return match artifact::is_layout(path) {
             true => of_file(path, name, Taken::Image, store, progress),
+            false if is_transport(path) => Err(refused(name, Taken::Image, OperandFault::Transport)),
             false => of_directory(path, name, store),
         };
     }
@@ -57,10 +59,18 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
     match taken(&self::start(&mut plain, path)?) {
         Some(Taken::Tar) => {
             let operand = of_file(&kept, name, Taken::Tar, store, progress)?;
-            Ok(Operand { size_bytes: Some(found.len()), ..operand })
+            // Its prices are those of what was decompressed.
+            Ok(Operand { size_bytes: Some(found.len()), prices: None, ..operand })
         }
         _ => Err(OperandError::Unknown { name: name.to_owned() }),
     }
+}
+
+/// Returns whether a directory is an image of skopeo's own form, which would pass for a directory of blobs.
+fn is_transport(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = files::open(path.join("version")).map(|file| file.take(64).read_to_end(&mut start));
+    read.is_ok() && start.starts_with(b"Directory Transport Version") && path.join("manifest.json").is_file()
 }
 
 /// Returns how long a stream may be that begins so; `None` if no operand does.
@@ -107,14 +117,19 @@ fn of_file(
                 artifact::prices(&artifact, store).map_err(|e| OperandError::Package(e.naming(name)))?;
             Ok(Operand::of_package(artifact, prices, store))
         }
-        artifact::Root::Foreign(Foreign { format, tree, size_bytes, .. }) => Ok(Operand {
-            taken: taken_of(format),
-            title: name.to_owned(),
-            papers: Papers::read_foreign(&tree, store),
-            root: Root::Tree(tree),
-            size_bytes: Some(size_bytes),
-            prices: None,
-        }),
+        artifact::Root::Foreign(foreign) => {
+            let taken = taken_of(foreign.format);
+            let prices = artifact::foreign_prices(&foreign, store).map_err(|error| refused(name, taken, error))?;
+            let Foreign { tree, size_bytes, .. } = foreign;
+            Ok(Operand {
+                taken,
+                title: name.to_owned(),
+                papers: Papers::read_foreign(&tree, store),
+                root: Root::Tree(tree),
+                size_bytes: Some(size_bytes),
+                prices,
+            })
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
+    ops::Range,
     os::unix::fs::FileExt as _,
 };
 
@@ -34,6 +35,21 @@ const MAX_TARGET_BYTES: u64 = 4095;
 /// # Errors
 /// [`ImageFault`]. A directory that is reached twice is one; so loops end.
 pub fn read(file: &File, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
+    Ok(walk(file, Some(bundle))?.tree)
+}
+
+/// Returns where the contents of each file lie in an image, whose tree this does not read.
+///
+/// # Errors
+/// As [`read`].
+pub fn places(file: &File) -> Result<Vec<(TreePath, Range<u64>)>, ImageFault> {
+    Ok(walk(file, None)?.places)
+}
+
+fn walk<'a, 'b, 's>(
+    file: &'a File,
+    bundle: Option<&'b mut BundleWriter<'s>>,
+) -> Result<Reader<'a, 'b, 's>, ImageFault> {
     let mut start = [0; 128];
     file.read_exact_at(&mut start, SUPERBLOCK_AT).map_err(|e| ImageFault::read(SUPERBLOCK, e))?;
     let rule = |rule| ImageFault::rule(SUPERBLOCK, rule);
@@ -51,17 +67,20 @@ pub fn read(file: &File, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFau
     }
     let root = u16::from_le_bytes([start[14], start[15]]);
     let meta_at = u64::from(word(40)) * BLOCK_BYTES as u64;
-    let mut reader =
-        Reader { file, meta_at, bundle, tree: Tree::new(), seen: BTreeSet::new(), budget: Budget::new() };
+    let (seen, budget) = (BTreeSet::new(), Budget::new());
+    let mut reader = Reader { file, meta_at, bundle, tree: Tree::new(), places: Vec::new(), seen, budget };
     reader.visit(u64::from(root), &TreePath::root(), 0)?;
-    Ok(reader.tree)
+    Ok(reader)
 }
 
 struct Reader<'a, 'b, 's> {
     file: &'a File,
     meta_at: u64,
-    bundle: &'b mut BundleWriter<'s>,
+    /// Where contents go; without one they are not read.
+    bundle: Option<&'b mut BundleWriter<'s>>,
     tree: Tree,
+    /// Where contents lie.
+    places: Vec<(TreePath, Range<u64>)>,
     seen: BTreeSet<u64>,
     budget: Budget,
 }
@@ -73,6 +92,22 @@ struct Contents {
     start: u64,
     /// Where its end lies, if not in a block.
     end: Option<u64>,
+}
+
+impl Contents {
+    /// Returns the place of the whole blocks, and that of the end if it lies elsewhere.
+    fn parts(self) -> [Range<u64>; 2] {
+        let Contents { size_bytes, start, end } = self;
+        let block = BLOCK_BYTES as u64;
+        let at = start * block;
+        match end {
+            Some(end) => {
+                let whole = size_bytes / block * block;
+                [at..at.saturating_add(whole), end..end.saturating_add(size_bytes - whole)]
+            }
+            None => [at..at.saturating_add(size_bytes), 0..0],
+        }
+    }
 }
 
 impl Reader<'_, '_, '_> {
@@ -165,9 +200,12 @@ impl Reader<'_, '_, '_> {
 
     /// Appends a file's contents to the bundle.
     fn copy(&mut self, path: &TreePath, contents: Contents) -> Result<Digest, ImageFault> {
+        let parts = contents.parts();
+        self.places.extend(parts.into_iter().filter(|part| !part.is_empty()).map(|part| (path.clone(), part)));
+        let Some(bundle) = &mut self.bundle else { return Ok(Digest([0; 32])) };
         let mut reader = ContentsReader { file: self.file, contents, done: 0 };
         let (digest, size_bytes) =
-            self.bundle.add(&mut reader).map_err(|e| ImageFault::read(format!("/{path}"), e))?;
+            bundle.add(&mut reader).map_err(|e| ImageFault::read(format!("/{path}"), e))?;
         match size_bytes == contents.size_bytes {
             true => Ok(digest),
             false => Err(ImageFault::entry(path, "ends behind the image")),

@@ -199,3 +199,29 @@ fn a_damaged_or_cut_file_is_refused_or_is_the_same_package() {
         assert!(refused > 20, "{format}: {refused} of 60 were refused");
     }
 }
+
+#[test]
+fn what_everything_takes_is_the_size_of_the_file_in_every_format() {
+    let fixture = Fixture::new();
+    for format in IMAGES {
+        let packed = fixture.pack(format, &format!("priced-{format}"));
+        let store = fixture.fresh_store(&format!("priced-store-{format}"));
+        let opened = artifact::open(&packed.path, &store, &Progress::silent()).expect("opens");
+        let prices = artifact::prices(&opened, &store).expect("reads").expect("has prices");
+        let sum = prices.files.values().sum::<u64>() + prices.metadata_bytes + prices.container_bytes;
+        assert_eq!(sum, opened.size_bytes, "{format}");
+        let of = |name: &str| prices.files[&path(name)];
+        let whole = 1 << 20;
+        // Noise does not compress, zeros do, and what stands twice is charged once where it is stored once.
+        assert!((whole..whole + 20_000).contains(&of("border/1048576")), "{format}: {}", of("border/1048576"));
+        assert!(matches!(format, Format::Tar | Format::Erofs) || of("border/zeros") < 10_000, "{format}");
+        let twice = of("twice/one") + of("twice/two");
+        let once = matches!(format, Format::Squashfs | Format::Erofs);
+        assert!(!once || twice < 80_000, "{format}: {twice}");
+        if matches!(format, Format::Tar | Format::Erofs) {
+            assert_eq!((of("border/4033"), of("border/zeros")), (4033, (2 << 20) + 5), "{format}");
+        }
+        let again = artifact::prices(&opened, &store).expect("was noted");
+        assert_eq!(again, Some(prices), "{format}");
+    }
+}

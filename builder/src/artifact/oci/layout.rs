@@ -140,18 +140,45 @@ fn members(file: &File) -> Result<BTreeMap<Vec<u8>, (u64, u64)>, ImageFault> {
     let length = file.metadata().map_err(failed)?.len();
     let mut archive = tar::Archive::new(MemberReader { file, offset: 0, left: length });
     let mut members = BTreeMap::new();
+    let mut links = Vec::new();
     let mut budget = Budget::new();
     for member in archive.entries_with_seek().map_err(failed)?.raw(true) {
         let member = member.map_err(failed)?;
         budget.entry()?;
-        if member.header().entry_type() != tar::EntryType::Regular {
-            continue;
-        }
         let name = member.path_bytes();
         let name = name.strip_prefix(b"./").unwrap_or(&name).to_vec();
+        match (member.header().entry_type(), member.link_name_bytes()) {
+            (tar::EntryType::Regular, _) => {}
+            (tar::EntryType::Symlink, Some(target)) => {
+                links.push((name, target.into_owned()));
+                continue;
+            }
+            _ => continue,
+        }
         members.insert(name, (member.raw_file_position(), member.header().entry_size().map_err(failed)?));
     }
+    // Engines of old wrote a layer that is there twice as a link to the other one.
+    for (name, target) in links {
+        if let Some(place) = linked(&name, &target).and_then(|path| members.get(&path).copied()) {
+            members.entry(name).or_insert(place);
+        }
+    }
     Ok(members)
+}
+
+/// Returns which member a relative link of another means; `None` for one that leaves the archive.
+fn linked(name: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    let mut path: Vec<&[u8]> = name.split(|byte| *byte == b'/').collect();
+    path.pop();
+    for part in target.split(|byte| *byte == b'/') {
+        match part {
+            b"" => return None,
+            b"." => {}
+            b".." => drop(path.pop()?),
+            part => path.push(part),
+        }
+    }
+    Some(path.join(&b'/'))
 }
 
 /// Reads a part of a file, without a position of the file's own.

@@ -58,7 +58,7 @@ fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, 
     if depth > MAX_INDEXES {
         return Err(rule("names indexes in indexes in indexes"));
     }
-    let image = only_image(index)?;
+    let image = image_there(layout, index)?;
     let blob = Descriptor::read(image).ok_or(rule("has a descriptor that is not one of SHA-256"))?;
     let manifest = layout.json_blob(&blob)?;
     if blob.media_type == INDEX_TYPE || manifest["manifests"].is_array() {
@@ -78,14 +78,31 @@ fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, 
     Ok(ImageParts { digest: blob.digest, size_bytes, diff_ids, layers })
 }
 
+/// Returns the descriptor of the one image that an index names, or of the one of them that is there: engines save
+/// the index of all platforms with the image of one.
+fn image_there<'v>(layout: &Layout, index: &'v Value) -> Result<&'v Value, ImageFault> {
+    only_image(index).or_else(|fault| {
+        let manifests = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_there = |value: &&Value| {
+            Descriptor::read(value).is_some_and(|blob| layout.has(&super::layout::blob_name(&blob)))
+        };
+        let mut there = manifests.iter().filter(is_image).filter(is_there);
+        match (there.next(), there.next()) {
+            (Some(image), None) => Ok(image),
+            _ => Err(fault),
+        }
+    })
+}
+
+/// Returns true for what is no description of an image beside it: a bill of materials, a signature.
+fn is_image(value: &&Value) -> bool {
+    value["artifactType"].is_null() && value["platform"]["os"].as_str().is_none_or(|os| os != "unknown")
+}
+
 /// Returns the descriptor of the one image that an index names.
 pub(super) fn only_image(index: &Value) -> Result<&Value, ImageFault> {
     let rule = |rule| ImageFault::rule(INDEX_FILE, rule);
     let manifests = index["manifests"].as_array().ok_or(rule("has no list of manifests"))?;
-    // What describes an image is beside it: bills of materials, signatures.
-    let is_image = |value: &&Value| {
-        value["artifactType"].is_null() && value["platform"]["os"].as_str().is_none_or(|os| os != "unknown")
-    };
     let mut images = manifests.iter().filter(is_image);
     match (images.next(), images.next()) {
         (Some(image), None) => Ok(image),
@@ -147,7 +164,29 @@ pub fn read(layout: &Layout, bundle: &mut BundleWriter<'_>) -> Result<Tree, Imag
         left.total_bytes = left.total_bytes.saturating_sub(own.size_bytes());
         lay(&mut tree, own)?;
     }
+    // The first name of a file may be hidden by an upper layer.
+    tree.regroup_hard_links();
     Ok(tree)
+}
+
+/// A layer's name in faults, its length, and its place.
+pub type LayerPlace = (String, u64, String);
+
+/// Returns the layers of a layout's image, the lowest first.
+///
+/// # Errors
+/// As [`image_of`].
+pub fn layers(layout: &Layout) -> Result<Vec<LayerPlace>, ImageFault> {
+    let image = image_of(layout)?;
+    let place = |(index, layer): (usize, &Layer)| {
+        let name = match layer {
+            Layer::Blob(blob) => super::layout::blob_name(blob),
+            Layer::Named(name) => name.clone(),
+        };
+        let size_bytes = layout.file(&name)?.1;
+        Ok((format!("layer {}", index + 1), size_bytes, name))
+    };
+    image.layers.iter().enumerate().map(place).collect()
 }
 
 /// Reads one layer, and checks it by both its digests.
@@ -187,15 +226,49 @@ fn layer(
     }
 }
 
-/// Decompresses a layer by its first bytes: media types are not always right.
-fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+/// How a layer is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decompressed {
+    /// Not at all.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// xz, of which .debs are made.
+    Xz,
+    /// zstd.
+    Zstd,
+}
+
+/// A stream of the highest preset needs 65 MiB.
+const XZ_MEMORY_BYTES: u64 = 256 << 20;
+
+impl Decompressed {
+    /// Finds it by the first bytes: media types are not always right.
+    pub fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Decompressed::Gzip,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Decompressed::Xz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Decompressed::Zstd,
+            _ => Decompressed::Plain,
+        }
+    }
+}
+
+/// Decompresses a layer.
+pub fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut start = Vec::new();
-    (&mut reader).take(4).read_to_end(&mut start)?;
-    let whole = io::Cursor::new(start.clone()).chain(reader);
-    Ok(match start[..] {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole)?),
-        _ => Box::new(whole),
+    (&mut reader).take(6).read_to_end(&mut start)?;
+    let kind = Decompressed::of(&start);
+    let whole = io::Cursor::new(start).chain(reader);
+    Ok(match kind {
+        Decompressed::Gzip => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        Decompressed::Xz => {
+            let flags = liblzma::stream::CONCATENATED;
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, flags)?;
+            Box::new(liblzma::read::XzDecoder::new_stream(whole, stream))
+        }
+        Decompressed::Zstd => Box::new(zstd::Decoder::new(whole)?),
+        Decompressed::Plain => Box::new(whole),
     })
 }
 
@@ -213,8 +286,9 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Lays a layer over a tree: first what it hides, then what it brings.
-fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
+/// Lays a layer over a tree: first what it hides, then what it brings. Groups of hard links are to be put in order
+/// when all are laid.
+pub fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
     for (path, _) in layer.iter() {
         let name = path.file_name();
         let parent = path.parent().unwrap_or_default();

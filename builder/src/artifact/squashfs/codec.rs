@@ -12,7 +12,7 @@ use crate::formats::xz::Effort;
 
 /// How the blocks of an image are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
+pub enum Codec {
     Gzip,
     Xz,
     Zstd,

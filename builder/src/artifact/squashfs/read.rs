@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
+    ops::Range,
     os::unix::fs::FileExt as _,
     rc::Rc,
 };
@@ -40,6 +41,77 @@ pub fn read(file: &File, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFau
     let root = image.superblock.root;
     image.visit(root, &TreePath::root(), 0, &mut found)?;
     image.contents(found, bundle)
+}
+
+/// Returns what an image is made of, for accounting: nothing is decompressed but tables.
+///
+/// # Errors
+/// As [`read`].
+pub fn pieces(file: &File) -> Result<Pieces, ImageFault> {
+    let mut image = Image::open(file)?;
+    let mut found =
+        Found { tree: Tree::new(), files: Vec::new(), seen: BTreeSet::new(), budget: Budget::new() };
+    let root = image.superblock.root;
+    image.visit(root, &TreePath::root(), 0, &mut found)?;
+    let Superblock { block_bytes, inode_table, used_bytes, .. } = image.superblock;
+    // Tables stand behind all data, inodes first.
+    let table_bytes = used_bytes.saturating_sub(inode_table);
+    let mut pieces = Pieces { blocks: Vec::new(), fragments: Vec::new(), table_bytes, block_bytes };
+    let block_bytes = u64::from(image.superblock.block_bytes);
+    let length = |size: u32| u64::from(size & !PLAIN_BLOCK);
+    for (start, size) in &image.fragments {
+        if length(*size) > u64::from(MAX_BLOCK_BYTES) {
+            return Err(ImageFault::rule("a fragment", "is longer than a block may be"));
+        }
+        let packing = (size & PLAIN_BLOCK == 0).then_some(image.codec);
+        pieces.fragments.push(Fragment { start: *start, size_bytes: length(*size), packing, ends: Vec::new() });
+    }
+    for (path, place) in found.files {
+        let mut at = place.start;
+        for size in &place.blocks {
+            if length(*size) > u64::from(MAX_BLOCK_BYTES) {
+                return Err(ImageFault::entry(&path, "has a block that is longer than it may be"));
+            }
+            pieces.blocks.push((path.clone(), at..at.saturating_add(length(*size))));
+            at = at.saturating_add(length(*size));
+        }
+        let left = match place.fragment {
+            Some(_) => place.size_bytes % block_bytes,
+            None => 0,
+        };
+        if let Some((index, offset)) = place.fragment
+            && left > 0
+            && let Some(fragment) = pieces.fragments.get_mut(index as usize)
+        {
+            let offset = u64::from(offset);
+            fragment.ends.push((path, offset..offset + left));
+        }
+    }
+    Ok(pieces)
+}
+
+/// What an image is made of besides its tables.
+pub struct Pieces {
+    /// Whole blocks, each of one file, by where they lie.
+    pub blocks: Vec<(TreePath, Range<u64>)>,
+    /// Blocks of the ends of several files.
+    pub fragments: Vec<Fragment>,
+    /// How long all tables are together: inodes, names, owners.
+    pub table_bytes: u64,
+    /// The size of a block.
+    pub block_bytes: u32,
+}
+
+/// A block of the ends of several files.
+pub struct Fragment {
+    /// Where it lies.
+    pub start: u64,
+    /// How long it is there.
+    pub size_bytes: u64,
+    /// How it is compressed, if it is.
+    pub packing: Option<Codec>,
+    /// Which file has which part of it, decompressed.
+    pub ends: Vec<(TreePath, Range<u64>)>,
 }
 
 /// A metadata block, and where the next one begins.

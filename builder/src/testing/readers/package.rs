@@ -11,10 +11,10 @@ use crate::{
     digest::Digest,
     formats::{
         capnp::Piece,
-        key_file,
+        deflate, key_file,
         manifest::{self, Manifest},
         spk::{self, Item, ItemKind},
-        xz,
+        xz::{self, lzma2},
     },
     tree::{Entry, Tree, TreePath},
 };
@@ -139,6 +139,26 @@ pub(super) fn xz(bytes: &[u8]) {
     });
     let parts = bytes.iter().take(16).map(|byte| &PARTS[usize::from(*byte) % PARTS.len()][..]);
     stream(&parts.collect::<Vec<_>>().concat());
+}
+
+/// DEFLATE with accounting: what zlib reads yields as many bytes here, and takes no more bits than there are.
+pub(super) fn deflate(bytes: &[u8]) {
+    const LIMIT: usize = 1 << 20;
+    let sums = |packed: &[u8], account: fn(&[u8], &mut dyn FnMut(u64, u64)) -> bool| {
+        let (mut count, mut price) = (0, 0);
+        let is_good = account(packed, &mut |bytes, units| (count, price) = (count + bytes, price + units));
+        assert!(price <= packed.len() as u64 * lzma2::UNITS_PER_BYTE && count <= LIMIT as u64);
+        is_good.then_some(count)
+    };
+    sums(bytes, |packed, charge| deflate::account_gzip(packed, LIMIT as u64, charge).is_ok());
+    let wrapped = [b"\x78\x9c", bytes].concat();
+    let own = sums(&wrapped, |packed, charge| deflate::account_zlib(packed, LIMIT as u64, charge).is_ok());
+    let mut plain = Vec::with_capacity(LIMIT);
+    let mut zlib = flate2::Decompress::new(false);
+    let status = zlib.decompress_vec(bytes, &mut plain, flate2::FlushDecompress::Finish);
+    if matches!(status, Ok(flate2::Status::StreamEnd)) {
+        assert_eq!(own, Some(plain.len() as u64));
+    }
 }
 
 /// A file of streams: if it is its last stream and nothing else, that is all that there is.

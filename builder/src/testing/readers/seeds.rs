@@ -107,6 +107,14 @@ fn of_packages(add: Add<'_>) {
     let parts =
         [xz::stream_header(), blocks[0].bytes.clone(), blocks[1].bytes.clone(), xz::stream_end(&records)];
     let stream = parts.concat();
+    for (name, level) in [("stored", 0), ("fast", 1), ("best", 9)] {
+        let mut plain = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(level));
+        plain.write_all(&archive.repeat(3)).expect("memory takes it");
+        add("deflate", name, plain.finish().expect("memory takes it"));
+    }
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(b"green tea").expect("memory takes it");
+    add("deflate", "gzip", gzip.finish().expect("memory takes it"));
     add("xz", "parts", vec![0, 1, 2, 7]);
     add("xz", "two-blocks", stream.clone());
     add("xz", "two-streams", [&stream[..], &stream[..], &[0; 4]].concat());
