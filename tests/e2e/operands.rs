@@ -106,7 +106,8 @@ fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
         command.args(["-c", "user.name=a", "-c", "user.email=a@example.org"]).args(args);
-        let done = command.current_dir(&traced.recipe).env("HOME", traced.home.path("")).output().expect("runs");
+        let done =
+            command.current_dir(&traced.recipe).env("HOME", traced.home.path("")).output().expect("runs");
         assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
     };
     let run = |args: &[&str]| end(&mut traced.command(args));
@@ -124,7 +125,10 @@ fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
     // Its papers alone differ: nobody signed it.
     let said = done(&["diff", text(&package), recipe, "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&said).expect("is JSON");
-    assert_eq!((&document["after_taken_for"], &document["artifact_after_bytes"]), (&"recipe".into(), &().into()));
+    assert_eq!(
+        (&document["after_taken_for"], &document["artifact_after_bytes"]),
+        (&"recipe".into(), &().into())
+    );
     let paths = document["paths"].as_array().expect("a list").iter().map(|path| &path["path"]);
     assert_eq!(paths.collect::<Vec<_>>(), ["tinyroot/papers/proof.json"]);
 

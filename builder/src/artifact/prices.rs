@@ -14,10 +14,9 @@ mod meter;
 use std::{collections::BTreeMap, ops::Range, path::Path, thread::available_parallelism};
 
 use super::{
-    Artifact, ArtifactError, Details, Foreign, Format, ImageFault, image::identity, oci, source::Source, spk::Spk,
+    Artifact, ArtifactError, Details, Foreign, Format, ImageFault, image::identity, oci, source::Source,
+    spk::Spk,
 };
-use layers::Layer;
-use meter::Meter;
 use crate::{
     digest::Digest,
     error::PathError,
@@ -33,6 +32,8 @@ use crate::{
     threads,
     tree::{Tree, TreePath},
 };
+use layers::Layer;
+use meter::Meter;
 
 /// The kind of the notes that keep what was found; its number grows with the method.
 const NOTE: &str = "prices-1";

@@ -3,8 +3,8 @@
 use std::{fs::File, io::Write as _, path::Path, sync::LazyLock};
 
 use super::{
-    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, prices, spk::Signer,
-    squashfs,
+    AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, prices,
+    spk::Signer, squashfs,
 };
 use crate::{
     formats::{key_file::Key, manifest::Manifest},

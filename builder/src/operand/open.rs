@@ -119,7 +119,8 @@ fn of_file(
         }
         artifact::Root::Foreign(foreign) => {
             let taken = taken_of(foreign.format);
-            let prices = artifact::foreign_prices(&foreign, store).map_err(|error| refused(name, taken, error))?;
+            let prices =
+                artifact::foreign_prices(&foreign, store).map_err(|error| refused(name, taken, error))?;
             let Foreign { tree, size_bytes, .. } = foreign;
             Ok(Operand {
                 taken,

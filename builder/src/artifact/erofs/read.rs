@@ -201,7 +201,8 @@ impl Reader<'_, '_, '_> {
     /// Appends a file's contents to the bundle.
     fn copy(&mut self, path: &TreePath, contents: Contents) -> Result<Digest, ImageFault> {
         let parts = contents.parts();
-        self.places.extend(parts.into_iter().filter(|part| !part.is_empty()).map(|part| (path.clone(), part)));
+        self.places
+            .extend(parts.into_iter().filter(|part| !part.is_empty()).map(|part| (path.clone(), part)));
         let Some(bundle) = &mut self.bundle else { return Ok(Digest([0; 32])) };
         let mut reader = ContentsReader { file: self.file, contents, done: 0 };
         let (digest, size_bytes) =

@@ -213,7 +213,11 @@ fn what_everything_takes_is_the_size_of_the_file_in_every_format() {
         let of = |name: &str| prices.files[&path(name)];
         let whole = 1 << 20;
         // Noise does not compress, zeros do, and what stands twice is charged once where it is stored once.
-        assert!((whole..whole + 20_000).contains(&of("border/1048576")), "{format}: {}", of("border/1048576"));
+        assert!(
+            (whole..whole + 20_000).contains(&of("border/1048576")),
+            "{format}: {}",
+            of("border/1048576")
+        );
         assert!(matches!(format, Format::Tar | Format::Erofs) || of("border/zeros") < 10_000, "{format}");
         let twice = of("twice/one") + of("twice/two");
         let once = matches!(format, Format::Squashfs | Format::Erofs);

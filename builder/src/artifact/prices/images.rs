@@ -77,8 +77,13 @@ fn fragment(
             for place in places {
                 let plain_bytes = place.plain.end - place.plain.start;
                 let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);
-                lzma2::account(&packed[place.chunks], place.dictionary_bytes.min(4 << 20), plain_bytes, charge)
-                    .map_err(|_| damaged(()))?;
+                lzma2::account(
+                    &packed[place.chunks],
+                    place.dictionary_bytes.min(4 << 20),
+                    plain_bytes,
+                    charge,
+                )
+                .map_err(|_| damaged(()))?;
             }
         }
     }

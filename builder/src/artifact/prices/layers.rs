@@ -51,8 +51,7 @@ pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault>
             own.push(offset..offset + size_bytes);
             Ok(mark(index, offset))
         });
-        let (own_tree, _) =
-            read.map_err(|source| ImageFault::Tar { part: layer.name.clone(), source })?;
+        let (own_tree, _) = read.map_err(|source| ImageFault::Tar { part: layer.name.clone(), source })?;
         left.entries = left.entries.saturating_sub(own_tree.len() as u64);
         left.total_bytes = left.total_bytes.saturating_sub(own_tree.size_bytes());
         oci::lay(&mut tree, own_tree)?;

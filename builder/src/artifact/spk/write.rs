@@ -171,7 +171,12 @@ pub(in crate::artifact) fn archive_sha512(tree: &Tree, store: &Store) -> Result<
 ///
 /// # Errors
 /// A manifest that lacks something.
-pub fn complete(tree: &Tree, store: &Store, manifest: &Manifest, progress: &Progress) -> Result<Tree, PackError> {
+pub fn complete(
+    tree: &Tree,
+    store: &Store,
+    manifest: &Manifest,
+    progress: &Progress,
+) -> Result<Tree, PackError> {
     if manifest.title.is_empty() {
         return Err(PackError::Manifest("title"));
     }

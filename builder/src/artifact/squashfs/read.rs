@@ -64,7 +64,12 @@ pub fn pieces(file: &File) -> Result<Pieces, ImageFault> {
             return Err(ImageFault::rule("a fragment", "is longer than a block may be"));
         }
         let packing = (size & PLAIN_BLOCK == 0).then_some(image.codec);
-        pieces.fragments.push(Fragment { start: *start, size_bytes: length(*size), packing, ends: Vec::new() });
+        pieces.fragments.push(Fragment {
+            start: *start,
+            size_bytes: length(*size),
+            packing,
+            ends: Vec::new(),
+        });
     }
     for (path, place) in found.files {
         let mut at = place.start;

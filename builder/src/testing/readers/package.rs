@@ -144,7 +144,8 @@ pub(super) fn xz(bytes: &[u8]) {
 /// DEFLATE with accounting: what zlib reads yields as many bytes here, and takes no more bits than there are.
 pub(super) fn deflate(bytes: &[u8]) {
     const LIMIT: usize = 1 << 20;
-    let sums = |packed: &[u8], account: fn(&[u8], &mut dyn FnMut(u64, u64)) -> bool| {
+    type Account = fn(&[u8], &mut dyn FnMut(u64, u64)) -> bool;
+    let sums = |packed: &[u8], account: Account| {
         let (mut count, mut price) = (0, 0);
         let is_good = account(packed, &mut |bytes, units| (count, price) = (count + bytes, price + units));
         assert!(price <= packed.len() as u64 * lzma2::UNITS_PER_BYTE && count <= LIMIT as u64);
