@@ -254,7 +254,9 @@ impl RemoteCache {
         }
         let envelope = statement.sign(&name, signer);
         if is_wanting || !self.place.has_file(&statement)? {
+            let began = Instant::now();
             self.place.put_file(&statement, file)?;
+            self.note_time(began, statement.size_bytes);
         }
         // Last, so that no statement names a file that is not there.
         self.place.put_statement(&name, &by, &statement, &envelope)?;

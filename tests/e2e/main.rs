@@ -23,6 +23,8 @@ mod listings;
 mod little;
 mod log;
 mod network;
+#[path = "../networks.rs"]
+mod networks;
 mod npm;
 mod operands;
 mod outcome;

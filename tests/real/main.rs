@@ -10,8 +10,11 @@
 mod container;
 mod jobs;
 mod line;
+#[path = "../networks.rs"]
+mod networks;
 mod podman;
 mod rebuilt;
+mod remote_cache;
 mod run;
 mod sameness;
 mod stage;
