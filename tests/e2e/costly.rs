@@ -69,12 +69,19 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
     let list =
         |text: String| vec![at("tinyroot/papers/prune.list", format!("tinyroot prune.list 1\n{text}\n"))];
     let words = |count| names(count).collect::<Vec<_>>().join(" ");
+    // Each path is kept for the one before, and each by another rule and of another package.
+    let kept = |count| {
+        let before = names(count).map(|name| format!("/{name} p rule for <- /")).zip(names(count).skip(1));
+        before.map(|(head, name)| format!("{head}{name}\n")).collect::<String>()
+    };
+    let lone =
+        |count| names(count).map(|name| format!("/{name} p{name} rule-{name} reason\n")).collect::<String>();
     let owned = |count| names(count).map(|name| format!("/{name}\n")).collect::<String>();
     let stem = "p".repeat(240);
     let rows: Vec<(&str, &[&str], Vec<Element>)> = vec![
         (
             "many entries",
-            &["verify", "diff"],
+            &["verify", "diff", "weighed", "page"],
             names(190_000).map(|name| file(&name, String::new())).collect(),
         ),
         ("too many entries", &["verify"], names(490_000).map(|name| file(&name, String::new())).collect()),
@@ -87,6 +94,16 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
             "too long paths",
             &["verify"],
             deep(16, names(7_800).map(|name| file(&name, String::new())).collect()),
+        ),
+        (
+            "a chain of reasons",
+            &["weighed", "page"],
+            [list(kept(60_000)), names(60_000).map(|name| file(&name, String::new())).collect()].concat(),
+        ),
+        (
+            "many rules and packages",
+            &["weighed", "page"],
+            [list(lone(60_000)), names(60_000).map(|name| file(&name, String::new())).collect()].concat(),
         ),
         (
             "a long reason",
@@ -142,6 +159,8 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
         for name in commands {
             let args: &[&str] = match *name {
                 "inspect" => &["inspect", path, "--files"],
+                "weighed" => &["inspect", path, "--retained", "--why-big"],
+                "page" => &["inspect", path, "--format", "html"],
                 "sbom" => &["inspect", path, "--sbom", "spdx"],
                 "why" => &["why", path, "/usr/1"],
                 "diff" => &["diff", path, path],

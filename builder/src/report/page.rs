@@ -5,8 +5,9 @@
 //! each named by its SHA-256 (Content Security Policy 3). What comes from packages is data: JSON without `<`
 //! in it, which the script shows as text alone.
 
+use std::{collections::BTreeMap, fmt::Write as _};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
 
 use crate::{digest::Digest, web::escaped};
 
@@ -38,7 +39,7 @@ pub struct Page {
 }
 
 /// Why each file is there, in the order of [`Page::files`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PageWhy {
     /// What is no file.
     pub texts: Vec<String>,
@@ -113,8 +114,6 @@ pub struct PageFile {
 impl Page {
     /// Returns the page.
     pub fn html(&self) -> String {
-        // `<` in a script's text could end it.
-        let data = self.data().to_string().replace('<', "\\u003c");
         let facts: String =
             self.facts.iter().map(|fact| format!("<p class=\"faint\">{}</p>", escaped(fact))).collect();
         let policy = format!(
@@ -124,7 +123,7 @@ impl Page {
         );
         let (title, total) = (escaped(&self.title), escaped(&self.total));
         let sections: String = (0..).zip(&self.sections).map(|(at, section)| section.html(at == 0)).collect();
-        format!(
+        let mut out = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
@@ -139,47 +138,50 @@ impl Page {
              <h2>By package</h2>\n<div class=\"table\" id=\"packages\"></div>\n\
              <h2>By path</h2>\n<div class=\"table\" id=\"paths\"></div>\n</main>\n\
              <noscript><p>This page needs its own script to draw.</p></noscript>\n\
-             <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>\n\
-             </body>\n</html>\n"
-        )
+             <script type=\"application/json\" id=\"data\">"
+        );
+        self.write_data(&mut out);
+        out += "</script>\n<script>";
+        out += SCRIPT;
+        out += "</script>\n</body>\n</html>\n";
+        out
     }
 
-    fn data(&self) -> Value {
-        let file = |file: &PageFile| {
-            json!([
-                file.path,
-                file.package,
+    /// Writes what the script reads, piece by piece: a package may have some hundred thousand files.
+    fn write_data(&self, out: &mut String) {
+        let kind = if self.is_difference { "diff" } else { "inspect" };
+        let _ = write!(out, "{{\"kind\":\"{kind}\",\"files\":[");
+        for (at, file) in self.files.iter().enumerate() {
+            let row = (
+                &file.path,
+                &file.package,
                 file.packed_bytes[0],
                 file.packed_bytes[1],
                 file.plain_bytes[0],
                 file.plain_bytes[1],
                 file.change,
-                file.path_before,
-            ])
-        };
-        let versions: serde_json::Map<String, Value> = self
-            .versions
-            .iter()
-            .map(|(name, before, after)| (name.clone(), json!([before, after])))
-            .collect();
-        let notes: serde_json::Map<String, Value> =
-            self.notes.iter().map(|(name, notes)| (name.clone(), json!(notes))).collect();
-        let why = self.why.as_ref().map(|why| {
-            json!({
-                "texts": why.texts,
-                "causes": why.causes,
-                "left_out": why.left_out,
-                "retained": why.retained,
-            })
-        });
-        json!({
-            "kind": if self.is_difference { "diff" } else { "inspect" },
-            "files": self.files.iter().map(file).collect::<Vec<_>>(),
-            "versions": versions,
-            "notes": notes,
-            "why": why,
-        })
+                &file.path_before,
+            );
+            out.push_str(if at > 0 { "," } else { "" });
+            out.push_str(&script_json(&row));
+        }
+        let versions: BTreeMap<&str, [&Option<String>; 2]> =
+            self.versions.iter().map(|(name, before, after)| (&name[..], [before, after])).collect();
+        let notes: BTreeMap<&str, &[String]> =
+            self.notes.iter().map(|(name, notes)| (&name[..], &notes[..])).collect();
+        let _ = write!(
+            out,
+            "],\"versions\":{},\"notes\":{},\"why\":{}}}",
+            script_json(&versions),
+            script_json(&notes),
+            script_json(&self.why)
+        );
     }
+}
+
+/// Returns JSON for the text of a script: `<` could end it.
+fn script_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("is printable").replace('<', "\\u003c")
 }
 
 /// Returns the SHA-256 of a text as a policy names it.

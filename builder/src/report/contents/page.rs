@@ -23,6 +23,9 @@ impl Contents<'_> {
         let artifact = self.artifact;
         let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
         let retained = Retained::of(graph, &self.papers);
+        let (notes, of_reasons) = (retained.notes(), retained.sections());
+        drop(retained);
+        let what_could_go = WhyBig::of(graph).section();
         let (files, why) = self.page_files(graph);
         let versions = self.papers.versions();
         Page {
@@ -34,11 +37,11 @@ impl Contents<'_> {
             versions: versions
                 .map(|(name, version)| (name.to_owned(), None, Some(version.to_owned())))
                 .collect(),
-            notes: retained.notes(),
+            notes,
             why: Some(why),
-            sections: [WhyBig::of(graph).section()]
+            sections: [what_could_go]
                 .into_iter()
-                .chain(retained.sections())
+                .chain(of_reasons)
                 .chain(self.duplicates.sections())
                 .filter(|section| !section.rows.is_empty())
                 .collect(),
