@@ -7,6 +7,7 @@ mod authorities;
 mod bad_input;
 mod base;
 mod cache;
+mod ci_examples;
 mod configuring;
 mod costly;
 mod dependencies;
