@@ -33,7 +33,7 @@ pub use convert::{AnyWriter, convert};
 pub use exact::{Deviation, deviation};
 pub use fault::ImageFault;
 pub use image::normalise;
-pub use oci::{Pushed, RemoteError, pull, push, reference};
+pub use oci::{Pushed, Referrer, RemoteError, Signatures, pull, push, reference, referrers, signatures};
 pub use papers::{Papers, sizes_by};
 pub use prices::{Prices, foreign_prices, prices};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};

@@ -247,13 +247,16 @@ fn check(statement: &Value, package: &Digest) -> Result<(), Fault> {
     }
 }
 
-/// Reads an attestation, whatever it is, as one who trusts a key.
+/// Reads an attestation or a signature of an image, whatever it is, as one who trusts a key.
 #[cfg(feature = "testing")]
 pub(crate) fn read_anything(bytes: &[u8]) {
+    use crate::formats::sigstore;
+
     let key = Key::from_seed([7; 32]);
     let package = Digest::of(b"");
     let trusted = BTreeSet::from([key.app_id()]);
     let _ = read(bytes, &package, &trusted, &mut BTreeSet::new());
+    sigstore::read_anything(bytes);
     // The same as a statement that the key signed.
     let signed = dsse::sign(&key, PAYLOAD_TYPE, bytes);
     let _ = read(&signed, &package, &trusted, &mut BTreeSet::new());

@@ -33,6 +33,7 @@ mod properties;
 pub mod prune_list;
 pub mod recipe_summary;
 pub mod relation;
+pub mod sigstore;
 pub mod size;
 pub mod spk;
 pub mod suite;

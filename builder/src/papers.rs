@@ -33,7 +33,7 @@ pub mod write;
 pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
 pub use read::{
     EnclosedError, Provenance, budget_bytes, effort, enclosed_folder, enclosed_recipe, lock, owner_of,
-    provenance, prune_list, pruned_of, recipe_table, used_list,
+    provenance, provenance_paper, prune_list, pruned_of, recipe_table, used_list,
 };
 pub use share::{Extent, Share, shares};
 pub(crate) use stock::stanzas;

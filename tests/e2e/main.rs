@@ -36,6 +36,7 @@ mod rebuild;
 mod records;
 mod reference;
 mod remote_cache;
+mod referrers;
 mod serve;
 mod shared_cache;
 mod signed_by;

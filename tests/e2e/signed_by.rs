@@ -15,7 +15,7 @@ const RECIPE: &str = "[app]\nname = \"tea\"\nversion = \"1\"\npackages = [\"tea\
                       [[service]]\nname = \"tea\"\ncommand = [\"/bin/tea\"]\n";
 
 /// Writes a package, and returns its path and its key.
-fn package(home: &Home) -> (String, Key) {
+pub fn package(home: &Home) -> (String, Key) {
     let store = Store::open(&home.path("maker")).expect("opens");
     let mut tree = Tree::new();
     for (at, contents) in [
@@ -32,7 +32,7 @@ fn package(home: &Home) -> (String, Key) {
     (text(&path).to_owned(), key)
 }
 
-fn other() -> String {
+pub fn other() -> String {
     Key::from_seed([8; 32]).app_id().to_string()
 }
 

@@ -15,13 +15,15 @@
 mod config;
 mod layout;
 mod read;
+mod referrers;
 mod remote;
 mod write;
 
 pub use config::reference;
 pub(super) use layout::Layout;
 pub(super) use read::{Decompressed, decompressed, image_of, lay, layers, read};
-pub use remote::{Pushed, RemoteError, pull, push};
+pub use referrers::{Referrer, referrers};
+pub use remote::{Pushed, RemoteError, Signatures, pull, push, signatures};
 pub(super) use write::{parts, write_directory, write_tar};
 
 use serde_json::{Value, json};
@@ -32,6 +34,7 @@ use crate::digest::Digest;
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const CONFIG_EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 const LAYOUT_FILE: &str = "oci-layout";

@@ -114,6 +114,7 @@ pub(super) struct Made {
     pub recipe: Recipe,
     /// Whether it was there already.
     pub up_to_date: bool,
+    key: Key,
 }
 
 /// Runs the command.
@@ -121,7 +122,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let recipe = recipe::read(&args.recipe)?;
     let plan = Plan::of(&recipe, &args.options, context)?;
     let made = match plan.made(&recipe, &*context.store()?)? {
-        Some(summary) => Made { summary, output: plan.output, recipe, up_to_date: true },
+        Some(summary) => Made { summary, output: plan.output, recipe, up_to_date: true, key: plan.key },
         None => plan.make(recipe, context)?,
     };
     conclude(&made, &args.options, context)
@@ -175,7 +176,7 @@ impl<'a> Plan<'a> {
         // Of the recipe as it is now.
         let inputs = self.inputs_digest(&recipe)?.to_string();
         session.store.note(NOTE, &inputs, summary.to_note().as_bytes())?;
-        Ok(Made { summary, output: self.output, recipe, up_to_date: false })
+        Ok(Made { summary, output: self.output, recipe, up_to_date: false, key: self.key })
     }
 
     /// Returns a digest of all that a package's bytes and its summary depend on.
@@ -240,7 +241,7 @@ impl Made {
     pub fn push(&self, options: &Options, context: &Context) -> Result<Option<Pushed>, Failure> {
         let Some(image) = &options.push else { return Ok(None) };
         let artifact = artifact::open(&self.output, &*context.store()?, &context.progress)?;
-        registry::push(&artifact, image, context).map(Some)
+        registry::push(&artifact, image, Some(&self.key), context).map(Some)
     }
 }
 

@@ -6,7 +6,7 @@ mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Context, Failure, finish_json, print, signers::Signers, verify::with_file};
+use super::{Context, Failure, finish_json, print, signers::Signers, verify::signed_file};
 use crate::{
     artifact,
     exercise::Authority,
@@ -186,7 +186,7 @@ fn prover<'a>(args: &'a Args, store: &'a Arc<Store>, context: &'a Context) -> Re
         let recipe = overlaid.sources.recipe.clone();
         return Ok(Prover { recipe, prove: Box::new(move || line::prove(&overlaid, &image, &session)) });
     }
-    let artifact = with_file(&args.subject, context, args.signers.only(artifact::open))?;
+    let artifact = signed_file(&args.subject, &args.signers, context, artifact::open)?;
     let enclosed = enclosed_recipe(&artifact.tree, store)?;
     let pruned = Arc::new(pruned_of(&artifact.tree, store));
     let list = papers::prune_list(&artifact.tree, store).unwrap_or_default();

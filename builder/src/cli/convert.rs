@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Context, Failure, finish_json, formats, print, registry, signers::Signers, size_text, verify::with_file,
+    Context, Failure, finish_json, formats,
+    key::KeyFile,
+    print, registry,
+    signers::Signers,
+    signing::{NAMED, Named, key_at_hand},
+    size_text,
+    verify::signed_file,
 };
 use crate::{
-    artifact::{self, Format},
-    formats::image_name::ImageName,
+    artifact::{self, Artifact, Format},
+    formats::{image_name::ImageName, key_file::Key},
 };
 
 /// Write a package in another format, without a new build
@@ -36,6 +42,12 @@ pub struct Args {
     /// Push it to a registry as an image, by the logins that podman and docker keep
     #[arg(long, value_name = "docker://HOST/NAME:TAG", value_parser = registry::image_name)]
     push: Option<ImageName>,
+    /// Whose key signs the pushed image for cosign; - reads the key from standard input [default: the app's, if it
+    /// is in TINYROOT_KEY or the keyring]
+    #[arg(long, value_name = "APPID|-", value_parser = NAMED, requires = "push")]
+    key: Option<Named>,
+    #[command(flatten)]
+    ring: KeyFile,
     #[command(flatten)]
     signers: Signers,
 }
@@ -46,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(to) => Some(format_of(to, args.format)?),
         None => None,
     };
-    let artifact = with_file(&args.from, context, args.signers.only(artifact::open))?;
+    let artifact = signed_file(&args.from, &args.signers, context, artifact::open)?;
     let (mut document, mut text) = (json!({ "app_id": artifact.app_id() }), String::new());
     if let (Some(to), Some(format)) = (&args.to, format) {
         let store = context.reading_store()?;
@@ -58,7 +70,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         text = format!("wrote {}: {}\n", packed.path.display(), size_text(packed.size_bytes));
     }
     if let Some(image) = &args.push {
-        let pushed = registry::push(&artifact, image, context)?;
+        let key = signer(args, &artifact, context)?;
+        let pushed = registry::push(&artifact, image, key.as_ref(), context)?;
         document["pushed"] = registry::pushed_json(&pushed);
         text += &registry::pushed_text(&pushed);
     }
@@ -70,6 +83,25 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         print(&text)?;
     }
     Ok(())
+}
+
+/// Returns the app's key, to sign its image. Nobody else's would be looked for.
+fn signer(args: &Args, artifact: &Artifact, context: &Context) -> Result<Option<Key>, Failure> {
+    let app_id = artifact.app_id();
+    match (key_at_hand(args.key, &app_id, &args.ring), args.key) {
+        (Ok(key), _) if key.app_id() == app_id => Ok(Some(key)),
+        (Ok(key), _) => {
+            let text = format!("cannot sign the image with the key {}: its package is of {app_id}", key.app_id());
+            Err(Failure::new(text).hint("name that one, or leave --key out"))
+        }
+        (Err(failure), Some(_)) => Err(failure),
+        (Err(failure), None) => {
+            let why = failure.to_string();
+            let why = why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            context.progress.warn(&format!("the image is pushed without a signature for cosign: {why}"));
+            Ok(None)
+        }
+    }
 }
 
 fn format_of(to: &Path, named: Option<Format>) -> Result<Format, Failure> {

@@ -21,6 +21,7 @@ use crate::{
     formats::{
         app_id::AppId,
         key_file::{self, Key},
+        sigstore,
     },
     recipe::{self, Recipe},
     signing_keys::{self, Keyring, KeysError},
@@ -97,6 +98,12 @@ enum Command {
         #[arg(long, short, value_name = "FILE", default_value = "-")]
         output: PathBuf,
     },
+    /// Print an app id as the public key that it is, in PEM, for cosign and openssl
+    Public {
+        /// Whose
+        #[arg(value_name = "APPID", value_parser = APP_ID)]
+        app_id: AppId,
+    },
     /// Add the keys of another keyring, or of the text of one
     Import {
         /// The other keyring; - is standard input
@@ -110,8 +117,15 @@ enum Command {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if let Command::Public { app_id } = &args.command {
+        if context.global.json {
+            return Err(Failure::new("key public has no JSON").hint("leave out --json"));
+        }
+        return print(&sigstore::to_pem(app_id));
+    }
     let ring = args.ring.keyring().map_err(|failure| failure.hint("name a keyring with --key-file FILE"))?;
     match &args.command {
+        Command::Public { .. } => Ok(()),
         Command::Generate { recipe } => generate(&ring, recipe.as_deref(), context),
         Command::List => {
             let ids: Vec<AppId> = ring.list()?.iter().map(Key::app_id).collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Failure, print, signers::Signers, verify::with_file};
+use super::{Context, Failure, print, signers::Signers, verify::signed_file};
 use crate::{
     artifact,
     kube::{self, Kind, Wish},
@@ -42,7 +42,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
+    let artifact = signed_file(&args.artifact, &args.signers, context, artifact::open)?;
     let wish = Wish {
         kind: args.kind,
         grain: args.grain.clone(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, size_text};
 use crate::{
-    artifact::{self, Artifact, Format, Pushed},
+    artifact::{self, Artifact, Format, Pushed, Signatures},
     atomic,
     download::registry::{Purpose, Registry},
     error::At as _,
@@ -17,6 +17,7 @@ use crate::{
     formats::{
         auth_file::{self, Login},
         image_name::{ImageName, ImageNameError},
+        key_file::Key,
     },
 };
 
@@ -38,13 +39,26 @@ pub(super) fn pull(name: &str, context: &Context) -> Result<(atomic::Directory, 
     Ok((made, layout))
 }
 
-/// Sends a package as an image.
-pub(super) fn push(artifact: &Artifact, image: &ImageName, context: &Context) -> Result<Pushed, Failure> {
+/// Checks the signatures in sigstore's form that refer to an image at a registry.
+pub(super) fn signatures(name: &str, artifact: &Artifact, context: &Context) -> Result<Signatures, Failure> {
+    let image = ImageName::read(name)?;
+    let registry = registry(&image, Purpose::Pull, context)?;
+    Ok(artifact::signatures(&registry, &image, &artifact.digest, &artifact.app_id())?)
+}
+
+/// Sends a package as an image, with what refers to it; the app's key signs that.
+pub(super) fn push(
+    artifact: &Artifact,
+    image: &ImageName,
+    key: Option<&Key>,
+    context: &Context,
+) -> Result<Pushed, Failure> {
     let registry = registry(image, Purpose::Push, context)?;
     let (_made, layout) = temporary()?;
     let store = context.reading_store()?;
-    artifact::convert(artifact, Format::OciDirectory, &layout, &store, &context.progress)?;
-    Ok(artifact::push(&registry, image, &layout, &context.progress)?)
+    let made = artifact::convert(artifact, Format::OciDirectory, &layout, &store, &context.progress)?;
+    let referrers = artifact::referrers(artifact, &made.digest, key, &store)?;
+    Ok(artifact::push(&registry, image, &layout, &referrers, &context.progress)?)
 }
 
 /// Returns what was pushed as a document.
@@ -54,13 +68,15 @@ pub(super) fn pushed_json(pushed: &Pushed) -> Value {
         "sha256": pushed.digest,
         "size_bytes": pushed.size_bytes,
         "sent_bytes": pushed.sent_bytes,
+        "referrers": pushed.referrers,
     })
 }
 
 /// Returns what was pushed as a line.
 pub(super) fn pushed_text(pushed: &Pushed) -> String {
     let (size, sent) = (size_text(pushed.size_bytes), size_text(pushed.sent_bytes));
-    format!("pushed {}: {size}, {sent} of it sent\n", pushed.image)
+    let referrers = pushed.referrers.iter().map(|kind| format!("  with {kind}\n")).collect::<String>();
+    format!("pushed {}: {size}, {sent} of it sent\n{referrers}", pushed.image)
 }
 
 /// Makes a directory of this command's own; also returns where a layout may lie in it.

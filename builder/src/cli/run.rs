@@ -12,7 +12,7 @@ use crate::{
     artifact,
     cli::{
         Context, Failure, exit, grains::library, missed, output::say_for_app, print, say, signers::Signers,
-        verify::with_file,
+        verify::signed_file,
     },
     evidence::unseen,
     grain::{
@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Before anything starts a thread: all of them are to leave Ctrl-C to us.
     let stops = Stops::block()?;
     let store = context.store()?;
-    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
+    let artifact = signed_file(&args.artifact, &args.signers, context, artifact::open)?;
     let directory = library()?.directory_of(&artifact.app_id(), &args.grain);
     let path = directory.join("misses");
     let progress = context.progress.clone();

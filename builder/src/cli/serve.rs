@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{Context, Failure, exit, grains::library, print, signers::Signers, verify::with_file};
+use super::{Context, Failure, exit, grains::library, print, signers::Signers, verify::signed_file};
 use crate::{
     artifact,
     error::At as _,
@@ -96,7 +96,7 @@ fn apps(args: &Args, context: &Context) -> Result<Vec<ServedApp>, Failure> {
     let mut apps: Vec<ServedApp> = Vec::new();
     let mut seen = BTreeMap::new();
     for path in &args.artifact {
-        let artifact = with_file(path, context, args.signers.only(artifact::open))?;
+        let artifact = signed_file(path, &args.signers, context, artifact::open)?;
         if let Some(other) = seen.insert(artifact.app_id(), path) {
             let text = format!("{} and {} are the same app", other.display(), path.display());
             return Err(Failure::new(text).hint("its grains run on one of them: leave one out"));

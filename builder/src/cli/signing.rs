@@ -116,6 +116,21 @@ pub fn key_for(what: &str, named: Option<Named>, ring: &KeyFile) -> Result<Key, 
     }
 }
 
+/// Returns a key that an app's image is to be signed with: the one that the command line names, else the app's,
+/// from `TINYROOT_KEY` or the keyring.
+///
+/// # Errors
+/// No such key.
+pub fn key_at_hand(named: Option<Named>, app_id: &AppId, ring: &KeyFile) -> Result<Key, Failure> {
+    let named = named.unwrap_or(Named::App(*app_id));
+    if let (Named::App(wanted), None, Some(text)) = (named, &ring.key_file, std::env::var_os("TINYROOT_KEY"))
+        && let Ok(key) = handed("TINYROOT_KEY", text.as_encoded_bytes(), "the image", Some(wanted))
+    {
+        return Ok(key);
+    }
+    only_key(Some(named), ring)
+}
+
 fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, KeysError> {
     Handed::read(from, bytes)?.for_app(name, app_id.as_ref())
 }

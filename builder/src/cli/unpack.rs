@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     artifact,
-    cli::{Context, Failure, finish_json, signers::Signers, verify::with_file},
+    cli::{Context, Failure, finish_json, signers::Signers, verify::signed_file},
     report,
 };
 
@@ -28,7 +28,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.directory.symlink_metadata().is_ok() {
         return Err(artifact::ArtifactError::Exists(args.directory.clone()).into());
     }
-    let artifact = with_file(&args.artifact, context, args.signers.only(artifact::open))?;
+    let artifact = signed_file(&args.artifact, &args.signers, context, artifact::open)?;
     artifact::unpack(&artifact, &*context.reading_store()?, &args.directory)?;
     if context.global.json {
         let mut document = report::summary(&artifact);

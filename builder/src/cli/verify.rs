@@ -11,8 +11,10 @@ use std::{
     sync::PoisonError,
 };
 
+use serde_json::json;
+
 use crate::{
-    artifact::{self, Artifact, ArtifactError, Fault, Format},
+    artifact::{self, Artifact, ArtifactError, Fault, Format, Signatures},
     cli::{Context, Failure, finish_json, print, registry, signers::Signers},
     error::PathError,
     formats::image_name::ImageName,
@@ -63,10 +65,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.signers.are_named() {
         refuse_strays(args, &artifact, &store, context)?;
     }
+    let signatures = signatures(&args.artifact, &artifact, context)?;
     let report = Verified::of(&artifact, &store);
     let mut document = report.json();
+    if let Some(found) = signatures {
+        document["signatures"] = json!({ "own": found.own, "others": found.others });
+    }
     if !context.global.json {
-        print(&report.text())?;
+        print(&(report.text() + &signatures.map(signatures_text).unwrap_or_default()))?;
     }
     report.warnings().iter().for_each(|warning| context.progress.warn(warning));
     let attested = attest::check(&args.attestations, &artifact, &mut document, context);
@@ -75,6 +81,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         finish_json(&document);
     }
     done
+}
+
+fn signatures_text(found: Signatures) -> String {
+    let own = if found.own > 0 { "by the same key, holds" } else { "none by this key" };
+    let others = match found.others {
+        0 => String::new(),
+        others => format!("; {others} by others, not checked"),
+    };
+    format!("cosign      {own}{others}\n")
 }
 
 /// Refuses a package of another form than tinyroot writes.
@@ -96,6 +111,27 @@ fn refuse_strays(args: &Args, artifact: &Artifact, store: &Store, context: &Cont
         env!("CARGO_PKG_VERSION")
     ))
     .hint(format!("the contents hold: `tinyroot convert` writes them again as they are signed{by}")))
+}
+
+/// As [`with_file`], but of the keys alone that were named. Then signatures that refer to an image at a registry
+/// and say that they are of its key must hold as well.
+pub(super) fn signed_file(
+    path: &Path,
+    signers: &Signers,
+    context: &Context,
+    open: impl Fn(&Path, &Store, &Progress) -> Result<Artifact, ArtifactError>,
+) -> Result<Artifact, Failure> {
+    let artifact = with_file(path, context, signers.only(open))?;
+    if signers.are_named() {
+        signatures(path, &artifact, context)?;
+    }
+    Ok(artifact)
+}
+
+/// Checks the signatures that refer to an image at a registry; `None` for a package that is none.
+fn signatures(path: &Path, artifact: &Artifact, context: &Context) -> Result<Option<Signatures>, Failure> {
+    let name = path.to_str().filter(|path| ImageName::is_meant(path));
+    name.map(|name| registry::signatures(name, artifact, context)).transpose()
 }
 
 /// Opens a package in the way that is given; `-` is standard input, kept in a file without a name until it is

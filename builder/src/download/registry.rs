@@ -7,6 +7,7 @@
 
 mod access;
 mod exchange;
+mod referrers;
 mod upload;
 
 use std::{
@@ -33,6 +34,9 @@ pub use upload::Outgoing;
 
 /// The longest manifest; registries take no longer ones (specification, "Pushing manifests").
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
+/// How often a blob may be kept elsewhere.
+const MOST_REDIRECTIONS: usize = 5;
 
 /// The kinds of manifests that are understood.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -260,19 +264,58 @@ impl Registry {
         })
     }
 
-    /// Puts a manifest there, under a tag or `sha256:` and its digest. What it names must be there.
+    /// Puts a manifest there, under a tag or `sha256:` and its digest. What it names must be there. Returns
+    /// whether the registry lists it with what refers to its subject.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub fn put_manifest(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<(), RegistryError> {
+    pub fn put_manifest(
+        &self,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<bool, RegistryError> {
         let url = format!("{}/manifests/{reference}", self.base);
         self.attempts("push", &format!("the manifest of {}", self.image), &url, |url| {
             let kind = (header::CONTENT_TYPE, media_type.to_owned());
             let call =
                 Call { headers: vec![kind], body: Some(bytes.to_vec()), ..Call::new(Method::PUT, url) };
             let reply = self.expect(self.exchange(&call)?, &[200, 201, 202])?;
-            Ok(reply.hold_to(&Digest::of(bytes))?)
+            reply.hold_to(&Digest::of(bytes))?;
+            Ok(!reply.header("oci-subject").is_empty())
         })
+    }
+
+    /// Fetches a small blob into memory.
+    ///
+    /// # Errors
+    /// [`RegistryError`], also for one that is longer than [`MAX_MANIFEST_BYTES`].
+    pub fn small_blob(&self, what: &str, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+        let mut at = self.blob_url(digest);
+        // It may be kept elsewhere, where no login goes.
+        for _ in 0..MOST_REDIRECTIONS {
+            let url = at.clone();
+            let came = self.attempts("fetch", what, &url, |url| {
+                let reply = self.exchange(&Call::new(Method::GET, url))?;
+                if let (301 | 302 | 303 | 307 | 308, Ok(next)) =
+                    (reply.status, reply.url.join(&reply.header("location")))
+                {
+                    return match next.scheme() == "https" || self.image.is_of_loopback() {
+                        true => Ok(Err(next.to_string())),
+                        false => Err(MirrorFault::Url.into()),
+                    };
+                }
+                let reply = self.expect(reply, &[200])?;
+                reply.hold_to_digest(Some(digest))?;
+                Ok(Ok(reply.body))
+            })?;
+            match came {
+                Ok(bytes) => return Ok(bytes),
+                Err(next) => at = next,
+            }
+        }
+        let fault = Box::new(MirrorFault::Refused("the registry redirects it again and again".into()));
+        Err(RegistryError::Call { operation: "fetch", what: what.to_owned(), url: at, fault })
     }
 
     /// Makes a call, and again where a fault may pass.

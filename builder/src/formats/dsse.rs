@@ -82,13 +82,20 @@ impl Envelope {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(DsseError::TooLong);
         }
-        let read = strict::read(bytes).map_err(DsseError::Json)?;
+        Self::of(&strict::read(bytes).map_err(DsseError::Json)?)
+    }
+
+    /// Takes an envelope out of a document that was read as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// [`DsseError`].
+    pub fn of(read: &Value) -> Result<Self, DsseError> {
         let signatures = read.get("signatures").and_then(Value::as_array);
         let signatures = signatures.ok_or(DsseError::Field("signatures"))?;
         if signatures.len() > MOST_SIGNATURES {
             return Err(DsseError::TooMany);
         }
-        let payload_type = text(&read, "payloadType")?.to_owned();
+        let payload_type = text(read, "payloadType")?.to_owned();
         let signatures = signatures.iter().map(|signature| {
             let keyid = match signature.get("keyid") {
                 None => "",
@@ -97,7 +104,7 @@ impl Envelope {
             Ok(Signature { keyid: keyid.to_owned(), bytes: decoded(signature, "sig")? })
         });
         let signatures = signatures.collect::<Result<_, _>>()?;
-        Ok(Envelope { payload_type, payload: decoded(&read, "payload")?, signatures })
+        Ok(Envelope { payload_type, payload: decoded(read, "payload")?, signatures })
     }
 
     /// Returns whether a key signed it.

@@ -168,10 +168,17 @@ pub fn effort(tree: &Tree, store: &Store) -> Effort {
     provenance(tree, store).map_or(Effort::Best, |provenance| provenance.effort)
 }
 
+/// Returns the paper of the provenance that a tree encloses, and what it says; `None` if it has none that can be
+/// read.
+pub fn provenance_paper(tree: &Tree, store: &Store) -> Option<(Vec<u8>, Value)> {
+    let bytes = enclosed(tree, store, "provenance.json", PROVENANCE_LIMIT_BYTES)?;
+    let statement = serde_json::from_slice(&bytes).ok()?;
+    Some((bytes, statement))
+}
+
 /// Returns the provenance that a tree encloses; `None` if it has none that can be read.
 pub fn provenance(tree: &Tree, store: &Store) -> Option<Provenance> {
-    let bytes = enclosed(tree, store, "provenance.json", PROVENANCE_LIMIT_BYTES)?;
-    let statement: Value = serde_json::from_slice(&bytes).ok()?;
+    let (_, statement) = provenance_paper(tree, store)?;
     let text = |pointer: &str| Some(statement.pointer(pointer)?.as_str()?.to_owned());
     let materials = statement.pointer("/predicate/buildDefinition/resolvedDependencies")?.as_array()?;
     Some(Provenance {

@@ -202,7 +202,7 @@ impl Place {
                     has_empty.store(true, Ordering::Relaxed);
                 }
                 let manifest = manifest(statement, envelope);
-                Ok(registry.put_manifest(&tag(name, key), MANIFEST_TYPE, &manifest)?)
+                Ok(registry.put_manifest(&tag(name, key), MANIFEST_TYPE, &manifest).map(drop)?)
             }
         }
     }

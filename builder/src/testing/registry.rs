@@ -39,6 +39,8 @@ struct State {
     calls: Mutex<Vec<(String, String)>>,
     /// The challenge, and the header that is then wanted.
     wants: Mutex<Option<(String, String)>>,
+    /// Whether it lists what refers to an image itself.
+    knows_referrers: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -78,6 +80,23 @@ impl MadeRegistry {
     /// Answers the next so many calls wrongly whose `METHOD PATH` begins so.
     pub fn fault(&self, call: &str, fault: RegistryFault, times: usize) {
         self.state.faults.lock().expect("no panic holds the lock").push((call.into(), fault, times));
+    }
+
+    /// Lists what refers to an image from now on.
+    pub fn know_referrers(&self) {
+        self.state.knows_referrers.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts a manifest there, under its digest and a tag.
+    pub fn add_manifest(&self, tag: &str, bytes: &[u8]) {
+        let mut manifests = self.state.manifests.lock().expect("no panic holds the lock");
+        manifests.insert(name_of(bytes), bytes.into());
+        manifests.insert(tag.into(), bytes.into());
+    }
+
+    /// Returns a manifest that is there, by a tag or its digest.
+    pub fn manifest(&self, name: &str) -> Option<Vec<u8>> {
+        self.state.manifests.lock().expect("no panic holds the lock").get(name).cloned()
     }
 
     /// Wants a header `Authorization` from now on; without it sends a challenge.
@@ -173,6 +192,24 @@ impl State {
         self.reply(stream, method, path, fault, body, &header("range"))
     }
 
+    /// Returns the index of what refers to an image.
+    fn referrers(&self, image: &str) -> serde_json::Value {
+        let manifests = self.manifests.lock().expect("no panic holds the lock");
+        let mut listed = Vec::new();
+        for (name, bytes) in manifests.iter().filter(|(name, _)| name.starts_with("sha256:")) {
+            let document: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+            if document["subject"]["digest"] == image {
+                listed.push(serde_json::json!({
+                    "mediaType": document["mediaType"],
+                    "digest": name,
+                    "size": bytes.len(),
+                    "artifactType": document["artifactType"],
+                }));
+            }
+        }
+        serde_json::json!({ "schemaVersion": 2, "manifests": listed })
+    }
+
     fn reply(
         &self,
         mut out: &TcpStream,
@@ -227,9 +264,18 @@ impl State {
             }
             "PUT" => {
                 let mut manifests = self.manifests.lock().expect("no panic holds the lock");
+                let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
                 manifests.insert(name_of(&body), body.clone());
                 manifests.insert(last.into(), body);
-                respond(out, 201, &[], b"")
+                match document["subject"]["digest"].as_str() {
+                    Some(subject) if self.knows_referrers.load(Ordering::Relaxed) => {
+                        respond(out, 201, &[("OCI-Subject", subject)], b"")
+                    }
+                    _ => respond(out, 201, &[], b""),
+                }
+            }
+            "GET" if path.contains("/referrers/") && self.knows_referrers.load(Ordering::Relaxed) => {
+                respond(out, 200, &[], self.referrers(last).to_string().as_bytes())
             }
             "GET" if path.contains("/uploads/") => match lock(&self.uploads) {
                 Some(kept) => {

@@ -12,6 +12,7 @@ use super::{
     Descriptor, INDEX_FILE, INDEX_TYPE, LAYOUT_FILE, Layout, MANIFEST_TYPE,
     layout::{MAX_JSON_BYTES, blob_name},
     read::{MAX_INDEXES, MAX_LAYERS, only_image},
+    referrers::{EMPTY, Referrer},
 };
 use crate::{
     artifact::{Format, fault::ImageFault},
@@ -22,7 +23,11 @@ use crate::{
     },
     error::{At as _, Hint, PathError},
     files,
-    formats::image_name::ImageName,
+    formats::{
+        app_id::AppId,
+        image_name::ImageName,
+        sigstore::{BUNDLE_TYPE, Bundle, BundleError, SIGN_PREDICATE},
+    },
     progress::{Progress, Unit},
 };
 
@@ -43,6 +48,16 @@ pub enum RemoteError {
         /// Why.
         source: ImageFault,
     },
+    /// A signature of the image's own key that does not hold.
+    #[error("{image} is refused: the signature sha256:{referrer} that refers to it is false")]
+    Signature {
+        /// Which image.
+        image: Box<ImageName>,
+        /// The digest of the manifest with the signature.
+        referrer: Digest,
+        /// Why.
+        source: BundleError,
+    },
     /// A name says another digest than that of the image.
     #[error("cannot push the image under {image}: its digest is sha256:{found}")]
     OtherDigest {
@@ -58,7 +73,7 @@ impl Hint for RemoteError {
         match self {
             RemoteError::Registry(error) => error.hint(),
             RemoteError::Io(error) => error.hint(),
-            RemoteError::Refused { .. } => None,
+            RemoteError::Refused { .. } | RemoteError::Signature { .. } => None,
             RemoteError::OtherDigest { .. } => Some("name a tag in its place".into()),
         }
     }
@@ -75,6 +90,8 @@ pub struct Pushed {
     pub size_bytes: u64,
     /// How much of that was sent; the registry had the rest.
     pub sent_bytes: u64,
+    /// The kinds of the documents that refer to it, in order.
+    pub referrers: Vec<&'static str>,
 }
 
 /// Fetches an image into an empty directory, as a layout.
@@ -168,7 +185,8 @@ fn parse(part: &str, bytes: &[u8]) -> Result<Value, ImageFault> {
         .map_err(|error| ImageFault::read(part, std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }
 
-/// Sends the image of a layout in a directory. Its manifest comes last, so that nothing half-sent has a name.
+/// Sends the image of a layout in a directory, and what refers to it. The image gets its tag last, so that
+/// nothing half-sent has one.
 ///
 /// # Errors
 /// [`RemoteError`].
@@ -176,6 +194,7 @@ pub fn push(
     registry: &Registry,
     image: &ImageName,
     directory: &Path,
+    referrers: &[Referrer],
     progress: &Progress,
 ) -> Result<Pushed, RemoteError> {
     let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
@@ -207,10 +226,112 @@ pub fn push(
             sent_bytes += blob.size_bytes;
         }
     }
-    let by_digest = image.digest.map(|digest| format!("sha256:{digest}"));
-    let name = image.tag.clone().or(by_digest).unwrap_or_else(|| image.wanted());
+    let by_digest = format!("sha256:{}", top.digest);
     let media_type = if top.media_type.is_empty() { MANIFEST_TYPE } else { &top.media_type };
-    registry.put_manifest(&name, media_type, &bytes)?;
-    let image = ImageName { digest: Some(top.digest), ..image.clone() };
-    Ok(Pushed { image, digest: top.digest, size_bytes: total_bytes + bytes.len() as u64, sent_bytes })
+    registry.put_manifest(&by_digest, media_type, &bytes)?;
+    let subject =
+        Descriptor { media_type: media_type.into(), digest: top.digest, size_bytes: bytes.len() as u64 };
+    sent_bytes += push_referrers(registry, &subject, referrers)?;
+    // Under a digest alone it is there already.
+    if image.tag.is_some() || image.digest.is_none() {
+        let tag = image.tag.as_deref().unwrap_or("latest");
+        registry.put_manifest(tag, media_type, &bytes)?;
+    }
+    Ok(Pushed {
+        image: ImageName { digest: Some(top.digest), ..image.clone() },
+        digest: top.digest,
+        size_bytes: total_bytes + bytes.len() as u64,
+        sent_bytes,
+        referrers: referrers.iter().map(|one| one.artifact_type).collect(),
+    })
+}
+
+/// Sends what refers to an image; returns how many bytes were sent.
+fn push_referrers(
+    registry: &Registry,
+    subject: &Descriptor,
+    referrers: &[Referrer],
+) -> Result<u64, RegistryError> {
+    let (mut sent_bytes, mut unlisted) = (0, Vec::new());
+    for referrer in referrers {
+        for bytes in [EMPTY, &referrer.bytes] {
+            let open = || -> std::io::Result<Box<dyn std::io::Read>> {
+                Ok(Box::new(std::io::Cursor::new(bytes.to_vec())))
+            };
+            let outgoing = Outgoing {
+                what: referrer.artifact_type,
+                digest: Digest::of(bytes),
+                size_bytes: bytes.len() as u64,
+                open: &open,
+            };
+            if registry.upload(&outgoing, &|_| {})? {
+                sent_bytes += bytes.len() as u64;
+            }
+        }
+        let manifest = referrer.manifest(subject);
+        sent_bytes += manifest.len() as u64;
+        let name = format!("sha256:{}", Digest::of(&manifest));
+        if !registry.put_manifest(&name, MANIFEST_TYPE, &manifest)? {
+            unlisted.push(referrer.listed(&manifest));
+        }
+    }
+    if !unlisted.is_empty() {
+        registry.tag_referrers(&subject.digest, &unlisted)?;
+    }
+    Ok(sent_bytes)
+}
+
+/// The signatures in sigstore's form that refer to an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// Those of the key that is asked for; they hold.
+    pub own: usize,
+    /// Those of others, which are not checked.
+    pub others: usize,
+}
+
+/// More signatures of an image are not looked at.
+const MOST_SIGNATURES: usize = 100;
+
+/// Checks all signatures of an image that say that they are of a key.
+///
+/// # Errors
+/// [`RemoteError::Signature`] names one that is false.
+pub fn signatures(
+    registry: &Registry,
+    image: &ImageName,
+    digest: &Digest,
+    key: &AppId,
+) -> Result<Signatures, RemoteError> {
+    let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
+    let mut found = Signatures::default();
+    let is_bundle = |one: &&Value| one["artifactType"].as_str() == Some(BUNDLE_TYPE);
+    for listed in registry.referrers(digest)?.iter().filter(is_bundle).take(MOST_SIGNATURES) {
+        let part = "a signature that refers to it";
+        let manifest = Descriptor::read(listed)
+            .ok_or_else(|| refused(ImageFault::rule(part, "has a descriptor that is not one of SHA-256")))?;
+        let came = registry.manifest(&format!("sha256:{}", manifest.digest))?;
+        let part = format!("the signature sha256:{}", manifest.digest);
+        let document = parse(&part, &came.bytes).map_err(refused)?;
+        let subject = Descriptor::read(&document["subject"]);
+        if subject.is_none_or(|subject| subject.digest != *digest) {
+            return Err(refused(ImageFault::rule(part, "is listed, but refers to another image")));
+        }
+        let layer = Descriptor::read(&document["layers"][0]);
+        let layer = layer.filter(|layer| layer.size_bytes <= MAX_MANIFEST_BYTES);
+        let layer = layer.ok_or_else(|| refused(ImageFault::rule(&part[..], "has no bundle, or a long one")))?;
+        let bytes = registry.small_blob(&part, &layer.digest)?;
+        let false_one = |source| {
+            let image = Box::new(image.clone());
+            RemoteError::Signature { image, referrer: manifest.digest, source }
+        };
+        let bundle = Bundle::read(&bytes).map_err(false_one)?;
+        if !bundle.names(key) {
+            found.others += 1;
+            continue;
+        }
+        let predicate = bundle.check(key, digest).map_err(false_one)?;
+        found.own += usize::from(predicate == SIGN_PREDICATE);
+    }
+    Ok(found)
 }

@@ -9,7 +9,7 @@ use crate::{
         Context, Failure, browser, missed,
         output::{say, say_for_app},
         print,
-        verify::with_file,
+        verify::signed_file,
     },
     evidence::unseen,
     grain::{
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn app(args: &Args, store: &Arc<Store>, context: &Context) -> Result<RunnableApp, Failure> {
     if !args.is_recipe() {
-        let artifact = with_file(&args.subject, context, args.signers.only(artifact::open))?;
+        let artifact = signed_file(&args.subject, &args.signers, context, artifact::open)?;
         let app = artifact::app(artifact, store)?;
         return Ok(RunnableApp { show_pruned: args.show_pruned, ..app });
     }

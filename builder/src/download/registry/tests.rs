@@ -190,3 +190,29 @@ fn a_range_says_how_much_is_there() {
         assert_eq!(end_of(range), expected, "{range}");
     }
 }
+
+#[test]
+fn a_list_under_a_tag_keeps_what_others_put_there_at_the_same_time() {
+    let made = MadeRegistry::start();
+    let (own, image) = (registry(&made, Login::None), Digest::of(b"image"));
+    let one = |name: &str| serde_json::json!({ "digest": format!("sha256:{}", Digest::of(name.as_bytes())) });
+    let tag = format!("sha256-{image}");
+    assert_eq!(own.referrers(&image).expect("is empty"), Vec::<serde_json::Value>::new());
+    own.tag_referrers(&image, &[one("a"), one("b")]).expect("is put");
+    own.tag_referrers(&image, &[one("b"), one("c")]).expect("is put");
+    assert_eq!(own.referrers(&image).expect("is there"), ["a", "b", "c"].map(one));
+    // The first write is refused since another came first, and one is lost.
+    let calls = |made: &MadeRegistry| count(&made.calls(), "PUT");
+    made.calls();
+    made.fault(&format!("PUT /v2/app/manifests/{tag}"), RegistryFault::Status(412), 2);
+    own.tag_referrers(&image, &[one("d")]).expect("is put");
+    assert_eq!(calls(&made), 3);
+    assert_eq!(own.referrers(&image).expect("is there"), ["a", "b", "c", "d"].map(one));
+    made.fault(&format!("PUT /v2/app/manifests/{tag}"), RegistryFault::Status(412), 99);
+    let error = own.tag_referrers(&image, &[one("e")]).expect_err("has no end").to_string();
+    assert!(error.contains("others change the list at the same time"), "{error}");
+    // What has the tag of a list and is none stays as it is.
+    made.add_manifest(&tag, b"{}");
+    let error = own.tag_referrers(&image, &[one("e")]).expect_err("is none").to_string();
+    assert!(error.contains("is not a list of manifests"), "{error}");
+}

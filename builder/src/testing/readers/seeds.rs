@@ -14,7 +14,7 @@ use crate::{
         manifest::{self, Manifest},
         module_info,
         packages::table::Table,
-        spk, xz,
+        sigstore, spk, xz,
     },
     remote,
     testing::{ARCHIVE_TIME_S, Compression, Key, MadeArchive, deb},
@@ -280,6 +280,7 @@ fn of_attestations(add: Add<'_>) {
     let read = dsse::Envelope::read(&signed).expect("is one");
     add("attestation", "statement", read.payload);
     add("attestation", "envelope", signed);
+    add("attestation", "bundle", sigstore::sign(&AppKey::from_seed([7; 32]), &Digest::of(b"")));
     let entry = remote::Statement { digest: Digest::of(b""), size_bytes: 0, plain_bytes: 30 };
     let signed = entry.sign("deb/x", &AppKey::from_seed([7; 32]));
     add("cache_entry", "statement", dsse::Envelope::read(&signed).expect("is one").payload);
