@@ -57,7 +57,11 @@ fn what_refers_to_an_image_is_pushed_once_and_checked() {
     assert!(again["pushed"]["sent_bytes"].as_u64() < Some(6000), "{again}");
     assert_eq!(listed(&registry, &digest), kinds);
     let calls: Vec<String> = registry.calls().into_iter().map(|(call, _)| call).collect();
-    assert!(!calls.iter().any(|call| call.starts_with("PATCH") || call.contains("PUT /v2/apps/tea/manifests/sha256-")));
+    assert!(
+        !calls
+            .iter()
+            .any(|call| call.starts_with("PATCH") || call.contains("PUT /v2/apps/tea/manifests/sha256-"))
+    );
 
     let said = home.done(&["verify", &image, "--signed-by", &own]).stdout;
     assert_says(&said, &["cosign      by the same key, holds\n"]);
@@ -66,7 +70,10 @@ fn what_refers_to_an_image_is_pushed_once_and_checked() {
 
     // One by a key that is not asked for; then one by the own key, of another image.
     let rows = [
-        (sigstore::sign(&Key::from_seed([8; 32]), &digest.parse().expect("is one")), Ok("; 1 by others, not checked\n")),
+        (
+            sigstore::sign(&Key::from_seed([8; 32]), &digest.parse().expect("is one")),
+            Ok("; 1 by others, not checked\n"),
+        ),
         (sigstore::sign(&key, &Digest::of(b"")), Err("it is about another image: sha256:")),
         (b"{}".to_vec(), Err("it is not a bundle of sigstore")),
     ];
@@ -92,7 +99,10 @@ fn what_refers_to_an_image_is_pushed_once_and_checked() {
                 Ok(said) => assert_says(&ended.stdout, &[said]),
                 Err(why) => {
                     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
-                    assert_says(&ended.stderr, &[&format!("the signature {name} that refers to it is false"), why]);
+                    assert_says(
+                        &ended.stderr,
+                        &[&format!("the signature {name} that refers to it is false"), why],
+                    );
                 }
             }
         }

@@ -91,7 +91,8 @@ fn signer(args: &Args, artifact: &Artifact, context: &Context) -> Result<Option<
     match (key_at_hand(args.key, &app_id, &args.ring), args.key) {
         (Ok(key), _) if key.app_id() == app_id => Ok(Some(key)),
         (Ok(key), _) => {
-            let text = format!("cannot sign the image with the key {}: its package is of {app_id}", key.app_id());
+            let text =
+                format!("cannot sign the image with the key {}: its package is of {app_id}", key.app_id());
             Err(Failure::new(text).hint("name that one, or leave --key out"))
         }
         (Err(failure), Some(_)) => Err(failure),

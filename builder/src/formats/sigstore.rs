@@ -160,7 +160,8 @@ impl Bundle {
         is("_type", text("_type"), STATEMENT_TYPE)?;
         let subjects = statement.get("subject").and_then(Value::as_array);
         let subjects = subjects.map(Vec::as_slice).unwrap_or_default();
-        let digests = subjects.iter().map(|subject| subject.pointer("/digest/sha256").and_then(Value::as_str));
+        let digests =
+            subjects.iter().map(|subject| subject.pointer("/digest/sha256").and_then(Value::as_str));
         match digests.collect::<Vec<_>>()[..] {
             [Some(digest)] if digest == image.to_string() => Ok(text("predicateType").to_owned()),
             [Some(digest)] => Err(BundleError::Subject(format!("sha256:{digest}"))),
@@ -193,8 +194,8 @@ mod tests {
     #[test]
     fn a_key_is_named_as_sigstore_names_it() {
         let key = AppId([
-            0x19, 0xbf, 0x44, 0x09, 0x69, 0x84, 0xcd, 0xfe, 0x85, 0x41, 0xba, 0xc1, 0x67, 0xdc, 0x3b, 0x96, 0xc8,
-            0x50, 0x86, 0xaa, 0x30, 0xb6, 0xb6, 0xcb, 0x0c, 0x5c, 0x38, 0xad, 0x70, 0x31, 0x66, 0xe1,
+            0x19, 0xbf, 0x44, 0x09, 0x69, 0x84, 0xcd, 0xfe, 0x85, 0x41, 0xba, 0xc1, 0x67, 0xdc, 0x3b, 0x96,
+            0xc8, 0x50, 0x86, 0xaa, 0x30, 0xb6, 0xb6, 0xcb, 0x0c, 0x5c, 0x38, 0xad, 0x70, 0x31, 0x66, 0xe1,
         ]);
         assert_eq!(
             to_pem(&key),
@@ -220,7 +221,8 @@ mod tests {
         let other = Key::from_seed([8; 32]).app_id();
         let forged = bundle.check(&other, &image).expect_err("is of another key");
         assert_eq!(forged.to_string(), format!("the signature of {other} does not hold"));
-        let attested = Bundle::read(&attest(&key, &image, "https://example.org/x", &json!({}))).expect("reads");
+        let attested =
+            Bundle::read(&attest(&key, &image, "https://example.org/x", &json!({}))).expect("reads");
         assert_eq!(attested.check(&key.app_id(), &image).expect("holds"), "https://example.org/x");
     }
 
@@ -229,7 +231,11 @@ mod tests {
         let (key, image) = (Key::from_seed([7; 32]), Digest::of(b"image"));
         let text = String::from_utf8(sign(&key, &image)).expect("text");
         let rows = [
-            (".v0.3+json", ".v0.2+json", "its `mediaType` is `application/vnd.dev.sigstore.bundle.v0.2+json`, not"),
+            (
+                ".v0.3+json",
+                ".v0.2+json",
+                "its `mediaType` is `application/vnd.dev.sigstore.bundle.v0.2+json`, not",
+            ),
             ("vnd.in-toto+json", "vnd.other+json", "its `payloadType` is `application/vnd.other+json`, not"),
             ("dsseEnvelope", "messageSignature", "it has no DSSE envelope"),
             (r#""payload":"ey"#, r#""payload":"fy"#, "does not hold"),

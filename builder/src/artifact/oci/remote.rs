@@ -319,7 +319,8 @@ pub fn signatures(
         }
         let layer = Descriptor::read(&document["layers"][0]);
         let layer = layer.filter(|layer| layer.size_bytes <= MAX_MANIFEST_BYTES);
-        let layer = layer.ok_or_else(|| refused(ImageFault::rule(&part[..], "has no bundle, or a long one")))?;
+        let layer =
+            layer.ok_or_else(|| refused(ImageFault::rule(&part[..], "has no bundle, or a long one")))?;
         let bytes = registry.small_blob(&part, &layer.digest)?;
         let false_one = |source| {
             let image = Box::new(image.clone());

@@ -22,6 +22,13 @@ const MOST_WRITES: usize = 8;
 /// More pages of a list are not read.
 const MOST_PAGES: usize = 16;
 
+/// A part of a list.
+struct Page {
+    descriptors: Vec<Value>,
+    /// The URL of the next part.
+    next: Option<String>,
+}
+
 impl Registry {
     /// Returns the descriptors of the manifests that refer to an image, as the registry has them.
     ///
@@ -31,11 +38,11 @@ impl Registry {
         let mut url = format!("{}/referrers/sha256:{image}", self.base);
         let mut found = Vec::new();
         for page in 0..MOST_PAGES {
-            let Some((list, next)) = self.list(&url, page == 0)? else {
+            let Some(page) = self.list(&url, page == 0)? else {
                 return Ok(self.tagged(image)?.map(|(list, _)| list).unwrap_or_default());
             };
-            found.extend(list);
-            match next {
+            found.extend(page.descriptors);
+            match page.next {
                 Some(next) => url = next,
                 None => break,
             }
@@ -44,7 +51,7 @@ impl Registry {
     }
 
     /// Returns a page of a list, and the URL of the next one; `None` if the registry knows no such lists.
-    fn list(&self, url: &str, may_lack: bool) -> Result<Option<(Vec<Value>, Option<String>)>, RegistryError> {
+    fn list(&self, url: &str, may_lack: bool) -> Result<Option<Page>, RegistryError> {
         self.attempts("list", &format!("what refers to {}", self.image), url, |url| {
             let accept = (header::ACCEPT, INDEX_TYPE.to_owned());
             let reply = self.exchange(&Call { headers: vec![accept], ..Call::new(Method::GET, url) })?;
@@ -53,7 +60,7 @@ impl Registry {
             }
             let reply = self.expect(reply, &[200])?;
             let next = next_of(&reply).filter(|next| same_origin(next, &self.base));
-            Ok(Some((manifests(&reply)?, next)))
+            Ok(Some(Page { descriptors: manifests(&reply)?, next }))
         })
     }
 
