@@ -42,6 +42,8 @@ pub(super) fn read_note(note: &[u8]) {
     tinyroot build recipes/dokuwiki --output /tmp       write /tmp/dokuwiki.spk\n  \
     tinyroot build recipes/dokuwiki --format oci        write recipes/dokuwiki/dokuwiki.oci.tar, for podman load\n  \
     tinyroot build recipes/dokuwiki --fast              the same, larger and sooner, while one works on it\n  \
+    tinyroot build recipes/dokuwiki --remote-cache https://cache.example.org/x --remote-cache-key KEYID\n  \
+    \x20                                                  with what another machine made of the same packages\n  \
     tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n\n\
     Exits with 3 if the package is larger than the recipe's budget.")]
 pub struct Args {
