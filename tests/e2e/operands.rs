@@ -63,6 +63,13 @@ fn two_versions_of_a_deb_differ_by_their_files_and_a_limit_looks_at_the_files() 
     fs::write(&new, tea("1.1", &"black ".repeat(1000)).build()).expect("writes");
     let said = home.done(&["diff", text(&old), text(&new)]).stdout;
     assert_says(&said, &["  file: ", "tea 1.0 -> 1.1 (1 changed)", "changed   /usr/share/leaf tea"]);
+    let document = home.done(&["diff", text(&old), text(&new), "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
+    for (side, file) in [("before", &old), ("after", &new)] {
+        let part = |what: &str| document[format!("{what}_{side}_bytes")].as_u64().expect("is known");
+        let sum = part("packed") + part("metadata") + part("container");
+        assert_eq!(sum, fs::metadata(file).expect("is there").len(), "{side}");
+    }
     let ended = home.run(&["diff", text(&old), text(&new), "--fail-over", "0"]);
     assert_eq!(ended.code, Some(3));
     assert_says(&ended.stderr, &["limit exceeded: the file grew by "]);

@@ -14,14 +14,18 @@ mod meter;
 use std::{collections::BTreeMap, ops::Range, path::Path, thread::available_parallelism};
 
 use super::{
-    Artifact, ArtifactError, Details, Foreign, Format, ImageFault, image::identity, oci, source::Source,
+    Artifact, ArtifactError, Details, Foreign, Format, ImageFault,
+    image::identity,
+    oci,
+    source::{Source, SpanReader},
     spk::Spk,
 };
 use crate::{
     digest::Digest,
-    error::PathError,
+    error::{At as _, PathError},
     files,
     formats::{
+        capnp::Span,
         spk::{self, ItemKind},
         xz::{
             blocks::{Place, blocks},
@@ -90,6 +94,37 @@ pub fn foreign_prices(foreign: &Foreign, store: &Store) -> Result<Option<Prices>
     of_image(path, *format, digest, *size_bytes, tree, store)
 }
 
+/// Returns what the files of a tree take in a file that has a tar of them, compressed or not, at a place of it: a
+/// .deb, or the tar alone. What is in no tar is the container.
+///
+/// # Errors
+/// As [`prices`].
+pub fn tar_prices(
+    path: &Path,
+    place: &Range<u64>,
+    digest: &Digest,
+    size_bytes: u64,
+    tree: &Tree,
+    store: &Store,
+) -> Result<Option<Prices>, ArtifactError> {
+    of_tree(digest, size_bytes, tree, store, || {
+        let file = files::open(path)?;
+        let span = Span { offset: place.start, size_bytes: place.end.saturating_sub(place.start) };
+        let open = || -> Result<Box<dyn std::io::Read + '_>, ImageFault> {
+            Ok(Box::new(SpanReader { file: &file, span }))
+        };
+        let (name, size_bytes) = ("the archive".to_owned(), span.size_bytes);
+        let refuse = |fault: ImageFault| ArtifactError::Refused { path: path.into(), source: fault.into() };
+        let tally = layers::measure(&[Layer { name, size_bytes, open: Box::new(open) }]).map_err(refuse)?;
+        let found = Digest::of_reader(files::open(path)?).at("read", path)?.0;
+        if found != *digest { Err(changed(path)) } else { Ok(tally) }
+    })
+}
+
+fn changed(path: &Path) -> ArtifactError {
+    PathError::new("read", path, std::io::Error::other("it changed while it was read")).into()
+}
+
 /// Returns what the files of a tree take in a file of another format than `.spk`.
 fn of_image(
     path: &Path,
@@ -99,17 +134,29 @@ fn of_image(
     tree: &Tree,
     store: &Store,
 ) -> Result<Option<Prices>, ArtifactError> {
+    of_tree(digest, size_bytes, tree, store, || {
+        let (source, found) = Source::open(path)?;
+        let tally = tally(&source, found).map_err(|fault| source.refuse(fault))?;
+        match found != format || identity(&source, format)?.0 != *digest {
+            true => Err(changed(path)),
+            false => Ok(tally),
+        }
+    })
+}
+
+/// Brings what was measured of a tree's files to the length of their file.
+fn of_tree(
+    digest: &Digest,
+    size_bytes: u64,
+    tree: &Tree,
+    store: &Store,
+    measure: impl FnOnce() -> Result<Option<Tally>, ArtifactError>,
+) -> Result<Option<Prices>, ArtifactError> {
     let files: Vec<&TreePath> =
         tree.iter().filter(|(_, entry)| entry.kind.content().is_some()).map(|(path, _)| path).collect();
     let count = files.len();
     let sizes = noted(IMAGE_NOTE, &digest.to_string(), count + 2, size_bytes, store, || {
-        let (source, found) = Source::open(path)?;
-        let refuse = |fault: ImageFault| source.refuse(fault);
-        let Some(tally) = tally(&source, found).map_err(refuse)? else { return Ok(None) };
-        if found != format || identity(&source, format)?.0 != *digest {
-            let changed = std::io::Error::other("it changed while it was read");
-            return Err(PathError::new("read", path, changed).into());
-        }
+        let Some(tally) = measure()? else { return Ok(None) };
         let mut units: Vec<u64> =
             files.iter().map(|path| tally.files.get(*path).copied().unwrap_or_default()).collect();
         // What is not of the package's own tree: its signature.

@@ -17,7 +17,8 @@
 
 use std::{
     fmt,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    ops::Range,
 };
 
 /// The first bytes of an ar archive.
@@ -195,6 +196,30 @@ impl<R: Read> Deb<R> {
         let size_bytes = size_bytes.ok_or(DebError::Damaged("has a member of impossible size"))?;
         (self.left, self.padded) = (size_bytes, size_bytes % 2 == 1);
         Ok(Some(Header { name: name.strip_suffix(b"/").unwrap_or(name).to_vec(), size_bytes }))
+    }
+}
+
+/// Returns where the contents of `data.tar` lie in a .deb, compressed as they are, for one that was read before;
+/// `None` if there is none.
+///
+/// # Errors
+/// The reader's error.
+pub fn data_place(mut reader: impl Read + Seek) -> io::Result<Option<Range<u64>>> {
+    let mut at = MAGIC.len() as u64;
+    loop {
+        reader.seek(SeekFrom::Start(at))?;
+        let mut header = [0; HEADER_BYTES];
+        if reader.read_exact(&mut header).is_err() {
+            return Ok(None);
+        }
+        let size =
+            std::str::from_utf8(header[48..58].trim_ascii_end()).ok().and_then(|size| size.parse().ok());
+        let Some(size_bytes) = size.filter(|size: &u64| *size <= MEMBER_BYTES_MAX) else { return Ok(None) };
+        let start = at + HEADER_BYTES as u64;
+        if header.starts_with(Part::Data.name().as_bytes()) {
+            return Ok(Some(start..start + size_bytes));
+        }
+        at = start + size_bytes + size_bytes % 2;
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use super::{Operand, OperandError, OperandFault, Root, Taken, compressed::Compression};
 use crate::{
     artifact::{self, Artifact, ArtifactError, Foreign, Format, Papers, Prices},
+    digest::Digest,
     error::{At as _, PathError},
     files,
     formats::deb,
@@ -59,8 +60,16 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
     match taken(&self::start(&mut plain, path)?) {
         Some(Taken::Tar) => {
             let operand = of_file(&kept, name, Taken::Tar, store, progress)?;
-            // Its prices are those of what was decompressed.
-            Ok(Operand { size_bytes: Some(found.len()), prices: None, ..operand })
+            // Its prices were those of what it decompresses to. Of an image in it they are not known.
+            let prices = match &operand.root {
+                Root::Tree(tree) if operand.taken == Taken::Tar => {
+                    let (digest, size_bytes) = Digest::of_reader(files::open(path)?).at("read", path)?;
+                    artifact::tar_prices(path, &(0..size_bytes), &digest, size_bytes, tree, store)
+                        .map_err(|error| self::refused(name, Taken::Tar, error))?
+                }
+                _ => None,
+            };
+            Ok(Operand { size_bytes: Some(found.len()), prices, ..operand })
         }
         _ => Err(OperandError::Unknown { name: name.to_owned() }),
     }
@@ -151,6 +160,12 @@ fn taken_of(format: Format) -> Taken {
 
 fn of_deb(path: &Path, name: &str, store: &Store) -> Result<Operand, OperandError> {
     let deb = unpack::unpack_file(path, store).map_err(|fault| refused(name, Taken::Deb, fault))?;
+    let place = files::open(path).and_then(|file| deb::data_place(file).at("read", path))?;
+    let prices = match place {
+        Some(place) => artifact::tar_prices(path, &place, &deb.digest, deb.size_bytes, &deb.tree, store)
+            .map_err(|error| refused(name, Taken::Deb, error))?,
+        None => None,
+    };
     let (package, version) = (deb.control.package(), deb.control.version());
     Ok(Operand {
         taken: Taken::Deb,
@@ -158,7 +173,7 @@ fn of_deb(path: &Path, name: &str, store: &Store) -> Result<Operand, OperandErro
         papers: Papers::of_package(package, version, &deb.tree),
         root: Root::Tree(deb.tree),
         size_bytes: Some(deb.size_bytes),
-        prices: None,
+        prices,
     })
 }
 
