@@ -564,15 +564,17 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_bit_or_a_cut_end_is_no_panic_and_mostly_an_error() {
+    fn a_changed_bit_or_a_cut_end_is_an_error_unless_zlib_takes_it() {
         let packed = gzip(&sample()[..400], 9);
         for at in 0..packed.len() {
             assert!(account(&packed[..at], u64::MAX).is_err(), "cut at {at}");
             for bit in 0..8 {
                 let mut changed = packed.clone();
                 changed[at] ^= 1 << bit;
-                let is_header = (3..10).contains(&at);
-                assert!(is_header || account(&changed, u64::MAX).is_err(), "bit {bit} of {at}");
+                // Another distance can lead to the same bytes, and headers say things that do not matter.
+                let mut zlib = flate2::read::MultiGzDecoder::new(&changed[..]);
+                let is_good = io::copy(&mut zlib, &mut io::sink()).is_ok();
+                assert!(is_good || account(&changed, u64::MAX).is_err(), "bit {bit} of {at}");
             }
         }
     }
