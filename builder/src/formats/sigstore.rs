@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-//!  "verificationMaterial": {"publicKey": {"hint": HINT}},
+//!  "verificationMaterial": {"publicKey": {"hint": HINT}, "tlogEntries": []},
 //!  "dsseEnvelope": {"payload": BASE64, "payloadType": TEXT, "signatures": [{"sig": BASE64}]}}
 //! HINT = base64 of the SHA-256 of the public key's SubjectPublicKeyInfo, in DER
 //! ```
@@ -108,7 +108,8 @@ pub fn attest(key: &Key, image: &Digest, predicate_type: &str, predicate: &Value
     let signature = key.sign(&dsse::signed_bytes(PAYLOAD_TYPE, payload.as_bytes()));
     let bundle = json!({
         "mediaType": BUNDLE_TYPE,
-        "verificationMaterial": { "publicKey": { "hint": hint(&key.app_id()) } },
+        // Some readers want the empty list to be there.
+        "verificationMaterial": { "publicKey": { "hint": hint(&key.app_id()) }, "tlogEntries": [] },
         "dsseEnvelope": {
             "payload": base64::encode(payload.as_bytes()),
             "payloadType": PAYLOAD_TYPE,
