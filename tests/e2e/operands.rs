@@ -155,3 +155,67 @@ fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
     let ended = run(&["diff", &revision, recipe]);
     assert_says(&ended.stderr, &["error: `out` in commit ", " is a symbolic link"]);
 }
+
+/// Makes a tar of files, and of links where the second text says where to.
+fn tar_of(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, kind, text) in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(*kind);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        if *kind == tar::EntryType::Regular {
+            header.set_size(text.len() as u64);
+            archive.append_data(&mut header, name, text.as_bytes()).expect("adds");
+        } else {
+            archive.append_link(&mut header, name, text).expect("adds");
+        }
+    }
+    archive.into_inner().expect("ends")
+}
+
+#[test]
+fn an_image_that_docker_saved_is_its_layers_one_over_the_other() {
+    use tar::EntryType::{Link, Regular, Symlink};
+    let home = Home::new();
+    let lower = [("etc/a", Regular, "x\n"), ("etc/b", Link, "etc/a"), ("usr/share/leaf", Regular, "green")];
+    let upper = [
+        ("etc/.wh.a", Regular, ""),
+        ("usr/share/.wh..wh..opq", Regular, ""),
+        ("usr/share/cup", Regular, "tea"),
+    ];
+    let layers = [tar_of(&lower), tar_of(&upper)].map(|layer| String::from_utf8(layer).expect("is text"));
+    let ids: Vec<String> = [0, 1, 1]
+        .map(|at: usize| format!("sha256:{}", tinyroot::digest::Digest::of(layers[at].as_bytes())))
+        .to_vec();
+    let config = serde_json::json!({ "rootfs": { "type": "layers", "diff_ids": ids } }).to_string();
+    let names = ["0/layer.tar", "1/layer.tar", "2/layer.tar"];
+    let manifest = serde_json::json!([{ "Config": "c.json", "Layers": names }]).to_string();
+    let image = home.path("saved.tar");
+    let saved = tar_of(&[
+        ("c.json", Regular, &config),
+        ("manifest.json", Regular, &manifest),
+        ("0/layer.tar", Regular, &layers[0]),
+        ("1/layer.tar", Regular, &layers[1]),
+        ("2/layer.tar", Symlink, "../1/layer.tar"),
+    ]);
+    fs::write(&image, saved).expect("writes");
+    let directory = home.path("tea");
+    fs::create_dir_all(directory.join("etc")).expect("makes");
+    fs::write(directory.join("etc/b"), "x\n").expect("writes");
+    let said = home.done(&["diff", text(&directory), text(&image), "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&said).expect("is JSON");
+    assert_eq!((&document["after_taken_for"], &document["after_bytes"]), (&"image".into(), &5.into()));
+    let files = document["paths"].as_array().expect("a list").iter().map(|path| &path["path"]);
+    let files: Vec<_> =
+        files.filter(|path| path.as_str().is_some_and(|path| path.contains("/share/"))).collect();
+    assert_eq!(files, ["usr/share/cup"]);
+
+    let bad = tar_of(&[("a", Link, "../../etc/passwd")]);
+    fs::write(home.path("bad.tar"), bad).expect("writes");
+    let said = home.fails(&["diff", text(&directory), text(&home.path("bad.tar"))]);
+    assert_says(&said, &["bad.tar as a tar\n", "path `../../etc/passwd` has a `..` component"]);
+}
