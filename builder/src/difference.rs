@@ -8,10 +8,12 @@
 mod contents;
 mod elf;
 mod members;
+mod place;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 
-pub use contents::{Contents, Place, Shown, of_bytes};
+pub use contents::{Contents, Shown, of_bytes};
+pub use place::Place;
 
 use std::{borrow::Cow, collections::BTreeSet};
 

@@ -37,8 +37,6 @@ use entry::EntryError;
 pub use place::Place;
 pub use statement::Statement;
 use statement::StatementError;
-#[cfg(feature = "testing")]
-pub(crate) use statement::read_anything;
 
 /// How long a server may take to be connected to, and be silent. Whatever is in the cache takes some seconds
 /// to make.
@@ -292,6 +290,14 @@ impl Elsewhere for RemoteCache {
 /// Returns the name of a bundle, as statements have it.
 fn name(kind: &str, key: &str) -> String {
     format!("{kind}/{key}")
+}
+
+/// The statement of an entry, and the first line of its file, as a function that takes anything
+/// ([`testing::readers`](crate::testing::READERS)).
+#[cfg(feature = "testing")]
+pub(crate) fn read_anything(bytes: &[u8]) {
+    statement::read_anything(bytes);
+    let _ = entry::lengths(bytes);
 }
 
 #[cfg(test)]

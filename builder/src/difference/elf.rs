@@ -2,7 +2,7 @@
 
 use object::{Object as _, ObjectSection as _};
 
-use super::contents::{Part, Place, place};
+use super::place::{Part, Place, place};
 
 /// The first bytes of an ELF file.
 const MAGIC: &[u8] = b"\x7fELF";

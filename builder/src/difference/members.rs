@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
-use super::contents::{Part, Place, place};
+use super::place::{Part, Place, place};
 
 /// How many bytes of members are read, and how many members.
 const MOST_BYTES: u64 = 128 << 20;

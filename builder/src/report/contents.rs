@@ -6,8 +6,6 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-pub(super) use page::{directory_link, file_link, package_link};
-
 use super::{
     duplicates::Duplicates,
     package::{Statement, summary},

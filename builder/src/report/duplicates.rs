@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{contents::file_link, page::Section};
+use super::page::{Section, file_link};
 use crate::{
     artifact::Prices,
     digest::Digest,

@@ -5,6 +5,10 @@
 //! each named by its SHA-256 (Content Security Policy 3). What comes from packages is data: JSON without `<`
 //! in it, which the script shows as text alone.
 
+mod links;
+
+pub(super) use links::{directory_link, file_link, package_link};
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{contents::package_link, page::Section};
+use super::page::{Section, package_link};
 use crate::{
     artifact::Papers,
     progress::size_text,

@@ -9,8 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    contents::{directory_link, file_link, package_link},
-    page::Section,
+    page::{Section, directory_link, file_link, package_link},
     retained::{
         asked_text, cause_json, cause_text, files, missing_text, parts_json, parts_text, size_cells, sizes,
         sum_json,
