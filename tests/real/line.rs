@@ -30,14 +30,17 @@ fn recipes_build_within_their_size_and_a_second_run_has_nothing_to_do() {
         assert_eq!(names(&home.path("cache/tmp")), Vec::<String>::new());
 
         look_at(&home, name, text(&package), &built);
-        keep(name, &package);
+        keep(name, &package, &home);
     }
 }
 
-/// Keeps a package for the tests in a browser, which take what is built here.
-fn keep(name: &str, package: &Path) {
+/// Keeps a package, and the keyring that signed it, for the tests that take what is built here: in a browser,
+/// by other tools.
+fn keep(name: &str, package: &Path, home: &Home) {
     if let Some(directory) = std::env::var_os("TINYROOT_TEST_PACKAGES") {
-        fs::copy(package, Path::new(&directory).join(format!("{name}.spk"))).expect("copies");
+        let directory = Path::new(&directory);
+        fs::copy(package, directory.join(format!("{name}.spk"))).expect("copies");
+        fs::copy(home.path("keys"), directory.join("keys")).expect("copies");
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
     fs::File,
     io::{self, Seek as _},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::json;
@@ -62,7 +62,7 @@ pub enum Place {
         /// The way to it.
         registry: Box<Registry>,
         /// Whether it is known to have what all its manifests name.
-        has_empty: AtomicBool,
+        has_empty: Mutex<bool>,
     },
 }
 
@@ -98,11 +98,7 @@ impl Place {
 
     /// Names a repository of a registry.
     pub fn registry(name: &ImageName, registry: Registry) -> Self {
-        Place::Registry {
-            name: name.clone(),
-            registry: Box::new(registry),
-            has_empty: AtomicBool::new(false),
-        }
+        Place::Registry { name: name.clone(), registry: Box::new(registry), has_empty: Mutex::new(false) }
     }
 
     /// Returns the URL of an entry.
@@ -194,13 +190,16 @@ impl Place {
         match self {
             Place::Web { objects, .. } => objects.put_bytes(&statement_path(name, key), envelope.to_vec()),
             Place::Registry { registry, has_empty, .. } => {
-                if !has_empty.load(Ordering::Relaxed) {
+                // Held while it is sent: another thread has not to send it too.
+                let mut has_empty = has_empty.lock().unwrap_or_else(PoisonError::into_inner);
+                if !*has_empty {
                     let open = || -> io::Result<Box<dyn io::Read>> { Ok(Box::new(EMPTY)) };
                     let (digest, size_bytes) = (Digest::of(EMPTY), EMPTY.len() as u64);
                     registry
                         .upload(&Outgoing { what: "a config", digest, size_bytes, open: &open }, &|_| {})?;
-                    has_empty.store(true, Ordering::Relaxed);
+                    *has_empty = true;
                 }
+                drop(has_empty);
                 let manifest = manifest(statement, envelope);
                 Ok(registry.put_manifest(&tag(name, key), MANIFEST_TYPE, &manifest).map(drop)?)
             }
