@@ -24,7 +24,7 @@ pub use what_if::{Change, WhatIf, WhatIfError};
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -34,7 +34,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
 };
 
-use crate::tree::TreePath;
+use crate::{digest::Digest, tree::TreePath};
 
 /// The most nodes times nodes with several reasons for which dominators are computed: at worst the algorithm
 /// takes that many steps. WordPress with its MariaDB has a fiftieth.
@@ -64,8 +64,10 @@ pub enum Cause {
 pub struct FileFacts {
     /// What its contents take in the artifact; 0 for all but files.
     pub packed_bytes: u64,
-    /// The size of its contents.
+    /// The size of its contents; 0 for a further name of a file.
     pub size_bytes: u64,
+    /// Its contents, of a file and of each further name of one.
+    pub contents: Option<Digest>,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Whether it counts as a file: no directory, no link, no further name of one.
@@ -164,10 +166,15 @@ pub struct Graph {
     packages: DiGraph<Option<String>, ()>,
     by_package: BTreeMap<String, NodeIndex>,
     by_heading: BTreeMap<String, (Sum, Vec<TreePath>)>,
+    /// The paths of contents that several have.
+    alike: HashMap<Digest, Alike>,
     retained: Option<Vec<Sum>>,
     /// How many edges were followed.
     followed: Cell<u64>,
 }
+
+/// The most steps from paths of equal contents to the root of the dominator tree. WordPress has a thousandth.
+const MAX_CLIMBED: u64 = 50_000_000;
 
 /// Most edges that are followed to find what goes with one thing after another: some seconds. For all packages
 /// of WordPress with its MariaDB it is a thousandth.
@@ -184,6 +191,7 @@ impl Graph {
             sum.add(file);
             paths.push(path.clone());
         }
+        let alike = Alike::of(&facts);
         let mut graph = Graph {
             facts,
             causes,
@@ -191,6 +199,7 @@ impl Graph {
             packages,
             by_package,
             by_heading,
+            alike,
             retained: None,
             followed: Cell::new(0),
         };
@@ -245,6 +254,31 @@ impl Graph {
                 leaves.push(above);
             }
         }
+        // Where not all paths of some contents are below a node, the contents stay.
+        let mut climbed = 0;
+        for alike in self.alike.values() {
+            let mut gone: BTreeMap<NodeIndex, Vec<&TreePath>> = BTreeMap::new();
+            for path in &alike.paths {
+                let mut at = self.by_cause.get(&Cause::File(path.clone())).copied();
+                while let Some(node) = at {
+                    gone.entry(node).or_default().push(path);
+                    at = dominators.immediate_dominator(node);
+                    climbed += 1;
+                    if climbed > MAX_CLIMBED {
+                        return None;
+                    }
+                }
+            }
+            for (node, paths) in gone {
+                let sum = &mut sums[node.index()];
+                for path in paths.iter().filter_map(|path| self.facts.files.get(*path)) {
+                    sum.packed_bytes -= path.packed_bytes;
+                    sum.size_bytes -= path.size_bytes;
+                }
+                sum.packed_bytes += alike.packed_bytes[..paths.len()].iter().sum::<u64>();
+                sum.size_bytes += alike.size_bytes[..paths.len()].iter().sum::<u64>();
+            }
+        }
         Some(sums)
     }
 
@@ -273,18 +307,69 @@ impl Graph {
         self.followed.get() > MAX_FOLLOWED
     }
 
-    /// Returns the sizes of what goes.
+    /// Returns what each path that goes saves.
+    ///
+    /// Contents that a path that stays has as well are not saved: what stays takes over what they cost.
+    fn saved(&self, gone: &Gone) -> Vec<(&TreePath, &FileFacts, Sum)> {
+        let mut out: Vec<(&TreePath, &FileFacts, Sum)> = Vec::new();
+        let mut several: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+        for (path, file) in gone.paths.iter().filter_map(|path| self.facts.files.get_key_value(path)) {
+            if let Some(contents) = file.contents.filter(|contents| self.alike.contains_key(contents)) {
+                several.entry(contents).or_default().push(out.len());
+            }
+            let mut sum = Sum::default();
+            sum.add(file);
+            out.push((path, file, sum));
+        }
+        for (contents, mut places) in several {
+            let alike = &self.alike[&contents];
+            if places.len() == alike.paths.len() {
+                continue;
+            }
+            places.sort_by_key(|place| (out[*place].1.packed_bytes, out[*place].0));
+            for (nth, place) in places.into_iter().enumerate() {
+                let sum = &mut out[place].2;
+                (sum.packed_bytes, sum.size_bytes) = (alike.packed_bytes[nth], alike.size_bytes[nth]);
+            }
+        }
+        out
+    }
+
+    /// Returns the sizes of what goes, without those of contents that stay under another path.
     pub fn sum(&self, gone: &Gone) -> Sum {
+        self.sum_of(gone, gone)
+    }
+
+    /// Returns the part of [`Graph::sum`] that some of the paths have.
+    pub fn sum_of(&self, gone: &Gone, some: &Gone) -> Sum {
         let mut sum = Sum::default();
-        gone.paths.iter().filter_map(|path| self.facts.files.get(path)).for_each(|file| sum.add(file));
+        for (path, _, saved) in self.saved(gone) {
+            if some.paths.contains(path) {
+                sum.add_sum(&saved);
+            }
+        }
         sum
+    }
+
+    /// Returns the paths that go and whose contents stay, with the first path that has them then.
+    pub fn staying<'a>(&'a self, gone: &'a Gone) -> Vec<(&'a TreePath, &'a TreePath)> {
+        let stays = |path: &TreePath| {
+            let alike = self.alike.get(&self.facts.files.get(path)?.contents?)?;
+            alike.paths.iter().find(|other| !gone.paths.contains(*other))
+        };
+        gone.paths.iter().filter_map(|path| Some((path, stays(path)?))).collect()
     }
 
     /// Returns what goes by package, the largest first.
     pub fn parts(&self, gone: &Gone) -> Vec<Part> {
+        self.parts_of(gone, gone)
+    }
+
+    /// Returns the part of [`Graph::parts`] that some of the paths have.
+    pub fn parts_of(&self, gone: &Gone, some: &Gone) -> Vec<Part> {
         let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
-        for file in gone.paths.iter().filter_map(|path| self.facts.files.get(path)) {
-            sums.entry(&file.heading).or_default().add(file);
+        for (_, file, saved) in self.saved(gone).iter().filter(|(path, ..)| some.paths.contains(*path)) {
+            sums.entry(&file.heading).or_default().add_sum(saved);
         }
         let part = |(heading, sum): (&str, Sum)| {
             let all = self.by_heading.get(heading).map_or(0, |(all, _)| all.files);
@@ -302,6 +387,42 @@ impl Graph {
             .into_iter()
             .chain(self.facts.dependents.get(package).into_iter().flatten().cloned())
             .collect()
+    }
+}
+
+/// Paths of equal contents.
+struct Alike {
+    paths: Vec<TreePath>,
+    /// What each takes, the least first: as many of them as go are saved. In a format that looks far back, the
+    /// first takes it all, and the others next to nothing; whichever goes, one of them still takes it all.
+    packed_bytes: Vec<u64>,
+    size_bytes: Vec<u64>,
+}
+
+impl Alike {
+    /// Finds those of which there are several.
+    fn of(facts: &Facts) -> HashMap<Digest, Alike> {
+        let mut all: HashMap<Digest, Vec<(&TreePath, &FileFacts)>> = HashMap::new();
+        for (path, file) in &facts.files {
+            if let Some(contents) = file.contents {
+                all.entry(contents).or_default().push((path, file));
+            }
+        }
+        all.retain(|_, files| files.len() > 1);
+        let sorted = |files: &[(&TreePath, &FileFacts)], bytes: fn(&FileFacts) -> u64| {
+            let mut out: Vec<u64> = files.iter().map(|(_, file)| bytes(file)).collect();
+            out.sort_unstable();
+            out
+        };
+        let alike = |(contents, files): (Digest, Vec<(&TreePath, &FileFacts)>)| {
+            let alike = Alike {
+                paths: files.iter().map(|(path, _)| (*path).clone()).collect(),
+                packed_bytes: sorted(&files, |file| file.packed_bytes),
+                size_bytes: sorted(&files, |file| file.size_bytes),
+            };
+            (contents, alike)
+        };
+        all.into_iter().map(alike).collect()
     }
 }
 
@@ -580,6 +701,44 @@ mod tests {
     }
 
     #[test]
+    fn contents_go_once_with_the_last_path_that_has_them() {
+        let mut facts = graph(
+            &[
+                ("bin/git", "git", 100, &[rule("one")]),
+                ("core/git", "git", 3, &[rule("two")]),
+                ("other", "copy", 2, &[rule("two")]),
+                ("linked", "git", 0, &[rule("three")]),
+                ("zero", "git", 9, &[rule("one")]),
+            ],
+            &[],
+        )
+        .facts;
+        for name in ["bin/git", "core/git", "other", "linked"] {
+            facts.files.get_mut(&path(name)).expect("is there").contents = Some(Digest::of(b"git"));
+        }
+        // A further name of a file.
+        let linked = facts.files.get_mut(&path("linked")).expect("is there");
+        (linked.is_file, linked.size_bytes) = (false, 0);
+        let made = Graph::new(facts);
+        let rules = |rules: &[&str]| rules.iter().map(|name| rule(name)).collect::<Vec<_>>();
+        // The dear one goes, and another of them is dear then.
+        assert_eq!(without(&made, &[], &rules(&["one"])).2, 9);
+        assert_eq!(without(&made, &[], &[file("bin/git")]).2, 0);
+        assert_eq!(without(&made, &[], &rules(&["two"])).2, 2);
+        assert_eq!(without(&made, &[], &rules(&["one", "two"])).2, 9 + 2 + 3);
+        assert_eq!(without(&made, &[], &rules(&["one", "two", "three"])).2, 9 + 100 + 3 + 2);
+        assert_eq!((retained(&made, &rule("one")), retained(&made, &rule("two"))), (9, 2));
+        let drop = Drop { causes: rules(&["one", "two"]).into_iter().collect(), ..Drop::default() };
+        let gone = made.gone(&drop);
+        let parts: Vec<_> =
+            made.parts(&gone).into_iter().map(|part| (part.heading, part.sum.packed_bytes)).collect();
+        assert_eq!(parts, [("git".to_owned(), 14), ("copy".to_owned(), 0)]);
+        let staying = made.staying(&gone);
+        assert_eq!(staying.len(), 3);
+        assert!(staying.iter().all(|(_, stays)| **stays == path("linked")));
+    }
+
+    #[test]
     fn the_dominator_tree_and_the_cut_agree_on_graphs_of_all_shapes() {
         // A linear congruential generator (Numerical Recipes): the same graphs each time.
         let mut state: u32 = 7;
@@ -597,7 +756,10 @@ mod tests {
                         _ => file(&next(24).to_string()),
                     });
                 }
-                let known = FileFacts { packed_bytes: 1, is_file: true, causes, ..FileFacts::default() };
+                let contents = Some(Digest::of(next(16).to_string().as_bytes()));
+                let packed_bytes = u64::from(next(9));
+                let known =
+                    FileFacts { packed_bytes, contents, is_file: true, causes, ..FileFacts::default() };
                 facts.files.insert(path(&at.to_string()), known);
             }
             let made = Graph::new(facts);

@@ -33,7 +33,7 @@ pub use proof::ProofReport;
 pub use rebuild::RebuildReport;
 pub use record::{Place, ProofRecord};
 pub use resolution::{explanation_text, resolution_json, resolution_table, resolution_totals};
-pub use retained::Retained;
+pub use retained::{Retained, sharing_note};
 pub use security::Security;
 pub use size_diff::{Compared, Facts, SizeReport};
 pub use trace::{ListReport, trace_text};

@@ -1,7 +1,7 @@
 //! What takes space in a package, and what would go with it.
 
 use serde_json::Value;
-use tinyroot::testing::deb;
+use tinyroot::{digest::Digest, testing::deb};
 
 use super::{
     support::{assert_says, end, text},
@@ -96,6 +96,44 @@ fn changes_are_weighed_without_a_build() {
     for change in ["spoon", "drop spoon", "drop package", "drop /["] {
         assert_eq!(refused(change).code, Some(2), "{change}");
     }
+}
+
+#[test]
+fn contents_that_another_path_has_save_nothing() {
+    // Nothing compresses this: a byte of it is a byte of the package.
+    let noise: Vec<u8> = (0_u32..400).flat_map(|at| Digest::of(&at.to_le_bytes()).0).collect();
+    let recipe = RECIPE.replacen("suite = \"bookworm\"", "suite = \"bookworm\"\npackages = [\"spoon\"]", 1)
+        + "[prune]\nkeep = [\"/usr/share/spoon/*\"]\n";
+    let traced = TracedApp::of(&recipe, |tea| {
+        let spoon = deb("spoon").field("Essential", "yes");
+        vec![tea, spoon.file("usr/share/spoon/a", 0o644, &*noise).file("usr/share/spoon/b", 0o644, &*noise)]
+    });
+    let Some(traced) = traced else { return };
+    let package = text(&traced.home.path("tea.spk")).to_owned();
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--output", &package]);
+    let weighed = |changes: &[&str]| {
+        let mut args = vec!["inspect", &package, "--json"];
+        changes.iter().for_each(|change| args.extend(["--what-if", change]));
+        document(&traced, &args)["what_if"].clone()
+    };
+    let packed = |of: &Value| of["packed_bytes"].as_u64().expect("is known");
+    for (one, other) in [("a", "b"), ("b", "a")] {
+        let [one, other] = [one, other].map(|name| format!("/usr/share/spoon/{name}"));
+        let alone = weighed(&[&format!("drop {one}")]);
+        assert!(packed(&alone["saved"]) < 1000, "{one}: {alone:#}");
+        assert_eq!(found(&alone["files"], "path", &one)["stays_as"], other.as_str());
+        let both = weighed(&[&format!("drop {one}"), &format!("drop {other}")]);
+        assert!(packed(&both["saved"]) > 12_000, "{both:#}");
+        assert_eq!(found(&both["files"], "path", &one)["stays_as"], Value::Null);
+    }
+    let said = traced.home.done(&["inspect", &package, "--what-if", "drop /usr/share/spoon/a"]).stdout;
+    assert_says(
+        &said,
+        &["note: contents that another path has stay", "/usr/share/spoon/a: as /usr/share/spoon/b\n"],
+    );
+    let all = document(&traced, &["inspect", &package, "--retained", "--json"]);
+    let spoon = found(&all["retained"]["packages"], "name", "spoon");
+    assert!(packed(&spoon["retained"]) > 12_000, "{spoon:#}");
 }
 
 #[test]

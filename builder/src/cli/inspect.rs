@@ -9,7 +9,7 @@ use crate::{
     cli::{Context, Failure, finish_json, print, verify::with_file},
     papers::bill::Form,
     reasons::{self, Change, Graph},
-    report::{Contents, Retained, WhatIfReport, WhyBig},
+    report::{Contents, Retained, WhatIfReport, WhyBig, sharing_note},
 };
 
 /// Show a package's contents by Debian package and directory, with their sizes, compressed and as they are
@@ -157,7 +157,7 @@ fn print_weighed(
         what_if.map(|what_if| what_if.text()),
         why_big.map(|why_big| why_big.text()),
     ];
-    print(&(report.head() + &texts.into_iter().flatten().collect::<String>()))
+    print(&(report.head() + sharing_note(graph) + &texts.into_iter().flatten().collect::<String>()))
 }
 
 /// Prints a bill of materials.

@@ -67,14 +67,16 @@ pub fn facts(artifact: &Artifact, prices: Option<&Prices>, store: &Store) -> Fac
 }
 
 fn sizes(path: &TreePath, entry: &Entry, prices: Option<&Prices>) -> FileFacts {
-    let Kind::File { size_bytes, hard_link: None, .. } = entry.kind else {
-        return FileFacts { is_directory: entry.kind.is_directory(), ..FileFacts::default() };
+    let (size_bytes, contents) = match &entry.kind {
+        Kind::File { size_bytes, digest, hard_link: None, .. } => (*size_bytes, Some(*digest)),
+        Kind::File { digest, .. } => return FileFacts { contents: Some(*digest), ..FileFacts::default() },
+        _ => return FileFacts { is_directory: entry.kind.is_directory(), ..FileFacts::default() },
     };
     let packed_bytes = match prices {
         Some(prices) => prices.files.get(path).copied().unwrap_or_default(),
         None => size_bytes,
     };
-    FileFacts { packed_bytes, size_bytes, is_file: true, ..FileFacts::default() }
+    FileFacts { packed_bytes, size_bytes, contents, is_file: true, ..FileFacts::default() }
 }
 
 /// Returns the name of a step as people see it.

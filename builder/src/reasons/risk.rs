@@ -65,10 +65,10 @@ impl Graph {
     /// Returns what keeps that which goes, but for what goes itself: the largest first.
     pub fn kept_by(&self, gone: &Gone) -> Vec<(Cause, Sum)> {
         let mut sums: BTreeMap<&Cause, Sum> = BTreeMap::new();
-        for file in gone.paths.iter().filter_map(|path| self.facts.files.get(path)) {
+        for (_, file, saved) in self.saved(gone) {
             for cause in &file.causes {
                 if !matches!(cause, Cause::File(by) if gone.paths.contains(by)) {
-                    sums.entry(cause).or_default().add(file);
+                    sums.entry(cause).or_default().add_sum(&saved);
                 }
             }
         }

@@ -223,6 +223,17 @@ pub(super) fn compressed(graph: &Graph) -> &'static str {
     if graph.facts().is_packed { ", compressed and as it is" } else { "" }
 }
 
+/// Returns what no sum of costs can say, for reading.
+pub fn sharing_note(graph: &Graph) -> &'static str {
+    match graph.facts().is_packed {
+        true => {
+            "note: contents that another path has stay, and save nothing; what files have in common without being equal stays \
+             as well, but is counted with the file that has it first, so a build can save less\n"
+        }
+        false => "",
+    }
+}
+
 /// Returns what is not known, for reading.
 pub(super) fn missing_text(missing: &[String]) -> String {
     missing.iter().map(|clause| format!("note: {clause}\n")).collect()

@@ -72,7 +72,7 @@ impl<'a> WhatIfReport<'a> {
         for (title, gone) in
             [("goes", &self.what_if.named), ("follows, as nothing else keeps it", &self.following)]
         {
-            let parts = graph.parts(gone);
+            let parts = graph.parts_of(&self.what_if.gone, gone);
             if !parts.is_empty() {
                 let _ = writeln!(out, "\n{title}");
             }
@@ -88,6 +88,14 @@ impl<'a> WhatIfReport<'a> {
             }
             more(&mut out, parts.len());
         }
+        let staying = graph.staying(&self.what_if.gone);
+        if !staying.is_empty() {
+            out.push_str("\nsaves nothing, as its contents stay\n");
+        }
+        for (path, stays) in staying.iter().take(SHOWN) {
+            let _ = writeln!(out, "  /{path}: as /{stays}");
+        }
+        more(&mut out, staying.len());
         out += &risk_text(&self.risk);
         out
     }
@@ -95,6 +103,7 @@ impl<'a> WhatIfReport<'a> {
     /// Returns it as JSON.
     pub fn json(&self) -> Value {
         let graph = self.graph;
+        let staying: BTreeMap<&TreePath, &TreePath> = graph.staying(&self.what_if.gone).into_iter().collect();
         let file = |path: &TreePath| {
             let facts = graph.facts().files.get(path).filter(|file| file.is_file)?;
             Some(json!({
@@ -102,14 +111,15 @@ impl<'a> WhatIfReport<'a> {
                 "package": facts.heading,
                 "packed_bytes": graph.facts().is_packed.then_some(facts.packed_bytes),
                 "size_bytes": facts.size_bytes,
+                "stays_as": staying.get(path).map(|stays| format!("/{stays}")),
                 "follows": !self.what_if.named.paths.contains(path),
             }))
         };
         json!({
             "changes": self.changes.iter().map(Change::text).collect::<Vec<_>>(),
             "saved": sum_json(graph, &self.sum),
-            "named": sum_json(graph, &graph.sum(&self.what_if.named)),
-            "following": sum_json(graph, &graph.sum(&self.following)),
+            "named": sum_json(graph, &graph.sum_of(&self.what_if.gone, &self.what_if.named)),
+            "following": sum_json(graph, &graph.sum_of(&self.what_if.gone, &self.following)),
             "packages": self.what_if.gone.packages,
             "parts": parts_json(graph, &graph.parts(&self.what_if.gone)),
             "files": self.what_if.gone.paths.iter().filter_map(file).collect::<Vec<_>>(),
