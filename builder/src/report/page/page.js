@@ -49,6 +49,8 @@
   const before = (file) => file[state.unit][0] || 0;
   const after = (file) => file[state.unit][1] || 0;
   const growth = (file) => after(file) - before(file);
+  // What changed elsewhere makes what is the same a little larger or smaller; `diff` has the same bounds.
+  const isNotable = (was, is) => Math.abs(is - was) >= 1000 || (Math.abs(is - was) >= 100 && Math.abs(is - was) * 100 >= Math.max(was, is));
   const worth = (file, side) => side === "before" ? before(file) : side === "after" ? after(file) : Math.abs(growth(file));
 
   const element = (name, properties = {}, ...children) => {
@@ -145,12 +147,25 @@
     const room = Math.max(240, $("maps").clientWidth);
     const wide = state.show === "sides" && !isNarrow() ? (room - 13) / 2 : room;
     const high = isNarrow() ? 420 : 480;
-    const figure = element("figure", {}, element("figcaption", {}, caption + ": " + size(root.worth) + " in " + root.count + (root.count === 1 ? " path" : " paths")));
+    // Below a zoom, directories with one entry are passed.
+    const lead = [];
+    let within = root;
+    while (state.zoom.length && within.children.size === 1) {
+      const [only] = within.children.values();
+      if (!only.children.size) break;
+      lead.push(only.name);
+      within = only;
+    }
+    // Of a difference an area is what its label says: more and less below it cancel out.
+    if (side === "difference") for (const node of within.children.values()) node.worth = Math.abs(node.growth);
+    const items = [...within.children.values()].filter((node) => node.worth > 0).sort((a, b) => b.worth - a.worth || (a.name < b.name ? -1 : 1));
+    const sum = (way) => size(items.reduce((sum, node) => sum + Math.max(0, way * node.growth), 0));
+    const sums = side === "difference" ? `areas are net changes, grown ${sum(1)}, shrunk ${sum(-1)}` : size(root.worth);
+    const figure = element("figure", {}, element("figcaption", {}, `${caption}: ${sums} in ${root.count}` + (root.count === 1 ? " path" : " paths")));
     const svg = drawn("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group", "aria-label": caption + ", as a treemap; the table below says the same" });
-    const items = [...root.children.values()].sort((a, b) => b.worth - a.worth || (a.name < b.name ? -1 : 1));
     for (const [node, x, y, width, height] of squarify(items, 0, 0, wide, high)) {
       const [path, end] = steps(node);
-      const label = state.by === "package" && !state.zoom.length ? path[0] : path.join("/");
+      const label = state.by === "package" && !state.zoom.length ? path[0] : [...lead, ...path].join("/");
       const told = side === "difference" ? signed(node.growth) : size(node.worth);
       const group = drawn("g", { tabindex: svg.childElementCount ? -1 : 0, role: "button", "aria-label": `${label}, ${told}` + (end.file ? "" : `, ${node.count} paths, opens`) });
       if (side === "difference") group.classList.add(node.growth < 0 ? "down" : "up");
@@ -164,7 +179,7 @@
         text(label, 13);
         if (height > 32) text(told, 28);
       }
-      const open = () => end.file ? go({ mark: end.file.path, find: "" }) : go({ zoom: [...state.zoom, ...path] });
+      const open = () => end.file ? go({ mark: end.file.path, find: "" }) : go({ zoom: [...state.zoom, ...lead, ...path] });
       group.addEventListener("click", open);
       group.addEventListener("keydown", (event) => {
         if (event.key === "Enter" || event.key === " ") {
@@ -307,13 +322,12 @@
     $(id).replaceChildren(made, ...more);
   };
   const drawTables = () => {
-    // A package's size counts its files that are the same too: compressed, these change a little.
+    // A package's size counts its files that are the same too: compressed, these change as well.
     const near = selected();
-    const chosen = isDiff ? near.filter((file) => file.change !== "same") : near;
+    const chosen = isDiff ? near.filter((file) => file.change !== "same" || isNotable(before(file), after(file))) : near;
     const touched = new Set(chosen.map((file) => file.owner));
     const packages = new Map();
     for (const file of near) {
-      if (!touched.has(file.owner)) continue;
       const sum = packages.get(file.owner) || { name: file.owner, before: 0, after: 0, plain: 0, count: 0, open: [file.owner] };
       sum.before += before(file); sum.after += after(file); sum.plain += file.plain[1] || 0;
       sum.count += isDiff && file.change === "same" ? 0 : 1;
@@ -323,7 +337,8 @@
       const [was, is] = (data.versions || {})[name] || [];
       return was && is && was !== is ? `${was} \u2192 ${is}` : is || (was ? `${was}, gone` : "");
     };
-    const rows = [...packages.values()].map((sum) => ({ ...sum, notes: (data.notes || {})[sum.name], note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
+    const listed = [...packages.values()].filter((sum) => touched.has(sum.name) || isNotable(sum.before, sum.after));
+    const rows = listed.map((sum) => ({ ...sum, notes: (data.notes || {})[sum.name], note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
     table("packages", "By package", sorted(rows));
     const paths = chosen.map((file) => ({ name: file.path, note: file.was ? `was /${file.was}; ${file.owner}` : file.owner, change: file.change, before: before(file), after: after(file), plain: file.plain[1] || 0 }));
     const order = sorted(paths);
