@@ -19,6 +19,12 @@ use crate::{
     tree::{Entry, Kind, Tree, TreePath, unescape},
 };
 
+/// From here on a change of what is the same in both is notable.
+const NOTABLE_BYTES: u64 = 1000;
+
+/// From here on it is if it is 1 % or more.
+const NOISE_BYTES: u64 = 100;
+
 /// One of two trees that are compared.
 pub struct Side<'a> {
     /// The tree.
@@ -37,14 +43,18 @@ pub struct SizeDiff {
     /// All contents.
     #[serde(flatten)]
     pub sizes: Sizes,
-    /// Headings whose contents or versions changed, the largest change of size first, then by name.
+    /// Headings whose contents or versions changed, or that take notably other bytes compressed; the largest
+    /// change of size first, then by name.
     pub packages: Vec<PackageChange>,
-    /// Directories, cut at a depth, of which a path changed; in the same order.
+    /// Directories, cut at a depth, of which the same is true; in the same order.
     pub directories: Vec<DirectoryChange>,
-    /// Paths that changed; in the same order.
+    /// Paths of which the same is true; in the same order.
     pub paths: Vec<PathChange>,
     /// What is in none of the lists.
     pub unchanged: Unchanged,
+    /// The headings that are in no list.
+    #[serde(skip)]
+    pub unlisted: BTreeMap<String, Sizes>,
 }
 
 /// Sizes before and after, in bytes.
@@ -105,6 +115,14 @@ impl Sizes {
         growth((self.before_bytes, self.after_bytes))
     }
 
+    /// Returns whether what decides differs by more than a change elsewhere moves it: what is the same costs a
+    /// little more or less wherever the coder's state before it is another.
+    pub fn is_notable(&self) -> bool {
+        let (before, after) = self.deciding();
+        let change = before.abs_diff(after);
+        change >= NOTABLE_BYTES || change >= NOISE_BYTES && change.saturating_mul(100) >= before.max(after)
+    }
+
     /// Orders the largest change first, be it more or less.
     fn order(&self) -> impl Ord + use<> {
         let installed = growth((self.before_bytes, self.after_bytes)).unsigned_abs();
@@ -129,6 +147,9 @@ pub struct PackageChange {
     pub sizes: Sizes,
     /// How many of its paths changed.
     pub paths: usize,
+    /// In how many of them the time alone did.
+    #[serde(skip)]
+    pub touched: usize,
     /// How many of its files were pruned in the first and are in the second; `None` where it is not known.
     pub files_gained: Option<usize>,
     /// How many of its files were in the first and are pruned in the second.
@@ -149,6 +170,7 @@ impl PackageChange {
             version_after: None,
             sizes,
             paths: 0,
+            touched: 0,
             files_gained: None,
             files_lost: None,
             cause: None,
@@ -156,9 +178,14 @@ impl PackageChange {
         }
     }
 
-    fn is_same(&self) -> bool {
-        let versions_differ = self.version_before != self.version_after || self.package_before.is_some();
-        self.paths == 0 && self.sizes.before_bytes == self.sizes.after_bytes && !versions_differ
+    fn has_another_version(&self) -> bool {
+        self.version_before != self.version_after || self.package_before.is_some()
+    }
+
+    /// Returns whether at most the times of its paths changed.
+    pub fn is_same_but_for_times(&self) -> bool {
+        let has_same_size = self.sizes.before_bytes == self.sizes.after_bytes;
+        self.paths == self.touched && has_same_size && !self.has_another_version()
     }
 }
 
@@ -172,6 +199,9 @@ pub struct DirectoryChange {
     pub sizes: Sizes,
     /// How many of its paths changed.
     pub paths: usize,
+    /// In how many of them the time alone did.
+    #[serde(skip)]
+    pub touched: usize,
 }
 
 /// The change at a path.
@@ -186,6 +216,9 @@ pub struct PathChange {
     pub package: String,
     /// The kind of the change.
     pub change: Change,
+    /// Whether the time alone differs.
+    #[serde(skip)]
+    pub is_touched: bool,
     /// Its contents.
     #[serde(flatten)]
     pub sizes: Sizes,
@@ -246,6 +279,8 @@ pub enum CauseKind {
     Rule,
     /// Another part of a file is left.
     Reduction,
+    /// Nothing of it changed, but what has bytes in common with it.
+    Sharing,
 }
 
 /// The parts of both trees that are the same, and are in no list: their packed sizes can differ all the same.
@@ -274,7 +309,8 @@ impl Rest {
         Rest { count: 0, sizes }
     }
 
-    fn add(&mut self, sizes: &Sizes) {
+    /// Adds one.
+    pub fn add(&mut self, sizes: &Sizes) {
         self.count += 1;
         self.sizes.add(sizes);
     }
@@ -294,12 +330,14 @@ pub enum Change {
     Changed,
     /// Only mode, owner, attributes or time differ.
     Metadata,
+    /// Nothing differs but what it takes compressed.
+    Same,
 }
 
 impl SizeDiff {
     /// Returns true if both hold the same.
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.paths.iter().all(|path| path.change == Change::Same)
     }
 }
 
@@ -311,10 +349,11 @@ fn growth((before_bytes, after_bytes): (u64, u64)) -> i64 {
 pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
     let none = Sizes::none([before, after]);
     let mut packages: BTreeMap<String, PackageChange> = BTreeMap::new();
-    let mut count = |package: String, sizes: &Sizes, paths: usize| {
+    let mut count = |package: String, sizes: &Sizes, (paths, touched): (usize, usize)| {
         let sum = packages.entry(package.clone()).or_insert_with(|| PackageChange::new(package, none));
         sum.sizes.add(sizes);
         sum.paths += paths;
+        sum.touched += touched;
     };
     let mut directories: BTreeMap<String, Sizes> = BTreeMap::new();
     let mut paths = Vec::new();
@@ -332,7 +371,10 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
             packed_after_bytes: packed(after),
         };
         let change = change(old, new);
-        let changes = usize::from(change.is_some());
+        let is_touched = old
+            .zip(new)
+            .is_some_and(|(old, new)| old != new && Entry { mtime_s: new.mtime_s, ..old.clone() } == *new);
+        let changes = (usize::from(change.is_some()), usize::from(is_touched));
         let (was, is) = ((before.heading)(path), (after.heading)(path));
         let shown = if new.is_some() { is.clone() } else { was.clone() };
         // Directories are of many.
@@ -348,20 +390,21 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         if is_content(old) || is_content(new) {
             directories.entry(directory(&path.to_string(), depth)).or_insert(none).add(&sizes);
         }
-        match change {
-            Some(change) => {
-                paths.push(PathChange {
-                    path: path.to_string(),
-                    path_before: None,
-                    package: shown,
-                    change,
-                    sizes,
-                    cause: None,
-                });
+        if change.is_none() && !(is_content(new) && sizes.is_notable()) {
+            if is_content(new) {
+                same.add(&sizes);
             }
-            None if is_content(new) => same.add(&sizes),
-            None => {}
+            continue;
         }
+        paths.push(PathChange {
+            path: path.to_string(),
+            path_before: None,
+            package: shown,
+            change: change.unwrap_or(Change::Same),
+            is_touched,
+            sizes,
+            cause: None,
+        });
     }
     let renamed = renames::of_paths(&mut paths, |path| {
         let tree = if path.change == Change::Added { after.tree } else { before.tree };
@@ -392,11 +435,13 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         package.version_after = after.versions.get(&package.package).cloned();
     }
     let mut unchanged = Unchanged { packages: Rest::new(none), directories: Rest::new(none), paths: same };
+    let mut unlisted = BTreeMap::new();
     packages.retain(|package| {
-        let is_same = package.is_same();
+        let is_same = package.paths == 0 && package.is_same_but_for_times() && !package.sizes.is_notable();
         // Those that hold nothing are of no interest where nothing of them changed.
         if is_same && there.get(&package.package).is_some_and(|(was, is)| *was || *is) {
             unchanged.packages.add(&package.sizes);
+            unlisted.insert(package.package.clone(), package.sizes);
         }
         !is_same
     });
@@ -406,7 +451,7 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
     (sizes.before_bytes, sizes.after_bytes) = (before.tree.size_bytes(), after.tree.size_bytes());
     let packed = |side: &Side<'_>| Some(side.packed?.values().sum());
     (sizes.packed_before_bytes, sizes.packed_after_bytes) = (packed(before), packed(after));
-    SizeDiff { sizes, packages, directories, paths, unchanged }
+    SizeDiff { sizes, packages, directories, paths, unchanged, unlisted }
 }
 
 /// Returns the directory under which a path is counted: its parent, cut at a depth.
@@ -416,16 +461,19 @@ fn directory(path: &str, depth: usize) -> String {
     format!("/{}", shown.join("/"))
 }
 
-/// Returns the directories of which a path changed; the others are added to `rest`.
+/// Returns the directories of which a path changed, or that take notably other bytes; the others are added to
+/// `rest`.
 fn directories_of(
     all: BTreeMap<String, Sizes>,
     paths: &[PathChange],
     depth: usize,
     rest: &mut Rest,
 ) -> Vec<DirectoryChange> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for change in paths {
-        *counts.entry(directory(&change.path, depth)).or_default() += 1;
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for change in paths.iter().filter(|path| path.change != Change::Same) {
+        let (paths, touched) = counts.entry(directory(&change.path, depth)).or_default();
+        *paths += 1;
+        *touched += usize::from(change.is_touched);
         // A directory that a path left changed as well.
         if let Some(before) = &change.path_before {
             counts.entry(directory(before, depth)).or_default();
@@ -434,7 +482,8 @@ fn directories_of(
     let mut changed = Vec::new();
     for (path, sizes) in all {
         match counts.get(&path) {
-            Some(paths) => changed.push(DirectoryChange { paths: *paths, path, sizes }),
+            Some(&(paths, touched)) => changed.push(DirectoryChange { path, sizes, paths, touched }),
+            None if sizes.is_notable() => changed.push(DirectoryChange { path, sizes, paths: 0, touched: 0 }),
             None => rest.add(&sizes),
         }
     }

@@ -30,7 +30,7 @@ mod share;
 mod stock;
 pub mod write;
 
-pub use proof::{ProofPaper, Standing, digest_of, proof, standing};
+pub use proof::{ProofPaper, Standing, digest_of, is_proof, proof, standing};
 pub use read::{
     EnclosedError, Provenance, budget_bytes, effort, enclosed_folder, enclosed_recipe, lock, owner_of,
     provenance, provenance_paper, prune_list, pruned_of, recipe_table, used_list,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tinyroot::{
+    digest::Digest,
     formats::{key_file::Key, manifest::Manifest},
     store::Store,
     testing::{deb, pack},
@@ -138,6 +139,40 @@ fn a_reviewer_sees_versions_renamed_libraries_key_proof_budget_and_limit() {
     assert_eq!(document["before"]["budget_bytes"], 4000);
     assert_eq!(document["after"]["proof"], "none");
     assert_ne!(document["before"]["app_id"], document["after"]["app_id"]);
+}
+
+#[test]
+fn a_package_pays_for_what_it_shared_when_the_other_one_goes() {
+    let home = Home::new();
+    // Two files of the same 8 kB that do not compress: the stream has them once, and the first one pays.
+    let leaves: String = (0..125_u8).map(|at| Digest::of(&[at]).to_string()).collect();
+    let files = ["alpha", "beta"].map(|name| (format!("usr/bin/{name}"), format!("{name} {leaves}")));
+    let of = |out: &str, names: &[usize]| {
+        let mut all = vec![
+            ("var/lib/dpkg/status", "Package: alpha\nVersion: 1\n\nPackage: beta\nVersion: 1\n"),
+            ("var/lib/dpkg/info/alpha.list", "/usr/bin/alpha\n"),
+            ("var/lib/dpkg/info/beta.list", "/usr/bin/beta\n"),
+        ];
+        all.extend(names.iter().map(|at| (&files[*at].0[..], &files[*at].1[..])));
+        package(&home, out, ("1.0", 1), 1, &all)
+    };
+    let (both, one, other) = (of("both.spk", &[0, 1]), of("one.spk", &[0]), of("other.spk", &[1]));
+    let mut codes = [(&one, "alpha"), (&other, "beta")].map(|(left, name)| {
+        let ended = home.run(&["diff", text(&both), text(left), "--fail-over", &format!("{name}=1%")]);
+        if ended.code == Some(3) {
+            assert_says(
+                &ended.stdout,
+                &["no file changed: bytes that others share with it", "  same      /usr/bin/"],
+            );
+            assert_says(
+                &ended.stderr,
+                &[&format!("limit exceeded: {name} grew by "), "over the limit of 1 %"],
+            );
+        }
+        ended.code
+    });
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(3)]);
 }
 
 #[test]

@@ -138,6 +138,10 @@ fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
     );
     let paths = document["paths"].as_array().expect("a list").iter().map(|path| &path["path"]);
     assert_eq!(paths.collect::<Vec<_>>(), ["tinyroot/papers/proof.json"]);
+    let same = "the contents are the same but for the proof, which a recipe has only when it is built\n";
+    let said = done(&["diff", recipe, text(&package)]).stdout;
+    assert!(said.ends_with(same) && !said.contains("by path"), "{said}");
+    assert_says(&done(&["diff", recipe, text(&package), "--format", "markdown"]).stdout, &[same]);
 
     let file = traced.recipe.join("recipe.toml");
     let was = fs::read_to_string(&file).expect("reads");

@@ -100,6 +100,7 @@ pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&
         let package = &mut packages[*new];
         package.sizes.take_before(&before.sizes);
         package.paths += before.paths;
+        package.touched += before.touched;
         package.package_before = Some(before.package);
     }
     retain(packages, &merged);

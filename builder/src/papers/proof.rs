@@ -11,7 +11,7 @@ use crate::{
     digest::Digest,
     formats::app_id::AppId,
     store::Store,
-    tree::{Kind, Tree},
+    tree::{Kind, Tree, TreePath},
 };
 
 pub(super) const NAME: &str = "proof.json";
@@ -36,6 +36,11 @@ pub struct ProofPaper {
     /// The app ID of the key that the tree was signed with; papers before version 0.2 do not have it.
     #[serde(default)]
     pub app_id: Option<AppId>,
+}
+
+/// Returns whether the paper of a proof lies at a path.
+pub fn is_proof(path: &TreePath) -> bool {
+    path.as_bytes() == format!("{DIRECTORY}/{NAME}").as_bytes()
 }
 
 /// Whether a proof is one of the package that it lies in.

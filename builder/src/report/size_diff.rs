@@ -15,9 +15,9 @@ use words::{CONTAINER, METADATA, signed, size_texts, word};
 use super::page::{Page, PageFile};
 use crate::{
     artifact::Prices,
-    diff::{Bound, PackageChange, PathChange, Side, SizeDiff, Sizes, diff, own_bytes},
+    diff::{Bound, Change, PackageChange, PathChange, Side, SizeDiff, Sizes, diff, own_bytes},
     operand::Taken,
-    shown,
+    papers, shown,
     store::Store,
     tree::{Tree, TreePath},
 };
@@ -104,6 +104,18 @@ impl SizeReport {
         Some(format!("the compressed sizes of files are not known of {which}: the installed ones are shown"))
     }
 
+    /// Returns what is to be said where nothing differs but the proof, which a recipe's preview does not have.
+    fn all_but_proof(&self) -> Option<&'static str> {
+        let previewed = |side: &Compared| matches!(side.taken, Taken::Recipe | Taken::Revision);
+        let is_one = previewed(&self.sides[0]) != previewed(&self.sides[1]);
+        let mut changed = self.diff.paths.iter().filter(|path| path.change != Change::Same);
+        let is_it =
+            is_one && !self.diff.is_empty() && changed.all(|path| papers::is_proof(&path.tree_path()));
+        is_it.then_some(
+            "the contents are the same but for the proof, which a recipe has only when it is built",
+        )
+    }
+
     /// Returns the statements that differ: what they are called, how they were and how they are.
     fn changed_facts(&self) -> Vec<(&'static str, String, String)> {
         let [before, after] = &self.sides;
@@ -164,6 +176,7 @@ impl SizeReport {
                 .chain(self.bounds_told())
                 .chain(facts)
                 .chain(self.unpriced())
+                .chain(self.all_but_proof().map(str::to_owned))
                 .chain(besides)
                 .collect(),
             is_difference: true,

@@ -7,7 +7,7 @@ use super::{
     words::{CONTAINER, METADATA, signed, size_texts},
 };
 use crate::{
-    diff::{Bound, Limit},
+    diff::{Bound, Limit, Sizes},
     progress::size_text,
     shown,
 };
@@ -43,8 +43,8 @@ impl SizeReport {
         let Some(name) = &bound.package else { return self.deciding_total() };
         let mut packages = self.diff.packages.iter();
         let found = packages.find(|p| p.package == *name || p.package_before.as_ref() == Some(name));
-        // One that is not listed is the same in both.
-        found.map_or((0, 0), |package| package.sizes.deciding())
+        let listed = found.map(|package| &package.sizes);
+        listed.or_else(|| self.diff.unlisted.get(name)).map_or((0, 0), Sizes::deciding)
     }
 
     fn over(&self, bound: &Bound) -> u64 {

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{Compared, words::counted};
 use crate::{
-    diff::{Cause, CauseKind, Change, PackageChange, PathChange, SizeDiff},
+    diff::{Cause, CauseKind, Change, PackageChange, PathChange, SizeDiff, Sizes},
     formats::{
         changelog,
         prune_list::{Listed, PruneList},
@@ -60,6 +60,27 @@ pub(super) fn add(diff: &mut SizeDiff, before: &Compared, after: &Compared) {
             .or_else(|| of_version(package, after))
             .or_else(|| strongest.get(&package.package).cloned());
     }
+    add_sharing(diff);
+}
+
+/// Says of what takes notably other bytes, and did not change, why that can be.
+fn add_sharing(diff: &mut SizeDiff) {
+    let is_all_same = diff.is_empty();
+    let sharing = |sizes: &Sizes| {
+        let (before, after) = sizes.deciding();
+        let text = match (is_all_same, after > before) {
+            (true, _) => "no file changed: it is compressed otherwise",
+            (_, true) => "no file changed: bytes that others share with it are counted here now",
+            (_, false) => "no file changed: bytes that it shares with others are counted there now",
+        };
+        Some(Cause::new(CauseKind::Sharing, text.to_owned()))
+    };
+    let packages = diff.packages.iter_mut().filter(|p| p.is_same_but_for_times() && p.sizes.is_notable());
+    packages.for_each(|package| package.cause = sharing(&package.sizes));
+    let is_same = |path: &&mut PathChange| {
+        path.change == Change::Same || path.change == Change::Metadata && path.sizes.is_notable()
+    };
+    diff.paths.iter_mut().filter(is_same).for_each(|path| path.cause = sharing(&path.sizes));
 }
 
 /// Adds the entries of changelogs, as far as the .debs of the second were unpacked into the store.
@@ -132,7 +153,9 @@ fn of_path(path: &PathChange, was: &PruneList, is: &PruneList, version: Option<&
         }
         (Change::Added, None, after) if laid(after) => recipe("the recipe brings it now"),
         (Change::Removed, before, None) if laid(before) => recipe("the recipe brings it no more"),
-        (Change::Added | Change::Removed, ..) => version.cloned(),
+        // Its contents have no cause: they are the same.
+        (Change::Added | Change::Removed | Change::Metadata, ..) => version.cloned(),
+        (Change::Same, ..) => None,
         (_, _, after) => {
             let left = |list: &PruneList, path: TreePath| {
                 list.reduced.get(&ImagePath::in_image(path).to_stage()).cloned()
@@ -230,18 +253,20 @@ fn asked(locked: &LockedPackage, lock: &Lock, other: &Lock, word: &str) -> Cause
     Cause { kind, text, chain }
 }
 
-/// Returns for each package the cause that changed most bytes of its paths.
+/// Returns for each package the cause that changed most bytes of its paths; none where what has no cause
+/// changed more.
 fn strongest(paths: &[PathChange]) -> BTreeMap<String, Cause> {
-    let mut sums: BTreeMap<&str, BTreeMap<(CauseKind, &str), u64>> = BTreeMap::new();
-    for path in paths {
-        if let Some(cause) = &path.cause {
-            let sums = sums.entry(&path.package).or_default();
-            let (before, after) = path.sizes.deciding();
-            *sums.entry((cause.kind, &cause.text)).or_default() += before.abs_diff(after);
-        }
+    /// The bytes of each cause; of none, too.
+    type Sums<'a> = BTreeMap<Option<(CauseKind, &'a str)>, u64>;
+    let mut sums: BTreeMap<&str, Sums<'_>> = BTreeMap::new();
+    for path in paths.iter().filter(|path| !matches!(path.change, Change::Metadata | Change::Same)) {
+        let cause = path.cause.as_ref().map(|cause| (cause.kind, &cause.text[..]));
+        let (before, after) = path.sizes.deciding();
+        *sums.entry(&path.package).or_default().entry(cause).or_default() += before.abs_diff(after);
     }
-    let most = |(package, sums): (&str, BTreeMap<(CauseKind, &str), u64>)| {
-        let ((kind, text), _) = sums.into_iter().max_by_key(|(_, bytes)| *bytes)?;
+    let most = |(package, sums): (&str, Sums<'_>)| {
+        // Of equal sums the last is taken, so one that has a cause.
+        let (kind, text) = sums.into_iter().max_by_key(|(_, bytes)| *bytes)?.0?;
         Some((package.to_owned(), Cause::new(kind, text.to_owned())))
     };
     sums.into_iter().filter_map(most).collect()

@@ -10,7 +10,7 @@ use super::{
     SizeReport,
     words::{
         CONTAINER, METADATA, cause, counted, entry_head, gained, named, path_text, same_changelog, shortened,
-        signed, size_texts, word,
+        shown_of, signed, size_texts, word,
     },
 };
 use crate::{
@@ -71,32 +71,38 @@ impl Part {
 pub(super) fn markdown(report: &SizeReport) -> String {
     let diff = &report.diff;
     let mut parts = vec![totals(report)];
-    let (shown, folded) = diff.packages.split_at(diff.packages.len().min(UNFOLDED));
-    if !shown.is_empty() {
+    let (packages, touched) = shown_of(&diff.packages);
+    let rests: Vec<String> =
+        in_times(&touched, "package", "packages").into_iter().chain(rest_row(report)).collect();
+    let (shown, folded) = packages.split_at(packages.len().min(UNFOLDED));
+    if !shown.is_empty() || touched.count > 0 {
         let unit = if diff.sizes.packed().is_some() { "compressed" } else { "installed" };
         let head = format!("\n| package, {unit} | before | after | change |\n|---|---:|---:|---:|\n");
-        let mut rows: Vec<String> = shown.iter().map(package_row).collect();
-        rows.extend(folded.is_empty().then(|| rest_row(report)).flatten());
+        let mut rows: Vec<String> = shown.iter().map(|package| package_row(package)).collect();
+        rows.extend(rests.iter().filter(|_| folded.is_empty()).cloned());
         parts.push(table(head, rows, ("package", "packages"), ""));
     }
     if !folded.is_empty() {
-        let mut rows: Vec<String> = folded.iter().map(package_row).collect();
-        rows.extend(rest_row(report));
+        let mut rows: Vec<String> = folded.iter().map(|package| package_row(package)).collect();
+        rows.extend(rests);
         let title = counted(folded.len(), "more package", "more packages");
         parts.push(table(fold(&title, "package"), rows, ("package", "packages"), FOLD_END));
     }
     if !diff.directories.is_empty() {
-        let rows = diff.directories.iter().map(|d| size_row(&code(&d.path), &d.sizes)).collect();
+        let (directories, touched) = shown_of(&diff.directories);
+        let rows = directories.iter().map(|d| size_row(&code(&d.path), &d.sizes));
+        let rows = rows.chain(in_times(&touched, "directory", "directories")).collect();
         let title = counted(diff.directories.len(), "directory", "directories");
         parts.push(table(fold(&title, "directory"), rows, ("directory", "directories"), FOLD_END));
     }
     if !diff.paths.is_empty() {
-        let rows = diff
-            .paths
+        let (paths, touched) = shown_of(&diff.paths);
+        let rows = paths
             .iter()
             .map(|path| size_row(&format!("{} {}", word(path.change), code(&path_text(path))), &path.sizes));
+        let rows = rows.chain(in_times(&touched, "path", "paths")).collect();
         let title = counted(diff.paths.len(), "path", "paths");
-        parts.push(table(fold(&title, "path"), rows.collect(), ("path", "paths"), FOLD_END));
+        parts.push(table(fold(&title, "path"), rows, ("path", "paths"), FOLD_END));
     }
     let entries: Vec<String> = diff
         .packages
@@ -175,6 +181,7 @@ fn totals(report: &SizeReport) -> Part {
         lines.push(format!("{what}: {} -> {}", code(&was), code(&is)));
     }
     lines.extend(report.unpriced());
+    lines.extend(report.all_but_proof().map(str::to_owned));
     if report.diff.is_empty() {
         lines.push("the contents are the same".to_owned());
     }
@@ -197,6 +204,12 @@ fn package_row(package: &PackageChange) -> String {
     let notes = gained(package).into_iter().chain(cause(package).map(code));
     let notes: String = notes.map(|note| format!("<br>{note}")).collect();
     size_row(&format!("{}{notes}", code(&named(package))), &package.sizes)
+}
+
+/// Returns the row of those of which nothing but times differs.
+fn in_times(rest: &Rest, one: &str, many: &str) -> Option<String> {
+    let what = format!("{}, times alone differ", counted(rest.count, one, many));
+    (rest.count > 0).then(|| size_row(&what, &rest.sizes))
 }
 
 /// Returns the row of the packages that are the same in both, where they take other bytes all the same.

@@ -67,9 +67,83 @@ fn limits_that_are_exceeded_are_one_line_that_names_what_grew_most() {
     let before = side(&[("usr/a", 5, 1_300_000)], list, "", &store);
     let after = side(&[("usr/a", 5, 1_300_007)], list, "", &store);
     let text =
-        "the package grew by 7 bytes, from 1300030 bytes to 1300037 bytes, 7 bytes over the limit of 0 bytes";
-    // What is the same in both grew in no package.
+        "the package grew by 7 bytes, from 1.30003 MB to 1.30004 MB, 7 bytes over the limit of 0 bytes";
+    // So little is no growth of a package.
     assert_eq!(SizeReport::of(before, after, bounds(&["0"]), &store).excess().as_deref(), Some(text));
+}
+
+#[test]
+fn bytes_that_only_moved_to_a_package_are_its_growth() {
+    let (_directory, store) = store();
+    let list = "/usr/a cup traced opened\n/usr/b pot traced opened\n/usr/c lid traced opened\n";
+    let of = |cup: u64, pot: (u64, u64), lid: u64| {
+        side(&[("usr/a", 5, cup), ("usr/b", pot.0, pot.1), ("usr/c", 5, lid)], list, "", &store)
+    };
+    let report = |limits: &[&str]| {
+        let (before, after) = (of(379_100, (5, 1_500_000), 50_000), of(971_300, (4, 1_400_000), 50_400));
+        SizeReport::of(before, after, bounds(limits), &store)
+    };
+    let cup = "cup grew by 592200 bytes, from 379.1 kB to 971.3 kB, 588409 bytes over the limit of 1 %";
+    assert_eq!(report(&["cup=1%"]).excess().as_deref(), Some(cup));
+    let all = report(&["1%"]).excess().expect("is over its limit");
+    assert!(all.ends_with(": most of it cup (+592.2 kB)"), "{all}");
+    // What has no row of its own has a limit all the same.
+    assert!(report(&["lid=100"]).excess().is_some_and(|text| text.starts_with("lid grew by 400 bytes")));
+
+    let report = report(&[]);
+    let (json, text, markdown) = (report.json(), report.text(), report.markdown());
+    assert_eq!(
+        [&json["packages"][0]["package"], &json["packages"][0]["cause"]["kind"], &json["paths"][0]["change"]],
+        ["cup", "sharing", "same"]
+    );
+    assert_eq!(json["unchanged"]["packages"]["count"], 2);
+    let row = "\n +592.2 kB  379.1 kB  971.3 kB       +0 B  cup\n              \
+               no file changed: bytes that others share with it are counted here now\n";
+    let path = "\n +592.2 kB  379.1 kB  971.3 kB  same      /usr/a cup\n";
+    for part in [row, path, "2 other packages (the same in both)"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(markdown.contains("| `cup`<br>`no file changed: "), "{markdown}");
+    assert!(report.html().contains("no file changed: bytes that others share"));
+}
+
+#[test]
+fn times_alone_are_one_line_and_no_cause() {
+    let (_directory, store) = store();
+    let list = "/usr/a cup traced opened\n/usr/b cup traced opened\n/etc/tea - laid a file of the recipe\n";
+    let files = [("usr/a", 5, 1000), ("usr/b", 5, 1000), ("etc/tea", 5, 9)];
+    let mut after = side(&files, list, "", &store);
+    let paths: Vec<TreePath> = after.tree.iter().map(|(path, _)| path.clone()).collect();
+    for path in &paths {
+        after.tree.get_mut(path.as_bytes()).expect("is there").mtime_s = 9;
+    }
+    after.tree.get_mut(b"usr/b").expect("is there").mode = 0o4755;
+    let report = SizeReport::of(side(&files, list, "", &store), after, Vec::new(), &store);
+    let (text, markdown, json) = (report.text(), report.markdown(), report.json());
+    assert_eq!(json["paths"].as_array().map(Vec::len), Some(paths.len()));
+    assert!(report.diff.packages.iter().all(|package| package.cause.is_none()), "{text}");
+    // Another mode is no matter of time.
+    for part in ["  cup (1 changed)\n", "  metadata  /usr/b cup\n", "  3 paths (times alone differ)\n"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(markdown.contains("| 3 paths, times alone differ | "), "{markdown}");
+    for path in ["/usr/a", "/etc/tea"] {
+        assert!(!text.contains(path) && !markdown.contains(path), "{path}\n{text}\n{markdown}");
+    }
+}
+
+#[test]
+fn sizes_are_told_apart_in_one_unit() {
+    for (before, after, expected) in [
+        (1, 2, ("1 B", "2 B")),
+        (2047, 2048, ("2.047 kB", "2.048 kB")),
+        (3_715_332, 3_718_020, ("3.715 MB", "3.718 MB")),
+        (999_999_999, 1_000_000_000, ("1000.0 MB", "1.00 GB")),
+        (5_000_000_000, 5_000_000_001, ("5.000000000 GB", "5.000000001 GB")),
+        (5000, 5000, ("5.0 kB", "5.0 kB")),
+    ] {
+        assert_eq!(size_texts(before, after), (expected.0.to_owned(), expected.1.to_owned()));
+    }
 }
 
 fn lock(packages: &[(&str, &str, &str, &str)]) -> String {

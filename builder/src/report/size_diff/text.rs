@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{
     SizeReport,
     words::{
-        CONTAINER, METADATA, cause, counted, ended, entry_head, entry_start, gained, name_and_versions,
-        path_and_new_name, same_changelog, shortened, signed, size_texts, word,
+        CONTAINER, METADATA, cause, changed, counted, ended, entry_head, entry_start, gained,
+        name_and_versions, path_and_new_name, same_changelog, shortened, shown_of, signed, size_texts, word,
     },
 };
 use crate::{
@@ -59,9 +59,16 @@ pub(super) fn text(report: &SizeReport) -> String {
     if let Some(line) = report.unpriced() {
         let _ = writeln!(out, "{:>10}  {line}", "");
     }
+    if let Some(said) = report.all_but_proof() {
+        out.push_str(said);
+        out.push('\n');
+        return out;
+    }
     if diff.is_empty() {
         out.push_str("the contents are the same\n");
-        return out;
+        if diff.packages.is_empty() && diff.directories.is_empty() && diff.paths.is_empty() {
+            return out;
+        }
     }
     let is_packed = diff.sizes.packed().is_some();
     let head = |out: &mut String, title: &str, is_long: bool| {
@@ -71,15 +78,17 @@ pub(super) fn text(report: &SizeReport) -> String {
     };
 
     head(&mut out, "by package", true);
-    for p in &diff.packages {
+    let (packages, touched) = shown_of(&diff.packages);
+    for p in packages {
         let (name, versions) = name_and_versions(p);
-        let changed: Vec<String> = std::iter::once(format!("{} changed", p.paths)).chain(gained(p)).collect();
-        let changed = format!("({})", changed.join(", "));
+        let changed: Vec<String> = changed(p).into_iter().chain(gained(p)).collect();
+        let changed = (!changed.is_empty()).then(|| format!("({})", changed.join(", ")));
         let notes: Vec<String> =
-            versions.into_iter().chain([changed]).chain(cause(p).map(str::to_owned)).collect();
+            versions.into_iter().chain(changed).chain(cause(p).map(str::to_owned)).collect();
         line(&mut out, &cells(&p.sizes, true), &name, &notes);
         changelog(&mut out, p, &diff.packages);
     }
+    in_times(&mut out, &touched, "package", "packages", true);
     rest(&mut out, &diff.unchanged.packages, "other package", "other packages", true);
     for (sizes, what) in report.besides_files().into_iter().zip([METADATA, CONTAINER]) {
         if let Some(sizes) = sizes {
@@ -88,21 +97,28 @@ pub(super) fn text(report: &SizeReport) -> String {
     }
 
     head(&mut out, "by directory", true);
-    for directory in diff.directories.iter().take(SHOWN) {
-        let changed = format!("({} changed)", directory.paths);
+    let (directories, touched) = shown_of(&diff.directories);
+    for directory in directories.iter().take(SHOWN) {
+        let changed = match directory.paths - directory.touched {
+            0 => "(no file changed)".to_owned(),
+            count => format!("({count} changed)"),
+        };
         line(&mut out, &cells(&directory.sizes, true), &directory.path, &[changed]);
     }
-    more(&mut out, diff.directories.len(), "directory", "directories");
+    more(&mut out, directories.len(), "directory", "directories");
+    in_times(&mut out, &touched, "directory", "directories", true);
     rest(&mut out, &diff.unchanged.directories, "other directory", "other directories", true);
 
     head(&mut out, "by path", false);
-    for p in diff.paths.iter().take(SHOWN) {
+    let (paths, touched) = shown_of(&diff.paths);
+    for p in paths.iter().take(SHOWN) {
         let start = format!("{}  {:<8}", cells(&p.sizes, false), word(p.change));
         let (path, renamed) = path_and_new_name(p);
         let notes: Vec<String> = renamed.into_iter().chain([p.package.clone()]).collect();
         line(&mut out, &start, &path, &notes);
     }
-    more(&mut out, diff.paths.len(), "path", "paths");
+    more(&mut out, paths.len(), "path", "paths");
+    in_times(&mut out, &touched, "path", "paths", false);
     rest(&mut out, &diff.unchanged.paths, "other path", "other paths", false);
     out
 }
@@ -119,6 +135,14 @@ fn changelog(out: &mut String, package: &PackageChange, packages: &[PackageChang
     }
     if let Some(left) = package.changelog.len().checked_sub(SHOWN_ENTRIES).filter(|left| *left > 0) {
         let _ = writeln!(out, "{:INDENT$}and {}", "", counted(left, "older entry", "older entries"));
+    }
+}
+
+/// Writes the sum of that of which nothing but times differs.
+fn in_times(out: &mut String, rest: &Rest, one: &str, many: &str, is_long: bool) {
+    if rest.count > 0 {
+        let what = counted(rest.count, one, many);
+        line(out, &cells(&rest.sizes, is_long), &what, &["(times alone differ)".to_owned()]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Words that the renderers share.
 
 use crate::{
-    diff::{CauseKind, Change, PackageChange, PathChange},
+    diff::{CauseKind, Change, DirectoryChange, PackageChange, PathChange, Rest, Sizes},
     formats::changelog::Entry,
     progress::size_text,
     shown,
@@ -54,13 +54,20 @@ pub(super) fn path_and_new_name(p: &PathChange) -> (String, Option<String>) {
     (format!("/{before}"), Some(renamed))
 }
 
-/// Returns two sizes as texts; in bytes where they would read the same and are not.
+/// Returns two sizes as texts; with as many digits as tell them apart.
 pub(super) fn size_texts(before: u64, after: u64) -> (String, String) {
     let texts = (size_text(before), size_text(after));
-    match before != after && texts.0 == texts.1 {
-        true => (format!("{before} bytes"), format!("{after} bytes")),
-        false => texts,
+    if before == after || texts.0 != texts.1 {
+        return texts;
     }
+    let (unit_bytes, unit) = match before {
+        0..1_000_000 => (1e3, "kB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    let exact = |bytes: u64, digits: usize| format!("{:.digits$} {unit}", bytes as f64 / unit_bytes);
+    let told = (2..9).find(|digits| exact(before, *digits) != exact(after, *digits)).unwrap_or(9);
+    (exact(before, told), exact(after, told))
 }
 
 /// Returns a change of size with its sign.
@@ -77,12 +84,66 @@ pub(super) fn word(change: Change) -> &'static str {
         Change::Renamed => "renamed",
         Change::Changed => "changed",
         Change::Metadata => "metadata",
+        Change::Same => "same",
     }
 }
 
 /// Returns a number with its noun.
 pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// Returns how many paths changed in more than their times, as a note; nothing where a cause says that none
+/// did.
+pub(super) fn changed(package: &PackageChange) -> Option<String> {
+    let is_sharing = package.cause.as_ref().is_some_and(|cause| cause.kind == CauseKind::Sharing);
+    (!is_sharing).then(|| format!("{} changed", package.paths - package.touched))
+}
+
+/// Returns the changes that are shown, and the sum of those that are not: nothing but times differs in them.
+pub(super) fn shown_of<C: Shown>(changes: &[C]) -> (Vec<&C>, Rest) {
+    let (folded, shown): (Vec<&C>, Vec<&C>) = changes.iter().partition(|change| change.is_folded());
+    let mut rest = Rest::default();
+    rest.sizes.packed_before_bytes = Some(0);
+    rest.sizes.packed_after_bytes = Some(0);
+    folded.iter().for_each(|change| rest.add(change.sizes()));
+    (shown, rest)
+}
+
+/// A change that is shown, or is one of many that are not.
+pub(super) trait Shown {
+    fn sizes(&self) -> &Sizes;
+    fn is_folded(&self) -> bool;
+}
+
+impl Shown for PackageChange {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn is_folded(&self) -> bool {
+        self.is_same_but_for_times() && !self.sizes.is_notable()
+    }
+}
+
+impl Shown for DirectoryChange {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn is_folded(&self) -> bool {
+        self.paths == self.touched && !self.sizes.is_notable()
+    }
+}
+
+impl Shown for PathChange {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn is_folded(&self) -> bool {
+        self.is_touched && !self.sizes.is_notable()
+    }
 }
 
 /// Returns how many files a package gained and lost by pruning; nothing if it did not, or if it is not known.
