@@ -89,11 +89,23 @@ fn wrong(expected: &Digest, found: &Digest) -> MirrorFault {
 }
 
 impl Registry {
-    /// Makes a call; where the registry wants a login, with it.
+    /// Returns true for a URL of the registry's own origin: its scheme, host and port.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        Url::parse(&self.base).is_ok_and(|base| base.origin() == url.origin())
+    }
+
+    /// Makes a call; where the registry wants a login, with it. Another server, to which a redirection leads, may
+    /// want one, but does not say where the registry's goes.
     pub(super) fn exchange(&self, call: &Call<'_>) -> Result<Reply, MirrorFault> {
         let reply = self.downloader.call(call, self.downloader.access_to(call.url).as_deref())?;
         if reply.status != 401 {
             return Ok(reply);
+        }
+        if !self.is_own(&reply.url) {
+            let origin = reply.url.origin().ascii_serialization();
+            let text =
+                format!("the registry redirects it to {origin}, which wants a login; none is sent there");
+            return Err(MirrorFault::Refused(text.into()));
         }
         self.log_in(&reply)?;
         self.downloader.call(call, self.downloader.access_to(call.url).as_deref())

@@ -5,7 +5,7 @@
 //! same time; so it is read again after it was written, and written again until all is in it, with `If-Match`
 //! where the registry gives an ETag.
 
-use reqwest::{Method, header};
+use reqwest::{Method, Url, header};
 use serde_json::{Value, json};
 
 use super::{Call, Registry, RegistryError, Reply};
@@ -59,7 +59,7 @@ impl Registry {
                 return Ok(None);
             }
             let reply = self.expect(reply, &[200])?;
-            let next = next_of(&reply).filter(|next| same_origin(next, &self.base));
+            let next = next_of(&reply).filter(|next| self.is_own(next)).map(String::from);
             Ok(Some(Page { descriptors: manifests(&reply)?, next }))
         })
     }
@@ -139,13 +139,8 @@ fn manifests(reply: &Reply) -> Result<Vec<Value>, MirrorFault> {
 }
 
 /// Returns where the next page is, by the header `Link`.
-fn next_of(reply: &Reply) -> Option<String> {
+fn next_of(reply: &Reply) -> Option<Url> {
     let link = reply.header("link");
     let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-    rest.contains("next").then(|| reply.url.join(target).ok().map(String::from))?
-}
-
-fn same_origin(one: &str, other: &str) -> bool {
-    let origin = |url: &str| reqwest::Url::parse(url).ok().map(|url| url.origin());
-    origin(one).is_some() && origin(one) == origin(other)
+    rest.contains("next").then(|| reply.url.join(target).ok())?
 }

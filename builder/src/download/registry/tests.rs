@@ -106,6 +106,30 @@ fn a_login_stays_at_the_registry_while_a_blob_may_lie_elsewhere() {
 }
 
 #[test]
+fn a_host_that_a_redirection_leads_to_gets_no_login_by_asking_for_one() {
+    let (made, cdn) = (MadeRegistry::start(), MadeRegistry::start());
+    let url = format!("http://{}/v2/kept/sha256:{}", cdn.host(), Digest::of(b"layer"));
+    cdn.add_blob(b"layer");
+    made.fault("GET /v2/app/blobs/", RegistryFault::Elsewhere(url), usize::MAX);
+    for challenge in [format!("Bearer realm=\"http://{}/token\"", cdn.host()), "Basic realm=\"x\"".into()] {
+        cdn.want(&challenge, "Bearer made");
+        for login in [password(), Login::Identity("secret".into())] {
+            let own = registry(&made, login);
+            let error = own.small_blob("the bundle", &Digest::of(b"layer")).expect_err("is refused");
+            assert!(
+                error.to_string().contains(&format!("http://{}, which wants a login", cdn.host())),
+                "{error}"
+            );
+            fetch(&own, b"layer").expect_err("is refused");
+        }
+    }
+    let calls = cdn.calls();
+    let is_bare =
+        |(call, access): &(String, String)| access.is_empty() && call.starts_with("GET /v2/kept/sha256:");
+    assert!(calls.len() >= 8 && calls.iter().all(is_bare), "{calls:?}");
+}
+
+#[test]
 fn a_token_is_fetched_by_the_login_and_used_in_its_place() {
     let (made, service) = (MadeRegistry::start(), MadeRegistry::start());
     made.want(&format!("Bearer realm=\"http://{}/token\",service=\"x\"", service.host()), "Bearer made");

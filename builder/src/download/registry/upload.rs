@@ -165,8 +165,7 @@ impl Registry {
     fn location(&self, reply: &Reply) -> Result<Url, MirrorFault> {
         let location = reply.header("location");
         let url = reply.url.join(&location).ok().filter(|_| !location.is_empty()).ok_or(MirrorFault::Url)?;
-        let own = Url::parse(&self.base).map_err(|_| MirrorFault::Url)?;
-        if url.origin() != own.origin() {
+        if !self.is_own(&url) {
             let text = format!("the registry sends the upload on to {}", url.origin().ascii_serialization());
             return Err(MirrorFault::Refused(text.into()));
         }
