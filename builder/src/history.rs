@@ -123,7 +123,7 @@ pub fn history(folder: &Path, most: usize) -> Result<History, GitError> {
             Ok(files) => (files, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let noted = || repository.note(NOTES, &commit.id).ok().flatten();
+        let noted = || repository.note(NOTES, &commit.id).transpose();
         let recorded = recorded(files.as_ref(), noted);
         let changed = Changed { fault, ..changed(before.as_ref(), files.as_ref()) };
         states.push(state(Some(commit), files.as_ref(), recorded, changed));
@@ -176,7 +176,7 @@ fn lock_of(files: &Files) -> Option<Lock> {
 }
 
 /// Returns what was recorded: in the folder, or else in a note of the commit.
-fn recorded(files: Option<&Files>, noted: impl FnOnce() -> Option<Vec<u8>>) -> Recorded {
+fn recorded(files: Option<&Files>, noted: impl FnOnce() -> Option<Result<Vec<u8>, GitError>>) -> Recorded {
     let Some(files) = files else { return Recorded::Nothing };
     let digest = folder_digest(files);
     let read = |bytes: &[u8], place: &str| match RecipeSummary::parse(bytes) {
@@ -187,7 +187,10 @@ fn recorded(files: Option<&Files>, noted: impl FnOnce() -> Option<Vec<u8>>) -> R
     let own = files.get(recipe_summary::NAME).map(|bytes| read(bytes, recipe_summary::NAME));
     match own {
         Some(Recorded::Sizes(summary)) => Recorded::Sizes(summary),
-        own => match noted().map(|bytes| read(&bytes, "its note")) {
+        own => match noted().map(|bytes| match bytes {
+            Ok(bytes) => read(&bytes, "its note"),
+            Err(error) => Recorded::Damaged(error.to_string()),
+        }) {
             Some(noted) if own.is_none() || matches!(noted, Recorded::Sizes(_)) => noted,
             _ => own.unwrap_or(Recorded::Nothing),
         },

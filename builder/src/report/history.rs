@@ -86,7 +86,10 @@ impl HistoryReport<'_> {
 /// Returns the short name of a state, and its day.
 fn heading(state: &State) -> (String, String) {
     match &state.commit {
-        Some(commit) => (commit.id.get(..12).unwrap_or(&commit.id).to_owned(), day(commit.time_s)),
+        Some(commit) => {
+            let day = commit.time_s.map_or_else(|| "unknown".to_owned(), day);
+            (commit.id.get(..12).unwrap_or(&commit.id).to_owned(), day)
+        }
         None => ("uncommitted".to_owned(), String::new()),
     }
 }
@@ -184,7 +187,7 @@ fn state_json(state: &State) -> Value {
     };
     json!({
         "commit": state.commit.as_ref().map(|commit| &commit.id),
-        "time_s": state.commit.as_ref().map(|commit| commit.time_s),
+        "time_s": state.commit.as_ref().and_then(|commit| commit.time_s),
         "subject": state.commit.as_ref().map(|commit| &commit.subject),
         "recorded": standing,
         "sizes": state.recorded.sizes(),

@@ -3,8 +3,9 @@
 use std::{
     cell::Cell,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -50,6 +51,11 @@ impl Repository {
 
     /// Runs git in it.
     pub fn git(&self, args: &[&str]) {
+        self.made(args, b"");
+    }
+
+    /// Runs git in it with an input; returns what it prints, without the last newline.
+    pub fn made(&self, args: &[&str], input: &[u8]) -> String {
         let time = format!("{} +0000", FIRST_S + 86_400 * self.commits.get());
         let mut command = Command::new("git");
         command.arg("-C").arg(self.directory.path()).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
@@ -61,7 +67,11 @@ impl Repository {
             command.env(format!("GIT_{role}_NAME"), "tinyroot");
             command.env(format!("GIT_{role}_EMAIL"), "tinyroot@localhost");
         }
-        let output = command.output().expect("git starts");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("git starts");
+        child.stdin.take().expect("is piped").write_all(input).expect("git reads");
+        let output = child.wait_with_output().expect("git ends");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("is text").trim_end().to_owned()
     }
 }
