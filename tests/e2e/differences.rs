@@ -162,7 +162,7 @@ fn a_package_pays_for_what_it_shared_when_the_other_one_goes() {
         if ended.code == Some(3) {
             assert_says(
                 &ended.stdout,
-                &["no file changed: bytes that others share with it", "  same      /usr/bin/"],
+                &["no file changed: it shares fewer bytes with others", "  same      /usr/bin/"],
             );
             assert_says(
                 &ended.stderr,

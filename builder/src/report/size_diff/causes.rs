@@ -70,8 +70,8 @@ fn add_sharing(diff: &mut SizeDiff) {
         let (before, after) = sizes.deciding();
         let text = match (is_all_same, after > before) {
             (true, _) => "no file changed: it is compressed otherwise",
-            (_, true) => "no file changed: bytes that others share with it are counted here now",
-            (_, false) => "no file changed: bytes that it shares with others are counted there now",
+            (_, true) => "no file changed: it shares fewer bytes with others, or is compressed otherwise",
+            (_, false) => "no file changed: it shares more bytes with others, or is compressed otherwise",
         };
         Some(Cause::new(CauseKind::Sharing, text.to_owned()))
     };
