@@ -300,6 +300,10 @@ pub fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
                 .collect();
             below.iter().for_each(|path| drop(tree.remove(path.as_bytes())));
         } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            // Joined, these would be the directory itself.
+            if matches!(hidden, b"" | b"." | b"..") {
+                return Err(ImageFault::entry(path, "is a whiteout that names no entry"));
+            }
             tree.remove_subtree(parent.join(hidden)?.as_bytes());
         }
     }
@@ -321,4 +325,31 @@ pub fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
         tree.insert(path.clone(), entry.clone());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Entry;
+
+    #[test]
+    fn a_whiteout_hides_an_entry_and_never_the_directory_that_it_is_in() {
+        let path = |text: &str| TreePath::new(text.as_bytes()).expect("a good path");
+        let of = |names: &[&str]| {
+            let mut tree = Tree::new();
+            for name in names {
+                path(name).ancestors().for_each(|above| drop(tree.insert(above, Entry::directory(0))));
+                tree.insert(path(name), Entry::symlink("x", 0));
+            }
+            tree
+        };
+        let lower = of(&["etc/a", "etc/b"]);
+        for name in ["etc/.wh.", "etc/.wh..", "etc/.wh...", ".wh.", ".wh.."] {
+            let error = lay(&mut lower.clone(), of(&[name])).expect_err("is refused").to_string();
+            assert_eq!(error, format!("/{name} is a whiteout that names no entry"));
+        }
+        let mut tree = lower.clone();
+        lay(&mut tree, of(&["etc/.wh.a"])).expect("is laid");
+        assert!(tree.get(b"etc/a").is_none() && tree.get(b"etc/b").is_some());
+    }
 }
