@@ -183,7 +183,7 @@ fn tally(source: &Source<'_>, format: Format) -> Result<Option<Tally>, ImageFaul
             layers::measure(&[Layer { name, size_bytes, open: Box::new(|| Ok(Box::new(source.reader()))) }])
         }
         Format::Oci | Format::OciDirectory => {
-            let layout = &oci::Layout::open(source.path, &source.file)?;
+            let layout = &oci::Layout::open(&source.file)?;
             let layers: Vec<Layer<'_>> = oci::layers(layout)?
                 .into_iter()
                 .map(|(name, size_bytes, place)| {

@@ -1,6 +1,6 @@
 //! What the readers of images promise (`testing::readers`).
 
-use std::{fs::File, io::Write as _, path::Path, sync::LazyLock};
+use std::{fs::File, io::Write as _, sync::LazyLock};
 
 use super::{
     AnyWriter, Format, Packable, Writer as _, erofs, fault::Budget, fault::ImageFault, oci, prices,
@@ -33,7 +33,7 @@ pub(crate) fn erofs(bytes: &[u8]) {
 
 /// A tar of an OCI image layout, or what `docker save` writes.
 pub(crate) fn layout(bytes: &[u8]) {
-    read(bytes, Format::Oci, |file, bundle| oci::read(&oci::Layout::open(Path::new("image"), file)?, bundle));
+    read(bytes, Format::Oci, |file, bundle| oci::read(&oci::Layout::open(file)?, bundle));
 }
 
 fn read(

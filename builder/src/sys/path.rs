@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    path::Path,
+    path::{Component, Path},
 };
 
 use rustix::{
@@ -64,6 +64,45 @@ pub fn open_regular_through_links(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());
     regular(traced(opened, || format!("open({path:?}, O_RDONLY|O_NONBLOCK|O_NOCTTY|O_CLOEXEC)"))?)
+}
+
+/// As [`open_regular`], for a file below a directory: links are followed, but no link and no `..` leads out.
+///
+/// # Errors
+/// As [`open_regular`]; [`io::ErrorKind::CrossesDevices`] for what leads out.
+pub fn open_regular_below(directory: impl AsFd, path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut tries = 0;
+    let opened = loop {
+        match rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve) {
+            // A rename elsewhere made the kernel unsure whether `..` stayed inside (`openat2(2)`).
+            Err(Errno::AGAIN) if tries < 64 => tries += 1,
+            // Before Linux 5.6, and below some containers' filters.
+            Err(Errno::NOSYS | Errno::PERM) => break open_stepwise(&directory, path, flags),
+            result => break result,
+        }
+    };
+    let call = || format!("openat2(DIR, {path:?}, O_RDONLY|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, RESOLVE_BENEATH)");
+    match opened {
+        Err(Errno::XDEV) => Err(io::ErrorKind::CrossesDevices.into()),
+        opened => regular(traced(opened, call)?),
+    }
+}
+
+/// Opens a path below a directory without following any link.
+fn open_stepwise(directory: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = rustix::fs::openat(&directory, ".", step, Mode::empty())?;
+    let mut names = path.components().peekable();
+    while let Some(name) = names.next() {
+        let Component::Normal(name) = name else { return Err(Errno::XDEV) };
+        if names.peek().is_none() {
+            return rustix::fs::openat(&at, name, flags | OFlags::NOFOLLOW, Mode::empty());
+        }
+        at = rustix::fs::openat(&at, name, step, Mode::empty())?;
+    }
+    Err(Errno::NOENT)
 }
 
 fn regular(opened: OwnedFd) -> io::Result<File> {
@@ -143,4 +182,27 @@ pub fn is_directory(path: &Path) -> Result<bool> {
     let result = rustix::fs::statat(CWD, path, AtFlags::empty());
     let stat = traced(result, || format!("stat({path:?})"))?;
     Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn without_openat2_no_link_is_followed() {
+        let host = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| host.path().join(name);
+        fs::create_dir_all(at("root/a")).expect("makes");
+        fs::write(at("root/a/file"), "x").expect("writes");
+        fs::write(at("file"), "x").expect("writes");
+        symlink("a", at("root/link")).expect("links");
+        symlink("file", at("root/a/link")).expect("links");
+        let root = File::open(at("root")).expect("opens");
+        let open = |path: &str| open_stepwise(&root, Path::new(path), OFlags::RDONLY).map(drop);
+        assert_eq!(open("a/file"), Ok(()));
+        for path in ["link/file", "a/link", "../file", "/etc/passwd", "a/../../file", "", "a/none"] {
+            assert!(open(path).is_err(), "{path}");
+        }
+    }
 }

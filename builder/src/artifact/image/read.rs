@@ -110,7 +110,7 @@ fn contents(
         Format::Squashfs => squashfs::read(&file.file, &mut bundle),
         Format::Erofs => erofs::read(&file.file, &mut bundle),
         Format::Oci | Format::OciDirectory => {
-            oci::Layout::open(file.path, &file.file).and_then(|layout| oci::read(&layout, &mut bundle))
+            oci::Layout::open(&file.file).and_then(|layout| oci::read(&layout, &mut bundle))
         }
     };
     let mut tree = read.map_err(|fault| file.refuse(fault))?;
@@ -151,7 +151,7 @@ fn parts(mut tree: Tree, store: &Store) -> Result<(Tree, Signature, Manifest), F
 pub fn identity(file: &Source<'_>, format: Format) -> Result<(Digest, u64), ArtifactError> {
     match format {
         Format::OciDirectory => {
-            let layout = oci::Layout::open(file.path, &file.file).map_err(|fault| file.refuse(fault))?;
+            let layout = oci::Layout::open(&file.file).map_err(|fault| file.refuse(fault))?;
             let image = oci::image_of(&layout).map_err(|fault| file.refuse(fault))?;
             Ok((image.digest, image.size_bytes))
         }

@@ -4,14 +4,17 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    os::unix::fs::FileExt as _,
+    path::Path,
 };
 
 use super::{DOCKER_FILE, Descriptor, INDEX_FILE, LAYOUT_FILE};
 use crate::{
     artifact::fault::{Budget, ImageFault},
     digest::Hasher,
+    shown,
+    sys::path::open_regular_below,
+    tree::TreePath,
 };
 
 /// The longest JSON file that is read.
@@ -20,8 +23,8 @@ pub(super) const MAX_JSON_BYTES: u64 = 4 << 20;
 /// A layout that is being read.
 #[derive(Debug)]
 pub enum Layout {
-    /// A directory.
-    Directory(PathBuf),
+    /// A directory. Its files are opened through it, and no name or link leads out of it.
+    Directory(File),
     /// A tar, with where each member's contents lie, and how many bytes they are.
     Archive {
         /// The tar.
@@ -32,16 +35,16 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Opens a layout.
+    /// Opens a layout: a directory or a tar.
     ///
     /// # Errors
     /// A tar that is damaged.
-    pub fn open(path: &Path, file: &File) -> Result<Self, ImageFault> {
+    pub fn open(file: &File) -> Result<Self, ImageFault> {
         let failed = |source| ImageFault::read("the archive", source);
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Ok(Layout::Directory(path.to_path_buf()));
-        }
         let file = file.try_clone().map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Ok(Layout::Directory(file));
+        }
         let members = members(&file)?;
         Ok(Layout::Archive { file, members })
     }
@@ -61,28 +64,39 @@ impl Layout {
     /// Returns whether there is a file of that name.
     pub fn has(&self, name: &str) -> bool {
         match self {
-            Layout::Directory(path) => path.join(name).is_file(),
+            // One that cannot be opened is there; the error says why.
+            Layout::Directory(directory) => {
+                is_inside(name)
+                    && !open_regular_below(directory, Path::new(name))
+                        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            }
             Layout::Archive { members, .. } => members.contains_key(name.as_bytes()),
         }
     }
 
     /// Opens a file; also returns its length.
+    ///
+    /// # Errors
+    /// A name that is no clean relative path, also where what is named is there; in a directory, a link that leads
+    /// out of it.
     pub fn file(&self, name: &str) -> Result<(Box<dyn Read + '_>, u64), ImageFault> {
-        let failed = |source| ImageFault::read(name, source);
+        let rule = |rule| ImageFault::rule(shown::name(name), rule);
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::CrossesDevices => rule("leads out of the layout by a link; copy the file there"),
+            io::ErrorKind::InvalidData => rule("is not a regular file"),
+            _ => ImageFault::read(shown::name(name), source),
+        };
+        if !is_inside(name) {
+            return Err(rule("does not name a file in the layout: names are relative, without . and .."));
+        }
         match self {
-            Layout::Directory(path) => {
-                // One that is no regular file is not waited for.
-                let flags = libc::O_NONBLOCK;
-                let file =
-                    File::options().read(true).custom_flags(flags).open(path.join(name)).map_err(failed)?;
-                let found = file.metadata().map_err(failed)?;
-                if !found.is_file() {
-                    return Err(ImageFault::rule(name, "is not a regular file"));
-                }
-                Ok((Box::new(BufReader::with_capacity(1 << 18, file)), found.len()))
+            Layout::Directory(directory) => {
+                let file = open_regular_below(directory, Path::new(name)).map_err(failed)?;
+                let size_bytes = file.metadata().map_err(failed)?.len();
+                Ok((Box::new(BufReader::with_capacity(1 << 18, file)), size_bytes))
             }
             Layout::Archive { file, members } => {
-                let missing = || ImageFault::rule(name, "is missing");
+                let missing = || rule("is missing");
                 let (offset, size_bytes) = *members.get(name.as_bytes()).ok_or_else(missing)?;
                 let reader = MemberReader { file, offset, left: size_bytes };
                 Ok((Box::new(BufReader::with_capacity(1 << 18, reader)), size_bytes))
@@ -119,6 +133,11 @@ impl Layout {
             false => Err(ImageFault::rule(name, "has another length than its descriptor says")),
         }
     }
+}
+
+/// Returns true for a clean relative path.
+fn is_inside(name: &str) -> bool {
+    TreePath::new(name.as_bytes()).is_ok_and(|path| !path.is_root() && path.as_bytes() == name.as_bytes())
 }
 
 /// Returns where a blob lies.
@@ -206,5 +225,49 @@ impl io::Seek for MemberReader<'_> {
         self.offset += by;
         self.left -= by;
         Ok(self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn no_name_and_no_link_leads_out_of_a_directory() {
+        let host = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| host.path().join(name);
+        fs::create_dir_all(at("layout/in")).expect("makes");
+        fs::create_dir(at("outside")).expect("makes");
+        fs::write(at("layout/in/c.json"), "{}").expect("writes");
+        fs::write(at("outside/c.json"), "[1]").expect("writes");
+        symlink("in/c.json", at("layout/near")).expect("links");
+        symlink("../outside/c.json", at("layout/far")).expect("links");
+        symlink(at("outside/c.json"), at("layout/absolute")).expect("links");
+        symlink("../outside", at("layout/directory")).expect("links");
+        let layout = Layout::open(&File::open(at("layout")).expect("opens")).expect("is one");
+        for name in ["in/c.json", "near"] {
+            assert!(layout.has(name), "{name}");
+            assert_eq!(layout.json(name).expect("is read"), serde_json::json!({}), "{name}");
+        }
+        let refused = |name: &str| layout.json(name).expect_err("is refused").to_string();
+        for name in ["far", "absolute", "directory/c.json"] {
+            assert_eq!(
+                refused(name),
+                format!("{name} leads out of the layout by a link; copy the file there")
+            );
+        }
+        let absolute = at("outside/c.json");
+        let absolute = absolute.to_str().expect("is text");
+        for name in
+            ["../outside/c.json", "in/../../outside/c.json", absolute, "./near", "in//c.json", ".", ""]
+        {
+            assert!(refused(name).contains("does not name a file in the layout"), "{name}");
+            assert!(!layout.has(name), "{name}");
+        }
+        assert_eq!(refused("in"), "in is not a regular file");
+        let long = refused(&format!("../{}", "x".repeat(9000)));
+        assert!(long.len() < 250 && long.contains('…'), "{long}");
+        assert!(!layout.has("missing"));
     }
 }

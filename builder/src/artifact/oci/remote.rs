@@ -199,7 +199,7 @@ pub fn push(
 ) -> Result<Pushed, RemoteError> {
     let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
     let file = files::open(directory)?;
-    let layout = Layout::open(directory, &file).map_err(refused)?;
+    let layout = Layout::open(&file).map_err(refused)?;
     let index = layout.json(INDEX_FILE).map_err(refused)?;
     let top = only_image(&index).map_err(refused)?;
     let top = Descriptor::read(top).ok_or_else(|| refused(ImageFault::rule(INDEX_FILE, "names no image")))?;
