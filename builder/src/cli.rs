@@ -308,7 +308,12 @@ fn parse() -> Result<Cli, ExitCode> {
     let is_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let harmless = secret::refuse_keys(&arguments, std::env::vars_os());
     let matches = harmless.and_then(|()| Cli::command().color(color).try_get_matches_from(arguments));
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+    let read = matches.and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.global.remote.note_ring(&matches);
+        Ok(cli)
+    });
+    read.map_err(|error| {
         let is_help = !error.use_stderr();
         if let Err(failure) = output::written(error.print())
             && is_help

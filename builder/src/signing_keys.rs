@@ -200,6 +200,9 @@ impl Hint for KeysError {
                 }
                 other => return other.hint(),
             },
+            KeysError::HandedSeveral { from: "TINYROOT_KEY", .. } => {
+                "name the app's with --key APPID; one that only signs the remote cache's entries is named by --remote-cache-sign KEYID".into()
+            }
             KeysError::HandedOthers { .. } | KeysError::HandedSeveral { .. } => {
                 "export the app's alone: `tinyroot key export APPID --text --output FILE`, or `--for RECIPE` in the place of APPID".into()
             }

@@ -1,6 +1,6 @@
 //! A cache that machines share: the second one neither fetches nor unpacks a .deb, and runs no maintainer script.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use tinyroot::{
     formats::key_file::{Key, to_text},
@@ -60,8 +60,7 @@ impl Fleet {
             .env("TINYROOT_REMOTE_CACHE", self.url())
             .env("TINYROOT_REMOTE_CACHE_TOKEN", TOKEN)
             .env("TINYROOT_REMOTE_CACHE_SIGN", id(7))
-            .env("TINYROOT_KEY", to_text(&[key(9).to_bytes(), key(7).to_bytes()].concat()))
-            .args(["--key", &id(9)]);
+            .env("TINYROOT_KEY", to_text(&[key(9).to_bytes(), key(7).to_bytes()].concat()));
         let ended = end(&mut command);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
@@ -116,6 +115,23 @@ fn a_second_machine_builds_the_same_without_a_deb_and_without_a_script() {
     let again = end(&mut again);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert_says(&again.stderr, &["sent 0 entries to the remote cache"]);
+}
+
+#[test]
+fn the_key_that_fills_is_looked_for_in_the_keyring_that_is_named() {
+    let Some(fleet) = Fleet::new() else { return };
+    let ring = fleet.first.home.path("own.keyring");
+    fs::write(&ring, [key(9).to_bytes(), key(7).to_bytes()].concat()).expect("writes");
+    fs::set_permissions(&ring, fs::Permissions::from_mode(0o600)).expect("closes it");
+    let output = fleet.first.home.path("first.spk");
+    let mut command =
+        fleet.first.command(&["build", text(&fleet.first.recipe), "--output", text(&output), "-v"]);
+    command.env("TINYROOT_REMOTE_CACHE", fleet.url()).env("TINYROOT_REMOTE_CACHE_TOKEN", TOKEN);
+    command.args(["--key-file", text(&ring), "--key", &id(9), "--remote-cache-sign", &id(7)]);
+    let ended = end(&mut command);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+    assert_eq!((fleet.files("deb").len(), fleet.files("layer").len()), (1, 1));
 }
 
 #[test]

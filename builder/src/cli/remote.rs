@@ -52,7 +52,7 @@ pub struct Remote {
         value_parser = KEY
     )]
     remote_cache_key: Vec<Trusted>,
-    /// Fill the remote cache, with entries signed by this key of TINYROOT_KEY or the keyring
+    /// Fill the remote cache, with entries signed by this key of TINYROOT_KEY or the keyring (--key-file)
     #[arg(
         long,
         global = true,
@@ -62,6 +62,33 @@ pub struct Remote {
         value_parser = KEY
     )]
     remote_cache_sign: Option<Trusted>,
+    /// The keyring that the command was given, if it takes one.
+    #[arg(skip)]
+    ring: KeyFile,
+}
+
+impl Remote {
+    /// Notes the keyring of a command line: it is an option of some commands only.
+    pub(super) fn note_ring(&mut self, matches: &clap::ArgMatches) {
+        let mut rest = Some(matches);
+        while let Some(matches) = rest {
+            if let Ok(Some(path)) = matches.try_get_one::<PathBuf>("key_file") {
+                self.ring.key_file = Some(path.clone());
+            }
+            rest = matches.subcommand().map(|(_, below)| below);
+        }
+    }
+
+    /// Returns the key that signs what is sent.
+    pub(super) fn signs(&self) -> Option<AppId> {
+        self.remote_cache_sign.and_then(|key| key.0)
+    }
+
+    /// Returns the keyring of that key.
+    fn ring(&self) -> KeyFile {
+        let named = std::env::var_os("TINYROOT_KEYRING").filter(|path| !path.is_empty());
+        KeyFile { key_file: self.ring.key_file.clone().or_else(|| named.map(PathBuf::from)) }
+    }
 }
 
 /// A key, or nothing: a variable may be set to that.
@@ -137,7 +164,7 @@ impl Context {
             Some(server) => server,
         };
         let options = impatient(self.downloads(Proxies::of_environment()));
-        let wanted = named.remote_cache_sign.and_then(|key| key.0);
+        let wanted = named.signs();
         let (place, signer) = match server {
             Server::None => return,
             Server::Web(url) => {
@@ -170,7 +197,13 @@ impl Context {
 
     /// Returns the key that signs what is sent; `None`, with a warning if wanted, if it is not at hand.
     fn signer(&self, key: AppId, warn: bool) -> Option<Key> {
-        let found = key_for(FILLER, Some(Named::App(key)), &ring());
+        let ring = self.global.remote.ring();
+        let find = |ring: &KeyFile| key_for(FILLER, Some(Named::App(key)), ring);
+        // A keyring of the app need not hold it.
+        let found = find(&ring).or_else(|failure| match ring.key_file {
+            Some(_) => find(&KeyFile::default()).map_err(|_| failure),
+            None => Err(failure),
+        });
         if let Err(failure) = &found
             && warn
         {
@@ -201,12 +234,6 @@ impl Context {
         // `Basic …`, for servers that want a name and a password.
         Some(if token.contains(' ') { token.to_owned() } else { format!("Bearer {token}") })
     }
-}
-
-/// The keyring of the key that fills the remote cache.
-fn ring() -> KeyFile {
-    let named = std::env::var_os("TINYROOT_KEYRING").filter(|path| !path.is_empty());
-    KeyFile { key_file: named.map(PathBuf::from) }
 }
 
 fn reason(failure: &Failure) -> String {

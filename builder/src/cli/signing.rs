@@ -45,10 +45,12 @@ pub fn key_of(
 ) -> Result<Key, Failure> {
     let of_recipe = named_in(recipe)?;
     let name = &recipe.app.name;
+    // One variable may hold both keys.
+    let filler = context.global.remote.signs();
     let wanted = match named {
         Some(Named::Input) => {
             let bytes = input::read(MOST_BYTES)?;
-            return Ok(handed("standard input", &bytes, name, of_recipe)?);
+            return Ok(handed("standard input", &bytes, name, of_recipe, filler)?);
         }
         Some(Named::App(app_id)) => Some(app_id),
         None => of_recipe,
@@ -56,7 +58,7 @@ pub fn key_of(
     if ring.key_file.is_none()
         && let Some(text) = std::env::var_os("TINYROOT_KEY")
     {
-        return handed_to_job(text.as_encoded_bytes(), name, wanted, ring);
+        return handed_to_job(text.as_encoded_bytes(), name, wanted, filler, ring);
     }
     let ring = ring.keyring()?;
     let is_of_recipe = named.is_none() && of_recipe.is_some();
@@ -93,14 +95,16 @@ pub fn only_key(named: Option<Named>, ring: &KeyFile) -> Result<Key, Failure> {
 /// As [`only_key`], of what is named in errors.
 pub fn key_for(what: &str, named: Option<Named>, ring: &KeyFile) -> Result<Key, Failure> {
     let app_id = match named {
-        Some(Named::Input) => return Ok(handed("standard input", &input::read(MOST_BYTES)?, what, None)?),
+        Some(Named::Input) => {
+            return Ok(handed("standard input", &input::read(MOST_BYTES)?, what, None, None)?);
+        }
         Some(Named::App(app_id)) => Some(app_id),
         None => None,
     };
     if ring.key_file.is_none()
         && let Some(text) = std::env::var_os("TINYROOT_KEY")
     {
-        let key = handed("TINYROOT_KEY", text.as_encoded_bytes(), what, app_id);
+        let key = handed("TINYROOT_KEY", text.as_encoded_bytes(), what, app_id, None);
         let Err(KeysError::HandedOthers { .. }) = &key else { return Ok(key?) };
     }
     let ring = ring.keyring()?;
@@ -124,21 +128,34 @@ pub fn key_for(what: &str, named: Option<Named>, ring: &KeyFile) -> Result<Key, 
 pub fn key_at_hand(named: Option<Named>, app_id: &AppId, ring: &KeyFile) -> Result<Key, Failure> {
     let named = named.unwrap_or(Named::App(*app_id));
     if let (Named::App(wanted), None, Some(text)) = (named, &ring.key_file, std::env::var_os("TINYROOT_KEY"))
-        && let Ok(key) = handed("TINYROOT_KEY", text.as_encoded_bytes(), "the image", Some(wanted))
+        && let Ok(key) = handed("TINYROOT_KEY", text.as_encoded_bytes(), "the image", Some(wanted), None)
     {
         return Ok(key);
     }
     only_key(Some(named), ring)
 }
 
-fn handed(from: &'static str, bytes: &[u8], name: &str, app_id: Option<AppId>) -> Result<Key, KeysError> {
-    Handed::read(from, bytes)?.for_app(name, app_id.as_ref())
+/// Returns a key that was handed over; `filler` is that of the remote cache.
+fn handed(
+    from: &'static str,
+    bytes: &[u8],
+    name: &str,
+    app_id: Option<AppId>,
+    filler: Option<AppId>,
+) -> Result<Key, KeysError> {
+    Handed::read(from, bytes)?.for_app(name, app_id.as_ref(), filler.as_ref())
 }
 
 /// Returns the key in `TINYROOT_KEY`. Another app's may be set for all jobs; then one that is named may still
 /// be in the keyring.
-fn handed_to_job(bytes: &[u8], name: &str, wanted: Option<AppId>, ring: &KeyFile) -> Result<Key, Failure> {
-    let key = handed("TINYROOT_KEY", bytes, name, wanted);
+fn handed_to_job(
+    bytes: &[u8],
+    name: &str,
+    wanted: Option<AppId>,
+    filler: Option<AppId>,
+    ring: &KeyFile,
+) -> Result<Key, Failure> {
+    let key = handed("TINYROOT_KEY", bytes, name, wanted, filler);
     let (Err(KeysError::HandedOthers { app_id, .. }), Ok(ring)) = (&key, ring.keyring()) else {
         return Ok(key?);
     };

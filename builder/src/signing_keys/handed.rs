@@ -24,12 +24,22 @@ impl Handed {
         Ok(Handed { from, keys })
     }
 
-    /// Returns the key of a recipe's app: the one that is named, or the only one.
+    /// Returns the key of a recipe's app: the one that is named, or the only one, or the only one besides the
+    /// one that is named for `another` use.
     ///
     /// # Errors
     /// None, or several of which none is named.
-    pub fn for_app(self, name: &str, app_id: Option<&AppId>) -> Result<Key, KeysError> {
+    pub fn for_app(
+        self,
+        name: &str,
+        app_id: Option<&AppId>,
+        another: Option<&AppId>,
+    ) -> Result<Key, KeysError> {
         let Handed { from, keys } = self;
+        let others: Vec<&Key> = keys.iter().filter(|key| another != Some(&key.app_id())).collect();
+        if let (None, [only]) = (app_id, &others[..]) {
+            return Ok((*only).clone());
+        }
         match (app_id, &keys[..]) {
             (_, []) => Err(KeysError::HandedNone { from }),
             (Some(app_id), keys) => {
@@ -51,7 +61,8 @@ mod tests {
         let [one, two] = [1, 2].map(|seed| Key::from_seed([seed; 32]));
         let both = [one.to_bytes(), two.to_bytes()].concat();
         let choose = |bytes: &[u8], app_id: Option<&AppId>| {
-            let chosen = Handed::read("TINYROOT_KEY", bytes).and_then(|handed| handed.for_app("tea", app_id));
+            let chosen =
+                Handed::read("TINYROOT_KEY", bytes).and_then(|handed| handed.for_app("tea", app_id, None));
             chosen.map_err(|error| error.to_string())
         };
         let text = format!("  {}\r\n", key_file::to_text(&one.to_bytes()));
@@ -64,6 +75,15 @@ mod tests {
         assert_eq!(choose(&both, Some(&two.app_id())), Ok(two.clone()));
         let several = "there are 2 keys in TINYROOT_KEY, and the recipe does not say which is that of tea";
         assert_eq!(choose(&both, None), Err(several.into()));
+        let besides = |bytes: &[u8], another: &Key| {
+            let handed = Handed::read("TINYROOT_KEY", bytes).expect("reads");
+            handed.for_app("tea", None, Some(&another.app_id())).map_err(|error| error.to_string())
+        };
+        assert_eq!((besides(&both, &one), besides(&both, &two)), (Ok(two.clone()), Ok(one.clone())));
+        // One key may do both.
+        assert_eq!(besides(&one.to_bytes(), &one), Ok(one.clone()));
+        let three = [&both[..], &Key::from_seed([3; 32]).to_bytes()].concat();
+        assert_eq!(besides(&three, &one), Err(several.replace('2', "3")));
         assert_eq!(choose(b"\n", None), Err("there is no key in TINYROOT_KEY".into()));
         assert_eq!(
             choose(b"nonsense!", None),
