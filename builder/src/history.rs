@@ -187,13 +187,19 @@ fn recorded(files: Option<&Files>, noted: impl FnOnce() -> Option<Result<Vec<u8>
     let own = files.get(recipe_summary::NAME).map(|bytes| read(bytes, recipe_summary::NAME));
     match own {
         Some(Recorded::Sizes(summary)) => Recorded::Sizes(summary),
-        own => match noted().map(|bytes| match bytes {
-            Ok(bytes) => read(&bytes, "its note"),
-            Err(error) => Recorded::Damaged(error.to_string()),
-        }) {
-            Some(noted) if own.is_none() || matches!(noted, Recorded::Sizes(_)) => noted,
-            _ => own.unwrap_or(Recorded::Nothing),
-        },
+        own => {
+            let noted = noted().map(|bytes| match bytes {
+                Ok(bytes) => read(&bytes, "its note"),
+                Err(error) => Recorded::Damaged(error.to_string()),
+            });
+            match (own, noted) {
+                (_, Some(Recorded::Sizes(noted))) => Recorded::Sizes(noted),
+                (None | Some(Recorded::Stale), Some(noted @ Recorded::Damaged(_))) | (None, Some(noted)) => {
+                    noted
+                }
+                (own, _) => own.unwrap_or(Recorded::Nothing),
+            }
+        }
     }
 }
 

@@ -65,8 +65,19 @@ fn a_note_stands_in_for_a_size_that_was_not_committed() {
     let states = history(&repository.path().join("tea"), 10).expect("reads").states;
     assert_eq!(states[0].recorded.sizes().map(|sizes| sizes.size_bytes), Some(1234));
 
+    // One that is no summary is told, beside a recipe.summary of another state as well.
+    let damaged = |states: &[State]| matches!(&states[0].recorded, Recorded::Damaged(why) if why.starts_with("its note: "));
+    repository.git(&["notes", "--ref", NOTES, "add", "--force", "--message", "nonsense", "HEAD"]);
+    assert!(damaged(&history(&repository.path().join("tea"), 10).expect("reads").states));
+    let stale = summary(&[("recipe.toml", "")], 1, 1);
+    repository.commit("stale", &[("tea/recipe.summary", &stale)]);
+    let stale = history(&repository.path().join("tea"), 10).expect("reads").states;
+    assert!(matches!(stale[0].recorded, Recorded::Stale), "{stale:?}");
+    repository.git(&["notes", "--ref", NOTES, "add", "--message", "nonsense", "HEAD"]);
+    assert!(damaged(&history(&repository.path().join("tea"), 10).expect("reads").states));
+
     repository.git(&["rm", "-r", "--quiet", "tea"]);
     repository.commit("gone", &[]);
     let states = history(&repository.path().join("tea"), 10).expect("reads").states;
-    assert!(states[0].changed.is_gone && states.len() == 2);
+    assert!(states[0].changed.is_gone && states.len() == 3);
 }

@@ -38,8 +38,13 @@ pub(super) fn html(report: &HistoryReport<'_>) -> String {
     );
     let remarks: String =
         report.remarks().iter().map(|text| format!("<p class=\"faint\">{}</p>", escaped(text))).collect();
-    let newest = report.history.states.iter().find_map(|state| state.recorded.sizes());
-    let total = newest.map_or("no size is recorded".to_owned(), |newest| size_text(newest.size_bytes));
+    let newest = report.history.states.iter().enumerate();
+    let newest = newest.filter_map(|(at, state)| Some((at, state, state.recorded.sizes()?))).next();
+    let total = newest.map_or("no size is recorded".to_owned(), |(at, state, sizes)| {
+        let size = size_text(sizes.size_bytes);
+        // Later commits may have none.
+        if at == 0 { size } else { format!("{size} at {}", heading(state).0) }
+    });
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
