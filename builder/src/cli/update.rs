@@ -15,9 +15,12 @@ use super::{
 };
 use crate::{
     diff::Bound,
+    formats::prune_list::PruneList,
     line::{Moved, moved, news},
+    papers::{Extent, shares},
     recipe::{self, Recipe},
     report::{Compared, SizeReport, UpdateReport},
+    tree::Tree,
 };
 
 /// Move a recipe's lock to the present state of the archive, build, prove, and print a merge request's text
@@ -37,7 +40,7 @@ pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
     /// Resolve and show what would move; build and write nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fail_over")]
     dry_run: bool,
     /// The package of the lock before; - reads it from standard input, docker://HOST/NAME:TAG from a registry
     #[arg(long, value_name = "ARTIFACT")]
@@ -60,7 +63,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.progress.warn("apt's own way leads into a contradiction here, so a solver chose");
     }
     let name = recipe.app.name.clone();
-    let report = |moved| UpdateReport { name: &name, moved, news: BTreeMap::new(), built: None, sizes: None };
+    let report = |moved| UpdateReport {
+        name: &name,
+        moved,
+        news: BTreeMap::new(),
+        built: None,
+        sizes: None,
+        shipped: None,
+    };
     if moved.changes.is_empty() {
         return nothing_to_do(&recipe, &report(&moved), context);
     }
@@ -83,13 +93,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     let store = context.store()?;
-    let sizes = match before {
-        Some(before) => {
-            let after = compared(&made.output, context)?;
-            Some(SizeReport::of(before, after, args.fail_over.clone(), &store))
-        }
-        None => None,
-    };
+    let after = compared(&made.output, context)?;
+    let shipped = after.list.as_ref().map(|list| with_files(list, &after.tree));
+    let sizes = before.map(|before| SizeReport::of(before, after, args.fail_over.clone(), &store));
     let excess = sizes.as_ref().and_then(SizeReport::excess);
     let report = UpdateReport {
         name: &name,
@@ -97,11 +103,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         news: news(&moved, &store),
         built: Some((&made.summary, &made.output)),
         sizes,
+        shipped,
     };
     show(&report, true, context)?;
     made.record(&args.options, context)?;
     made.summary.warnings.iter().for_each(|warning| context.progress.warn(warning));
-    if let Some(failure) = excess.map(Failure::exceeded).or_else(|| made.over_budget()) {
+    if let Some(failure) = excess.map(Failure::exceeded).or_else(|| made.over_budget(&args.options)) {
         return Err(failure);
     }
     made.push(&args.options, context).map(drop)
@@ -188,11 +195,14 @@ fn suspects(failure: &Failure, folder: &str, moved: &Moved, before: Option<&Comp
     let text = failure.to_string();
     // The recipe's name is no package's name.
     let text = text.split("\nhint: ").next().unwrap_or_default().replace(folder, "");
-    let list = before.and_then(|before| before.list.as_ref());
-    let kept = list.iter().flat_map(|list| list.paths.values()).filter(|listed| listed.kept);
-    let shipped: BTreeSet<String> =
-        kept.filter_map(|listed| Some(listed.package.as_deref()?.to_owned())).collect();
-    moved.suspects(&text, &shipped)
+    let list = before.and_then(|before| Some((before.list.as_ref()?, &before.tree)));
+    moved.suspects(&text, &list.map(|(list, tree)| with_files(list, tree)).unwrap_or_default())
+}
+
+/// Returns the packages that have files in a package.
+fn with_files(list: &PruneList, tree: &Tree) -> BTreeSet<String> {
+    let there = shares(list, tree).into_iter().filter(|(_, share)| share.extent() != Extent::Absent);
+    there.map(|(name, _)| name).collect()
 }
 
 /// Adds to a failure that the lock is as it was, and which moved packages may be why.

@@ -1,6 +1,9 @@
 //! A recipe's update, as the text of a merge request.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -26,6 +29,8 @@ pub struct UpdateReport<'a> {
     pub built: Option<(&'a Summary, &'a Path)>,
     /// Its sizes beside those of the package before; `None` where there is none.
     pub sizes: Option<SizeReport>,
+    /// The packages that have files in the package; `None` where it is not known.
+    pub shipped: Option<BTreeSet<String>>,
 }
 
 impl UpdateReport<'_> {
@@ -65,7 +70,7 @@ impl UpdateReport<'_> {
             let news = self.news.get(&change.name).cloned().unwrap_or_default();
             json!({
                 "name": change.name, "kind": change.kind(), "old": change.old, "new": change.new,
-                "security": self.is_security(change), "urgency": news.urgency,
+                "security": self.is_security(change), "shipped": self.is_shipped(change), "urgency": news.urgency,
                 "vulnerabilities": news.vulnerabilities,
             })
         };
@@ -84,19 +89,46 @@ impl UpdateReport<'_> {
     /// Returns what moves, as a line.
     fn title(&self) -> String {
         let moved = self.moved.changes.packages.len();
-        let fixes = self.moved.changes.packages.iter().filter(|change| self.is_security(change)).count();
+        // Each source once: one fix moves all packages that are built of it.
+        let mut fixes: BTreeMap<&str, bool> = BTreeMap::new();
+        for change in self.moved.changes.packages.iter().filter(|change| self.is_security(change)) {
+            *fixes.entry(self.source(change)).or_default() |= self.is_shipped(change) == Some(true);
+        }
+        let there = self.shipped.as_ref().map(|_| fixes.values().filter(|is_shipped| **is_shipped).count());
         let what = match moved {
             // The request, or where a .deb lies.
             0 => "Renew the lock".to_owned(),
             1 => "Update 1 package".to_owned(),
             count => format!("Update {count} packages"),
         };
-        let fixes = match fixes {
+        let there = there.filter(|there| *there < fixes.len()).map_or_else(String::new, |there| {
+            match (there, fixes.len()) {
+                (0, 1) => " (not in the package)".to_owned(),
+                (0, _) => " (none of them with files in the package)".to_owned(),
+                _ => format!(" ({there} of them with files in the package)"),
+            }
+        });
+        let fixes = match fixes.len() {
             0 => String::new(),
-            1 => ", 1 security fix".to_owned(),
-            count => format!(", {count} security fixes"),
+            1 => format!(", 1 security fix{there}"),
+            count => format!(", {count} security fixes{there}"),
         };
         format!("{}: {what}{fixes}", self.name)
+    }
+
+    /// Returns the source package of a change, by which advisories go: the directory in the pool of an archive.
+    fn source<'a>(&'a self, change: &'a Change) -> &'a str {
+        let locked = self.moved.new.get(&change.name).or_else(|| self.moved.old.get(&change.name));
+        let path = locked.map_or("", |package| &package.path);
+        match path.split('/').collect::<Vec<_>>()[..] {
+            ["pool", .., _, source, _] => source,
+            _ => &change.name,
+        }
+    }
+
+    /// Returns whether the package has files of it.
+    fn is_shipped(&self, change: &Change) -> Option<bool> {
+        self.shipped.as_ref().map(|shipped| shipped.contains(&change.name))
     }
 
     /// Returns what moves, fixes first.
@@ -185,7 +217,7 @@ mod tests {
             let vulnerabilities = found.iter().map(|name| (*name).to_owned()).collect();
             ((*name).to_owned(), News { urgency: *urgency, vulnerabilities })
         });
-        UpdateReport { name: "tea", moved, news: news.collect(), built: None, sizes: None }
+        UpdateReport { name: "tea", moved, news: news.collect(), built: None, sizes: None, shipped: None }
     }
 
     #[test]
@@ -210,6 +242,25 @@ mod tests {
         let json = report.json(false);
         assert_eq!(json["changes"][1]["vulnerabilities"][0], "CVE-2024-1234");
         assert_eq!((&json["changes"][1]["security"], &json["written"]), (&true.into(), &false.into()));
+    }
+
+    #[test]
+    fn fixes_are_counted_by_source_and_those_without_a_file_are_told() {
+        let names = [("git", "1", "s"), ("git-man", "1", "s"), ("zlib1g", "1", "s")];
+        let mut moved = moved(&names, &names.map(|(name, _, _)| (name, "2", "s-security")));
+        for (package, source) in moved.new.packages.iter_mut().zip(["git", "git", "zlib"]) {
+            package.path = format!("pool/main/x/{source}/{}_2_all.deb", package.name);
+        }
+        let title = |shipped: Option<&[&str]>| {
+            let mut report = report(&moved, &[]);
+            report.shipped = shipped.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            report.title()
+        };
+        let update = "tea: Update 3 packages, 2 security fixes";
+        assert_eq!(title(None), update);
+        assert_eq!(title(Some(&["git-man", "zlib1g"])), update);
+        assert_eq!(title(Some(&["zlib1g"])), format!("{update} (1 of them with files in the package)"));
+        assert_eq!(title(Some(&["tea"])), format!("{update} (none of them with files in the package)"));
     }
 
     #[test]
