@@ -15,6 +15,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use crate::{
     artifact::{Artifact, reference},
     error::Hint,
+    formats::image_name::is_reference,
     image::GRAIN_ID,
     papers::{EnclosedError, enclosed_recipe},
     store::Store,
@@ -56,6 +57,9 @@ pub enum KubeError {
     /// A quantity that Kubernetes does not take.
     #[error("`{0}` is not a quantity of Kubernetes")]
     Quantity(String),
+    /// A name that is none of an image.
+    #[error("`{0}` is not the name of an image")]
+    Image(String),
 }
 
 impl Hint for KubeError {
@@ -66,6 +70,7 @@ impl Hint for KubeError {
                 Some("take lower-case letters, digits and dashes, at most 40 for the grain".into())
             }
             KubeError::Quantity(_) => Some("such as 512Mi or 2Gi".into()),
+            KubeError::Image(_) => Some("such as registry.example.org/cgit:1".into()),
         }
     }
 }
@@ -89,6 +94,9 @@ pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Strin
         if !is_quantity(quantity) {
             return Err(KubeError::Quantity(quantity.clone()));
         }
+    }
+    if let Some(image) = wish.image.as_ref().filter(|image| !is_reference(image)) {
+        return Err(KubeError::Image(image.clone()));
     }
     let image = wish.image.clone().unwrap_or_else(|| reference(&recipe.app.name, artifact.version()));
     let parts = Parts {

@@ -452,7 +452,8 @@ pub struct SandboxKeys {
 /// `[budget]`: Size limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// `artifact`: The largest size of the artifact (`"4 MB"`). A larger one ends `build` with status 3.
+    /// `artifact`: The largest size of the `.spk` (`"4 MB"`). A larger one ends `build` with status 3. Other
+    /// formats, which compress less or not at all, are not held against it.
     /// Default: no limit.
     pub artifact_bytes: Option<u64>,
 }

@@ -127,6 +127,32 @@ fn a_package_over_its_budget_is_there_and_the_status_says_so() {
         assert_eq!((&error["kind"], &error["exit_status"]), (&"limit_exceeded".into(), &3.into()));
         assert!(package.exists());
     }
+    // Other formats compress less, which is no news of the app.
+    let image = traced.home.path("tea.oci.tar");
+    traced.done(&["build", text(&traced.recipe), "--no-proof", "--format", "oci", "--output", text(&image)]);
+    let said = traced.home.done(&["inspect", text(&image)]).stdout;
+    assert_says(&said, &["budget   10.0 kB for the .spk\n"]);
+    // What a command line says wrong ends with 2, and writes nothing.
+    let package = text(&package);
+    let (recipe, zip) = (text(&traced.recipe), traced.home.path("tea.zip"));
+    for (args, said) in [
+        (
+            &["kube", package, "--grain", "A b"][..],
+            "cannot name an object of Kubernetes\nhint: take lower-case",
+        ),
+        (&["kube", package, "--memory", "foo"], "`foo` is not a quantity of Kubernetes\nhint: "),
+        (&["kube", package, "--image", "bad ref!!"], "`bad ref!!` is not the name of an image\nhint: "),
+        (&["convert", package, text(&zip)], "does not say its format\nhint: "),
+        (
+            &["convert", package, "-", "--format", "tar"],
+            "is not written to standard output\nhint: name a file",
+        ),
+        (&["update", recipe, "--dry-run", "--fail-over", "1%"], "cannot be used with"),
+    ] {
+        let ended = traced.home.run(args);
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{args:?}: {}", ended.stderr);
+        assert_says(&ended.stderr, &["error: ", said]);
+    }
 }
 
 #[test]

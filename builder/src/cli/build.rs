@@ -45,7 +45,7 @@ pub(super) fn read_note(note: &[u8]) {
     tinyroot build recipes/dokuwiki --remote-cache https://cache.example.org/x --remote-cache-key KEYID\n  \
     \x20                                                  with what another machine made of the same packages\n  \
     tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n\n\
-    Exits with 3 if the package is larger than the recipe's budget.")]
+    Exits with 3 if the .spk is larger than the recipe's budget.")]
 pub struct Args {
     /// A recipe folder
     recipe: PathBuf,
@@ -208,8 +208,11 @@ fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<
 }
 
 impl Made {
-    /// Returns the failure of a package that is larger than its recipe allows.
-    pub fn over_budget(&self) -> Option<Failure> {
+    /// Returns the failure of a package that is larger than its recipe allows, which is said of the `.spk`.
+    pub fn over_budget(&self, options: &Options) -> Option<Failure> {
+        if options.format != Format::Spk {
+            return None;
+        }
         let budget = self.recipe.budget.artifact_bytes.filter(|budget| self.summary.size_bytes > *budget)?;
         let (size, budget) = (super::size_text(self.summary.size_bytes), super::size_text(budget));
         let text = format!("{} is {size}, over its budget of {budget}", self.output.display());
@@ -251,7 +254,7 @@ impl Made {
 fn conclude(made: &Made, options: &Options, context: &Context) -> Result<(), Failure> {
     let Made { summary, output, up_to_date, .. } = made;
     made.record(options, context)?;
-    let over = made.over_budget();
+    let over = made.over_budget(options);
     let pushed = if over.is_none() { made.push(options, context)? } else { None };
     if context.global.json {
         let mut document = summary.json(output, *up_to_date);

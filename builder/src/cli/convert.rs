@@ -106,9 +106,15 @@ fn signer(args: &Args, artifact: &Artifact, context: &Context) -> Result<Option<
 }
 
 fn format_of(to: &Path, named: Option<Format>) -> Result<Format, Failure> {
+    if to.as_os_str() == "-" {
+        return Err(Failure::wrong_value(
+            "a package is not written to standard output",
+            "name a file; one of this name is ./-, with --format",
+        ));
+    }
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     named.or_else(|| Format::of_name(&name)).ok_or_else(|| {
-        Failure::new(format!("the name of {} does not say its format", to.display()))
-            .hint("name it, as in --format oci")
+        let text = format!("the name of {} does not say its format", to.display());
+        Failure::wrong_value(&text, "name it, as in --format oci")
     })
 }

@@ -69,8 +69,8 @@ pub enum Format {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if [&args.before, &args.after].iter().all(|path| path.as_os_str() == "-") {
-        let failure = Failure::new("A and B cannot both come from standard input");
-        return Err(failure.hint("write one of them to a file"));
+        let text = "A and B cannot both come from standard input";
+        return Err(Failure::wrong_value(text, "write one of them to a file"));
     }
     check(&args.fail_over)?;
     let mut before = open(&args.before, context)?;

@@ -62,6 +62,14 @@ impl Failure {
         Failure { kind: Kind::Usage(error), hint: None }
     }
 
+    /// As [`Failure::usage`], of a value that is wrong, with what one can do about it.
+    pub fn wrong_value(text: &str, hint: &str) -> Self {
+        Failure::usage(clap::Error::raw(
+            clap::error::ErrorKind::ValueValidation,
+            format!("{text}\nhint: {hint}\n"),
+        ))
+    }
+
     /// Ends with another program's status and prints nothing.
     pub fn status(code: u8) -> Self {
         Failure { kind: Kind::Status(code), hint: None }

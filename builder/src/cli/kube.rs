@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::{Context, Failure, print, signers::Signers, verify::signed_file};
 use crate::{
     artifact,
-    kube::{self, Kind, Wish},
+    error::Hint as _,
+    kube::{self, Kind, KubeError, Wish},
 };
 
 /// Print a manifest that runs a package's grain on Kubernetes or podman
@@ -50,5 +51,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         volume: args.volume.clone(),
         memory: args.memory.clone(),
     };
-    print(&kube::manifest(&artifact, &wish, &*context.reading_store()?)?)
+    let manifest = kube::manifest(&artifact, &wish, &*context.reading_store()?);
+    print(&manifest.map_err(|error| match error {
+        KubeError::Enclosed(_) => Failure::from(error),
+        wrong => Failure::wrong_value(&wrong.to_string(), &wrong.hint().unwrap_or_default()),
+    })?)
 }

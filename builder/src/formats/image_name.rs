@@ -111,6 +111,27 @@ impl ImageName {
     }
 }
 
+/// Returns whether a text is the name of an image as engines take it: the host may be left out, and the digest
+/// may be of another kind.
+pub fn is_reference(text: &str) -> bool {
+    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
+    let is_digest = |digest: &str| {
+        digest.split_once(':').is_some_and(|(kind, hex)| {
+            is_component(kind) && hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    let (path, last) = rest.rsplit_once('/').map_or((None, rest), |(path, last)| (Some(path), last));
+    let (last, tag) = last.split_once(':').map_or((last, None), |(last, tag)| (last, Some(tag)));
+    let mut words = path.into_iter().flat_map(|path| path.split('/'));
+    let is_first = words.next().is_none_or(|first| is_component(first) || has_form_of_host(first));
+    rest.len() <= MAX_NAME_BYTES + MAX_TAG_BYTES
+        && is_first
+        && words.all(is_component)
+        && is_component(last)
+        && tag.is_none_or(is_tag)
+        && digest.is_none_or(is_digest)
+}
+
 /// Returns whether a host is this machine, which no other listens to.
 pub fn is_loopback(host: &url::Host) -> bool {
     match host {
@@ -155,6 +176,31 @@ fn is_tag(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engines_take_names_without_a_host() {
+        let digest = "0".repeat(64);
+        for good in
+            ["cgit", "cgit:1", "localhost/cgit:1.2-3", "registry.example.org:5000/a/cgit:1", "library/tea"]
+        {
+            assert!(is_reference(good) && is_reference(&format!("{good}@sha256:{digest}")), "{good}");
+        }
+        for bad in [
+            "",
+            "bad ref!!",
+            "a/",
+            "/a",
+            "a:",
+            "a:b:c",
+            "a@sha256:1",
+            "Tea",
+            "a\nb",
+            "docker://host/a",
+            "a//b",
+        ] {
+            assert!(!is_reference(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_name_has_a_host_a_repository_and_a_tag_or_digest() {

@@ -11,7 +11,7 @@ use super::{
     package::{Statement, summary},
 };
 use crate::{
-    artifact::{Artifact, Papers, Prices, sizes_by},
+    artifact::{Artifact, Format, Papers, Prices, sizes_by},
     digest::Digest,
     formats::recipe_summary::{PackageSize, RecipeSummary},
     papers,
@@ -128,6 +128,9 @@ impl<'a> Contents<'a> {
     /// Returns the recipe's limit and how near it is.
     fn budget_text(&self) -> Option<String> {
         let (budget, size_bytes) = (self.budget_bytes?, self.artifact.size_bytes);
+        if self.artifact.format() != Format::Spk {
+            return Some(format!("{} for the .spk", size_text(budget)));
+        }
         let rest = match budget.checked_sub(size_bytes) {
             Some(left) => format!("{} left", size_text(left)),
             None => format!("exceeded by {}", size_text(size_bytes - budget)),

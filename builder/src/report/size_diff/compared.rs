@@ -1,7 +1,7 @@
 //! What is compared: a tree, what is known of its files, and what it says of itself.
 
 use crate::{
-    artifact::{Artifact, Papers, Prices},
+    artifact::{Artifact, Format, Papers, Prices},
     formats::{app_id::AppId, prune_list::PruneList},
     lock::Lock,
     operand::{Operand, Taken},
@@ -69,6 +69,9 @@ pub struct Facts {
     app_id: AppId,
     proof: String,
     budget_bytes: Option<u64>,
+    /// Whether the budget is one of this format.
+    #[serde(skip)]
+    is_spk: bool,
 }
 
 impl Facts {
@@ -82,12 +85,13 @@ impl Facts {
             proof: proof
                 .map_or_else(|| "unknown".to_owned(), |proof| shown::line(&proof.text()).into_owned()),
             budget_bytes: papers::budget_bytes(&artifact.tree, store),
+            is_spk: artifact.format() == Format::Spk,
         }
     }
 
     /// Returns the budget that it has for its file.
     pub(super) fn budget_bytes(&self) -> Option<u64> {
-        self.budget_bytes
+        self.budget_bytes.filter(|_| self.is_spk)
     }
 
     /// Returns what they are called and how they are shown.
