@@ -62,7 +62,7 @@ use std::{
 };
 
 use clap::{
-    Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand,
+    Args, ColorChoice, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
@@ -94,6 +94,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Base URL of a Debian mirror, or file:///PATH; several, separated by blanks or each with --mirror, are
     /// tried in turn
@@ -240,6 +241,19 @@ impl Context {
         }
         let store = cache::open(&self.cache_directory()?, &self.progress)?;
         Ok(self.store.get_or_init(|| Arc::new(store)).clone())
+    }
+
+    /// Returns the form of a result: as `--format` gives it, that of `--json`, or else text.
+    ///
+    /// # Errors
+    /// Another form beside `--json`: a wrong command line.
+    fn form<F: ValueEnum + PartialEq>(&self, given: Option<F>, [text, json]: [F; 2]) -> Result<F, Failure> {
+        let form = given.unwrap_or(if self.global.json { json.clone() } else { text });
+        if !self.global.json || form == json {
+            return Ok(form);
+        }
+        let name = form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Err(Failure::conflict(&format!("--json cannot be used with --format {name}")))
     }
 
     fn cache_directory(&self) -> Result<PathBuf, Failure> {

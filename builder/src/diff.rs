@@ -13,6 +13,7 @@ mod renames;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use limit::{Bound, InvalidBound, InvalidLimit, Limit};
+pub use renames::renamed_packages;
 
 use crate::{
     formats::changelog,

@@ -11,15 +11,19 @@ use std::{
 };
 
 use crate::{
+    diff::renamed_packages,
     digest::Digest,
     formats::recipe_summary::{self, PackageSize, RecipeSummary},
     git::{Commit, Folder, GitError},
-    lock::{Changes, Lock},
+    lock::{Change, Changes, Lock},
     recipe, shown,
 };
 
 /// The reference of git notes that hold summaries, below `refs/notes`.
 pub const NOTES: &str = "tinyroot";
+
+/// How many commits before the oldest that was asked for are searched for one with a size.
+const MOST_BEFORE: usize = 20;
 
 /// A recipe's history.
 #[derive(Clone, Debug)]
@@ -96,8 +100,19 @@ pub struct Changed {
 pub struct Growth {
     /// The size before and now.
     pub size_bytes: (u64, u64),
-    /// By Debian package, compressed where both are known so, the largest change first.
-    pub packages: Vec<(String, (u64, u64))>,
+    /// By Debian package, the largest change first.
+    pub packages: Vec<Share>,
+}
+
+/// The growth of a Debian package between two states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its name.
+    pub name: String,
+    /// Its name before, where that had another version in it.
+    pub name_before: Option<String>,
+    /// Its size before and now, compressed where that is known.
+    pub size_bytes: (u64, u64),
 }
 
 /// Files by their names.
@@ -109,22 +124,30 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// [`GitError`]. What a single commit has that cannot be read is said at its state.
 pub fn history(folder: &Path, most: usize) -> Result<History, GitError> {
     let repository = Folder::open(folder)?;
-    let mut commits = repository.commits(most.saturating_add(1))?;
-    let is_cut = commits.len() > most;
+    let mut commits = repository.commits(most.saturating_add(MOST_BEFORE))?;
+    // What was not asked for is there to be compared with alone.
+    let only_compared = commits.split_off(commits.len().min(most));
+    let is_cut = !only_compared.is_empty();
+    let noted = |commit: &Commit| repository.note(NOTES, &commit.id).transpose();
     let mut states = Vec::new();
     let mut before: Option<Files> = None;
-    // The oldest is there to be compared with alone, if it was not asked for.
-    let only_compared = is_cut.then(|| commits.pop()).flatten();
-    if let Some(commit) = &only_compared {
-        before = files_at(&repository, commit).ok().flatten();
+    let mut sized_before = None;
+    for (at, commit) in only_compared.iter().enumerate() {
+        let files = files_at(&repository, commit).ok().flatten();
+        sized_before = recorded(files.as_ref(), || noted(commit)).sizes().cloned();
+        if at == 0 {
+            before = files;
+        }
+        if sized_before.is_some() {
+            break;
+        }
     }
     for commit in commits.into_iter().rev() {
         let (files, fault) = match files_at(&repository, &commit) {
             Ok(files) => (files, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let noted = || repository.note(NOTES, &commit.id).transpose();
-        let recorded = recorded(files.as_ref(), noted);
+        let recorded = recorded(files.as_ref(), || noted(&commit));
         let changed = Changed { fault, ..changed(before.as_ref(), files.as_ref()) };
         states.push(state(Some(commit), files.as_ref(), recorded, changed));
         before = files;
@@ -136,7 +159,7 @@ pub fn history(folder: &Path, most: usize) -> Result<History, GitError> {
         let changed = changed(before.as_ref(), Some(&now));
         states.push(state(None, Some(&now), recorded, changed));
     }
-    add_growth(&mut states);
+    add_growth(&mut states, sized_before);
     states.reverse();
     Ok(History { states, is_shallow: repository.is_shallow()?, is_cut })
 }
@@ -217,6 +240,13 @@ fn changed(before: Option<&Files>, after: Option<&Files>) -> Changed {
     let mut changed = Changed::default();
     if let (Some(old), Some(new)) = (lock_of(before), lock_of(after)) {
         changed.packages = Changes::between(&old, &new);
+        let of = |is_kind: fn(&Change) -> bool| {
+            let changes = changed.packages.packages.iter();
+            changes.filter(move |change| is_kind(change)).map(|change| &change.name[..])
+        };
+        let renamed = renamed_packages(of(|change| change.new.is_none()), of(|change| change.old.is_none()));
+        let renamed: Vec<_> = renamed.into_iter().map(|(was, is)| (was.to_owned(), is.to_owned())).collect();
+        changed.packages.pair(&renamed);
     }
     let table = |files: &Files| files.get("recipe.toml").and_then(|bytes| table_of(bytes));
     if let (Some(old), Some(new)) = (table(before), table(after)) {
@@ -258,9 +288,9 @@ fn differing_keys(old: &toml::Table, new: &toml::Table) -> Vec<String> {
     keys
 }
 
-/// Adds to each state by how much it is larger than the one before that has a size; the oldest is first.
-fn add_growth(states: &mut [State]) {
-    let mut last: Option<RecipeSummary> = None;
+/// Adds to each state by how much it is larger than the one before that has a size; the oldest is first, and
+/// `last` is of those before it.
+fn add_growth(states: &mut [State], mut last: Option<RecipeSummary>) {
     for state in states {
         let Some(now) = state.recorded.sizes().cloned() else { continue };
         if let Some(before) = last.filter(|before| before.format == now.format) {
@@ -272,15 +302,31 @@ fn add_growth(states: &mut [State]) {
 
 impl Growth {
     fn between(before: &RecipeSummary, now: &RecipeSummary) -> Self {
-        let names: BTreeSet<&String> = before.packages.keys().chain(now.packages.keys()).collect();
+        let only_in = |one: &'_ RecipeSummary, other: &'_ RecipeSummary| -> Vec<String> {
+            one.packages.keys().filter(|name| !other.packages.contains_key(*name)).cloned().collect()
+        };
+        let (gone, new) = (only_in(before, now), only_in(now, before));
+        let renamed: BTreeMap<&str, &str> =
+            renamed_packages(gone.iter().map(|name| &name[..]), new.iter().map(|name| &name[..]))
+                .into_iter()
+                .map(|(was, is)| (is, was))
+                .collect();
+        let merged: BTreeSet<&str> = renamed.values().copied().collect();
+        let names: BTreeSet<&str> =
+            before.packages.keys().chain(now.packages.keys()).map(|name| &name[..]).collect();
         let size =
             |summary: &RecipeSummary, name: &str| summary.packages.get(name).map_or(0, PackageSize::bytes);
-        let mut packages: Vec<(String, (u64, u64))> = names
-            .into_iter()
-            .map(|name| (name.clone(), (size(before, name), size(now, name))))
-            .filter(|(_, (before, now))| before != now)
-            .collect();
-        packages.sort_by_key(|(_, (before, now))| std::cmp::Reverse(before.abs_diff(*now)));
+        let share = |name: &str| {
+            let name_before = renamed.get(name).copied();
+            let size_bytes = (size(before, name_before.unwrap_or(name)), size(now, name));
+            Share { name: name.to_owned(), name_before: name_before.map(str::to_owned), size_bytes }
+        };
+        let shares = names.into_iter().filter(|name| !merged.contains(name)).map(share);
+        let mut packages: Vec<Share> =
+            shares.filter(|Share { size_bytes: (before, now), .. }| before != now).collect();
+        packages.sort_by_key(|Share { size_bytes: (before, now), .. }| {
+            std::cmp::Reverse(before.abs_diff(*now))
+        });
         Growth { size_bytes: (before.size_bytes, now.size_bytes), packages }
     }
 }

@@ -166,6 +166,24 @@ fn another_format_is_weighed_as_well() {
 }
 
 #[test]
+fn the_list_of_files_has_what_each_takes_compressed_and_as_it_is() {
+    let Some((traced, package)) = built() else { return };
+    let listed = traced.home.done(&["inspect", &package, "--files"]).stdout;
+    let (head, lines) = listed.split_once('\n').expect("has a head");
+    assert_eq!(head, "compressed       bytes  package  path");
+    let all = document(&traced, &["inspect", &package, "--json"]);
+    let column = |at: usize| -> u64 {
+        let cells = lines.lines().map(|line| line.split_whitespace().nth(at).expect("has four columns"));
+        cells.filter_map(|cell| cell.parse::<u64>().ok()).sum()
+    };
+    assert_eq!(column(0), all["packed"]["files_bytes"]);
+    let bytes: u64 =
+        all["packages"].as_array().into_iter().flatten().filter_map(|sum| sum["size_bytes"].as_u64()).sum();
+    assert_eq!(column(1), bytes);
+    assert_says(lines, &["         8  spoon  /usr/share/spoon/spoon\n"]);
+}
+
+#[test]
 fn one_page_shows_what_is_there_why_and_what_could_go() {
     let Some((traced, package)) = built() else { return };
     let page = traced.home.done(&["inspect", &package, "--format", "html"]).stdout;

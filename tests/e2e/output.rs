@@ -156,6 +156,26 @@ fn a_package_over_its_budget_is_there_and_the_status_says_so() {
 }
 
 #[test]
+fn json_and_another_format_are_wrong_usage() {
+    let home = Home::new();
+    for (args, format) in [
+        (&["inspect", "tea.spk", "--format", "html"][..], "html"),
+        (&["diff", "a.spk", "b.spk", "--format", "markdown"], "markdown"),
+        (&["diff", "a.spk", "b.spk", "--format", "text"], "text"),
+        (&["log", "recipes/tea", "--format", "html"], "html"),
+    ] {
+        let ended = home.run(&[args, &["--json"]].concat());
+        assert_eq!(ended.code, Some(2), "{args:?}: {}", ended.stderr);
+        let said = format!("--json cannot be used with --format {format}");
+        assert_eq!(ended.stderr, format!("error: {said}\n"));
+        let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+        assert_eq!((&document["error"]["kind"], &document["error"]["message"]), (&"usage".into(), &said.into()));
+    }
+    let ended = home.run(&["inspect", "tea.spk", "--format", "json", "--json"]);
+    assert_says(&ended.stderr, &["error: cannot open tea.spk"]);
+}
+
+#[test]
 fn a_fault_of_standard_input_or_of_the_output_is_named() {
     let home = Home::new();
     for args in [&["verify", "-"][..], &["inspect", "-"], &["why", "-", "tea"], &["key", "import", "-"]] {

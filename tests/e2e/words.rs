@@ -21,7 +21,11 @@ fn help_names_every_command_and_each_has_its_own() {
         assert!(names.contains(&needed), "{needed} is not in\n{help}");
     }
     for name in names {
-        assert_says(&home.done(&[name, "--help"]).stdout, &["Usage: tinyroot"]);
+        let help = home.done(&[name, "--help"]).stdout;
+        let (own, global) = help.split_once("\nGlobal options:\n").expect("has both");
+        assert_says(own, &["Usage: tinyroot"]);
+        assert!(!own.contains("--offline") && global.contains("--offline"), "{name}");
+        assert!(!global.contains("--help"), "{name}");
     }
     assert_eq!(home.run(&["nonsense"]).code, Some(2));
     assert_says(&home.done(&["man"]).stdout, &[".TH tinyroot 1", ".BR recipe (5)"]);

@@ -43,9 +43,9 @@ pub struct Args {
     /// The newer one, as A
     #[arg(value_name = "B")]
     after: PathBuf,
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// How the result is written [default: text]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Exit with 3 if B is larger than A by more than this: bytes (200k, 1.5 MB, 200 KiB) or a percentage
     /// (5%); with PACKAGE= before it, if that Debian package takes so much more. Compressed bytes count where
     /// they are known of both. May be given several times
@@ -72,6 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let text = "A and B cannot both come from standard input";
         return Err(Failure::wrong_value(text, "write one of them to a file"));
     }
+    let form = context.form(args.format, [Format::Text, Format::Json])?;
     check(&args.fail_over)?;
     let mut before = open(&args.before, context)?;
     let mut after = open(&args.after, context)?;
@@ -84,7 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             .progress
             .warn(&format!("neither A nor B has the package {}, which has a limit", shown::name(name)));
     }
-    match if context.global.json { Format::Json } else { args.format } {
+    match form {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
         Format::Markdown => print(&report.markdown())?,

@@ -62,6 +62,12 @@ impl Failure {
         Failure { kind: Kind::Usage(error), hint: None }
     }
 
+    /// As [`Failure::usage`], of options that exclude each other.
+    pub fn conflict(text: &str) -> Self {
+        let kind = clap::error::ErrorKind::ArgumentConflict;
+        Failure::usage(clap::Error::raw(kind, format!("{text}\n")))
+    }
+
     /// As [`Failure::usage`], of a value that is wrong, with what one can do about it.
     pub fn wrong_value(text: &str, hint: &str) -> Self {
         Failure::usage(clap::Error::raw(

@@ -42,9 +42,9 @@ pub struct Args {
     /// Show the ten largest things that could go: what that would save, who keeps them, and the risk
     #[arg(long, conflicts_with = "files")]
     why_big: bool,
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with_all = ["sbom", "security"])]
-    format: Format,
+    /// How the result is written [default: text]
+    #[arg(long, value_enum, conflicts_with_all = ["sbom", "security"])]
+    format: Option<Format>,
     /// Print a bill of materials with every package and every file's digests, as JSON
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json", "retained", "what_if", "why_big"])]
     sbom: Option<Sbom>,
@@ -82,14 +82,11 @@ enum Sbom {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let is_json = context.global.json || args.format == Format::Json;
-    let is_page = args.format == Format::Html && !is_json;
+    let form = context.form(args.format, [Format::Text, Format::Json])?;
+    let (is_json, is_page) = (form == Format::Json, form == Format::Html);
     if is_page && (args.files || args.retained || args.why_big || !args.what_if.is_empty()) {
         let text = "--format html is one page with all of it: it cannot be used with --files, --retained, --why-big or --what-if";
-        return Err(Failure::usage(clap::Error::raw(
-            clap::error::ErrorKind::ArgumentConflict,
-            format!("{text}\n"),
-        )));
+        return Err(Failure::conflict(text));
     }
     if let Some(suite) = &args.security {
         return security::run(args, suite, context);

@@ -22,9 +22,9 @@ pub struct Args {
     /// How many commits are shown
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// How the result is written [default: text]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 }
 
 /// How the result is written.
@@ -40,6 +40,7 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let form = context.form(args.format, [Format::Text, Format::Json])?;
     let history = history::history(&args.recipe, args.limit as usize)?;
     if history.states.is_empty() {
         let failure = Failure::new(format!("no commit has {}", args.recipe.display()));
@@ -47,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let name = args.recipe.to_string_lossy();
     let report = HistoryReport { recipe: &name, history: &history };
-    match if context.global.json { Format::Json } else { args.format } {
+    match form {
         Format::Json => finish_json(&report.json()),
         Format::Html => print(&report.html())?,
         Format::Text => {

@@ -51,6 +51,17 @@ fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usi
     found.into_values().filter_map(only).collect()
 }
 
+/// Returns the packages of which one is gone and one is new, and whose names differ in versions alone.
+pub fn renamed_packages<'n>(
+    gone: impl Iterator<Item = &'n str>,
+    new: impl Iterator<Item = &'n str>,
+) -> Vec<(&'n str, &'n str)> {
+    let all: Vec<(bool, &str)> =
+        gone.map(|name| (false, name)).chain(new.map(|name| (true, name))).collect();
+    let merged = pairs(&all, |(is_new, name)| Some((*is_new, package_without_versions(name))));
+    merged.into_iter().map(|(gone, new)| (all[gone].1, all[new].1)).collect()
+}
+
 /// Removes the items that were merged into others.
 fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
     let gone: HashSet<usize> = merged.iter().map(|(gone, _)| *gone).collect();
@@ -127,5 +138,8 @@ mod tests {
         {
             assert_eq!(package_without_versions(before), package_without_versions(after));
         }
+        // Of two it is not known which.
+        let (gone, new) = (["liba1", "libb1", "libb2", "c"], ["liba1t64", "libb3", "d"]);
+        assert_eq!(renamed_packages(gone.into_iter(), new.into_iter()), [("liba1", "liba1t64")]);
     }
 }

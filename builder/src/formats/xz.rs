@@ -278,6 +278,14 @@ pub fn decode(compressed: impl BufRead) -> io::Result<impl Read> {
     Ok(XzDecoder::new_stream(compressed, stream))
 }
 
+/// Returns how many bytes the first stream of an input takes; `None` where it is damaged or cut off.
+pub fn first_stream_bytes(compressed: impl BufRead) -> Option<u64> {
+    let stream = Stream::new_stream_decoder(MEMORY_LIMIT_BYTES, 0).ok()?;
+    let mut decoder = XzDecoder::new_stream(compressed, stream);
+    io::copy(&mut decoder, &mut io::sink()).ok()?;
+    Some(decoder.total_in())
+}
+
 /// Returns how long the last stream of a file is, by its own index; `None` where the file does not end with a
 /// stream, as with padding. The index is verified only when the file is decoded.
 ///

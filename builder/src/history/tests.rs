@@ -1,5 +1,9 @@
 use super::*;
-use crate::{formats::recipe_summary::PackageSize, testing::Repository};
+use crate::{
+    formats::recipe_summary::PackageSize,
+    resolve::{Request, Resolution, Resolved},
+    testing::Repository,
+};
 
 const RECIPE: &str = "[app]\nname = \"tea\"\nversion = \"1\"\n";
 
@@ -47,12 +51,55 @@ fn sizes_count_for_the_state_that_they_were_recorded_for_alone() {
     assert_eq!(two.changed.files, ["files/run", "recipe.toml", "used.list"]);
     let growth = three.growth.as_ref().expect("both have sizes");
     assert_eq!(growth.size_bytes, (1000, 1500));
-    assert_eq!(growth.packages, [("water".to_owned(), (700, 600))]);
+    let water = Share { name: "water".into(), name_before: None, size_bytes: (700, 600) };
+    assert_eq!(growth.packages, [water]);
     assert!(matches!(&damaged.recorded, Recorded::Damaged(why) if why.contains("line 1")), "{damaged:?}");
 
     let last = super::history(&folder, 2).expect("reads");
     assert!(last.is_cut && last.states.len() == 2);
     assert!(!last.states[1].changed.is_first, "it is compared with what was before");
+    assert_eq!(last.states[1].growth, three.growth, "the commit before it has no size, the one before that has");
+}
+
+#[test]
+fn a_package_with_another_version_in_its_name_is_one_change() {
+    let Some(repository) = Repository::new() else { return };
+    let lock = |package: &str, version: &str| {
+        let resolved = Resolved {
+            name: package.into(),
+            version: version.into(),
+            architecture: "all".into(),
+            suite: "s".into(),
+            path: "pool/water.deb".into(),
+            size_bytes: 1,
+            checksum: Digest::of(b"").into(),
+            installed_size_kib: 1,
+            essential: false,
+            because: "requested".into(),
+            by: None,
+        };
+        let resolution = Resolution { packages: vec![resolved], ..Resolution::default() };
+        Lock::new("s", "amd64", 7, &Request::default(), Vec::new(), &resolution).to_text()
+    };
+    let commit = |package: &str, version: &str, size_bytes: u64| {
+        let lock = lock(package, version);
+        let files = [("recipe.toml", RECIPE), ("recipe.lock", &lock[..])];
+        let summary = summary(&files, 10 * size_bytes, size_bytes).replace("water", package);
+        let names = ["tea/recipe.toml", "tea/recipe.lock", "tea/recipe.summary"];
+        repository.commit(package, &[(names[0], RECIPE), (names[1], &lock), (names[2], &summary)]);
+    };
+    commit("libwater1", "1.0", 70);
+    commit("libwater2t64", "2.0", 60);
+    let states = history(&repository.path().join("tea"), 1).expect("reads").states;
+    let changes = states[0].changed.packages.packages.iter().map(ToString::to_string);
+    assert_eq!(changes.collect::<Vec<_>>(), ["  libwater1 → libwater2t64 1.0 → 2.0"]);
+    let growth = states[0].growth.as_ref().expect("both have sizes");
+    let water = Share {
+        name: "libwater2t64".into(),
+        name_before: Some("libwater1".into()),
+        size_bytes: (70, 60),
+    };
+    assert_eq!((growth.size_bytes, &growth.packages[..]), ((700, 600), &[water][..]));
 }
 
 #[test]

@@ -9,6 +9,8 @@ use crate::{formats::version, lock::Lock};
 pub struct Change {
     /// Its name.
     pub name: String,
+    /// Its name before, where that had another version in it ([`Changes::pair`]).
+    pub name_before: Option<String>,
     /// Its version before, if it was there.
     pub old: Option<String>,
     /// Its version now, if it is there.
@@ -34,7 +36,13 @@ impl Changes {
         for package in &old.packages {
             if new.get(&package.name).is_none() {
                 let old = Some(package.version.clone());
-                packages.push(Change { name: package.name.clone(), old, new: None, security: false });
+                packages.push(Change {
+                    name: package.name.clone(),
+                    name_before: None,
+                    old,
+                    new: None,
+                    security: false,
+                });
             }
         }
         for package in &new.packages {
@@ -42,6 +50,7 @@ impl Changes {
             if before.is_none_or(|before| before.version != package.version) {
                 packages.push(Change {
                     name: package.name.clone(),
+                    name_before: None,
                     old: before.map(|before| before.version.clone()),
                     new: Some(package.version.clone()),
                     security: package.suite.ends_with("-security"),
@@ -51,6 +60,18 @@ impl Changes {
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         let matches = old.matches(&new.suite, &new.architecture, &new.request);
         Changes { other: packages.is_empty() && !(matches && old.packages == new.packages), packages }
+    }
+
+    /// Makes one change of each pair of a removed and an added package, as they are named.
+    pub fn pair(&mut self, renamed: &[(String, String)]) {
+        for (before, after) in renamed {
+            let gone = self.packages.iter().find(|change| change.name == *before && change.new.is_none());
+            let Some(version) = gone.and_then(|change| change.old.clone()) else { continue };
+            let mut new = self.packages.iter_mut();
+            let Some(new) = new.find(|change| change.name == *after && change.old.is_none()) else { continue };
+            (new.name_before, new.old) = (Some(before.clone()), Some(version));
+            self.packages.retain(|change| change.name != *before);
+        }
     }
 
     /// Returns whether nothing differs.
@@ -94,7 +115,10 @@ impl fmt::Display for Change {
         match (&self.old, &self.new) {
             (None, Some(new)) => write!(f, "+ {} {new}{security}", self.name),
             (Some(old), None) => write!(f, "- {} {old}", self.name),
-            (Some(old), Some(new)) => write!(f, "  {} {old} → {new}{security}", self.name),
+            (Some(old), Some(new)) => {
+                let before = self.name_before.iter().map(|name| format!("{name} → ")).collect::<String>();
+                write!(f, "  {before}{} {old} → {new}{security}", self.name)
+            }
             (None, None) => write!(f, "  {}", self.name),
         }
     }
@@ -135,6 +159,10 @@ mod tests {
         let shown: Vec<String> = changes.packages.iter().map(Change::to_string).collect();
         assert_eq!(shown, ["- a 1", "  b 1~rc1 → 1 (security)", "  c 2 → 1", "+ e 3"]);
         assert_eq!(changes.summary(), "1 added, 1 upgraded, 1 downgraded, 1 removed");
+        let mut paired = changes;
+        paired.pair(&[("a".into(), "e".into()), ("b".into(), "e".into())]);
+        let shown: Vec<String> = paired.packages.iter().map(Change::to_string).collect();
+        assert_eq!(shown, ["  b 1~rc1 → 1 (security)", "  c 2 → 1", "  a → e 1 → 3"]);
         assert!(Changes::between(&old, &old).is_empty());
         assert!(Changes::between(&old, &Lock { time_s: 9, ..old.clone() }).is_empty());
         let mut moved = old.clone();

@@ -215,13 +215,18 @@ impl<'a> Contents<'a> {
         out
     }
 
-    /// Returns each path with its size and package.
+    /// Returns each path with its size and package, in bytes; with prices also what it takes compressed.
     pub fn file_table(&self) -> String {
-        let papers = &self.papers;
-        let mut out = String::new();
+        let Contents { papers, prices, .. } = self;
+        let bytes = |size: Option<u64>| size.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        let head = |name: &str| prices.as_ref().map_or_else(String::new, |_| format!("{name:>10}  "));
+        let mut out = format!("{}{:>10}  package  path\n", head("compressed"), "bytes");
         for (path, entry) in self.paths() {
-            let size = entry.kind.content().map(|(_, bytes)| bytes.to_string()).unwrap_or_else(|| "-".into());
-            let _ = writeln!(out, "{size:>10}  {}  /{path}", papers.owner(path.as_bytes()).unwrap_or("-"));
+            let size = bytes(entry.kind.content().map(|(_, bytes)| bytes));
+            let packed = prices.as_ref().map(|prices| bytes(prices.files.get(path).copied()));
+            let packed = packed.map_or_else(String::new, |packed| format!("{packed:>10}  "));
+            let owner = papers.owner(path.as_bytes()).unwrap_or("-");
+            let _ = writeln!(out, "{packed}{size:>10}  {owner}  /{path}");
         }
         out
     }

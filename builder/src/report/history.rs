@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
-    history::{Changed, Growth, History, Recorded, State},
+    history::{Changed, Growth, History, Recorded, Share, State},
     progress::size_text,
     shown,
 };
@@ -139,7 +139,11 @@ fn notes(state: &State, most: usize) -> Vec<String> {
         && !packages.is_empty()
     {
         let most = packages.iter().take(most);
-        let shares = most.map(|(name, sizes)| format!("{} {}", shown::name(name), signed(*sizes)));
+        let name = |share: &Share| match &share.name_before {
+            Some(before) => format!("{} → {}", shown::name(before), shown::name(&share.name)),
+            None => shown::name(&share.name),
+        };
+        let shares = most.map(|share| format!("{} {}", name(share), signed(share.size_bytes)));
         out.push(format!("most of it: {}", shares.collect::<Vec<_>>().join(", ")));
     }
     match &state.recorded {
@@ -164,14 +168,20 @@ fn state_json(state: &State) -> Value {
     let package = |change: &crate::lock::Change| {
         json!({
             "name": change.name,
+            "name_before": change.name_before,
             "version_before": change.old,
             "version": change.new,
             "is_security": change.security,
         })
     };
     let growth = state.growth.as_ref().map(|growth| {
-        let package = |(name, (before, now)): &(String, (u64, u64))| {
-            json!({ "name": name, "before_bytes": before, "after_bytes": now })
+        let package = |share: &Share| {
+            json!({
+                "name": share.name,
+                "name_before": share.name_before,
+                "before_bytes": share.size_bytes.0,
+                "after_bytes": share.size_bytes.1,
+            })
         };
         json!({
             "before_bytes": growth.size_bytes.0,

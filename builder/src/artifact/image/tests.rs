@@ -96,6 +96,15 @@ fn bytes_of(path: &Path) -> Vec<u8> {
     }
 }
 
+/// Returns the length of a file, or of all files in a directory.
+fn length(path: &Path) -> u64 {
+    let found = fs::metadata(path).expect("is there");
+    if !found.is_dir() {
+        return found.len();
+    }
+    fs::read_dir(path).expect("lists").map(|entry| length(&entry.expect("is there").path())).sum()
+}
+
 #[test]
 fn a_package_goes_through_every_format_and_back_and_stays_the_same() {
     let fixture = Fixture::new();
@@ -110,6 +119,7 @@ fn a_package_goes_through_every_format_and_back_and_stays_the_same() {
         let same = fixture.pack(format, &format!("{format}-built"));
         assert_eq!(bytes_of(&there), bytes_of(&built), "{format}");
         assert_eq!(converted.digest, same.digest, "{format}");
+        assert_eq!(converted.size_bytes, length(&there), "{format}");
         assert!(
             artifact::is_at(&there, format, &converted.digest)
                 && !artifact::is_at(&there, format, &spk.digest)
@@ -123,6 +133,7 @@ fn a_package_goes_through_every_format_and_back_and_stays_the_same() {
                 (format, key().app_id(), converted.digest)
             );
             assert_eq!(read.tree, opened.tree, "{format}");
+            assert_eq!(read.size_bytes, length(&there), "{format}");
             let again = artifact::convert(&read, Format::Spk, &back, &other, &silent).expect("converts back");
             assert_eq!(again.digest, spk.digest, "{format}");
         }

@@ -159,10 +159,8 @@ fn write_oci_directory(
     let made = atomic::Directory::make(parent_of(out), ".tinyroot-pack-").at("create", out)?;
     let root = made.path().join("layout");
     crate::files::create_dir(&root)?;
-    oci::write_directory(&parts, &root)?;
+    let size_bytes = oci::write_directory(&parts, &root)?;
     let how = if oci::Layout::is_in(out) { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     renameat_with(CWD, &root, CWD, out, how).map_err(|error| PathError::new("create", out, error))?;
-    let descriptor = parts.descriptor();
-    let sizes = [descriptor.size_bytes, parts.config.len() as u64, parts.layer.size_bytes];
-    Ok((descriptor.digest, sizes.iter().sum()))
+    Ok((parts.descriptor().digest, size_bytes))
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use serde_json::Value;
 
-use super::{DOCKER_FILE, Descriptor, INDEX_FILE, INDEX_TYPE, Layout};
+use super::{DOCKER_FILE, Descriptor, INDEX_FILE, INDEX_TYPE, LAYOUT_FILE, Layout};
 use crate::{
     artifact::fault::{Budget, ImageFault},
     digest::{Digest, Hasher},
@@ -27,7 +27,7 @@ pub(super) const MAX_LAYERS: usize = 512;
 pub struct ImageParts {
     /// The digest of its manifest.
     pub digest: Digest,
-    /// The length of its manifest, configuration and layers together.
+    /// The length of all files that it is made of: layers, configuration, manifest, indexes, and what names these.
     pub size_bytes: u64,
     /// The digest of each layer, uncompressed, as its configuration says.
     diff_ids: Vec<Digest>,
@@ -46,11 +46,14 @@ enum Layer {
 /// # Errors
 /// A layout with several images, and one that is damaged.
 pub fn image_of(layout: &Layout) -> Result<ImageParts, ImageFault> {
-    if layout.has(INDEX_FILE) {
-        let index = layout.json(INDEX_FILE)?;
-        return image_in(layout, &index, 0);
+    let mut image = match layout.has(INDEX_FILE) {
+        true => image_in(layout, &layout.json(INDEX_FILE)?, 0)?,
+        false => docker_image(layout)?,
+    };
+    for name in [LAYOUT_FILE, INDEX_FILE, DOCKER_FILE].into_iter().filter(|name| layout.has(name)) {
+        image.size_bytes = image.size_bytes.saturating_add(layout.file(name)?.1);
     }
-    docker_image(layout)
+    Ok(image)
 }
 
 fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, ImageFault> {
@@ -62,7 +65,9 @@ fn image_in(layout: &Layout, index: &Value, depth: usize) -> Result<ImageParts, 
     let blob = Descriptor::read(image).ok_or(rule("has a descriptor that is not one of SHA-256"))?;
     let manifest = layout.json_blob(&blob)?;
     if blob.media_type == INDEX_TYPE || manifest["manifests"].is_array() {
-        return image_in(layout, &manifest, depth + 1);
+        let mut image = image_in(layout, &manifest, depth + 1)?;
+        image.size_bytes = image.size_bytes.saturating_add(blob.size_bytes);
+        return Ok(image);
     }
     let part = format!("the manifest {}", blob.digest);
     let damaged = || ImageFault::rule(&part[..], "has a descriptor that is not one of SHA-256");

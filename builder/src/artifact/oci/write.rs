@@ -131,20 +131,22 @@ pub fn write_tar(parts: &Parts, out: &mut impl Write) -> Result<(), PackError> {
     written.map_err(PackError::writing)
 }
 
-/// Writes a layout into an empty directory.
+/// Writes a layout into an empty directory. Returns the length of all its files.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_directory(parts: &Parts, directory: &Path) -> Result<(), PackError> {
+pub fn write_directory(parts: &Parts, directory: &Path) -> Result<u64, PackError> {
     files::create_dir_all(directory.join("blobs/sha256"))?;
+    let mut size_bytes = parts.layer.size_bytes;
     for (name, bytes) in parts.files(false) {
+        size_bytes += bytes.len() as u64;
         files::write(directory.join(name), bytes)?;
     }
     let path = directory.join(blob_name(&parts.layer));
     let mut file = File::options().write(true).create_new(true).open(&path).at("create", &path)?;
     let copied = parts.layer_reader().and_then(|mut reader| io::copy(&mut reader, &mut file));
     copied.at("write", &path)?;
-    Ok(())
+    Ok(size_bytes)
 }
 
 fn header(kind: tar::EntryType, mode: u32, size_bytes: u64) -> tar::Header {

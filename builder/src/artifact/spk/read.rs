@@ -31,9 +31,12 @@ const BUNDLE: &str = "spk";
 /// Why a package is refused, in the order of the checks.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// A compressed stream that is damaged, cut off or followed by something.
+    /// A compressed stream that is damaged or cut off.
     #[error("it cannot be decompressed")]
     Compression(#[source] io::Error),
+    /// A compressed stream that is whole, with what is none after it.
+    #[error("{}", followed(*.0))]
+    Followed(u64),
     /// The stream ends before the signature does.
     #[error("it ends before its signature does")]
     NoSignature,
@@ -60,6 +63,11 @@ pub enum Fault {
     /// A manifest that cannot be read.
     #[error("its manifest cannot be used")]
     Manifest(#[source] ManifestError),
+}
+
+fn followed(bytes: u64) -> String {
+    let bytes = if bytes == 1 { "1 byte follows".to_owned() } else { format!("{bytes} bytes follow") };
+    format!("{bytes} the end of its compressed stream")
 }
 
 /// Reads a package, from the store where that has it.
@@ -97,7 +105,8 @@ fn unpack_and_check(
     let mut input = Hasher::new(io::sink());
     let tee = Tee { source: file.reader(), hasher: &mut input, read: |count| task.add(count) };
     let mut receiver = Receiver::new(&mut bundle);
-    receiver.receive(BufReader::with_capacity(1 << 16, tee)).map_err(|e| file.ending(e, store))?;
+    let received = receiver.receive(BufReader::with_capacity(1 << 16, tee));
+    received.map_err(|ending| file.ending(ending, size_bytes, store))?;
     let (signature, offset) = receiver.finish().map_err(|fault| file.refuse(fault))?;
     let (digest, _, _) = input.finish();
     if digest != key {
@@ -138,11 +147,23 @@ fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
 }
 
 impl Source<'_> {
-    fn ending(&self, ending: Ending, store: &Store) -> ArtifactError {
+    fn ending(&self, ending: Ending, size_bytes: u64, store: &Store) -> ArtifactError {
         match ending {
+            Ending::Fault(Fault::Compression(error)) => self.refuse(match self.bytes_after_stream(size_bytes) {
+                0 => Fault::Compression(error),
+                bytes => Fault::Followed(bytes),
+            }),
             Ending::Fault(fault) => self.refuse(fault),
             Ending::Write(source) => PathError::new("write to the cache", store.root(), source).into(),
         }
+    }
+
+    /// Returns how many bytes follow the first stream, if that is whole.
+    fn bytes_after_stream(&self, size_bytes: u64) -> u64 {
+        let magic_bytes = spk::MAGIC.len() as u64;
+        let span = Span { offset: magic_bytes, size_bytes: size_bytes.saturating_sub(magic_bytes) };
+        let stream = BufReader::with_capacity(1 << 16, SpanReader { file: &self.file, span });
+        xz::first_stream_bytes(stream).map_or(0, |bytes| span.size_bytes.saturating_sub(bytes))
     }
 
     /// Returns whether all after the magic is one stream without padding.

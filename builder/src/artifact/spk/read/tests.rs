@@ -316,8 +316,13 @@ fn refuses_what_is_not_signed_so() {
     let mut cut = compress(&stream);
     cut.truncate(cut.len() - 3);
     assert!(place.verdict(&cut).starts_with("it cannot be decompressed"));
-    let tail = [&compress(&stream)[..], b"tail"].concat();
-    assert!(place.verdict(&tail).starts_with("it cannot be decompressed"));
+    let half_stream = &cut[MAGIC.len()..];
+    for tail in [&b"\n"[..], b"tail", b"\0\0\0", half_stream] {
+        let count =
+            if tail.len() == 1 { "1 byte follows".into() } else { format!("{} bytes follow", tail.len()) };
+        let bytes = [&compress(&stream)[..], tail].concat();
+        assert_eq!(place.verdict(&bytes), format!("{count} the end of its compressed stream"));
+    }
 }
 
 #[test]
