@@ -324,9 +324,8 @@ impl Growth {
         let shares = names.into_iter().filter(|name| !merged.contains(name)).map(share);
         let mut packages: Vec<Share> =
             shares.filter(|Share { size_bytes: (before, now), .. }| before != now).collect();
-        packages.sort_by_key(|Share { size_bytes: (before, now), .. }| {
-            std::cmp::Reverse(before.abs_diff(*now))
-        });
+        packages
+            .sort_by_key(|Share { size_bytes: (before, now), .. }| std::cmp::Reverse(before.abs_diff(*now)));
         Growth { size_bytes: (before.size_bytes, now.size_bytes), packages }
     }
 }

@@ -169,7 +169,10 @@ fn json_and_another_format_are_wrong_usage() {
         let said = format!("--json cannot be used with --format {format}");
         assert_eq!(ended.stderr, format!("error: {said}\n"));
         let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
-        assert_eq!((&document["error"]["kind"], &document["error"]["message"]), (&"usage".into(), &said.into()));
+        assert_eq!(
+            (&document["error"]["kind"], &document["error"]["message"]),
+            (&"usage".into(), &said.into())
+        );
     }
     let ended = home.run(&["inspect", "tea.spk", "--format", "json", "--json"]);
     assert_says(&ended.stderr, &["error: cannot open tea.spk"]);

@@ -56,8 +56,7 @@ pub fn renamed_packages<'n>(
     gone: impl Iterator<Item = &'n str>,
     new: impl Iterator<Item = &'n str>,
 ) -> Vec<(&'n str, &'n str)> {
-    let all: Vec<(bool, &str)> =
-        gone.map(|name| (false, name)).chain(new.map(|name| (true, name))).collect();
+    let all: Vec<(bool, &str)> = gone.map(|name| (false, name)).chain(new.map(|name| (true, name))).collect();
     let merged = pairs(&all, |(is_new, name)| Some((*is_new, package_without_versions(name))));
     merged.into_iter().map(|(gone, new)| (all[gone].1, all[new].1)).collect()
 }

@@ -58,7 +58,10 @@ fn sizes_count_for_the_state_that_they_were_recorded_for_alone() {
     let last = super::history(&folder, 2).expect("reads");
     assert!(last.is_cut && last.states.len() == 2);
     assert!(!last.states[1].changed.is_first, "it is compared with what was before");
-    assert_eq!(last.states[1].growth, three.growth, "the commit before it has no size, the one before that has");
+    assert_eq!(
+        last.states[1].growth, three.growth,
+        "the commit before it has no size, the one before that has"
+    );
 }
 
 #[test]
@@ -94,11 +97,8 @@ fn a_package_with_another_version_in_its_name_is_one_change() {
     let changes = states[0].changed.packages.packages.iter().map(ToString::to_string);
     assert_eq!(changes.collect::<Vec<_>>(), ["  libwater1 → libwater2t64 1.0 → 2.0"]);
     let growth = states[0].growth.as_ref().expect("both have sizes");
-    let water = Share {
-        name: "libwater2t64".into(),
-        name_before: Some("libwater1".into()),
-        size_bytes: (70, 60),
-    };
+    let water =
+        Share { name: "libwater2t64".into(), name_before: Some("libwater1".into()), size_bytes: (70, 60) };
     assert_eq!((growth.size_bytes, &growth.packages[..]), ((700, 600), &[water][..]));
 }
 

@@ -68,7 +68,9 @@ impl Changes {
             let gone = self.packages.iter().find(|change| change.name == *before && change.new.is_none());
             let Some(version) = gone.and_then(|change| change.old.clone()) else { continue };
             let mut new = self.packages.iter_mut();
-            let Some(new) = new.find(|change| change.name == *after && change.old.is_none()) else { continue };
+            let Some(new) = new.find(|change| change.name == *after && change.old.is_none()) else {
+                continue;
+            };
             (new.name_before, new.old) = (Some(before.clone()), Some(version));
             self.packages.retain(|change| change.name != *before);
         }

@@ -149,10 +149,12 @@ fn digest_of(pack: &File, span: Span) -> io::Result<Digest> {
 impl Source<'_> {
     fn ending(&self, ending: Ending, size_bytes: u64, store: &Store) -> ArtifactError {
         match ending {
-            Ending::Fault(Fault::Compression(error)) => self.refuse(match self.bytes_after_stream(size_bytes) {
-                0 => Fault::Compression(error),
-                bytes => Fault::Followed(bytes),
-            }),
+            Ending::Fault(Fault::Compression(error)) => {
+                self.refuse(match self.bytes_after_stream(size_bytes) {
+                    0 => Fault::Compression(error),
+                    bytes => Fault::Followed(bytes),
+                })
+            }
             Ending::Fault(fault) => self.refuse(fault),
             Ending::Write(source) => PathError::new("write to the cache", store.root(), source).into(),
         }
