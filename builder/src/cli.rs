@@ -47,7 +47,7 @@ mod why;
 pub use crate::progress::size_text;
 pub use cache::seal;
 pub use failure::Failure;
-pub use output::print;
+pub use output::{print, print_page};
 
 use output::{finish_json, say};
 pub use screen::Screen;

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     atomic,
-    cli::{Context, Failure, finish_json, print, verify::with_any},
+    cli::{Context, Failure, finish_json, print, print_page, verify::with_any},
     diff::Bound,
     error::At as _,
     files,
@@ -89,7 +89,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Format::Json => finish_json(&report.json()),
         Format::Text => print(&report.text())?,
         Format::Markdown => print(&report.markdown())?,
-        Format::Html => print(&report.html())?,
+        Format::Html => print_page(&report.page())?,
     }
     report.excess().map_or(Ok(()), |text| Err(Failure::exceeded(text)))
 }

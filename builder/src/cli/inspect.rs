@@ -6,7 +6,7 @@ use std::{cell::RefCell, path::PathBuf};
 
 use crate::{
     artifact::{self, Artifact},
-    cli::{Context, Failure, finish_json, print, verify::with_file},
+    cli::{Context, Failure, finish_json, print, print_page, verify::with_file},
     papers::bill::Form,
     reasons::{self, Change, Graph},
     report::{Contents, Retained, WhatIfReport, WhyBig, sharing_note},
@@ -109,10 +109,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let graph = is_weighed.then(|| Graph::new(reasons::gather::facts(&artifact, prices.as_ref(), &store)));
     let report = Contents::of(&artifact, prices, args.depth, &store);
     if let Some(graph) = graph {
-        return match is_page {
-            true => print(&report.html(&graph)),
-            false => print_weighed(args, &artifact, &graph, &report, is_json),
-        };
+        if is_page {
+            let page = report.page(&graph);
+            drop((graph, report));
+            return print_page(&page);
+        }
+        return print_weighed(args, &artifact, &graph, &report, is_json);
     }
     if is_json {
         finish_json(&report.json(args.files));

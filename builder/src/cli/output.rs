@@ -1,7 +1,8 @@
 //! The one place that prints. All that is printed is text: what would be more on a terminal is escaped.
 
 use std::{
-    io::{self, Write as _},
+    fmt,
+    io::{self, BufWriter, StdoutLock, Write as _},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::{error::PathError, shown, sys::stdout};
+use crate::{error::PathError, report::Page, shown, sys::stdout};
 
 /// Whether the words that begin lines of ours on stderr are coloured.
 static COLOR: AtomicBool = AtomicBool::new(false);
@@ -58,6 +59,32 @@ pub fn print(text: &str) -> Result<(), Failure> {
     match text.is_empty() {
         true => Ok(()),
         false => print_bytes(shown::lines(text).as_bytes()),
+    }
+}
+
+/// Prints a page as it is written.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_page(page: &Page) -> Result<(), Failure> {
+    let mut out = Stdout { out: BufWriter::new(io::stdout().lock()), error: None };
+    let is_whole = page.write_html(&mut out).is_ok();
+    let Stdout { mut out, error } = out;
+    written(error.map_or(Ok(()), Err).and_then(|()| if is_whole { out.flush() } else { Ok(()) }))
+}
+
+/// Stdout as it takes text.
+struct Stdout {
+    out: BufWriter<StdoutLock<'static>>,
+    error: Option<io::Error>,
+}
+
+impl fmt::Write for Stdout {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.out.write_all(shown::lines(text).as_bytes()).map_err(|error| {
+            self.error = Some(error);
+            fmt::Error
+        })
     }
 }
 

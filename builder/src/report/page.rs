@@ -9,7 +9,11 @@ mod links;
 
 pub(super) use links::{directory_link, file_link, package_link};
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -116,8 +120,11 @@ pub struct PageFile {
 }
 
 impl Page {
-    /// Returns the page.
-    pub fn html(&self) -> String {
+    /// Writes the page, piece by piece: a package may have some hundred thousand files.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_html(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let facts: String =
             self.facts.iter().map(|fact| format!("<p class=\"faint\">{}</p>", escaped(fact))).collect();
         let policy = format!(
@@ -126,8 +133,8 @@ impl Page {
             hash(SCRIPT)
         );
         let (title, total) = (escaped(&self.title), escaped(&self.total));
-        let sections: String = (0..).zip(&self.sections).map(|(at, section)| section.html(at == 0)).collect();
-        let mut out = format!(
+        write!(
+            out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
@@ -136,25 +143,27 @@ impl Page {
              <header><h1>{title}</h1><p class=\"total\">{total}</p>{facts}</header>\n<main>\n\
              <div class=\"bar\" id=\"choices\"></div>\n\
              <nav id=\"trail\" aria-label=\"Where the treemap is\"></nav>\n<div id=\"maps\"></div>\n\
-             <div id=\"detail\" role=\"region\" aria-label=\"Why it is there\" tabindex=\"-1\"></div>\n{sections}\
-             <div class=\"bar\"><input type=\"search\" id=\"find\" placeholder=\"find paths and packages\" \
+             <div id=\"detail\" role=\"region\" aria-label=\"Why it is there\" tabindex=\"-1\"></div>\n"
+        )?;
+        for (at, section) in self.sections.iter().enumerate() {
+            out.write_str(&section.html(at == 0))?;
+        }
+        out.write_str(
+            "<div class=\"bar\"><input type=\"search\" id=\"find\" placeholder=\"find paths and packages\" \
              aria-label=\"Find paths and packages\"><span class=\"faint\" id=\"count\" role=\"status\"></span></div>\n\
              <h2>By package</h2>\n<div class=\"table\" id=\"packages\"></div>\n\
              <h2>By path</h2>\n<div class=\"table\" id=\"paths\"></div>\n</main>\n\
              <noscript><p>This page needs its own script to draw.</p></noscript>\n\
-             <script type=\"application/json\" id=\"data\">"
-        );
-        self.write_data(&mut out);
-        out += "</script>\n<script>";
-        out += SCRIPT;
-        out += "</script>\n</body>\n</html>\n";
-        out
+             <script type=\"application/json\" id=\"data\">",
+        )?;
+        self.write_data(out)?;
+        write!(out, "</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
     }
 
-    /// Writes what the script reads, piece by piece: a package may have some hundred thousand files.
-    fn write_data(&self, out: &mut String) {
+    /// Writes what the script reads.
+    fn write_data(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let kind = if self.is_difference { "diff" } else { "inspect" };
-        let _ = write!(out, "{{\"kind\":\"{kind}\",\"files\":[");
+        write!(out, "{{\"kind\":\"{kind}\",\"files\":[")?;
         for (at, file) in self.files.iter().enumerate() {
             let row = (
                 &file.path,
@@ -166,26 +175,44 @@ impl Page {
                 file.change,
                 &file.path_before,
             );
-            out.push_str(if at > 0 { "," } else { "" });
-            out.push_str(&script_json(&row));
+            out.write_str(if at > 0 { "," } else { "" })?;
+            write_script_json(out, &row)?;
         }
         let versions: BTreeMap<&str, [&Option<String>; 2]> =
             self.versions.iter().map(|(name, before, after)| (&name[..], [before, after])).collect();
         let notes: BTreeMap<&str, &[String]> =
             self.notes.iter().map(|(name, notes)| (&name[..], &notes[..])).collect();
-        let _ = write!(
-            out,
-            "],\"versions\":{},\"notes\":{},\"why\":{}}}",
-            script_json(&versions),
-            script_json(&notes),
-            script_json(&self.why)
-        );
+        out.write_str("],\"versions\":")?;
+        write_script_json(out, &versions)?;
+        out.write_str(",\"notes\":")?;
+        write_script_json(out, &notes)?;
+        out.write_str(",\"why\":")?;
+        write_script_json(out, &self.why)?;
+        out.write_str("}")
     }
 }
 
-/// Returns JSON for the text of a script: `<` could end it.
-fn script_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("is printable").replace('<', "\\u003c")
+/// Writes JSON for the text of a script: `<` could end it.
+fn write_script_json(out: &mut dyn fmt::Write, value: &impl serde::Serialize) -> fmt::Result {
+    serde_json::to_writer(ScriptText(out), value).map_err(|_| fmt::Error)
+}
+
+/// Text within a script element. What is written to it is JSON, whose pieces are whole letters.
+struct ScriptText<'a>(&'a mut dyn fmt::Write);
+
+impl io::Write for ScriptText<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut pieces = str::from_utf8(bytes).map_err(io::Error::other)?.split('<');
+        self.0.write_str(pieces.next().unwrap_or_default()).map_err(io::Error::other)?;
+        for piece in pieces {
+            write!(self.0, "\\u003c{piece}").map_err(io::Error::other)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Returns the SHA-256 of a text as a policy names it.
@@ -196,6 +223,12 @@ pub(super) fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(page: &Page) -> String {
+        let mut out = String::new();
+        page.write_html(&mut out).expect("writes");
+        out
+    }
 
     #[test]
     fn markup_in_names_is_text() {
@@ -219,7 +252,7 @@ mod tests {
             sections: vec![section],
             ..Page::default()
         };
-        let html = page.html();
+        let html = text(&page);
         assert_eq!(html.matches("<script").count(), 2);
         assert_eq!(html.matches("</script>").count(), 2);
         assert_eq!(html.matches("</table>").count(), 1);
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_page_lies_elsewhere_and_its_policy_names_what_runs() {
-        let html = Page::default().html();
+        let html = text(&Page::default());
         assert!(
             !html.contains("http://")
                 || html.matches("http://www.w3.org/2000/svg").count() == html.matches("http://").count()

@@ -149,7 +149,7 @@ impl SizeReport {
     }
 
     /// Returns the report as a page for a browser.
-    pub fn html(&self) -> String {
+    pub fn page(&self) -> Page {
         let total = self.deciding_total();
         let (from, to) = size_texts(total.0, total.1);
         let Sizes { before_bytes, after_bytes, .. } = self.diff.sizes;
@@ -186,7 +186,6 @@ impl SizeReport {
             why: None,
             sections: Vec::new(),
         }
-        .html()
     }
 
     /// Returns the links and files of both.

@@ -17,7 +17,7 @@ const MAX_CAUSES: usize = 40;
 
 impl Contents<'_> {
     /// Returns the contents as one page, complete in itself.
-    pub fn html(&self, graph: &Graph) -> String {
+    pub fn page(&self, graph: &Graph) -> Page {
         let artifact = self.artifact;
         let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
         let retained = Retained::of(graph, &self.papers);
@@ -44,7 +44,6 @@ impl Contents<'_> {
                 .filter(|section| !section.rows.is_empty())
                 .collect(),
         }
-        .html()
     }
 
     fn page_facts(&self, graph: &Graph) -> Vec<String> {
@@ -75,9 +74,14 @@ impl Contents<'_> {
                 _ => None,
             })
             .collect();
-        let mut why = PageWhy::default();
+        let mut why = PageWhy {
+            causes: Vec::with_capacity(there.len()),
+            left_out: Vec::with_capacity(there.len()),
+            retained: Vec::with_capacity(there.len()),
+            ..PageWhy::default()
+        };
         let mut texts: BTreeMap<String, i64> = BTreeMap::new();
-        let mut files = Vec::new();
+        let mut files = Vec::with_capacity(there.len());
         for (path, entry) in there {
             let facts = graph.facts().files.get(path);
             let causes = facts.map_or(&[][..], |facts| &facts.causes);
