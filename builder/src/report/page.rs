@@ -9,11 +9,7 @@ mod links;
 
 pub(super) use links::{directory_link, file_link, package_link};
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    io,
-};
+use std::{collections::BTreeMap, fmt, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
