@@ -1,4 +1,4 @@
-// Runs the tests of all apps, or of those that are named: `node run.mjs cgit wordpress`.
+// Runs the tests of all apps and pages, or of those that are named: `node run.mjs cgit wordpress pages`.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -6,10 +6,13 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { lacking } from './support.mjs';
 
+/** What is tested beside apps, and whose packages that takes. */
+const OTHERS = { pages: ['cgit', 'dokuwiki'] };
+
 const all = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs')).map((name) => name.slice(0, -9)).sort();
 const apps = process.argv.length > 2 ? process.argv.slice(2) : all;
 const unknown = apps.filter((app) => !all.includes(app));
-const lacks = unknown.length ? [`no tests of ${unknown.join(', ')}: there are ${all.join(', ')}`] : await lacking(apps);
+const lacks = unknown.length ? [`no tests of ${unknown.join(', ')}: there are ${all.join(', ')}`] : await lacking(apps.flatMap((app) => OTHERS[app] ?? [app]));
 if (lacks.length) {
     console.error(lacks.join('\n'));
     process.exit(1);

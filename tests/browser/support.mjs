@@ -4,16 +4,16 @@
 // a script, a request to another authority than the app's own.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { stripVTControlCharacters } from 'node:util';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify, stripVTControlCharacters } from 'node:util';
 
 const TOP = fileURLToPath(new URL('../..', import.meta.url));
 const CHROMIUM = process.env.TINYROOT_TEST_CHROMIUM || '/usr/bin/chromium';
@@ -35,7 +35,8 @@ function program() {
     return places.find(existsSync);
 }
 
-function packageOf(app) {
+/** Returns the package of an app. */
+export function packageOf(app) {
     return path.join(process.env.TINYROOT_TEST_PACKAGES || '', `${app}.spk`);
 }
 
@@ -43,7 +44,9 @@ function packageOf(app) {
 export async function lacking(apps) {
     const lacks = [];
     if (!existsSync(CHROMIUM)) lacks.push(`${CHROMIUM} is missing: apt-get install chromium`);
-    await import('playwright-core').catch(() => lacks.push('playwright-core is missing: npm ci, in tests/browser'));
+    for (const name of ['playwright-core', 'axe-core']) {
+        await import(name).catch(() => lacks.push(`${name} is missing: npm ci, in tests/browser`));
+    }
     if (!program()) lacks.push('there is no tinyroot: cargo build --release, or name one in TINYROOT_TEST_PROGRAM');
     if (!process.env.TINYROOT_TEST_PACKAGES) {
         lacks.push('TINYROOT_TEST_PACKAGES names no directory: build the recipes into one (tinyroot build RECIPE --output DIR/)');
@@ -225,12 +228,10 @@ class Failure extends Error {
     }
 }
 
-async function through(Kind, app, journey) {
-    const lacks = await lacking([app]);
-    assert.deepEqual(lacks, [], 'what this test needs');
+/** Does something in a browser, of which a person sees nothing broken. `enter` opens what it is done with, and returns that. */
+async function inBrowser(name, apps, tinyroot, home, enter, steps) {
+    assert.deepEqual(await lacking(apps), [], 'what this test needs');
     const { chromium } = await import('playwright-core');
-    const home = mkdtempSync(path.join(tmpdir(), 'tinyroot-browser-'));
-    const tinyroot = new Tinyroot(path.join(home, 'data'));
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
     let page;
     let faults;
@@ -240,13 +241,11 @@ async function through(Kind, app, journey) {
         faults = new Faults();
         faults.watch(context);
         page = await context.newPage();
-        const site = new Kind(page, faults);
-        await site.enter(tinyroot, app);
-        await journey(page, site);
+        await steps(page, await enter(page, faults));
         assert.deepEqual(faults.found, [], 'what a person would see broken');
     } catch (error) {
         keep = true;
-        const shot = path.join(home, `${app}.png`);
+        const shot = path.join(home, `${name}.png`);
         await page?.screenshot({ path: shot, fullPage: true }).catch(() => {});
         const log = tinyroot.printed.slice(-30).join('\n');
         const found = faults?.found.length ? `\nbesides: ${faults.found.join('\n         ')}` : '';
@@ -260,11 +259,49 @@ async function through(Kind, app, journey) {
     }
 }
 
+function through(Kind, app, journey) {
+    const home = mkdtempSync(path.join(tmpdir(), 'tinyroot-browser-'));
+    const tinyroot = new Tinyroot(path.join(home, 'data'));
+    const enter = async (page, faults) => {
+        const site = new Kind(page, faults);
+        await site.enter(tinyroot, app);
+        return site;
+    };
+    return inBrowser(app, [app], tinyroot, home, enter, journey);
+}
+
 /** Tests an app by what a person does in it, through both fronts. `journey` is given the page, opened, and the site. */
 export function journey(app, steps) {
     const options = { timeout: TEST_MS };
     test(`${app} through run`, options, () => through(RunSite, app, steps));
     test(`${app} through serve`, options, () => through(ServeSite, app, steps));
+}
+
+/**
+ * Tests a page that a command prints, such as `inspect --format html`: one file, which asks nobody for anything. `steps` is given
+ * the page, opened.
+ */
+export function printed(name, apps, args, steps) {
+    test(`${name} through a file`, { timeout: TEST_MS }, () => {
+        const home = mkdtempSync(path.join(tmpdir(), 'tinyroot-browser-'));
+        const file = path.join(home, `${name}.html`);
+        const enter = async (page) => {
+            const { stdout } = await promisify(execFile)(program(), [...args, '--format', 'html'], { maxBuffer: 1 << 28 });
+            writeFileSync(file, stdout);
+            await page.goto(pathToFileURL(file).href);
+        };
+        return inBrowser(name, apps, new Tinyroot(home), home, enter, steps);
+    });
+}
+
+/** Fails if axe finds anything in the page that keeps people out: WCAG 2.2, A and AA. */
+export async function isAccessible(page) {
+    const { default: axe } = await import('axe-core');
+    // Past the page's own policy, which lets no other script run.
+    const found = await page.evaluate(`(() => { ${axe.source}; return axe.run(document, {
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }); })()`);
+    const words = found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+    assert.deepEqual(words, [], 'what axe finds');
 }
 
 /** A picture of 32 by 32 points, of one colour. */

@@ -167,14 +167,16 @@
       const [path, end] = steps(node);
       const label = state.by === "package" && !state.zoom.length ? path[0] : [...lead, ...path].join("/");
       const told = side === "difference" ? signed(node.growth) : size(node.worth);
-      const group = drawn("g", { tabindex: svg.childElementCount ? -1 : 0, role: "button", "aria-label": `${label}, ${told}` + (end.file ? "" : `, ${node.count} paths, opens`) });
+      const group = drawn("g", { tabindex: svg.childElementCount ? -1 : 0, role: "button" });
       if (side === "difference") group.classList.add(node.growth < 0 ? "down" : "up");
-      group.append(drawn("title", {}, document.createTextNode(`${label}\n${told}`)), drawn("rect", { x, y, width, height }));
+      // The name for those who do not see it: what is seen may be cut off.
+      const name = `${label}\n${told}` + (end.file ? "" : `, ${node.count} paths, opens`);
+      group.append(drawn("title", {}, document.createTextNode(name)), drawn("rect", { x, y, width, height }));
       if (width > 34 && height > 16) {
         const fits = Math.floor(width / 7) - 1;
         const text = (string, dy) => {
           const short = string.length > fits ? string.slice(0, Math.max(1, fits - 1)) + "\u2026" : string;
-          group.append(drawn("text", { x: x + 4, y: y + dy }, document.createTextNode(short)));
+          group.append(drawn("text", { x: x + 4, y: y + dy, "aria-hidden": "true" }, document.createTextNode(short)));
         };
         text(label, 13);
         if (height > 32) text(told, 28);
@@ -278,8 +280,8 @@
     const key = keys[state.sort] || keys.size;
     return rows.sort((a, b) => {
       const [one, two] = [key(a), key(b)];
-      const order = one < two ? -1 : one > two ? 1 : a.name < b.name ? -1 : 1;
-      return state.down === (typeof one === "number") ? -order : order;
+      const order = one < two ? -1 : one > two ? 1 : 0;
+      return (state.down ? -order : order) || (a.name < b.name ? -1 : 1);
     });
   };
   const selected = () => {
@@ -313,7 +315,7 @@
   const table = (id, label, rows) => {
     const head = element("tr", {}, ...columns.map(([key, title, kind]) => {
       const isSorted = state.sort === key;
-      const button = element("button", { onclick: () => go({ sort: key, down: isSorted ? !state.down : true }) }, title + (isSorted ? (state.down ? " \u25be" : " \u25b4") : ""));
+      const button = element("button", { onclick: () => go({ sort: key, down: isSorted ? !state.down : (kind || "").startsWith("number") }) }, title + (isSorted ? (state.down ? " \u25be" : " \u25b4") : ""));
       return element("th", { scope: "col", className: kind || "", "aria-sort": isSorted ? (state.down ? "descending" : "ascending") : "none" }, button);
     }));
     const limit = id === "paths" ? shown : Infinity;
