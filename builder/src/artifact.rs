@@ -197,7 +197,8 @@ impl Format {
         if start.get(erofs::SUPERBLOCK_AT as usize..).is_some_and(|rest| rest.starts_with(&erofs::MAGIC)) {
             return Some(Format::Erofs);
         }
-        start.get(257..262).is_some_and(|magic| magic == b"ustar").then_some(Format::Tar)
+        let is_tar = start.get(257..262).is_some_and(|magic| magic == b"ustar");
+        (is_tar || formats::tar_in::begins(start)).then_some(Format::Tar)
     }
 
     /// Returns the format by the name that a file has; `None` if no ending says it.

@@ -32,6 +32,22 @@ pub fn name(text: &str) -> String {
     }
 }
 
+/// How many letters of a path are shown in an error. A longer one, of which an archive can have 4095, would be a
+/// page of a terminal.
+const PATH_LETTERS: (usize, usize) = (120, 80);
+
+/// Returns a path for an error: of a long one the start and the end.
+pub fn path(text: &str) -> Cow<'_, str> {
+    let (first, last) = PATH_LETTERS;
+    let count = text.chars().count();
+    if count <= first + last + 1 {
+        return Cow::Borrowed(text);
+    }
+    let start: String = text.chars().take(first).collect();
+    let end: String = text.chars().skip(count - last).collect();
+    Cow::Owned(format!("{start}…{end}"))
+}
+
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -91,5 +107,13 @@ mod tests {
         assert!(forged.starts_with("Wiki app id forged") && forged.ends_with('…'), "{forged}");
         assert_eq!(forged.chars().count(), NAME_LETTERS + 1);
         assert_eq!(name("a\nb\u{1b}[8m"), "a\\nb\\u001b[8m");
+    }
+
+    #[test]
+    fn of_a_long_path_start_and_end_are_shown() {
+        let short = "d/".repeat(100);
+        assert_eq!(path(&short), short);
+        let long = path(&format!("start{}end", "\u{e4}/".repeat(2000))).into_owned();
+        assert!(long.starts_with("start") && long.ends_with("end") && long.chars().count() == 201, "{long}");
     }
 }

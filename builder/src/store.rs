@@ -48,7 +48,7 @@ pub use below::{is_of_space, unnamed};
 pub use blob::{Blob, BlobReader};
 #[cfg(feature = "testing")]
 pub(crate) use bundle::read_anything;
-pub use bundle::{BundleWriter, PackedBlob};
+pub use bundle::{BundleWriter, PackedBlob, ReadyBundle};
 pub use closing::Closed;
 pub use elsewhere::{Elsewhere, ImportError};
 pub use pack::Pack;

@@ -25,7 +25,7 @@ use crate::{
         control::Control,
         deb::{self, Deb, DebError, Part},
         deb822::Fault,
-        tar_in::{self, Limits, TarError},
+        tar_in::{self, Dialect, TarError},
     },
     lock::LockedPackage,
     progress::{Progress, Task, Unit},
@@ -454,8 +454,9 @@ fn copy_part<R: Read>(
     let start = bundle.position();
     let mut blobs = Vec::new();
     let mut tee = Tee { inner: source.part(part)?, out: bundle, left: limit_bytes, limit_bytes, fault: None };
-    let limits = Limits { total_bytes: limit_bytes, ..Limits::default() };
-    let read = tar_in::read_tree_with(&mut tee, &limits, |path, offset, size_bytes, contents| {
+    let budget = &mut tar_in::deb_budget(limit_bytes);
+    let read = tar_in::read_tree_with(&mut tee, Dialect::Dpkg, budget, |path, place, contents| {
+        let size_bytes = place.end - place.start;
         let digest = if part == Part::Control && size_bytes <= STANZA_BYTES {
             let mut bytes = Vec::new();
             contents.read_to_end(&mut bytes)?;
@@ -464,7 +465,7 @@ fn copy_part<R: Read>(
         } else {
             Digest::of_reader(contents)?.0
         };
-        blobs.push(PackedBlob { digest, offset: start + offset, size_bytes });
+        blobs.push(PackedBlob { digest, offset: start + place.start, size_bytes });
         Ok(digest)
     });
     let read = read.and_then(|(tree, rest)| {

@@ -1,6 +1,8 @@
 //! Packages that are made in no time, correctly signed, and dear to look at: refused or read in memory that
 //! their size bounds.
 
+mod foreign;
+
 use std::{io::Read as _, path::PathBuf, process::Command};
 
 use sha2::{Digest as _, Sha512};
@@ -11,7 +13,7 @@ use tinyroot::formats::{
     spk::{MAGIC, sign},
 };
 
-use super::support::{Home, end, text};
+use super::support::{Ended, Home, end, text};
 
 /// What a command may take of address space, twice what it takes in memory: programs and libraries count, and
 /// room for threads.
@@ -57,6 +59,16 @@ fn package(home: &Home, name: &str, mut elements: Vec<Element>) -> PathBuf {
     let path = home.path(name);
     std::fs::write(&path, bytes).expect("writes");
     path
+}
+
+/// Runs a command in the address space that it may have.
+fn limited(home: &Home, args: &[&str]) -> Ended {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "ulimit -v \"$0\"; exec \"$@\"", LIMIT_KB, env!("CARGO_BIN_EXE_tinyroot")])
+        .args(args);
+    command.env("HOME", home.path("")).env("TINYROOT_CACHE", home.path("cache")).env("MALLOC_ARENA_MAX", "1");
+    end(&mut command)
 }
 
 #[test]
@@ -167,15 +179,7 @@ fn all_that_looks_at_a_package_takes_memory_by_its_size() {
                 "unpack" => &["unpack", path, text(&out)],
                 _ => &[name, path],
             };
-            let mut command = Command::new("/bin/sh");
-            command
-                .args(["-c", "ulimit -v \"$0\"; exec \"$@\"", LIMIT_KB, env!("CARGO_BIN_EXE_tinyroot")])
-                .args(args);
-            command
-                .env("HOME", home.path(""))
-                .env("TINYROOT_CACHE", home.path("cache"))
-                .env("MALLOC_ARENA_MAX", "1");
-            let ended = end(&mut command);
+            let ended = limited(&home, args);
             assert!(
                 matches!(ended.code, Some(0 | 1)),
                 "{what}: {args:?}: {:?}\n{}",

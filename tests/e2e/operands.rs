@@ -2,7 +2,10 @@
 
 use std::{fs, io::Write as _, os::unix::fs::symlink, path::PathBuf, process::Command};
 
-use tinyroot::testing::{Deb, deb};
+use tinyroot::{
+    digest::Digest,
+    testing::{Deb, deb},
+};
 
 use super::{
     support::{Home, assert_says, end, text},
@@ -192,9 +195,8 @@ fn an_image_that_docker_saved_is_its_layers_one_over_the_other() {
         ("usr/share/cup", Regular, "tea"),
     ];
     let layers = [tar_of(&lower), tar_of(&upper)].map(|layer| String::from_utf8(layer).expect("is text"));
-    let ids: Vec<String> = [0, 1, 1]
-        .map(|at: usize| format!("sha256:{}", tinyroot::digest::Digest::of(layers[at].as_bytes())))
-        .to_vec();
+    let ids: Vec<String> =
+        [0, 1, 1].map(|at: usize| format!("sha256:{}", Digest::of(layers[at].as_bytes()))).to_vec();
     let config = serde_json::json!({ "rootfs": { "type": "layers", "diff_ids": ids } }).to_string();
     let names = ["0/layer.tar", "1/layer.tar", "2/layer.tar"];
     let manifest = serde_json::json!([{ "Config": "c.json", "Layers": names }]).to_string();
@@ -222,4 +224,49 @@ fn an_image_that_docker_saved_is_its_layers_one_over_the_other() {
     fs::write(home.path("bad.tar"), bad).expect("writes");
     let said = home.fails(&["diff", text(&directory), text(&home.path("bad.tar"))]);
     assert_says(&said, &["bad.tar as a tar\n", "path `../../etc/passwd` has a `..` component"]);
+}
+
+/// Makes a tar of an OCI image layout, whose image has these layers (compressed, and not) in this order.
+pub(super) fn layout_of(layers: &[(&[u8], &[u8])], order: &[usize]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes).expect("adds");
+        let digest = Digest::of(bytes);
+        serde_json::json!({ "digest": format!("sha256:{digest}"), "size": bytes.len() })
+    };
+    let mut blob = |bytes: &[u8]| add(&format!("blobs/sha256/{}", Digest::of(bytes)), bytes);
+    let packed: Vec<_> = layers.iter().map(|(packed, _)| blob(packed)).collect();
+    let ids: Vec<_> = order.iter().map(|at| format!("sha256:{}", Digest::of(layers[*at].1))).collect();
+    let config = blob(serde_json::json!({ "rootfs": { "diff_ids": ids } }).to_string().as_bytes());
+    let layers: Vec<_> = order.iter().map(|at| packed[*at].clone()).collect();
+    let manifest = blob(serde_json::json!({ "config": config, "layers": layers }).to_string().as_bytes());
+    add("index.json", serde_json::json!({ "manifests": [manifest] }).to_string().as_bytes());
+    add("oci-layout", br#"{"imageLayoutVersion": "1.0.0"}"#);
+    archive.into_inner().expect("ends")
+}
+
+#[test]
+fn layers_are_read_however_they_are_compressed() {
+    use tar::EntryType::Regular;
+    let home = Home::new();
+    let plain = ["a", "b"].map(|name| tar_of(&[(name, Regular, "tea")]));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+    gzip.write_all(&plain[0]).expect("memory takes it");
+    let gzip = gzip.finish().expect("memory takes it");
+    let zstd = plain.clone().map(|plain| zstd::encode_all(&plain[..], 3).expect("encodes"));
+    // As engines push them, with a table behind the frames (zstd:chunked).
+    let chunked = [&zstd[1][..], &[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0], b"xyz"].concat();
+    let paths = ["plain", "gzip", "zstd"].map(|name| home.path(name));
+    for (path, layers) in paths.iter().zip([[&plain[0], &plain[1]], [&gzip, &plain[1]], [&zstd[0], &chunked]])
+    {
+        let layers = [(&layers[0][..], &plain[0][..]), (&layers[1][..], &plain[1][..])];
+        fs::write(path, layout_of(&layers, &[0, 1])).expect("writes");
+    }
+    for path in &paths[1..] {
+        let said = home.done(&["diff", text(&paths[0]), text(path)]).stdout;
+        assert_says(&said, &["the contents are the same"]);
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 
+pub use crate::formats::budget::Budget;
 use crate::{
-    formats::tar_in::TarError,
+    formats::{budget::TooMuch, tar_in::TarError},
     tree::{InvalidPath, TreePath},
 };
 
@@ -38,13 +39,8 @@ pub enum ImageFault {
     #[error("it has an impossible entry")]
     Path(#[from] InvalidPath),
     /// More than any image has.
-    #[error("it has more {what} than allowed: {limit}")]
-    TooMuch {
-        /// Of what.
-        what: &'static str,
-        /// How many there may be.
-        limit: u64,
-    },
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
 }
 
 impl ImageFault {
@@ -60,46 +56,7 @@ impl ImageFault {
 
     /// Returns the fault of an entry that breaks a rule.
     pub fn entry(path: &TreePath, rule: &'static str) -> Self {
-        ImageFault::rule(format!("/{path}"), rule)
-    }
-}
-
-/// How many entries and bytes may still come.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    entries: u64,
-    bytes: u64,
-}
-
-impl Budget {
-    /// Most entries of an image. Real ones have some ten thousand; in memory each takes some hundred bytes.
-    pub const ENTRIES: u64 = 500_000;
-    /// Most bytes of all contents together.
-    pub const BYTES: u64 = 4 << 30;
-
-    /// Returns the budget of one image.
-    pub fn new() -> Self {
-        Budget { entries: Self::ENTRIES, bytes: Self::BYTES }
-    }
-
-    /// Takes an entry.
-    ///
-    /// # Errors
-    /// There were as many as allowed.
-    pub fn entry(&mut self) -> Result<(), ImageFault> {
-        let left = self.entries.checked_sub(1);
-        self.entries = left.ok_or(ImageFault::TooMuch { what: "entries", limit: Self::ENTRIES })?;
-        Ok(())
-    }
-
-    /// Takes contents.
-    ///
-    /// # Errors
-    /// They are more than allowed.
-    pub fn bytes(&mut self, count: u64) -> Result<(), ImageFault> {
-        let left = self.bytes.checked_sub(count);
-        self.bytes = left.ok_or(ImageFault::TooMuch { what: "bytes of contents", limit: Self::BYTES })?;
-        Ok(())
+        ImageFault::rule(format!("/{}", path.shown()), rule)
     }
 }
 

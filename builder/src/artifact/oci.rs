@@ -21,7 +21,7 @@ mod write;
 
 pub use config::reference;
 pub(super) use layout::Layout;
-pub(super) use read::{Decompressed, decompressed, image_of, lay, layers, read};
+pub(super) use read::{image_of, lay, layers, read};
 pub use referrers::{Referrer, referrers};
 pub use remote::{Pushed, RemoteError, Signatures, pull, push, signatures};
 pub(super) use write::{parts, write_directory, write_tar};

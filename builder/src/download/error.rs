@@ -54,6 +54,9 @@ pub enum MirrorFault {
     /// A fault on the way through a proxy.
     #[error("{}", through(.0, .1))]
     Through(Box<Via>, Box<MirrorFault>),
+    /// A response of another server, to which the one that was asked redirects.
+    #[error("redirected to {0}: {1}")]
+    Redirected(String, Box<MirrorFault>),
     /// A proxy that wants a user name and a password.
     #[error("it wants a user name and a password")]
     ProxyAuthentication,
@@ -150,11 +153,19 @@ pub(super) enum Kind {
 }
 
 impl MirrorFault {
-    /// Returns the fault itself, without the proxy that it came through.
+    /// Returns the fault itself, without the proxy or the redirection that it came through.
     pub fn itself(&self) -> &MirrorFault {
         match self {
-            MirrorFault::Through(_, fault) => fault.itself(),
+            MirrorFault::Through(_, fault) | MirrorFault::Redirected(_, fault) => fault.itself(),
             fault => fault,
+        }
+    }
+
+    /// Returns whether the server that was asked wants a login, rather than one to which it redirects.
+    pub fn is_of_login(&self) -> bool {
+        match self {
+            MirrorFault::Through(_, fault) => fault.is_of_login(),
+            fault => matches!(fault, MirrorFault::Status(401)),
         }
     }
 

@@ -229,9 +229,7 @@ impl Registry {
         tmp: &Path,
         on_bytes: &(dyn Fn(u64) + Sync),
     ) -> Result<(), RegistryError> {
-        let is_of_token = |error: &DownloadError| {
-            error.faults().iter().any(|(_, fault)| matches!(fault.itself(), MirrorFault::Status(401)))
-        };
+        let is_of_token = |error: &DownloadError| error.faults().iter().any(|(_, fault)| fault.is_of_login());
         let failed = self.downloader.fetch_all(wanted, tmp, on_bytes);
         let Some((first, error)) = failed.into_iter().next() else { return Ok(()) };
         if !is_of_token(&error) {

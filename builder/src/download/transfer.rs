@@ -127,7 +127,18 @@ impl Downloader {
                 url = target.map_err(|_| MirrorFault::Url)?.into();
                 continue;
             }
-            return reply(response, asked, request.from).map_err(|fault| by_way_of(via.as_ref(), fault));
+            let place = response.url().origin();
+            return reply(response, asked, request.from).map_err(|fault| {
+                let fault = match fault {
+                    fault @ (MirrorFault::Status(_) | MirrorFault::Busy { .. })
+                        if Url::parse(asked).is_ok_and(|asked| asked.origin() != place) =>
+                    {
+                        MirrorFault::Redirected(place.ascii_serialization(), Box::new(fault))
+                    }
+                    fault => fault,
+                };
+                by_way_of(via.as_ref(), fault)
+            });
         }
         Err(MirrorFault::Redirects)
     }

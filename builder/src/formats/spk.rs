@@ -55,7 +55,7 @@ pub enum SpkError {
     },
     /// More entries, or more bytes in their paths, than a reader has memory for.
     #[error(
-        "the archive has too many entries, or too long paths: 500000 entries and 32 MB of paths are the limits, \
+        "the archive has too many entries, or too long paths: 200000 entries and 16 MiB of paths are the limits, \
         reached after {entries} entries"
     )]
     TooMany {

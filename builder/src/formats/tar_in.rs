@@ -3,33 +3,34 @@
 //! A `data.tar` that dpkg accepts is accepted: ustar and GNU headers (`tar(5)`) with GNU long
 //! names (`L`, `K`). PAX headers are read too, though dpkg refuses them, because other tars come
 //! along: `path`, `linkpath`, `uid`, `gid`, `mtime`, `SCHILY.xattr.*`. Refused, because readers
-//! disagree about them and one could be shown another tree than dpkg's: sparse and multi-volume
-//! members, a PAX `size` that differs from the header's, global PAX records but comments, links
-//! and directories with contents, a name twice, a path below a link or file of the same stream.
+//! disagree about them and one could be shown another tree than dpkg's: multi-volume members, a PAX
+//! `size` that differs from the header's, global PAX records that set something for all entries, links
+//! and directories with contents, a path below a link or file of the same stream; in a .deb also sparse
+//! members, and a name twice.
 //!
-//! The `tar` crate cuts the stream into members and checks their sums; extensions are read here,
-//! with bounds, as the crate has none and splits binary PAX values at line ends.
+//! What others write and dpkg does not ([`Dialect::Any`]): empty numeric fields are 0, contiguous files
+//! are files, labels of volumes say nothing, sparse files have zeros where nothing is stored
+//! ([`sparse`]), of two files of one name the later one counts, as when tars are appended to.
+//!
+//! [`members`] cuts the stream; extensions are read in [`extension`].
+
+mod extension;
+mod members;
+mod sparse;
 
 use std::{
     collections::BTreeMap,
     io::{self, Read},
+    ops::Range,
 };
 
-use tar::{Archive, EntryType, Header};
+use tar::{EntryType, Header};
 
+use super::budget::{Budget, Limits, TooMuch};
 use crate::digest::Digest;
 use crate::tree::{Entry, InvalidPath, Kind, Tree, TreePath};
-
-/// The limits of a stream.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Members. The largest packages of Debian have some 100,000.
-    pub entries: u64,
-    /// Contents of all files together, in bytes.
-    pub total_bytes: u64,
-    /// Whose habits the stream may have.
-    pub dialect: Dialect,
-}
+use extension::Extension;
+use members::{Members, number_or_zero};
 
 /// Whose tars are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,16 +41,14 @@ pub enum Dialect {
     /// npm's, which leaves owners empty (all then belongs to 0:0, whatever the fields hold), and of which
     /// some hold a file twice; as when npm unpacks it, the later one counts.
     Npm,
+    /// Those of GNU tar, bsdtar, star and container engines.
+    Any,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { entries: 2_000_000, total_bytes: 1 << 40, dialect: Dialect::Dpkg }
-    }
+/// Returns the budget of a part of a .deb. The largest packages of Debian have some 100,000 entries.
+pub fn deb_budget(content_bytes: u64) -> Budget {
+    Budget::of(Limits { entries: 500_000, content_bytes, held_bytes: 64 << 20 })
 }
-
-/// Names have at most 4095 bytes, the attributes of a file 64 KiB (`xattr(7)`).
-const EXTENSION_BYTES: u64 = 1 << 20;
 
 /// A tar stream that is damaged, hostile, or of a kind that is not read.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +60,7 @@ pub enum TarError {
     #[error("the tar stream has an impossible entry")]
     Path(#[from] InvalidPath),
     /// An entry that is refused.
-    #[error("tar entry /{path} {reason}")]
+    #[error("tar entry /{} {reason}", path.shown())]
     Entry {
         /// The entry.
         path: TreePath,
@@ -71,63 +70,73 @@ pub enum TarError {
     /// An extension header that is refused.
     #[error("a tar extension header {0}")]
     Extension(&'static str),
-    /// More entries or bytes than the limits allow.
-    #[error("the tar stream has {0} than allowed")]
-    TooMuch(&'static str),
+    /// More than the budget allows.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+}
+
+/// Returns whether bytes begin as a tar does. 512 are enough.
+pub fn begins(start: &[u8]) -> bool {
+    members::begins(start)
 }
 
 /// Reads a tar stream as a tree; contents are digested and dropped.
 ///
 /// # Errors
 /// As [`read_tree_with`].
-pub fn read_tree(reader: impl Read, limits: &Limits) -> Result<Tree, TarError> {
-    read_tree_with(reader, limits, |_, _, _, contents| Ok(Digest::of_reader(contents)?.0))
+pub fn read_tree(reader: impl Read, dialect: Dialect, budget: &mut Budget) -> Result<Tree, TarError> {
+    read_tree_with(reader, dialect, budget, |_, _, contents| Ok(Digest::of_reader(contents)?.0))
         .map(|(tree, _)| tree)
 }
 
 /// Reads a tar stream as a tree and gives the reader back, which stands behind the last member.
 ///
-/// `contents` is given each regular file's path, the offset of its contents in the stream, their
-/// size and a reader; it must read them to the end, and returns their digest. Parents that the
-/// stream leaves out stay left out.
+/// `contents` is given each regular file's path, the place of its contents in the stream (shorter than the file
+/// for a sparse one), and a reader; it must read them to the end, and returns their digest. Parents that the
+/// stream leaves out stay left out. All is charged to the budget, which may be that of several streams: members,
+/// extension headers among them, contents, what the tree keeps, and the parents that it lacks.
 ///
 /// # Errors
 /// [`TarError`], as soon as a fault is seen; contents that were passed to `contents` before are then void.
 pub fn read_tree_with<R: Read>(
     reader: R,
-    limits: &Limits,
-    mut contents: impl FnMut(&TreePath, u64, u64, &mut dyn Read) -> io::Result<Digest>,
+    dialect: Dialect,
+    budget: &mut Budget,
+    mut contents: impl FnMut(&TreePath, Range<u64>, &mut dyn Read) -> io::Result<Digest>,
 ) -> Result<(Tree, R), TarError> {
-    let mut archive = Archive::new(reader);
-    let mut state =
-        State { tree: Tree::new(), extension: Extension::default(), left: *limits, linked: BTreeMap::new() };
-    for member in archive.entries()?.raw(true) {
-        let mut member = member?;
-        state.left.entries = state.left.entries.checked_sub(1).ok_or(TarError::TooMuch("more entries"))?;
-        if state.extension.read(&mut member)? {
+    let mut members = Members::new(reader);
+    let mut state = State { tree: Tree::new(), dialect, budget, linked: BTreeMap::new() };
+    let mut extension = Extension::default();
+    while let Some(header) = members.next()? {
+        state.budget.entry()?;
+        if extension.read(&header, &mut members, dialect, state.budget)? {
             continue;
         }
-        state.add(&mut member, &mut contents)?;
+        // The label of a volume (GNU tar).
+        if header.entry_type().as_byte() == b'V' && dialect == Dialect::Any {
+            continue;
+        }
+        state.add(&header, std::mem::take(&mut extension), &mut members, &mut contents)?;
     }
-    if !state.extension.is_empty() {
+    if !extension.is_empty() {
         return Err(TarError::Extension("describes no entry"));
     }
-    check_parents(&state.tree)?;
+    state.check_parents()?;
     state.share_metadata();
     let mut tree = state.tree;
     tree.regroup_hard_links();
-    Ok((tree, archive.into_inner()))
+    Ok((tree, members.into_inner()))
 }
 
-struct State {
+struct State<'b> {
     tree: Tree,
-    extension: Extension,
-    left: Limits,
+    dialect: Dialect,
+    budget: &'b mut Budget,
     /// For each file that hard links name: the last of these.
     linked: BTreeMap<TreePath, TreePath>,
 }
 
-impl State {
+impl State<'_> {
     /// Gives all names of a file the owner, mode and time of the last one in the stream, which is
     /// as dpkg leaves it; honest streams have the same for all.
     fn share_metadata(&mut self) {
@@ -146,243 +155,173 @@ impl State {
 
     fn add<R: Read>(
         &mut self,
-        member: &mut tar::Entry<'_, R>,
-        contents: &mut impl FnMut(&TreePath, u64, u64, &mut dyn Read) -> io::Result<Digest>,
+        header: &Header,
+        extension: Extension,
+        members: &mut Members<R>,
+        contents: &mut impl FnMut(&TreePath, Range<u64>, &mut dyn Read) -> io::Result<Digest>,
     ) -> Result<(), TarError> {
-        let extension = std::mem::take(&mut self.extension);
-        let header = member.header().clone();
         let name = extension.path.clone().unwrap_or_else(|| header.path_bytes().into_owned());
         let path = TreePath::new(&name)?;
+        self.budget.held(path.as_bytes().len())?;
         let refuse = |reason| TarError::Entry { path: path.clone(), reason };
-        let size_bytes = header.entry_size()?;
+        let size_bytes = members.body_bytes();
         if extension.size.is_some_and(|size| size != size_bytes) {
             return Err(refuse("has two sizes"));
         }
+        let is_any = self.dialect == Dialect::Any;
         let kind = match header.entry_type() {
+            EntryType::GNUSparse if is_any => {
+                let map = sparse::of_header(header, members, self.budget)?;
+                self.file(&path, Some(map), members, contents)?
+            }
             // A name that ends in a slash is a directory's in tars older than types.
             EntryType::Regular if !name.ends_with(b"/") => {
-                let left = self.left.total_bytes.checked_sub(size_bytes);
-                self.left.total_bytes = left.ok_or(TarError::TooMuch("more bytes"))?;
-                let offset = member.raw_file_position();
-                let mut counted = Counted { inner: member, count: 0 };
-                let digest = contents(&path, offset, size_bytes, &mut counted)?;
-                if counted.count != size_bytes {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                }
-                Kind::File { digest, size_bytes, hard_link: None }
+                let map = extension.sparse.as_ref().map(|sparse| sparse.map(members, self.budget));
+                self.file(&path, map.transpose()?, members, contents)?
             }
+            EntryType::Continuous if is_any => self.file(&path, None, members, contents)?,
             _ if size_bytes != 0 => return Err(refuse("has contents but is not a file")),
             EntryType::Regular | EntryType::Directory => Kind::Directory,
-            EntryType::Symlink => Kind::Symlink { target: extension.target(&header, &path)? },
+            EntryType::Symlink => Kind::Symlink { target: extension.target(header, &path)? },
             EntryType::Link => {
-                let target = TreePath::new(&extension.target(&header, &path)?)?;
-                let Some(Kind::File { digest, size_bytes, hard_link }) =
-                    self.tree.get(target.as_bytes()).map(|entry| entry.kind.clone())
-                else {
-                    return Err(refuse("is a hard link to no file before it"));
-                };
-                let first = hard_link.unwrap_or(target);
-                self.linked.insert(first.clone(), path.clone());
-                Kind::File { digest, size_bytes, hard_link: Some(first) }
+                let target = TreePath::new(&extension.target(header, &path)?)?;
+                // A file that was named twice, and has further names elsewhere (GNU tar).
+                if target == path && is_any && self.tree.get(path.as_bytes()).is_some() {
+                    return Ok(());
+                }
+                self.link(&path, &target)?
             }
             EntryType::Fifo => Kind::Fifo,
-            EntryType::Char => {
-                let (major, minor) = device(&header)?;
-                Kind::CharacterDevice { major, minor }
-            }
-            EntryType::Block => {
-                let (major, minor) = device(&header)?;
-                Kind::BlockDevice { major, minor }
+            kind @ (EntryType::Char | EntryType::Block) => {
+                let device = |field, read: io::Result<Option<u32>>| {
+                    number_or_zero(header, field, read.map(|number| number.unwrap_or(0).into()))
+                };
+                let major = device(members::MAJOR, header.device_major())? as u32;
+                let minor = device(members::MINOR, header.device_minor())? as u32;
+                match kind {
+                    EntryType::Char => Kind::CharacterDevice { major, minor },
+                    _ => Kind::BlockDevice { major, minor },
+                }
             }
             _ => return Err(refuse("is of a kind that is not read")),
         };
         if path.is_root() && !kind.is_directory() {
             return Err(refuse("is not a directory"));
         }
-        let entry = extension.metadata(&header, kind, &path, self.left.dialect)?;
-        let directory = entry.kind.is_directory();
-        let file = entry.kind.content().is_some() && self.left.dialect == Dialect::Npm;
-        let before = self.tree.insert(path.clone(), entry).map(|before| before.kind);
-        let alike = |before: &Kind| directory && before.is_directory() || file && before.content().is_some();
-        if before.is_some_and(|before| !alike(&before)) {
-            return Err(refuse("is there twice"));
+        let entry = extension.metadata(header, kind, &path, self.dialect)?;
+        for (name, value) in &entry.xattrs {
+            self.budget.held(name.len() + value.len())?;
         }
+        match &entry.kind {
+            Kind::Symlink { target } => self.budget.held(target.len())?,
+            Kind::File { hard_link: Some(first), .. } => self.budget.held(first.as_bytes().len())?,
+            _ => {}
+        }
+        self.insert(path, entry)
+    }
+
+    /// Puts an entry in its place. What may be there already is a directory, or, but for dpkg, an earlier version of
+    /// the file.
+    fn insert(&mut self, path: TreePath, entry: Entry) -> Result<(), TarError> {
+        let kinds = self.tree.get(path.as_bytes()).map(|before| (&before.kind, &entry.kind));
+        let may_follow = match (kinds, self.dialect) {
+            (None, _) => true,
+            (Some((before, after)), _) if before.is_directory() && after.is_directory() => true,
+            (Some(_), Dialect::Dpkg) => false,
+            (Some((before, after)), Dialect::Npm) => before.content().is_some() && after.content().is_some(),
+            // The other names of a file would keep its earlier contents.
+            (Some((before, after)), Dialect::Any) => {
+                let is_linked = matches!(before, Kind::File { hard_link: Some(_), .. });
+                let is_linked = is_linked || self.linked.contains_key(&path);
+                !before.is_directory() && !after.is_directory() && !is_linked
+            }
+        };
+        if !may_follow {
+            return Err(TarError::Entry { path, reason: "is there twice" });
+        }
+        self.tree.insert(path, entry);
         Ok(())
     }
-}
 
-fn device(header: &Header) -> io::Result<(u32, u32)> {
-    Ok((header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)))
-}
-
-fn check_parents(tree: &Tree) -> Result<(), TarError> {
-    for (path, _) in tree.iter() {
-        // A parent's own parents are looked at when its turn comes, unless it is left out.
-        for parent in path.ancestors() {
-            match tree.get(parent.as_bytes()) {
-                None => continue,
-                Some(entry) if entry.kind.is_directory() => break,
-                Some(_) => {
-                    let reason = "lies below another entry that is not a directory";
+    /// Reads the contents of a file.
+    fn file<R: Read>(
+        &mut self,
+        path: &TreePath,
+        sparse: Option<sparse::Map>,
+        members: &mut Members<R>,
+        contents: &mut impl FnMut(&TreePath, Range<u64>, &mut dyn Read) -> io::Result<Digest>,
+    ) -> Result<Kind, TarError> {
+        let stored_bytes = members.body_bytes();
+        let offset = members.position();
+        let size_bytes = sparse.as_ref().map_or(stored_bytes, |map| map.size_bytes);
+        self.budget.bytes(size_bytes)?;
+        let place = offset..offset + stored_bytes;
+        let mut body = Counted { inner: members.body(), count: 0 };
+        let (digest, count) = match sparse {
+            None => (contents(path, place, &mut body)?, body.count),
+            Some(map) => {
+                if map.stored_bytes() != stored_bytes {
+                    let reason = "is a sparse file whose map does not fit its contents";
                     return Err(TarError::Entry { path: path.clone(), reason });
                 }
+                let mut whole = Counted { inner: map.reader(body), count: 0 };
+                (contents(path, place, &mut whole)?, whole.count)
             }
-        }
-    }
-    Ok(())
-}
-
-/// The values of extension headers for the entry that follows them.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime_s: Option<i64>,
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    seen: bool,
-}
-
-impl Extension {
-    fn is_empty(&self) -> bool {
-        !self.seen
-    }
-
-    /// Reads a member if it is an extension header.
-    fn read<R: Read>(&mut self, member: &mut tar::Entry<'_, R>) -> Result<bool, TarError> {
-        let kind = member.header().entry_type();
-        let known = kind.is_gnu_longname()
-            || kind.is_gnu_longlink()
-            || kind.is_pax_local_extensions()
-            || kind.is_pax_global_extensions();
-        if !known {
-            return Ok(false);
-        }
-        let size_bytes = member.header().entry_size()?;
-        if size_bytes > EXTENSION_BYTES {
-            return Err(TarError::Extension("is too long"));
-        }
-        let mut body = Vec::new();
-        member.read_to_end(&mut body)?;
-        if body.len() as u64 != size_bytes {
+        };
+        if count != size_bytes {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        if kind.is_pax_global_extensions() {
-            for_each_record(&body, |key, _| match key {
-                b"comment" => Ok(()),
-                _ => Err(TarError::Extension("sets values for all entries")),
-            })?;
-            return Ok(true);
-        }
-        self.seen = true;
-        if kind.is_pax_local_extensions() {
-            for_each_record(&body, |key, value| self.set(key, value))?;
-        } else {
-            let end = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
-            let place = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
-            if place.replace(body[..end].to_vec()).is_some() {
-                return Err(TarError::Extension("is there twice"));
-            }
-        }
-        Ok(true)
+        Ok(Kind::File { digest, size_bytes, hard_link: None })
     }
 
-    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), TarError> {
-        match key {
-            b"path" => self.path = Some(value.to_vec()),
-            b"linkpath" => self.link = Some(value.to_vec()),
-            b"size" => self.size = Some(number(value)?),
-            b"uid" => self.uid = Some(number(value)?),
-            b"gid" => self.gid = Some(number(value)?),
-            b"mtime" => self.mtime_s = Some(seconds(value)?),
-            _ if key.starts_with(b"GNU.sparse.") => {
-                return Err(TarError::Extension("describes a sparse file"));
+    /// Returns the kind of another name of an entry.
+    fn link(&mut self, path: &TreePath, target: &TreePath) -> Result<Kind, TarError> {
+        match self.tree.get(target.as_bytes()).map(|entry| &entry.kind) {
+            Some(Kind::File { digest, size_bytes, hard_link }) => {
+                let first = hard_link.as_ref().unwrap_or(target).clone();
+                let kind =
+                    Kind::File { digest: *digest, size_bytes: *size_bytes, hard_link: Some(first.clone()) };
+                self.linked.insert(first, path.clone());
+                Ok(kind)
             }
-            _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    if name.is_empty() || name.contains(&0) || name.len() > 255 {
-                        return Err(TarError::Extension("names an impossible attribute"));
+            // Of these a tree keeps each name by itself.
+            Some(kind) if !kind.is_directory() => Ok(kind.clone()),
+            _ => Err(TarError::Entry {
+                path: path.clone(),
+                reason: "is a hard link to nothing that is before it in the archive",
+            }),
+        }
+    }
+
+    /// Refuses entries below others that are no directories, and charges the parents that are left out: they are
+    /// entries as soon as somebody adds them, and one path can have two thousand.
+    fn check_parents(&mut self) -> Result<(), TarError> {
+        let mut before: &[u8] = &[];
+        for (path, _) in self.tree.iter() {
+            let mut parent = path.as_bytes();
+            while let Some(slash) = parent.iter().rposition(|byte| *byte == b'/') {
+                parent = &parent[..slash];
+                // Entries of one directory follow each other, so it was looked at with the one before.
+                if before.starts_with(parent) && before.get(slash) == Some(&b'/') {
+                    break;
+                }
+                match self.tree.get(parent) {
+                    None => {
+                        self.budget.entry()?;
+                        self.budget.held(parent.len())?;
                     }
-                    self.xattrs.insert(name.to_vec(), value.to_vec());
+                    // Its own parents were looked at when its turn came.
+                    Some(entry) if entry.kind.is_directory() => break,
+                    Some(_) => {
+                        let reason = "lies below another entry that is not a directory";
+                        return Err(TarError::Entry { path: path.clone(), reason });
+                    }
                 }
             }
+            before = path.as_bytes();
         }
         Ok(())
     }
-
-    fn target(&self, header: &Header, path: &TreePath) -> Result<Vec<u8>, TarError> {
-        let target = self.link.clone().or_else(|| header.link_name_bytes().map(|t| t.into_owned()));
-        let target = target.unwrap_or_default();
-        if target.is_empty() || target.len() > 4095 || target.contains(&0) {
-            return Err(TarError::Entry { path: path.clone(), reason: "has an impossible link target" });
-        }
-        Ok(target)
-    }
-
-    fn metadata(
-        self,
-        header: &Header,
-        kind: Kind,
-        path: &TreePath,
-        dialect: Dialect,
-    ) -> Result<Entry, TarError> {
-        let refuse = |reason| TarError::Entry { path: path.clone(), reason };
-        let id = |own: Option<u32>, field: io::Result<u64>| match own {
-            _ if dialect == Dialect::Npm => Ok(0),
-            Some(id) => Ok(id),
-            None => u32::try_from(field?).map_err(|_| refuse("has an impossible owner")),
-        };
-        // Base-256 fields hold negative numbers as two's complement.
-        let mtime_s = self.mtime_s.map_or_else(|| header.mtime().map(u64::cast_signed), Ok)?;
-        if mtime_s.unsigned_abs() > LATEST_MTIME_S {
-            return Err(refuse("has an impossible time"));
-        }
-        let mode = match kind {
-            // The mode of a link has no meaning, and tars differ in it.
-            Kind::Symlink { .. } => 0o777,
-            _ => header.mode()? & 0o7777,
-        };
-        let (uid, gid) = (id(self.uid, header.uid())?, id(self.gid, header.gid())?);
-        Ok(Entry { kind, mode, uid, gid, mtime_s, xattrs: self.xattrs })
-    }
-}
-
-/// The year 2446, where ext4's times end; tmpfs and others reach further.
-const LATEST_MTIME_S: u64 = 15_032_385_535;
-
-/// Reads `LENGTH KEY=VALUE\n` records, LENGTH being that of the whole record.
-fn for_each_record(
-    mut body: &[u8],
-    mut each: impl FnMut(&[u8], &[u8]) -> Result<(), TarError>,
-) -> Result<(), TarError> {
-    let damaged = || TarError::Extension("is damaged");
-    while !body.is_empty() {
-        let space = body.iter().take(9).position(|byte| *byte == b' ').ok_or_else(damaged)?;
-        let length: usize = number(&body[..space])?;
-        let record = body.get(space + 1..length).ok_or_else(damaged)?;
-        let record = record.strip_suffix(b"\n").ok_or_else(damaged)?;
-        let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(damaged)?;
-        each(&record[..equals], &record[equals + 1..])?;
-        body = &body[length..];
-    }
-    Ok(())
-}
-
-fn number<T: std::str::FromStr>(text: &[u8]) -> Result<T, TarError> {
-    let digits = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|text| text.parse().ok()).ok_or(TarError::Extension("holds a bad number"))
-}
-
-/// Reads seconds with an optional fraction, rounded down.
-fn seconds(text: &[u8]) -> Result<i64, TarError> {
-    let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
-    let dot = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
-    let whole: u32 = number(&text[..dot])?;
-    let fraction = text[dot..].iter().any(|byte| matches!(byte, b'1'..=b'9'));
-    let whole = i64::from(whole);
-    Ok(if negative { -whole - i64::from(fraction) } else { whole })
 }
 
 struct Counted<R> {

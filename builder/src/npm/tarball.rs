@@ -6,12 +6,17 @@ use flate2::read::MultiGzDecoder;
 
 use crate::{
     digest::Digest,
-    formats::tar_in::{self, Dialect, Limits, TarError},
+    formats::{
+        budget::{Budget, Limits},
+        tar_in::{self, Dialect, TarError},
+    },
     tree::{Entry, InvalidPath, Kind, Tree, TreePath},
 };
 
 /// Entries that a tarball may have; large ones have some 30 000.
 const ENTRIES: u64 = 200_000;
+/// Bytes that their paths may have together.
+const HELD_BYTES: u64 = 32 << 20;
 
 /// The limit of an unpacked tarball: the ratio of honest compression, and room for small ones.
 const RATIO: u64 = 100;
@@ -24,7 +29,7 @@ pub enum TarballError {
     #[error("its tarball is refused")]
     Tar(#[from] TarError),
     /// An entry that no package needs.
-    #[error("tar entry /{path} {reason}")]
+    #[error("tar entry /{} {reason}", path.shown())]
     Entry {
         /// The entry.
         path: TreePath,
@@ -44,8 +49,9 @@ pub(crate) fn read(
 ) -> Result<Tree, TarballError> {
     let limit = (bytes.len() as u64).saturating_mul(RATIO).saturating_add(SLACK);
     let stream = Bounded { inner: MultiGzDecoder::new(bytes), left: limit };
-    let limits = Limits { entries: ENTRIES, total_bytes: limit, dialect: Dialect::Npm };
-    let (tree, _) = tar_in::read_tree_with(stream, &limits, |_, _, _, contents| add(contents))?;
+    let limits = Limits { entries: ENTRIES, content_bytes: limit, held_bytes: HELD_BYTES };
+    let budget = &mut Budget::of(limits);
+    let (tree, _) = tar_in::read_tree_with(stream, Dialect::Npm, budget, |_, _, contents| add(contents))?;
     let mut out = Tree::new();
     for (path, entry) in tree {
         let Some(inner) = inner(&path)? else { continue };

@@ -207,7 +207,7 @@ fn hostile_tarballs_leave_nothing() {
         (file("package/index.js")[..40].to_vec(), "cannot read the tar stream"),
         (
             deb("a").file("package/zeros", 0o644, vec![0; 48 << 20]).tarball(),
-            "the tar stream has more bytes than allowed",
+            "it has more bytes of contents than allowed",
         ),
     ];
     for (tarball, expected) in rows {
@@ -228,7 +228,7 @@ fn hostile_tarballs_leave_nothing() {
     }
     let headers = tar.into_inner().and_then(flate2::write::GzEncoder::finish).expect("memory takes it");
     let text = fixture().refused(&headers);
-    assert!(text.ends_with("it unpacks to more than its size explains"), "{text}");
+    assert!(text.contains("it has more bytes of contents than allowed"), "{text}");
     let device = tarball_of(tar::EntryType::Char, "package/null", |header| {
         header
             .set_device_major(1)

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Operand, OperandError, OperandFault, Root, Taken, compressed::Compression};
+use super::{Operand, OperandError, OperandFault, Root, Taken, compressed::decompress};
 use crate::{
     artifact::{self, Artifact, ArtifactError, Foreign, Format, Papers, Prices},
     digest::Digest,
     error::{At as _, PathError},
     files,
-    formats::deb,
+    formats::{compression::Compression, deb},
     progress::Progress,
     render,
     store::Store,
@@ -54,7 +54,7 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
         return Err(OperandError::Unknown { name: name.to_owned() });
     };
     let refused = |source| refused(name, Taken::Tar, source);
-    let mut plain = compression.decompress(&file, Format::Tar.limit_bytes()).map_err(refused)?;
+    let mut plain = decompress(&file, compression, Format::Tar.limit_bytes()).map_err(refused)?;
     plain.rewind().at("read", path)?;
     let kept = PathBuf::from(format!("/proc/self/fd/{}", plain.as_raw_fd()));
     match taken(&self::start(&mut plain, path)?) {

@@ -6,7 +6,13 @@ use std::{
 };
 
 use super::*;
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    formats::{
+        budget::Budget,
+        tar_in::{self, Dialect},
+    },
+};
 
 struct Place {
     directory: tempfile::TempDir,
@@ -159,7 +165,7 @@ fn a_tar_holds_all_that_a_tree_says() {
     let mut again = Vec::new();
     write_tar(&tree, &place.store, &mut again, TarOptions::default()).expect("writes");
     assert!(bytes == again);
-    let read = crate::formats::tar_in::read_tree(&bytes[..], &crate::formats::tar_in::Limits::default());
+    let read = tar_in::read_tree(&bytes[..], Dialect::Dpkg, &mut Budget::new());
     assert_eq!(read.expect("reads").to_text(), tree.to_text());
 }
 
@@ -170,6 +176,6 @@ fn a_tar_clamps_times() {
     let mut bytes = Vec::new();
     let options = TarOptions { latest_mtime_s: Some(50) };
     write_tar(&tree, &place.store, &mut bytes, options).expect("writes");
-    let read = crate::formats::tar_in::read_tree(&bytes[..], &crate::formats::tar_in::Limits::default());
+    let read = tar_in::read_tree(&bytes[..], Dialect::Dpkg, &mut Budget::new());
     assert_eq!(read.expect("reads").to_text(), "/a fifo 0644 0:0 50\n/b fifo 0644 0:0 9\n");
 }

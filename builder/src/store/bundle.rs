@@ -14,10 +14,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
     os::unix::fs::FileExt,
-    path::PathBuf,
 };
-
-use rustix::fs::{FlockOperation, flock};
 
 use super::{
     Store, StoreError,
@@ -27,7 +24,7 @@ use crate::{
     digest::{Digest, Hasher},
     error::At as _,
     sys::path::open_regular,
-    tree::Tree,
+    tree::{Tree, write_line},
 };
 
 /// Contents inside a pack.
@@ -228,49 +225,90 @@ impl<'a> BundleWriter<'a> {
     /// # Errors
     /// A full disk.
     pub fn finish(self, tree: &Tree) -> Result<Pack, StoreError> {
+        self.ready(tree)?.keep()
+    }
+
+    /// Makes its contents known to this store. The bundle is not in the cache yet; what is looked at now and found
+    /// wanting leaves nothing there.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn ready(self, tree: &Tree) -> Result<ReadyBundle<'a>, StoreError> {
         let BundleWriter { store, kind, key, pack, digester, position, blobs } = self;
-        store.in_use(&kind, &key);
         let tmp = store.tmp();
-        let pack = pack.into_inner().map_err(io::IntoInnerError::into_error).at("write a pack in", &tmp)?;
-        let pack = match pack {
-            Target::Named(pack) => pack,
-            Target::Unnamed(file) => return keep(store, file, digester, position, &blobs),
+        let target = pack.into_inner().map_err(io::IntoInnerError::into_error).at("write a pack in", &tmp)?;
+        let (path, bundle) = match &target {
+            Target::Named(file) => {
+                let unique = file.path().file_name().unwrap_or_default().to_string_lossy();
+                let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
+                (store.root().join("packs").join(name), store.bundle_path(&kind, &key))
+            }
+            Target::Unnamed(_) => Default::default(),
         };
-        let unique = pack.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let name = format!("{kind}-{key}-{}", unique.trim_start_matches("pack-"));
-        let path = store.root().join("packs").join(&name);
-        let chunks = digester.finish(pack.as_file(), position).at("write", &path)?;
-        let _turn = store.turn("bundle", &format!("{kind}/{key}"), || ());
-        if store.bundle_path(&kind, &key).exists()
-            && let Some((kept, kept_pack)) = store.load_bundle(&kind, &key)
-            && kept == *tree
-            && kept_pack.has_chunks(&chunks)
-        {
-            return Ok(kept_pack);
+        let chunks = digester.finish(target.as_file(), position).at("read back", &path)?;
+        let mut text = String::new();
+        if let (Target::Named(_), Some(name)) = (&target, path.file_name()) {
+            text = format!("pack {} {position}\nchunks ", name.to_string_lossy());
+            for chunk in &chunks {
+                text += &chunk.to_string();
+            }
+            text += "\n";
+            for blob in &blobs {
+                text += &format!("{} {} {}\n", blob.digest, blob.offset, blob.size_bytes);
+            }
+            text += TREE;
+            for (path, entry) in tree.iter() {
+                write_line(&mut text, path, entry);
+            }
         }
-        // Before it has a name that others see: they remove files without a lock and a bundle.
-        let _ = flock(pack.as_file(), FlockOperation::NonBlockingLockShared);
-        let file = pack.persist(&path).map_err(|e| e.error).at("write", &path)?;
-        let mut text = format!("pack {name} {position}\nchunks ");
-        for chunk in &chunks {
-            text += &chunk.to_string();
-        }
-        text += "\n";
-        for blob in &blobs {
-            text += &format!("{} {} {}\n", blob.digest, blob.offset, blob.size_bytes);
-        }
-        text += "tree\n";
-        text += &tree.to_text();
+        let file = target.as_file().try_clone().at("write", &path)?;
+        let pack = Pack::new((path.clone(), bundle), file, position, chunks, store.damages());
+        let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
+        let pack = pack.ok_or_else(whole).at("write", &path)?;
+        store.index_blobs(&pack, &blobs);
+        Ok(ReadyBundle { store, kind, key, target, text, pack })
+    }
+}
+
+/// A bundle whose contents can be read. Dropped without [`ReadyBundle::keep`], it leaves nothing.
+#[derive(Debug)]
+pub struct ReadyBundle<'a> {
+    store: &'a Store,
+    kind: String,
+    key: String,
+    target: Target,
+    text: String,
+    pack: Pack,
+}
+
+impl ReadyBundle<'_> {
+    /// Makes it visible, as [`BundleWriter::finish`] does.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn keep(self) -> Result<Pack, StoreError> {
+        let ReadyBundle { store, kind, key, target, text, pack } = self;
+        store.in_use(&kind, &key);
+        // One that has no name is known for the life of the store.
+        let Target::Named(file) = target else { return Ok(pack) };
         let bundle = store.bundle_path(&kind, &key);
+        let _turn = store.turn("bundle", &format!("{kind}/{key}"), || ());
         let before = store.read_kept(&bundle).ok();
-        let pack = Pack::new((path.clone(), bundle.clone()), file, position, chunks, store.damages());
+        if let Some(before) = before.as_ref().filter(|before| before.is_ours)
+            && let Some(own) = Text::parse(&text)
+            && let Some(other) = std::str::from_utf8(&before.bytes).ok().and_then(Text::parse)
+            && (other.tree, other.chunks) == (own.tree, own.chunks)
+            && let Some((_, kept)) = store.load_bundle(&kind, &key)
+        {
+            return Ok(kept);
+        }
+        // It has a lock already, before it has a name that others see: they remove files without a lock and a
+        // bundle.
+        file.persist(pack.path()).map_err(|e| e.error).at("write", pack.path())?;
         store.write_sealed(&bundle, text.as_bytes())?;
         if let Some(before) = before {
             remove_pack(store, &kind, &key, &before.bytes);
         }
-        let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
-        let pack = pack.ok_or_else(whole).at("write", &path)?;
-        store.index_blobs(&pack, &blobs);
         Ok(pack)
     }
 }
@@ -296,23 +334,6 @@ impl Adding<'_, '_> {
         bundle.note(digest, self.offset, size_bytes);
         digest
     }
-}
-
-/// Makes the contents of a pack that has no name known for the life of the store.
-fn keep(
-    store: &Store,
-    file: File,
-    digester: Digester,
-    size_bytes: u64,
-    blobs: &[PackedBlob],
-) -> Result<Pack, StoreError> {
-    let nowhere = PathBuf::new();
-    let chunks = digester.finish(&file, size_bytes).at("read back", &nowhere)?;
-    let pack = Pack::new((nowhere.clone(), nowhere.clone()), file, size_bytes, chunks, store.damages());
-    let whole = || io::Error::other("internal error: the chunks of a pack do not make up its length");
-    let pack = pack.ok_or_else(whole).at("write", &nowhere)?;
-    store.index_blobs(&pack, blobs);
-    Ok(pack)
 }
 
 /// Where a pack is written: to a file that gets its name at the end, or to one that never has any.

@@ -164,11 +164,6 @@ impl Pack {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns whether it was written with these digests of chunks.
-    pub(super) fn has_chunks(&self, digests: &[Digest]) -> bool {
-        self.0.digests == digests
-    }
-
     /// Notes that a reader of contents had to be refused.
     pub(super) fn refuse(&self) {
         self.0.damages.refuse();

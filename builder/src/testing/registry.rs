@@ -41,6 +41,8 @@ struct State {
     wants: Mutex<Option<(String, String)>>,
     /// Whether it lists what refers to an image itself.
     knows_referrers: AtomicBool,
+    /// The header `Link` of each page of that list.
+    link: Mutex<Option<String>>,
     stop: AtomicBool,
 }
 
@@ -85,6 +87,11 @@ impl MadeRegistry {
     /// Lists what refers to an image from now on.
     pub fn know_referrers(&self) {
         self.state.knows_referrers.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends a header `Link` with each page of what refers to an image.
+    pub fn lead_on(&self, link: &str) {
+        *self.state.link.lock().expect("no panic holds the lock") = Some(link.into());
     }
 
     /// Puts a manifest there, under its digest and a tag.
@@ -275,7 +282,9 @@ impl State {
                 }
             }
             "GET" if path.contains("/referrers/") && self.knows_referrers.load(Ordering::Relaxed) => {
-                respond(out, 200, &[], self.referrers(last).to_string().as_bytes())
+                let link = self.link.lock().expect("no panic holds the lock").clone();
+                let headers: Vec<(&str, &str)> = link.iter().map(|link| ("Link", &link[..])).collect();
+                respond(out, 200, &headers, self.referrers(last).to_string().as_bytes())
             }
             "GET" if path.contains("/uploads/") => match lock(&self.uploads) {
                 Some(kept) => {

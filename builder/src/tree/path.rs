@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
 
+use crate::shown;
+
 /// A path inside a root: relative, normal, in bytes.
 ///
 /// Never has a leading, trailing or double slash, a `.` or `..` component, or a NUL; the empty
@@ -12,7 +14,7 @@ pub struct TreePath(Vec<u8>);
 
 /// A path that cannot name an entry of a root.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("path `{}` {reason}", path.escape_ascii())]
+#[error("path `{}` {reason}", shown::path(&path.escape_ascii().to_string()))]
 pub struct InvalidPath {
     /// The path as it came.
     pub path: Vec<u8>,
@@ -77,6 +79,11 @@ impl TreePath {
     /// Returns the path as a relative host path.
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// Returns the path as an error shows it: of a long one start and end.
+    pub fn shown(&self) -> String {
+        shown::path(&self.to_string()).into_owned()
     }
 
     /// Returns true for the root's own path.

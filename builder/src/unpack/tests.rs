@@ -186,7 +186,7 @@ fn what_is_wrong_is_named_and_leaves_nothing() {
         (
             "bomb",
             bomb().field("Installed-Size", "1").build(),
-            "its data.tar is refused: the tar stream has more bytes than allowed",
+            "its data.tar is refused: it has more bytes of contents than allowed: 67112960",
         ),
         (
             "cut",

@@ -15,10 +15,10 @@ use crate::{
     formats::{
         manifest::{self, Manifest},
         spk::{Signature, read_signature},
-        tar_in::{self, Limits},
+        tar_in::{self, Dialect},
     },
     progress::{Progress, Unit},
-    store::{BundleWriter, Store},
+    store::{BundleWriter, ReadyBundle, Store},
     tree::Tree,
 };
 
@@ -40,8 +40,10 @@ pub fn open(
     store: &Store,
     progress: &Progress,
 ) -> Result<Artifact, ArtifactError> {
-    let found = tree(file, format, anew, store, progress)?;
-    signed(file, found, anew, store)
+    let (found, fresh) = tree(file, format, anew, store, progress)?;
+    let artifact = signed(file, found, anew, store)?;
+    keep(fresh)?;
+    Ok(artifact)
 }
 
 /// Reads a file that may be somebody else's: then it has no signature, and is taken as it is.
@@ -51,29 +53,41 @@ pub fn open_any(
     store: &Store,
     progress: &Progress,
 ) -> Result<Root, ArtifactError> {
-    let found = tree(file, format, false, store, progress)?;
-    match found.tree.get(SIGNATURE) {
-        Some(_) => Ok(Root::Package(Box::new(signed(file, found, false, store)?))),
-        None => Ok(Root::Foreign(found)),
-    }
+    let (found, fresh) = tree(file, format, false, store, progress)?;
+    let root = match found.tree.get(SIGNATURE) {
+        Some(_) => Root::Package(Box::new(signed(file, found, false, store)?)),
+        None => Root::Foreign(found),
+    };
+    keep(fresh)?;
+    Ok(root)
 }
 
-/// Reads the tree of a file, whatever it holds.
-fn tree(
+/// Keeps contents that the store had not. Of what was refused before, it has nothing.
+fn keep(fresh: Option<ReadyBundle<'_>>) -> Result<(), ArtifactError> {
+    fresh.map(ReadyBundle::keep).transpose()?;
+    Ok(())
+}
+
+/// Reads the tree of a file, whatever it holds. If its contents are new to the store, they are to be kept once the
+/// file is accepted.
+fn tree<'s>(
     file: &Source<'_>,
     format: Format,
     anew: bool,
-    store: &Store,
+    store: &'s Store,
     progress: &Progress,
-) -> Result<Foreign, ArtifactError> {
+) -> Result<(Foreign, Option<ReadyBundle<'s>>), ArtifactError> {
     let (digest, size_bytes) = identity(file, format)?;
     let key = digest.to_string();
     let known = if anew { None } else { store.load_bundle(BUNDLE, &key) };
-    let tree = match known {
-        Some((tree, _)) => tree,
-        None => contents(file, format, &key, size_bytes, store, progress)?,
+    let (tree, fresh) = match known {
+        Some((tree, _)) => (tree, None),
+        None => {
+            let (tree, fresh) = contents(file, format, &key, size_bytes, store, progress)?;
+            (tree, Some(fresh))
+        }
     };
-    Ok(Foreign { path: file.path.to_path_buf(), format, size_bytes, digest, tree })
+    Ok((Foreign { path: file.path.to_path_buf(), format, size_bytes, digest, tree }, fresh))
 }
 
 /// Checks what a file holds by its signature.
@@ -94,14 +108,14 @@ fn signed(file: &Source<'_>, found: Foreign, anew: bool, store: &Store) -> Resul
 }
 
 /// Reads the contents of a file into the store.
-fn contents(
+fn contents<'s>(
     file: &Source<'_>,
     format: Format,
     key: &str,
     size_bytes: u64,
-    store: &Store,
+    store: &'s Store,
     progress: &Progress,
-) -> Result<Tree, ArtifactError> {
+) -> Result<(Tree, ReadyBundle<'s>), ArtifactError> {
     let _task = progress.task("reading the package", size_bytes, Unit::Bytes);
     let mut bundle = store.begin_bundle(BUNDLE, key)?;
     let read = match format {
@@ -115,19 +129,20 @@ fn contents(
     };
     let mut tree = read.map_err(|fault| file.refuse(fault))?;
     tree.add_parents(0);
-    bundle.finish(&tree)?;
     // A file that changes while it is read is not kept under the digest that it had.
     if identity(file, format)?.0.to_string() != key {
         let changed = std::io::Error::other("it changed while it was read");
         return Err(PathError::new("read", file.path, changed).into());
     }
-    Ok(tree)
+    let fresh = bundle.ready(&tree)?;
+    Ok((tree, fresh))
 }
 
 fn read_tar(file: &Source<'_>, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
-    let limits = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
     let reader = std::io::BufReader::with_capacity(1 << 18, file.reader());
-    let read = tar_in::read_tree_with(reader, &limits, |_, _, _, contents| Ok(bundle.add(contents)?.0));
+    let budget = &mut Budget::new();
+    let read =
+        tar_in::read_tree_with(reader, Dialect::Any, budget, |_, _, contents| Ok(bundle.add(contents)?.0));
     Ok(read.map_err(|source| ImageFault::Tar { part: "the archive".into(), source })?.0)
 }
 

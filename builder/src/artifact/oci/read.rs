@@ -6,9 +6,16 @@ use serde_json::Value;
 
 use super::{DOCKER_FILE, Descriptor, INDEX_FILE, INDEX_TYPE, LAYOUT_FILE, Layout};
 use crate::{
-    artifact::fault::{Budget, ImageFault},
+    artifact::{
+        Format,
+        fault::{Budget, ImageFault},
+    },
     digest::{Digest, Hasher},
-    formats::tar_in::{self, Limits},
+    formats::{
+        budget::TooMuch,
+        compression::decompressed,
+        tar_in::{self, Dialect},
+    },
     store::BundleWriter,
     tree::{Tree, TreePath},
 };
@@ -154,6 +161,10 @@ fn diff_ids(config: &Value) -> Result<Vec<Digest>, ImageFault> {
 /// [`ImageFault`], also where a blob or an unpacked layer has another digest than it should.
 pub fn read(layout: &Layout, bundle: &mut BundleWriter<'_>) -> Result<Tree, ImageFault> {
     let image = image_of(layout)?;
+    let limit = Format::Oci.limit_bytes();
+    if image.size_bytes > limit {
+        return Err(TooMuch { what: "bytes", limit }.into());
+    }
     if image.diff_ids.len() != image.layers.len() {
         return Err(ImageFault::rule(
             "the configuration",
@@ -161,12 +172,11 @@ pub fn read(layout: &Layout, bundle: &mut BundleWriter<'_>) -> Result<Tree, Imag
         ));
     }
     let mut tree = Tree::new();
-    let mut left = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
+    // One for all layers, of which each counts as often as it is named.
+    let mut budget = Budget::new();
     for (index, (layer, diff_id)) in image.layers.iter().zip(&image.diff_ids).enumerate() {
         let part = format!("layer {}", index + 1);
-        let own = self::layer(layout, layer, diff_id, &part, &left, bundle)?;
-        left.entries = left.entries.saturating_sub(own.len() as u64);
-        left.total_bytes = left.total_bytes.saturating_sub(own.size_bytes());
+        let own = self::layer(layout, layer, diff_id, &part, &mut budget, bundle)?;
         lay(&mut tree, own)?;
     }
     // The first name of a file may be hidden by an upper layer.
@@ -200,7 +210,7 @@ fn layer(
     layer: &Layer,
     diff_id: &Digest,
     part: &str,
-    limits: &Limits,
+    budget: &mut Budget,
     bundle: &mut BundleWriter<'_>,
 ) -> Result<Tree, ImageFault> {
     let failed = |source| ImageFault::read(part, source);
@@ -212,11 +222,13 @@ fn layer(
     let tree = {
         let plain = decompressed(&mut packed).map_err(failed)?;
         let mut plain = Hashed { inner: plain, hasher: Hasher::new(io::sink()) };
-        let read =
-            tar_in::read_tree_with(&mut plain, limits, |_, _, _, contents| Ok(bundle.add(contents)?.0));
+        let read = tar_in::read_tree_with(&mut plain, Dialect::Any, budget, |_, _, contents| {
+            Ok(bundle.add(contents)?.0)
+        });
         let (tree, _) = read.map_err(|source| ImageFault::Tar { part: part.to_owned(), source })?;
         // Behind the last member stand zeros, which its digest covers.
-        io::copy(&mut (&mut plain).take(limits.total_bytes), &mut io::sink()).map_err(failed)?;
+        let most = (&mut plain).take(budget.bytes_left().saturating_add(1));
+        budget.bytes(io::copy(&mut { most }, &mut io::sink()).map_err(failed)?)?;
         if plain.hasher.finish().0 != *diff_id {
             return Err(ImageFault::rule(part, "has not the contents that the configuration names"));
         }
@@ -229,52 +241,6 @@ fn layer(
         }
         _ => Ok(tree),
     }
-}
-
-/// How a layer is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decompressed {
-    /// Not at all.
-    Plain,
-    /// gzip.
-    Gzip,
-    /// xz, of which .debs are made.
-    Xz,
-    /// zstd.
-    Zstd,
-}
-
-/// A stream of the highest preset needs 65 MiB.
-const XZ_MEMORY_BYTES: u64 = 256 << 20;
-
-impl Decompressed {
-    /// Finds it by the first bytes: media types are not always right.
-    pub fn of(start: &[u8]) -> Self {
-        match start {
-            [0x1f, 0x8b, ..] => Decompressed::Gzip,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Decompressed::Xz,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Decompressed::Zstd,
-            _ => Decompressed::Plain,
-        }
-    }
-}
-
-/// Decompresses a layer.
-pub fn decompressed<'r>(mut reader: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
-    let mut start = Vec::new();
-    (&mut reader).take(6).read_to_end(&mut start)?;
-    let kind = Decompressed::of(&start);
-    let whole = io::Cursor::new(start).chain(reader);
-    Ok(match kind {
-        Decompressed::Gzip => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-        Decompressed::Xz => {
-            let flags = liblzma::stream::CONCATENATED;
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, flags)?;
-            Box::new(liblzma::read::XzDecoder::new_stream(whole, stream))
-        }
-        Decompressed::Zstd => Box::new(zstd::Decoder::new(whole)?),
-        Decompressed::Plain => Box::new(whole),
-    })
 }
 
 /// Digests what is read.
@@ -312,22 +278,28 @@ pub fn lay(tree: &mut Tree, layer: Tree) -> Result<(), ImageFault> {
             tree.remove_subtree(parent.join(hidden)?.as_bytes());
         }
     }
-    for (path, entry) in layer.iter().filter(|(path, _)| !path.file_name().starts_with(WHITEOUT)) {
+    let mut before = TreePath::root();
+    for (path, entry) in layer.into_iter().filter(|(path, _)| !path.file_name().starts_with(WHITEOUT)) {
         let both_directories = entry.kind.is_directory()
             && tree.get(path.as_bytes()).is_some_and(|below| below.kind.is_directory());
         if !both_directories {
             tree.remove_subtree(path.as_bytes());
         }
-        // Engines would follow a link there, out of the root if it leads out.
+        // Engines would follow a link there, out of the root if it leads out. Directories that the entry before lies
+        // in as well were looked at for that one.
         for above in path.ancestors() {
+            if before != above && before.is_at_or_below(above.as_bytes()) {
+                break;
+            }
             if tree.get(above.as_bytes()).is_some_and(|above| !above.kind.is_directory()) {
                 return Err(ImageFault::entry(
-                    path,
+                    &path,
                     "lies below an entry of a lower layer that is no directory",
                 ));
             }
         }
-        tree.insert(path.clone(), entry.clone());
+        tree.insert(path.clone(), entry);
+        before = path;
     }
     Ok(())
 }

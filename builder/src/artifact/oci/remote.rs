@@ -25,6 +25,7 @@ use crate::{
     files,
     formats::{
         app_id::AppId,
+        budget::TooMuch,
         image_name::ImageName,
         sigstore::{BUNDLE_TYPE, Bundle, BundleError, SIGN_PREDICATE},
     },
@@ -132,7 +133,7 @@ pub fn pull(
     let blobs = blobs_of(&manifest).map_err(refused)?;
     let total_bytes = blobs.iter().map(|blob| blob.size_bytes).fold(0, u64::saturating_add);
     if total_bytes > Format::Oci.limit_bytes() {
-        return Err(refused(ImageFault::TooMuch { what: "bytes", limit: Format::Oci.limit_bytes() }));
+        return Err(refused(TooMuch { what: "bytes", limit: Format::Oci.limit_bytes() }.into()));
     }
     let task = progress.task(&format!("fetching {image}"), total_bytes, Unit::Bytes);
     let mut items: Vec<(Wanted, PathBuf)> = Vec::new();

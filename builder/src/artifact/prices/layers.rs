@@ -13,12 +13,13 @@ use super::{Tally, meter::Meter};
 use crate::{
     artifact::{
         fault::{Budget, ImageFault},
-        oci::{self, Decompressed},
+        oci,
     },
     digest::Digest,
     formats::{
+        compression::{self, Compression},
         deflate,
-        tar_in::{self, Limits},
+        tar_in::{self, Dialect},
         xz::{blocks::blocks, lzma2},
     },
     tree::{Kind, Tree},
@@ -41,19 +42,17 @@ const MAX_XZ_BYTES: u64 = 1 << 30;
 pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault> {
     let mut tree = Tree::new();
     let mut spans = Vec::new();
-    let mut left = Limits { entries: Budget::ENTRIES, total_bytes: Budget::BYTES, ..Limits::default() };
+    let mut budget = Budget::new();
     for (index, layer) in layers.iter().enumerate() {
         let failed = |source| ImageFault::read(&layer.name[..], source);
-        let plain = oci::decompressed((layer.open)()?).map_err(failed)?;
+        let plain = compression::decompressed((layer.open)()?).map_err(failed)?;
         let mut own: Vec<Range<u64>> = Vec::new();
-        let read = tar_in::read_tree_with(plain, &left, |_, offset, size_bytes, contents| {
+        let read = tar_in::read_tree_with(plain, Dialect::Any, &mut budget, |_, place, contents| {
             io::copy(contents, &mut io::sink())?;
-            own.push(offset..offset + size_bytes);
-            Ok(mark(index, offset))
+            own.push(place.clone());
+            Ok(mark(index, place.start))
         });
         let (own_tree, _) = read.map_err(|source| ImageFault::Tar { part: layer.name.clone(), source })?;
-        left.entries = left.entries.saturating_sub(own_tree.len() as u64);
-        left.total_bytes = left.total_bytes.saturating_sub(own_tree.size_bytes());
         oci::lay(&mut tree, own_tree)?;
         spans.push(own);
     }
@@ -93,21 +92,17 @@ fn mark(layer: usize, offset: u64) -> Digest {
 fn account(layer: &Layer<'_>, meter: &mut Meter<'_>) -> Result<bool, ImageFault> {
     let failed = |source| ImageFault::read(&layer.name[..], source);
     let damaged = |error: &dyn std::fmt::Display| failed(io::Error::other(error.to_string()));
-    let mut reader = (layer.open)()?;
-    let mut start = Vec::new();
-    reader.by_ref().take(6).read_to_end(&mut start).map_err(failed)?;
-    let kind = Decompressed::of(&start);
-    let whole = io::Cursor::new(start).chain(reader);
+    let (kind, whole) = Compression::found((layer.open)()?).map_err(failed)?;
     match kind {
-        Decompressed::Plain => meter.stored(layer.size_bytes),
-        Decompressed::Zstd => return Ok(false),
-        Decompressed::Gzip => {
+        None => meter.stored(layer.size_bytes),
+        Some(Compression::Zstd | Compression::Bzip2) => return Ok(false),
+        Some(Compression::Gzip) => {
             let limit_bytes = 2 * Budget::BYTES;
             deflate::account_gzip(whole, limit_bytes, |count, price| meter.charge(count, price))
                 .map_err(|error| damaged(&error))?;
         }
-        Decompressed::Xz if layer.size_bytes > MAX_XZ_BYTES => return Ok(false),
-        Decompressed::Xz => {
+        Some(Compression::Xz) if layer.size_bytes > MAX_XZ_BYTES => return Ok(false),
+        Some(Compression::Xz) => {
             let mut packed = Vec::new();
             whole.take(MAX_XZ_BYTES).read_to_end(&mut packed).map_err(failed)?;
             let Some(places) = blocks(&packed) else { return Ok(false) };

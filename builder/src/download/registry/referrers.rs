@@ -5,6 +5,8 @@
 //! same time; so it is read again after it was written, and written again until all is in it, with `If-Match`
 //! where the registry gives an ETag.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, Url, header};
 use serde_json::{Value, json};
 
@@ -36,15 +38,18 @@ impl Registry {
     /// [`RegistryError`].
     pub fn referrers(&self, image: &Digest) -> Result<Vec<Value>, RegistryError> {
         let mut url = format!("{}/referrers/sha256:{image}", self.base);
-        let mut found = Vec::new();
+        let (mut found, mut digests) = (Vec::new(), BTreeSet::new());
+        let mut urls = BTreeSet::from([url.clone()]);
         for page in 0..MOST_PAGES {
             let Some(page) = self.list(&url, page == 0)? else {
                 return Ok(self.tagged(image)?.map(|(list, _)| list).unwrap_or_default());
             };
-            found.extend(page.descriptors);
+            let is_new = |one: &Value| digests.insert(one["digest"].to_string());
+            found.extend(page.descriptors.into_iter().filter(is_new));
             match page.next {
-                Some(next) => url = next,
-                None => break,
+                Some(next) if urls.insert(next.clone()) => url = next,
+                // The last page, or one that leads back.
+                _ => break,
             }
         }
         Ok(found)

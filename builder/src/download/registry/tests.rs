@@ -120,9 +120,12 @@ fn a_host_that_a_redirection_leads_to_gets_no_login_by_asking_for_one() {
                 error.to_string().contains(&format!("http://{}, which wants a login", cdn.host())),
                 "{error}"
             );
-            fetch(&own, b"layer").expect_err("is refused");
+            let error = fetch(&own, b"layer").expect_err("is refused").to_string();
+            let place = format!("redirected to http://{}: the server responds with status 401", cdn.host());
+            assert!(error.contains(&place), "{error}");
         }
     }
+    assert_eq!(count(&made.calls(), "HEAD"), 0, "the registry itself wants no login");
     let calls = cdn.calls();
     let is_bare =
         |(call, access): &(String, String)| access.is_empty() && call.starts_with("GET /v2/kept/sha256:");
@@ -212,6 +215,20 @@ fn a_range_says_how_much_is_there() {
         ("", None),
     ] {
         assert_eq!(end_of(range), expected, "{range}");
+    }
+}
+
+#[test]
+fn a_list_whose_pages_lead_back_ends() {
+    let made = MadeRegistry::start();
+    let (own, image) = (registry(&made, Login::None), Digest::of(b"image"));
+    made.know_referrers();
+    let subject = serde_json::json!({ "digest": format!("sha256:{image}") });
+    made.add_manifest("a", serde_json::json!({ "subject": subject }).to_string().as_bytes());
+    for (next, expected) in [("", 1), ("?n=1", 2), ("?n=1&n=2", 2)] {
+        made.lead_on(&format!("</v2/app/referrers/sha256:{image}{next}>; rel=\"next\""));
+        assert_eq!(own.referrers(&image).expect("are listed").len(), 1, "{next}");
+        assert_eq!(count(&made.calls(), "GET"), expected, "{next}");
     }
 }
 

@@ -6,9 +6,10 @@ use super::{Choices, assert_inside};
 use crate::{
     digest::Digest,
     formats::{
+        budget::{Budget, Limits},
         deb::{Deb, Part},
         elf, icu_data, jimage, module_info, package_lock,
-        tar_in::{self, Dialect, Limits},
+        tar_in::{self, Dialect},
     },
     npm, reduce,
     tree::{Kind, Tree},
@@ -17,8 +18,8 @@ use crate::{
 /// What is unpacked at most: enough for anything that is long for its own sake.
 const PLAIN_BYTES: u64 = 8 << 20;
 
-fn limits(dialect: Dialect) -> Limits {
-    Limits { entries: 20_000, total_bytes: PLAIN_BYTES, dialect }
+fn budget() -> Budget {
+    Budget::of(Limits { entries: 20_000, content_bytes: PLAIN_BYTES, held_bytes: PLAIN_BYTES })
 }
 
 /// A .deb: both parts as trees.
@@ -26,10 +27,10 @@ pub(super) fn deb(bytes: &[u8]) {
     let Ok(mut deb) = Deb::open(bytes) else { return };
     for part in [Part::Control, Part::Data] {
         let Ok(plain) = deb.part(part) else { return };
-        let read =
-            tar_in::read_tree_with(plain.take(PLAIN_BYTES), &limits(Dialect::Dpkg), |_, _, _, contents| {
-                Ok(Digest::of_reader(contents)?.0)
-            });
+        let plain = plain.take(PLAIN_BYTES);
+        let read = tar_in::read_tree_with(plain, Dialect::Dpkg, &mut budget(), |_, _, contents| {
+            Ok(Digest::of_reader(contents)?.0)
+        });
         let Ok((tree, mut rest)) = read else { return };
         if io::copy(&mut rest, &mut io::sink()).is_err() || rest.limit() == 0 {
             return;
@@ -43,10 +44,12 @@ pub(super) fn deb(bytes: &[u8]) {
 /// behind them is looked at.
 pub(super) fn tar(bytes: &[u8]) {
     let good = with_sums(bytes);
-    for dialect in [Dialect::Dpkg, Dialect::Npm] {
+    for dialect in [Dialect::Dpkg, Dialect::Npm, Dialect::Any] {
         for bytes in [bytes, &good] {
-            if let Ok(tree) = tar_in::read_tree(bytes, &limits(dialect)) {
-                assert_sound(&tree, bytes.len() as u64);
+            if let Ok(tree) = tar_in::read_tree(bytes, dialect, &mut budget()) {
+                // A sparse file is longer than what is stored of it.
+                let most_bytes = if dialect == Dialect::Any { PLAIN_BYTES } else { bytes.len() as u64 };
+                assert_sound(&tree, most_bytes);
             }
         }
     }
