@@ -21,6 +21,9 @@ use crate::{
     store::Store,
 };
 
+/// The limit of memory where neither the recipe nor the command has one.
+const DEFAULT_MEMORY: &str = "512Mi";
+
 /// The kind of object that runs a grain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
@@ -41,8 +44,10 @@ pub struct Wish {
     pub image: Option<String>,
     /// The size of the volume, as Kubernetes writes it (`1Gi`).
     pub volume: String,
-    /// The limit of memory, as Kubernetes writes it.
-    pub memory: String,
+    /// The limit of memory, as Kubernetes writes it, instead of the recipe's.
+    pub memory: Option<String>,
+    /// The limit of processors, as Kubernetes writes it, instead of the recipe's.
+    pub cpu: Option<String>,
 }
 
 /// A manifest that cannot be written.
@@ -57,6 +62,9 @@ pub enum KubeError {
     /// A quantity that Kubernetes does not take.
     #[error("`{0}` is not a quantity of Kubernetes")]
     Quantity(String),
+    /// A number of processors that Kubernetes does not take.
+    #[error("`{0}` is not a number of processors")]
+    Cpu(String),
     /// A name that is none of an image.
     #[error("`{0}` is not the name of an image")]
     Image(String),
@@ -70,6 +78,7 @@ impl Hint for KubeError {
                 Some("take lower-case letters, digits and dashes, at most 40 for the grain".into())
             }
             KubeError::Quantity(_) => Some("such as 512Mi or 2Gi".into()),
+            KubeError::Cpu(_) => Some("such as 2, 0.5 or 500m, and at least 10m".into()),
             KubeError::Image(_) => Some("such as registry.example.org/cgit:1".into()),
         }
     }
@@ -90,11 +99,15 @@ pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Strin
     if !is_label {
         return Err(KubeError::Name(name));
     }
-    for quantity in [&wish.volume, &wish.memory] {
+    let memory = wish.memory.clone().or_else(|| recipe.limits.memory_bytes.map(quantity));
+    let memory = memory.unwrap_or_else(|| DEFAULT_MEMORY.to_owned());
+    for quantity in [&wish.volume, &memory] {
         if !is_quantity(quantity) {
             return Err(KubeError::Quantity(quantity.clone()));
         }
     }
+    let named = wish.cpu.as_ref().map(|cpu| cpu_millis(cpu).ok_or_else(|| KubeError::Cpu(cpu.clone())));
+    let cpu_millis = named.transpose()?.or(recipe.limits.cpu_millis);
     if let Some(image) = wish.image.as_ref().filter(|image| !is_reference(image)) {
         return Err(KubeError::Image(image.clone()));
     }
@@ -104,6 +117,8 @@ pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Strin
         app: &recipe.app.name,
         image: &image,
         wish,
+        memory,
+        cpu_millis,
         tmp: format!("{}Mi", recipe.sandbox.tmp_bytes.div_ceil(1 << 20)),
     };
     let mut out = format!(
@@ -137,11 +152,44 @@ fn is_quantity(text: &str) -> bool {
         && ["", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"].contains(&digits)
 }
 
+/// Returns a number of bytes as a quantity, in the largest unit that divides it.
+fn quantity(bytes: u64) -> String {
+    let units = [("Gi", 1 << 30), ("Mi", 1 << 20), ("G", 1_000_000_000), ("M", 1_000_000)];
+    match units.into_iter().find(|(_, unit)| bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => bytes.to_string(),
+    }
+}
+
+/// Reads a number of processors as Kubernetes writes it: `2`, `0.5` or `500m`. Returns thousandths, at least 10:
+/// the kernel gives no smaller share, and that much is requested.
+fn cpu_millis(text: &str) -> Option<u32> {
+    let millis = match text.strip_suffix('m') {
+        Some(millis) => number(millis)?,
+        None => {
+            let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+            let digits = u32::try_from(part.len()).ok().filter(|digits| (1..=3).contains(digits))?;
+            let part = number(part)? * 10_u32.pow(3 - digits);
+            number(whole)?.checked_mul(1000)?.checked_add(part)?
+        }
+    };
+    (millis >= 10).then_some(millis)
+}
+
+/// Reads digits alone.
+fn number(digits: &str) -> Option<u32> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 struct Parts<'a> {
     name: &'a str,
     app: &'a str,
     image: &'a str,
     wish: &'a Wish,
+    /// The limit of memory.
+    memory: String,
+    /// The limit of processors, in thousandths.
+    cpu_millis: Option<u32>,
     /// The size of /tmp and /run each.
     tmp: String,
 }
@@ -182,7 +230,7 @@ impl Parts<'_> {
 
     /// Returns the specification of the pod, up to its volumes but `/var`.
     fn pod(&self, indent: &str) -> String {
-        let memory = quoted(&self.wish.memory);
+        let memory = quoted(&self.memory);
         let mut lines = vec![
             "automountServiceAccountToken: false".to_owned(),
             "enableServiceLinks: false".into(),
@@ -213,6 +261,9 @@ impl Parts<'_> {
             "      limits:".into(),
             format!("        memory: {memory}"),
         ];
+        if let Some(millis) = self.cpu_millis {
+            lines.push(format!("        cpu: {}", quoted(&format!("{millis}m"))));
+        }
         lines.push("    volumeMounts:".into());
         for (volume, path) in [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")] {
             lines.extend([format!("      - name: {volume}"), format!("        mountPath: {path}")]);
@@ -271,6 +322,36 @@ mod tests {
             ("1Gi\nx: y", false),
         ] {
             assert_eq!(is_quantity(text), expected, "{text}");
+        }
+        for (bytes, expected) in
+            [(512 << 20, "512Mi"), (2 << 30, "2Gi"), (200_000_000, "200M"), (8_000_001, "8000001")]
+        {
+            assert_eq!(quantity(bytes), expected);
+            assert!(is_quantity(expected));
+        }
+    }
+
+    #[test]
+    fn processors_are_a_number_or_thousandths() {
+        for (text, expected) in [
+            ("2", Some(2000)),
+            ("0.5", Some(500)),
+            ("1.25", Some(1250)),
+            ("500m", Some(500)),
+            ("10m", Some(10)),
+            ("9m", None),
+            ("0", None),
+            ("", None),
+            ("m", None),
+            (".5", None),
+            ("1.", None),
+            ("0.0001", None),
+            ("-1", None),
+            ("+1", None),
+            ("4294967295", None),
+            ("1m\nx: y", None),
+        ] {
+            assert_eq!(cpu_millis(text), expected, "{text}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod edit;
 mod error;
 mod keys;
 mod languages;
+mod limits;
 mod npm;
 mod reduce;
 mod service;
@@ -72,6 +73,8 @@ pub struct Recipe {
     pub reduce: Reduce,
     /// Deviations from the plain sandbox.
     pub sandbox: SandboxKeys,
+    /// The limits of a grain's memory and processors.
+    pub limits: Limits,
     /// The size limits.
     pub budget: Budget,
 }
@@ -447,6 +450,24 @@ pub struct SandboxKeys {
     pub terminals: bool,
     /// `tmp`: Size of `/tmp`, `/run` and `/dev/shm` each. Default: `"64 MB"`.
     pub tmp_bytes: u64,
+}
+
+/// `[limits]`: What a grain may take at the most.
+///
+/// Engines hold it to this: `tinyroot kube` writes it into the manifest. `run`, `serve` and the proof do not
+/// limit memory and processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory`: The limit of memory (`"512 MiB"`); what lies in `/tmp` and `/run` counts, too. Default:
+    /// 512 MiB.
+    pub memory_bytes: Option<u64>,
+    /// `cpu`: The limit of time on processors, in whole processors: `0.5`, `2`. Default: no limit.
+    pub cpu_millis: Option<u32>,
+}
+
+impl Limits {
+    /// The least limit of memory: with less, engines cannot start a container (podman asks for 6 MB).
+    pub const LEAST_MEMORY_BYTES: u64 = 8_000_000;
 }
 
 /// `[budget]`: Size limits.

@@ -19,6 +19,7 @@ mod inspecting;
 mod interactive;
 mod keys;
 mod killed;
+mod kube;
 mod late_import;
 mod listings;
 mod little;

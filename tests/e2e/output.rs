@@ -141,6 +141,10 @@ fn a_package_over_its_budget_is_there_and_the_status_says_so() {
             "cannot name an object of Kubernetes\nhint: take lower-case",
         ),
         (&["kube", package, "--memory", "foo"], "`foo` is not a quantity of Kubernetes\nhint: "),
+        (
+            &["kube", package, "--cpu", "5m"],
+            "`5m` is not a number of processors\nhint: such as 2, 0.5 or 500m",
+        ),
         (&["kube", package, "--image", "bad ref!!"], "`bad ref!!` is not the name of an image\nhint: "),
         (&["convert", package, text(&zip)], "does not say its format\nhint: "),
         (

@@ -11,16 +11,21 @@ use tinyroot::{
 
 use super::support::{Ended, Home, assert_says, end, text};
 
-const RECIPE: &str = "[app]\nname = \"tea\"\nversion = \"1\"\npackages = [\"tea\"]\n[debian]\nsuite = \"bookworm\"\n\
+pub const RECIPE: &str = "[app]\nname = \"tea\"\nversion = \"1\"\npackages = [\"tea\"]\n[debian]\nsuite = \"bookworm\"\n\
                       [[service]]\nname = \"tea\"\ncommand = [\"/bin/tea\"]\n";
 
 /// Writes a package, and returns its path and its key.
 pub fn package(home: &Home) -> (String, Key) {
+    package_of(home, RECIPE)
+}
+
+/// Writes a package of a recipe, and returns its path and its key.
+pub fn package_of(home: &Home, recipe: &str) -> (String, Key) {
     let store = Store::open(&home.path("maker")).expect("opens");
     let mut tree = Tree::new();
     for (at, contents) in [
         ("tinyroot/init", "init"),
-        ("tinyroot/papers/recipe/recipe.toml", RECIPE),
+        ("tinyroot/papers/recipe/recipe.toml", recipe),
         ("bin/tea", "#!/bin/sh\n"),
     ] {
         let entry = Entry::file(store.put(contents), contents.len() as u64, 0o755, 1_600_000_000);

@@ -34,9 +34,12 @@ pub struct Args {
     /// The size of the grain's volume
     #[arg(long, value_name = "QUANTITY", default_value = "1Gi")]
     volume: String,
-    /// The limit of the grain's memory
-    #[arg(long, value_name = "QUANTITY", default_value = "512Mi")]
-    memory: String,
+    /// The limit of the grain's memory [default: the recipe's, else 512Mi]
+    #[arg(long, value_name = "QUANTITY")]
+    memory: Option<String>,
+    /// The limit of processors, such as 0.5 or 500m [default: the recipe's, else none]
+    #[arg(long, value_name = "NUMBER")]
+    cpu: Option<String>,
     #[command(flatten)]
     signers: Signers,
 }
@@ -50,6 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         image: args.image.clone(),
         volume: args.volume.clone(),
         memory: args.memory.clone(),
+        cpu: args.cpu.clone(),
     };
     let manifest = kube::manifest(&artifact, &wish, &*context.reading_store()?);
     print(&manifest.map_err(|error| match error {

@@ -12,7 +12,9 @@ use super::{
     App, AppPrune, Budget, Debian, LaidContent, Npm, OverlayFile, Prune, Recipe, RecipeError, SandboxKeys,
     Setup, Version, answers, archives,
     check::Checker,
-    error, npm,
+    error,
+    limits::{LimitsKeys, limits},
+    npm,
     reduce::{ReduceKeys, reduce},
     service::{ServiceKeys, services},
     step::{StepKeys, step},
@@ -44,6 +46,8 @@ struct RecipeKeys {
     reduce: ReduceKeys,
     #[serde(default)]
     sandbox: SandboxTable,
+    #[serde(default)]
+    limits: LimitsKeys,
     #[serde(default)]
     budget: BudgetKeys,
 }
@@ -203,6 +207,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         terminals: keys.sandbox.terminals,
         tmp_bytes: check.size(keys.sandbox.tmp, "sandbox.tmp")?.unwrap_or(TMP_BYTES),
     };
+    let limits = limits(&check, keys.limits)?;
     let budget = Budget { artifact_bytes: check.size(keys.budget.artifact, "budget.artifact")? };
     let directory: PathBuf = directory.to_path_buf();
     let env = keys.env;
@@ -220,6 +225,7 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         prune,
         reduce,
         sandbox,
+        limits,
         budget,
         text,
     })

@@ -50,6 +50,9 @@ symbols = true
 stubs = ["libgcrypt.so.20"]
 [sandbox]
 terminals = true
+[limits]
+memory = "256 MiB"
+cpu = 0.5
 [budget]
 artifact = "19 MB"
 "#
@@ -73,6 +76,7 @@ artifact = "19 MB"
     assert!(recipe.reduce.symbols == Some(true) && !recipe.reduce.bytecode);
     assert_eq!(recipe.reduce.stubs, ["libgcrypt.so.20"]);
     assert!(recipe.sandbox.terminals && !recipe.sandbox.proc);
+    assert_eq!(recipe.limits, Limits { memory_bytes: Some(256 << 20), cpu_millis: Some(500) });
     assert_eq!(recipe.budget.artifact_bytes, Some(19_000_000));
 }
 
@@ -237,6 +241,10 @@ fn faults_name_line_column_and_rule() {
             "[budget]\nartifact = \"x\"\n",
             "7:12: budget.artifact: `x` is not a size; write a number and B, kB, MB, GB, KiB, MiB or GiB",
         ),
+        ("[limits]\nmemory = \"1 MB\"\n", "7:10: limits.memory is below 8 MB, which nothing starts with"),
+        ("[limits]\ncpu = 0.001\n", "7:7: limits.cpu is 0.01 to 1000 processors, in steps of 0.001"),
+        ("[limits]\ncpu = 0.0105\n", "7:7: limits.cpu is 0.01 to 1000 processors, in steps of 0.001"),
+        ("[limits]\ncpu = nan\n", "7:7: limits.cpu is 0.01 to 1000 processors, in steps of 0.001"),
         (
             "[reduce]\nicu = { languages = [\"en\", \"dd\"] }\n",
             "7:28: reduce.icu.languages `dd` is not a language of ICU; did you mean `da`?",
