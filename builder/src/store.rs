@@ -3,6 +3,7 @@
 //! ```text
 //! CACHE/debs/SHA256.deb        downloaded packages; checked when they are unpacked
 //! CACHE/npm/ALGORITHM-HEX.tgz  the same of npm registries
+//! CACHE/images/sha256-HEX      manifests and blobs of images at registries; checked as they are read
 //! CACHE/bundles/KIND/KEY       one tree as text, preceded by where its contents lie; sealed
 //! CACHE/packs/NAME             contents of one bundle, end to end (for a .deb: itself, uncompressed); checked as they are read
 //! CACHE/indexes/…              indexes that `archive` keeps; sealed
@@ -39,6 +40,7 @@ mod bundle;
 mod closing;
 mod elsewhere;
 mod form;
+mod images;
 pub mod inventory;
 mod mark;
 mod pack;
@@ -230,7 +232,7 @@ fn sweep(tmp: &Path) -> io::Result<()> {
 const RUN: &str = "run-";
 
 /// The directories of a cache.
-const DIRECTORIES: [&str; 7] = ["debs", "bundles", "npm", "packs", "indexes", "notes", "tmp"];
+const DIRECTORIES: [&str; 8] = ["debs", "bundles", "images", "npm", "packs", "indexes", "notes", "tmp"];
 
 /// Makes a directory of the cache, or closes it if it is ours and no other user could write to it.
 fn own(path: &Path) -> Result<(), StoreError> {

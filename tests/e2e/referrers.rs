@@ -1,6 +1,6 @@
 //! What is pushed beside an image: bills of materials, provenance, a signature that cosign knows.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::{Value, json};
 use tinyroot::{
@@ -11,7 +11,7 @@ use tinyroot::{
 
 use super::{
     signed_by::{other, package},
-    support::{Home, assert_says, text},
+    support::{Home, assert_says, names, text},
 };
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -107,6 +107,49 @@ fn what_refers_to_an_image_is_pushed_once_and_checked() {
             }
         }
     }
+}
+
+#[test]
+fn an_image_that_was_fetched_once_is_asked_for_by_its_manifest_alone() {
+    let home = Home::new();
+    let (spk, _) = package(&home);
+    let registry = MadeRegistry::start();
+    let image = format!("docker://{}/apps/tea:1", registry.host());
+    home.done(&["convert", &spk, "--push", &image]);
+    let fetch = |image: &str| {
+        registry.calls();
+        let copy = home.path("copy.spk");
+        let ended = home.run(&["convert", image, text(&copy)]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(fs::read(&copy).expect("reads") == fs::read(&spk).expect("reads"));
+        fs::remove_file(&copy).expect("removes");
+        let calls: Vec<String> = registry.calls().into_iter().map(|(call, _)| call).collect();
+        (calls, ended.stderr)
+    };
+    assert!(fetch(&image).0.len() > 2);
+    assert_eq!(fetch(&image).0, ["GET /v2/apps/tea/manifests/1"]);
+    // A digest cannot come to name anything else.
+    let digest = Digest::of(&registry.manifest("1").expect("is there"));
+    let by_digest = format!("docker://{}/apps/tea@sha256:{digest}", registry.host());
+    assert_eq!(fetch(&by_digest).0, [""; 0]);
+    let offline = home.path("offline.spk");
+    home.done(&["convert", &by_digest, text(&offline), "--offline"]);
+    // What was changed in the cache comes anew.
+    let images = home.path("cache/images");
+    let layer = names(&images).into_iter().map(|name| images.join(name));
+    let layer = layer.max_by_key(|path| fs::metadata(path).expect("is there").len()).expect("is there");
+    fs::write(&layer, "changed").expect("writes");
+    let name = format!("GET /v2/apps/tea/blobs/{}", file_name(&layer).replace('-', ":"));
+    let (calls, _) = fetch(&image);
+    assert_eq!(calls, ["GET /v2/apps/tea/manifests/1".to_owned(), name]);
+    let listed = home.done(&["cache", "list"]).stdout;
+    assert_says(&listed, &["downloaded images"]);
+    home.done(&["cache", "trim", "--keep", "0 B"]);
+    assert_eq!(names(&images), [""; 0]);
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().expect("has one").to_string_lossy().into_owned()
 }
 
 #[test]

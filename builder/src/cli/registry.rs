@@ -35,7 +35,7 @@ pub(super) fn pull(name: &str, context: &Context) -> Result<(atomic::Directory, 
     let registry = registry(&image, Purpose::Pull, context)?;
     let (made, layout) = temporary()?;
     files::create_dir(&layout)?;
-    artifact::pull(&registry, &image, &layout, &context.progress)?;
+    artifact::pull(&registry, &image, &layout, &*context.reading_store()?, &context.progress)?;
     Ok((made, layout))
 }
 

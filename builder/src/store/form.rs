@@ -27,6 +27,9 @@ pub(super) fn is_ours(root: &Path, name: &Path) -> bool {
             name.strip_suffix(".deb").is_some_and(|stem| stem.parse::<Checksum>().is_ok())
         }
         Some(["npm", name]) => name.strip_suffix(".tgz").is_some_and(is_tarball),
+        Some(["images", name]) => {
+            name.strip_prefix("sha256-").is_some_and(|digest| digest.parse::<Digest>().is_ok())
+        }
         Some(["packs", name]) => is_pack(name),
         Some(["bundles", kind, key]) => BUNDLES.contains(kind) && is_key(key) || begins(&[SEALED]),
         Some(["notes", kind, key]) => NOTES.contains(kind) && is_key(key) || begins(&[SEALED]),
@@ -87,6 +90,7 @@ mod tests {
         let names = [
             (format!("debs/{digest}.deb"), "debs/tea_1_amd64.deb"),
             (format!("npm/sha256-{digest}.tgz"), "npm/tea-1.0.0.tgz"),
+            (format!("images/sha256-{digest}"), "images/tea"),
             (format!("packs/xz-block-{digest}-x86-or-none-1-a0B1c2"), "packs/deb-tea-a0B1c2"),
             (format!("bundles/deb/{digest}"), "bundles/deb/tea"),
             (format!("notes/build/{digest}"), "notes/build/tea"),

@@ -36,6 +36,8 @@ pub enum Kind {
     Downloads,
     /// Tarballs of npm packages.
     NpmDownloads,
+    /// Manifests and blobs of images at registries.
+    ImageDownloads,
     /// Unpacked .debs.
     UnpackedPackages,
     /// Unpacked npm packages.
@@ -72,6 +74,7 @@ impl Kind {
             Kind::Indexes => "package indexes",
             Kind::Downloads => "downloaded packages",
             Kind::NpmDownloads => "downloaded npm packages",
+            Kind::ImageDownloads => "downloaded images",
             Kind::UnpackedPackages => "unpacked packages",
             Kind::NpmPackages => "unpacked npm packages",
             Kind::ConfiguredRoots => "configured roots",
@@ -196,6 +199,7 @@ impl Store {
             ("indexes", Kind::Indexes),
             ("debs", Kind::Downloads),
             ("npm", Kind::NpmDownloads),
+            ("images", Kind::ImageDownloads),
             ("notes", Kind::Notes),
         ] {
             files(&root.join(directory), &mut |path, found| match is_ours(&path, &found) {
@@ -268,7 +272,9 @@ impl Store {
         out.others = others;
         for entry in entries {
             match entry.kind {
-                Kind::Downloads | Kind::NpmDownloads => self.check_download(&entry.path),
+                Kind::Downloads | Kind::NpmDownloads | Kind::ImageDownloads => {
+                    self.check_download(&entry.path)
+                }
                 Kind::Indexes if is_whole(&entry.path) => {}
                 Kind::Remains => {}
                 _ if self.is_own(&entry.path) => self.check_pack(&entry.path),

@@ -36,7 +36,7 @@ pub(super) const UNDER_WAY: &str = "closing";
 const FILES: [&str; 3] = [NAME, super::turn::NAME, UNDER_WAY];
 
 /// The directories of which one at least is there in a cache without a mark. Others have the rest as well.
-const TELLING: [&str; 4] = ["debs", "npm", "bundles", "indexes"];
+const TELLING: [&str; 5] = ["debs", "images", "npm", "bundles", "indexes"];
 
 /// How deep files lie in a cache.
 const DEPTH: usize = 4;

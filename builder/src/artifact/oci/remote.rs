@@ -19,7 +19,7 @@ use crate::{
     digest::Digest,
     download::{
         Length, Wanted,
-        registry::{MAX_MANIFEST_BYTES, Outgoing, Registry, RegistryError},
+        registry::{MAX_MANIFEST_BYTES, Manifest, Outgoing, Registry, RegistryError},
     },
     error::{At as _, Hint, PathError},
     files,
@@ -30,6 +30,7 @@ use crate::{
         sigstore::{BUNDLE_TYPE, Bundle, BundleError, SIGN_PREDICATE},
     },
     progress::{Progress, Unit},
+    store::Store,
 };
 
 /// An image that cannot be fetched or sent.
@@ -95,7 +96,8 @@ pub struct Pushed {
     pub referrers: Vec<&'static str>,
 }
 
-/// Fetches an image into an empty directory, as a layout.
+/// Fetches an image into an empty directory, as a layout. What the store has of it is not fetched again: of an
+/// image that was fetched before, only the manifest that a tag names.
 ///
 /// # Errors
 /// [`RemoteError`].
@@ -103,6 +105,7 @@ pub fn pull(
     registry: &Registry,
     image: &ImageName,
     directory: &Path,
+    store: &Store,
     progress: &Progress,
 ) -> Result<(), RemoteError> {
     let refused = |source| RemoteError::Refused { image: Box::new(image.clone()), source };
@@ -114,7 +117,7 @@ pub fn pull(
         if depth > MAX_INDEXES {
             return Err(refused(ImageFault::rule("the index", "names indexes in indexes in indexes")));
         }
-        let came = registry.manifest(&wanted)?;
+        let came = manifest_of(registry, &wanted, store)?;
         manifest = parse("the manifest", &came.bytes).map_err(refused)?;
         let media_type = manifest["mediaType"].as_str().unwrap_or(&came.media_type).to_owned();
         let digest = Digest::of(&came.bytes);
@@ -137,14 +140,25 @@ pub fn pull(
     }
     let task = progress.task(&format!("fetching {image}"), total_bytes, Unit::Bytes);
     let mut items: Vec<(Wanted, PathBuf)> = Vec::new();
+    let mut missing: Vec<&Descriptor> = Vec::new();
     for blob in &blobs {
         let path = directory.join(blob_name(blob));
         // A layer may be there twice.
-        if items.iter().all(|(_, other)| *other != path) {
+        if path.exists() || items.iter().any(|(_, other)| *other == path) {
+            continue;
+        }
+        if store.copy_image_blob(&blob.digest, blob.size_bytes, &path) {
+            task.add(blob.size_bytes);
+        } else {
             items.push((wanted_blob(registry, blob), path));
+            missing.push(blob);
         }
     }
     registry.blobs(&items, directory, &|count| task.add(count))?;
+    for (blob, (_, path)) in missing.into_iter().zip(&items) {
+        // A cache without room for it does without.
+        let _ = store.keep_image_blob(&blob.digest, files::open(path)?);
+    }
     let index = json!({
         "schemaVersion": 2,
         "mediaType": INDEX_TYPE,
@@ -153,6 +167,21 @@ pub fn pull(
     files::write(directory.join(INDEX_FILE), index.to_string())?;
     files::write(directory.join(LAYOUT_FILE), json!({ "imageLayoutVersion": "1.0.0" }).to_string())?;
     Ok(())
+}
+
+/// Returns a manifest: one that is named by its digest from the store, if it is there.
+fn manifest_of(registry: &Registry, wanted: &str, store: &Store) -> Result<Manifest, RegistryError> {
+    let digest = wanted.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+    if let Some(bytes) = digest.and_then(|digest| store.image_blob(&digest, MAX_MANIFEST_BYTES)) {
+        return Ok(Manifest { media_type: String::new(), bytes });
+    }
+    let came = registry.manifest(wanted)?;
+    // The store does not hold what the registry says of its kind.
+    let names_its_kind = parse("the manifest", &came.bytes).is_ok_and(|json| json["mediaType"].is_string());
+    if names_its_kind {
+        let _ = store.keep_image_blob(&Digest::of(&came.bytes), &came.bytes[..]);
+    }
+    Ok(came)
 }
 
 /// Returns a blob as it is to be fetched.
