@@ -47,7 +47,7 @@ fn a_package_of_another_key_is_refused_by_every_command_that_uses_it() {
     let (spk, key) = package(&home);
     let (own, other) = (key.app_id().to_string(), other());
     let said = home.done(&["verify", &spk]).stdout;
-    assert_says(&said, &[&format!("signed by   {own}\n")]);
+    assert_says(&said, &[&format!("signed by   {own}\nbytes       the signature covers all of the file\n")]);
     for format in ["spk", "oci", "oci-dir", "squashfs", "erofs", "tar"] {
         let path = home.path(&format!("package-{format}"));
         home.done(&["convert", &spk, text(&path), "--format", format, "--signed-by", &own]);
@@ -89,7 +89,11 @@ fn what_no_signature_covers_is_refused_by_its_place() {
     let length = fs::metadata(&tar).expect("is there").len();
     fs::File::options().append(true).open(&tar).expect("opens").write_all(&[0; 512]).expect("writes");
     // The contents hold, and tinyroot uses nothing else.
-    home.done(&["verify", &tar]);
+    let said = home.done(&["verify", &tar]).stdout;
+    assert_says(
+        &said,
+        &["bytes       what is signed holds; the rest of the file is compared with --signed-by only\n"],
+    );
     let expected = format!("{tar} is refused: from byte {length} on it is not the file that tinyroot ");
     let refused = home.run(&["verify", &tar, "--signed-by", &own]);
     assert_eq!(refused.code, Some(1));
@@ -102,7 +106,14 @@ fn what_no_signature_covers_is_refused_by_its_place() {
     assert_says(&refused.stderr, &[&format!("- is refused: from byte {length} on")]);
     let again = text(&home.path("again.tar")).to_owned();
     home.done(&["convert", &tar, &again, "--signed-by", &own]);
-    home.done(&["verify", &again, "--signed-by", &own]);
+    let said = home.done(&["verify", &again, "--signed-by", &own]).stdout;
+    assert_says(&said, &["bytes       the very file that tinyroot writes of what is signed\n"]);
+    for (args, exact) in
+        [(&["verify", &again][..], "null"), (&["verify", &again, "--signed-by", &own], "true")]
+    {
+        let document = home.done(&[args, &["--json"]].concat()).stdout;
+        assert_says(&document.replace(": ", ":"), &[&format!("\"is_exact\":{exact}")]);
+    }
 }
 
 /// A member of a tar: its name, kind, link target and length.

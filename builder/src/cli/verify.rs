@@ -29,7 +29,8 @@ use rebuild::Rebuild;
 
 /// Check a package: signature, structure, everything that an install needs
 ///
-/// Covers what Sandstorm's own verify and unpack check between them. With --signed-by only packages of those
+/// Covers what Sandstorm's own verify and unpack check between them. The signature covers all of an .spk; of an
+/// image it covers what tinyroot uses. With --signed-by only packages of those
 /// keys are accepted, and of these only the very file that tinyroot writes: what other tools see of an image
 /// besides the signed contents (owners, modes, the command that starts it, padding) is compared as well. With
 /// --rebuild the package is made again from the recipe, lock and evidence in it, in a clean place, and must
@@ -66,7 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         refuse_strays(args, &artifact, &store, context)?;
     }
     let signatures = signatures(&args.artifact, &artifact, context)?;
-    let report = Verified::of(&artifact, &store);
+    let report = Verified::of(&artifact, args.signers.are_named(), &store);
     let mut document = report.json();
     if let Some(found) = signatures {
         document["signatures"] = json!({ "own": found.own, "others": found.others });

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    artifact::{Artifact, Details},
+    artifact::{Artifact, Details, Format},
     formats::xz::Effort,
     papers::{self, ProofPaper, Standing},
     progress::size_text,
@@ -16,19 +16,30 @@ pub struct Verified<'a> {
     artifact: &'a Artifact,
     proof: Option<Statement>,
     effort: Effort,
+    /// Whether the file was compared with the one that tinyroot writes, and is the same.
+    is_compared: bool,
 }
 
 impl<'a> Verified<'a> {
     /// Reads what a verified package says of itself.
-    pub fn of(artifact: &'a Artifact, store: &Store) -> Self {
+    pub fn of(artifact: &'a Artifact, is_compared: bool, store: &Store) -> Self {
         let effort = papers::effort(&artifact.tree, store);
-        Verified { artifact, proof: Statement::read(artifact, store), effort }
+        Verified { artifact, proof: Statement::read(artifact, store), effort, is_compared }
+    }
+
+    /// Returns whether each byte of the file is accounted for; `None` where that was not looked at.
+    fn is_exact(&self) -> Option<bool> {
+        match &self.artifact.details {
+            Details::Spk(spk) => Some(spk.is_one_stream),
+            Details::Image(_) => self.is_compared.then_some(true),
+        }
     }
 
     /// Returns one JSON document.
     pub fn json(&self) -> Value {
         let mut document = summary(self.artifact);
         document["signed_by"] = json!(self.artifact.signature().app_id);
+        document["is_exact"] = self.is_exact().into();
         document["proof"] = json!(self.proof.as_ref().map(Statement::document));
         document["is_fast"] = (self.effort == Effort::Fast).into();
         document
@@ -39,11 +50,18 @@ impl<'a> Verified<'a> {
         let artifact = self.artifact;
         let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
         let (packed, plain) = (size_text(artifact.size_bytes), size_text(plain_bytes(artifact)));
+        let bytes = match (self.is_exact(), artifact.format()) {
+            (Some(true), Format::Spk) => "the signature covers all of the file",
+            (Some(true), _) => "the very file that tinyroot writes of what is signed",
+            (Some(false), _) => "not all of the file is signed",
+            (None, _) => "what is signed holds; the rest of the file is compared with --signed-by only",
+        };
         let proven = self.proof.as_ref().map_or_else(|| "unknown".to_owned(), Statement::text);
         format!(
             "{title} {version} (version {})\n\
              app id      {}\n\
              signed by   {}\n\
+             bytes       {bytes}\n\
              package id  {}\n\
              sha256      {}\n\
              format      {}\n\

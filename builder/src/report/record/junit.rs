@@ -9,7 +9,7 @@
 //!     </testcase>
 //! ```
 //!
-//! No schema is binding. What is written here is what Jenkins' `junit-10.xsd` and Surefire's
+//! No schema is binding. What is written here is what Jenkins' `junit-10.xsd` (`tests/foreign`) and Surefire's
 //! `surefire-test-report.xsd` have in common; times, which the latter wants, are left out.
 
 use std::{collections::BTreeMap, fmt::Write as _};

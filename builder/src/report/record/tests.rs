@@ -1,4 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::{
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use roxmltree::{Document, Node};
 
@@ -10,6 +14,7 @@ use crate::{
     prove::{Difference, ProveError},
     recipe,
     sandbox::Exit,
+    testing::skip,
     tree::TreePath,
 };
 
@@ -82,9 +87,25 @@ fn record(recipe: &Recipe, outcome: Result<&Proof, &LineError>) -> ProofRecord {
     record
 }
 
+/// Asserts that the schema of Jenkins takes a document, with the xmllint of this host.
+fn assert_taken_by_jenkins(xml: &str) {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/foreign/junit-10.xsd");
+    let mut xmllint = Command::new("xmllint");
+    xmllint.args(["--noout", "--nonet", "--schema"]).arg(schema).arg("-");
+    let started = xmllint.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut running = match started {
+        Err(error) if error.kind() == ErrorKind::NotFound => return skip("xmllint, of libxml2-utils"),
+        started => started.expect("starts"),
+    };
+    running.stdin.take().expect("is piped").write_all(xml.as_bytes()).expect("writes");
+    let ended = running.wait_with_output().expect("ends");
+    assert!(ended.status.success(), "{}{xml}", String::from_utf8_lossy(&ended.stderr));
+}
+
 /// Asserts that a document has the form which the schemas of Jenkins and of Surefire have in common, and that
 /// its numbers are those of its cases.
 fn assert_form(xml: &str) {
+    assert_taken_by_jenkins(xml);
     let document = Document::parse(xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
     let elements = |node: Node<'_, '_>| node.children().filter(Node::is_element).count();
     let number =
