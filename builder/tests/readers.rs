@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tinyroot::testing::{READERS, find_reader, long_inputs, seeds};
+use tinyroot::testing::{READERS, Seed, find_reader, long_inputs, seeds};
 
 fn directory(reader: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds").join(reader)
@@ -28,6 +28,16 @@ fn every_seed_is_taken_or_refused() {
         }
         assert!(count > 0, "{} has no seed", reader.name);
     }
+}
+
+#[test]
+fn the_seeds_of_our_own_makers_are_those_that_they_give_now() {
+    let is_other = |seed: &Seed| {
+        let kept = fs::read(directory(seed.reader).join(&seed.name)).ok();
+        kept.as_ref() != Some(&seed.bytes)
+    };
+    let others = seeds().into_iter().filter(is_other).map(|seed| format!("{}/{}", seed.reader, seed.name));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0], "`cargo run --example seeds` writes them");
 }
 
 #[test]
