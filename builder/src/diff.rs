@@ -36,6 +36,9 @@ pub struct Side<'a> {
     pub versions: &'a BTreeMap<String, String>,
     /// What each file takes compressed; `None` where it is not known.
     pub packed: Option<&'a BTreeMap<TreePath, u64>>,
+    /// How files are compressed. Where the two sides differ in it, what files take compressed that are the same
+    /// says nothing of these: no such file is listed.
+    pub packing: &'a str,
 }
 
 /// The changes between two trees.
@@ -53,6 +56,8 @@ pub struct SizeDiff {
     pub paths: Vec<PathChange>,
     /// What is in none of the lists.
     pub unchanged: Unchanged,
+    /// Whether the two are compressed in different ways.
+    pub is_packed_otherwise: bool,
     /// The headings that are in no list.
     #[serde(skip)]
     pub unlisted: BTreeMap<String, Sizes>,
@@ -151,6 +156,8 @@ pub struct PackageChange {
     /// In how many of them the time alone did.
     #[serde(skip)]
     pub touched: usize,
+    /// How many of its files ([`Kind::counts_as_file`]) changed in more than their times.
+    pub files: usize,
     /// How many of its files were pruned in the first and are in the second; `None` where it is not known.
     pub files_gained: Option<usize>,
     /// How many of its files were in the first and are pruned in the second.
@@ -172,6 +179,7 @@ impl PackageChange {
             sizes,
             paths: 0,
             touched: 0,
+            files: 0,
             files_gained: None,
             files_lost: None,
             cause: None,
@@ -203,6 +211,8 @@ pub struct DirectoryChange {
     /// In how many of them the time alone did.
     #[serde(skip)]
     pub touched: usize,
+    /// How many of its files ([`Kind::counts_as_file`]) changed in more than their times.
+    pub files: usize,
 }
 
 /// The change at a path.
@@ -220,6 +230,9 @@ pub struct PathChange {
     /// Whether the time alone differs.
     #[serde(skip)]
     pub is_touched: bool,
+    /// Whether it is, or was, a file ([`Kind::counts_as_file`]).
+    #[serde(skip)]
+    pub is_file: bool,
     /// Its contents.
     #[serde(flatten)]
     pub sizes: Sizes,
@@ -231,6 +244,11 @@ impl PathChange {
     /// Returns where it is; where it was, if it is gone.
     pub fn tree_path(&self) -> TreePath {
         from_printed(&self.path)
+    }
+
+    /// Returns whether it is a file that changed in more than its time.
+    fn is_changed_file(&self) -> bool {
+        self.is_file && !self.is_touched && self.change != Change::Same
     }
 
     /// Returns where it was, if it was anywhere.
@@ -325,7 +343,7 @@ pub enum Change {
     Added,
     /// Only the first has it.
     Removed,
-    /// It has another version in its name, and maybe other contents.
+    /// It has another version in its name, or lies below `/usr` since that was merged; maybe with other contents.
     Renamed,
     /// Both have it, with another kind, other contents or another target.
     Changed,
@@ -349,6 +367,8 @@ fn growth((before_bytes, after_bytes): (u64, u64)) -> i64 {
 /// Compares two trees. Directories are told apart down to `depth`.
 pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
     let none = Sizes::none([before, after]);
+    let is_packed_otherwise =
+        before.packed.is_some() && after.packed.is_some() && before.packing != after.packing;
     let mut packages: BTreeMap<String, PackageChange> = BTreeMap::new();
     let mut count = |package: String, sizes: &Sizes, (paths, touched): (usize, usize)| {
         let sum = packages.entry(package.clone()).or_insert_with(|| PackageChange::new(package, none));
@@ -379,11 +399,12 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         let (was, is) = ((before.heading)(path), (after.heading)(path));
         let shown = if new.is_some() { is.clone() } else { was.clone() };
         // Directories are of many.
-        let is_content = |entry: Option<&Entry>| entry.is_some_and(|entry| !entry.kind.is_directory());
+        let is_content = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.kind.counts_as_file());
         there.entry(was.clone()).or_default().0 |= is_content(old);
         there.entry(is.clone()).or_default().1 |= is_content(new);
         if old.is_some() && new.is_some() && was != is {
-            count(was, &sizes.only_before(), changes);
+            // The path counts once, where it is now.
+            count(was, &sizes.only_before(), (0, 0));
             count(is, &sizes.only_after(), changes);
         } else {
             count(shown.clone(), &sizes, changes);
@@ -391,7 +412,7 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         if is_content(old) || is_content(new) {
             directories.entry(directory(&path.to_string(), depth)).or_insert(none).add(&sizes);
         }
-        if change.is_none() && !(is_content(new) && sizes.is_notable()) {
+        if change.is_none() && !(is_content(new) && sizes.is_notable() && !is_packed_otherwise) {
             if is_content(new) {
                 same.add(&sizes);
             }
@@ -403,6 +424,7 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
             package: shown,
             change: change.unwrap_or(Change::Same),
             is_touched,
+            is_file: is_content(new) || is_content(old),
             sizes,
             cause: None,
         });
@@ -435,10 +457,15 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         package.version_before = before.versions.get(name_before).cloned();
         package.version_after = after.versions.get(&package.package).cloned();
     }
+    let places = places(&packages);
+    let changed = paths.iter().filter(|path| path.is_changed_file());
+    let counted: Vec<usize> = changed.filter_map(|path| places.get(&path.package).copied()).collect();
+    counted.into_iter().for_each(|at| packages[at].files += 1);
     let mut unchanged = Unchanged { packages: Rest::new(none), directories: Rest::new(none), paths: same };
     let mut unlisted = BTreeMap::new();
     packages.retain(|package| {
-        let is_same = package.paths == 0 && package.is_same_but_for_times() && !package.sizes.is_notable();
+        let is_as_large = is_packed_otherwise || !package.sizes.is_notable();
+        let is_same = package.paths == 0 && package.is_same_but_for_times() && is_as_large;
         // Those that hold nothing are of no interest where nothing of them changed.
         if is_same && there.get(&package.package).is_some_and(|(was, is)| *was || *is) {
             unchanged.packages.add(&package.sizes);
@@ -447,12 +474,22 @@ pub fn diff(before: &Side<'_>, after: &Side<'_>, depth: usize) -> SizeDiff {
         !is_same
     });
     packages.sort_by_key(|package| package.sizes.order());
-    let directories = directories_of(directories, &paths, depth, &mut unchanged.directories);
+    let is_listed = |sizes: &Sizes| !is_packed_otherwise && sizes.is_notable();
+    let directories = directories_of(directories, &paths, depth, is_listed, &mut unchanged.directories);
     let mut sizes = none;
     (sizes.before_bytes, sizes.after_bytes) = (before.tree.size_bytes(), after.tree.size_bytes());
     let packed = |side: &Side<'_>| Some(side.packed?.values().sum());
     (sizes.packed_before_bytes, sizes.packed_after_bytes) = (packed(before), packed(after));
-    SizeDiff { sizes, packages, directories, paths, unchanged, unlisted }
+    SizeDiff { sizes, packages, directories, paths, unchanged, is_packed_otherwise, unlisted }
+}
+
+/// Returns where each heading of either side is in a list.
+pub fn places(packages: &[PackageChange]) -> BTreeMap<String, usize> {
+    let names = |(at, package): (usize, &PackageChange)| {
+        let names = package.package_before.iter().chain([&package.package]);
+        names.map(|name| (name.clone(), at)).collect::<Vec<_>>()
+    };
+    packages.iter().enumerate().flat_map(names).collect()
 }
 
 /// Returns the directory under which a path is counted: its parent, cut at a depth.
@@ -462,31 +499,40 @@ fn directory(path: &str, depth: usize) -> String {
     format!("/{}", shown.join("/"))
 }
 
-/// Returns the directories of which a path changed, or that take notably other bytes; the others are added to
-/// `rest`.
+/// Returns the directories of which a path changed, or that are listed for their sizes; the others are added
+/// to `rest`.
 fn directories_of(
     all: BTreeMap<String, Sizes>,
     paths: &[PathChange],
     depth: usize,
+    is_listed: impl Fn(&Sizes) -> bool,
     rest: &mut Rest,
 ) -> Vec<DirectoryChange> {
-    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<String, (usize, usize, usize)> = BTreeMap::new();
     for change in paths.iter().filter(|path| path.change != Change::Same) {
-        let (paths, touched) = counts.entry(directory(&change.path, depth)).or_default();
+        let (paths, touched, files) = counts.entry(directory(&change.path, depth)).or_default();
         *paths += 1;
         *touched += usize::from(change.is_touched);
+        *files += usize::from(change.is_changed_file());
         // A directory that a path left changed as well.
-        if let Some(before) = &change.path_before {
-            counts.entry(directory(before, depth)).or_default();
+        let left = change.path_before.as_ref().map(|path| directory(path, depth));
+        if let Some(left) = left.filter(|left| *left != directory(&change.path, depth)) {
+            let (paths, _, files) = counts.entry(left).or_default();
+            *paths += 1;
+            *files += usize::from(change.is_changed_file());
         }
     }
     let mut changed = Vec::new();
     for (path, sizes) in all {
-        match counts.get(&path) {
-            Some(&(paths, touched)) => changed.push(DirectoryChange { path, sizes, paths, touched }),
-            None if sizes.is_notable() => changed.push(DirectoryChange { path, sizes, paths: 0, touched: 0 }),
-            None => rest.add(&sizes),
-        }
+        let (paths, touched, files) = match counts.get(&path) {
+            Some(counts) => *counts,
+            None if is_listed(&sizes) => (0, 0, 0),
+            None => {
+                rest.add(&sizes);
+                continue;
+            }
+        };
+        changed.push(DirectoryChange { path, sizes, paths, touched, files });
     }
     changed.sort_by_key(|directory| directory.sizes.order());
     changed
@@ -535,7 +581,7 @@ mod tests {
 
     fn side<'a>(tree: &'a Tree, heading: &'a dyn Fn(&TreePath) -> String) -> Side<'a> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
-        Side { tree, heading, versions: &NONE, packed: None }
+        Side { tree, heading, versions: &NONE, packed: None, packing: "spk" }
     }
 
     fn compared(before: &Tree, after: &Tree) -> SizeDiff {
@@ -611,6 +657,54 @@ mod tests {
     }
 
     #[test]
+    fn what_is_compressed_in_another_way_is_one_sum() {
+        let before = tree(&[("a/same", "same"), ("a/grows", "1"), ("b/same", "same")]);
+        let after = tree(&[("a/same", "same"), ("a/grows", "12"), ("b/same", "same")]);
+        let prices = |factor: u64| -> BTreeMap<TreePath, u64> {
+            before.iter().map(|(path, _)| path.clone()).zip([factor, 2 * factor, 3 * factor]).collect()
+        };
+        let (was, is) = (prices(1000), prices(3000));
+        let listed = |packing| {
+            let mut sides = [side(&before, &first_component), side(&after, &first_component)];
+            (sides[0].packed, sides[1].packed) = (Some(&was), Some(&is));
+            sides[1].packing = packing;
+            let [one, other] = &sides;
+            let diff = diff(one, other, 2);
+            let paths: Vec<String> = diff.paths.iter().map(|path| path.path.clone()).collect();
+            let names: Vec<String> = diff.packages.iter().map(|package| package.package.clone()).collect();
+            (paths, names, diff.directories.len(), diff.unchanged.paths.sizes.packed())
+        };
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let all = (texts(&["b/same", "a/same", "a/grows"]), texts(&["a", "b"]), 2, Some((0, 0)));
+        assert_eq!(listed("spk"), all);
+        assert_eq!(listed("oci"), (texts(&["a/grows"]), texts(&["a"]), 1, Some((5000, 15_000))));
+    }
+
+    #[test]
+    fn files_that_changed_count_alike_for_packages_and_directories() {
+        let mut before = tree(&[("a/one", "1"), ("a/two", "2"), ("a/time", "3"), ("a/gone", "4")]);
+        let mut after = tree(&[("a/one", "11"), ("a/two", "2"), ("a/time", "3")]);
+        let link = |target: &str| Entry::symlink(target.as_bytes().to_vec(), 0);
+        let path = |text: &str| TreePath::new(text.as_bytes()).expect("good");
+        before.insert(path("a/link"), link("one"));
+        after.insert(path("a/link"), link("two"));
+        after.insert(path("a/empty"), Entry::directory(0));
+        for name in ["a/two", "a/time"] {
+            after.get_mut(name.as_bytes()).expect("is there").mtime_s = 9;
+        }
+        let Kind::File { hard_link, .. } = &mut after.get_mut(b"a/two").expect("is there").kind else {
+            panic!("is no file")
+        };
+        *hard_link = Some(path("a/one"));
+        let diff = compared(&before, &after);
+        // The directory is a path that changed, and no file; of one file the time alone did.
+        let package = &diff.packages[0];
+        assert_eq!((package.paths, package.touched, package.files), (6, 1, 4));
+        let directory = &diff.directories[0];
+        assert_eq!((directory.paths, directory.touched, directory.files), (6, 1, 4));
+    }
+
+    #[test]
     fn a_file_that_moves_between_packages_is_told() {
         let one = tree(&[("a", "123")]);
         let moved = diff(&side(&one, &|_| "old".into()), &side(&one, &|_| "new".into()), 2);
@@ -629,14 +723,20 @@ mod tests {
             ("libtea1/libcup.so.1", "1"),
             ("libtea1/libcup.so.2", "1"),
             ("pot/a", "1"),
+            ("lib/pot/b", "1"),
         ]);
         let after = tree(&[
             ("libtea2/libtea.so.2.0.1", "1234567"),
             ("libtea2/libcup.so.3", "1"),
             ("pot/a", "1"),
             ("pot/b1", "1"),
+            ("usr/lib/pot/b", "1"),
         ]);
-        let diff = compared(&before, &after);
+        let package = |path: &TreePath| match path.as_bytes() {
+            b"lib/pot/b" | b"usr/lib/pot/b" => "lid".to_owned(),
+            _ => first_component(path),
+        };
+        let diff = diff(&side(&before, &package), &side(&after, &package), 2);
         let packages: Vec<_> = diff
             .packages
             .iter()
@@ -650,7 +750,10 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(packages, [(Some("libtea1"), "libtea2", 7, 8, 4), (None, "pot", 1, 2, 1)]);
+        assert_eq!(
+            packages,
+            [(Some("libtea1"), "libtea2", 7, 8, 4), (None, "pot", 1, 2, 1), (None, "lid", 1, 1, 1)]
+        );
         let paths: Vec<_> =
             diff.paths.iter().map(|p| (p.path_before.as_deref(), &p.path[..], p.change)).collect();
         assert_eq!(
@@ -662,6 +765,7 @@ mod tests {
                 (None, "libtea1/libcup.so.2", Change::Removed),
                 (None, "libtea2/libcup.so.3", Change::Added),
                 (None, "pot/b1", Change::Added),
+                (Some("lib/pot/b"), "usr/lib/pot/b", Change::Renamed),
             ]
         );
     }

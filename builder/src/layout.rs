@@ -14,6 +14,9 @@ pub const INIT: &str = "/tinyroot/init";
 /// The skeleton of a grain's `/var`, as an image path.
 pub const SKELETON: &[u8] = b"tinyroot/var";
 
+/// The directories, with a slash, that a merged `/usr` made links of (Debian bug 978636).
+pub const MERGED: [&str; 7] = ["bin/", "sbin/", "lib/", "lib32/", "lib64/", "libo32/", "libx32/"];
+
 /// Subtrees of `/var` that only the package system and the host's own services use.
 const LEFT_OUT: [&str; 16] = [
     "var/backups",

@@ -68,9 +68,7 @@ pub struct FileFacts {
     pub size_bytes: u64,
     /// Its contents, of a file and of each further name of one.
     pub contents: Option<Digest>,
-    /// Whether it is a directory.
-    pub is_directory: bool,
-    /// Whether it counts as a file: no directory, no link, no further name of one.
+    /// Whether it counts as a file ([`Kind::counts_as_file`](crate::tree::Kind::counts_as_file)).
     pub is_file: bool,
     /// The Debian package, or what it is else, in brackets.
     pub heading: String,
@@ -718,7 +716,7 @@ mod tests {
         }
         // A further name of a file.
         let linked = facts.files.get_mut(&path("linked")).expect("is there");
-        (linked.is_file, linked.size_bytes) = (false, 0);
+        linked.size_bytes = 0;
         let made = Graph::new(facts);
         let rules = |rules: &[&str]| rules.iter().map(|name| rule(name)).collect::<Vec<_>>();
         // The dear one goes, and another of them is dear then.

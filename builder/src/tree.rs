@@ -63,6 +63,12 @@ impl Kind {
         matches!(self, Kind::Directory)
     }
 
+    /// Returns whether it counts as a file, wherever files are counted: all but directories do, so links too, and
+    /// each name of a file with several.
+    pub fn counts_as_file(&self) -> bool {
+        !self.is_directory()
+    }
+
     /// Returns the digest and size of a regular file.
     pub fn content(&self) -> Option<(Digest, u64)> {
         match self {

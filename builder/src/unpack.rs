@@ -300,15 +300,35 @@ pub fn changelog<'l>(
         let Checksum::Sha256(digest) = package.checksum else { return None };
         Some(store.load_bundle(BUNDLE, &digest.to_string())?.0)
     };
-    let mut name = package.name.as_str();
-    let mut files = tree(package)?;
-    if let Some(Kind::Symlink { target }) =
-        files.get(format!("usr/share/doc/{name}").as_bytes()).map(|e| &e.kind)
-    {
-        let target = std::str::from_utf8(target).ok()?;
-        let owner = other(target.rsplit('/').next().unwrap_or(target))?;
-        (name, files) = (&owner.name, tree(owner)?);
+    let files = tree(package)?;
+    match documents_of(&files, &package.name) {
+        Some(owner) => {
+            let owner = other(&owner)?;
+            changelog_at(&tree(owner)?, &owner.name, store)
+        }
+        None => changelog_at(&files, &package.name, store),
     }
+}
+
+/// Returns the Debian changelog of a package that a tree has; `None` if it has none of it.
+pub fn changelog_in(tree: &Tree, package: &str, store: &Store) -> Option<String> {
+    let owner = documents_of(tree, package);
+    changelog_at(tree, owner.as_deref().unwrap_or(package), store)
+}
+
+/// Returns the package whose documents a package has instead of its own.
+fn documents_of(files: &Tree, package: &str) -> Option<String> {
+    match &files.get(format!("usr/share/doc/{package}").as_bytes())?.kind {
+        Kind::Symlink { target } => {
+            let target = std::str::from_utf8(target).ok()?;
+            Some(target.rsplit('/').next().unwrap_or(target).to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Reads a changelog where a package has its own.
+fn changelog_at(files: &Tree, name: &str, store: &Store) -> Option<String> {
     // A package of Debian's own has no other changelog than Debian's.
     let mut names = ["changelog.Debian.gz", "changelog.gz"].into_iter();
     let found = names.find_map(|file| files.get(format!("usr/share/doc/{name}/{file}").as_bytes()));

@@ -72,6 +72,6 @@ printed('diff', ['cgit', 'dokuwiki'], ['diff', packageOf('cgit'), packageOf('dok
     const paths = await page.locator('#paths tbody td.path > a').allInnerTexts();
     assert.deepEqual(paths, [...paths].sort());
     await page.getByRole('searchbox', { name: 'Find paths and packages' }).fill('php');
-    await page.waitForFunction(() => /^\d+ of \d+ paths$/.test(document.getElementById('count').textContent));
+    await page.waitForFunction(() => /^\d+ changed of \d+ files$/.test(document.getElementById('count').textContent));
     assert.notEqual(await page.locator('#paths tbody tr').count(), 0);
 });

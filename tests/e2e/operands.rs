@@ -80,7 +80,31 @@ fn two_versions_of_a_deb_differ_by_their_files_and_a_limit_looks_at_the_files() 
     let directory = home.path("tea");
     fs::create_dir_all(directory.join("usr/share")).expect("makes");
     let ended = home.run(&["diff", text(&directory), text(&new), "--fail-over", "100"]);
-    assert_says(&ended.stderr, &["limit exceeded: the installed contents grew by 6000 bytes"]);
+    assert_says(&ended.stderr, &["limit exceeded: the installed contents grew by 6.0 kB"]);
+}
+
+#[test]
+fn two_debs_show_their_changelog_and_what_a_merged_usr_moved() {
+    let home = Home::new();
+    let [old, new] = ["old.deb", "new.deb"].map(|name| home.path(name));
+    let entry = |version: &str, text: &str| {
+        format!("tea ({version}) unstable; urgency=medium\n\n  * {text}\n\n -- A <a@example.org>  Mon, 01 Jan 2024 00:00:00 +0000\n\n")
+    };
+    let gzipped = |text: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        gzip.write_all(text.as_bytes()).expect("takes");
+        gzip.finish().expect("ends")
+    };
+    let [first, second] = [entry("1.0", "Pick it."), entry("1.1", "Brew it longer.")];
+    let changelog = "usr/share/doc/tea/changelog.Debian.gz";
+    let before = tea("1.0", "green").file(changelog, 0o644, gzipped(&first));
+    let after = tea("1.1", "green").file(changelog, 0o644, gzipped(&(second + &first)));
+    fs::write(&old, before.file("lib/systemd/system/tea.service", 0o644, "[Unit]\n").build()).expect("writes");
+    fs::write(&new, after.file("usr/lib/systemd/system/tea.service", 0o644, "[Unit]\n").build())
+        .expect("writes");
+    let said = home.done(&["diff", text(&old), text(&new)]).stdout;
+    assert_says(&said, &["  1.1 unstable: Brew it longer.\n", "renamed   /lib/systemd/system/tea.service"]);
+    assert!(!said.contains("Pick it.") && !said.contains("  removed"), "{said}");
 }
 
 #[test]
@@ -143,6 +167,7 @@ fn a_recipe_is_what_it_would_give_now_and_a_revision_what_it_gave() {
     assert_eq!(paths.collect::<Vec<_>>(), ["tinyroot/papers/proof.json"]);
     let same = "the contents are the same but for the proof, which a recipe has only when it is built\n";
     let said = done(&["diff", recipe, text(&package)]).stdout;
+    assert_says(&said, &["  file of B: ", " (A is a recipe, not a file)\n"]);
     assert!(said.ends_with(same) && !said.contains("by path"), "{said}");
     assert_says(&done(&["diff", recipe, text(&package), "--format", "markdown"]).stdout, &[same]);
 

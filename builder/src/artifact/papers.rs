@@ -6,10 +6,11 @@ use std::{
 };
 
 use crate::{
+    diff::own_bytes,
     formats::prune_list::parse_list,
-    layout::ImagePath,
+    layout::{ImagePath, MERGED},
     store::Store,
-    tree::{Kind, Tree, TreePath},
+    tree::{Tree, TreePath},
 };
 
 /// The reasons why each path is in, which name its package too.
@@ -34,8 +35,8 @@ const MAX_DATABASE_BYTES: u64 = 16 << 20;
 /// Finds the path in a line of a file list.
 type OwnedPath = fn(&[u8]) -> Option<&[u8]>;
 
-/// The directories that merged-/usr made links.
-const MERGED: [&[u8]; 4] = [b"bin/", b"sbin/", b"lib/", b"lib64/"];
+/// Where the copyright files of packages lie.
+const DOCUMENTS: &[u8] = b"usr/share/doc";
 
 /// Which package each path belongs to, as far as the artifact shows; empty where it has no list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +72,7 @@ impl Papers {
                 papers.read_status(&String::from_utf8_lossy(&read(path.as_bytes()).unwrap_or_default()));
             }
         }
+        papers.own_copyright_files(tree);
         papers
     }
 
@@ -127,7 +129,20 @@ impl Papers {
         for (path, package) in kept.filter(|(_, package)| is_word(package)) {
             papers.own(path, package.into());
         }
+        papers.own_copyright_files(tree);
         papers
+    }
+
+    /// Gives the copyright files that papers brought, which no list of files has, to the packages that they
+    /// are of.
+    fn own_copyright_files(&mut self, tree: &Tree) {
+        for (directory, _) in tree.children(DOCUMENTS).filter(|_| self.is_ours) {
+            let path = [directory.as_bytes(), b"/copyright"].concat();
+            let name = String::from_utf8_lossy(directory.file_name());
+            if tree.get(&path).is_some() && is_word(&name) && self.owners.len() < MAX_OWNED {
+                self.owners.entry(path).or_insert_with(|| (&*name).into());
+            }
+        }
     }
 
     /// Notes whose a stage path is; below `/var` it lies in the skeleton.
@@ -186,7 +201,7 @@ impl Papers {
         let direct = || self.owners.get(path);
         let without = || self.owners.get(path.strip_prefix(b"usr/")?);
         let with = || {
-            let merged = MERGED.iter().any(|directory| path.starts_with(directory));
+            let merged = MERGED.iter().any(|directory| path.starts_with(directory.as_bytes()));
             merged.then(|| self.owners.get(&[b"usr/", path].concat()))?
         };
         direct().or_else(without).or_else(with).map(|package| &**package)
@@ -227,14 +242,13 @@ fn is_word(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Sums the sizes of files under the heading that each belongs to, hard links counted once.
+/// Sums the sizes of files under the heading that each belongs to, contents of hard links once, and counts the
+/// files.
 pub fn sizes_by<K: Ord>(tree: &Tree, heading: impl Fn(&TreePath) -> K) -> BTreeMap<K, (u64, u64)> {
     let mut sums = BTreeMap::new();
-    for (path, entry) in tree.iter() {
-        if let Kind::File { size_bytes, hard_link: None, .. } = entry.kind {
-            let sum: &mut (u64, u64) = sums.entry(heading(path)).or_default();
-            *sum = (sum.0 + size_bytes, sum.1 + 1);
-        }
+    for (path, entry) in tree.iter().filter(|(_, entry)| entry.kind.counts_as_file()) {
+        let sum: &mut (u64, u64) = sums.entry(heading(path)).or_default();
+        *sum = (sum.0 + own_bytes(entry), sum.1 + 1);
     }
     sums
 }
@@ -267,10 +281,19 @@ mod tests {
         let mut tree = Tree::new();
         let size_bytes = list.len() as u64;
         tree.insert(path("tinyroot/papers/prune.list"), Entry::file(store.put(list), size_bytes, 0o644, 0));
+        // The papers bring the texts of licences, also of packages of which no document is kept.
+        for name in ["usr/share/doc/leaves/copyright", "usr/share/doc/milk/copyright"] {
+            tree.insert(path(name), Entry::file(store.put("-"), 1, 0o644, 0));
+        }
+        tree.insert(path("tinyroot/init"), Entry::file(store.put("-"), 1, 0o755, 0));
         tree.add_parents(0);
         let papers = Papers::of_kept(&tree, plan.kept_packages());
         assert_eq!(papers, Papers::read(&tree, &store));
         assert_eq!(papers.owner(b"tinyroot/var/lib/tea/leaf"), Some("leaves"));
         assert_eq!(papers.owner(b"usr/bin/perl"), None);
+        assert_eq!(papers.heading(&path("usr/share/doc/leaves/copyright")), "leaves");
+        assert_eq!(papers.heading(&path("usr/share/doc/milk/copyright")), "milk");
+        let sums = sizes_by(&tree, |path| papers.heading(path));
+        assert_eq!(sums["leaves"], (1, 1));
     }
 }

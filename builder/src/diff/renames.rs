@@ -1,9 +1,16 @@
-//! Files and packages whose names differ in a version alone: one line each, instead of a removed and an added
-//! one.
+//! Files and packages whose names differ in a version alone, and files that lie below `/usr` since it was
+//! merged: one line each, instead of a removed and an added one.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Change, PackageChange, PathChange};
+use crate::layout::MERGED;
+
+/// Returns a path as it is where `/usr` is merged.
+fn in_merged_usr(path: &str) -> String {
+    let is_merged = MERGED.iter().any(|directory| format!("{path}/").starts_with(directory));
+    if is_merged { format!("usr/{path}") } else { path.to_owned() }
+}
 
 /// Returns a name with `#` in the place of each version: digits, with dots between them.
 fn without_versions(name: &str) -> String {
@@ -71,7 +78,7 @@ fn retain<I>(items: &mut Vec<I>, merged: &[(usize, usize)]) {
     });
 }
 
-/// Makes one change of each removed and added path whose packages and names differ in versions alone; `kind`
+/// Makes one change of each removed and added path whose packages and names differ so; `kind`
 /// returns the kind of a path. Returns the packages of the removed ones.
 pub(super) fn of_paths(
     paths: &mut Vec<PathChange>,
@@ -83,7 +90,7 @@ pub(super) fn of_paths(
             Change::Removed => false,
             _ => return None,
         };
-        let stem = without_versions(&path.path);
+        let stem = without_versions(&in_merged_usr(&path.path));
         Some((is_new, format!("{} {} {stem}", kind(path), package_without_versions(&path.package))))
     });
     for (gone, new) in &merged {

@@ -69,14 +69,14 @@ pub fn facts(artifact: &Artifact, prices: Option<&Prices>, store: &Store) -> Fac
 fn sizes(path: &TreePath, entry: &Entry, prices: Option<&Prices>) -> FileFacts {
     let (size_bytes, contents) = match &entry.kind {
         Kind::File { size_bytes, digest, hard_link: None, .. } => (*size_bytes, Some(*digest)),
-        Kind::File { digest, .. } => return FileFacts { contents: Some(*digest), ..FileFacts::default() },
-        _ => return FileFacts { is_directory: entry.kind.is_directory(), ..FileFacts::default() },
+        other => (0, other.content().map(|(digest, _)| digest)),
     };
     let packed_bytes = match prices {
         Some(prices) => prices.files.get(path).copied().unwrap_or_default(),
         None => size_bytes,
     };
-    FileFacts { packed_bytes, size_bytes, contents, is_file: true, ..FileFacts::default() }
+    let is_file = entry.kind.counts_as_file();
+    FileFacts { packed_bytes, size_bytes, contents, is_file, ..FileFacts::default() }
 }
 
 /// Returns the name of a step as people see it.

@@ -30,6 +30,8 @@ pub struct Page {
     pub facts: Vec<String>,
     /// Whether two packages are compared; else the first of each pair is empty.
     pub is_difference: bool,
+    /// Whether the two are compressed in different ways, so that of what is the same nothing is listed.
+    pub is_packed_otherwise: bool,
     /// Links and files, by path.
     pub files: Vec<PageFile>,
     /// Packages with the version before and after.
@@ -159,7 +161,8 @@ impl Page {
     /// Writes what the script reads.
     fn write_data(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let kind = if self.is_difference { "diff" } else { "inspect" };
-        write!(out, "{{\"kind\":\"{kind}\",\"files\":[")?;
+        let otherwise = self.is_packed_otherwise;
+        write!(out, "{{\"kind\":\"{kind}\",\"otherwise\":{otherwise},\"files\":[")?;
         for (at, file) in self.files.iter().enumerate() {
             let row = (
                 &file.path,

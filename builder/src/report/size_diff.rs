@@ -15,9 +15,11 @@ use words::{CONTAINER, METADATA, signed, size_texts, word};
 use super::page::{Page, PageFile};
 use crate::{
     artifact::Prices,
-    diff::{Bound, Change, PackageChange, PathChange, Side, SizeDiff, Sizes, diff, own_bytes},
+    diff::{Bound, Change, PackageChange, PathChange, Side, SizeDiff, Sizes, diff, own_bytes, places},
     operand::Taken,
-    papers, shown,
+    papers,
+    progress::size_text,
+    shown,
     store::Store,
     tree::{Tree, TreePath},
 };
@@ -47,12 +49,14 @@ impl SizeReport {
                 heading: &|path| heading(&before, path),
                 versions: &versions[0],
                 packed: before.prices.as_ref().map(|prices| &prices.files),
+                packing: &before.packing,
             },
             &Side {
                 tree: &after.tree,
                 heading: &|path| heading(&after, path),
                 versions: &versions[1],
                 packed: after.prices.as_ref().map(|prices| &prices.files),
+                packing: &after.packing,
             },
             DEPTH,
         );
@@ -91,6 +95,25 @@ impl SizeReport {
         let [before, after] = [0, 1].map(|side: usize| self.sides[side].prices.as_ref());
         let both = |part: fn(&Prices) -> u64| Some((part(before?), part(after?)));
         [both(|prices| prices.metadata_bytes), both(|prices| prices.container_bytes)]
+    }
+
+    /// Returns what files that are the same take otherwise because all is compressed in another way, and how it
+    /// is; `None` where both are compressed alike, or it is not known.
+    fn packed_otherwise(&self) -> Option<((u64, u64), String)> {
+        let sizes = self.diff.unchanged.paths.sizes.packed().filter(|_| self.diff.is_packed_otherwise)?;
+        let [was, is] = [0, 1].map(|side: usize| &self.sides[side].packing);
+        Some((sizes, format!("compressed otherwise ({was} -> {is}), of what is the same")))
+    }
+
+    /// Returns what is to be said where one side alone is a file.
+    fn only_file(&self) -> Option<String> {
+        let of = |at: usize, other: usize| {
+            let size_bytes = self.sides[at].size_bytes.filter(|_| self.sides[other].size_bytes.is_none())?;
+            let names = ["A", "B"];
+            let is = format!("{} is {}, not a file", names[other], self.sides[other].taken.name());
+            Some(format!("file of {}: {} ({is})", names[at], size_text(size_bytes)))
+        };
+        of(0, 1).or_else(|| of(1, 0))
     }
 
     /// Returns what is to be said where the compressed sizes of a side are not known.
@@ -156,7 +179,10 @@ impl SizeReport {
         let (was, is) = size_texts(before_bytes, after_bytes);
         let installed = format!("installed: {} ({was} \u{2192} {is})", signed((before_bytes, after_bytes)));
         let versions = self.diff.packages.iter().map(|package| {
-            (package.package.clone(), package.version_before.clone(), package.version_after.clone())
+            let named = |name: &String| format!("{name} {}", package.version_before.as_deref().unwrap_or(""));
+            let before = package.package_before.as_ref().map(named);
+            let before = before.or_else(|| package.version_before.clone());
+            (package.package.clone(), before, package.version_after.clone())
         });
         let notes = self.diff.packages.iter().filter_map(|package| {
             let notes = page_notes(package);
@@ -169,6 +195,9 @@ impl SizeReport {
             let (from, to) = size_texts(sizes?.0, sizes?.1);
             Some(format!("compressed, besides files: {what}: {from} \u{2192} {to}"))
         });
+        let otherwise = self.packed_otherwise();
+        let otherwise = otherwise
+            .map(|(sizes, what)| format!("{}: {}", what.replace("->", "\u{2192}"), signed(sizes)));
         Page {
             title: format!("{} \u{2192} {}", self.sides[0].name, self.sides[1].name),
             total: format!("{} ({from} \u{2192} {to})", signed(total)),
@@ -177,9 +206,11 @@ impl SizeReport {
                 .chain(facts)
                 .chain(self.unpriced())
                 .chain(self.all_but_proof().map(str::to_owned))
+                .chain(otherwise)
                 .chain(besides)
                 .collect(),
             is_difference: true,
+            is_packed_otherwise: self.diff.is_packed_otherwise,
             files: self.page_files(),
             versions: versions.collect(),
             notes: notes.collect(),
@@ -205,9 +236,10 @@ impl SizeReport {
             None => [None, None],
         };
         let paths: BTreeSet<&TreePath> = before.iter().chain(after.iter()).map(|(path, _)| path).collect();
+        let places = places(&self.diff.packages);
         let mut files = Vec::new();
         for path in paths {
-            let is_there = |tree: &Tree| tree.get(path.as_bytes()).is_some_and(|e| !e.kind.is_directory());
+            let is_there = |tree: &Tree| tree.get(path.as_bytes()).is_some_and(|e| e.kind.counts_as_file());
             let text = path.to_string();
             if !(is_there(before) || is_there(after)) || moved.contains(&text[..]) {
                 continue;
@@ -218,6 +250,8 @@ impl SizeReport {
                 Some(change) => change.package.clone(),
                 None => self.sides[1].papers.heading(path),
             };
+            // One with another version in its name is one package.
+            let package = places.get(&package).map_or(package, |at| self.diff.packages[*at].package.clone());
             let packed_bytes = match change {
                 Some(change) if prices.is_some() => {
                     [change.sizes.packed_before_bytes, change.sizes.packed_after_bytes]
@@ -230,7 +264,11 @@ impl SizeReport {
                     bytes(after, path),
                 ],
                 packed_bytes,
-                change: change.map_or("same", |change| word(change.change)),
+                change: match change {
+                    Some(change) if change.is_touched => "time",
+                    Some(change) => word(change.change),
+                    None => "same",
+                },
                 path: text,
                 package,
                 path_before,

@@ -290,7 +290,7 @@ fn subjects(graph: &Graph) -> Vec<(Subject<'_>, Drop)> {
 /// are none.
 fn unused(graph: &Graph) -> Vec<(Subject<'_>, Drop)> {
     let is_own = |cause: &Cause| matches!(cause, Cause::Rule { rule, .. } if [TINYROOT, "laid", "basics"].contains(&&**rule));
-    let files = || graph.facts().files.iter().filter(|(_, file)| !file.is_directory);
+    let files = || graph.facts().files.iter().filter(|(_, file)| file.is_file);
     let is_used = |file: &FileFacts| !file.steps.is_empty() || file.causes.iter().any(is_own);
     let mut used: BTreeSet<TreePath> = BTreeSet::from([TreePath::root()]);
     for (path, _) in files().filter(|(_, file)| is_used(file)) {

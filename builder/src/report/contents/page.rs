@@ -31,6 +31,7 @@ impl Contents<'_> {
             total: size_text(artifact.size_bytes),
             facts: self.page_facts(graph),
             is_difference: false,
+            is_packed_otherwise: false,
             files,
             versions: versions
                 .map(|(name, version)| (name.to_owned(), None, Some(version.to_owned())))
@@ -63,7 +64,7 @@ impl Contents<'_> {
     /// Returns links and files, and why each is there.
     fn page_files(&self, graph: &Graph) -> (Vec<PageFile>, PageWhy) {
         let there: Vec<(&TreePath, &Entry)> =
-            self.paths().filter(|(_, entry)| !entry.kind.is_directory()).collect();
+            self.paths().filter(|(_, entry)| entry.kind.counts_as_file()).collect();
         let places: BTreeMap<&TreePath, i64> = there.iter().map(|(path, _)| *path).zip(1..).collect();
         let retained: BTreeMap<&TreePath, Sum> = graph
             .retained()

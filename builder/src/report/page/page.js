@@ -8,6 +8,7 @@
   // A file of the data: path, package, packed before and after, plain before and after, change, path before.
   const files = data.files.map(([path, owner, packedBefore, packedAfter, plainBefore, plainAfter, change, was]) =>
     ({ path, owner, packed: [packedBefore, packedAfter], plain: [plainBefore, plainAfter], change, was }));
+  const isChanged = (file) => file.change !== "same" && file.change !== "time";
   const hasPacked = files.some((file) => file.packed[0] !== null || file.packed[1] !== null);
 
   // What the person chose, kept in the address so that it can be linked to.
@@ -46,11 +47,13 @@
     return (unit.endsWith("B") ? value.toFixed(1) : value) + "\u00a0" + unit;
   };
   const signed = (bytes) => (bytes > 0 ? "+" : bytes < 0 ? "\u2212" : "\u00b1") + size(Math.abs(bytes));
+  const counted = (count) => count === 1 ? "1 file" : `${count} files`;
   const before = (file) => file[state.unit][0] || 0;
   const after = (file) => file[state.unit][1] || 0;
   const growth = (file) => after(file) - before(file);
   // What changed elsewhere makes what is the same a little larger or smaller; `diff` has the same bounds.
-  const isNotable = (was, is) => Math.abs(is - was) >= 1000 || (Math.abs(is - was) >= 100 && Math.abs(is - was) * 100 >= Math.max(was, is));
+  const isNotable = (was, is) => !data.otherwise
+    && (Math.abs(is - was) >= 1000 || (Math.abs(is - was) >= 100 && Math.abs(is - was) * 100 >= Math.max(was, is)));
   const worth = (file, side) => side === "before" ? before(file) : side === "after" ? after(file) : Math.abs(growth(file));
 
   const element = (name, properties = {}, ...children) => {
@@ -75,17 +78,23 @@
     const parts = file.path.split("/");
     return state.by === "package" ? [file.owner, ...parts] : parts;
   };
-  const passes = (file, side) => side !== "difference" || growth(file) !== 0
+  // Where all is compressed in another way, that of what is the same is no news of it.
+  const isNews = (file) => file.change !== "same" || !data.otherwise;
+  const passes = (file, side) => side !== "difference" || growth(file) !== 0 && isNews(file)
     && (state.way === "both" || (state.way === "more") === (growth(file) > 0));
 
   // The tree of names below the zoom, with the worth of each.
   const grown = (side) => {
     const root = { name: "", children: new Map(), worth: 0, growth: 0, count: 0 };
-    for (const file of files) {
+    const below = files.filter((file) => !state.zoom.some((name, depth) => names(file)[depth] !== name));
+    const empty = [];
+    for (const file of below) {
       const value = passes(file, side) ? worth(file, side) : 0;
-      if (value <= 0) continue;
+      if (value <= 0) {
+        empty.push(file);
+        continue;
+      }
       const path = names(file);
-      if (state.zoom.some((name, depth) => path[depth] !== name)) continue;
       let node = root;
       const add = (node) => { node.worth += value; node.growth += growth(file); node.count += 1; };
       add(node);
@@ -95,6 +104,16 @@
         add(node);
       }
       node.file = file;
+    }
+    // Links and empty files have no area; of one side they count all the same.
+    for (const file of empty) {
+      if (side === "difference" || file.plain[side === "before" ? 0 : 1] === null) continue;
+      let node = root;
+      for (const name of ["", ...names(file).slice(state.zoom.length)]) {
+        node = name === "" ? root : node.children.get(name);
+        if (!node) break;
+        node.count += 1;
+      }
     }
     return root;
   };
@@ -141,12 +160,12 @@
   };
 
   const isNarrow = () => matchMedia("(max-width: 45rem)").matches;
-  const treemap = (side, caption) => {
-    const root = grown(side);
+  // `share` is how much of the room it takes: the areas of both sides stand for bytes on one scale.
+  const treemap = (side, caption, root, share) => {
     // One unit is one pixel, so that names are as large as all other text.
     const room = Math.max(240, $("maps").clientWidth);
     const wide = state.show === "sides" && !isNarrow() ? (room - 13) / 2 : room;
-    const high = isNarrow() ? 420 : 480;
+    const high = Math.max(1, Math.round((isNarrow() ? 420 : 480) * share));
     // Below a zoom, directories with one entry are passed.
     const lead = [];
     let within = root;
@@ -160,8 +179,14 @@
     if (side === "difference") for (const node of within.children.values()) node.worth = Math.abs(node.growth);
     const items = [...within.children.values()].filter((node) => node.worth > 0).sort((a, b) => b.worth - a.worth || (a.name < b.name ? -1 : 1));
     const sum = (way) => size(items.reduce((sum, node) => sum + Math.max(0, way * node.growth), 0));
-    const sums = side === "difference" ? `areas are net changes, grown ${sum(1)}, shrunk ${sum(-1)}` : size(root.worth);
-    const figure = element("figure", {}, element("figcaption", {}, `${caption}: ${sums} in ${root.count}` + (root.count === 1 ? " path" : " paths")));
+    const sums = side === "difference"
+      ? `areas are net changes, grown ${sum(1)}, shrunk ${sum(-1)}`
+      : `${size(root.worth)} in ${counted(root.count)}`;
+    const figure = element("figure", {}, element("figcaption", {}, `${caption}: ${sums}`));
+    if (!items.length) {
+      figure.append(element("p", { className: "faint" }, "Nothing to show."));
+      return figure;
+    }
     const svg = drawn("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group", "aria-label": caption + ", as a treemap; the table below says the same" });
     for (const [node, x, y, width, height] of squarify(items, 0, 0, wide, high)) {
       const [path, end] = steps(node);
@@ -170,7 +195,7 @@
       const group = drawn("g", { tabindex: svg.childElementCount ? -1 : 0, role: "button" });
       if (side === "difference") group.classList.add(node.growth < 0 ? "down" : "up");
       // The name for those who do not see it: what is seen may be cut off.
-      const name = `${label}\n${told}` + (end.file ? "" : `, ${node.count} paths, opens`);
+      const name = `${label}\n${told}` + (end.file ? "" : `, ${counted(node.count)}, opens`);
       group.append(drawn("title", {}, document.createTextNode(name)), drawn("rect", { x, y, width, height }));
       if (width > 34 && height > 16) {
         const fits = Math.floor(width / 7) - 1;
@@ -203,7 +228,6 @@
       });
       svg.append(group);
     }
-    if (!items.length) figure.append(element("p", { className: "faint" }, "Nothing to show."));
     figure.append(svg);
     return figure;
   };
@@ -213,7 +237,11 @@
     maps.className = state.show === "sides" ? "two" : "";
     const title = { difference: "The difference", before: "Before", after: isDiff ? "After" : "Contents" };
     const sides = state.show === "sides" ? ["before", "after"] : [state.show];
-    maps.replaceChildren(...sides.map((side) => treemap(side, title[side])));
+    const roots = sides.map(grown);
+    const most = Math.max(1, ...roots.map((root) => root.worth));
+    const scale = sides.length > 1 ? " (areas of both on one scale)" : "";
+    maps.replaceChildren(...sides.map((side, at) =>
+      treemap(side, title[side] + (at === 0 ? scale : ""), roots[at], sides.length > 1 ? roots[at].worth / most : 1)));
     const top = element("button", { onclick: () => go({ zoom: [] }) }, state.by === "package" ? "all packages" : "/");
     const trail = state.zoom.map((name, depth) => element("button", { onclick: () => go({ zoom: state.zoom.slice(0, depth + 1) }) }, name));
     $("trail").replaceChildren(top, ...trail.flatMap((part) => [element("span", { className: "faint" }, "\u203a"), part]));
@@ -321,7 +349,7 @@
     const limit = id === "paths" ? shown : Infinity;
     const made = element("table", {}, element("caption", { className: "visually-hidden" }, label), element("thead", {}, head), element("tbody", {}, ...rows.slice(0, limit).map(row)));
     const more = rows.length > limit ? [element("button", { onclick: () => { shown *= 4; draw(); } }, `${rows.length - limit} more`)] : [];
-    $(id).replaceChildren(made, ...more);
+    $(id).replaceChildren(...(rows.length ? [made, ...more] : [element("p", { className: "faint" }, "Nothing to show.")]));
   };
   const drawTables = () => {
     // A package's size counts its files that are the same too: compressed, these change as well.
@@ -330,17 +358,24 @@
     const touched = new Set(chosen.map((file) => file.owner));
     const packages = new Map();
     for (const file of near) {
-      const sum = packages.get(file.owner) || { name: file.owner, before: 0, after: 0, plain: 0, count: 0, open: [file.owner] };
+      const sum = packages.get(file.owner) || { name: file.owner, before: 0, after: 0, plain: 0, count: 0, kinds: new Set(), open: [file.owner] };
       sum.before += before(file); sum.after += after(file); sum.plain += file.plain[1] || 0;
-      sum.count += isDiff && file.change === "same" ? 0 : 1;
+      sum.count += isDiff && !isChanged(file) ? 0 : 1;
+      sum.kinds.add(file.change);
       packages.set(file.owner, sum);
     }
+    // What happened to a package, from what happened to its files.
+    const changeOf = (kinds) => {
+      const [only, more] = kinds;
+      if (more === undefined && only !== "renamed") return only;
+      return [...kinds].every((kind) => kind === "same" || kind === "time") ? "time" : "changed";
+    };
     const versions = (name) => {
       const [was, is] = (data.versions || {})[name] || [];
       return was && is && was !== is ? `${was} \u2192 ${is}` : is || (was ? `${was}, gone` : "");
     };
     const listed = [...packages.values()].filter((sum) => touched.has(sum.name) || isNotable(sum.before, sum.after));
-    const rows = listed.map((sum) => ({ ...sum, notes: (data.notes || {})[sum.name], note: [versions(sum.name), sum.count === 1 ? "1 path" : `${sum.count} paths`].filter(Boolean).join(", ") }));
+    const rows = listed.map((sum) => ({ ...sum, change: changeOf(sum.kinds), notes: (data.notes || {})[sum.name], note: [versions(sum.name), isDiff ? `${sum.count} changed` : counted(sum.count)].filter(Boolean).join(", ") }));
     table("packages", "By package", sorted(rows));
     const paths = chosen.map((file) => ({ name: file.path, note: file.was ? `was /${file.was}; ${file.owner}` : file.owner, change: file.change, before: before(file), after: after(file), plain: file.plain[1] || 0 }));
     const order = sorted(paths);
@@ -348,7 +383,9 @@
     const at = order.findIndex((entry) => entry.name === state.mark);
     if (at >= shown) shown = at + 1;
     table("paths", "By path", order);
-    $("count").textContent = `${chosen.length} of ${files.length} paths`;
+    $("count").textContent = isDiff
+      ? `${chosen.filter(isChanged).length} changed of ${counted(files.length)}`
+      : `${chosen.length} of ${counted(files.length)}`;
   };
 
   const choice = (name, legend, values) => element("fieldset", {}, element("legend", {}, legend), ...values.map(([value, text]) =>

@@ -15,6 +15,14 @@ use crate::{
 /// Limits that are exceeded and named in one line.
 const NAMED: usize = 4;
 
+/// Returns a limit, a percentage with the bytes that it is of what was there before.
+fn limit_text(bound: &Bound, before_bytes: u64) -> String {
+    match bound.limit {
+        Limit::Bytes(bytes) => size_text(bytes),
+        Limit::Percent(_) => format!("{} ({})", bound.limit, size_text(bound.limit.bytes_of(before_bytes))),
+    }
+}
+
 impl SizeReport {
     /// Returns by how much the second is over its limits and what grew most, as one line; `None` if it is
     /// over none.
@@ -56,15 +64,20 @@ impl SizeReport {
     fn excess_of(&self, bound: &Bound) -> String {
         let (before, after) = self.bounded(bound);
         let (from, to) = size_texts(before, after);
-        let (grown, over, limit) = (after.saturating_sub(before), self.over(bound), bound.limit);
+        let (grown, over) = (after.saturating_sub(before), self.over(bound));
         let what = bound.package.as_ref().map_or_else(|| self.subject().to_owned(), |name| shown::name(name));
         let most = match bound.package {
             None => self.most(grown).map_or_else(String::new, |most| format!(": {most}")),
             Some(_) => String::new(),
         };
-        format!(
-            "{what} grew by {grown} bytes, from {from} to {to}, {over} bytes over the limit of {limit}{most}"
-        )
+        let grown = match bound.limit {
+            Limit::Percent(_) if before > 0 => {
+                format!("{} ({:.2} %)", size_text(grown), grown as f64 * 100.0 / before as f64)
+            }
+            _ => size_text(grown),
+        };
+        let (over, limit) = (size_text(over), limit_text(bound, before));
+        format!("{what} grew by {grown}, from {from} to {to}, {over} over the limit of {limit}{most}")
     }
 
     /// Returns what grew most.
@@ -85,10 +98,7 @@ impl SizeReport {
             if over == 0 { "kept".to_owned() } else { format!("exceeded by {}", size_text(over)) }
         };
         let limits = self.bounds.iter().map(|bound| {
-            let shown = match bound.limit {
-                Limit::Bytes(bytes) => size_text(bytes),
-                Limit::Percent(_) => bound.limit.to_string(),
-            };
+            let shown = limit_text(bound, self.bounded(bound).0);
             let of =
                 bound.package.as_ref().map_or_else(String::new, |name| format!(" of {}", shown::name(name)));
             format!("limit of growth{of} {shown}: {}", over(self.over(bound)))

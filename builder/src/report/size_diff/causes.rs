@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{Compared, words::counted};
 use crate::{
-    diff::{Cause, CauseKind, Change, PackageChange, PathChange, SizeDiff, Sizes},
+    diff::{Cause, CauseKind, Change, PackageChange, PathChange, SizeDiff, Sizes, places},
     formats::{
         changelog,
         prune_list::{Listed, PruneList},
@@ -32,14 +32,13 @@ pub(super) fn add(diff: &mut SizeDiff, before: &Compared, after: &Compared) {
         for package in &mut diff.packages {
             (package.files_gained, package.files_lost) = (Some(0), Some(0));
         }
-        let places: BTreeMap<String, usize> =
-            diff.packages.iter().enumerate().map(|(at, p)| (p.package.clone(), at)).collect();
+        let places = places(&diff.packages);
         for path in &mut diff.paths {
             let (stated_before, stated) =
                 (stated(was, path.tree_path_before()), stated(is, path.tree_path()));
             path.cause = of_path(path, was, is, versions.get(&path.package));
             let is_file = |side: &Compared| {
-                side.tree.get(path.tree_path().as_bytes()).is_some_and(|entry| !entry.kind.is_directory())
+                side.tree.get(path.tree_path().as_bytes()).is_some_and(|entry| entry.kind.counts_as_file())
             };
             let Some(package) = places.get(&path.package).map(|at| &mut diff.packages[*at]) else { continue };
             let count = match (path.change, stated_before, stated) {
@@ -83,14 +82,21 @@ fn add_sharing(diff: &mut SizeDiff) {
     diff.paths.iter_mut().filter(is_same).for_each(|path| path.cause = sharing(&path.sizes));
 }
 
-/// Adds the entries of changelogs, as far as the .debs of the second were unpacked into the store.
+/// Adds the entries of changelogs: those that the second has itself, as a .deb has, or as far as the .debs that
+/// it was made of were unpacked into the store.
 pub(super) fn add_changelogs(diff: &mut SizeDiff, after: &Compared, store: &Store) {
-    let Some(lock) = &after.lock else { return };
+    let unpacked = |name: &str| {
+        let lock = after.lock.as_ref()?;
+        unpack::changelog(lock.get(name)?, |name| lock.get(name), store)
+    };
     let mut left_bytes = MAX_CHANGELOG_BYTES;
     for package in &mut diff.packages {
         let (Some(was), Some(is)) = (&package.version_before, &package.version_after) else { continue };
-        let Some(locked) = lock.get(&package.package).filter(|_| was != is) else { continue };
-        let Some(text) = unpack::changelog(locked, |name| lock.get(name), store) else { continue };
+        if was == is {
+            continue;
+        }
+        let own = unpack::changelog_in(&after.tree, &package.package, store);
+        let Some(text) = own.or_else(|| unpacked(&package.package)) else { continue };
         let mut entries = changelog::between(&text, was, is);
         entries.retain(|entry| {
             let fits = entry.text.len() <= left_bytes;

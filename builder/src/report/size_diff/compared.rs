@@ -2,7 +2,7 @@
 
 use crate::{
     artifact::{Artifact, Format, Papers, Prices},
-    formats::{app_id::AppId, prune_list::PruneList},
+    formats::{app_id::AppId, prune_list::PruneList, xz::Effort},
     lock::Lock,
     operand::{Operand, Taken},
     papers,
@@ -27,6 +27,8 @@ pub struct Compared {
     pub papers: Papers,
     /// What each takes in the file; `None` where it is not known.
     pub prices: Option<Prices>,
+    /// How the file is compressed: its format, and with how much work.
+    pub packing: String,
     /// Its statements about itself, if it is a package.
     pub facts: Option<Facts>,
     /// Why each path is in it or was pruned.
@@ -46,6 +48,11 @@ impl Compared {
         };
         let (taken, size_bytes) = (operand.taken(), operand.size_bytes());
         let facts = operand.artifact().map(|artifact| Facts::read(artifact, store));
+        let packing = match operand.artifact() {
+            Some(artifact) => packing(artifact, store),
+            None if taken == Taken::Image => OCI.to_owned(),
+            None => taken.name().trim_start_matches("a ").to_owned(),
+        };
         let tree = operand.root.into_tree();
         Compared {
             taken,
@@ -54,11 +61,28 @@ impl Compared {
             facts,
             papers: operand.papers,
             prices: operand.prices,
+            packing,
             list: papers::prune_list(&tree, store),
             lock: papers::lock(&tree, store),
             tree,
         }
     }
+}
+
+/// How OCI images are compressed, in a directory or a tar.
+const OCI: &str = "oci";
+
+/// Returns how a package is compressed.
+fn packing(artifact: &Artifact, store: &Store) -> String {
+    let format = match artifact.format() {
+        Format::Oci | Format::OciDirectory => OCI,
+        format => format.name(),
+    };
+    let effort = match papers::effort(&artifact.tree, store) {
+        Effort::Fast if artifact.format() == Format::Spk => " --fast",
+        _ => "",
+    };
+    format!("{format}{effort}")
 }
 
 /// The statements of a package about itself.

@@ -169,6 +169,9 @@ fn totals(report: &SizeReport) -> Part {
             let _ = writeln!(out, "| **file** | {} | {} | |", text(before), text(after));
         }
     }
+    if let Some((sizes, what)) = report.packed_otherwise() {
+        out += &row(&what, sizes);
+    }
     out += &row("**installed**", (sizes.before_bytes, sizes.after_bytes));
     for (sizes, what) in report.besides_files().into_iter().zip([METADATA, CONTAINER]) {
         sizes

@@ -38,6 +38,7 @@ fn side(files: &[(&str, u64, u64)], list: &str, lock: &str, store: &Store) -> Co
         papers: Papers::read(&tree, store),
         tree,
         prices: Some(Prices { files: priced, metadata_bytes: 20, container_bytes: 10 }),
+        packing: "spk".to_owned(),
         facts: None,
         list: parse_list(&listed),
         lock: (!lock.is_empty()).then(|| Lock::parse(lock.as_bytes()).expect("a lock")),
@@ -57,17 +58,16 @@ fn limits_that_are_exceeded_are_one_line_that_names_what_grew_most() {
         let after = side(&[("usr/a", 6, 2000), ("usr/b", 9, 1_400_000)], list, "", &store);
         SizeReport::of(before, after, bounds(limits), &store).excess()
     };
-    let all = "the package grew by 1400000 bytes, from 2.0 kB to 1.4 MB, 1399000 bytes over the limit of 1000 bytes: \
+    let all = "the package grew by 1.4 MB, from 2.0 kB to 1.4 MB, 1.4 MB over the limit of 1.0 kB: \
                most of it pot (+1.4 MB)";
-    let cup = "cup grew by 1000 bytes, from 1.0 kB to 2.0 kB, 900 bytes over the limit of 10 %";
+    let cup = "cup grew by 1.0 kB (100.00 %), from 1.0 kB to 2.0 kB, 900 B over the limit of 10 % (100 B)";
     assert_eq!(excess(&["1 kB"]).as_deref(), Some(all));
     assert_eq!(excess(&["2 MB", "cup=10%"]).as_deref(), Some(cup));
     assert_eq!(excess(&["1kB", "cup=10%", "pot=2MB"]), Some(format!("{all}; {cup}")));
     assert_eq!(excess(&["2 MB", "cup=100%", "milk=0"]), None);
     let before = side(&[("usr/a", 5, 1_300_000)], list, "", &store);
     let after = side(&[("usr/a", 5, 1_300_007)], list, "", &store);
-    let text =
-        "the package grew by 7 bytes, from 1.30003 MB to 1.30004 MB, 7 bytes over the limit of 0 bytes";
+    let text = "the package grew by 7 B, from 1.30003 MB to 1.30004 MB, 7 B over the limit of 0 B";
     // So little is no growth of a package.
     assert_eq!(SizeReport::of(before, after, bounds(&["0"]), &store).excess().as_deref(), Some(text));
 }
@@ -83,12 +83,12 @@ fn bytes_that_only_moved_to_a_package_are_its_growth() {
         let (before, after) = (of(379_100, (5, 1_500_000), 50_000), of(971_300, (4, 1_400_000), 50_400));
         SizeReport::of(before, after, bounds(limits), &store)
     };
-    let cup = "cup grew by 592200 bytes, from 379.1 kB to 971.3 kB, 588409 bytes over the limit of 1 %";
+    let cup = "cup grew by 592.2 kB (156.21 %), from 379.1 kB to 971.3 kB, 588.4 kB over the limit of 1 % (3.8 kB)";
     assert_eq!(report(&["cup=1%"]).excess().as_deref(), Some(cup));
     let all = report(&["1%"]).excess().expect("is over its limit");
     assert!(all.ends_with(": most of it cup (+592.2 kB)"), "{all}");
     // What has no row of its own has a limit all the same.
-    assert!(report(&["lid=100"]).excess().is_some_and(|text| text.starts_with("lid grew by 400 bytes")));
+    assert!(report(&["lid=100"]).excess().is_some_and(|text| text.starts_with("lid grew by 400 B, ")));
 
     let report = report(&[]);
     let (json, text, markdown) = (report.json(), report.text(), report.markdown());
@@ -107,6 +107,30 @@ fn bytes_that_only_moved_to_a_package_are_its_growth() {
     let mut html = String::new();
     report.page().write_html(&mut html).expect("writes");
     assert!(html.contains("no file changed: it shares fewer bytes"));
+}
+
+#[test]
+fn what_is_compressed_otherwise_is_one_line_and_no_rows() {
+    let (_directory, store) = store();
+    let list = "/usr/a cup traced opened\n/usr/b pot traced opened\n";
+    let of = |factor: u64, b: u64, packing: &str| {
+        let files = [("usr/a", 50_000, 10_000 * factor), ("usr/b", b, 5000 * factor)];
+        Compared { packing: packing.to_owned(), ..side(&files, list, "", &store) }
+    };
+    let report = |is: Compared| SizeReport::of(of(1, 9000, "spk"), is, Vec::new(), &store);
+    let changed = report(of(3, 9001, "oci"));
+    let (text, markdown, html) = (changed.text(), changed.markdown(), changed.html());
+    let what = "compressed otherwise (spk -> oci), of what is the same";
+    assert!(text.contains(&format!("  +20.0 kB  {what}: 10.0 kB -> 30.0 kB\n")), "{text}");
+    assert!(markdown.contains(&format!("| {what} | 10.0 kB | 30.0 kB | +20.0 kB |\n")), "{markdown}");
+    assert!(html.contains("compressed otherwise (spk \u{2192} oci), of what is the same: +20.0 kB"), "{html}");
+    assert!(html.contains("\"otherwise\":true"));
+    for shown in [&text, &markdown] {
+        assert!(!shown.contains("/usr/a") && !shown.contains("cup") && shown.contains("/usr/b"), "{shown}");
+    }
+    let same = report(of(3, 9000, "oci")).text();
+    assert!(same.ends_with("the contents are the same\n") && same.contains(what), "{same}");
+    assert!(!report(of(3, 9000, "spk")).text().contains(what));
 }
 
 #[test]

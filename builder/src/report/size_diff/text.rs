@@ -38,11 +38,10 @@ pub(super) fn text(report: &SizeReport) -> String {
     match report.files() {
         (Some(before), Some(after)) if report.are_packages() => total("package file", (before, after)),
         (Some(before), Some(after)) => total("file", (before, after)),
-        (None, None) => {}
-        (before, after) => {
-            let shown = |size: Option<u64>| size.map_or_else(|| "none".to_owned(), size_text);
-            let _ = writeln!(out, "{:>10}  file: {} -> {}", "", shown(before), shown(after));
-        }
+        _ => {}
+    }
+    if let Some(said) = report.only_file() {
+        let _ = writeln!(out, "{:>10}  {said}", "");
     }
     let Sizes { before_bytes, after_bytes, .. } = diff.sizes;
     let mut total = |what: &str, (before, after)| {
@@ -50,6 +49,9 @@ pub(super) fn text(report: &SizeReport) -> String {
         let _ = writeln!(out, "{:>10}  {what}: {from} -> {to}", signed((before, after)));
     };
     total("installed", (before_bytes, after_bytes));
+    if let Some((sizes, what)) = report.packed_otherwise() {
+        total(&what, sizes);
+    }
     for line in report.bounds_told() {
         let _ = writeln!(out, "{:>10}  {line}", "");
     }
@@ -99,7 +101,7 @@ pub(super) fn text(report: &SizeReport) -> String {
     head(&mut out, "by directory", true);
     let (directories, touched) = shown_of(&diff.directories);
     for directory in directories.iter().take(SHOWN) {
-        let changed = match directory.paths - directory.touched {
+        let changed = match directory.files {
             0 => "(no file changed)".to_owned(),
             count => format!("({count} changed)"),
         };

@@ -93,11 +93,17 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
-/// Returns how many paths changed in more than their times, as a note; nothing where a cause says that none
-/// did.
+/// Returns how many files changed in more than their times, as a note, or how many directories where no file
+/// did; nothing where a cause says that none did.
 pub(super) fn changed(package: &PackageChange) -> Option<String> {
     let is_sharing = package.cause.as_ref().is_some_and(|cause| cause.kind == CauseKind::Sharing);
-    (!is_sharing).then(|| format!("{} changed", package.paths - package.touched))
+    let text = match (package.files, package.paths.saturating_sub(package.touched)) {
+        (0, directories) if directories > 0 => {
+            format!("{} changed", counted(directories, "directory", "directories"))
+        }
+        (files, _) => format!("{files} changed"),
+    };
+    (!is_sharing).then_some(text)
 }
 
 /// Returns the changes that are shown, and the sum of those that are not: nothing but times differs in them.
