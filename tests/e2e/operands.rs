@@ -88,7 +88,9 @@ fn two_debs_show_their_changelog_and_what_a_merged_usr_moved() {
     let home = Home::new();
     let [old, new] = ["old.deb", "new.deb"].map(|name| home.path(name));
     let entry = |version: &str, text: &str| {
-        format!("tea ({version}) unstable; urgency=medium\n\n  * {text}\n\n -- A <a@example.org>  Mon, 01 Jan 2024 00:00:00 +0000\n\n")
+        format!(
+            "tea ({version}) unstable; urgency=medium\n\n  * {text}\n\n -- A <a@example.org>  Mon, 01 Jan 2024 00:00:00 +0000\n\n"
+        )
     };
     let gzipped = |text: &str| {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
@@ -99,7 +101,8 @@ fn two_debs_show_their_changelog_and_what_a_merged_usr_moved() {
     let changelog = "usr/share/doc/tea/changelog.Debian.gz";
     let before = tea("1.0", "green").file(changelog, 0o644, gzipped(&first));
     let after = tea("1.1", "green").file(changelog, 0o644, gzipped(&(second + &first)));
-    fs::write(&old, before.file("lib/systemd/system/tea.service", 0o644, "[Unit]\n").build()).expect("writes");
+    fs::write(&old, before.file("lib/systemd/system/tea.service", 0o644, "[Unit]\n").build())
+        .expect("writes");
     fs::write(&new, after.file("usr/lib/systemd/system/tea.service", 0o644, "[Unit]\n").build())
         .expect("writes");
     let said = home.done(&["diff", text(&old), text(&new)]).stdout;

@@ -110,8 +110,7 @@ impl Graph {
                         let is_own =
                             |cause: &Cause| matches!(cause, Cause::Rule { rule, .. } if **rule == *TINYROOT);
                         let stage = ImagePath::in_image(path.clone()).to_stage();
-                        if !file.is_file || file.causes.iter().any(is_own) || globs.find(&stage).is_none()
-                        {
+                        if !file.is_file || file.causes.iter().any(is_own) || globs.find(&stage).is_none() {
                             continue;
                         }
                         is_there = true;

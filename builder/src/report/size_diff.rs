@@ -196,8 +196,8 @@ impl SizeReport {
             Some(format!("compressed, besides files: {what}: {from} \u{2192} {to}"))
         });
         let otherwise = self.packed_otherwise();
-        let otherwise = otherwise
-            .map(|(sizes, what)| format!("{}: {}", what.replace("->", "\u{2192}"), signed(sizes)));
+        let otherwise =
+            otherwise.map(|(sizes, what)| format!("{}: {}", what.replace("->", "\u{2192}"), signed(sizes)));
         Page {
             title: format!("{} \u{2192} {}", self.sides[0].name, self.sides[1].name),
             total: format!("{} ({from} \u{2192} {to})", signed(total)),

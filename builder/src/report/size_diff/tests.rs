@@ -83,7 +83,8 @@ fn bytes_that_only_moved_to_a_package_are_its_growth() {
         let (before, after) = (of(379_100, (5, 1_500_000), 50_000), of(971_300, (4, 1_400_000), 50_400));
         SizeReport::of(before, after, bounds(limits), &store)
     };
-    let cup = "cup grew by 592.2 kB (156.21 %), from 379.1 kB to 971.3 kB, 588.4 kB over the limit of 1 % (3.8 kB)";
+    let cup =
+        "cup grew by 592.2 kB (156.21 %), from 379.1 kB to 971.3 kB, 588.4 kB over the limit of 1 % (3.8 kB)";
     assert_eq!(report(&["cup=1%"]).excess().as_deref(), Some(cup));
     let all = report(&["1%"]).excess().expect("is over its limit");
     assert!(all.ends_with(": most of it cup (+592.2 kB)"), "{all}");
@@ -124,7 +125,10 @@ fn what_is_compressed_otherwise_is_one_line_and_no_rows() {
     let what = "compressed otherwise (spk -> oci), of what is the same";
     assert!(text.contains(&format!("  +20.0 kB  {what}: 10.0 kB -> 30.0 kB\n")), "{text}");
     assert!(markdown.contains(&format!("| {what} | 10.0 kB | 30.0 kB | +20.0 kB |\n")), "{markdown}");
-    assert!(html.contains("compressed otherwise (spk \u{2192} oci), of what is the same: +20.0 kB"), "{html}");
+    assert!(
+        html.contains("compressed otherwise (spk \u{2192} oci), of what is the same: +20.0 kB"),
+        "{html}"
+    );
     assert!(html.contains("\"otherwise\":true"));
     for shown in [&text, &markdown] {
         assert!(!shown.contains("/usr/a") && !shown.contains("cup") && shown.contains("/usr/b"), "{shown}");
