@@ -6,6 +6,7 @@ mod archives;
 mod authorities;
 mod bad_input;
 mod base;
+mod bombs;
 mod cache;
 mod ci_examples;
 mod configuring;

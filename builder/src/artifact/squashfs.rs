@@ -17,11 +17,14 @@
 //! and lzo; the time of a file is all of its attributes that is kept besides its mode.
 
 mod codec;
+mod pieces;
 mod read;
+mod tables;
 mod write;
 
 pub(super) use codec::Codec;
-pub(super) use read::{Fragment, pieces, read};
+pub(super) use pieces::{Fragment, pieces};
+pub(super) use read::read;
 pub(super) use write::write;
 
 use super::fault::Fields;

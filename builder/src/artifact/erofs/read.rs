@@ -13,19 +13,19 @@ use super::{
     S_IFLNK, S_IFMT, S_IFREG, SLOT_BYTES, SUPERBLOCK_AT,
 };
 use crate::{
-    artifact::fault::{Budget, Fields, ImageFault},
+    artifact::fault::{Allowance, Fields, ImageFault, Part},
     digest::Digest,
     store::BundleWriter,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
-const SUPERBLOCK: &str = "the superblock";
+const SUPERBLOCK: Part<'_> = Part::Only("the superblock");
 
 /// How deep directories may lie, as in packages.
 const MAX_DEPTH: usize = 62;
 
-/// The longest listing of a directory: as many entries as an image may have, with names of some length.
-const MAX_LISTING_BYTES: u64 = 32 << 20;
+/// The longest listings, from the root to a directory: all of them are in memory together.
+const MAX_LISTINGS_BYTES: u64 = 32 << 20;
 
 /// Most bytes of a link's target.
 const MAX_TARGET_BYTES: u64 = 4095;
@@ -67,8 +67,10 @@ fn walk<'a, 'b, 's>(
     }
     let root = u16::from_le_bytes([start[14], start[15]]);
     let meta_at = u64::from(word(40)) * BLOCK_BYTES as u64;
-    let (seen, budget) = (BTreeSet::new(), Budget::new());
-    let mut reader = Reader { file, meta_at, bundle, tree: Tree::new(), places: Vec::new(), seen, budget };
+    let file_bytes = file.metadata().map_err(|e| ImageFault::read(SUPERBLOCK, e))?.len();
+    let (seen, allowance) = (Default::default(), Allowance::of(file_bytes));
+    let (tree, places) = (Tree::new(), Vec::new());
+    let mut reader = Reader { file, meta_at, bundle, tree, places, seen, listings_bytes: 0, allowance };
     reader.visit(u64::from(root), &TreePath::root(), 0)?;
     Ok(reader)
 }
@@ -79,10 +81,13 @@ struct Reader<'a, 'b, 's> {
     /// Where contents go; without one they are not read.
     bundle: Option<&'b mut BundleWriter<'s>>,
     tree: Tree,
-    /// Where contents lie.
+    /// Where contents lie, if they are not read.
     places: Vec<(TreePath, Range<u64>)>,
-    seen: BTreeSet<u64>,
-    budget: Budget,
+    /// Directories by their numbers, and listings by where they begin.
+    seen: (BTreeSet<u64>, BTreeSet<u64>),
+    /// How long the listings from the root to the present directory are.
+    listings_bytes: u64,
+    allowance: Allowance,
 }
 
 /// An inode's contents.
@@ -112,10 +117,10 @@ impl Contents {
 
 impl Reader<'_, '_, '_> {
     fn visit(&mut self, number: u64, path: &TreePath, depth: usize) -> Result<(), ImageFault> {
-        let part = &format!("the inode of /{path}")[..];
+        let part = Part::Inode(path);
         let rule = |rule| ImageFault::rule(part, rule);
         let at = number.checked_mul(SLOT_BYTES as u64).and_then(|at| at.checked_add(self.meta_at));
-        let at = at.ok_or(rule("lies outside of the image"))?;
+        let at = at.ok_or_else(|| rule("lies outside of the image"))?;
         let mut bytes = [0; INODE_BYTES];
         self.file.read_exact_at(&mut bytes, at).map_err(|e| ImageFault::read(part, e))?;
         let mut fields = Fields(&bytes);
@@ -145,7 +150,7 @@ impl Reader<'_, '_, '_> {
         let kind = match mode & S_IFMT {
             S_IFDIR => Kind::Directory,
             S_IFREG => {
-                self.budget.bytes(size_bytes)?;
+                self.allowance.contents(path, size_bytes)?;
                 Kind::File { digest: self.copy(path, contents)?, size_bytes, hard_link: None }
             }
             S_IFLNK if (1..=MAX_TARGET_BYTES).contains(&size_bytes) => {
@@ -153,6 +158,7 @@ impl Reader<'_, '_, '_> {
                 if target.contains(&0) {
                     return Err(rule("has an impossible link target"));
                 }
+                self.allowance.target(path, &target)?;
                 Kind::Symlink { target }
             }
             S_IFLNK => return Err(rule("has an impossible link target")),
@@ -170,7 +176,10 @@ impl Reader<'_, '_, '_> {
         if !is_directory {
             return Ok(());
         }
-        if !self.seen.insert(number) {
+        let [blocks, end] = contents.parts();
+        let listing = if blocks.is_empty() { end } else { blocks };
+        let is_new = self.seen.0.insert(number) && (listing.is_empty() || self.seen.1.insert(listing.start));
+        if !is_new {
             return Err(ImageFault::entry(path, "is a directory that lies in two places"));
         }
         if depth > MAX_DEPTH {
@@ -180,33 +189,38 @@ impl Reader<'_, '_, '_> {
     }
 
     fn directory(&mut self, path: &TreePath, contents: Contents, depth: usize) -> Result<(), ImageFault> {
-        let part = &format!("the listing of /{path}")[..];
+        let part = Part::Listing(path);
         let rule = |rule| ImageFault::rule(part, rule);
-        if contents.size_bytes > MAX_LISTING_BYTES {
-            return Err(rule("is longer than any"));
+        self.allowance.table(part, contents.size_bytes)?;
+        self.listings_bytes += contents.size_bytes;
+        if self.listings_bytes > MAX_LISTINGS_BYTES {
+            return Err(rule("takes more than 32 MiB together with those above it"));
         }
         let listing = self.bytes(contents).map_err(|e| ImageFault::read(part, e))?;
         for block in listing.chunks(BLOCK_BYTES) {
-            for (name, inode) in names(block).ok_or(rule("is damaged"))? {
+            for (name, inode) in names(block).ok_or_else(|| rule("is damaged"))? {
                 if name == b"." || name == b".." {
                     continue;
                 }
-                self.budget.entry()?;
-                self.visit(inode, &path.join(name)?, depth + 1)?;
+                let path = path.join(name)?;
+                self.allowance.entry(&path)?;
+                self.visit(inode, &path, depth + 1)?;
             }
         }
+        self.listings_bytes -= contents.size_bytes;
         Ok(())
     }
 
     /// Appends a file's contents to the bundle.
     fn copy(&mut self, path: &TreePath, contents: Contents) -> Result<Digest, ImageFault> {
-        let parts = contents.parts();
-        self.places
-            .extend(parts.into_iter().filter(|part| !part.is_empty()).map(|part| (path.clone(), part)));
-        let Some(bundle) = &mut self.bundle else { return Ok(Digest([0; 32])) };
+        let Some(bundle) = &mut self.bundle else {
+            let parts = contents.parts().into_iter().filter(|part| !part.is_empty());
+            self.places.extend(parts.map(|part| (path.clone(), part)));
+            return Ok(Digest([0; 32]));
+        };
         let mut reader = ContentsReader { file: self.file, contents, done: 0 };
         let (digest, size_bytes) =
-            bundle.add(&mut reader).map_err(|e| ImageFault::read(format!("/{path}"), e))?;
+            bundle.add(&mut reader).map_err(|e| ImageFault::read(Part::Entry(path), e))?;
         match size_bytes == contents.size_bytes {
             true => Ok(digest),
             false => Err(ImageFault::entry(path, "ends behind the image")),

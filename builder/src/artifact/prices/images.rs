@@ -74,6 +74,9 @@ fn fragment(
         }
         Some(Codec::Xz) => {
             let Some(places) = blocks(&packed) else { return Ok(false) };
+            if places.last().is_some_and(|last| last.plain.end > block_bytes) {
+                return Err(ImageFault::rule("a fragment", "is longer than a block may be"));
+            }
             for place in places {
                 let plain_bytes = place.plain.end - place.plain.start;
                 let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);

@@ -7,7 +7,7 @@ use liblzma::{
     stream::{Check, Filters, LzmaOptions, Stream},
 };
 
-use super::BLOCK_BYTES;
+use super::{BLOCK_BYTES, BLOCK_LOG};
 use crate::formats::xz::Effort;
 
 /// How the blocks of an image are compressed.
@@ -21,8 +21,8 @@ pub enum Codec {
 /// The superblock's number of xz.
 pub(super) const XZ: u16 = 4;
 
-/// A decoder of blocks of 1 MiB needs little more than that.
-const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
+/// A decoder of blocks of 1 MiB, whose dictionary is no larger, needs little more than that.
+const MEMORY_LIMIT_BYTES: u64 = 4 << 20;
 
 impl Codec {
     /// Returns the codec of a number of the superblock; else the name of one that is not read.
@@ -51,7 +51,11 @@ impl Codec {
                 let stream = Stream::new_stream_decoder(MEMORY_LIMIT_BYTES, 0)?;
                 XzDecoder::new_stream(packed, stream).take(most).read_to_end(&mut out)?
             }
-            Codec::Zstd => zstd::Decoder::with_buffer(packed)?.take(most).read_to_end(&mut out)?,
+            Codec::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(packed)?;
+                decoder.window_log_max(u32::from(BLOCK_LOG))?;
+                decoder.take(most).read_to_end(&mut out)?
+            }
         };
         match out.len() <= most_bytes {
             true => Ok(out),
