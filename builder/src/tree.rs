@@ -187,14 +187,12 @@ impl Tree {
 
     /// Returns a path's entry and all below it, in path order.
     pub fn subtree<'a>(&'a self, path: &[u8]) -> impl Iterator<Item = (&'a TreePath, &'a Entry)> {
-        let own = path.to_vec();
-        self.entries
-            .range::<[u8], _>((std::ops::Bound::Included(path), std::ops::Bound::Unbounded))
-            .take_while({
-                let own = own.clone();
-                move |(p, _)| p.as_bytes().starts_with(&own)
-            })
-            .filter(move |(p, _)| p.is_at_or_below(&own))
+        // Between a directory and what is in it may stand thousands of its neighbours: `a`, `a-b`, `a/b`.
+        let own = self.entries.get_key_value(path).filter(|_| !path.is_empty());
+        let below = if path.is_empty() { Vec::new() } else { [path, b"/"].concat() };
+        let start = std::ops::Bound::Included(&below[..]);
+        let rest = self.entries.range::<[u8], _>((start, std::ops::Bound::Unbounded));
+        own.into_iter().chain(rest.take_while(move |(p, _)| p.as_bytes().starts_with(&below)))
     }
 
     /// Returns the entries directly in a directory, in path order.
@@ -206,12 +204,19 @@ impl Tree {
     /// Adds directories of mode 0755 wherever an entry's parent is missing, the root included.
     pub fn add_parents(&mut self, mtime_s: i64) {
         let mut missing = Vec::new();
+        let root = TreePath::root();
+        let mut before = &root;
         for path in self.entries.keys() {
             for parent in path.ancestors() {
-                if !self.entries.contains_key(parent.as_bytes()) {
-                    missing.push(parent);
+                // Entries of one directory follow each other, so it was looked at with the one before, and one that is
+                // there had its own turn.
+                let is_known = before.is_at_or_below(parent.as_bytes()) && *before != parent;
+                if is_known || self.entries.contains_key(parent.as_bytes()) {
+                    break;
                 }
+                missing.push(parent);
             }
+            before = path;
         }
         for path in missing {
             self.entries.entry(path).or_insert_with(|| Entry::directory(mtime_s));
@@ -342,6 +347,24 @@ mod tests {
         assert_eq!(below, ["a", "a/b", "a/b/c"]);
         let top: Vec<String> = tree.children(b"").map(|(p, _)| p.to_string()).collect();
         assert_eq!(top, ["a", "a-b", "ab"]);
+    }
+
+    #[test]
+    fn each_missing_parent_is_added_once_wherever_it_is() {
+        let mut tree = Tree::new();
+        for name in ["a-b/c", "a/b/c/d", "a/b/e", "a/b/c", "x/y/z"] {
+            tree.insert(path(name), Entry::directory(0));
+        }
+        tree.add_parents(5);
+        let added: Vec<String> =
+            tree.iter().filter(|(_, entry)| entry.mtime_s == 5).map(|(p, _)| p.to_string()).collect();
+        assert_eq!(added, ["", "a", "a-b", "a/b", "x", "x/y"]);
+        // As many as a tar may have below a directory that it leaves out, with as long a path as there can be.
+        let deep = "d/".repeat(2000);
+        let mut tree: Tree =
+            (0..5000).map(|index| (path(&format!("{deep}{index}")), Entry::directory(0))).collect();
+        tree.add_parents(0);
+        assert_eq!(tree.len(), 7001);
     }
 
     #[test]

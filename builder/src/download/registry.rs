@@ -26,6 +26,7 @@ use crate::{
     digest::Digest,
     error::Hint,
     formats::{auth_file::Login, image_name::ImageName},
+    shown,
 };
 pub(super) use access::Access;
 pub(super) use exchange::Call;
@@ -54,7 +55,7 @@ pub enum RegistryError {
         what: String,
     },
     /// A call that failed.
-    #[error("cannot {operation} {what}: {}\n  at {}", fault.to_string().replace('\n', "\n  "), without_password(url))]
+    #[error("cannot {operation} {what}: {}\n  at {}", fault.to_string().replace('\n', "\n  "), shown::path(&without_password(url)))]
     Call {
         /// As `fetch`.
         operation: &'static str,

@@ -43,6 +43,9 @@ impl Budget {
     pub const ENTRIES: u64 = 500_000;
     /// Most bytes of all contents together.
     pub const BYTES: u64 = 4 << 30;
+    /// How many directories an entry may lie below; of an `.spk` 62. A path has room for two thousand, and much that
+    /// is done with an entry is done with each of them.
+    pub const DIRECTORIES: usize = 256;
     /// Most bytes of all paths, link targets and attributes: for each entry as many as an `.spk` may have.
     pub const HELD_BYTES: u64 = 40 << 20;
 

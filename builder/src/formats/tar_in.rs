@@ -205,6 +205,9 @@ impl State<'_> {
             }
             _ => return Err(refuse("is of a kind that is not read")),
         };
+        if path.as_bytes().iter().filter(|byte| **byte == b'/').count() > Budget::DIRECTORIES {
+            return Err(refuse("lies below more than 256 directories"));
+        }
         if path.is_root() && !kind.is_directory() {
             return Err(refuse("is not a directory"));
         }

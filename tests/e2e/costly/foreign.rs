@@ -67,11 +67,11 @@ fn links(count: usize) -> Vec<u8> {
     members.0
 }
 
-/// Files below two thousand directories each, of which the tar has none.
-fn depths(count: usize) -> Vec<u8> {
-    let (mut members, deep) = (Members::default(), "/d".repeat(2000));
+/// Files below 250 directories with long names each, of which the tar has none.
+fn depths(first: impl Fn(usize) -> usize, count: usize) -> Vec<u8> {
+    let (mut members, deep) = (Members::default(), format!("/{}", "d".repeat(14)).repeat(250));
     for index in 0..count {
-        members.records(&[("path", format!("{index}{deep}").as_bytes())]);
+        members.records(&[("path", format!("{}{deep}/{index}", first(index)).as_bytes())]);
         members.add(EntryType::Regular, "x", b"");
     }
     members.0
@@ -97,7 +97,7 @@ fn what_others_made_takes_memory_by_its_budget_and_leaves_nothing_where_it_is_re
     for (what, plain, order, expected) in [
         ("attributes", attributes(48), once, too_many),
         ("links", links(6_000), once, too_many),
-        ("depths", depths(30), once, too_many),
+        ("depths", depths(|index| index, 100), once, too_many),
         ("a layer again and again", links(40), &[0; 300], too_many),
     ] {
         let tar = packed(&plain);
@@ -119,13 +119,14 @@ fn what_others_made_takes_memory_by_its_budget_and_leaves_nothing_where_it_is_re
         }
     }
     // What is allowed is read, and kept if it is accepted.
-    let plain = links(4_000);
-    let layout = home.path("oci.tar");
-    fs::write(&layout, layout_of(&[(&packed(&plain), &plain)], once)).expect("writes");
-    let ended = limited(&home, &["verify", text(&layout)]);
-    assert_says(&ended.stderr, &["it is not a package of tinyroot's: it holds no signature"]);
-    assert_eq!(kept(&home), Vec::<PathBuf>::new());
-    let ended = limited(&home, &["diff", text(&layout), text(&layout)]);
+    for plain in [links(4_000), depths(|_| 0, 6_000)] {
+        let layout = home.path("oci.tar");
+        fs::write(&layout, layout_of(&[(&packed(&plain), &plain)], once)).expect("writes");
+        let ended = limited(&home, &["verify", text(&layout)]);
+        assert_says(&ended.stderr, &["it is not a package of tinyroot's: it holds no signature"]);
+        assert_eq!(kept(&home), Vec::<PathBuf>::new());
+    }
+    let ended = limited(&home, &["diff", text(&home.path("oci.tar")), text(&home.path("oci.tar"))]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(kept(&home).len(), 2);
 }

@@ -166,9 +166,11 @@ fn members(file: &File) -> Result<BTreeMap<Vec<u8>, (u64, u64)>, ImageFault> {
         budget.entry()?;
         let name = member.path_bytes();
         let name = name.strip_prefix(b"./").unwrap_or(&name).to_vec();
+        budget.held(name.len())?;
         match (member.header().entry_type(), member.link_name_bytes()) {
             (tar::EntryType::Regular, _) => {}
             (tar::EntryType::Symlink, Some(target)) => {
+                budget.held(target.len())?;
                 links.push((name, target.into_owned()));
                 continue;
             }

@@ -16,6 +16,7 @@ use crate::{
         compression::decompressed,
         tar_in::{self, Dialect},
     },
+    shown,
     store::BundleWriter,
     tree::{Tree, TreePath},
 };
@@ -134,9 +135,10 @@ fn docker_image(layout: &Layout) -> Result<ImageParts, ImageFault> {
     let config = image["Config"].as_str().ok_or(rule("names no configuration"))?;
     let mut text = Vec::new();
     let (reader, mut size_bytes) = layout.file(config)?;
-    reader.take(4 << 20).read_to_end(&mut text).map_err(|e| ImageFault::read(config, e))?;
-    let parsed = serde_json::from_slice(&text)
-        .map_err(|error| ImageFault::read(config, io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    reader.take(4 << 20).read_to_end(&mut text).map_err(|e| ImageFault::read(shown::name(config), e))?;
+    let parsed = serde_json::from_slice(&text).map_err(|error| {
+        ImageFault::read(shown::name(config), io::Error::new(io::ErrorKind::InvalidData, error))
+    })?;
     let names = image["Layers"].as_array().filter(|layers| layers.len() <= MAX_LAYERS);
     let names = names.ok_or(rule("has no list of layers, or a very long one"))?;
     let mut layers = Vec::new();

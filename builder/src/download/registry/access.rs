@@ -12,6 +12,7 @@ use super::{Call, Purpose, Registry, Reply};
 use crate::{
     download::{Downloader, MirrorFault},
     formats::{auth_file::Login, base64, image_name::is_loopback},
+    shown,
 };
 
 /// What requests to one origin carry.
@@ -78,8 +79,9 @@ impl Registry {
             url.host().is_some_and(|host| is_loopback(&host.to_owned())) && self.image.is_of_loopback();
         let is_closed = url.scheme() == "https" || url.scheme() == "http" && is_here;
         if !is_closed || !url.username().is_empty() {
-            let shown = crate::download::without_password(realm);
-            return Err(refuse(format!("the registry names a token service without TLS: {shown}")));
+            let realm = crate::download::without_password(realm);
+            let realm = shown::path(&realm);
+            return Err(refuse(format!("the registry names a token service without TLS: {realm}")));
         }
         let actions = if self.purpose == Purpose::Push { "pull,push" } else { "pull" };
         let scope = format!("repository:{}:{actions}", self.image.name);

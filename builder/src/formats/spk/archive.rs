@@ -6,6 +6,7 @@ use super::{EntryRule, MAX_ARCHIVE_BYTES, MAX_DIRECTORIES, MAX_FILE_BYTES, MAX_N
 use crate::{
     digest::Digest,
     formats::capnp::{CapnpError, Message, Source, Span, StructList, Value, Written, write},
+    shown,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
@@ -99,7 +100,7 @@ fn stray(tree: &Tree) -> SpkError {
 }
 
 fn fail(path: &TreePath, rule: EntryRule) -> SpkError {
-    SpkError::Entry { path: path.to_string(), rule }
+    SpkError::Entry { path: path.shown(), rule }
 }
 
 struct Writer<'a, F> {
@@ -210,7 +211,7 @@ struct Reader {
 
 impl Reader {
     fn broken(&self, source: CapnpError) -> SpkError {
-        let after = self.items.last().map(|item| item.path.to_string()).unwrap_or_default();
+        let after = self.items.last().map(|item| item.path.shown()).unwrap_or_default();
         SpkError::Message { after, source }
     }
 
@@ -267,5 +268,6 @@ impl Reader {
 /// Names an entry whose name cannot be part of a path.
 fn beside(directory: &TreePath, name: &[u8]) -> String {
     let name = name.escape_ascii();
-    if directory.is_root() { name.to_string() } else { format!("{directory}/{name}") }
+    let path = if directory.is_root() { name.to_string() } else { format!("{directory}/{name}") };
+    shown::path(&path).into_owned()
 }

@@ -229,6 +229,19 @@ fn refuses_what_is_hostile() {
             Stream::default().add(b'5', b"a", b"", b"x", |_| {}),
             "tar entry /a has contents but is not a file".into(),
         ),
+        (
+            "below too many directories",
+            Stream::default()
+                .add(b'L', b"x", b"", "d/".repeat(256).as_bytes(), |_| {})
+                .link(b'5', "x", "")
+                .add(b'L', b"x", b"", "d/".repeat(258).as_bytes(), |_| {})
+                .link(b'5', "x", ""),
+            format!(
+                "tar entry /{}…{} lies below more than 256 directories",
+                "d/".repeat(60),
+                "/d".repeat(40)
+            ),
+        ),
         ("root as file", Stream::default().file("./.", "x"), "tar entry / is not a directory".into()),
         (
             "sparse",
