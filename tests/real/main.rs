@@ -7,6 +7,7 @@
 //! are kept. Recipes with npm packages are built where an npm registry is configured, by
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
+mod accounting;
 mod container;
 mod jobs;
 mod line;
@@ -156,9 +157,15 @@ fn write_key(home: &Home) -> PathBuf {
 
 /// Builds a recipe with the key of these tests and returns the package's path and what `--json` says.
 fn build(home: &Home, folder: &Path, output: &Path) -> serde_json::Value {
+    build_with(home, folder, output, &[])
+}
+
+/// The same with further options.
+fn build_with(home: &Home, folder: &Path, output: &Path, options: &[&str]) -> serde_json::Value {
     let keys = write_key(home);
     let registry = npm_registry();
     let mut args = vec!["build", text(folder), "--output", text(output), "--key-file", text(&keys), "--json"];
+    args.extend(options);
     args.extend(registry.iter().flat_map(|url| ["--npm-registry", url]));
     let built = serde_json::from_str(&home.done(&args).stdout).expect("is JSON");
     give_debs(home);
