@@ -4,13 +4,14 @@
 use std::{fs, io::Read as _, process::Command};
 
 use flate2::{
-    Compression,
+    Compression, Crc,
     read::{GzEncoder, ZlibEncoder},
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha512};
 use tinyroot::formats::{
     key_file::Key,
+    manifest::Manifest,
     spk::{MAGIC, sign},
 };
 
@@ -254,6 +255,23 @@ fn a_squashfs_with_more_entries_than_it_has_inodes_is_refused() {
         below = image.directory([("d".repeat(255), below)]);
     }
     refused(&home, "paths.squashfs", &image.finish(below), &["/ddd", NAMES]);
+
+    // It is signed as a package, and a package has fewer entries.
+    let mut image = Squashfs::new();
+    let signature = sign(&Key::from_seed([3; 32]), &Sha512::digest(b"another").into());
+    let start = image.data(&signature);
+    let block = signature.len() as u32 | 1 << 24;
+    let signature = image.file(start, signature.len() as u64, &[block]);
+    let directory = image.directory([("signature".to_owned(), signature)]);
+    let manifest = Manifest::for_init("Dear", "1", 1, "thing").to_bytes();
+    let start = image.data(&manifest);
+    let manifest = image.file(start, manifest.len() as u64, &[manifest.len() as u32 | 1 << 24]);
+    let link = image.link("t");
+    let entries = short_names(210_000).map(|name| (name, link));
+    let entries =
+        entries.chain([("sandstorm-manifest".to_owned(), manifest), ("tinyroot".to_owned(), directory)]);
+    let root = image.directory(entries);
+    refused(&home, "signed.squashfs", &image.finish(root), &["too many entries", "200000 entries"]);
 
     let mut image = Squashfs::new();
     let data = image.data(&zlib(&[0; 1 << 17]));
@@ -579,4 +597,14 @@ fn an_spk_that_yields_too_much_is_refused() {
         &stream(&signature),
         &["its archive cannot be installed", "at most 1073741824"],
     );
+
+    // The header of the first block says that it needs a dictionary of 1.5 GiB.
+    let mut asks = [&MAGIC[..], &xz(&signature[..])].concat();
+    let header = MAGIC.len() + 12..MAGIC.len() + 24;
+    assert_eq!(asks[header.start..header.start + 4], [2, 0, 0x21, 1]);
+    asks[header.start + 4] = 37;
+    let mut sum = Crc::new();
+    sum.update(&asks[header.start..header.end - 4]);
+    asks[header.end - 4..header.end].copy_from_slice(&sum.sum().to_le_bytes());
+    refused(&home, "dictionary.spk", &asks, &["it cannot be decompressed", "memory"]);
 }

@@ -74,8 +74,8 @@ const ESTIMATE_PRESET: u32 = 6;
 /// The name of that, and of the library: part of the key under which estimates are noted.
 pub const ESTIMATE: &str = "liblzma-5.8.4-6-1";
 
-/// The limit of a reader's memory: enough for the largest dictionary that any preset or sane option needs.
-const MEMORY_LIMIT_BYTES: u64 = 2 << 30;
+/// The limit of a reader's memory: four times what the highest preset needs. A few bytes can ask for 4 GiB.
+const MEMORY_LIMIT_BYTES: u64 = 256 << 20;
 
 const CHECK_BYTES: u64 = 8;
 const STREAM_HEADER_BYTES: usize = 12;

@@ -14,7 +14,7 @@ const NS_PER_S: i64 = 1_000_000_000;
 /// Link targets and paths beyond `PATH_MAX` cannot be made.
 const MAX_PATH_BYTES: usize = 4095;
 
-/// Most entries of an archive that is read: in memory each takes some 700 bytes, and in the archive it may be
+/// Most entries of an archive that is read or written: in memory each takes some 700 bytes, and in the archive it may be
 /// 16. Real ones have some ten thousand, and apps with all that npm brings 60 000.
 const MAX_ENTRIES: usize = 200_000;
 /// Most bytes of all paths together: in the archive an entry has its name alone, and 16 bytes may be one with
@@ -77,7 +77,7 @@ pub struct WrittenArchive {
 /// # Errors
 /// [`SpkError`]: an entry that no installer takes is refused here, before the package is signed.
 pub fn write_archive(tree: &Tree, rank: impl Fn(LateContent<'_>) -> u32) -> Result<WrittenArchive, SpkError> {
-    let mut writer = Writer { tree, rank, contents: Vec::new(), entries: 0, size_bytes: 0 };
+    let mut writer = Writer { tree, rank, contents: Vec::new(), entries: 0, paths_bytes: 0, size_bytes: 0 };
     let files = writer.directory(&TreePath::root(), 0)?;
     if writer.entries != tree.iter().filter(|(path, _)| !path.is_root()).count() {
         return Err(stray(tree));
@@ -108,6 +108,7 @@ struct Writer<'a, F> {
     rank: F,
     contents: Vec<Digest>,
     entries: usize,
+    paths_bytes: usize,
     size_bytes: u64,
 }
 
@@ -118,6 +119,10 @@ impl<F: Fn(LateContent<'_>) -> u32> Writer<'_, F> {
         for (child, entry) in tree.children(path.as_bytes()) {
             if depth > MAX_DIRECTORIES {
                 return Err(fail(child, EntryRule::Nesting));
+            }
+            self.paths_bytes += child.as_bytes().len();
+            if self.entries >= MAX_ENTRIES || self.paths_bytes > MAX_PATHS_BYTES {
+                return Err(SpkError::TooMany { entries: self.entries });
             }
             self.entries += 1;
             elements.push(self.element(child, entry, depth)?);
