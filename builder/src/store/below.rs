@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use super::{DIRECTORIES, Store, StoreError, Tmp, mark, own};
+use super::{DIRECTORIES, Store, StoreError, mark, own, tmp::Tmp};
 use crate::{
     closed::{self, Open},
     error::{At as _, PathError},

@@ -5,7 +5,7 @@
 
 use std::{io::Read as _, path::Path};
 
-use super::{LAYER, SEALED, UNPACKED_DEB};
+use super::{LAYER, UNPACKED_DEB, sealed::SEALED};
 use crate::{digest::Digest, formats::checksum::Checksum, sys::path::open_regular};
 
 /// The kinds of bundles.
@@ -76,7 +76,7 @@ fn begins(path: &Path, starts: &[&[u8]]) -> bool {
 
 /// Returns whether a name in `tmp/` is that of the directory of a process.
 pub(super) fn is_run(name: &std::ffi::OsStr) -> bool {
-    let unique = name.to_str().and_then(|name| name.strip_prefix(super::RUN));
+    let unique = name.to_str().and_then(|name| name.strip_prefix(super::tmp::RUN));
     unique.is_some_and(|unique| unique.len() == 6 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 

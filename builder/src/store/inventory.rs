@@ -18,8 +18,9 @@ use std::{
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock};
 
 use super::{
-    DIRECTORIES, SEALED, Store, StoreError, Turn, UNPACKED_DEB, bundle, form,
+    DIRECTORIES, Store, StoreError, Turn, UNPACKED_DEB, bundle, form,
     pack::{self, Pack},
+    sealed::SEALED,
 };
 use crate::{error::At as _, formats::checksum::Checksum, sys::path::open_regular};
 
