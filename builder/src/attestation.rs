@@ -35,9 +35,6 @@ use crate::{
     shown,
 };
 
-/// The type of in-toto's payloads (in-toto attestation framework, "Envelope").
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE: &str = "urn:tinyroot:rebuild:1";
 
 /// What somebody states of a rebuild that gave the same bytes.
@@ -61,7 +58,7 @@ impl Statement<'_> {
     /// Returns the statement as an envelope that a key signed.
     pub fn sign(&self, key: &Key) -> Vec<u8> {
         let statement = json!({
-            "_type": STATEMENT_TYPE,
+            "_type": dsse::IN_TOTO_STATEMENT,
             "subject": [ { "name": self.name, "digest": { "sha256": self.digest } } ],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
@@ -72,7 +69,7 @@ impl Statement<'_> {
                 "host": self.host,
             },
         });
-        dsse::sign(key, PAYLOAD_TYPE, statement.to_string().as_bytes())
+        dsse::sign(key, dsse::IN_TOTO_PAYLOAD, statement.to_string().as_bytes())
     }
 }
 
@@ -148,7 +145,7 @@ pub enum Fault {
     #[error("it is not a DSSE envelope")]
     Envelope(#[from] DsseError),
     /// An envelope around something else.
-    #[error("its payload is of type `{}`, not {PAYLOAD_TYPE}", shown::name(.0))]
+    #[error("its payload is of type `{}`, not {}", shown::name(.0), dsse::IN_TOTO_PAYLOAD)]
     PayloadType(String),
     /// A trusted key signed something that cannot be read.
     #[error("its statement is not JSON that can be read in one way only")]
@@ -211,7 +208,7 @@ fn read(
 ) -> Result<BTreeSet<AppId>, Fault> {
     let envelope = Envelope::read(bytes)?;
     claimed.extend(envelope.claimed().map(str::to_owned));
-    if envelope.payload_type != PAYLOAD_TYPE {
+    if envelope.payload_type != dsse::IN_TOTO_PAYLOAD {
         return Err(Fault::PayloadType(envelope.payload_type));
     }
     let signers: BTreeSet<AppId> = trusted.iter().filter(|key| envelope.is_signed_by(key)).copied().collect();
@@ -229,7 +226,7 @@ fn read(
 fn check(statement: &Value, package: &Digest) -> Result<(), Fault> {
     let text = |pointer: &str| statement.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     for (name, pointer, expected) in [
-        ("_type", "/_type", STATEMENT_TYPE),
+        ("_type", "/_type", dsse::IN_TOTO_STATEMENT),
         ("predicateType", "/predicateType", PREDICATE_TYPE),
         ("result", "/predicate/result", "same"),
     ] {
@@ -258,7 +255,7 @@ pub(crate) fn read_anything(bytes: &[u8]) {
     let _ = read(bytes, &package, &trusted, &mut BTreeSet::new());
     sigstore::read_anything(bytes);
     // The same as a statement that the key signed.
-    let signed = dsse::sign(&key, PAYLOAD_TYPE, bytes);
+    let signed = dsse::sign(&key, dsse::IN_TOTO_PAYLOAD, bytes);
     let _ = read(&signed, &package, &trusted, &mut BTreeSet::new());
 }
 

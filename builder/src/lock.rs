@@ -186,6 +186,30 @@ impl Lock {
     }
 }
 
+/// Makes a lock of packages: name, version and suite.
+#[cfg(test)]
+pub(crate) fn made(packages: &[(&str, &str, &str)]) -> Lock {
+    let package = |(name, version, suite): &(&str, &str, &str)| LockedPackage {
+        name: (*name).into(),
+        version: (*version).into(),
+        architecture: "all".into(),
+        suite: (*suite).into(),
+        path: format!("pool/{name}_{version}_all.deb"),
+        size_bytes: 1,
+        checksum: Digest::of(b"").into(),
+        because: "requested".into(),
+    };
+    Lock {
+        suite: "s".into(),
+        architecture: "amd64".into(),
+        time_s: 0,
+        earlier_s: Vec::new(),
+        request: Request::default(),
+        indexes: Vec::new(),
+        packages: packages.iter().map(package).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};

@@ -22,6 +22,7 @@ mod archive;
 mod clock;
 mod deb;
 mod key;
+mod listener;
 mod package;
 pub(crate) mod readers;
 mod registry;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::formats::dsse::{IN_TOTO_PAYLOAD, IN_TOTO_STATEMENT};
 
 fn key(seed: u8) -> Key {
     Key::from_seed([seed; 32])
@@ -55,17 +56,17 @@ fn the_error_names_the_keys_that_are_said_to_have_signed() {
 #[test]
 fn what_a_trusted_key_signed_must_be_about_this_package() {
     let other = Digest::of(b"other");
-    let signed = |statement: &str| dsse::sign(&key(1), PAYLOAD_TYPE, statement.as_bytes());
+    let signed = |statement: &str| dsse::sign(&key(1), IN_TOTO_PAYLOAD, statement.as_bytes());
     let sound = |subject: &str, result: &str| {
         format!(
-            r#"{{"_type":"{STATEMENT_TYPE}","subject":{subject},"predicateType":"{PREDICATE_TYPE}","predicate":{{"result":"{result}"}}}}"#
+            r#"{{"_type":"{IN_TOTO_STATEMENT}","subject":{subject},"predicateType":"{PREDICATE_TYPE}","predicate":{{"result":"{result}"}}}}"#
         )
     };
     let ours = format!(r#"{{"digest":{{"sha256":"{}"}}}}"#, package());
     assert_eq!(counted(&[signed(&sound(&format!("[{ours}]"), "same"))], &[1], 1), Ok(1));
     let rows = [
         (attested(1, other), format!("it is about another package: sha256 {other}")),
-        (signed("{}"), format!("its `_type` is ``, not `{STATEMENT_TYPE}`")),
+        (signed("{}"), format!("its `_type` is ``, not `{IN_TOTO_STATEMENT}`")),
         (
             signed(&sound(&format!("[{ours}]"), "other\x7f")),
             "its `result` is `other\\u007f`, not `same`".into(),

@@ -14,6 +14,12 @@ use serde_json::{Value, json};
 
 use super::{app_id::AppId, base64, json as strict, key_file::Key};
 
+/// The type of in-toto's payloads (in-toto attestation framework, "Envelope").
+pub const IN_TOTO_PAYLOAD: &str = "application/vnd.in-toto+json";
+
+/// The `_type` of in-toto's statements.
+pub const IN_TOTO_STATEMENT: &str = "https://in-toto.io/Statement/v1";
+
 /// The longest envelope that is read. One with the materials of WordPress takes 0.1 MB.
 pub const MAX_BYTES: u64 = 4 << 20;
 

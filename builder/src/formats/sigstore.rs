@@ -34,9 +34,6 @@ const BUNDLE_TYPES: &str = "application/vnd.dev.sigstore.bundle";
 /// What a statement says that signs an image (cosign 3).
 pub const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-
 /// What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410, section 4).
 const KEY_INFO: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -99,20 +96,20 @@ pub fn sign(key: &Key, image: &Digest) -> Vec<u8> {
 /// Returns a bundle that states something of an image, signed by a key.
 pub fn attest(key: &Key, image: &Digest, predicate_type: &str, predicate: &Value) -> Vec<u8> {
     let statement = json!({
-        "_type": STATEMENT_TYPE,
+        "_type": dsse::IN_TOTO_STATEMENT,
         "subject": [ { "digest": { "sha256": image } } ],
         "predicateType": predicate_type,
         "predicate": predicate,
     });
     let payload = statement.to_string();
-    let signature = key.sign(&dsse::signed_bytes(PAYLOAD_TYPE, payload.as_bytes()));
+    let signature = key.sign(&dsse::signed_bytes(dsse::IN_TOTO_PAYLOAD, payload.as_bytes()));
     let bundle = json!({
         "mediaType": BUNDLE_TYPE,
         // Some readers want the empty list to be there.
         "verificationMaterial": { "publicKey": { "hint": hint(&key.app_id()) }, "tlogEntries": [] },
         "dsseEnvelope": {
             "payload": base64::encode(payload.as_bytes()),
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": dsse::IN_TOTO_PAYLOAD,
             "signatures": [ { "sig": base64::encode(&signature) } ],
         },
     });
@@ -152,13 +149,13 @@ impl Bundle {
         is("mediaType", media_type, BUNDLE_TYPE)?;
         let none = Value::Null;
         let envelope = Envelope::of(self.0.get("dsseEnvelope").unwrap_or(&none))?;
-        is("payloadType", &envelope.payload_type, PAYLOAD_TYPE)?;
+        is("payloadType", &envelope.payload_type, dsse::IN_TOTO_PAYLOAD)?;
         if !envelope.is_signed_by(key) {
             return Err(BundleError::Forged(*key));
         }
         let statement = strict::read(&envelope.payload).map_err(BundleError::Json)?;
         let text = |name: &str| statement.get(name).and_then(Value::as_str).unwrap_or_default();
-        is("_type", text("_type"), STATEMENT_TYPE)?;
+        is("_type", text("_type"), dsse::IN_TOTO_STATEMENT)?;
         let subjects = statement.get("subject").and_then(Value::as_array);
         let subjects = subjects.map(Vec::as_slice).unwrap_or_default();
         let digests =

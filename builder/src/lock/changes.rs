@@ -129,29 +129,7 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{digest::Digest, lock::LockedPackage, resolve::Request};
-
-    fn lock(packages: &[(&str, &str, &str)]) -> Lock {
-        let package = |(name, version, suite): &(&str, &str, &str)| LockedPackage {
-            name: (*name).into(),
-            version: (*version).into(),
-            architecture: "all".into(),
-            suite: (*suite).into(),
-            path: format!("pool/{name}_{version}_all.deb"),
-            size_bytes: 1,
-            checksum: Digest::of(b"").into(),
-            because: "requested".into(),
-        };
-        Lock {
-            suite: "s".into(),
-            architecture: "amd64".into(),
-            time_s: 0,
-            earlier_s: Vec::new(),
-            request: Request::default(),
-            indexes: Vec::new(),
-            packages: packages.iter().map(package).collect(),
-        }
-    }
+    use crate::lock::made as lock;
 
     #[test]
     fn tells_what_moved() {

@@ -23,9 +23,6 @@ use crate::{
     shown,
 };
 
-/// The type of in-toto's payloads (in-toto attestation framework, "Envelope").
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE: &str = "urn:tinyroot:cache-entry:1";
 
 /// The longest statement that is read; one takes 1 KB.
@@ -77,7 +74,7 @@ impl Statement {
     /// Returns the statement of an entry as an envelope that a key signed.
     pub fn sign(&self, name: &str, key: &Key) -> Vec<u8> {
         let statement = json!({
-            "_type": STATEMENT_TYPE,
+            "_type": dsse::IN_TOTO_STATEMENT,
             "subject": [ { "name": name, "digest": { "sha256": self.digest } } ],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
@@ -86,7 +83,7 @@ impl Statement {
                 "tool": { "name": "tinyroot", "version": env!("CARGO_PKG_VERSION") },
             },
         });
-        dsse::sign(key, PAYLOAD_TYPE, statement.to_string().as_bytes())
+        dsse::sign(key, dsse::IN_TOTO_PAYLOAD, statement.to_string().as_bytes())
     }
 
     /// Reads the statement of an entry, which a key must have signed. Nothing else of it is looked at before.
@@ -103,10 +100,10 @@ impl Statement {
                 claimed: claimed.collect::<Vec<_>>().join(", "),
             });
         }
-        let statement = Some(&envelope.payload).filter(|_| envelope.payload_type == PAYLOAD_TYPE);
+        let statement = Some(&envelope.payload).filter(|_| envelope.payload_type == dsse::IN_TOTO_PAYLOAD);
         let statement = statement.and_then(|payload| json::read(payload).ok()).ok_or(StatementError::Kind)?;
         let is = |field: &str, text: &str| statement[field] == text;
-        if !is("_type", STATEMENT_TYPE) || !is("predicateType", PREDICATE_TYPE) {
+        if !is("_type", dsse::IN_TOTO_STATEMENT) || !is("predicateType", PREDICATE_TYPE) {
             return Err(StatementError::Kind);
         }
         let subject = statement["subject"].as_array().map(|subjects| &subjects[..]);
@@ -136,7 +133,7 @@ impl Statement {
 pub(super) fn read_anything(bytes: &[u8]) {
     let key = Key::from_seed([7; 32]);
     // The same as a statement that the key signed.
-    for bytes in [bytes, &dsse::sign(&key, PAYLOAD_TYPE, bytes)] {
+    for bytes in [bytes, &dsse::sign(&key, dsse::IN_TOTO_PAYLOAD, bytes)] {
         if let Ok(read) = Statement::read(bytes, "deb/x", &key.app_id()) {
             assert!(read.size_bytes.max(read.plain_bytes) <= MAX_ENTRY_BYTES);
             let again = read.sign("deb/x", &key);
@@ -184,32 +181,32 @@ mod tests {
         let rows = [
             ("text/plain", ("", ""), "what it signs is no statement of a cache's entry"),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 (PREDICATE_TYPE, "urn:tinyroot:rebuild:1"),
                 "what it signs is no statement of a cache's entry",
             ),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 ("\"size_bytes\":3", "\"size_bytes\":-3"),
                 "its `size_bytes` is missing, or is not what a statement has there",
             ),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 ("\"plain_bytes\":5", "\"plain_bytes\":10000000000"),
                 "its entry is longer than any may be: 10000000000 bytes",
             ),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 ("sha256", "sha512"),
                 "its `subject.digest` is missing, or is not what a statement has there",
             ),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 ("\"subject\":[", "\"subject\":[{},"),
                 "its `subject` is missing, or is not what a statement has there",
             ),
             (
-                PAYLOAD_TYPE,
+                dsse::IN_TOTO_PAYLOAD,
                 ("\"subject\":", "\"subject\":[],\"subject\":"),
                 "what it signs is no statement of a cache's entry",
             ),

@@ -178,33 +178,7 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        digest::Digest,
-        lock::{Changes, Lock, LockedPackage},
-        resolve::Request,
-    };
-
-    fn lock(packages: &[(&str, &str, &str)]) -> Lock {
-        let package = |(name, version, suite): &(&str, &str, &str)| LockedPackage {
-            name: (*name).into(),
-            version: (*version).into(),
-            architecture: "all".into(),
-            suite: (*suite).into(),
-            path: format!("pool/{name}_{version}_all.deb"),
-            size_bytes: 1,
-            checksum: Digest::of(b"").into(),
-            because: "requested".into(),
-        };
-        Lock {
-            suite: "s".into(),
-            architecture: "amd64".into(),
-            time_s: 0,
-            earlier_s: Vec::new(),
-            request: Request::default(),
-            indexes: Vec::new(),
-            packages: packages.iter().map(package).collect(),
-        }
-    }
+    use crate::lock::{Changes, made as lock};
 
     fn moved(old: &[(&str, &str, &str)], new: &[(&str, &str, &str)]) -> Moved {
         let (old, new) = (lock(old), lock(new));

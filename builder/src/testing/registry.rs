@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
+use super::listener::Listener;
 use crate::digest::Digest;
 
 /// How a call goes wrong.
@@ -43,40 +43,28 @@ struct State {
     knows_referrers: AtomicBool,
     /// The header `Link` of each page of that list.
     link: Mutex<Option<String>>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 /// A registry, until it is dropped.
 #[derive(Debug)]
 pub struct MadeRegistry {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
-    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl MadeRegistry {
     /// Starts an empty one at a free port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("binds a port");
-        let address = listener.local_addr().expect("has an address");
         let state = Arc::new(State::default());
         let shared = state.clone();
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = shared.clone();
-                // A client that goes away is what some tests are about.
-                thread::spawn(move || stream.and_then(|stream| shared.answer(&stream)));
-            }
-        });
-        MadeRegistry { address, state, thread: Some(thread) }
+        let listener = Listener::start(&state.stop, move |stream| shared.answer(stream));
+        MadeRegistry { listener, state }
     }
 
     /// Returns its host and port.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.listener.address.to_string()
     }
 
     /// Answers the next so many calls wrongly whose `METHOD PATH` begins so.
@@ -125,17 +113,6 @@ impl MadeRegistry {
     /// Returns the calls since the last time: `METHOD PATH`, and the header `Authorization`.
     pub fn calls(&self) -> Vec<(String, String)> {
         std::mem::take(&mut self.state.calls.lock().expect("no panic holds the lock"))
-    }
-}
-
-impl Drop for MadeRegistry {
-    fn drop(&mut self) {
-        self.state.stop.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use super::listener::Listener;
 use crate::digest::Digest;
 
 /// How a request is answered wrongly.
@@ -79,7 +80,7 @@ struct State {
     faults: Mutex<HashMap<String, (Fault, usize)>>,
     every: Mutex<Option<Every>>,
     requests: Mutex<Vec<Request>>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     plus_is_blank: AtomicBool,
     no_ranges: AtomicBool,
     /// The Authorization header with which files are taken; none are, without.
@@ -98,43 +99,31 @@ struct Every {
 /// A server, until it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
-    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Server {
     /// Serves a directory at a free port.
     pub fn start(directory: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("binds a port");
-        let address = listener.local_addr().expect("has an address");
         let state = Arc::new(State {
             directory: directory.into(),
             faults: Mutex::default(),
             every: Mutex::default(),
             requests: Mutex::default(),
-            stop: AtomicBool::new(false),
+            stop: Arc::default(),
             plus_is_blank: AtomicBool::new(false),
             no_ranges: AtomicBool::new(false),
             takes: Mutex::default(),
         });
         let shared = state.clone();
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = shared.clone();
-                // A client that goes away is what some tests are about.
-                thread::spawn(move || stream.and_then(|stream| shared.answer(&stream)));
-            }
-        });
-        Server { address, state, thread: Some(thread) }
+        let listener = Listener::start(&state.stop, move |stream| shared.answer(stream));
+        Server { listener, state }
     }
 
     /// Returns the base URL, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listener.address)
     }
 
     /// Answers all requests for a path wrongly; `*` stands for every path without a fault of its own.
@@ -179,17 +168,6 @@ impl Server {
     /// Returns the requests since the last call.
     pub fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.requests.lock().expect("no panic holds the lock"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.state.stop.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     artifact::{Artifact, Papers},
     digest::Digest,
     formats::{
+        dsse::IN_TOTO_PAYLOAD,
         key_file::Key,
         sigstore::{self, BUNDLE_TYPE, SIGN_PREDICATE},
     },
@@ -30,8 +31,6 @@ use crate::{
 
 /// The contents of an empty configuration.
 pub(super) const EMPTY: &[u8] = b"{}";
-
-const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
 
 /// A document about an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +124,7 @@ pub fn referrers(
     }
     let provenance = papers::provenance_paper(&artifact.tree, store);
     match (provenance, key) {
-        (Some((bytes, _)), None) => out.push(Referrer::new(STATEMENT_TYPE, bytes, &created)),
+        (Some((bytes, _)), None) => out.push(Referrer::new(IN_TOTO_PAYLOAD, bytes, &created)),
         (Some((_, statement)), Some(key)) => {
             let predicate_type = statement["predicateType"].as_str().unwrap_or_default();
             let bytes = sigstore::attest(key, image, predicate_type, &statement["predicate"]);
