@@ -35,7 +35,7 @@ pub use fault::ImageFault;
 pub use image::normalise;
 pub use oci::{Pushed, Referrer, RemoteError, Signatures, pull, push, reference, referrers, signatures};
 pub use papers::{Papers, sizes_by};
-pub use prices::{Prices, foreign_prices, prices, tar_prices};
+pub use prices::{Prices, open as open_priced, open_any as open_any_priced, prices, tar_prices};
 pub use write::{BlockSize, PackError, Packable, Packed, Writer};
 
 use std::{

@@ -1,9 +1,12 @@
 //! What each file takes in an artifact's file, compressed as it is there.
 //!
-//! The compressed stream is read with accounting ([`lzma2`], [`deflate`](crate::formats::deflate)); what its bytes
-//! took is summed up by the spans of the archive. What stands uncompressed takes its bytes. What is in no file (signature, names, modes, the pointers of the archive) is *metadata*; what
-//! yields nothing (headers, checks, the index, the last bits of the range coder) is the *container*. All
-//! together are the size of the artifact, to the byte.
+//! The compressed stream is read with accounting ([`accounted`](crate::formats::xz::accounted),
+//! [`deflate`](crate::formats::deflate)); what its bytes took is summed up by the spans of the archive. What
+//! stands uncompressed takes its bytes. What is in no file (signature, names, modes, the pointers of the archive)
+//! is *metadata*; what yields nothing (headers, checks, the index, the last bits of the range coder) is the
+//! *container*. All together are the size of the artifact, to the byte.
+//!
+//! An `.spk` that is new to the store is decompressed once: its prices come with its contents ([`open`]).
 //!
 //! A price is what bytes take where they stand: the second copy of a file takes almost nothing.
 
@@ -11,14 +14,14 @@ mod images;
 mod layers;
 mod meter;
 
-use std::{collections::BTreeMap, ops::Range, path::Path, thread::available_parallelism};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use super::{
-    Artifact, ArtifactError, Details, Foreign, Format, ImageFault,
+    Artifact, ArtifactError, Details, Foreign, Format, ImageFault, Root, image,
     image::identity,
     oci,
     source::{Source, SpanReader},
-    spk::Spk,
+    spk::{self, Spk},
 };
 use crate::{
     digest::Digest,
@@ -26,22 +29,20 @@ use crate::{
     files,
     formats::{
         capnp::Span,
-        spk::{self, ItemKind},
-        xz::{
-            blocks::{Place, blocks},
-            lzma2::{self, Damaged, UNITS_PER_BYTE},
-        },
+        spk::{Item, ItemKind, MAGIC},
+        xz::lzma2::UNITS_PER_BYTE,
     },
+    progress::Progress,
     store::Store,
-    threads,
     tree::{Tree, TreePath},
 };
 use layers::Layer;
-use meter::Meter;
+pub(super) use meter::Meter;
+use meter::Packing;
 
 /// The kind of the notes that keep what was found; its number grows with the method.
-const NOTE: &str = "prices-1";
-const IMAGE_NOTE: &str = "image-prices-1";
+const NOTE: &str = "prices-2";
+const IMAGE_NOTE: &str = "image-prices-2";
 
 /// The compressed size of each file of an artifact, and of the rest, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,37 +62,116 @@ struct Tally {
     metadata: u64,
 }
 
-/// Returns what each file takes; `None` for a file that is compressed in a way that is not read with accounting
-/// (zstd). It is kept in the store, so the second call reads it from there.
+impl Tally {
+    /// Adds what the spans of a stream took; those without a path are metadata.
+    fn add<'p>(&mut self, paths: impl Iterator<Item = Option<&'p TreePath>>, meter: &Meter) {
+        self.metadata += meter.besides;
+        for (path, units) in paths.zip(&meter.units) {
+            match path {
+                Some(path) => *self.files.entry(path.clone()).or_default() += units,
+                None => self.metadata += units,
+            }
+        }
+    }
+}
+
+/// Reads an artifact as [`artifact::open`](super::open) does, and what each file of it takes; `None` for a file
+/// that is compressed in a way that is not read with accounting (zstd). Both are kept in the store: what it has is
+/// not decompressed again, and what it does not have only once if it is an `.spk`.
+///
+/// # Errors
+/// As [`artifact::open`](super::open).
+pub fn open(
+    path: &Path,
+    store: &Store,
+    progress: &Progress,
+) -> Result<(Artifact, Option<Prices>), ArtifactError> {
+    let (source, format) = Source::open(path)?;
+    if format == Format::Spk {
+        return open_spk(&source, store, progress);
+    }
+    let artifact = image::open(&source, format, false, store, progress)?;
+    let prices = prices(&artifact, store)?;
+    Ok((artifact, prices))
+}
+
+/// Reads a root in a file as [`artifact::open_any`](super::open_any) does, and what each file of it takes, as
+/// [`open`].
+///
+/// # Errors
+/// As [`artifact::open_any`](super::open_any).
+pub fn open_any(
+    path: &Path,
+    store: &Store,
+    progress: &Progress,
+) -> Result<(Root, Option<Prices>), ArtifactError> {
+    let (source, format) = Source::open(path)?;
+    if format == Format::Spk {
+        let (artifact, prices) = open_spk(&source, store, progress)?;
+        return Ok((Root::Package(Box::new(artifact)), prices));
+    }
+    let root = image::open_any(&source, format, store, progress)?;
+    let prices = match &root {
+        Root::Package(artifact) => prices(artifact, store)?,
+        Root::Foreign(Foreign { path, format, size_bytes, digest, tree }) => {
+            of_image(path, *format, digest, *size_bytes, tree, store)?
+        }
+    };
+    Ok((root, prices))
+}
+
+fn open_spk(
+    source: &Source<'_>,
+    store: &Store,
+    progress: &Progress,
+) -> Result<(Artifact, Option<Prices>), ArtifactError> {
+    let (artifact, meter) = spk::open_priced(source, store, progress)?;
+    let prices = match &artifact.details {
+        Details::Spk(spk) => Some(of_spk(&artifact, spk, meter, store)?),
+        Details::Image(_) => None,
+    };
+    Ok((artifact, prices))
+}
+
+/// Returns what each file of an artifact takes, as [`open`].
 ///
 /// # Errors
 /// A file that cannot be read, or changed since it was opened.
 pub fn prices(artifact: &Artifact, store: &Store) -> Result<Option<Prices>, ArtifactError> {
-    let spk = match &artifact.details {
-        Details::Spk(spk) => spk,
+    match &artifact.details {
+        Details::Spk(spk) => of_spk(artifact, spk, None, store).map(Some),
         Details::Image(image) => {
             let Artifact { path, size_bytes, digest, tree, .. } = artifact;
-            return of_image(path, image.format, digest, *size_bytes, tree, store);
+            of_image(path, image.format, digest, *size_bytes, tree, store)
         }
-    };
-    let spans = spans(spk);
-    let key = artifact.digest.to_string();
-    let sizes = noted(NOTE, &key, spans.len() + 2, artifact.size_bytes, store, || {
-        Ok(Some(measure(artifact, &spans)?))
-    })?;
-    let Some(sizes) = sizes else { return Ok(None) };
-    let files = spans.iter().zip(&sizes).map(|(span, size)| (span.path.clone(), *size)).collect();
-    let [metadata_bytes, container_bytes] = [sizes[spans.len()], sizes[spans.len() + 1]];
-    Ok(Some(Prices { files, metadata_bytes, container_bytes }))
+    }
 }
 
-/// Returns what each file of what others made takes, as [`prices`] does.
-///
-/// # Errors
-/// As [`prices`].
-pub fn foreign_prices(foreign: &Foreign, store: &Store) -> Result<Option<Prices>, ArtifactError> {
-    let Foreign { path, format, size_bytes, digest, tree } = foreign;
-    of_image(path, *format, digest, *size_bytes, tree, store)
+/// Returns what the files of an `.spk` take; `meter` has it where that is known.
+fn of_spk(
+    artifact: &Artifact,
+    spk: &Spk,
+    meter: Option<Meter>,
+    store: &Store,
+) -> Result<Prices, ArtifactError> {
+    let files = files_by_place(&spk.items);
+    let count = files.len();
+    let key = artifact.digest.to_string();
+    let sizes = noted(NOTE, &key, count + 2, artifact.size_bytes, store, || {
+        let spans = places(files.iter().map(|(_, span)| span));
+        let Meter { mut units, besides, .. } = match meter {
+            Some(meter) => meter,
+            None => measure(artifact, spans)?,
+        };
+        units.push(besides);
+        Ok(Some(settle(&units, artifact.size_bytes)))
+    })?;
+    let sizes = sizes.unwrap_or_default();
+    Ok(Prices {
+        files: files.iter().zip(&sizes).map(|((path, _), size)| ((*path).clone(), *size)).collect(),
+        metadata_bytes: sizes[count],
+        container_bytes: sizes[count + 1],
+    })
 }
 
 /// Returns what the files of a tree take in a file that has a tar of them, compressed or not, at a place of it: a
@@ -113,9 +193,9 @@ pub fn tar_prices(
         let open = || -> Result<Box<dyn std::io::Read + '_>, ImageFault> {
             Ok(Box::new(SpanReader { file: &file, span }))
         };
-        let (name, size_bytes) = ("the archive".to_owned(), span.size_bytes);
+        let name = "the archive".to_owned();
         let refuse = |fault: ImageFault| ArtifactError::Refused { path: path.into(), source: fault.into() };
-        let tally = layers::measure(&[Layer { name, size_bytes, open: Box::new(open) }]).map_err(refuse)?;
+        let tally = layers::measure(&[Layer { name, open: Box::new(open) }]).map_err(refuse)?;
         let found = Digest::of_reader(files::open(path)?).at("read", path)?.0;
         if found != *digest { Err(changed(path)) } else { Ok(tally) }
     })
@@ -178,17 +258,16 @@ fn tally(source: &Source<'_>, format: Format) -> Result<Option<Tally>, ImageFaul
         Format::Squashfs => images::squashfs(&source.file),
         Format::Erofs => images::erofs(&source.file).map(Some),
         Format::Tar => {
-            let size_bytes = source.file.metadata().map_err(|e| ImageFault::read("the archive", e))?.len();
             let name = "the archive".to_owned();
-            layers::measure(&[Layer { name, size_bytes, open: Box::new(|| Ok(Box::new(source.reader()))) }])
+            layers::measure(&[Layer { name, open: Box::new(|| Ok(Box::new(source.reader()))) }])
         }
         Format::Oci | Format::OciDirectory => {
             let layout = &oci::Layout::open(&source.file)?;
             let layers: Vec<Layer<'_>> = oci::layers(layout)?
                 .into_iter()
-                .map(|(name, size_bytes, place)| {
+                .map(|(name, _, place)| {
                     let open = move || Ok(layout.file(&place)?.0);
-                    Layer { name, size_bytes, open: Box::new(open) }
+                    Layer { name, open: Box::new(open) }
                 })
                 .collect();
             layers::measure(&layers)
@@ -235,60 +314,43 @@ fn read_note(note: &[u8]) -> Option<Vec<u64>> {
     rest.is_empty().then(|| sizes.iter().map(|size| u64::from_le_bytes(*size)).collect())
 }
 
-/// A file's place in the decompressed stream.
-struct FileSpan<'a> {
-    path: &'a TreePath,
-    start: u64,
-    end: u64,
-}
-
-/// Returns the files by where they lie. Of files that share bytes, the first has them.
-fn spans(spk: &Spk) -> Vec<FileSpan<'_>> {
-    let file = |item: &'_ spk::Item| match item.kind {
-        ItemKind::File { span, .. } => Some((span.offset, span.offset.saturating_add(span.size_bytes))),
+/// Returns the files of an archive by where they lie.
+fn files_by_place(items: &[Item]) -> Vec<(&TreePath, Span)> {
+    let file = |item: &'_ Item| match item.kind {
+        ItemKind::File { span, .. } => Some(span),
         _ => None,
     };
-    let files = spk.items.iter().filter_map(|item| Some((&item.path, file(item)?)));
-    let mut spans: Vec<FileSpan> = files.map(|(path, (start, end))| FileSpan { path, start, end }).collect();
-    spans.sort_by_key(|span| (span.start, span.end));
+    let mut files: Vec<_> = items.iter().filter_map(|item| Some((&item.path, file(item)?))).collect();
+    files.sort_by_key(|(_, span)| (span.offset, span.offset.saturating_add(span.size_bytes)));
+    files
+}
+
+/// Returns the places of the files of an archive in its decompressed stream, in order. Of files that share bytes,
+/// the first has them.
+pub(super) fn places_of(items: &[Item]) -> Vec<Range<u64>> {
+    places(files_by_place(items).iter().map(|(_, span)| span))
+}
+
+fn places<'s>(spans: impl Iterator<Item = &'s Span>) -> Vec<Range<u64>> {
     let mut position = 0;
-    for span in &mut spans {
-        span.start = span.start.max(position);
-        span.end = span.end.max(span.start);
-        position = span.end;
-    }
-    spans
+    let place = |span: &Span| {
+        let start = span.offset.max(position);
+        position = span.offset.saturating_add(span.size_bytes).max(start);
+        start..position
+    };
+    spans.map(place).collect()
 }
 
-/// Returns the sizes of files, of the metadata and of the container.
-fn measure(artifact: &Artifact, spans: &[FileSpan<'_>]) -> Result<Vec<u64>, ArtifactError> {
-    let bytes = files::read(&artifact.path)?;
-    let fault = |text: &'static str| PathError::new("read", &artifact.path, std::io::Error::other(text));
-    if Digest::of(&bytes) != artifact.digest {
-        return Err(fault("it changed while it was read").into());
+/// Reads an `.spk` with accounting.
+fn measure(artifact: &Artifact, places: Vec<Range<u64>>) -> Result<Meter, ArtifactError> {
+    let path = &artifact.path;
+    let file = files::open(path)?;
+    if Digest::of_reader(&file).at("read", path)?.0 != artifact.digest {
+        return Err(changed(path));
     }
-    let stream = bytes.get(spk::MAGIC.len()..).unwrap_or_default();
-    let places = blocks(stream).ok_or_else(|| fault("its blocks are not where its index has them"))?;
-    let threads = available_parallelism().map_or(1, usize::from);
-    let ranges: Vec<Range<u64>> = spans.iter().map(|span| span.start..span.end).collect();
-    let meters = threads::map(threads, &places, |place| measure_block(stream, place, &ranges));
-    let mut units = vec![0; spans.len() + 1];
-    for meter in meters {
-        let meter = meter.map_err(|_| fault("its compressed data is damaged"))?;
-        for (sum, price) in units[meter.first..].iter_mut().zip(&meter.units) {
-            *sum += price;
-        }
-        units[spans.len()] += meter.besides;
-    }
-    Ok(settle(&units, artifact.size_bytes))
-}
-
-/// Reads a block with accounting.
-fn measure_block<'s>(stream: &[u8], place: &Place, spans: &'s [Range<u64>]) -> Result<Meter<'s>, Damaged> {
-    let mut meter = Meter::new(spans, place.plain.start);
-    let plain_bytes = place.plain.end - place.plain.start;
-    let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);
-    lzma2::account(&stream[place.chunks.clone()], place.dictionary_bytes, plain_bytes, charge)?;
+    let span = Span { offset: MAGIC.len() as u64, size_bytes: u64::MAX };
+    let mut meter = Meter::new(places);
+    meter.read(Packing::Xz, SpanReader { file: &file, span }, u64::MAX).at("read", path)?;
     Ok(meter)
 }
 

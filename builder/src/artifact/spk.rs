@@ -18,7 +18,7 @@ mod unpack;
 mod write;
 
 pub use read::Fault;
-pub(super) use read::{open, verify};
+pub(super) use read::{open, open_priced, verify};
 pub(super) use unpack::{items_of, unpack};
 pub use write::{SignedTree, Signer, SpkWriter, complete};
 pub(super) use write::{archive_sha512, sign};

@@ -231,8 +231,7 @@ impl Made {
             return Ok(());
         }
         let store = context.store()?;
-        let artifact = artifact::open(&self.output, &store, &context.progress)?;
-        let prices = artifact::prices(&artifact, &store)?;
+        let (artifact, prices) = artifact::open_priced(&self.output, &store, &context.progress)?;
         let contents = Contents::of(&artifact, prices, 1, &store);
         let summary = contents.recipe_summary(self.recipe.folder_digest()?);
         let path = self.recipe.directory.join(recipe_summary::NAME);

@@ -2,8 +2,8 @@
 
 use std::{
     env,
-    fs::Permissions,
-    os::unix::fs::PermissionsExt as _,
+    fs::{Metadata, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     operand::{self, Operand, Taken},
     recipe,
     report::{Compared, SizeReport},
-    shown,
+    shown, threads,
 };
 
 /// Compare any two of packages, images, tars, .debs, directories and recipes: sizes, versions, key, proof and budget
@@ -74,8 +74,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let form = context.form(args.format, [Format::Text, Format::Json])?;
     check(&args.fail_over)?;
-    let mut before = open(&args.before, context)?;
-    let mut after = open(&args.after, context)?;
+    let [mut before, mut after] = open_both(&args.before, &args.after, context)?;
     operand::align([&mut before, &mut after]);
     let store = context.reading_store()?;
     let [before, after] = [before, after].map(|operand| Compared::of(operand, &store));
@@ -106,6 +105,24 @@ pub(super) fn check(bounds: &[Bound]) -> Result<(), Failure> {
             Err(failure.hint("leave one of them out"))
         }
     }
+}
+
+/// Opens both, side by side if both are files. The same file is opened once, and then found in the store.
+fn open_both(before: &Path, after: &Path, context: &Context) -> Result<[Operand; 2], Failure> {
+    let place = |path: &Path| {
+        let found = path.metadata().ok().filter(Metadata::is_file)?;
+        Some((found.dev(), found.ino()))
+    };
+    let (places, paths) = ([place(before), place(after)], [before, after]);
+    if places.contains(&None) || places[0] == places[1] {
+        return Ok([open(before, context)?, open(after, context)?]);
+    }
+    // Both are to have the same one.
+    context.reading_store()?;
+    let mut opened = threads::map(2, &paths, |path| open(path, context)).into_iter();
+    let mut next =
+        || opened.next().unwrap_or_else(|| Err(Failure::new("internal error: nothing was opened")));
+    Ok([next()?, next()?])
 }
 
 /// Opens one of both.

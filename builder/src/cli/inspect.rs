@@ -94,10 +94,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // What comes from standard input is there only while it is opened.
     let prices = RefCell::new(None);
     let artifact = with_file(&args.artifact, context, |path, store, progress| {
-        let artifact = artifact::open(path, store, progress)?;
-        if args.sbom.is_none() {
-            prices.replace(artifact::prices(&artifact, store)?);
+        if args.sbom.is_some() {
+            return artifact::open(path, store, progress);
         }
+        let (artifact, found) = artifact::open_priced(path, store, progress)?;
+        prices.replace(found);
         Ok(artifact)
     })?;
     if let Some(form) = args.sbom {

@@ -80,7 +80,7 @@ pub fn account_gzip(
 /// # Errors
 /// As [`account_gzip`]. The checksum is not looked at: it is another one.
 pub fn account_zlib(
-    input: &[u8],
+    input: impl Read,
     limit_bytes: u64,
     mut charge: impl FnMut(u64, u64),
 ) -> Result<(), DeflateError> {

@@ -25,8 +25,10 @@
 //! coder ends where it should. What is left is a chunk with hardly a literal in it (one byte repeated): there
 //! the bits of `lc` may say anything. So [`artifact`](crate::artifact) makes no blocks of little.
 
-pub mod blocks;
+pub mod accounted;
+mod crc64;
 pub mod lzma2;
+mod x86;
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 

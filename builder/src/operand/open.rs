@@ -115,31 +115,21 @@ fn of_file(
     store: &Store,
     progress: &Progress,
 ) -> Result<Operand, OperandError> {
-    let opened = artifact::open_any(path, store, progress).map_err(|error| match taken {
+    // What comes from standard input is there only now.
+    let (opened, prices) = artifact::open_any_priced(path, store, progress).map_err(|error| match taken {
         Taken::Package => OperandError::Package(error.naming(name)),
         _ => refused_file(path, name, taken, error),
     })?;
     match opened {
-        artifact::Root::Package(artifact) => {
-            // What comes from standard input is there only now.
-            let prices =
-                artifact::prices(&artifact, store).map_err(|e| OperandError::Package(e.naming(name)))?;
-            Ok(Operand::of_package(artifact, prices, store))
-        }
-        artifact::Root::Foreign(foreign) => {
-            let taken = taken_of(foreign.format);
-            let prices =
-                artifact::foreign_prices(&foreign, store).map_err(|error| refused(name, taken, error))?;
-            let Foreign { tree, size_bytes, .. } = foreign;
-            Ok(Operand {
-                taken,
-                title: name.to_owned(),
-                papers: Papers::read_foreign(&tree, store),
-                root: Root::Tree(tree),
-                size_bytes: Some(size_bytes),
-                prices,
-            })
-        }
+        artifact::Root::Package(artifact) => Ok(Operand::of_package(artifact, prices, store)),
+        artifact::Root::Foreign(Foreign { format, tree, size_bytes, .. }) => Ok(Operand {
+            taken: taken_of(format),
+            title: name.to_owned(),
+            papers: Papers::read_foreign(&tree, store),
+            root: Root::Tree(tree),
+            size_bytes: Some(size_bytes),
+            prices,
+        }),
     }
 }
 

@@ -1,22 +1,20 @@
 //! Prices in images that are file systems: what stands in the file for itself is priced by where it lies, the ends
 //! of files that share a compressed block by its decoder.
 
-use std::{collections::BTreeMap, fs::File, ops::Range, os::unix::fs::FileExt as _};
+use std::{collections::BTreeMap, fs::File, ops::Range};
 
-use super::{Tally, meter::Meter};
+use super::{
+    Tally,
+    meter::{Meter, Packing},
+};
 use crate::{
     artifact::{
         erofs,
         fault::ImageFault,
+        source::SpanReader,
         squashfs::{self, Codec, Fragment},
     },
-    formats::{
-        deflate,
-        xz::{
-            blocks::blocks,
-            lzma2::{self, UNITS_PER_BYTE},
-        },
-    },
+    formats::{capnp::Span, xz::lzma2::UNITS_PER_BYTE},
     tree::TreePath,
 };
 
@@ -58,43 +56,18 @@ fn fragment(
     tally: &mut Tally,
 ) -> Result<bool, ImageFault> {
     let Fragment { start, size_bytes, packing, ends } = fragment;
-    let ends = apart(ends);
-    let spans: Vec<Range<u64>> = ends.iter().map(|(_, span)| span.clone()).collect();
-    let mut meter = Meter::new(&spans, 0);
-    // Its reader has bounded it.
-    let mut packed = vec![0; size_bytes as usize];
-    file.read_exact_at(&mut packed, start).map_err(|e| ImageFault::read("a fragment", e))?;
-    let damaged = |_| ImageFault::rule("a fragment", "is damaged");
-    match packing {
-        None => meter.stored(size_bytes),
-        Some(Codec::Zstd) => return Ok(false),
-        Some(Codec::Gzip) => {
-            deflate::account_zlib(&packed, block_bytes, |count, price| meter.charge(count, price))
-                .map_err(|_| damaged(()))?;
-        }
-        Some(Codec::Xz) => {
-            let Some(places) = blocks(&packed) else { return Ok(false) };
-            if places.last().is_some_and(|last| last.plain.end > block_bytes) {
-                return Err(ImageFault::rule("a fragment", "is longer than a block may be"));
-            }
-            for place in places {
-                let plain_bytes = place.plain.end - place.plain.start;
-                let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);
-                lzma2::account(
-                    &packed[place.chunks],
-                    place.dictionary_bytes.min(4 << 20),
-                    plain_bytes,
-                    charge,
-                )
-                .map_err(|_| damaged(()))?;
-            }
-        }
-    }
-    tally.metadata += meter.besides;
-    for ((path, _), units) in ends[meter.first..].iter().zip(&meter.units) {
-        *tally.files.entry(path.clone()).or_default() += units;
-    }
-    Ok(true)
+    let (paths, spans): (Vec<TreePath>, _) = apart(ends).into_iter().unzip();
+    let mut meter = Meter::new(spans);
+    let packed = SpanReader { file, span: Span { offset: start, size_bytes } };
+    let packing = match packing {
+        None => Packing::Stored,
+        Some(Codec::Gzip) => Packing::Zlib,
+        Some(Codec::Xz) => Packing::Xz,
+        Some(Codec::Zstd) => Packing::Zstd,
+    };
+    let read = meter.read(packing, packed, block_bytes).map_err(|e| ImageFault::read("a fragment", e))?;
+    tally.add(paths.iter().map(Some), &meter);
+    Ok(read)
 }
 
 /// Prices what stands in a file as it is.

@@ -9,7 +9,10 @@ use std::{
     ops::Range,
 };
 
-use super::{Tally, meter::Meter};
+use super::{
+    Tally,
+    meter::{Meter, Packing},
+};
 use crate::{
     artifact::{
         fault::{Budget, ImageFault},
@@ -18,9 +21,7 @@ use crate::{
     digest::Digest,
     formats::{
         compression::{self, Compression},
-        deflate,
         tar_in::{self, Dialect},
-        xz::{blocks::blocks, lzma2},
     },
     tree::{Kind, Tree},
 };
@@ -29,14 +30,9 @@ use crate::{
 pub(super) struct Layer<'a> {
     /// Its name in faults.
     pub name: String,
-    /// The length of its file.
-    pub size_bytes: u64,
     /// Opens it, compressed as it is.
     pub open: Box<dyn Fn() -> Result<Box<dyn Read + 'a>, ImageFault> + 'a>,
 }
-
-/// The longest file of xz that is read: it is kept in memory.
-const MAX_XZ_BYTES: u64 = 1 << 30;
 
 /// Sums up what the files take; `None` if a layer is compressed in a way that is not read with accounting.
 pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault> {
@@ -64,18 +60,13 @@ pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault>
             owners.insert(digest, path);
         }
     }
-    for (index, (layer, spans)) in layers.iter().zip(&spans).enumerate() {
-        let mut meter = Meter::new(spans, 0);
+    for (index, (layer, spans)) in layers.iter().zip(spans).enumerate() {
+        let paths: Vec<_> = spans.iter().map(|span| owners.get(&mark(index, span.start)).copied()).collect();
+        let mut meter = Meter::new(spans);
         if !account(layer, &mut meter)? {
             return Ok(None);
         }
-        tally.metadata += meter.besides;
-        for (span, units) in spans[meter.first..].iter().zip(&meter.units) {
-            match owners.get(&mark(index, span.start)) {
-                Some(path) => *tally.files.entry((*path).clone()).or_default() += units,
-                None => tally.metadata += units,
-            }
-        }
+        tally.add(paths.into_iter(), &meter);
     }
     Ok(Some(tally))
 }
@@ -89,30 +80,15 @@ fn mark(layer: usize, offset: u64) -> Digest {
 }
 
 /// Reads a layer with accounting; false if its compression has none.
-fn account(layer: &Layer<'_>, meter: &mut Meter<'_>) -> Result<bool, ImageFault> {
+fn account(layer: &Layer<'_>, meter: &mut Meter) -> Result<bool, ImageFault> {
     let failed = |source| ImageFault::read(&layer.name[..], source);
-    let damaged = |error: &dyn std::fmt::Display| failed(io::Error::other(error.to_string()));
     let (kind, whole) = Compression::found((layer.open)()?).map_err(failed)?;
-    match kind {
-        None => meter.stored(layer.size_bytes),
-        Some(Compression::Zstd | Compression::Bzip2) => return Ok(false),
-        Some(Compression::Gzip) => {
-            let limit_bytes = 2 * Budget::BYTES;
-            deflate::account_gzip(whole, limit_bytes, |count, price| meter.charge(count, price))
-                .map_err(|error| damaged(&error))?;
-        }
-        Some(Compression::Xz) if layer.size_bytes > MAX_XZ_BYTES => return Ok(false),
-        Some(Compression::Xz) => {
-            let mut packed = Vec::new();
-            whole.take(MAX_XZ_BYTES).read_to_end(&mut packed).map_err(failed)?;
-            let Some(places) = blocks(&packed) else { return Ok(false) };
-            for place in places {
-                let plain_bytes = place.plain.end - place.plain.start;
-                let charge = |bytes: &[u8], price| meter.charge(bytes.len() as u64, price);
-                lzma2::account(&packed[place.chunks], place.dictionary_bytes, plain_bytes, charge)
-                    .map_err(|error| damaged(&error))?;
-            }
-        }
-    }
-    Ok(true)
+    let packing = match kind {
+        None => Packing::Stored,
+        Some(Compression::Gzip) => Packing::Gzip,
+        Some(Compression::Xz) => Packing::Xz,
+        Some(Compression::Zstd) => Packing::Zstd,
+        Some(Compression::Bzip2) => Packing::Bzip2,
+    };
+    meter.read(packing, whole, 2 * Budget::BYTES).map_err(failed)
 }

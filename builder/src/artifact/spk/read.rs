@@ -1,5 +1,7 @@
 //! Reads an `.spk`: checked as it is decompressed, or found in the store.
 
+mod priced;
+
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
@@ -11,6 +13,7 @@ use super::Spk;
 use crate::{
     artifact::{
         Artifact, ArtifactError, Details,
+        prices::{Meter, places_of},
         source::{Source, SpanReader},
     },
     digest::{Digest, Hasher},
@@ -73,20 +76,65 @@ fn followed(bytes: u64) -> String {
 /// Reads a package, from the store where that has it.
 pub fn open(file: &Source<'_>, store: &Store, progress: &Progress) -> Result<Artifact, ArtifactError> {
     let (digest, _) = file.io("read", Digest::of_reader(file.reader()))?;
-    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string())
-        && let Ok((signature, offset)) = read_stored_signature(&pack)
-        && let Ok((_, spk)) = file.examine(&pack, offset, &signature, digest)
-    {
-        return file.artifact(digest, tree, spk);
+    match stored(file, digest, store)? {
+        Some(artifact) => Ok(artifact),
+        None => Ok(unpack(file, digest, Way::Plain, store, progress)?.0),
     }
-    verify(file, store, progress)
+}
+
+/// Reads a package as [`open`] does, and what its files take in it, where that comes with its contents.
+pub fn open_priced(
+    file: &Source<'_>,
+    store: &Store,
+    progress: &Progress,
+) -> Result<(Artifact, Option<Meter>), ArtifactError> {
+    let (digest, _) = file.io("read", Digest::of_reader(file.reader()))?;
+    match stored(file, digest, store)? {
+        Some(artifact) => Ok((artifact, None)),
+        None => unpack(file, digest, Way::Priced, store, progress),
+    }
 }
 
 /// Decompresses and checks a package, whatever the store knows of it.
 pub fn verify(file: &Source<'_>, store: &Store, progress: &Progress) -> Result<Artifact, ArtifactError> {
+    let (digest, _) = file.io("read", Digest::of_reader(file.reader()))?;
+    Ok(unpack(file, digest, Way::Plain, store, progress)?.0)
+}
+
+/// Returns a package that the store has.
+fn stored(file: &Source<'_>, digest: Digest, store: &Store) -> Result<Option<Artifact>, ArtifactError> {
+    if let Some((tree, pack)) = store.load_bundle(BUNDLE, &digest.to_string())
+        && let Ok((signature, offset)) = read_stored_signature(&pack)
+        && let Ok((_, spk)) = file.examine(&pack, offset, &signature, digest)
+    {
+        return file.artifact(digest, tree, spk).map(Some);
+    }
+    Ok(None)
+}
+
+/// How a package is decompressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By liblzma.
+    Plain,
+    /// With accounting.
+    Priced,
+}
+
+/// Decompresses and checks a package of that digest.
+fn unpack(
+    file: &Source<'_>,
+    digest: Digest,
+    way: Way,
+    store: &Store,
+    progress: &Progress,
+) -> Result<(Artifact, Option<Meter>), ArtifactError> {
+    let mut way = way;
     loop {
-        match unpack_and_check(file, store, progress) {
+        match unpack_and_check(file, digest, way, store, progress) {
             Err(error) if error.is_of_space() && store.moves_on() => {}
+            // Of all that is not taken here, liblzma says why, or takes it.
+            Err(_) if way == Way::Priced => way = Way::Plain,
             result => return result,
         }
     }
@@ -94,19 +142,24 @@ pub fn verify(file: &Source<'_>, store: &Store, progress: &Progress) -> Result<A
 
 fn unpack_and_check(
     file: &Source<'_>,
+    key: Digest,
+    way: Way,
     store: &Store,
     progress: &Progress,
-) -> Result<Artifact, ArtifactError> {
+) -> Result<(Artifact, Option<Meter>), ArtifactError> {
     // The key of the bundle is the digest of the very bytes that are decompressed; it is known only at the
     // end.
-    let (key, size_bytes) = file.io("read", Digest::of_reader(file.reader()))?;
+    let size_bytes = file.io("read", file.file.metadata())?.len();
     let task = progress.task("verifying the package", size_bytes, Unit::Bytes);
     let mut bundle = store.begin_bundle(BUNDLE, &key.to_string())?;
     let mut input = Hasher::new(io::sink());
     let tee = Tee { source: file.reader(), hasher: &mut input, read: |count| task.add(count) };
     let mut receiver = Receiver::new(&mut bundle);
-    let received = receiver.receive(BufReader::with_capacity(1 << 16, tee));
-    received.map_err(|ending| file.ending(ending, size_bytes, store))?;
+    let meter = match way {
+        Way::Plain => receiver.receive(BufReader::with_capacity(1 << 16, tee)).map(|()| None),
+        Way::Priced => priced::receive(file, tee, &mut receiver).map(Some),
+    };
+    let meter = meter.map_err(|ending| file.ending(ending, size_bytes, store))?;
     let (signature, offset) = receiver.finish().map_err(|fault| file.refuse(fault))?;
     let (digest, _, _) = input.finish();
     if digest != key {
@@ -121,7 +174,9 @@ fn unpack_and_check(
         tree.insert(path.clone(), with_digest(&tree, path, digest));
     }
     bundle.finish(&tree)?;
-    file.artifact(digest, tree, spk)
+    // What was charged before all files were known is not believed if others came.
+    let meter = meter.filter(|meter| meter.is_of(&places_of(&spk.items)));
+    Ok((file.artifact(digest, tree, spk)?, meter))
 }
 
 /// Yields the regular files of an archive.

@@ -162,8 +162,28 @@ pub(super) fn deflate(bytes: &[u8]) {
     }
 }
 
+/// What is read with accounting and taken is what liblzma takes.
+fn accounted(bytes: &[u8]) {
+    let mut read = Vec::new();
+    let mut take = |more: &[u8]| {
+        read.extend_from_slice(more);
+        if read.len() as u64 > PLAIN_BYTES { Err(()) } else { Ok(()) }
+    };
+    let Ok(mut stream) = xz::accounted::Stream::new::<()>(bytes) else { return };
+    let mut price = 0;
+    while match stream.block(&mut |_, more| price += more, &mut take) {
+        Ok(is_block) => is_block,
+        Err(_) => return,
+    } {}
+    assert!(price <= bytes.len() as u64 * lzma2::UNITS_PER_BYTE);
+    let mut plain = Vec::new();
+    xz::decode(bytes).and_then(|mut decoded| decoded.read_to_end(&mut plain)).expect("liblzma takes it");
+    assert!(plain == read, "other contents than liblzma's");
+}
+
 /// A file of streams: if it is its last stream and nothing else, that is all that there is.
 fn stream(bytes: &[u8]) {
+    accounted(bytes);
     let last = xz::last_stream_bytes(&mut Cursor::new(bytes)).expect("memory can be read");
     let Ok(decoded) = xz::decode(bytes) else { return };
     let mut plain = Vec::new();
