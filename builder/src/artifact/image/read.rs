@@ -1,5 +1,7 @@
 //! Reads such a file: its tree, and the signature over it.
 
+use std::io::Read as _;
+
 use super::{Image, SIGNATURE, normalise};
 use crate::{
     artifact::{
@@ -143,7 +145,12 @@ fn read_tar(file: &Source<'_>, bundle: &mut BundleWriter<'_>) -> Result<Tree, Im
     let budget = &mut Budget::new();
     let read =
         tar_in::read_tree_with(reader, Dialect::Any, budget, |_, _, contents| Ok(bundle.add(contents)?.0));
-    Ok(read.map_err(|source| ImageFault::Tar { part: "the archive".into(), source })?.0)
+    let (tree, rest) = read.map_err(|source| ImageFault::Tar { part: "the archive".into(), source })?;
+    // Behind the last member stand zeros, which compress to nothing.
+    let mut rest = rest.take(budget.bytes_left().saturating_add(1));
+    let count = std::io::copy(&mut rest, &mut std::io::sink());
+    budget.bytes(count.map_err(|source| ImageFault::read("the archive", source))?)?;
+    Ok(tree)
 }
 
 /// Takes a tree apart: the package's own, its signature, and its manifest.
