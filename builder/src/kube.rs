@@ -1,6 +1,6 @@
 //! A package as a manifest for Kubernetes, and for `podman kube play`.
 //!
-//! Comes in: a package, and a [`Wish`]. Goes out: YAML. Each grain is a pod of its own (or a stateful set of
+//! Comes in: a package, and a [`Wish`]. Goes out: a [`Manifest`], as YAML or JSON. Each grain is a pod of its own (or a stateful set of
 //! one), with a volume of its own at `/var`, closed as a grain is on one machine: read-only root, the grain's
 //! user, no capabilities, the engine's filter of system calls, no token of the cluster, and a policy that
 //! denies all traffic in and out. An app listens on the loopback of its pod alone; there a port is forwarded
@@ -8,9 +8,11 @@
 //! (podman publishes listed ones, and refuses to without a network) and no probe, which would come from
 //! outside.
 //!
-//! Strings are written as JSON strings, which YAML takes as they are (YAML 1.2, 7.3.1).
+//! Strings that are no plain words are written as JSON strings, which YAML takes as they are (YAML 1.2, 7.3.1).
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use crate::{
     artifact::{Artifact, reference},
@@ -84,11 +86,74 @@ impl Hint for KubeError {
     }
 }
 
+/// A manifest: the objects that run a grain.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// What a person should know, a line each.
+    notes: Vec<String>,
+    objects: Vec<Value>,
+}
+
+impl Manifest {
+    /// Returns it as YAML: a document for each object.
+    pub fn yaml(&self) -> String {
+        let mut out: String = self.notes.iter().map(|note| format!("# {note}\n")).collect();
+        for (at, object) in self.objects.iter().enumerate() {
+            out += if at > 0 { "---\n" } else { "" };
+            write_yaml(&mut out, object, 0);
+        }
+        out
+    }
+
+    /// Returns it as JSON: a list of the objects, as kubectl takes it (`v1`, `List`).
+    pub fn json(&self) -> Value {
+        json!({ "apiVersion": "v1", "kind": "List", "items": self.objects })
+    }
+}
+
+/// Returns a text, number or truth value as YAML takes it: a text in quotes, unless it is a word that can be
+/// nothing else.
+fn scalar(value: &Value) -> String {
+    const NO_TEXTS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    let is_word = |text: &&str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte))
+            && !NO_TEXTS.contains(&&*text.to_ascii_lowercase())
+    };
+    value.as_str().filter(is_word).map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Writes a table or a list as YAML, each line with so many blanks before it.
+fn write_yaml(out: &mut String, value: &Value, indent: usize) {
+    let below = |out: &mut String, value: &Value| match value {
+        Value::Object(_) | Value::Array(_) => {
+            out.push('\n');
+            write_yaml(out, value, indent + 2);
+        }
+        value => *out += &format!(" {}\n", scalar(value)),
+    };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            *out += &format!("{:indent$}{name}:", "");
+            below(out, value);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| match item {
+            Value::Object(_) => {
+                let start = out.len();
+                write_yaml(out, item, indent + 2);
+                out.replace_range(start + indent..start + indent + 1, "-");
+            }
+            item => *out += &format!("{:indent$}- {}\n", "", scalar(item)),
+        }),
+        _ => {}
+    }
+}
+
 /// Returns the manifest.
 ///
 /// # Errors
 /// [`KubeError`].
-pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<String, KubeError> {
+pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Manifest, KubeError> {
     let recipe = enclosed_recipe(&artifact.tree, store)?;
     let name = format!("{}-{}", recipe.app.name.replace(['.', '+'], "-"), wish.grain);
     // A label of DNS (RFC 1123), with room for what is added to it.
@@ -121,27 +186,19 @@ pub fn manifest(artifact: &Artifact, wish: &Wish, store: &Store) -> Result<Strin
         cpu_millis,
         tmp: format!("{}Mi", recipe.sandbox.tmp_bytes.div_ceil(1 << 20)),
     };
-    let mut out = format!(
-        "# {} {}, one grain.\n# podman: podman kube play --network none FILE\n",
-        crate::shown::name(artifact.title()),
-        crate::shown::name(artifact.version())
-    );
+    let (title, version) = (crate::shown::name(artifact.title()), crate::shown::name(artifact.version()));
+    let mut notes =
+        vec![format!("{title} {version}, one grain."), "podman: podman kube play --network none FILE".into()];
     if let Some(web) = &recipe.web {
         let kind = if wish.kind == Kind::Pod { "pod" } else { "statefulset" };
-        let _ = writeln!(out, "# Kubernetes: kubectl port-forward {kind}/{name} {0}:{0}", web.port);
+        notes.push(format!("Kubernetes: kubectl port-forward {kind}/{name} {0}:{0}", web.port));
     }
-    match wish.kind {
-        Kind::Pod => {
-            out += &parts.claim();
-            out += "---\napiVersion: v1\nkind: Pod\n";
-            out += &parts.metadata("", &name);
-            out += &format!("spec:\n{}", parts.pod("  "));
-            let _ = write!(out, "    - name: var\n      persistentVolumeClaim:\n        claimName: {name}\n");
-        }
-        Kind::Statefulset => out += &parts.stateful_set(),
-    }
-    out += &parts.network();
-    Ok(out)
+    let mut objects = match wish.kind {
+        Kind::Pod => vec![parts.claim(), parts.lone_pod()],
+        Kind::Statefulset => vec![parts.stateful_set()],
+    };
+    objects.push(parts.network());
+    Ok(Manifest { notes, objects })
 }
 
 /// Returns whether a text is a plain quantity: digits and a unit.
@@ -194,120 +251,132 @@ struct Parts<'a> {
     tmp: String,
 }
 
-/// Returns a string as YAML takes it.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 impl Parts<'_> {
-    fn metadata(&self, indent: &str, name: &str) -> String {
-        format!(
-            "{indent}metadata:\n{indent}  name: {}\n{}",
-            quoted(name),
-            self.labels(&format!("{indent}  "))
-        )
+    fn metadata(&self, name: &str) -> Value {
+        json!({ "name": name, "labels": self.labels() })
     }
 
-    fn labels(&self, indent: &str) -> String {
-        format!(
-            "{indent}labels:\n{indent}  app.kubernetes.io/name: {}\n{indent}  app.kubernetes.io/instance: {}\n",
-            quoted(self.app),
-            quoted(self.name),
-        )
+    fn labels(&self) -> Value {
+        json!({ "app.kubernetes.io/name": self.app, "app.kubernetes.io/instance": self.name })
     }
 
-    fn claim_spec(&self, indent: &str) -> String {
-        format!(
-            "{indent}accessModes: [ReadWriteOnce]\n{indent}resources:\n{indent}  requests:\n{indent}    storage: {}\n",
-            quoted(&self.wish.volume)
-        )
+    /// Returns what finds the pod.
+    fn selector(&self) -> Value {
+        json!({ "matchLabels": { "app.kubernetes.io/instance": self.name } })
     }
 
-    fn claim(&self) -> String {
-        let head = "apiVersion: v1\nkind: PersistentVolumeClaim\n";
-        format!("{head}{}spec:\n{}", self.metadata("", self.name), self.claim_spec("  "))
+    fn claim_spec(&self) -> Value {
+        json!({
+            "accessModes": ["ReadWriteOnce"],
+            "resources": { "requests": { "storage": self.wish.volume } },
+        })
     }
 
-    /// Returns the specification of the pod, up to its volumes but `/var`.
-    fn pod(&self, indent: &str) -> String {
-        let memory = quoted(&self.memory);
-        let mut lines = vec![
-            "automountServiceAccountToken: false".to_owned(),
-            "enableServiceLinks: false".into(),
-            "terminationGracePeriodSeconds: 30".into(),
-            "securityContext:".into(),
-            "  runAsNonRoot: true".into(),
-            format!("  runAsUser: {GRAIN_ID}"),
-            format!("  runAsGroup: {GRAIN_ID}"),
-            format!("  fsGroup: {GRAIN_ID}"),
-            "  seccompProfile:".into(),
-            "    type: RuntimeDefault".into(),
-            "containers:".into(),
-            "  - name: grain".into(),
-            format!("    image: {}", quoted(self.image)),
-            "    imagePullPolicy: IfNotPresent".into(),
-            "    securityContext:".into(),
-            "      allowPrivilegeEscalation: false".into(),
-            "      readOnlyRootFilesystem: true".into(),
-            "      runAsNonRoot: true".into(),
-            format!("      runAsUser: {GRAIN_ID}"),
-            format!("      runAsGroup: {GRAIN_ID}"),
-            "      capabilities:".into(),
-            "        drop: [ALL]".into(),
-            "    resources:".into(),
-            "      requests:".into(),
-            "        cpu: 10m".into(),
-            format!("        memory: {memory}"),
-            "      limits:".into(),
-            format!("        memory: {memory}"),
-        ];
+    fn claim(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": self.metadata(self.name),
+            "spec": self.claim_spec(),
+        })
+    }
+
+    /// Returns the specification of the pod, with further volumes.
+    fn pod(&self, more_volumes: &[Value]) -> Value {
+        let mut limits = json!({ "memory": self.memory });
         if let Some(millis) = self.cpu_millis {
-            lines.push(format!("        cpu: {}", quoted(&format!("{millis}m"))));
+            limits["cpu"] = format!("{millis}m").into();
         }
-        lines.push("    volumeMounts:".into());
-        for (volume, path) in [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")] {
-            lines.extend([format!("      - name: {volume}"), format!("        mountPath: {path}")]);
-        }
-        lines.push("volumes:".into());
-        for volume in ["tmp", "run"] {
-            lines.extend([
-                format!("  - name: {volume}"),
-                "    emptyDir:".into(),
-                "      medium: Memory".into(),
-                format!("      sizeLimit: {}", quoted(&self.tmp)),
-            ]);
-        }
-        lines.iter().map(|line| format!("{indent}{line}\n")).collect()
+        let mounts = [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")];
+        let in_memory = |name: &str| {
+            json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": self.tmp } })
+        };
+        let mut volumes = vec![in_memory("tmp"), in_memory("run")];
+        volumes.extend_from_slice(more_volumes);
+        json!({
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": 30,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": GRAIN_ID,
+                "runAsGroup": GRAIN_ID,
+                "fsGroup": GRAIN_ID,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "containers": [{
+                "name": "grain",
+                "image": self.image,
+                "imagePullPolicy": "IfNotPresent",
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "runAsNonRoot": true,
+                    "runAsUser": GRAIN_ID,
+                    "runAsGroup": GRAIN_ID,
+                    "capabilities": { "drop": ["ALL"] },
+                },
+                "resources": { "requests": { "cpu": "10m", "memory": self.memory }, "limits": limits },
+                "volumeMounts": mounts.map(|(name, path)| json!({ "name": name, "mountPath": path })),
+            }],
+            "volumes": volumes,
+        })
     }
 
-    fn stateful_set(&self) -> String {
-        let mut out = String::from("apiVersion: apps/v1\nkind: StatefulSet\n");
-        out += &self.metadata("", self.name);
-        let name = quoted(self.name);
-        let _ = write!(out, "spec:\n  replicas: 1\n  serviceName: {name}\n  selector:\n    matchLabels:\n");
-        let _ = writeln!(out, "      app.kubernetes.io/instance: {name}");
-        out += "  template:\n    metadata:\n";
-        out += &self.labels("      ");
-        out += "    spec:\n";
-        out += &self.pod("      ");
-        out += "  volumeClaimTemplates:\n    - metadata:\n        name: var\n      spec:\n";
-        out + &self.claim_spec("        ")
+    fn lone_pod(&self) -> Value {
+        let claim = json!({ "name": "var", "persistentVolumeClaim": { "claimName": self.name } });
+        json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": self.metadata(self.name),
+            "spec": self.pod(&[claim]),
+        })
+    }
+
+    fn stateful_set(&self) -> Value {
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": self.metadata(self.name),
+            "spec": {
+                "replicas": 1,
+                "serviceName": self.name,
+                "selector": self.selector(),
+                "template": { "metadata": { "labels": self.labels() }, "spec": self.pod(&[]) },
+                "volumeClaimTemplates": [{ "metadata": { "name": "var" }, "spec": self.claim_spec() }],
+            },
+        })
     }
 
     /// Returns what closes the network.
-    fn network(&self) -> String {
-        let instance = quoted(self.name);
-        let selector =
-            format!("  podSelector:\n    matchLabels:\n      app.kubernetes.io/instance: {instance}\n");
-        let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
-        let out = format!("{policy}{}spec:\n{selector}", self.metadata("", &format!("{}-deny", self.name)));
-        out + "  policyTypes: [Ingress, Egress]\n"
+    fn network(&self) -> Value {
+        json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": self.metadata(&format!("{}-deny", self.name)),
+            "spec": { "podSelector": self.selector(), "policyTypes": ["Ingress", "Egress"] },
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yaml_is_blocks_with_quoted_texts() {
+        let manifest = Manifest {
+            notes: vec!["note".into()],
+            objects: vec![
+                json!({ "a": { "b": ["x: y", 1, "Pod", "No", "1"], "c": true } }),
+                json!({ "list": [{ "n": "\"\n", "o": [{ "p": {"q": 2} }] }] }),
+            ],
+        };
+        let expected = "# note\na:\n  b:\n    - \"x: y\"\n    - 1\n    - Pod\n    - \"No\"\n    - \"1\"\n  c: true\n---\nlist:\n  - n: \"\\\"\\n\"\n    o:\n      \
+                        - p:\n          q: 2\n";
+        assert_eq!(manifest.yaml(), expected);
+        assert_eq!(manifest.json()["items"][0]["a"]["c"], true);
+    }
 
     #[test]
     fn quantities_are_digits_and_a_unit() {

@@ -2,13 +2,33 @@
 
 use super::{
     signed_by::{RECIPE, package, package_of},
-    support::{Home, text},
+    support::{Home, schemas, text},
 };
 
 /// Returns the lines of a manifest on what the grain may take.
 fn limits(manifest: &str) -> Vec<&str> {
     let lines = manifest.lines().map(str::trim).skip_while(|line| *line != "limits:").skip(1);
     lines.take_while(|line| *line != "volumeMounts:").collect()
+}
+
+#[test]
+fn as_json_it_is_a_list_of_the_same_objects() {
+    let home = Home::new();
+    let (spk, _) = package(&home);
+    for (kind, expected) in [
+        ("pod", &["PersistentVolumeClaim", "Pod", "NetworkPolicy"][..]),
+        ("statefulset", &["StatefulSet", "NetworkPolicy"]),
+    ] {
+        let document = home.done(&["kube", &spk, "--kind", kind, "--json"]).stdout;
+        let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
+        schemas::hold_to("kube", &document);
+        assert_eq!((&document["apiVersion"], &document["kind"]), (&"v1".into(), &"List".into()));
+        let kinds = document["items"].as_array().expect("a list").iter().map(|item| &item["kind"]);
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+        let manifest = home.done(&["kube", &spk, "--kind", kind]).stdout;
+        let kinds = manifest.lines().filter_map(|line| line.strip_prefix("kind: "));
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Failure, print, signers::Signers, verify::signed_file};
+use super::{Context, Failure, finish_json, print, signers::Signers, verify::signed_file};
 use crate::{
     artifact,
     error::Hint as _,
@@ -12,7 +12,8 @@ use crate::{
 /// Print a manifest that runs a package's grain on Kubernetes or podman
 ///
 /// The root is read-only, the grain has a volume of its own for /var, an ordinary user, no capabilities and no
-/// network. Its page is reached by `kubectl port-forward`, or by a proxy that you add to the pod.
+/// network. Its page is reached by `kubectl port-forward`, or by a proxy that you add to the pod. It is YAML, with
+/// --json a list of the same objects, which kubectl takes too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot convert cgit.spk cgit.oci.tar && podman load -i cgit.oci.tar\n  \
@@ -56,8 +57,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         cpu: args.cpu.clone(),
     };
     let manifest = kube::manifest(&artifact, &wish, &*context.reading_store()?);
-    print(&manifest.map_err(|error| match error {
+    let manifest = manifest.map_err(|error| match error {
         KubeError::Enclosed(_) => Failure::from(error),
         wrong => Failure::wrong_value(&wrong.to_string(), &wrong.hint().unwrap_or_default()),
-    })?)
+    })?;
+    if context.global.json {
+        finish_json(&manifest.json());
+        return Ok(());
+    }
+    print(&manifest.yaml())
 }
