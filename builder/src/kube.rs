@@ -288,9 +288,8 @@ impl Parts<'_> {
             limits["cpu"] = format!("{millis}m").into();
         }
         let mounts = [("var", "/var"), ("tmp", "/tmp"), ("run", "/run")];
-        let in_memory = |name: &str| {
-            json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": self.tmp } })
-        };
+        let in_memory =
+            |name: &str| json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": self.tmp } });
         let mut volumes = vec![in_memory("tmp"), in_memory("run")];
         volumes.extend_from_slice(more_volumes);
         json!({
