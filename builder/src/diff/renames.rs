@@ -42,6 +42,14 @@ fn package_without_versions(name: &str) -> String {
     without_versions(library)
 }
 
+/// Returns a path as it is where `/usr` is merged, with `#` in the place of each version, those in the name of its
+/// package as [`package_without_versions`] has them.
+fn path_without_versions(path: &str, package: &str) -> String {
+    let name =
+        |name: &str| if name == package { package_without_versions(name) } else { without_versions(name) };
+    in_merged_usr(path).split('/').map(name).collect::<Vec<_>>().join("/")
+}
+
 /// Returns the pairs of items of which one is gone and one is new, with the same key, which no further one
 /// has.
 fn pairs<I>(items: &[I], key: impl Fn(&I) -> Option<(bool, String)>) -> Vec<(usize, usize)> {
@@ -90,7 +98,7 @@ pub(super) fn of_paths(
             Change::Removed => false,
             _ => return None,
         };
-        let stem = without_versions(&in_merged_usr(&path.path));
+        let stem = path_without_versions(&path.path, &path.package);
         Some((is_new, format!("{} {} {stem}", kind(path), package_without_versions(&path.package))))
     });
     for (gone, new) in &merged {
@@ -144,6 +152,13 @@ mod tests {
         {
             assert_eq!(package_without_versions(before), package_without_versions(after));
         }
+        let copyright =
+            |package| path_without_versions(&format!("usr/share/doc/{package}/copyright"), package);
+        assert_eq!(copyright("libnettle8"), copyright("libnettle8t64"));
+        assert_eq!(
+            path_without_versions("lib/a/b.so.1", "b"),
+            path_without_versions("usr/lib/a/b.so.2", "b")
+        );
         // Of two it is not known which.
         let (gone, new) = (["liba1", "libb1", "libb2", "c"], ["liba1t64", "libb3", "d"]);
         assert_eq!(renamed_packages(gone.into_iter(), new.into_iter()), [("liba1", "liba1t64")]);
