@@ -198,6 +198,9 @@ enum Command {
     Man(man::Args),
 }
 
+/// What to do about a command that has no document.
+const NO_JSON: &str = "leave out --json";
+
 /// Returns the parser of a package's format.
 fn formats() -> impl TypedValueParser<Value = Format> {
     let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
@@ -254,6 +257,17 @@ impl Context {
         }
         let name = form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         Err(Failure::conflict(&format!("--json cannot be used with --format {name}")))
+    }
+
+    /// Refuses `--json` where a result is not a document, or has standard output for itself.
+    ///
+    /// # Errors
+    /// `--json`: a wrong command line.
+    fn refuse_json(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        match self.global.json {
+            true => Err(Failure::wrong_value(&format!("{what} has no JSON"), hint)),
+            false => Ok(()),
+        }
     }
 
     fn cache_directory(&self) -> Result<PathBuf, Failure> {
@@ -383,10 +397,11 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Unpack(args) => unpack::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Completions { shell } => {
+            context.refuse_json("completions", NO_JSON)?;
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "tinyroot", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
-        Command::Man(args) => man::run(args),
+        Command::Man(args) => man::run(args, context),
     }
 }

@@ -335,16 +335,15 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Returns keys as a ring of their own; all of them where none is named.
+    /// Returns keys for a ring of their own; all of them where none is named.
     ///
     /// # Errors
     /// As [`Keyring::get`].
-    pub fn export(&self, app_ids: &[AppId]) -> Result<Vec<u8>, KeysError> {
-        let keys = match app_ids {
-            [] => self.list()?,
-            ids => ids.iter().map(|id| self.get(id)).collect::<Result<_, _>>()?,
-        };
-        Ok(keys.iter().flat_map(Key::to_bytes).collect())
+    pub fn export(&self, app_ids: &[AppId]) -> Result<Vec<Key>, KeysError> {
+        match app_ids {
+            [] => self.list(),
+            ids => ids.iter().map(|id| self.get(id)).collect(),
+        }
     }
 
     /// Adds the keys of another ring. Returns those that were not there before.
@@ -537,13 +536,13 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o600);
 
         let (_other_directory, other) = self::ring();
-        let import =
-            |ring: &Keyring, bytes: &[u8]| ring.import(&key_file::read_any(bytes).expect("is a ring"));
         let exported = ring.export(&[two.app_id()]).expect("exports");
-        assert_eq!(exported.len(), 128);
-        assert_eq!(import(&other, &exported).expect("imports"), [two.app_id()]);
-        assert_eq!(import(&other, &ring.export(&[]).expect("all")).expect("imports"), [one.app_id()]);
-        assert_eq!(import(&other, &exported).expect("known already"), []);
+        let bytes = exported.iter().flat_map(Key::to_bytes).collect::<Vec<u8>>();
+        assert_eq!(bytes.len(), 128);
+        let read = key_file::read_any(&bytes).expect("is a ring");
+        assert_eq!(other.import(&read).expect("imports"), [two.app_id()]);
+        assert_eq!(other.import(&ring.export(&[]).expect("all")).expect("imports"), [one.app_id()]);
+        assert_eq!(other.import(&exported).expect("known already"), []);
         assert_eq!(other.list().expect("lists"), [two, one]);
         assert!(matches!(other.import(&[]), Err(KeysError::NothingToImport)));
     }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use serde_json::Value;
@@ -196,10 +196,48 @@ fn a_fault_of_standard_input_or_of_the_output_is_named() {
     let said = home.fails(&["key", "export", "--output", text(&file)]);
     assert_says(&said, &["cannot write ", text(&file), "File exists", "hint: ", "name another file"]);
     assert_eq!(fs::read(&file).expect("reads"), b"mine");
-    let ended = end(home.command().args(["key", "export", "--json"]).stdout(Stdio::piped()));
-    assert_eq!(ended.code, Some(1));
-    let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
-    assert_eq!(document["error"]["message"], "key export has no JSON");
+}
+
+#[test]
+fn what_is_no_document_is_not_written_where_json_is_asked_for() {
+    let home = Home::new();
+    home.done(&["key", "generate"]);
+    let leave = "leave out --json";
+    for (args, what, hint) in [
+        (&["key", "export"][..], "a keyring on standard output", "name a file with --output FILE"),
+        (&["stage", "tea", "-o", "-"], "a tar on standard output", "name a file with --output FILE.tar"),
+        (&["run", "tea.spk"], "run", leave),
+        (&["grains", "log", "tea"], "grains log", leave),
+        (&["completions", "bash"], "completions", leave),
+        (&["man"], "man", leave),
+    ] {
+        let ended = home.run(&[args, &["--json"]].concat());
+        assert_eq!(ended.code, Some(2), "{args:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr, format!("error: {what} has no JSON\nhint: {hint}\n"));
+        let document: Value = serde_json::from_str(&ended.stdout).expect("is JSON");
+        let error = &document["error"];
+        assert_eq!((&error["kind"], &error["hint"]), (&"usage".into(), &hint.into()), "{args:?}");
+        assert_eq!(error["message"], format!("{what} has no JSON"));
+    }
+}
+
+#[test]
+fn keys_that_are_exported_and_imported_are_reported_as_json() {
+    let home = Home::new();
+    let document = |args: &[&str]| -> Value {
+        serde_json::from_str(&home.done(&[args, &["--json"]].concat()).stdout).expect("is JSON")
+    };
+    let ring = home.path("ring");
+    let made = document(&["key", "generate"]);
+    let exported = document(&["key", "export", "--output", text(&ring)]);
+    assert_eq!((&exported["output"], &exported["keys"]), (&text(&ring).into(), &made["keys"]));
+    assert_eq!(fs::metadata(&ring).expect("is there").len(), 128);
+    let again = document(&["key", "import", text(&ring)]);
+    assert_eq!(again["imported"], Value::Array(Vec::new()));
+    let app_id = made["keys"][0]["app_id"].as_str().expect("is text");
+    let public = document(&["key", "public", app_id]);
+    assert_eq!(public["app_id"], app_id);
+    assert_eq!(public["public_key"], home.done(&["key", "public", app_id]).stdout);
 }
 
 #[test]

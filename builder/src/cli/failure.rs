@@ -70,10 +70,8 @@ impl Failure {
 
     /// As [`Failure::usage`], of a value that is wrong, with what one can do about it.
     pub fn wrong_value(text: &str, hint: &str) -> Self {
-        Failure::usage(clap::Error::raw(
-            clap::error::ErrorKind::ValueValidation,
-            format!("{text}\nhint: {hint}\n"),
-        ))
+        let kind = clap::error::ErrorKind::ValueValidation;
+        Failure::usage(clap::Error::raw(kind, format!("{text}\n"))).hint(hint)
     }
 
     /// Ends with another program's status and prints nothing.

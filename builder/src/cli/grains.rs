@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use super::{Context, Failure, finish_json, output::ask, print, xdg_directory};
+use super::{Context, Failure, NO_JSON, finish_json, output::ask, print, xdg_directory};
 use crate::{
     error::At as _,
     files,
@@ -60,6 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Command::List => print(&table(&grains)),
         Command::Log { grain } => {
+            context.refuse_json("grains log", NO_JSON)?;
             let directory = &find(&grains, grain)?.directory;
             let logs = ["log.1", "log"].map(|name| files::read(directory.join(name)).unwrap_or_default());
             print(&shown(&logs.concat()))

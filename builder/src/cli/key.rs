@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{
@@ -118,10 +118,12 @@ enum Command {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Command::Public { app_id } = &args.command {
+        let pem = sigstore::to_pem(app_id);
         if context.global.json {
-            return Err(Failure::new("key public has no JSON").hint("leave out --json"));
+            finish_json(&json!({"app_id": app_id, "public_key": pem}));
+            return Ok(());
         }
-        return print(&sigstore::to_pem(app_id));
+        return print(&pem);
     }
     let ring = args.ring.keyring().map_err(|failure| failure.hint("name a keyring with --key-file FILE"))?;
     match &args.command {
@@ -132,16 +134,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             print_ids(&ring, &ids, "keys", context)
         }
         Command::Export { app_ids, recipe, text, output } => {
+            if output.as_os_str() == "-" {
+                context.refuse_json("a keyring on standard output", "name a file with --output FILE")?;
+            }
             let mut app_ids = app_ids.clone();
             if let Some(folder) = recipe {
                 app_ids.push(id_of(&ring, &recipe::read(folder)?)?);
             }
-            if context.global.json {
-                return Err(
-                    Failure::new("key export has no JSON").hint("`tinyroot key list --json` has the app ids")
-                );
-            }
-            export(&ring, &app_ids, *text, output)
+            export(&ring, &app_ids, *text, output, context)
         }
         Command::Import { file, recipe } => import(&ring, file, recipe.as_deref(), context),
     }
@@ -245,17 +245,28 @@ fn assign(ring: &Keyring, recipe: &Recipe, app_id: &AppId, context: &Context) ->
 
 fn print_ids(ring: &Keyring, ids: &[AppId], what: &str, context: &Context) -> Result<(), Failure> {
     if context.global.json {
-        let one = |id: &AppId| Ok(json!({"app_id": id, "app": ring.app_of(id)?}));
-        let ids: Vec<_> = ids.iter().map(one).collect::<Result<_, KeysError>>()?;
-        finish_json(&json!({what: ids}));
+        finish_json(&json!({what: ids_json(ring, ids)?}));
         Ok(())
     } else {
         print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())
     }
 }
 
-fn export(ring: &Keyring, app_ids: &[AppId], text: bool, output: &Path) -> Result<(), Failure> {
-    let mut bytes = ring.export(app_ids)?;
+/// Returns app ids, each with the app that it is noted for.
+fn ids_json(ring: &Keyring, ids: &[AppId]) -> Result<Value, KeysError> {
+    ids.iter().map(|id| Ok(json!({"app_id": id, "app": ring.app_of(id)?}))).collect()
+}
+
+fn export(
+    ring: &Keyring,
+    app_ids: &[AppId],
+    text: bool,
+    output: &Path,
+    context: &Context,
+) -> Result<(), Failure> {
+    let keys = ring.export(app_ids)?;
+    let ids: Vec<AppId> = keys.iter().map(Key::app_id).collect();
+    let mut bytes: Vec<u8> = keys.iter().flat_map(Key::to_bytes).collect();
     if bytes.is_empty() {
         return Err(Failure::new(format!("the keyring {} has no keys", ring.path().display())));
     }
@@ -280,5 +291,9 @@ fn export(ring: &Keyring, app_ids: &[AppId], text: bool, output: &Path) -> Resul
     };
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(output).map_err(cannot)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(cannot)
+    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
+    if context.global.json {
+        finish_json(&json!({"output": output, "keys": ids_json(ring, &ids)?}));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory as _, ValueHint, error::ErrorKind};
 
-use super::{Cli, Failure, print};
+use super::{Cli, Context, Failure, NO_JSON, print};
 
 /// The reference of recipe keys, which is generated from their doc comments.
 const RECIPE: &str = include_str!("../../../docs/recipe.md");
@@ -15,7 +15,8 @@ pub(super) struct Args {
     page: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    context.refuse_json("man", NO_JSON)?;
     let mut program = Cli::command();
     // Names the commands as their pages are called: tinyroot-build.
     program.build();

@@ -11,8 +11,8 @@ use std::{
 use crate::{
     artifact,
     cli::{
-        Context, Failure, exit, grains::library, missed, output::say_for_app, print, say, signers::Signers,
-        verify::signed_file,
+        Context, Failure, NO_JSON, exit, grains::library, missed, output::say_for_app, print, say,
+        signers::Signers, verify::signed_file,
     },
     evidence::unseen,
     grain::{
@@ -70,6 +70,7 @@ pub(super) fn impatience(progress: Progress) -> OnImpatience {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    context.refuse_json("run", NO_JSON)?;
     if !is_name(&args.grain) {
         return Err(Failure::new(format!(
             "cannot use `{}` as the name of a grain: it has other characters than such names may have",

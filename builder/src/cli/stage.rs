@@ -53,6 +53,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let output = &args.output;
     if output.as_os_str() == "-" {
+        context.refuse_json("a tar on standard output", "name a file with --output FILE.tar")?;
         must_be_open()?;
     }
     let is_tar = output.extension().is_some_and(|ending| ending == "tar");

@@ -32,7 +32,7 @@ pub(super) fn of(failure: &Failure) -> Value {
         Kind::Error(error) => {
             ("failed", error.to_string(), causes(&**error).skip(1).map(ToString::to_string).collect())
         }
-        Kind::Usage(error) => return usage(error),
+        Kind::Usage(error) => return usage(error, failure.hint.as_deref()),
         Kind::Exceeded(text) => ("limit_exceeded", text.clone(), Vec::new()),
         Kind::Drifted(text) => ("lock_drifted", text.clone(), Vec::new()),
         Kind::Status(code) => ("failed", format!("the app ended with status {code}"), Vec::new()),
@@ -49,14 +49,14 @@ pub(super) fn of(failure: &Failure) -> Value {
 
 /// Returns the whole document for a command line that the grammar refuses.
 pub fn of_usage(error: &clap::Error) -> Value {
-    json!({ "error": usage(error) })
+    json!({ "error": usage(error, None) })
 }
 
-fn usage(error: &clap::Error) -> Value {
+fn usage(error: &clap::Error, hint: Option<&str>) -> Value {
     let text = error.to_string();
     let mut parts = text.trim_end().splitn(2, "\n\n");
     let message = parts.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let hint = parts.next().map(|text| text.trim_start_matches("hint: "));
+    let hint = hint.or_else(|| parts.next().map(|text| text.trim_start_matches("hint: ")));
     object("usage", message, Vec::new(), hint, 2).into()
 }
 
