@@ -1,17 +1,15 @@
 //! What `inspect` charges to files, packages and directories is a package's size, to the byte, for every recipe.
 //!
-//! Packages that `TINYROOT_TEST_PACKAGES` has are taken from there. The others are built without a proof, which
-//! changes a paper of theirs alone, in one home, so that what recipes share is made once.
+//! Packages that `TINYROOT_TEST_PACKAGES` has are taken from there: they are packed as users have them. The others are
+//! built in one home, so that what recipes share is made once; without a proof, which changes a paper of theirs
+//! alone, and with `--fast`, since a sum holds for a stream of any effort.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
 use super::{
-    alone, build_with, copy_recipe, recipes, share_debs,
+    alone, build_with, copy_recipe, kept, recipes, share_debs,
     support::{Home, names, text},
 };
 
@@ -30,7 +28,7 @@ fn sums_are_the_size_of_the_package_to_the_byte() {
         let package = kept(name).unwrap_or_else(|| {
             let package = home.path(&format!("{name}.spk"));
             let folder = copy_recipe(name, &home.path("recipes"));
-            build_with(&home, &folder, &package, &["--no-proof"]);
+            build_with(&home, &folder, &package, &["--no-proof", "--fast"]);
             package
         });
         hold(&home, name, &package);
@@ -42,12 +40,6 @@ fn sums_are_the_size_of_the_package_to_the_byte() {
             }
         }
     }
-}
-
-/// Returns a package that another test has built.
-fn kept(name: &str) -> Option<PathBuf> {
-    let directory = std::env::var_os("TINYROOT_TEST_PACKAGES")?;
-    Some(Path::new(&directory).join(format!("{name}.spk"))).filter(|package| package.is_file())
 }
 
 /// Adds up what `inspect` says of an artifact.

@@ -4,7 +4,7 @@
 //! it), user namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary
 //! user; as root it also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all;
 //! `TINYROOT_TEST_DEBS` a directory of .debs to begin with, `TINYROOT_TEST_PACKAGES` one in which packages
-//! are kept. Recipes with npm packages are built where an npm registry is configured, by
+//! are kept, `TINYROOT_TEST_DYNAMIC` a program that makes packages again, if that of the tests is static. Recipes with npm packages are built where an npm registry is configured, by
 //! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
 
 mod accounting;
@@ -129,6 +129,12 @@ fn share_debs(home: &Home) {
     for entry in fs::read_dir(&shared).into_iter().flatten().flatten() {
         fs::copy(entry.path(), debs.join(entry.file_name())).expect("copies");
     }
+}
+
+/// Returns a package that another test has built.
+fn kept(name: &str) -> Option<PathBuf> {
+    let directory = std::env::var_os("TINYROOT_TEST_PACKAGES")?;
+    Some(Path::new(&directory).join(format!("{name}.spk"))).filter(|package| package.is_file())
 }
 
 /// Takes what a home had to download to those that come after it.

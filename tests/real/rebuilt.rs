@@ -1,8 +1,9 @@
 //! Packages made again from themselves, on hosts that differ in all that should not matter: clock, zone,
 //! locale, umask, user, home, TMPDIR, cores, order of directories, the kernel's name, tools of the host.
 //!
-//! Needs root, a program that is linked dynamically (else its clock is the host's), and Debian's packages
-//! disorderfs and faketime.
+//! Packages that `TINYROOT_TEST_PACKAGES` has are taken from there. Needs root, a program that is linked dynamically
+//! (else its clock is the host's; `TINYROOT_TEST_DYNAMIC` names another than that of these tests), and Debian's
+//! packages disorderfs and faketime.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use rustix::process::geteuid;
 use tinyroot::testing::{is_long, skip};
 
 use super::{
-    alone, build, copy_recipe, main_recipes, recipes,
+    alone, build, copy_recipe, kept, main_recipes, recipes,
     sameness::{FAKETIME, NOBODY, give_away},
     share_debs,
     support::{Home, assert_says, end, text},
@@ -98,15 +99,24 @@ fn every_package_comes_out_again_on_hosts_that_differ_in_everything() {
         false => main_recipes().collect(),
     };
     for (index, name) in all.into_iter().enumerate() {
-        let folder = copy_recipe(name, &builder.path("checkout"));
-        let package = builder.path(&format!("{name}.spk"));
-        build(&builder, &folder, &package);
+        let package = kept(name).unwrap_or_else(|| {
+            let folder = copy_recipe(name, &builder.path("checkout"));
+            let package = builder.path(&format!("{name}.spk"));
+            build(&builder, &folder, &package);
+            package
+        });
         // Shuffled directories take their time: one host a recipe is enough for each change.
         let hosts = if is_long() { &HOSTS[..] } else { &HOSTS[index % 2..][..1] };
         for host in hosts {
             rebuild(&package, host, &builder);
         }
     }
+}
+
+/// Returns the program that makes packages again.
+fn program() -> PathBuf {
+    let other = std::env::var_os("TINYROOT_TEST_DYNAMIC");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_tinyroot").into(), PathBuf::from)
 }
 
 /// Whether this host can be made to look as others.
@@ -122,7 +132,7 @@ fn is_able() -> bool {
         }
     }
     // The loader prints the libraries of a program that has any, and does not start it.
-    let mut listed = Command::new(env!("CARGO_BIN_EXE_tinyroot"));
+    let mut listed = Command::new(program());
     let listed = end(listed.arg("--version").env("LD_TRACE_LOADED_OBJECTS", "1"));
     if listed.stdout.starts_with("tinyroot") {
         skip("another clock, which needs a program that is linked dynamically");
@@ -182,7 +192,7 @@ fn rebuild(package: &Path, host: &Host, builder: &Home) {
     // Not for the launchers: the loader's variable is for the program alone.
     let preload = format!("LD_PRELOAD={FAKETIME}");
     command.args(["/usr/bin/env", &preload, &format!("FAKETIME={}", host.clock)]);
-    command.args([env!("CARGO_BIN_EXE_tinyroot"), "verify", "renamed.spk", "--rebuild", "--offline"]);
+    command.arg(program()).args(["verify", "renamed.spk", "--rebuild", "--offline"]);
     // A grain's files are of other users, for whom disorderfs walks down from its own root, through the closed
     // cache, to no end. Builds with proofs on other hosts are in `sameness`.
     command.arg("--no-proof");

@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    alone, build, copy_recipe, main_recipes, share_debs,
+    alone, build, copy_recipe, kept, main_recipes, share_debs,
     support::{Home, text},
 };
 
@@ -54,9 +54,12 @@ fn grains_of_one_package_run_side_by_side_and_keep_their_data() {
     for name in main_recipes() {
         let home = Home::new();
         share_debs(&home);
-        let folder = copy_recipe(name, &home.path("recipes"));
-        let package = home.path("out.spk");
-        build(&home, &folder, &package);
+        let package = kept(name).unwrap_or_else(|| {
+            let folder = copy_recipe(name, &home.path("recipes"));
+            let package = home.path("out.spk");
+            build(&home, &folder, &package);
+            package
+        });
         let (one, two) = (Running::start(&home, &package, "one"), Running::start(&home, &package, "two"));
         assert_ne!(one.address, two.address);
         for grain in [&one, &two] {
