@@ -7,6 +7,7 @@ pub mod app_id;
 pub mod apt_conf;
 pub mod auth_file;
 pub mod base64;
+pub mod blocks;
 pub mod budget;
 pub mod capnp;
 pub mod changelog;

@@ -4,7 +4,7 @@ use std::{fs, io::Write as _, os::unix::fs::symlink, path::PathBuf, process::Com
 
 use tinyroot::{
     digest::Digest,
-    testing::{Deb, deb},
+    testing::{Compression, Deb, deb},
 };
 
 use super::{
@@ -58,6 +58,15 @@ fn the_same_files_are_the_same_in_a_deb_a_directory_and_a_compressed_tar() {
     assert_eq!(document["artifact_after_bytes"], fs::metadata(&forms[2]).expect("is there").len());
 }
 
+/// What everything takes, files, metadata and container, is the size of each side's file.
+fn assert_prices_are_sizes(document: &serde_json::Value, files: [&PathBuf; 2]) {
+    for (side, file) in ["before", "after"].iter().zip(files) {
+        let part = |what: &str| document[format!("{what}_{side}_bytes")].as_u64().expect("is known");
+        let sum = part("packed") + part("metadata") + part("container");
+        assert_eq!(sum, fs::metadata(file).expect("is there").len(), "{side}");
+    }
+}
+
 #[test]
 fn two_versions_of_a_deb_differ_by_their_files_and_a_limit_looks_at_the_files() {
     let home = Home::new();
@@ -68,11 +77,7 @@ fn two_versions_of_a_deb_differ_by_their_files_and_a_limit_looks_at_the_files() 
     assert_says(&said, &["  file: ", "tea 1.0 -> 1.1 (1 changed)", "changed   /usr/share/leaf tea"]);
     let document = home.done(&["diff", text(&old), text(&new), "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&document).expect("is JSON");
-    for (side, file) in [("before", &old), ("after", &new)] {
-        let part = |what: &str| document[format!("{what}_{side}_bytes")].as_u64().expect("is known");
-        let sum = part("packed") + part("metadata") + part("container");
-        assert_eq!(sum, fs::metadata(file).expect("is there").len(), "{side}");
-    }
+    assert_prices_are_sizes(&document, [&old, &new]);
     let ended = home.run(&["diff", text(&old), text(&new), "--fail-over", "0"]);
     assert_eq!(ended.code, Some(3));
     assert_says(&ended.stderr, &["limit exceeded: the file grew by "]);
@@ -297,4 +302,54 @@ fn layers_are_read_however_they_are_compressed() {
         let said = home.done(&["diff", text(&paths[0]), text(path)]).stdout;
         assert_says(&said, &["the contents are the same"]);
     }
+}
+
+#[test]
+fn what_files_take_in_zstd_and_bzip2_is_the_size_of_the_file() {
+    use tar::EntryType::Regular;
+    let home = Home::new();
+    let compared = |[old, new]: [&PathBuf; 2]| -> serde_json::Value {
+        let document = home.done(&["diff", text(old), text(new), "--json"]).stdout;
+        serde_json::from_str(&document).expect("is JSON")
+    };
+    let noise: String = (0..4000_u32).map(|n| Digest::of(&n.to_le_bytes()).to_string()).collect();
+    let zeros = "0".repeat(1 << 20);
+    let plain = [("noise", &noise), ("zeros", &zeros)].map(|(name, text)| tar_of(&[(name, Regular, text)]));
+    // Several frames, and the table of zstd:chunked.
+    let (head, rest) = plain[0].split_at(100_000);
+    let table = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    let frames = [head, rest].map(|part| zstd::encode_all(part, 3).expect("encodes"));
+    let chunked = [&frames[0][..], &table, &frames[1], &table].concat();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&plain[1]).expect("memory takes it");
+    let bzip2 = bzip2.finish().expect("memory takes it");
+
+    let [old, new] = ["old", "new"].map(|name| home.path(name));
+    let tea = tar_of(&[("leaf", Regular, "green")]);
+    fs::write(&old, layout_of(&[(&zstd::encode_all(&tea[..], 3).expect("encodes"), &tea)], &[0]))
+        .expect("writes");
+    fs::write(&new, layout_of(&[(&chunked, &plain[0]), (&bzip2, &plain[1])], &[0, 1])).expect("writes");
+    let document = compared([&old, &new]);
+    assert_prices_are_sizes(&document, [&old, &new]);
+    let taken = |name: &str| {
+        let paths = document["paths"].as_array().expect("a list");
+        let path = paths.iter().find(|path| path["path"] == name).expect("is listed");
+        path["packed_after_bytes"].as_u64().expect("is known")
+    };
+    let frames_bytes = (frames[0].len() + frames[1].len()) as u64;
+    // Less what the tar's own blocks have of it, by proportion.
+    let least = frames_bytes * 98 / 100;
+    assert!((least..frames_bytes).contains(&taken("noise")), "{} of {frames_bytes}", taken("noise"));
+    assert!(taken("zeros") < bzip2.len() as u64 && taken("zeros") > 0, "{}", taken("zeros"));
+
+    let [old, new] = [("1.0", "green"), ("1.1", &noise)].map(|(version, leaf)| {
+        let path = home.path(&format!("{version}.deb"));
+        fs::write(&path, self::tea(version, leaf).compression(Compression::Zstd).build()).expect("writes");
+        path
+    });
+    assert_prices_are_sizes(&compared([&old, &new]), [&old, &new]);
+    let [zstd, other] = ["tar.zst", "tar.bz2"].map(|name| home.path(name));
+    fs::write(&zstd, &chunked).expect("writes");
+    fs::write(&other, &bzip2).expect("writes");
+    assert_prices_are_sizes(&compared([&zstd, &other]), [&zstd, &other]);
 }

@@ -1,7 +1,7 @@
 //! What each file takes in an artifact's file, compressed as it is there.
 //!
 //! The compressed stream is read with accounting ([`accounted`](crate::formats::xz::accounted),
-//! [`deflate`](crate::formats::deflate)); what its bytes took is summed up by the spans of the archive. What
+//! [`deflate`](crate::formats::deflate), [`blocks`](crate::formats::blocks)); what its bytes took is summed up by the spans of the archive. What
 //! stands uncompressed takes its bytes. What is in no file (signature, names, modes, the pointers of the archive)
 //! is *metadata*; what yields nothing (headers, checks, the index, the last bits of the range coder) is the
 //! *container*. All together are the size of the artifact, to the byte.
@@ -75,17 +75,12 @@ impl Tally {
     }
 }
 
-/// Reads an artifact as [`artifact::open`](super::open) does, and what each file of it takes; `None` for a file
-/// that is compressed in a way that is not read with accounting (zstd). Both are kept in the store: what it has is
-/// not decompressed again, and what it does not have only once if it is an `.spk`.
+/// Reads an artifact as [`artifact::open`](super::open) does, and what each file of it takes. Both are kept in the
+/// store: what it has is not decompressed again, and what it does not have only once if it is an `.spk`.
 ///
 /// # Errors
 /// As [`artifact::open`](super::open).
-pub fn open(
-    path: &Path,
-    store: &Store,
-    progress: &Progress,
-) -> Result<(Artifact, Option<Prices>), ArtifactError> {
+pub fn open(path: &Path, store: &Store, progress: &Progress) -> Result<(Artifact, Prices), ArtifactError> {
     let (source, format) = Source::open(path)?;
     if format == Format::Spk {
         return open_spk(&source, store, progress);
@@ -100,11 +95,7 @@ pub fn open(
 ///
 /// # Errors
 /// As [`artifact::open_any`](super::open_any).
-pub fn open_any(
-    path: &Path,
-    store: &Store,
-    progress: &Progress,
-) -> Result<(Root, Option<Prices>), ArtifactError> {
+pub fn open_any(path: &Path, store: &Store, progress: &Progress) -> Result<(Root, Prices), ArtifactError> {
     let (source, format) = Source::open(path)?;
     if format == Format::Spk {
         let (artifact, prices) = open_spk(&source, store, progress)?;
@@ -124,12 +115,9 @@ fn open_spk(
     source: &Source<'_>,
     store: &Store,
     progress: &Progress,
-) -> Result<(Artifact, Option<Prices>), ArtifactError> {
+) -> Result<(Artifact, Prices), ArtifactError> {
     let (artifact, meter) = spk::open_priced(source, store, progress)?;
-    let prices = match &artifact.details {
-        Details::Spk(spk) => Some(of_spk(&artifact, spk, meter, store)?),
-        Details::Image(_) => None,
-    };
+    let prices = of_artifact(&artifact, meter, store)?;
     Ok((artifact, prices))
 }
 
@@ -137,9 +125,14 @@ fn open_spk(
 ///
 /// # Errors
 /// A file that cannot be read, or changed since it was opened.
-pub fn prices(artifact: &Artifact, store: &Store) -> Result<Option<Prices>, ArtifactError> {
+pub fn prices(artifact: &Artifact, store: &Store) -> Result<Prices, ArtifactError> {
+    of_artifact(artifact, None, store)
+}
+
+/// Returns what the files of an artifact take; `meter` has it where that is known.
+fn of_artifact(artifact: &Artifact, meter: Option<Meter>, store: &Store) -> Result<Prices, ArtifactError> {
     match &artifact.details {
-        Details::Spk(spk) => of_spk(artifact, spk, None, store).map(Some),
+        Details::Spk(spk) => of_spk(artifact, spk, meter, store),
         Details::Image(image) => {
             let Artifact { path, size_bytes, digest, tree, .. } = artifact;
             of_image(path, image.format, digest, *size_bytes, tree, store)
@@ -164,9 +157,8 @@ fn of_spk(
             None => measure(artifact, spans)?,
         };
         units.push(besides);
-        Ok(Some(settle(&units, artifact.size_bytes)))
+        Ok(settle(&units, artifact.size_bytes))
     })?;
-    let sizes = sizes.unwrap_or_default();
     Ok(Prices {
         files: files.iter().zip(&sizes).map(|((path, _), size)| ((*path).clone(), *size)).collect(),
         metadata_bytes: sizes[count],
@@ -186,7 +178,7 @@ pub fn tar_prices(
     size_bytes: u64,
     tree: &Tree,
     store: &Store,
-) -> Result<Option<Prices>, ArtifactError> {
+) -> Result<Prices, ArtifactError> {
     of_tree(digest, size_bytes, tree, store, || {
         let file = files::open(path)?;
         let span = Span { offset: place.start, size_bytes: place.end.saturating_sub(place.start) };
@@ -213,11 +205,14 @@ fn of_image(
     size_bytes: u64,
     tree: &Tree,
     store: &Store,
-) -> Result<Option<Prices>, ArtifactError> {
+) -> Result<Prices, ArtifactError> {
     of_tree(digest, size_bytes, tree, store, || {
         let (source, found) = Source::open(path)?;
-        let tally = tally(&source, found).map_err(|fault| source.refuse(fault))?;
-        match found != format || identity(&source, format)?.0 != *digest {
+        if found != format {
+            return Err(changed(path));
+        }
+        let tally = tally(&source, format).map_err(|fault| source.refuse(fault))?;
+        match identity(&source, format)?.0 != *digest {
             true => Err(changed(path)),
             false => Ok(tally),
         }
@@ -230,33 +225,33 @@ fn of_tree(
     size_bytes: u64,
     tree: &Tree,
     store: &Store,
-    measure: impl FnOnce() -> Result<Option<Tally>, ArtifactError>,
-) -> Result<Option<Prices>, ArtifactError> {
+    measure: impl FnOnce() -> Result<Tally, ArtifactError>,
+) -> Result<Prices, ArtifactError> {
     let files: Vec<&TreePath> =
         tree.iter().filter(|(_, entry)| entry.kind.content().is_some()).map(|(path, _)| path).collect();
     let count = files.len();
     let sizes = noted(IMAGE_NOTE, &digest.to_string(), count + 2, size_bytes, store, || {
-        let Some(tally) = measure()? else { return Ok(None) };
+        let tally = measure()?;
         let mut units: Vec<u64> =
             files.iter().map(|path| tally.files.get(*path).copied().unwrap_or_default()).collect();
         // What is not of the package's own tree: its signature.
         let all: u64 = tally.files.values().sum();
         units.push(tally.metadata + all - units.iter().sum::<u64>());
-        Ok(Some(settle(&units, size_bytes)))
+        Ok(settle(&units, size_bytes))
     })?;
-    Ok(sizes.map(|sizes| Prices {
+    Ok(Prices {
         files: files.iter().zip(&sizes).map(|(path, size)| ((*path).clone(), *size)).collect(),
         metadata_bytes: sizes[count],
         container_bytes: sizes[count + 1],
-    }))
+    })
 }
 
 /// Sums up what the files in a file of another format than `.spk` take.
-fn tally(source: &Source<'_>, format: Format) -> Result<Option<Tally>, ImageFault> {
+fn tally(source: &Source<'_>, format: Format) -> Result<Tally, ImageFault> {
     match format {
-        Format::Spk => Ok(None),
+        Format::Spk => Err(ImageFault::rule("the file", "is not an image")),
         Format::Squashfs => images::squashfs(&source.file),
-        Format::Erofs => images::erofs(&source.file).map(Some),
+        Format::Erofs => images::erofs(&source.file),
         Format::Tar => {
             let name = "the archive".to_owned();
             layers::measure(&[Layer { name, open: Box::new(|| Ok(Box::new(source.reader()))) }])
@@ -280,7 +275,7 @@ fn tally(source: &Source<'_>, format: Format) -> Result<Option<Tally>, ImageFaul
 pub(super) fn account_anything(file: std::fs::File, format: Format) {
     let size_bytes = file.metadata().expect("is there").len();
     let source = Source { path: Path::new("image"), file };
-    if let Ok(Some(tally)) = tally(&source, format) {
+    if let Ok(tally) = tally(&source, format) {
         let units: Vec<u64> = tally.files.into_values().chain([tally.metadata]).collect();
         assert_eq!(settle(&units, size_bytes).iter().sum::<u64>(), size_bytes);
     }
@@ -293,20 +288,18 @@ fn noted(
     count: usize,
     size_bytes: u64,
     store: &Store,
-    measure: impl FnOnce() -> Result<Option<Vec<u64>>, ArtifactError>,
-) -> Result<Option<Vec<u64>>, ArtifactError> {
+    measure: impl FnOnce() -> Result<Vec<u64>, ArtifactError>,
+) -> Result<Vec<u64>, ArtifactError> {
     let noted = store.noted(kind, key).and_then(|note| read_note(&note));
     let sum = |sizes: &[u64]| sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
     if let Some(sizes) = noted.filter(|sizes| sizes.len() == count && sum(sizes) == size_bytes) {
-        return Ok(Some(sizes));
+        return Ok(sizes);
     }
-    let measured = measure()?;
-    if let Some(sizes) = &measured {
-        let note: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
-        // Without a note it is measured again.
-        let _ = store.note(kind, key, &note);
-    }
-    Ok(measured)
+    let sizes = measure()?;
+    let note: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+    // Without a note it is measured again.
+    let _ = store.note(kind, key, &note);
+    Ok(sizes)
 }
 
 fn read_note(note: &[u8]) -> Option<Vec<u64>> {

@@ -98,7 +98,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             return artifact::open(path, store, progress);
         }
         let (artifact, found) = artifact::open_priced(path, store, progress)?;
-        prices.replace(found);
+        prices.replace(Some(found));
         Ok(artifact)
     })?;
     if let Some(form) = args.sbom {

@@ -21,7 +21,7 @@ const MAGIC_BYTES: u64 = 6;
 /// A stream of the highest preset needs 65 MiB.
 const XZ_MEMORY_BYTES: u64 = 256 << 20;
 /// A window of more than this, 128 MiB, is of `--ultra --long` alone. Engines have 8 MiB at most.
-const ZSTD_WINDOW_LOG: u32 = 27;
+pub(super) const ZSTD_WINDOW_LOG: u32 = 27;
 
 impl Compression {
     /// Finds it by a stream's first bytes: names and media types are not always right. `None` for what is not

@@ -64,8 +64,9 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
             let prices = match &operand.root {
                 Root::Tree(tree) if operand.taken == Taken::Tar => {
                     let (digest, size_bytes) = Digest::of_reader(files::open(path)?).at("read", path)?;
-                    artifact::tar_prices(path, &(0..size_bytes), &digest, size_bytes, tree, store)
-                        .map_err(|error| self::refused(name, Taken::Tar, error))?
+                    let priced =
+                        artifact::tar_prices(path, &(0..size_bytes), &digest, size_bytes, tree, store);
+                    Some(priced.map_err(|error| self::refused(name, Taken::Tar, error))?)
                 }
                 _ => None,
             };
@@ -121,14 +122,14 @@ fn of_file(
         _ => refused_file(path, name, taken, error),
     })?;
     match opened {
-        artifact::Root::Package(artifact) => Ok(Operand::of_package(artifact, prices, store)),
+        artifact::Root::Package(artifact) => Ok(Operand::of_package(artifact, Some(prices), store)),
         artifact::Root::Foreign(Foreign { format, tree, size_bytes, .. }) => Ok(Operand {
             taken: taken_of(format),
             title: name.to_owned(),
             papers: Papers::read_foreign(&tree, store),
             root: Root::Tree(tree),
             size_bytes: Some(size_bytes),
-            prices,
+            prices: Some(prices),
         }),
     }
 }
@@ -152,8 +153,10 @@ fn of_deb(path: &Path, name: &str, store: &Store) -> Result<Operand, OperandErro
     let deb = unpack::unpack_file(path, store).map_err(|fault| refused(name, Taken::Deb, fault))?;
     let place = files::open(path).and_then(|file| deb::data_place(file).at("read", path))?;
     let prices = match place {
-        Some(place) => artifact::tar_prices(path, &place, &deb.digest, deb.size_bytes, &deb.tree, store)
-            .map_err(|error| refused(name, Taken::Deb, error))?,
+        Some(place) => {
+            let priced = artifact::tar_prices(path, &place, &deb.digest, deb.size_bytes, &deb.tree, store);
+            Some(priced.map_err(|error| refused(name, Taken::Deb, error))?)
+        }
         None => None,
     };
     let (package, version) = (deb.control.package(), deb.control.version());

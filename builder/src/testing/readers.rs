@@ -7,7 +7,7 @@
 //!
 //! | bytes of | readers here |
 //! |---|---|
-//! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), [`deflate`](package::deflate), `papers`, `squashfs`, `erofs`, `layout` |
+//! | packages (`.spk`), by anybody | [`archive`](package::archive), [`signature`](package::signature), [`manifest`](package::manifest), [`xz`](package::xz), [`deflate`](package::deflate), [`blocks`](package::blocks), `papers`, `squashfs`, `erofs`, `layout` |
 //! | registries of images, and logins to them | `registry` |
 //! | Debian's archive and its mirrors | `headers`, `in_release`, `release`, `index`, `keyring`, [`packages`](debian::packages), [`control`](debian::control), [`relations`](debian::relations) |
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright), `changelog` |
@@ -64,6 +64,7 @@ pub const READERS: &[Reader] = &[
     reader("manifest", package::manifest, 1 << 13),
     reader("xz", package::xz, 1 << 12),
     reader("deflate", package::deflate, 1 << 12),
+    reader("blocks", package::blocks, 1 << 12),
     reader("squashfs", artifact::readers::squashfs, 1 << 13),
     reader("erofs", artifact::readers::erofs, 1 << 14),
     reader("layout", artifact::readers::layout, 1 << 14),

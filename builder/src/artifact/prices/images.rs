@@ -31,9 +31,8 @@ fn length(file: &File) -> Result<u64, ImageFault> {
     Ok(file.metadata().map_err(|e| ImageFault::read("the image", e))?.len())
 }
 
-/// Sums up what the files of a squashfs image take; `None` if it is compressed by zstd, whose ends of files are not
-/// read with accounting.
-pub(super) fn squashfs(file: &File) -> Result<Option<Tally>, ImageFault> {
+/// Sums up what the files of a squashfs image take.
+pub(super) fn squashfs(file: &File) -> Result<Tally, ImageFault> {
     let pieces = squashfs::pieces(file)?;
     let mut tally = Tally {
         files: stored(pieces.blocks),
@@ -41,20 +40,13 @@ pub(super) fn squashfs(file: &File) -> Result<Option<Tally>, ImageFault> {
         metadata: pieces.table_bytes.min(length(file)?) * UNITS_PER_BYTE,
     };
     for fragment in pieces.fragments {
-        if !self::fragment(file, fragment, u64::from(pieces.block_bytes), &mut tally)? {
-            return Ok(None);
-        }
+        self::fragment(file, fragment, u64::from(pieces.block_bytes), &mut tally)?;
     }
-    Ok(Some(tally))
+    Ok(tally)
 }
 
-/// Prices a block of the ends of files; false if its codec has no accounting.
-fn fragment(
-    file: &File,
-    fragment: Fragment,
-    block_bytes: u64,
-    tally: &mut Tally,
-) -> Result<bool, ImageFault> {
+/// Prices a block of the ends of files.
+fn fragment(file: &File, fragment: Fragment, block_bytes: u64, tally: &mut Tally) -> Result<(), ImageFault> {
     let Fragment { start, size_bytes, packing, ends } = fragment;
     let (paths, spans): (Vec<TreePath>, _) = apart(ends).into_iter().unzip();
     let mut meter = Meter::new(spans);
@@ -65,9 +57,9 @@ fn fragment(
         Some(Codec::Xz) => Packing::Xz,
         Some(Codec::Zstd) => Packing::Zstd,
     };
-    let read = meter.read(packing, packed, block_bytes).map_err(|e| ImageFault::read("a fragment", e))?;
+    meter.read(packing, packed, block_bytes).map_err(|e| ImageFault::read("a fragment", e))?;
     tally.add(paths.iter().map(Some), &meter);
-    Ok(read)
+    Ok(())
 }
 
 /// Prices what stands in a file as it is.

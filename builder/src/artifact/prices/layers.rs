@@ -34,8 +34,8 @@ pub(super) struct Layer<'a> {
     pub open: Box<dyn Fn() -> Result<Box<dyn Read + 'a>, ImageFault> + 'a>,
 }
 
-/// Sums up what the files take; `None` if a layer is compressed in a way that is not read with accounting.
-pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault> {
+/// Sums up what the files take.
+pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Tally, ImageFault> {
     let mut tree = Tree::new();
     let mut spans = Vec::new();
     let mut budget = Budget::new();
@@ -63,12 +63,10 @@ pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Option<Tally>, ImageFault>
     for (index, (layer, spans)) in layers.iter().zip(spans).enumerate() {
         let paths: Vec<_> = spans.iter().map(|span| owners.get(&mark(index, span.start)).copied()).collect();
         let mut meter = Meter::new(spans);
-        if !account(layer, &mut meter)? {
-            return Ok(None);
-        }
+        account(layer, &mut meter)?;
         tally.add(paths.into_iter(), &meter);
     }
-    Ok(Some(tally))
+    Ok(tally)
 }
 
 /// Stands for the contents at a place of a layer where their digest would stand.
@@ -79,8 +77,8 @@ fn mark(layer: usize, offset: u64) -> Digest {
     Digest(bytes)
 }
 
-/// Reads a layer with accounting; false if its compression has none.
-fn account(layer: &Layer<'_>, meter: &mut Meter) -> Result<bool, ImageFault> {
+/// Reads a layer with accounting.
+fn account(layer: &Layer<'_>, meter: &mut Meter) -> Result<(), ImageFault> {
     let failed = |source| ImageFault::read(&layer.name[..], source);
     let (kind, whole) = Compression::found((layer.open)()?).map_err(failed)?;
     let packing = match kind {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::formats::{
-    deflate,
+    blocks, deflate,
     xz::{self, lzma2::UNITS_PER_BYTE},
 };
 
@@ -51,11 +51,11 @@ impl Meter {
         self.spans == spans
     }
 
-    /// Reads a stream with accounting, up to so many bytes of what it yields; false if its compression has none.
+    /// Reads a stream with accounting, up to so many bytes of what it yields.
     ///
     /// # Errors
     /// A stream that cannot be read, or is damaged.
-    pub fn read(&mut self, packing: Packing, input: impl Read, limit_bytes: u64) -> io::Result<bool> {
+    pub fn read(&mut self, packing: Packing, input: impl Read, limit_bytes: u64) -> io::Result<()> {
         let charge = |count, price| self.charge(count, price);
         match packing {
             Packing::Gzip => deflate::account_gzip(input, limit_bytes, charge).map_err(io::Error::other)?,
@@ -67,9 +67,10 @@ impl Meter {
                 let count = io::copy(&mut input.take(limit_bytes), &mut io::sink())?;
                 self.charge(count, count * UNITS_PER_BYTE);
             }
-            Packing::Zstd | Packing::Bzip2 => return Ok(false),
+            Packing::Zstd => blocks::account_zstd(input, limit_bytes, charge).map_err(io::Error::other)?,
+            Packing::Bzip2 => blocks::account_bzip2(input, limit_bytes, charge).map_err(io::Error::other)?,
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Charges the bytes that come next with what they took together, evenly.

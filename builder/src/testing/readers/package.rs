@@ -10,7 +10,9 @@ use super::assert_inside;
 use crate::{
     digest::Digest,
     formats::{
+        blocks,
         capnp::Piece,
+        compression::Compression,
         deflate, key_file,
         manifest::{self, Manifest},
         spk::{self, Item, ItemKind},
@@ -159,6 +161,28 @@ pub(super) fn deflate(bytes: &[u8]) {
     let status = zlib.decompress_vec(bytes, &mut plain, flate2::FlushDecompress::Finish);
     if matches!(status, Ok(flate2::Status::StreamEnd)) {
         assert_eq!(own, Some(plain.len() as u64));
+    }
+}
+
+/// zstd and bzip2 with accounting: what the decoders of contents read yields as many bytes here, and takes no more
+/// than there is.
+pub(super) fn blocks(bytes: &[u8]) {
+    const LIMIT: u64 = 1 << 20;
+    let (mut count, mut price) = (0, 0);
+    let charge = |bytes, units| (count, price) = (count + bytes, price + units);
+    let Some(kind) = Compression::of(bytes) else { return };
+    let read = match kind {
+        Compression::Zstd => blocks::account_zstd(bytes, LIMIT, charge),
+        Compression::Bzip2 => blocks::account_bzip2(bytes, LIMIT, charge),
+        Compression::Gzip | Compression::Xz => return,
+    };
+    assert!(price <= bytes.len() as u64 * lzma2::UNITS_PER_BYTE && count <= LIMIT);
+    let mut plain = Vec::new();
+    let decoded = kind.reader(bytes).and_then(|reader| reader.take(LIMIT + 1).read_to_end(&mut plain));
+    match (read, decoded) {
+        (Ok(()), decoded) => assert_eq!(count, decoded.expect("the decoder takes it") as u64),
+        (Err(error), Ok(plain_bytes)) => assert!(plain_bytes as u64 > LIMIT, "{error}: the decoder takes it"),
+        (Err(_), Err(_)) => {}
     }
 }
 

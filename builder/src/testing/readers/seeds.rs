@@ -115,6 +115,12 @@ fn of_packages(add: Add<'_>) {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(b"green tea").expect("memory takes it");
     add("deflate", "gzip", gzip.finish().expect("memory takes it"));
+    let zstd = zstd::encode_all(&archive.repeat(3)[..], 3).expect("memory takes it");
+    let raw = [&b"\x28\xb5\x2f\xfd\0\x38"[..], &[0x18, 0, 0], b"tea", &[0x83, 0x3e, 0, b' ']].concat();
+    add("blocks", "zstd", [&zstd[..], b"\x50\x2a\x4d\x18\x03\0\0\0xyz", &raw].concat());
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&archive).expect("memory takes it");
+    add("blocks", "bzip2", bzip2.finish().expect("memory takes it"));
     add("xz", "parts", vec![0, 1, 2, 7]);
     add("xz", "two-blocks", stream.clone());
     add("xz", "two-streams", [&stream[..], &stream[..], &[0; 4]].concat());
