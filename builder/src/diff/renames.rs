@@ -114,10 +114,10 @@ pub(super) fn of_paths(
 
 /// Makes one change of each package that is gone and one that is new, whose names differ in versions alone.
 /// `is_there` returns whether the first and the second tree have anything of a package.
-pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> (bool, bool)) {
+pub(super) fn of_packages(packages: &mut Vec<PackageChange>, is_there: impl Fn(&str) -> [bool; 2]) {
     let merged = pairs(packages, |package| match is_there(&package.package) {
-        (true, false) => Some((false, package_without_versions(&package.package))),
-        (false, true) => Some((true, package_without_versions(&package.package))),
+        [true, false] => Some((false, package_without_versions(&package.package))),
+        [false, true] => Some((true, package_without_versions(&package.package))),
         _ => None,
     });
     for (gone, new) in &merged {
