@@ -474,7 +474,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// `artifact`: The largest size of the `.spk` (`"4 MB"`). A larger one ends `build` with status 3. Other
-    /// formats, which compress less or not at all, are not held against it.
+    /// formats and `--fast`, which compress less or not at all, are not held against it.
     /// Default: no limit.
     pub artifact_bytes: Option<u64>,
 }

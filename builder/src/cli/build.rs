@@ -81,7 +81,8 @@ pub struct Options {
     /// the app still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
     reduce: bool,
-    /// Compress it little, for development: a tenth of the time, a third larger. Its papers say so
+    /// Compress it little, for development: a tenth of the time, a third larger. Its papers say so, and the
+    /// recipe's budget does not count
     #[arg(long)]
     fast: bool,
     /// Write the sizes to recipe.summary beside the lock, for `tinyroot log`
@@ -208,9 +209,10 @@ fn output_path(given: Option<&Path>, format: Format, recipe: &Recipe) -> Result<
 }
 
 impl Made {
-    /// Returns the failure of a package that is larger than its recipe allows, which is said of the `.spk`.
+    /// Returns the failure of a package that is larger than its recipe allows, which is said of the `.spk`, packed
+    /// in full.
     pub fn over_budget(&self, options: &Options) -> Option<Failure> {
-        if options.format != Format::Spk {
+        if options.format != Format::Spk || options.fast {
             return None;
         }
         let budget = self.recipe.budget.artifact_bytes.filter(|budget| self.summary.size_bytes > *budget)?;
