@@ -114,3 +114,30 @@ impl<W: Write> Write for Hasher<W> {
         self.inner.flush()
     }
 }
+
+/// Passes on what is read, and counts and digests it.
+pub struct Hashed<R> {
+    inner: R,
+    hasher: Hasher<io::Sink>,
+}
+
+impl<R> Hashed<R> {
+    /// Starts a digest of what will be read through it.
+    pub fn new(inner: R) -> Self {
+        Hashed { inner, hasher: Hasher::new(io::sink()) }
+    }
+
+    /// Returns digest and length of what was read.
+    pub fn finish(self) -> (Digest, u64) {
+        let (digest, size_bytes, _) = self.hasher.finish();
+        (digest, size_bytes)
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}

@@ -10,13 +10,13 @@ use std::{
     borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
 use crate::{
-    digest::{Digest, Hasher},
+    digest::{Digest, Hashed},
     error::{At as _, Hint, PathError},
     fetch::{Fetched, FetchedDeb},
     files,
@@ -266,6 +266,8 @@ pub struct SingleDeb {
     pub digest: Digest,
     /// Its length.
     pub size_bytes: u64,
+    /// The same .deb without compression.
+    pack: Pack,
 }
 
 /// Unpacks a .deb in a file, whatever package it is. It goes where those of recipes go, so that one that was
@@ -276,14 +278,27 @@ pub struct SingleDeb {
 pub fn unpack_file(path: &Path, store: &Store) -> Result<SingleDeb, UnpackFault> {
     let (digest, size_bytes) = Digest::of_reader(files::open(path)?).at("read", path)?;
     let key = digest.to_string();
-    let tree = match store.load_bundle(BUNDLE, &key) {
-        Some((tree, _)) => tree,
-        None => decompress(path, &digest, size_bytes, None, store)?.0,
+    let (tree, pack) = match store.load_bundle(BUNDLE, &key) {
+        Some(found) => found,
+        None => decompress(path, &digest, size_bytes, None, store)?,
     };
     let (tree, control_files) = split(tree);
     let control = control_files.get("control").ok_or(UnpackFault::NoControl("missing"))?;
     let control = Control::parse(&store.read(control)?).map_err(UnpackFault::Control)?;
-    Ok(SingleDeb { control, tree, digest, size_bytes })
+    Ok(SingleDeb { control, tree, digest, size_bytes, pack })
+}
+
+impl SingleDeb {
+    /// Returns a reader of its data.tar, decompressed.
+    ///
+    /// # Errors
+    /// A cache that cannot be read.
+    pub fn data(&self) -> io::Result<impl Read + use<>> {
+        let mut pack = self.pack.whole().reader();
+        let place = deb::data_place(&mut pack)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        pack.seek(SeekFrom::Start(place.start))?;
+        Ok(BufReader::with_capacity(1 << 18, pack.take(place.end - place.start)))
+    }
 }
 
 /// Most bytes of a changelog, compressed and decompressed: those of the kernel have a few MB.
@@ -378,7 +393,7 @@ fn decompress(
     store: &Store,
 ) -> Result<(Tree, Pack), UnpackFault> {
     let file = files::open(path)?;
-    let mut source = Deb::open(HashingReader { inner: file, hasher: Hasher::new(io::sink()) })?;
+    let mut source = Deb::open(Hashed::new(file))?;
     let mut bundle = store.begin_bundle(BUNDLE, &digest.to_string())?;
     let head = [&deb::MAGIC[..], &deb::header("debian-binary", 4), b"2.0\n"].concat();
     bundle.write_all(&head).map_err(UnpackFault::Write)?;
@@ -398,7 +413,7 @@ fn decompress(
     let limit = data_limit(&control, size_bytes);
     let mut tree = copy_part(&mut source, Part::Data, &mut bundle, limit, |_, _| {})?;
 
-    let (found, _, _) = source.finish()?.hasher.finish();
+    let (found, _) = source.finish()?.finish();
     if found != *digest {
         return Err(UnpackFault::Digest {
             path: path.to_path_buf(),
@@ -533,19 +548,6 @@ impl<R: Read> Read for Tee<'_, '_, R> {
             self.fault = Some(fault);
             return Err(io::Error::other("the pack cannot be written"));
         }
-        Ok(count)
-    }
-}
-
-struct HashingReader<R> {
-    inner: R,
-    hasher: Hasher<io::Sink>,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.write_all(&buffer[..count])?;
         Ok(count)
     }
 }

@@ -167,13 +167,14 @@ fn of_spk(
 }
 
 /// Returns what the files of a tree take in a file that has a tar of them, compressed or not, at a place of it: a
-/// .deb, or the tar alone. What is in no tar is the container.
+/// .deb, or the tar alone. What is in no tar is the container. `plain` is the tar decompressed, as it lies ready.
 ///
 /// # Errors
 /// As [`prices`].
 pub fn tar_prices(
     path: &Path,
     place: &Range<u64>,
+    plain: impl std::io::Read,
     digest: &Digest,
     size_bytes: u64,
     tree: &Tree,
@@ -187,7 +188,8 @@ pub fn tar_prices(
         };
         let name = "the archive".to_owned();
         let refuse = |fault: ImageFault| ArtifactError::Refused { path: path.into(), source: fault.into() };
-        let tally = layers::measure(&[Layer { name, open: Box::new(open) }]).map_err(refuse)?;
+        let layer = Layer { name, open: Box::new(open), plain: Some(Box::new(plain)) };
+        let tally = layers::measure(vec![layer]).map_err(refuse)?;
         let found = Digest::of_reader(files::open(path)?).at("read", path)?.0;
         if found != *digest { Err(changed(path)) } else { Ok(tally) }
     })
@@ -254,18 +256,21 @@ fn tally(source: &Source<'_>, format: Format) -> Result<Tally, ImageFault> {
         Format::Erofs => images::erofs(&source.file),
         Format::Tar => {
             let name = "the archive".to_owned();
-            layers::measure(&[Layer { name, open: Box::new(|| Ok(Box::new(source.reader()))) }])
+            let open = Box::new(|| -> Result<Box<dyn std::io::Read + '_>, ImageFault> {
+                Ok(Box::new(source.reader()))
+            });
+            layers::measure(vec![Layer { name, open, plain: None }])
         }
         Format::Oci | Format::OciDirectory => {
             let layout = &oci::Layout::open(&source.file)?;
-            let layers: Vec<Layer<'_>> = oci::layers(layout)?
+            let layers = oci::layers(layout)?
                 .into_iter()
                 .map(|(name, _, place)| {
                     let open = move || Ok(layout.file(&place)?.0);
-                    Layer { name, open: Box::new(open) }
+                    Layer { name, open: Box::new(open), plain: None }
                 })
                 .collect();
-            layers::measure(&layers)
+            layers::measure(layers)
         }
     }
 }

@@ -2,26 +2,31 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
 };
 
 use super::OperandFault;
-use crate::{formats::compression::Compression, store};
+use crate::{
+    digest::{Digest, Hashed},
+    formats::compression::Compression,
+    store,
+};
 
-/// Decompresses a file, up to so many bytes.
+/// Decompresses a file, up to so many bytes; returns also the digest and the length of the file itself.
 pub(super) fn decompress(
     file: &File,
     compression: Compression,
     limit_bytes: u64,
-) -> Result<File, OperandFault> {
-    let file = BufReader::with_capacity(1 << 16, file);
-    let mut reader = compression.reader(file).map_err(OperandFault::Compressed)?;
+) -> Result<(File, Digest, u64), OperandFault> {
+    let mut packed = Hashed::new(file);
+    let buffered = BufReader::with_capacity(1 << 16, &mut packed);
+    let mut reader = compression.reader(buffered).map_err(OperandFault::Compressed)?;
     let mut out = store::unnamed().map_err(OperandFault::Kept)?;
     let (mut buffer, mut size_bytes) = (vec![0; 1 << 18], 0);
     loop {
         let count = reader.read(&mut buffer).map_err(OperandFault::Compressed)?;
         if count == 0 {
-            return Ok(out);
+            break;
         }
         size_bytes += count as u64;
         if size_bytes > limit_bytes {
@@ -29,4 +34,8 @@ pub(super) fn decompress(
         }
         out.write_all(&buffer[..count]).map_err(OperandFault::Kept)?;
     }
+    drop(reader);
+    io::copy(&mut packed, &mut io::sink()).map_err(OperandFault::Compressed)?;
+    let (digest, packed_bytes) = packed.finish();
+    Ok((out, digest, packed_bytes))
 }

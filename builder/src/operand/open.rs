@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Seek as _},
+    io::{BufReader, Read as _, Seek as _},
     os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,6 @@ use std::{
 use super::{Operand, OperandError, OperandFault, Root, Taken, compressed::decompress};
 use crate::{
     artifact::{self, Artifact, ArtifactError, Foreign, Format, Papers, Prices},
-    digest::Digest,
     error::{At as _, PathError},
     files,
     formats::{compression::Compression, deb},
@@ -54,7 +53,8 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
         return Err(OperandError::Unknown { name: name.to_owned() });
     };
     let refused = |source| refused(name, Taken::Tar, source);
-    let mut plain = decompress(&file, compression, Format::Tar.limit_bytes()).map_err(refused)?;
+    let (mut plain, digest, size_bytes) =
+        decompress(&file, compression, Format::Tar.limit_bytes()).map_err(refused)?;
     plain.rewind().at("read", path)?;
     let kept = PathBuf::from(format!("/proc/self/fd/{}", plain.as_raw_fd()));
     match taken(&self::start(&mut plain, path)?) {
@@ -63,14 +63,13 @@ pub fn open(path: &Path, name: &str, store: &Store, progress: &Progress) -> Resu
             // Its prices were those of what it decompresses to. Of an image in it they are not known.
             let prices = match &operand.root {
                 Root::Tree(tree) if operand.taken == Taken::Tar => {
-                    let (digest, size_bytes) = Digest::of_reader(files::open(path)?).at("read", path)?;
-                    let priced =
-                        artifact::tar_prices(path, &(0..size_bytes), &digest, size_bytes, tree, store);
+                    let (place, plain) = (0..size_bytes, BufReader::with_capacity(1 << 18, &plain));
+                    let priced = artifact::tar_prices(path, &place, plain, &digest, size_bytes, tree, store);
                     Some(priced.map_err(|error| self::refused(name, Taken::Tar, error))?)
                 }
                 _ => None,
             };
-            Ok(Operand { size_bytes: Some(found.len()), prices, ..operand })
+            Ok(Operand { size_bytes: Some(size_bytes), prices, ..operand })
         }
         _ => Err(OperandError::Unknown { name: name.to_owned() }),
     }
@@ -154,7 +153,9 @@ fn of_deb(path: &Path, name: &str, store: &Store) -> Result<Operand, OperandErro
     let place = files::open(path).and_then(|file| deb::data_place(file).at("read", path))?;
     let prices = match place {
         Some(place) => {
-            let priced = artifact::tar_prices(path, &place, &deb.digest, deb.size_bytes, &deb.tree, store);
+            let plain = deb.data().at("read", path)?;
+            let (digest, size_bytes, tree) = (&deb.digest, deb.size_bytes, &deb.tree);
+            let priced = artifact::tar_prices(path, &place, plain, digest, size_bytes, tree, store);
             Some(priced.map_err(|error| refused(name, Taken::Deb, error))?)
         }
         None => None,

@@ -20,6 +20,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::blob::{Blob, BlobLocation};
 use crate::{digest::Digest, formats::capnp::ReadAt, threads};
 
 /// The size of one check: the common size of reads, and enough for BLAKE3 to use a CPU's widest registers.
@@ -206,6 +207,11 @@ impl Pack {
             buffer = rest;
         }
         Ok(())
+    }
+
+    /// Returns all of it as contents, which are checked as they are read.
+    pub fn whole(&self) -> Blob {
+        Blob(BlobLocation::Pack { pack: self.clone(), offset: 0, size_bytes: self.0.size_bytes })
     }
 
     /// Returns all of it.

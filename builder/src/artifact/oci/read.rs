@@ -10,7 +10,7 @@ use crate::{
         Format,
         fault::{Budget, ImageFault},
     },
-    digest::{Digest, Hasher},
+    digest::{Digest, Hashed},
     formats::{
         budget::TooMuch,
         compression::decompressed,
@@ -220,10 +220,10 @@ fn layer(
         Layer::Blob(blob) => (layout.blob(blob)?.0, Some(blob.digest)),
         Layer::Named(name) => (layout.file(name)?.0, None),
     };
-    let mut packed = Hashed { inner: reader, hasher: Hasher::new(io::sink()) };
+    let mut packed = Hashed::new(reader);
     let tree = {
         let plain = decompressed(&mut packed).map_err(failed)?;
-        let mut plain = Hashed { inner: plain, hasher: Hasher::new(io::sink()) };
+        let mut plain = Hashed::new(plain);
         let read = tar_in::read_tree_with(&mut plain, Dialect::Any, budget, |_, _, contents| {
             Ok(bundle.add(contents)?.0)
         });
@@ -231,31 +231,17 @@ fn layer(
         // Behind the last member stand zeros, which its digest covers.
         let most = (&mut plain).take(budget.bytes_left().saturating_add(1));
         budget.bytes(io::copy(&mut { most }, &mut io::sink()).map_err(failed)?)?;
-        if plain.hasher.finish().0 != *diff_id {
+        if plain.finish().0 != *diff_id {
             return Err(ImageFault::rule(part, "has not the contents that the configuration names"));
         }
         tree
     };
     io::copy(&mut packed, &mut io::sink()).map_err(failed)?;
     match expected {
-        Some(expected) if packed.hasher.finish().0 != expected => {
+        Some(expected) if packed.finish().0 != expected => {
             Err(ImageFault::rule(part, "has not the contents that its digest names"))
         }
         _ => Ok(tree),
-    }
-}
-
-/// Digests what is read.
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher<io::Sink>,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        io::Write::write_all(&mut self.hasher, &buffer[..got])?;
-        Ok(got)
     }
 }
 

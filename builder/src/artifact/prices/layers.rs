@@ -32,16 +32,21 @@ pub(super) struct Layer<'a> {
     pub name: String,
     /// Opens it, compressed as it is.
     pub open: Box<dyn Fn() -> Result<Box<dyn Read + 'a>, ImageFault> + 'a>,
+    /// The same decompressed, where it lies ready.
+    pub plain: Option<Box<dyn Read + 'a>>,
 }
 
 /// Sums up what the files take.
-pub(super) fn measure(layers: &[Layer<'_>]) -> Result<Tally, ImageFault> {
+pub(super) fn measure(mut layers: Vec<Layer<'_>>) -> Result<Tally, ImageFault> {
     let mut tree = Tree::new();
     let mut spans = Vec::new();
     let mut budget = Budget::new();
-    for (index, layer) in layers.iter().enumerate() {
+    for (index, layer) in layers.iter_mut().enumerate() {
         let failed = |source| ImageFault::read(&layer.name[..], source);
-        let plain = compression::decompressed((layer.open)()?).map_err(failed)?;
+        let plain = match layer.plain.take() {
+            Some(plain) => plain,
+            None => compression::decompressed((layer.open)()?).map_err(failed)?,
+        };
         let mut own: Vec<Range<u64>> = Vec::new();
         let read = tar_in::read_tree_with(plain, Dialect::Any, &mut budget, |_, place, contents| {
             io::copy(contents, &mut io::sink())?;
