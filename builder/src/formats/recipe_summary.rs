@@ -8,7 +8,7 @@
 //! format = "spk"
 //! size_bytes = 3715332
 //! installed_bytes = 15400000
-//! metadata_bytes = 9000       # of size_bytes; missing where the format is not read with accounting
+//! metadata_bytes = 9000       # of size_bytes; missing where that was not known
 //! container_bytes = 400
 //! steps = 31                  # of the proof; missing in an unproven package
 //!

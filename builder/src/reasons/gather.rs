@@ -43,7 +43,7 @@ pub fn facts(artifact: &Artifact, prices: Option<&Prices>, store: &Store) -> Fac
             facts.missing.push(text.to_owned());
         }
     };
-    lacks(prices.is_none(), "this format is not read with accounting, so sizes are those of contents");
+    lacks(prices.is_none(), "what files take compressed is not known, so sizes are those of contents");
     lacks(list.is_none(), "it has no prune.list, so the rules that keep files are not known");
     lacks(used.is_none(), "it has no used.list, so the steps that use files are not known");
     facts.app_packages = recipe.app_packages.clone();
