@@ -14,6 +14,7 @@ mod alike;
 mod blocks;
 mod plan;
 mod read;
+mod runs;
 mod unpack;
 mod write;
 

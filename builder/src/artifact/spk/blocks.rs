@@ -3,7 +3,6 @@
 use std::{
     cell::RefCell,
     io::{self, Read, Write},
-    num::NonZeroUsize,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -104,18 +103,19 @@ struct Wanted<'a> {
     key: String,
 }
 
-/// Takes the blocks that were kept, and makes the others, side by side.
+/// Takes the blocks that were kept, and makes the others, side by side on up to so many threads.
 pub(super) fn encode(
     contents: &Contents<'_>,
     planned: &[PlannedBlock],
     effort: Effort,
+    workers: usize,
     task: &Task,
 ) -> Result<Vec<Encoded>, PackError> {
     let find = |block| find(contents, block, effort, task);
-    let found = in_parallel(planned, |block| block.plain_bytes, find)?;
+    let found = in_parallel(workers, planned, |block| block.plain_bytes, find)?;
     let missing: Vec<&Wanted<'_>> = found.iter().filter_map(|found| found.as_ref().err()).collect();
     let make = |wanted: &&Wanted<'_>| make(contents, wanted, effort, task);
-    let made = in_parallel(&missing, |wanted| wanted.block.plain_bytes, make)?;
+    let made = in_parallel(workers, &missing, |wanted| wanted.block.plain_bytes, make)?;
     let mut made = made.into_iter();
     let blocks = found.into_iter().map(|found| match found {
         Ok(kept) => (kept, true),
@@ -126,6 +126,7 @@ pub(super) fn encode(
 
 /// Does the same for all items side by side, the largest first; returns the results in the items' order.
 fn in_parallel<'i, I: Sync, T: Send>(
+    workers: usize,
     items: &'i [I],
     size: impl Fn(&'i I) -> u64,
     work: impl Fn(&'i I) -> Result<T, PackError> + Sync,
@@ -143,8 +144,7 @@ fn in_parallel<'i, I: Sync, T: Send>(
             done.lock().expect("no panic holds the lock")[index] = Some(result);
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    threads::on_each(cores.min(MAX_WORKERS).min(items.len()), worker);
+    threads::on_each(workers.min(MAX_WORKERS).min(items.len()), worker);
     // After a fault, items that were not begun are missing; the fault itself is among the rest.
     done.into_inner().expect("no panic holds the lock").into_iter().flatten().collect()
 }

@@ -5,12 +5,13 @@
 //! data; then programs, those that are alike apart from the others ([`alike`](super::alike)). A block ends
 //! where the kind does, and before it outgrows the dictionary; very large data have blocks of their own,
 //! because the same file (ICU's data, a dictionary) is in many apps and its block is then made once for all.
-//! None of this looks at the machine.
+//! Debian's small files have several ([`runs`](super::runs)). None of this looks at the machine.
 
-use std::io;
+use std::{collections::HashMap, io};
 
 use object::{Endianness, elf};
 
+use super::runs::runs;
 use crate::{
     formats::{
         capnp::{Piece, Written},
@@ -19,6 +20,7 @@ use crate::{
         xz::{Filter, MAX_DICTIONARY_BYTES},
     },
     store::Blob,
+    tree::TreePath,
 };
 
 /// Data of at least this much leave the natural order.
@@ -31,8 +33,8 @@ const OWN_BLOCK_BYTES: u64 = 4 << 20;
 /// no gain.
 const LEAST_KIND_BYTES: u64 = 256 << 10;
 
-/// Files of Debian with at least this much in sum have a block of their own. What a recipe brings and the
-/// papers change with every build, and Debian's files seldom, so that their block is found kept.
+/// Files of Debian with at least this much in sum have blocks of their own. What a recipe brings and the
+/// papers change with every build, and Debian's files seldom, so that their blocks are found kept.
 const LEAST_DEBIAN_BYTES: u64 = 4 << 20;
 
 /// Where Debian's files lie.
@@ -54,6 +56,9 @@ pub enum Class {
     /// Programs and libraries of other machines.
     Program,
 }
+
+/// The low bits of a rank: a run within the class. An archive has at most 2^30 bytes, and a run some 2^20.
+const RUN_BITS: u32 = 16;
 
 const CLASSES: [Class; 6] =
     [Class::Small, Class::Debian, Class::Data, Class::X86, Class::Alike, Class::Program];
@@ -81,8 +86,13 @@ impl Class {
         }
     }
 
+    /// Returns the rank of contents of this class that are in a run.
+    fn rank(self, run: u32) -> u32 {
+        (self as u32) << RUN_BITS | run
+    }
+
     fn of_rank(rank: u32) -> Self {
-        CLASSES[rank as usize]
+        CLASSES[(rank >> RUN_BITS) as usize]
     }
 }
 
@@ -115,12 +125,21 @@ fn elf_class(start: &[u8], size_bytes: u64) -> Option<Class> {
     Some(if mostly_tables { Class::Data } else { class })
 }
 
-/// Returns the rank of each class, kinds with little in them being small files after all.
-pub fn ranks(sums: &[(Class, u64)]) -> impl Fn(Class) -> u32 {
-    let sum = |class| sums.iter().filter(|(c, _)| *c == class).map(|(_, bytes)| bytes).sum::<u64>();
+/// Returns the rank of each of the contents, which are sorted by path; kinds with little in them are small
+/// files after all.
+pub fn ranks<'a>(contents: &[(Class, LateContent<'a>)]) -> HashMap<&'a TreePath, u32> {
+    let sum = |class| contents.iter().filter(|(c, _)| *c == class).map(|(_, of)| of.size_bytes).sum::<u64>();
     let least = |class| if class == Class::Debian { LEAST_DEBIAN_BYTES } else { LEAST_KIND_BYTES };
     let little = CLASSES.map(|class| sum(class) < least(class));
-    move |class| if little[class as usize] { 0 } else { class as u32 }
+    let class = |class: Class| if little[class as usize] { Class::Small } else { class };
+    let rank = |(of, content): &(Class, LateContent<'a>)| (content.path, class(*of).rank(0));
+    let mut ranks: HashMap<_, _> = contents.iter().map(rank).collect();
+    let debian = contents.iter().filter(|(of, _)| class(*of) == Class::Debian);
+    let debian: Vec<LateContent<'_>> = debian.map(|(_, content)| *content).collect();
+    ranks.extend(
+        debian.iter().zip(runs(&debian)).map(|(content, run)| (content.path, Class::Debian.rank(run))),
+    );
+    ranks
 }
 
 /// A block's share of the stream.
@@ -136,28 +155,29 @@ pub struct PlannedBlock {
 pub fn cut(message: &Written) -> Vec<PlannedBlock> {
     let mut blocks: Vec<PlannedBlock> = Vec::new();
     let mut closed = false;
+    let mut last_rank = 0;
     for (index, piece) in message.pieces.iter().enumerate() {
         let (size_bytes, wanted) = match piece {
             // Words between contents belong to what they follow.
             Piece::Bytes(bytes) => (bytes.len() as u64, None),
-            Piece::Content { size_bytes, rank, .. } => (*size_bytes, Some(Class::of_rank(*rank))),
+            Piece::Content { size_bytes, rank, .. } => (*size_bytes, Some(*rank)),
         };
-        let own = wanted == Some(Class::Data) && size_bytes >= OWN_BLOCK_BYTES;
+        let class = wanted.map_or(Class::Small, Class::of_rank);
+        let own = class == Class::Data && size_bytes >= OWN_BLOCK_BYTES;
         let begins = match (blocks.last(), wanted) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(last), Some(class)) => {
-                class != last.class
+            (Some(last), Some(rank)) => {
+                rank != last_rank
                     || class != Class::Small
                         && (own || closed || last.plain_bytes + size_bytes > MAX_DICTIONARY_BYTES)
             }
         };
         if begins {
-            let class = wanted.unwrap_or(Class::Small);
             blocks.push(PlannedBlock { class, pieces: index..index, plain_bytes: 0 });
         }
-        if wanted.is_some() {
-            closed = own;
+        if let Some(rank) = wanted {
+            (closed, last_rank) = (own, rank);
         }
         let block = blocks.last_mut().expect("the first piece begins one");
         block.pieces.end = index + 1;
@@ -170,8 +190,16 @@ pub fn cut(message: &Written) -> Vec<PlannedBlock> {
 mod tests {
     use super::*;
 
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text.as_bytes()).expect("a good path")
+    }
+
+    fn late(path: &TreePath, size_bytes: u64) -> LateContent<'_> {
+        LateContent { path, digest: crate::digest::Digest::of(b""), size_bytes }
+    }
+
     fn content(size_bytes: u64, class: Class) -> Piece {
-        Piece::Content { id: 0, size_bytes, rank: class as u32 }
+        Piece::Content { id: 0, size_bytes, rank: class.rank(0) }
     }
 
     #[test]
@@ -209,9 +237,26 @@ mod tests {
 
     #[test]
     fn files_of_debian_leave_the_small_ones_if_they_are_many() {
-        let of = |bytes| ranks(&[(Class::Small, 1 << 20), (Class::Debian, bytes)])(Class::Debian);
-        assert_eq!(of((4 << 20) - 1), Class::Small as u32);
-        assert_eq!(of(4 << 20), Class::Debian as u32);
+        let [own, debian] = ["app/setup.sh", "usr/share/wiki"].map(path);
+        let of = |size_bytes| {
+            let contents = [(Class::Small, late(&own, 1 << 20)), (Class::Debian, late(&debian, size_bytes))];
+            [&own, &debian].map(|path| Class::of_rank(ranks(&contents)[path]))
+        };
+        assert_eq!(of((4 << 20) - 1), [Class::Small, Class::Small]);
+        assert_eq!(of(4 << 20), [Class::Small, Class::Debian]);
+    }
+
+    #[test]
+    fn runs_of_debian_have_blocks_of_their_own() {
+        let paths = ["usr/share/a.js", "usr/share/a.php", "usr/share/b.js", "usr/share/b.php"].map(path);
+        let contents = paths.each_ref().map(|path| (Class::Debian, late(path, 3 << 20)));
+        let ranks = ranks(&contents);
+        assert_eq!([0, 1, 0, 1].map(|run| Class::Debian.rank(run)), paths.each_ref().map(|path| ranks[path]));
+        let sorted = [0, 2, 1, 3].map(|at: usize| (at, ranks[&paths[at]]));
+        let pieces = sorted.map(|(id, rank)| Piece::Content { id, size_bytes: 3 << 20, rank });
+        let blocks = cut(&Written { pieces: pieces.into(), size_bytes: 0 });
+        let found: Vec<_> = blocks.into_iter().map(|block| (block.class, block.pieces)).collect();
+        assert_eq!(found, [(Class::Debian, 0..2), (Class::Debian, 2..4)]);
     }
 
     #[test]

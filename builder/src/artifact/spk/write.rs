@@ -28,6 +28,7 @@ use crate::{
     papers,
     progress::{Progress, Unit},
     store::Store,
+    threads,
     tree::{Entry, Kind, Tree, TreePath},
 };
 
@@ -124,7 +125,7 @@ impl Writer for SpkWriter<'_> {
         let task = progress.task("packing", total, Unit::Bytes);
         let contents = Contents { store, archive: &archive };
         let effort = papers::effort(image.tree(), store);
-        let blocks = encode(&contents, &planned, effort, &task)?;
+        let blocks = encode(&contents, &planned, effort, threads::cores(), &task)?;
         write(&blocks, &planned, image, signer.app_id(), out)
     }
 }
@@ -210,10 +211,12 @@ pub fn complete(
 /// Ranks contents and lays the archive out.
 fn lay_out(tree: &Tree, store: &Store) -> Result<WrittenArchive, PackError> {
     let classes = classes(tree, store)?;
-    let contents = tree.iter().filter_map(|(_, entry)| entry.kind.content());
-    let sums: Vec<_> = contents.map(|(digest, size_bytes)| (classes[&digest], size_bytes)).collect();
-    let rank = ranks(&sums);
-    Ok(spk::write_archive(tree, |content| rank(classes[&content.digest]))?)
+    let content = |(path, entry): (_, &Entry)| {
+        let (digest, size_bytes) = entry.kind.content()?;
+        Some((classes[&digest], LateContent { path, digest, size_bytes }))
+    };
+    let ranks = ranks(&tree.iter().filter_map(content).collect::<Vec<_>>());
+    Ok(spk::write_archive(tree, |content| ranks[content.path])?)
 }
 
 /// Returns the class of each of the tree's contents; by the first place of those that are in several.

@@ -147,6 +147,51 @@ fn the_same_tree_gives_the_same_bytes() {
     assert_eq!(first.digest.to_string(), "f157a29e3a2eb0b618821954904deb4cf08d835abcd2de85d5ecabd995ff0d0b");
 }
 
+/// A tree with two runs of Debian's small files.
+fn with_runs() -> Fixture {
+    let mut fixture = rich();
+    for at in 0..10 {
+        fixture.file(&format!("usr/share/app/{at}.php"), 0o644, &noise(10 + at, 900_000));
+        fixture.file(&format!("usr/share/app/{at}.css"), 0o644, &noise(30 + at, 100_000));
+    }
+    fixture.tree.add_parents(0);
+    fixture
+}
+
+/// Packs each block by itself, on so many threads, and returns the blocks with whether they were kept.
+fn blocks_on(workers: usize, fixture: &Fixture) -> Vec<Encoded> {
+    let (key, store, silent) = (key(), &fixture.store, Progress::silent());
+    let signed = sign(&fixture.tree, &manifest(), &Signer::Key(&key), store, &silent).expect("signs");
+    let planned = cut(&signed.archive.message);
+    let contents = Contents { store, archive: &signed.archive };
+    let task = silent.task("packing", 0, Unit::Bytes);
+    encode(&contents, &planned, xz::Effort::Fast, workers, &task).expect("packs")
+}
+
+#[test]
+fn blocks_are_the_same_on_any_number_of_cores() {
+    let one = blocks_on(1, &with_runs());
+    assert_eq!(one.len(), 5, "metadata, two runs, data and programs");
+    for workers in [2, 3, 16] {
+        assert!(blocks_on(workers, &with_runs()) == one, "{workers} threads");
+    }
+}
+
+#[test]
+fn a_changed_file_leaves_the_blocks_of_other_runs_as_they_were() {
+    let mut fixture = with_runs();
+    let kinds = |packed: &Packed| packed.blocks.iter().map(|b| (b.kind, b.kept)).collect::<Vec<_>>();
+    fixture.pack().expect("packs");
+    fixture.file("usr/share/app/3.css", 0o644, b"p { color: red }");
+    let (small, data, programs) = ("metadata and small files", ("data", true), ("x86 programs", true));
+    let debian = |kept| ("small files of Debian", kept);
+    let packed = fixture.pack().expect("packs");
+    assert_eq!(kinds(&packed), [(small, false), debian(false), debian(true), data, programs]);
+    fixture.tree.remove(b"usr/share/app/3.php");
+    let packed = fixture.pack().expect("packs");
+    assert_eq!(kinds(&packed), [(small, false), debian(true), debian(false), data, programs]);
+}
+
 #[test]
 fn a_carried_signature_writes_the_same_package_without_the_key_and_no_other() {
     let mut fixture = rich();
