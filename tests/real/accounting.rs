@@ -63,13 +63,10 @@ fn hold(home: &Home, name: &str, artifact: &Path) {
     assert_eq!(free, None, "{shown}");
 }
 
-/// Returns the bytes of a file, or those of the image in a layout, beside which the layout has its index alone.
+/// Returns the bytes of a file, or those of all files in a directory.
 fn size_bytes(artifact: &Path) -> u64 {
-    let blobs = artifact.join("blobs/sha256");
-    let lengths = names(&blobs).into_iter().map(|name| length(&blobs.join(name)));
-    if artifact.is_dir() { lengths.sum() } else { length(artifact) }
-}
-
-fn length(file: &Path) -> u64 {
-    fs::metadata(file).expect("is there").len()
+    match artifact.is_dir() {
+        true => names(artifact).into_iter().map(|name| size_bytes(&artifact.join(name))).sum(),
+        false => fs::metadata(artifact).expect("is there").len(),
+    }
 }
