@@ -24,6 +24,14 @@ pub enum OverlayError {
     /// A `[[file]]` where the root has a directory, or the other way round.
     #[error("cannot lay /{0} over the root: there is a directory")]
     IsADirectory(TreePath),
+    /// Something is to be moved where the root has files.
+    #[error("cannot move /{path} to /{place}: there are files")]
+    IsThere {
+        /// What.
+        path: TreePath,
+        /// Where to.
+        place: TreePath,
+    },
     /// A `[[file]]` whose place, links on the way followed, has too long a path.
     #[error("cannot lay /{path} over the root where links lead")]
     TooLong {
@@ -59,6 +67,11 @@ pub fn apply(tree: &mut Tree, recipe: &Recipe, store: &Store, epoch_s: i64) -> R
                 Entry::file(digest, bytes.len() as u64, *mode, epoch_s)
             }
             LaidContent::Link(target) => Entry::symlink(target.as_bytes(), epoch_s),
+            LaidContent::Moved(to) => {
+                let to = real_place(tree, to)?;
+                move_to(tree, &path, &to, epoch_s)?;
+                Entry::symlink(format!("/{to}"), epoch_s)
+            }
             LaidContent::Directory => Entry::directory(epoch_s),
         };
         let present = tree.get(path.as_bytes()).is_some_and(|e| e.kind.is_directory());
@@ -71,6 +84,28 @@ pub fn apply(tree: &mut Tree, recipe: &Recipe, store: &Store, epoch_s: i64) -> R
         tree.insert(path, entry);
     }
     tree.add_parents(epoch_s);
+    Ok(())
+}
+
+/// Moves what lies at a path, and below it, to another place, which must be free; an empty directory where there is
+/// nothing.
+fn move_to(tree: &mut Tree, from: &TreePath, to: &TreePath, epoch_s: i64) -> Result<(), OverlayError> {
+    if tree.subtree(to.as_bytes()).any(|(_, entry)| !entry.kind.is_directory()) {
+        return Err(OverlayError::IsThere { path: from.clone(), place: to.clone() });
+    }
+    let all: Vec<(TreePath, Entry)> =
+        tree.subtree(from.as_bytes()).map(|(path, entry)| (path.clone(), entry.clone())).collect();
+    if all.is_empty() {
+        tree.insert(to.clone(), Entry::directory(epoch_s));
+    }
+    for (path, entry) in all {
+        tree.leave_hard_link_group(&path);
+        let entry = tree.remove(path.as_bytes()).unwrap_or(entry);
+        let rest = &path.as_bytes()[from.as_bytes().len()..];
+        let too_long = |source| OverlayError::TooLong { path: from.clone(), source };
+        let place = TreePath::new(&[to.as_bytes(), rest].concat()).map_err(too_long)?;
+        tree.insert(place, entry);
+    }
     Ok(())
 }
 
@@ -153,6 +188,32 @@ directory = true
     fn text_of(tree: &Tree, store: &Store, at: &str) -> String {
         let (digest, _) = tree.get(at.as_bytes()).and_then(|e| e.kind.content()).expect("a file");
         String::from_utf8(store.read(&digest).expect("is known")).expect("text")
+    }
+
+    #[test]
+    fn what_is_moved_leaves_a_link() {
+        let (_directory, store) = store();
+        let mut root = tree(&["etc/tea/a", "etc/tea/b/c", "etc/teapot", "var/lib/x"], &store);
+        let mut recipe = recipe();
+        let moved = |from: &str, to: &str| crate::recipe::OverlayFile {
+            path: path(from),
+            content: LaidContent::Moved(path(to)),
+        };
+        recipe.files = vec![moved("etc/tea", "var/lib/tea/etc"), moved("srv/none", "var/lib/none")];
+        apply(&mut root, &recipe, &store, 0).expect("has a place");
+        let all: Vec<String> = root.iter().map(|(path, _)| path.to_string()).collect();
+        for wanted in
+            ["etc/tea", "etc/teapot", "srv/none", "var/lib/none", "var/lib/tea/etc/a", "var/lib/tea/etc/b/c"]
+        {
+            assert!(all.iter().any(|path| path == wanted), "{wanted}: {all:?}");
+        }
+        assert_eq!(
+            root.get(b"etc/tea").map(|entry| &entry.kind),
+            Some(&Kind::Symlink { target: b"/var/lib/tea/etc".to_vec() })
+        );
+        recipe.files = vec![moved("etc/teapot", "var/lib/x")];
+        let fault = apply(&mut root, &recipe, &store, 0).expect_err("is there");
+        assert_eq!(fault.to_string(), "cannot move /etc/teapot to /var/lib/x: there are files");
     }
 
     #[test]

@@ -7,7 +7,6 @@
 mod answers;
 mod archives;
 mod check;
-mod draft;
 mod edit;
 mod error;
 mod keys;
@@ -22,7 +21,7 @@ mod web;
 
 pub use answers::Answer;
 pub use archives::ExtraArchive;
-pub use draft::{Wanted, draft};
+pub(crate) use edit::push_line;
 pub use edit::{GlobList, add_globs, exclude, exercise_lines, with_reduction, without_reduction};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
@@ -180,7 +179,7 @@ pub struct Debian {
 pub struct OverlayFile {
     /// Its absolute path in the root.
     pub path: TreePath,
-    /// `source`, `content`, `mode`, `link`, `directory`: One of:
+    /// `source`, `content`, `mode`, `link`, `moved`, `directory`: One of:
     pub content: LaidContent,
 }
 
@@ -205,6 +204,9 @@ pub enum LaidContent {
     },
     /// `link = "target"`: a symbolic link.
     Link(String),
+    /// `moved = "/var/lib/x/etc"`: what the root has there, moved below `/var`, with a link in its place. Each
+    /// grain then has a copy of its own to write to. What the root does not have becomes an empty directory.
+    Moved(TreePath),
     /// `directory = true`: an empty directory.
     Directory,
 }

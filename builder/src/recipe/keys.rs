@@ -98,6 +98,7 @@ struct FileKeys {
     source: Option<Spanned<String>>,
     content: Option<String>,
     link: Option<String>,
+    moved: Option<Spanned<String>>,
     #[serde(default)]
     directory: bool,
     mode: Option<Spanned<String>>,
@@ -356,14 +357,21 @@ fn overlay_file(check: &Checker, keys: FileKeys) -> Result<OverlayFile, RecipeEr
             .filter(|bits| *bits <= 0o777)
             .ok_or_else(|| check.rule(mode.span(), "file.mode must be octal, such as \"0755\""))?,
     };
-    let content = match (keys.source, keys.content, keys.link, keys.directory) {
-        (Some(source), None, None, false) => {
+    let content = match (keys.source, keys.content, keys.link, keys.moved, keys.directory) {
+        (Some(source), None, None, None, false) => {
             LaidContent::File { mode, bytes: check.source(source.span(), "file.source", source.get_ref())? }
         }
-        (None, Some(text), None, false) => LaidContent::File { mode, bytes: text.into_bytes() },
-        (None, None, Some(target), false) if !target.is_empty() => LaidContent::Link(target),
-        (None, None, None, true) => LaidContent::Directory,
-        _ => return Err(check.rule(span, "a file has one of source, content, link, directory = true")),
+        (None, Some(text), None, None, false) => LaidContent::File { mode, bytes: text.into_bytes() },
+        (None, None, Some(target), None, false) if !target.is_empty() => LaidContent::Link(target),
+        (None, None, None, Some(to), false) => {
+            let target = check.root_path(&to, "file.moved")?;
+            if !target.is_at_or_below(b"var") || target.as_bytes() == b"var" || path.is_at_or_below(b"var") {
+                return Err(check.rule(to.span(), "file.moved leads from outside of /var to a path below it"));
+            }
+            LaidContent::Moved(target)
+        }
+        (None, None, None, None, true) => LaidContent::Directory,
+        _ => return Err(check.rule(span, "a file has one of source, content, link, moved, directory = true")),
     };
     Ok(OverlayFile { path, content })
 }
