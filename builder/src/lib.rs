@@ -63,6 +63,11 @@
 //! - [`reasons`]: an artifact's papers → why each file is in it, as a graph, and what would go with each reason.
 //!   Never: decide what is kept.
 //!
+//! - [`draft`]: the packages of an app → the beginnings of its recipe, with the place of each guess. Never: write a
+//!   file, start a program.
+//! - [`attempt`]: a recipe that was begun, on its full root → how its first start ended, why, and how the recipe is
+//!   mended. Never: choose a version, write a file of the recipe.
+//!
 //! # Below the stages
 //!
 //! - [`tree`], [`layer`], [`layout`], [`digest`]: a root as a value and as text; the difference of two;
@@ -94,6 +99,7 @@ pub mod archive;
 pub mod artifact;
 pub mod assemble;
 pub mod atomic;
+pub mod attempt;
 pub mod attestation;
 pub mod cli;
 pub mod closed;
@@ -103,6 +109,7 @@ pub mod diff;
 pub mod difference;
 pub mod digest;
 pub mod download;
+pub mod draft;
 pub mod error;
 pub mod evidence;
 pub mod exercise;

@@ -37,7 +37,7 @@ mod update;
 pub use build::{Built, Care, build};
 pub use error::{Fault, LineError};
 pub use image::{Image, baseline, prune, read_evidence};
-pub use lock::{lock, read_lock, request};
+pub use lock::{lock, look_into, read_lock, request};
 pub use pack::{Finished, manifest_of, pack, preview};
 pub use proof::{Proven, Unproven, differs, prove, unproven, warn_of};
 pub use rebuild::{Original, Outcome, ProofWanted, RebuildError, Rebuilt, rebuild};

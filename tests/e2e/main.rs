@@ -6,6 +6,7 @@ mod archives;
 mod authorities;
 mod bad_input;
 mod base;
+mod begun;
 mod bombs;
 mod cache;
 mod ci_examples;

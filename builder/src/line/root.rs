@@ -119,7 +119,7 @@ pub fn overlay(recipe: Recipe, session: &Session) -> Result<Overlaid, LineError>
 }
 
 /// The name of the work that is waited for before downloads are relied on.
-const TRIMS: &str = "trims the cache";
+pub(super) const TRIMS: &str = "trims the cache";
 
 /// Returns the tree of each of a recipe's npm sets, before anything is configured: nothing needs a network
 /// then.

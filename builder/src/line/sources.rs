@@ -129,6 +129,18 @@ impl Session {
         None
     }
 
+    /// Returns where the .debs of Debian's own archive can be had that a lock names: the pool first.
+    ///
+    /// # Errors
+    /// A mirror that is no URL.
+    pub fn mirrors(&self, lock: &Lock) -> Result<Mirrors, LineError> {
+        let mut mirrors = mirrors_of(lock, &self.archive, &[])?;
+        if let Some(pool) = &self.pool {
+            mirrors.add_pool(pool);
+        }
+        Ok(mirrors)
+    }
+
     /// Returns where the .debs of a recipe's lock can be had: the pool first.
     ///
     /// # Errors

@@ -117,7 +117,7 @@ pub fn without_reduction(text: &str, names: &[String], reason: &str) -> Option<S
 }
 
 /// Adds a text to a list on a line of its own, behind a comment.
-fn push_line(list: &mut Array, comment: &str, text: &str) {
+pub(crate) fn push_line(list: &mut Array, comment: &str, text: &str) {
     // A comment behind the last comma is the author's.
     let before = list.trailing().as_str().unwrap_or_default().trim_end().to_owned();
     let mut value = Value::from(text);
