@@ -122,9 +122,10 @@ pub fn attempt(
             let _ = grain.stop();
             match answered {
                 Ok(transcript) => {
+                    // Of the page itself or of the end of its redirects, not of what is loaded with it.
                     let records = transcript.steps.iter().chain(&transcript.beside);
-                    let mut titles = records.rev().filter_map(|record| match &record.outcome {
-                        Outcome::Responded(response) => title(&response.body),
+                    let mut titles = records.filter_map(|record| match &record.outcome {
+                        Outcome::Responded(response) if response.status == 200 => title(&response.body),
                         _ => None,
                     });
                     End::Answered { title: titles.next() }

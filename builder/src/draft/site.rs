@@ -17,6 +17,8 @@ pub struct Site {
     pub index: Vec<String>,
     /// Directories that must not be served.
     pub denied: Vec<(String, Place)>,
+    /// Directories in which nothing is run, such as those of uploads.
+    pub inert: Vec<(String, Place)>,
     /// The script that gets all that is no file.
     pub front: Option<(String, Place)>,
     /// Values of PHP.
@@ -143,6 +145,11 @@ fn read_apache(found: &Found<'_>, shipped: &Shipped, site: &mut Site) {
             site.denied.push((path.clone(), found.at(directive.line)));
         } else if !path.contains(['*', '^', '(']) {
             directories.push((path.clone(), found.at(block.line)));
+        }
+        let flags = inside("php_admin_flag").into_iter().chain(inside("php_flag"));
+        let off = |directive: &Directive| directive.arguments.iter().map(String::as_str).eq(["engine", "off"]);
+        if let Some((directive, _)) = flags.into_iter().find(|(directive, _)| off(directive)) {
+            site.inert.push((path.clone(), found.at(directive.line)));
         }
         let runs_all = inside("Options").iter().any(|(directive, _)| {
             directive
@@ -339,7 +346,8 @@ mod tests {
                        <Directory /usr/share/tea/public/>\n  Require all granted\n  DirectoryIndex tea.php\n  \
                        RewriteCond %{REQUEST_FILENAME} !-f\n  RewriteRule ^(.*)$ index.php?q=$1 [L]\n  \
                        php_value upload_max_filesize 5M\n</Directory>\n\
-                       <Directory /usr/share/tea/public/config>\n  Require all denied\n</Directory>\n";
+                       <Directory /usr/share/tea/public/config>\n  Require all denied\n</Directory>\n\
+                       <Directory /usr/share/tea/public/images>\n  php_admin_flag engine off\n</Directory>\n";
         let files = [("/etc/tea/apache.conf", snippet), ("/usr/share/tea/public/index.php", "")];
         let site = site(&Shipped::made("tea", &[], &files), "tea");
         assert_eq!(
@@ -349,6 +357,7 @@ mod tests {
         assert_eq!(site.aliases[0].0, "/icons");
         assert_eq!(site.front.as_ref().map(|(script, _)| script.as_str()), Some("index.php?q=$uri"));
         assert_eq!(site.denied[0].0, "/usr/share/tea/public/config");
+        assert_eq!(site.inert[0].0, "/usr/share/tea/public/images");
         assert_eq!(site.index, ["tea.php"]);
         assert_eq!(site.php_values[0].1, "5M");
     }

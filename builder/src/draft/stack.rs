@@ -284,12 +284,15 @@ fn nginx_inside(site: &Site, shipped: &Shipped, php: bool) -> (String, String) {
     }
     index.dedup();
     text += &format!("        index {};\n", index.join(" "));
-    for (path, place) in &site.denied {
-        let inside = path.strip_prefix(&root).filter(|inside| inside.starts_with('/'));
-        if let Some(inside) = inside {
-            text += &format!(
-                "\n        # {place}\n        location ^~ {inside}/ {{\n            deny all;\n        }}\n"
-            );
+    let denied = site.denied.iter().map(|(path, place)| (path, place, "            deny all;\n"));
+    // Without the regular expressions below it, nothing there is run.
+    let inert = site.inert.iter().map(|(path, place)| (path, place, ""));
+    let mut known: Vec<&str> = Vec::new();
+    for (path, place, inside) in denied.chain(inert) {
+        let url = path.strip_prefix(&root).filter(|url| url.starts_with('/'));
+        if let Some(url) = url.filter(|url| !known.contains(url)) {
+            known.push(url);
+            text += &format!("\n        # {place}\n        location ^~ {url}/ {{\n{inside}        }}\n");
         }
     }
     for (url, path, place) in &site.aliases {
