@@ -147,7 +147,8 @@ fn read_apache(found: &Found<'_>, shipped: &Shipped, site: &mut Site) {
             directories.push((path.clone(), found.at(block.line)));
         }
         let flags = inside("php_admin_flag").into_iter().chain(inside("php_flag"));
-        let off = |directive: &Directive| directive.arguments.iter().map(String::as_str).eq(["engine", "off"]);
+        let off =
+            |directive: &Directive| directive.arguments.iter().map(String::as_str).eq(["engine", "off"]);
         if let Some((directive, _)) = flags.into_iter().find(|(directive, _)| off(directive)) {
             site.inert.push((path.clone(), found.at(directive.line)));
         }
