@@ -16,8 +16,8 @@ use crate::{digest::Digest, formats::spk::LateContent, tree::TreePath};
 /// Extensions with less than this in sum share a run.
 const LEAST_RUN_BYTES: u64 = 4 << 20;
 
-/// Runs over this are cut: so much takes about six seconds.
-const LONG_RUN_BYTES: u64 = 12 << 20;
+/// Runs over this are cut: so much takes about ten seconds of a processor.
+const LONG_RUN_BYTES: u64 = 16 << 20;
 
 /// Each part of a run that is cut has at least one in this many of its bytes.
 const LEAST_PART: u64 = 4;
