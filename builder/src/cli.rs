@@ -75,7 +75,7 @@ use crate::{
     shutdown,
     store::Store,
     sys::signals::Stops,
-    threads,
+    threads::{self, Turns},
 };
 
 /// Turns Debian packages into tiny, sealed, per-app Debian roots.
@@ -215,6 +215,8 @@ pub struct Context {
     pub progress: Progress,
     store: OnceLock<Arc<Store>>,
     remote: OnceLock<Arc<RemoteCache>>,
+    /// Turns at stages that take all cores, for recipes that are built side by side.
+    heavy: Turns,
     /// Layouts of images that were fetched, until the command ends.
     pulled: Mutex<Vec<atomic::Directory>>,
     /// What came on standard input, until the command ends.
@@ -229,6 +231,20 @@ impl Context {
             progress,
             store: OnceLock::new(),
             remote: OnceLock::new(),
+            heavy: Turns::of(1),
+            pulled: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Returns the context of one of several pieces of work side by side, whose lines begin with a name.
+    fn named(&self, name: &str, heavy: Turns) -> Self {
+        Context {
+            global: self.global.clone(),
+            progress: self.progress.named(name),
+            store: self.store.clone(),
+            remote: self.remote.clone(),
+            heavy,
             pulled: Mutex::default(),
             kept: Mutex::default(),
         }

@@ -33,6 +33,8 @@ pub trait Sink: Send + Sync {
     fn warn(&self, text: &str);
     /// A line that only `--verbose` shows.
     fn detail(&self, _text: &str) {}
+    /// The end of one part of the work, while others go on: lines that are shown as they are.
+    fn tell(&self, _text: &str) {}
 }
 
 struct Silent;
@@ -42,6 +44,48 @@ impl Sink for Silent {
     fn update(&self, _: u64, _: u64, _: Option<&str>) {}
     fn end(&self, _: u64) {}
     fn warn(&self, _: &str) {}
+}
+
+/// A sink whose lines begin with the name of one of several pieces of work.
+struct Named {
+    name: String,
+    sink: Arc<dyn Sink>,
+}
+
+impl Named {
+    fn line(&self, text: &str) -> String {
+        format!("{}: {text}", self.name)
+    }
+}
+
+impl Sink for Named {
+    fn begin(&self, task: u64, what: &str, total: u64, unit: Unit) {
+        self.sink.begin(task, &self.line(what), total, unit);
+    }
+
+    fn begin_wait(&self, task: u64, what: &str) {
+        self.sink.begin_wait(task, &self.line(what));
+    }
+
+    fn update(&self, task: u64, done: u64, detail: Option<&str>) {
+        self.sink.update(task, done, detail);
+    }
+
+    fn end(&self, task: u64) {
+        self.sink.end(task);
+    }
+
+    fn warn(&self, text: &str) {
+        self.sink.warn(&self.line(text));
+    }
+
+    fn detail(&self, text: &str) {
+        self.sink.detail(&self.line(text));
+    }
+
+    fn tell(&self, text: &str) {
+        self.sink.tell(text);
+    }
 }
 
 /// A handle on the sink, passed down to stages.
@@ -66,6 +110,12 @@ impl Progress {
     /// Reports nothing.
     pub fn silent() -> Self {
         Progress::new(Arc::new(Silent))
+    }
+
+    /// Returns a handle whose lines begin with a name, for one of several pieces of work side by side.
+    pub fn named(&self, name: &str) -> Self {
+        let named = Named { name: name.to_owned(), sink: self.sink.clone() };
+        Progress { sink: Arc::new(named), next: self.next.clone() }
     }
 
     /// Begins to wait for another tinyroot that does something ("unpacks the same packages"), which is
@@ -96,6 +146,11 @@ impl Progress {
     /// Reports a detail that only `--verbose` shows.
     pub fn detail(&self, text: &str) {
         self.sink.detail(text);
+    }
+
+    /// Shows how one part of the work ended, while others go on.
+    pub fn tell(&self, text: &str) {
+        self.sink.tell(text);
     }
 }
 

@@ -4,6 +4,7 @@
 //! Pure: nothing here runs an app, prints, or knows the command line.
 
 mod build;
+mod builds;
 mod contents;
 mod duplicates;
 mod history;
@@ -24,6 +25,7 @@ mod why;
 mod why_big;
 
 pub use build::Summary;
+pub use builds::{Builds, BuiltRecipe};
 pub use contents::Contents;
 pub use history::HistoryReport;
 pub use lock::LockReport;

@@ -5,11 +5,13 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, Builder},
 };
+
+use crate::files;
 
 /// The hint for a thread that cannot be started.
 pub const HINT: &str = "the limit of processes (`ulimit -u`, or a container's) or of memory (`ulimit -v`) is reached: raise it, \
@@ -74,6 +76,52 @@ pub fn try_for_each<T: Sync, E: Send>(
     fault.map_or(Ok(()), |(_, error)| Err(error))
 }
 
+/// Returns how much memory programs can be given before the host swaps; `None` where the kernel does not say
+/// (`MemAvailable` of `proc_meminfo(5)`, since Linux 3.14).
+pub fn available_bytes() -> Option<u64> {
+    let text = files::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Turns at work of which only so much may be done side by side. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<(Mutex<usize>, Condvar)>);
+
+/// A turn; ends when dropped.
+#[derive(Debug)]
+pub struct Turn(Turns);
+
+impl Turns {
+    /// Makes turns of which so many can be had at once; 1 or more.
+    pub fn of(count: usize) -> Self {
+        Turns(Arc::new((Mutex::new(count.max(1)), Condvar::new())))
+    }
+
+    /// Waits for a turn. Where that takes time, `waiting` is called, and what it returns lives as long.
+    pub fn take<W>(&self, waiting: impl FnOnce() -> W) -> Turn {
+        let (free, freed) = &*self.0;
+        let mut count = free.lock().unwrap_or_else(PoisonError::into_inner);
+        if *count == 0 {
+            let _waiting = waiting();
+            while *count == 0 {
+                count = freed.wait(count).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        *count -= 1;
+        Turn(self.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Turns(shared) = &self.0;
+        *shared.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        shared.1.notify_one();
+    }
+}
+
 /// How many threads the HTTP library needs besides those that call it: its own, and those that look names up.
 /// It panics without.
 pub const FOR_HTTP: usize = 3;
@@ -112,6 +160,23 @@ mod tests {
             );
         }
         assert_eq!(map(4, &[] as &[usize], |item| *item), [0; 0]);
+    }
+
+    #[test]
+    fn only_so_many_have_a_turn_at_once() {
+        let (turns, now, most) = (Turns::of(2), AtomicUsize::new(0), AtomicUsize::new(0));
+        let waited = AtomicUsize::new(0);
+        map(5, &[(); 5], |()| {
+            let _turn = turns.take(|| waited.fetch_add(1, Ordering::Relaxed));
+            most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            thread::sleep(std::time::Duration::from_millis(20));
+            now.fetch_sub(1, Ordering::Relaxed);
+        });
+        assert!(most.load(Ordering::Relaxed) <= 2);
+        assert!(waited.load(Ordering::Relaxed) > 0);
+        // All were given back.
+        let turns = [turns.take(|| panic!("is free")), turns.take(|| panic!("is free"))];
+        assert_eq!(turns.len(), 2);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod late_import;
 mod listings;
 mod little;
 mod log;
+mod many;
 mod network;
 #[path = "../networks.rs"]
 mod networks;

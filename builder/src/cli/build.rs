@@ -1,4 +1,6 @@
-//! `tinyroot build`: from a recipe folder to one signed package.
+//! `tinyroot build`: from a recipe folder to one signed package, or from many to one each.
+
+mod many;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,9 @@ pub(super) fn read_note(note: &[u8]) {
 /// Needs what recipe.lock and used.list name, and .debs: nothing is resolved and nothing traced. The pruned
 /// app goes through its exercise before it is packed; a package that cannot do what the full root does is not
 /// written.
+///
+/// Several recipes are built side by side. One that fails does not stop the others, and a table at the end
+/// says how each ended. Files, and folders whose names begin with _, are passed over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     tinyroot build recipes/dokuwiki                     write recipes/dokuwiki/dokuwiki.spk\n  \
@@ -44,11 +49,17 @@ pub(super) fn read_note(note: &[u8]) {
     tinyroot build recipes/dokuwiki --fast              the same, larger and sooner, while one works on it\n  \
     tinyroot build recipes/dokuwiki --remote-cache https://cache.example.org/x --remote-cache-key KEYID\n  \
     \x20                                                  with what another machine made of the same packages\n  \
-    tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n\n\
-    Exits with 3 if the .spk is larger than the recipe's budget.")]
+    tinyroot build recipes/dokuwiki --json              tell size, contents and times as JSON\n  \
+    tinyroot build recipes/* --output packages/         all of them, and a table of how each ended\n\n\
+    Exits with 3 if the .spk is larger than the recipe's budget; of several recipes with 1 if any failed.")]
 pub struct Args {
-    /// A recipe folder
-    recipe: PathBuf,
+    /// A recipe folder, or several
+    #[arg(required = true, value_name = "RECIPE")]
+    recipes: Vec<PathBuf>,
+    /// How many recipes are built side by side [default: one for each core, fewer where memory is short].
+    /// Configuring and packing take all cores: never more than two at once do
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     #[command(flatten)]
     options: Options,
 }
@@ -122,12 +133,10 @@ pub(super) struct Made {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let recipe = recipe::read(&args.recipe)?;
+    let [recipe] = &args.recipes[..] else { return many::run(args, context) };
+    let recipe = recipe::read(recipe)?;
     let plan = Plan::of(&recipe, &args.options, context)?;
-    let made = match plan.made(&recipe, &*context.store()?)? {
-        Some(summary) => Made { summary, output: plan.output, recipe, up_to_date: true, key: plan.key },
-        None => plan.make(recipe, context)?,
-    };
+    let made = plan.there_or_made(recipe, context)?;
     conclude(&made, &args.options, context)
 }
 
@@ -160,6 +169,16 @@ impl<'a> Plan<'a> {
             artifact::is_at(&self.output, self.options.format, &summary.sha256)
                 && !(self.options.reduce && summary.has_proposals())
         }))
+    }
+
+    /// Returns the package, made unless it is there already.
+    fn there_or_made(self, recipe: Recipe, context: &Context) -> Result<Made, Failure> {
+        match self.made(&recipe, &*context.store()?)? {
+            Some(summary) => {
+                Ok(Made { summary, output: self.output, recipe, up_to_date: true, key: self.key })
+            }
+            None => self.make(recipe, context),
+        }
     }
 
     /// Makes the package.

@@ -79,6 +79,32 @@ impl Failure {
         Failure { kind: Kind::Status(code), hint: None }
     }
 
+    /// Returns the status that the program would end with.
+    pub(super) fn exit_status(&self) -> u8 {
+        self.kind.status()
+    }
+
+    /// Returns whether the work is done and a limit exceeded.
+    pub(super) fn is_exceeded(&self) -> bool {
+        matches!(self.kind, Kind::Exceeded(_))
+    }
+
+    /// Returns it in a line, without its sources and its hint.
+    pub(super) fn clause(&self) -> String {
+        let text = match &self.kind {
+            Kind::Error(error) => error.to_string(),
+            Kind::Exceeded(text) | Kind::Drifted(text) => text.clone(),
+            Kind::Usage(error) => error.to_string(),
+            Kind::Status(_) => String::new(),
+        };
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// Returns it as the value of `error` in a document.
+    pub(super) fn document(&self) -> serde_json::Value {
+        document::of(self)
+    }
+
     /// Adds what one can do about it.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {

@@ -18,7 +18,8 @@ use crate::{error::PathError, report::Page, shown, sys::stdout};
 /// Whether the words that begin lines of ours on stderr are coloured.
 static COLOR: AtomicBool = AtomicBool::new(false);
 
-/// The JSON document of a command, printed at its end: only then is it known whether it failed.
+/// The JSON document of a command, or its text if it has one though it failed, printed at its end: only then is
+/// it known whether it failed.
 static DOCUMENT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Colours errors, warnings and hints from now on, or not.
@@ -28,7 +29,11 @@ pub(super) fn set_color(color: bool) {
 
 /// Leaves the one JSON document of a command to be printed when it ends. Another one replaces it.
 pub fn finish_json(document: &impl Serialize) {
-    let text = serde_json::to_string_pretty(document).expect("names of fields are texts") + "\n";
+    finish_text(serde_json::to_string_pretty(document).expect("names of fields are texts") + "\n");
+}
+
+/// As [`finish_json`], of a command's text.
+pub(super) fn finish_text(text: String) {
     *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
 }
 
@@ -37,7 +42,7 @@ pub(super) fn forget_document() {
     *DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// Prints the document that was left, with `error` in it if there is one.
+/// Prints what was left, a document with `error` in it if there is one.
 ///
 /// # Errors
 /// As [`print`].

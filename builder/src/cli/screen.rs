@@ -112,4 +112,8 @@ impl Sink for Screen {
             self.line(text);
         }
     }
+
+    fn tell(&self, text: &str) {
+        self.line(text);
+    }
 }

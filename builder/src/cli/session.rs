@@ -38,6 +38,7 @@ impl Context {
             npm_registry: self.npm_registry(),
             pool: self.pool()?,
             effort: Effort::Best,
+            heavy: self.heavy.clone(),
         })
     }
 

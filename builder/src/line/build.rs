@@ -79,6 +79,7 @@ pub fn build(
         }
         (finished, _) => finished,
     };
+    let _turn = session.turn("pack");
     let packed = times.measure("pack", || pack(&finished, &overlaid, writer, output, session))?;
     overlaid.sources.times = times;
     Ok(Built { overlaid, finished, packed, proposals })

@@ -160,9 +160,11 @@ pub fn configure(
     let assembled = times.measure("assemble", || assemble(&unpacked))?;
     drop(relying);
     let wanted = Wanted { answers: &recipe.debian.debconf, owners };
+    let turn = session.turn("configure");
     let root = times.measure("configure", || {
         configure::configure(&unpacked, &assembled, &lock, wanted, store, progress, visit)
     });
+    drop(turn);
     let root = root.map_err(|error| {
         let look = (error.is_of_script() && visit.is_none()).then(|| {
             let recipe = recipe.directory.display();

@@ -7,8 +7,9 @@ use crate::{
     archive,
     download::{self, Downloader},
     formats::xz::Effort,
-    progress::Progress,
+    progress::{Progress, Unit},
     store::Store,
+    threads::{Turn, Turns},
 };
 
 /// The surroundings of a run of the line.
@@ -29,6 +30,8 @@ pub struct Session {
     pub pool: Option<String>,
     /// How hard packages are compressed. Their papers say it, and packing takes it from there.
     pub effort: Effort,
+    /// Turns at stages that take all cores or much memory, for recipes that are built side by side.
+    pub heavy: Turns,
 }
 
 impl Session {
@@ -44,7 +47,13 @@ impl Session {
             npm_registry: None,
             pool: None,
             effort: Effort::Best,
+            heavy: Turns::of(1),
         }
+    }
+
+    /// Waits until a stage may begin that takes all cores or much memory.
+    pub(super) fn turn(&self, stage: &str) -> Turn {
+        self.heavy.take(|| self.progress.task(&format!("waiting for its turn to {stage}"), 0, Unit::Items))
     }
 
     /// Returns a downloader for mirrors. What it learns of one is forgotten with it.

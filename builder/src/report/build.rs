@@ -223,6 +223,12 @@ impl Summary {
         !self.proposals.is_empty()
     }
 
+    /// Returns how many steps were proven, and how many pruned paths were requested; `None` of what is
+    /// unproven.
+    pub fn proven(&self) -> Option<[usize; 2]> {
+        self.proof.as_ref().map(|proof| [proof.steps, proof.misses])
+    }
+
     /// Returns what was proven, as a clause.
     pub fn proof_text(&self) -> String {
         match &self.proof {
@@ -327,45 +333,47 @@ fn left_out(built: &Built) -> Vec<LeftOut> {
     all
 }
 
+/// Returns a summary, for tests.
+#[cfg(test)]
+pub(super) fn made() -> Summary {
+    Summary {
+        sha256: Digest::of(b""),
+        size_bytes: 17_200_000,
+        app_id: "app".into(),
+        package_id: "package".into(),
+        unpacked_bytes: 60_100_000,
+        packages_locked: 120,
+        packages_kept: 60,
+        npm_locked: 0,
+        npm_kept: 0,
+        paths_staged: 12_000,
+        paths_kept: 3_000,
+        imports: Imported {
+            files: 12,
+            size_bytes: 345_000,
+            largest: Some(("/usr/lib/python3.11/decimal.py".into(), 300)),
+            left_out: Some((2, 9_000, "/usr/lib/python3.11/pdb.py".into())),
+        },
+        proof: Some(Proven { steps: 31, misses: 2 }),
+        proposals: vec![Proposed {
+            line: "icu = { empty = true }".into(),
+            files: "libicudata.so.72.1".into(),
+            why: "only libxml2.so.2 uses it".into(),
+            takes_bytes: 7_400_000,
+            saves_bytes: 6_900_000,
+        }],
+        left_out: vec![LeftOut { reason: "a translation not asked for".into(), size_bytes: 4_500_000 }],
+        companions: Companions { packages: 3, code_bytes: 1_200_000, budget_bytes: 12_000_000 },
+        contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
+        blocks: vec![Block { kind: "data".into(), size_bytes: 40, packed_bytes: 20 }],
+        stages: vec![Stage { stage: "fetch".into(), seconds: 1.25 }],
+        warnings: vec!["step 1, GET /: an empty page".into()],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn summary() -> Summary {
-        Summary {
-            sha256: Digest::of(b""),
-            size_bytes: 17_200_000,
-            app_id: "app".into(),
-            package_id: "package".into(),
-            unpacked_bytes: 60_100_000,
-            packages_locked: 120,
-            packages_kept: 60,
-            npm_locked: 0,
-            npm_kept: 0,
-            paths_staged: 12_000,
-            paths_kept: 3_000,
-            imports: Imported {
-                files: 12,
-                size_bytes: 345_000,
-                largest: Some(("/usr/lib/python3.11/decimal.py".into(), 300)),
-                left_out: Some((2, 9_000, "/usr/lib/python3.11/pdb.py".into())),
-            },
-            proof: Some(Proven { steps: 31, misses: 2 }),
-            proposals: vec![Proposed {
-                line: "icu = { empty = true }".into(),
-                files: "libicudata.so.72.1".into(),
-                why: "only libxml2.so.2 uses it".into(),
-                takes_bytes: 7_400_000,
-                saves_bytes: 6_900_000,
-            }],
-            left_out: vec![LeftOut { reason: "a translation not asked for".into(), size_bytes: 4_500_000 }],
-            companions: Companions { packages: 3, code_bytes: 1_200_000, budget_bytes: 12_000_000 },
-            contents: vec![Share { package: "libicu72".into(), size_bytes: 31_000_000, files: 3 }],
-            blocks: vec![Block { kind: "data".into(), size_bytes: 40, packed_bytes: 20 }],
-            stages: vec![Stage { stage: "fetch".into(), seconds: 1.25 }],
-            warnings: vec!["step 1, GET /: an empty page".into()],
-        }
-    }
+    use super::{made as summary, *};
 
     #[test]
     fn a_summary_says_what_dominates_and_what_took_long() {
