@@ -19,6 +19,7 @@ mod modules;
 mod page;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod stream;
 mod style;
 mod text;
 
@@ -168,6 +169,9 @@ pub enum Outcome {
     Responded(Response),
     /// A program ended.
     Ran(CommandOutput),
+    /// All messages that were expected of a stream came: the subprotocol of a WebSocket, and of each message
+    /// what is compared, each from a line of its own on.
+    Streamed(Vec<u8>),
     /// A restart or a pause is over.
     Done,
 }
@@ -284,7 +288,9 @@ pub fn run(visit: &Visit<'_>, target: &mut dyn Target) -> Result<Transcript, Exe
         let what = step::words_with(step, |text| talk.fill_in(text, str::to_owned));
         let (outcome, problems) = match step {
             Step::Request(request) => talk.request(number, &what, request, target)?,
+            Step::Stream(stream) => talk.stream(number, &what, stream, target)?,
             Step::Restart => {
+                talk.close_all();
                 let act =
                     |source| ExerciseError::Act { step: number, what: "restart the grain".into(), source };
                 target.restart().map_err(act)?;
@@ -304,6 +310,7 @@ pub fn run(visit: &Visit<'_>, target: &mut dyn Target) -> Result<Transcript, Exe
             }
         };
         target.settle();
+        talk.listen();
         if number == visit.steps.len() {
             std::thread::sleep(LAST_WORDS);
         }
@@ -317,6 +324,7 @@ pub fn run(visit: &Visit<'_>, target: &mut dyn Target) -> Result<Transcript, Exe
             break;
         }
     }
+    talk.close_all();
     if talk.misses.is_empty() {
         return Ok(talk.transcript);
     }
@@ -329,6 +337,7 @@ impl Outcome {
         match self {
             Outcome::Responded(response) => &response.body,
             Outcome::Ran(ran) => &ran.output,
+            Outcome::Streamed(text) => text,
             Outcome::Done => &[],
         }
     }

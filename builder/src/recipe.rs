@@ -17,6 +17,7 @@ mod reduce;
 mod service;
 mod step;
 mod stop;
+mod stream;
 mod web;
 
 pub use answers::Answer;
@@ -28,6 +29,7 @@ pub(crate) use error::nearest;
 pub use languages::is_icu_language;
 pub use npm::{Npm, NpmPackage, PREFIX as NPM_PREFIX};
 pub use stop::SIGTERM;
+pub use stream::{Expected, Message, Opening, Payload, StreamStep, Wanted};
 
 use std::{
     collections::BTreeMap,
@@ -281,13 +283,15 @@ pub struct Web {
 
 /// `[[exercise]]`: A step of the conversation that traces and proves the app, in order.
 ///
-/// `{name}` in path, headers, form and body is a captured value; `{base}`, `{host}` and `{port}` are those of
+/// `{name}` in path, headers, form, body and messages is a captured value; `{base}`, `{host}` and `{port}` are those of
 /// the URL in the user's browser. A redirect is followed to its end, which must not be an error, and a page
 /// is loaded as browsers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// No key: a request and its expected response.
     Request(Request),
+    /// No key: messages between a page and the app.
+    Stream(StreamStep),
     /// `restart`: With `true`, the grain is stopped and started again on the same `/var`.
     Restart,
     /// `sleep`: A pause, in seconds (0 to 60).

@@ -27,6 +27,7 @@ mod listings;
 mod little;
 mod log;
 mod many;
+mod messages;
 mod network;
 #[path = "../networks.rs"]
 mod networks;

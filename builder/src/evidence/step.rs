@@ -11,7 +11,7 @@
 //! Words and marks are the recipe's own, before any capture is filled in, so that evidence does not differ
 //! from run to run.
 
-use crate::recipe::Step;
+use crate::recipe::{Opening, Step};
 
 /// The mark of all that an app does before its first step.
 pub const START: &str = "start";
@@ -35,6 +35,11 @@ pub fn words(step: &Step) -> String {
 pub fn words_with(step: &Step, form: impl Fn(&str) -> String) -> String {
     match step {
         Step::Request(request) => format!("{} {}", request.method, form(&request.path)),
+        Step::Stream(stream) => match &stream.opening {
+            Opening::WebSocket(path) => format!("websocket {}", form(path)),
+            Opening::Events(path) => format!("sse {}", form(path)),
+            Opening::Open(name) => format!("stream {name}"),
+        },
         Step::Restart => "restart".to_owned(),
         Step::Sleep { millis } => format!("sleep {millis} ms"),
         Step::Run { command, .. } => format!("run {}", command.join(" ")),

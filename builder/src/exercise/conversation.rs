@@ -6,6 +6,7 @@ mod judge;
 mod load;
 mod look;
 mod send;
+mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +18,12 @@ use self::{
     look::{Content, disguised},
 };
 use super::{
-    ExerciseError, Miss, Outcome, Response, Target, Transcript, Visit, Warning, cookies::Cookies, log, text,
+    ExerciseError, Miss, Outcome, Response, Target, Transcript, Visit, Warning, cookies::Cookies, log,
+    stream::Stream, text,
 };
 use crate::{
     evidence::step,
-    recipe::{Request, Step},
+    recipe::{Message, Request, Step},
 };
 
 /// A conversation, from its first step to its last.
@@ -31,6 +33,8 @@ pub(super) struct Conversation<'a> {
     /// Names that any step captures; other braces are text.
     names: BTreeSet<String>,
     values: BTreeMap<String, String>,
+    /// Streams that steps have left open, by name.
+    streams: BTreeMap<String, Stream>,
     pub(super) transcript: Transcript,
     pub(super) misses: Vec<Miss>,
     /// A capture failed, and later steps need it.
@@ -60,11 +64,16 @@ pub(super) enum Grade {
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(visit: Visit<'a>) -> Self {
-        let captures = visit.steps.iter().filter_map(|step| match step {
-            Step::Request(Request { capture, .. }) | Step::Run { capture, .. } => {
-                Some(capture.keys().cloned())
+        let captures = visit.steps.iter().flat_map(|step| match step {
+            Step::Request(Request { capture, .. }) | Step::Run { capture, .. } => vec![capture],
+            Step::Stream(stream) => {
+                let expected = stream.messages.iter().filter_map(|message| match message {
+                    Message::Expect(expected) => Some(&expected.capture),
+                    Message::Send(_) => None,
+                });
+                expected.collect()
             }
-            _ => None,
+            Step::Restart | Step::Sleep { .. } => Vec::new(),
         });
         let values = BTreeMap::from([
             ("base".to_owned(), visit.authority.base()),
@@ -74,8 +83,9 @@ impl<'a> Conversation<'a> {
         Conversation {
             visit,
             cookies: Cookies::default(),
-            names: captures.flatten().collect(),
+            names: captures.flat_map(BTreeMap::keys).cloned().collect(),
             values,
+            streams: BTreeMap::new(),
             transcript: Transcript { authority: Some(visit.authority.clone()), ..Transcript::default() },
             misses: Vec::new(),
             stuck: false,
@@ -151,7 +161,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn end_step(&mut self, number: usize, step: &Step, outcome: &Outcome, said: &[String]) {
         let status = match outcome {
             Outcome::Responded(response) => Some(response.status),
-            Outcome::Ran(_) | Outcome::Done => None,
+            Outcome::Ran(_) | Outcome::Streamed(_) | Outcome::Done => None,
         };
         let is_explored = matches!(step, Step::Request(request) if request.is_explored);
         if let Some(line) = log::told(said, status).filter(|_| !is_explored) {

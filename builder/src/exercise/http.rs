@@ -73,6 +73,12 @@ impl Response {
         kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
+    /// Returns whether its body comes in chunks.
+    pub(super) fn is_chunked(&self) -> bool {
+        let coding = self.header("transfer-encoding").map(str::to_ascii_lowercase);
+        coding.is_some_and(|coding| coding.ends_with("chunked"))
+    }
+
     /// Returns headers and body as one text, as expectations and captures see them.
     pub fn full(&self) -> Vec<u8> {
         let mut full = Vec::with_capacity(self.body.len() + 512);
@@ -95,12 +101,7 @@ pub(super) fn send(
 ) -> Result<Response, HttpError> {
     stream.set_read_timeout(Some(SILENCE)).map_err(HttpError::Send)?;
     stream.set_write_timeout(Some(SILENCE)).map_err(HttpError::Send)?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\n");
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    request += "\r\n";
-    let mut request = request.into_bytes();
+    let mut request = head(method, path, headers);
     request.extend_from_slice(body);
     // An app that responds before it has read a large body closes early; its response still counts.
     let sent = stream.write_all(&request);
@@ -110,30 +111,64 @@ pub(super) fn send(
     }
 }
 
+/// Returns the head of a request.
+fn head(method: &str, path: &str, headers: &[(String, String)]) -> Vec<u8> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    request.into_bytes()
+}
+
+/// Asks for a stream. Where the response begins one, as the function says, the bytes behind its head that
+/// were read already are returned, too; any other response is read whole.
+pub(super) fn open(
+    mut stream: impl Read + Write,
+    path: &str,
+    headers: &[(String, String)],
+    begins: impl Fn(&Response) -> bool,
+) -> Result<(Response, Option<Vec<u8>>), HttpError> {
+    stream.write_all(&head("GET", path, headers)).map_err(HttpError::Send)?;
+    let mut reader = BufReader::new(stream);
+    let response = read_last_head(&mut reader)?;
+    match begins(&response) {
+        true => Ok((response, Some(reader.buffer().to_vec()))),
+        false => Ok((read_body(reader, "GET", response)?, None)),
+    }
+}
+
 /// Reads one answer, those with status 1xx passed over.
 pub(super) fn read_response(stream: impl Read, method: &str) -> Result<Response, HttpError> {
     let mut reader = BufReader::new(stream);
+    let response = read_last_head(&mut reader)?;
+    read_body(reader, method, response)
+}
+
+/// Reads heads up to one that is not of status 1xx, or is of 101. Its body is not read.
+fn read_last_head(reader: &mut impl BufRead) -> Result<Response, HttpError> {
     loop {
-        let (status, headers) = read_head(&mut reader)?;
-        if (100..200).contains(&status) && status != 101 {
-            continue;
+        let (status, headers) = read_head(reader)?;
+        if !(100..200).contains(&status) || status == 101 {
+            return Ok(Response { status, headers, body: Vec::new() });
         }
-        let mut response = Response { status, headers, body: Vec::new() };
-        if method == "HEAD" || matches!(status, 101 | 204 | 304) {
-            return Ok(response);
-        }
-        let coding = response.header("transfer-encoding").map(str::to_ascii_lowercase);
-        response.body = if coding.is_some_and(|coding| coding.ends_with("chunked")) {
-            read_chunks(&mut reader)?
-        } else if let Some(length) = response.header("content-length") {
-            let wrong = |_| HttpError::Line(format!("Content-Length: {length}"));
-            let length = length.trim().parse().map_err(wrong)?;
-            read_exactly(&mut reader, length)?
-        } else {
-            read_to_end(reader)?
-        };
+    }
+}
+
+fn read_body(mut reader: impl BufRead, method: &str, mut response: Response) -> Result<Response, HttpError> {
+    if method == "HEAD" || matches!(response.status, 101 | 204 | 304) {
         return Ok(response);
     }
+    response.body = if response.is_chunked() {
+        read_chunks(&mut reader)?
+    } else if let Some(length) = response.header("content-length") {
+        let wrong = |_| HttpError::Line(format!("Content-Length: {length}"));
+        let length = length.trim().parse().map_err(wrong)?;
+        read_exactly(&mut reader, length)?
+    } else {
+        read_to_end(reader)?
+    };
+    Ok(response)
 }
 
 fn read_to_end(reader: impl Read) -> Result<Vec<u8>, HttpError> {

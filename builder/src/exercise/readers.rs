@@ -14,6 +14,12 @@ pub(crate) fn response(bytes: &[u8]) {
     }
 }
 
+/// An event stream, with chunks and without.
+pub(crate) fn events(bytes: &[u8]) {
+    crate::formats::chunked::read_anything(bytes);
+    crate::formats::event_stream::read_anything(bytes);
+}
+
 /// Values of `Set-Cookie`, one a line.
 pub(crate) fn cookies(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -1,3 +1,4 @@
+mod streams;
 mod user;
 
 use std::{

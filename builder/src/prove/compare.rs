@@ -113,6 +113,7 @@ fn folds_of(step: &Step) -> Vec<Regex> {
         Step::Request(request) => {
             request.fold.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
         }
+        Step::Stream(stream) => stream.fold.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect(),
         _ => Vec::new(),
     }
 }
@@ -148,6 +149,7 @@ fn difference(whole: &[Said<'_>], pruned: Said<'_>, folds: &[Regex]) -> Option<(
             }
             texts_differ(&alike, pruned, folds)
         }
+        (Outcome::Streamed(_), Outcome::Streamed(_)) => texts_differ(whole, pruned, folds),
         _ => None,
     }
 }
@@ -300,6 +302,20 @@ mod tests {
         assert_eq!(
             shown(&[&one, &two], &said("tok_\ngreen")),
             "step 1, GET /: its text differs (1 lines gone, 0 new)\n  - stays"
+        );
+    }
+
+    #[test]
+    fn messages_that_were_expected_are_compared_as_texts_are() {
+        let said = |text: &str| {
+            let outcome = Outcome::Streamed(text.as_bytes().to_vec());
+            let steps = vec![Record { step: 1, what: "websocket /ws".into(), outcome }];
+            Transcript { steps, ..Transcript::default() }
+        };
+        assert_eq!(shown(&[&said("hello at 12:01\nbye")], &said("hello at 17:48\nbye")), "");
+        assert_eq!(
+            shown(&[&said("hello\nbye")], &said("hello\nsorry")),
+            "step 1, websocket /ws: its text differs (1 lines gone, 1 new)\n  - bye\n  + sorry"
         );
     }
 

@@ -38,6 +38,7 @@ pub(super) fn said(
         let bytes = match &record.outcome {
             Outcome::Responded(response) => &response.body[..],
             Outcome::Ran(ran) => &ran.output,
+            Outcome::Streamed(text) => text,
             Outcome::Done => continue,
         };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(BODY_BYTES)]);

@@ -18,6 +18,7 @@ use super::{
     reduce::{ReduceKeys, reduce},
     service::{ServiceKeys, services},
     step::{StepKeys, step},
+    stream,
     web::{WebKeys, web},
 };
 use crate::formats::size::parse_size;
@@ -177,7 +178,9 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         .transpose()?;
     let web = keys.web.map(|keys| web(&check, keys)).transpose()?;
     let services = services(&check, keys.services, web.is_some())?;
+    let spans: Vec<_> = keys.exercise.iter().map(Spanned::span).collect();
     let exercise = keys.exercise.into_iter().map(|s| step(&check, s)).collect::<Result<Vec<_>, _>>()?;
+    stream::open_ones(&check, &exercise, &spans)?;
     let globs = |list: Vec<Spanned<String>>, key: &str| -> Result<Vec<String>, RecipeError> {
         list.into_iter()
             .map(|glob| match glob.get_ref().starts_with('/') && globset::Glob::new(glob.get_ref()).is_ok() {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::{
     Body, RecipeError, Request, Step,
     check::{Checker, OneOrMany},
+    stream::{MessageKeys, StreamKeys, stream},
 };
 
 #[derive(Deserialize)]
@@ -23,6 +24,13 @@ pub(super) struct StepKeys {
     restart: Option<bool>,
     sleep: Option<f64>,
     run: Option<Vec<String>>,
+    websocket: Option<String>,
+    sse: Option<String>,
+    stream: Option<String>,
+    protocol: Option<String>,
+    open: Option<String>,
+    close: Option<bool>,
+    messages: Option<Vec<MessageKeys>>,
     status: Option<OneOrMany<u16>>,
     contains: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -71,11 +79,51 @@ pub(super) fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, Rec
         + requests.count()
         + usize::from(keys.restart.is_some())
         + usize::from(keys.sleep.is_some())
-        + usize::from(keys.run.is_some());
+        + usize::from(keys.run.is_some())
+        + usize::from(keys.websocket.is_some())
+        + usize::from(keys.sse.is_some())
+        + usize::from(keys.stream.is_some());
     if kinds != 1 {
-        return Err(
-            check.rule(span, "a step has one of get, post, put, delete, head, request, restart, sleep, run")
-        );
+        let rule = "a step has one of get, post, put, delete, head, request, websocket, sse, stream, restart, \
+                    sleep, run";
+        return Err(check.rule(span, rule));
+    }
+    let of_streams = [
+        ("protocol", keys.protocol.is_some()),
+        ("open", keys.open.is_some()),
+        ("close", keys.close.is_some()),
+        ("messages", keys.messages.is_some()),
+    ];
+    let of_requests = [
+        ("status", keys.status.is_some()),
+        ("contains", keys.contains.is_some()),
+        ("form", keys.form.is_some()),
+        ("body", keys.body.is_some()),
+        ("capture", !keys.capture.is_empty()),
+        ("follow", keys.follow.is_some()),
+        ("load", keys.load.is_some()),
+    ];
+    let is_stream = keys.websocket.is_some() || keys.sse.is_some() || keys.stream.is_some();
+    let (others, whose) = match is_stream {
+        true => (&of_requests[..], "a step with messages has no such key"),
+        false => (&of_streams[..], "only steps with websocket, sse or stream have it"),
+    };
+    if let Some((key, _)) = others.iter().find(|(_, is_there)| *is_there) {
+        return Err(check.rule(span, format!("{key}: {whose}")));
+    }
+    if is_stream {
+        let keys = StreamKeys {
+            websocket: keys.websocket,
+            sse: keys.sse,
+            stream: keys.stream,
+            protocol: keys.protocol,
+            open: keys.open,
+            close: keys.close.unwrap_or(false),
+            messages: keys.messages.unwrap_or_default(),
+            header: keys.header,
+            fold: OneOrMany::list(keys.fold),
+        };
+        return stream(check, &span, keys).map(Step::Stream);
     }
     let contains = OneOrMany::list(keys.contains);
     if let Some(seconds) = keys.sleep {
@@ -86,13 +134,7 @@ pub(super) fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, Rec
     }
     let capture = keys.capture;
     let fold = OneOrMany::list(keys.fold);
-    if let Some(name) = capture.keys().find(|name| ["base", "host", "port"].contains(&name.as_str())) {
-        return Err(check.rule(span, format!("capture.{name}: this name is that of the URL in the browser")));
-    }
-    for pattern in capture.values().chain(&fold) {
-        regex::Regex::new(pattern)
-            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is not a regular expression")))?;
-    }
+    patterns(check, &span, &capture, &fold)?;
     if let Some(command) = keys.run {
         if command.first().is_none_or(|program| !program.starts_with('/')) {
             return Err(check.rule(span, "run must begin with the absolute path of a program"));
@@ -118,6 +160,24 @@ pub(super) fn step(check: &Checker, keys: Spanned<StepKeys>) -> Result<Step, Rec
         capture,
         fold,
     }))
+}
+
+/// Checks captures and other regular expressions.
+pub(super) fn patterns<'a>(
+    check: &Checker,
+    span: &Range<usize>,
+    capture: &'a BTreeMap<String, String>,
+    others: impl IntoIterator<Item = &'a String>,
+) -> Result<(), RecipeError> {
+    if let Some(name) = capture.keys().find(|name| ["base", "host", "port"].contains(&name.as_str())) {
+        let rule = format!("capture.{name}: this name is that of the URL in the browser");
+        return Err(check.rule(span.clone(), rule));
+    }
+    for pattern in capture.values().chain(others) {
+        regex::Regex::new(pattern)
+            .map_err(|_| check.rule(span.clone(), format!("`{pattern}` is not a regular expression")))?;
+    }
+    Ok(())
 }
 
 /// Reads `METHOD PATH`.

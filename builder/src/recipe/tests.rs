@@ -223,7 +223,7 @@ fn faults_name_line_column_and_rule() {
         ),
         (
             "[[exercise]]\nget = \"/\"\nrestart = true\n",
-            "6:1: a step has one of get, post, put, delete, head, request, restart, sleep, run",
+            "6:1: a step has one of get, post, put, delete, head, request, websocket, sse, stream, restart, sleep, run",
         ),
         (
             "[[exercise]]\nrequest = \"/files\"\n",

@@ -13,7 +13,7 @@
 //! | .debs and npm's tarballs | [`deb`](contents::deb), [`tar`](contents::tar), [`npm_tarball`](contents::npm_tarball), [`npm_lock`](contents::npm_lock), [`copyright`](texts::copyright), `changelog` |
 //! | files in roots | [`elf`](contents::elf), [`icu`](contents::icu), [`jimage`](contents::jimage), [`module_info`](contents::module_info), `jar`, `key_store`, `python`, `perl`, `ruby`, `node`, `php`, `scripts`, `secrets`, `difference` |
 //! | recipe folders | [`recipe`](texts::recipe), [`lock`](texts::lock), [`used`](texts::used), [`prune_list`](texts::prune_list) |
-//! | apps: responses, pages, lines of their logs, what they asked for in vain | `response`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
+//! | apps: responses, messages, pages, lines of their logs, what they asked for in vain | `response`, `websocket`, `events`, `cookies`, `page`, `style`, [`lines`](texts::lines), `report` |
 //! | clients of apps and of `serve` | [`request`](web::request), [`body`](web::body) |
 //! | what runs in a sandbox | `messages`, `dpkg` |
 //! | attestations, by anybody | `attestation` |
@@ -36,7 +36,8 @@ pub use seeds::{Seed, seeds};
 
 use crate::{
     archive, artifact, attestation, cli, configure, difference, download, evidence, exercise,
-    formats::changelog, image, prune, remote, sandbox, store,
+    formats::{changelog, websocket},
+    image, prune, remote, sandbox, store,
 };
 
 /// A function that reads foreign bytes.
@@ -93,6 +94,8 @@ pub const READERS: &[Reader] = &[
     reader("request", web::request, 1 << 12),
     reader("body", web::body, 1 << 12),
     reader("response", exercise::readers::response, 1 << 12),
+    reader("websocket", websocket::read_anything, 1 << 10),
+    reader("events", exercise::readers::events, 1 << 10),
     reader("cookies", exercise::readers::cookies, 1 << 10),
     reader("page", exercise::readers::page, 1 << 12),
     reader("style", exercise::readers::style, 1 << 12),

@@ -63,7 +63,7 @@ impl Conversation<'_> {
         Ok(problems)
     }
 
-    fn capture(
+    pub(super) fn capture(
         &mut self,
         step: usize,
         patterns: &BTreeMap<String, String>,
@@ -97,6 +97,11 @@ impl Conversation<'_> {
             Body::Bytes { bytes, .. } => texts.extend(std::str::from_utf8(bytes)),
             Body::Empty => {}
         }
+        self.lacking_in(texts)
+    }
+
+    /// As [`Conversation::lacking`], of texts.
+    pub(super) fn lacking_in<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
         let mut lacking = BTreeSet::new();
         for text in texts {
             text::fill_in(text, |name| {
@@ -124,6 +129,6 @@ fn statuses(accepted: &[u16]) -> String {
     }
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(super) fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || memchr::memmem::find(bytes, wanted).is_some()
 }

@@ -80,6 +80,17 @@ impl Conversation<'_> {
         sent: &Sent,
         target: &mut dyn Target,
     ) -> Result<Response, ExerciseError> {
+        let headers = self.headers(sent);
+        let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
+        let mut stream = target.connect().map_err(connect)?;
+        let mut response = http::send(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
+            .map_err(|source| ExerciseError::Response { step, what: what.to_owned(), source })?;
+        self.take(sent, &mut response);
+        Ok(response)
+    }
+
+    /// Returns all headers of a request, as the app sees them.
+    pub(super) fn headers(&self, sent: &Sent) -> Vec<(String, String)> {
         let mut headers: Vec<(String, String)> = vec![
             ("Host".into(), self.visit.authority.to_string()),
             ("User-Agent".into(), http::USER_AGENT.into()),
@@ -95,21 +106,20 @@ impl Conversation<'_> {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.clone(), value.clone()));
         }
-        let front = self.front();
-        if let Some(front) = &front {
+        if let Some(front) = self.front() {
             changed(&mut headers, |name, value| front.request_value(name, value));
         }
-        let connect = |source| ExerciseError::Connect { step, what: what.to_owned(), source };
-        let mut stream = target.connect().map_err(connect)?;
-        let mut response = http::send(&mut stream, &sent.method, &sent.path, &headers, &sent.body)
-            .map_err(|source| ExerciseError::Response { step, what: what.to_owned(), source })?;
-        if let Some(front) = &front {
+        headers
+    }
+
+    /// Turns a response into what a browser would see, and takes its cookies.
+    pub(super) fn take(&mut self, sent: &Sent, response: &mut Response) {
+        if let Some(front) = self.front() {
             changed(&mut response.headers, |name, value| front.response_value(name, value));
         }
         for value in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             self.cookies.set(&value.1, &sent.path, &self.visit.authority.host);
         }
-        Ok(response)
     }
 
     /// Returns what `run` and `serve` change between a browser and the app.

@@ -44,6 +44,7 @@ pub fn seeds() -> Vec<Seed> {
     of_cache(&mut add);
     of_differences(&mut add);
     of_attestations(&mut add);
+    of_messages(&mut add);
     for (reader, name, text) in TEXTS {
         add(reader, name, text.as_bytes().to_vec());
     }
@@ -54,6 +55,12 @@ type Add<'a> = &'a mut dyn FnMut(&'static str, &str, Vec<u8>);
 
 fn path(text: &str) -> TreePath {
     TreePath::new(text.as_bytes()).expect("a sound path")
+}
+
+/// Frames of a WebSocket's server: texts, fragments with a ping between them, a long binary, a close.
+fn of_messages(add: Add<'_>) {
+    add("websocket", "texts", b"\x81\x05Hello\x01\x03Hel\x89\x02hi\x80\x02lo\x8a\x00".to_vec());
+    add("websocket", "long", [&b"\x82\x7e\x01\x00"[..], &[7; 256], b"\x88\x05\x03\xe8bye"].concat());
 }
 
 /// An archive message of a few entries, with a manifest.
@@ -372,6 +379,12 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "response",
         "chunks",
         "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nA;x=y\r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+    ),
+    ("events", "chunks", "9;x=y\r\ndata: hi\n\r\n1\r\n\n\r\n0\r\nT: x\r\n\r\n"),
+    (
+        "events",
+        "plain",
+        "\u{feff}: a\n\nevent: add\r\ndata: 1\r\ndata\r\nid: 7\r\nretry: 5\r\n\r\ndata:x\r\r",
     ),
     (
         "cookies",
