@@ -181,7 +181,7 @@ fn is_read((name, _): &(String, Vec<u8>)) -> bool {
 
 /// Returns the files of the folder on disk; `None` if it holds no recipe that can be read.
 fn on_disk(folder: &Path) -> Option<Files> {
-    let mut files = recipe::read(folder).ok()?.folder().ok()?;
+    let mut files = recipe::read(folder).ok()?.own_folder().ok()?;
     if let Ok(bytes) = crate::files::read(folder.join(recipe_summary::NAME)) {
         files.insert(recipe_summary::NAME.to_owned(), bytes);
     }

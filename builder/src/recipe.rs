@@ -6,6 +6,7 @@
 
 mod answers;
 mod archives;
+mod base;
 mod check;
 mod edit;
 mod error;
@@ -36,6 +37,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base::Allowed;
+pub use base::base_folder;
+
 use crate::{digest::Digest, files, formats::pins::Pin, tree::TreePath};
 
 /// A recipe, read and checked.
@@ -50,6 +54,16 @@ pub struct Recipe {
     pub directory: PathBuf,
     /// recipe.toml as it was read.
     pub text: String,
+    /// `base`: The folder of another recipe, relative to this one, that this one is laid over:
+    /// `base = "../cgit"`. A key of a table counts as this recipe has it, else as its base has it. The base's
+    /// `[[file]]` and `[[service]]` come first, and one of the same `path` or `name` here takes the place of the
+    /// base's; all other lists (`packages`, `[[exercise]]`) count as a whole. Sources are looked for in this
+    /// folder first, so a file of the same name takes the place of the base's. Lock and evidence are each recipe's own.
+    /// A package encloses the merged recipe with all its files. What is only laid under others need be no whole
+    /// recipe: its folder gets a name that begins with `_`, such as `recipes/_shared`.
+    pub bases: Vec<PathBuf>,
+    /// The text of a recipe that has all of this one and of its bases; `None` without a base.
+    pub whole_text: Option<String>,
     /// The name of the artifact, and its packages.
     pub app: App,
     /// The sources of packages.
@@ -515,13 +529,34 @@ impl Recipe {
         self.directory.join("used.list")
     }
 
-    /// Returns every file of the recipe folder that is part of the recipe, by its path in the
-    /// folder: recipe.toml, recipe.lock and used.list where they exist, and all below `files/`.
-    /// Sorted; editors' backups and hidden files are left out.
+    /// Returns the paths of recipe.toml and of that of each base.
+    pub fn text_paths(&self) -> impl Iterator<Item = PathBuf> {
+        std::iter::once(&self.directory).chain(&self.bases).map(|folder| folder.join("recipe.toml"))
+    }
+
+    /// Returns every file that is part of the recipe, by its path in the folder: recipe.toml, recipe.lock and
+    /// used.list where they exist, and all below `files/`; with what comes from bases, as a folder that needs
+    /// none. Sorted; editors' backups and hidden files are left out.
     ///
     /// # Errors
     /// A file that cannot be read.
     pub fn folder(&self) -> Result<BTreeMap<String, Vec<u8>>, RecipeError> {
+        let mut out = BTreeMap::new();
+        for base in self.bases.iter().rev() {
+            collect_files(base, &mut out)?;
+        }
+        out.append(&mut self.own_folder()?);
+        if let Some(text) = &self.whole_text {
+            out.insert("recipe.toml".to_owned(), text.clone().into_bytes());
+        }
+        Ok(out)
+    }
+
+    /// As [`Recipe::folder`], of the recipe's own folder alone, as it lies there.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn own_folder(&self) -> Result<BTreeMap<String, Vec<u8>>, RecipeError> {
         let mut out = BTreeMap::from([("recipe.toml".to_owned(), self.text.clone().into_bytes())]);
         for name in ["recipe.lock", "used.list"] {
             let path = self.directory.join(name);
@@ -529,10 +564,7 @@ impl Recipe {
                 out.insert(name.to_owned(), error::read(&path)?);
             }
         }
-        let files = self.directory.join("files");
-        if files.is_dir() {
-            collect(&files, "files", &mut out)?;
-        }
+        collect_files(&self.directory, &mut out)?;
         Ok(out)
     }
 
@@ -564,6 +596,15 @@ fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~')
 }
 
+/// Adds all below `files/` of a recipe folder.
+fn collect_files(folder: &Path, out: &mut BTreeMap<String, Vec<u8>>) -> Result<(), RecipeError> {
+    let files = folder.join("files");
+    match files.is_dir() {
+        true => collect(&files, "files", out),
+        false => Ok(()),
+    }
+}
+
 fn collect(at: &Path, name: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<(), RecipeError> {
     for entry in files::list(at)? {
         let Some(own) = entry.file_name().to_str().map(str::to_owned) else { continue };
@@ -588,14 +629,34 @@ const MAX_BYTES: u64 = 512 << 10;
 /// # Errors
 /// [`RecipeError`] names file, line and column, and the rule that was broken.
 pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
+    read_allowing(path, Allowed::Anywhere)
+}
+
+/// As [`read`], of a recipe whose base lies at or below a directory.
+///
+/// # Errors
+/// As there.
+pub fn read_below(path: &Path, top: &Path) -> Result<Recipe, RecipeError> {
+    read_allowing(path, Allowed::Below(top))
+}
+
+/// As [`read`], of a recipe that a package encloses: it has no base, and nothing outside of its folder is read.
+///
+/// # Errors
+/// As there.
+pub fn read_enclosed(path: &Path) -> Result<Recipe, RecipeError> {
+    read_allowing(path, Allowed::Nowhere)
+}
+
+fn read_allowing(path: &Path, allowed: Allowed<'_>) -> Result<Recipe, RecipeError> {
     let directory = match path.file_name() {
-        Some(name) if name == "recipe.toml" => path.parent().unwrap_or(Path::new("")).to_path_buf(),
-        _ => path.to_path_buf(),
+        Some(name) if name == "recipe.toml" => path.parent().unwrap_or(Path::new("")),
+        _ => path,
     };
     let file = directory.join("recipe.toml");
     let text = String::from_utf8(error::read_bounded(&file, MAX_BYTES)?)
-        .map_err(|_| RecipeError::NotText { path: file.clone() })?;
-    keys::parse(&directory, &file, text)
+        .map_err(|_| RecipeError::NotText { path: file })?;
+    keys::parse(directory, text, allowed)
 }
 
 /// Reads the text of a recipe.toml as if it lay in a recipe folder.
@@ -603,7 +664,7 @@ pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
 /// # Errors
 /// As [`read`].
 pub fn read_text(directory: &Path, text: String) -> Result<Recipe, RecipeError> {
-    keys::parse(directory, &directory.join("recipe.toml"), text)
+    keys::parse(directory, text, Allowed::Anywhere)
 }
 
 #[cfg(test)]

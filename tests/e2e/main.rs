@@ -6,6 +6,7 @@ mod archives;
 mod authorities;
 mod bad_input;
 mod base;
+mod bases;
 mod begun;
 mod bombs;
 mod cache;

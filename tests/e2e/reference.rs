@@ -296,6 +296,12 @@ fn the_reference_of_recipe_keys_is_that_of_their_doc_comments() {
     for member in &all["Recipe"].members {
         match all.get(innermost(&member.kind)).filter(|item| has_table(item)) {
             Some(item) => reference.table(&item.clone()),
+            None if member.doc[0].starts_with('`') && !member.doc[0].starts_with("`[") => {
+                reference.text.push('\n');
+                for (keys, text) in member.entries() {
+                    wrapped(&mut reference.text, "- ", "  ", &format!("**`{}`**: {text}", keys.join("`, `")));
+                }
+            }
             None if member.doc[0].starts_with("`[") => {
                 let doc = Item { doc: member.doc.clone(), ..Item::default() };
                 reference.table(&doc);

@@ -105,6 +105,10 @@ fn copy_recipe(name: &str, to: &Path) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes").join(name);
     let copy = to.join(name);
     copy_directory(&from, &copy);
+    let text = fs::read(from.join("recipe.toml")).expect("reads");
+    if let Some(base) = tinyroot::recipe::base_folder(Path::new(name), &text) {
+        copy_recipe(base.to_str().expect("a path in UTF-8"), to);
+    }
     copy
 }
 

@@ -254,7 +254,8 @@ impl Made {
         let store = context.store()?;
         let (artifact, prices) = artifact::open_priced(&self.output, &store, &context.progress)?;
         let contents = Contents::of(&artifact, Some(prices), 1, &store);
-        let summary = contents.recipe_summary(self.recipe.folder_digest()?);
+        let folder = recipe::digest_of_folder(&self.recipe.own_folder()?);
+        let summary = contents.recipe_summary(folder);
         let path = self.recipe.directory.join(recipe_summary::NAME);
         Ok(atomic::replace(&path, summary.to_text().as_bytes()).at("write", &path)?)
     }

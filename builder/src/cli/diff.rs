@@ -1,6 +1,7 @@
 //! `tinyroot diff`: what changed between two packages, in bytes.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::{Metadata, Permissions},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
@@ -14,10 +15,10 @@ use crate::{
     error::At as _,
     files,
     formats::image_name::ImageName,
-    git::Folder,
+    git::{CommittedFile, Folder},
     line::preview,
     operand::{self, Operand, Taken},
-    recipe,
+    recipe::{self, Recipe, base_folder},
     report::{Compared, SizeReport},
     shown, threads,
 };
@@ -128,7 +129,7 @@ fn open_both(before: &Path, after: &Path, context: &Context) -> Result<[Operand;
 /// Opens one of both.
 pub(super) fn open(path: &Path, context: &Context) -> Result<Operand, Failure> {
     if path.join("recipe.toml").is_file() {
-        return of_recipe(path, path, Taken::Recipe, context);
+        return of_recipe(recipe::read(path)?, path, Taken::Recipe, context);
     }
     match revision(path) {
         Some((folder, revision)) => of_revision(path, folder, revision, context),
@@ -145,16 +146,18 @@ fn revision(path: &Path) -> Option<(&Path, &str)> {
 }
 
 /// Makes what a recipe would give now, as far as the store does not have it.
-fn of_recipe(folder: &Path, name: &Path, taken: Taken, context: &Context) -> Result<Operand, Failure> {
+fn of_recipe(recipe: Recipe, name: &Path, taken: Taken, context: &Context) -> Result<Operand, Failure> {
     let session = context.session()?;
-    let tree = preview(recipe::read(folder)?, &session)?;
+    let tree = preview(recipe, &session)?;
     Ok(Operand::of_recipe(taken, name.display().to_string(), tree, &session.store))
 }
 
-/// Makes what a recipe gave at a commit. Its folder alone is written, to a place for temporary files.
+/// Makes what a recipe gave at a commit. Its folder and those of its bases are written, to a place for temporary
+/// files.
 fn of_revision(name: &Path, folder: &Path, revision: &str, context: &Context) -> Result<Operand, Failure> {
     let repository = Folder::open(folder)?;
-    let files = repository.files(&repository.commit(revision)?)?;
+    let commit = repository.commit(revision)?;
+    let mut files = repository.files(&commit)?;
     if !files.contains_key("recipe.toml") {
         let failure = Failure::new(format!("cannot read {} as a revision of a recipe", name.display()));
         return Err(failure.hint(format!("no recipe.toml is in {} there", folder.display())));
@@ -164,6 +167,23 @@ fn of_revision(name: &Path, folder: &Path, revision: &str, context: &Context) ->
         atomic::Directory::make(&parent, ".tinyroot-revision-").at("create a directory in", &parent)?;
     // Errors name what lies in it.
     let place = made.path().join(name.to_string_lossy().replace('/', "-"));
+    let mut from = std::path::absolute(folder).at("find", folder)?;
+    let mut to = place.clone();
+    loop {
+        write_folder(&to, &files)?;
+        let text = files.get("recipe.toml").map_or(&[][..], |file| &file.bytes);
+        let (Some(base), Some(beside)) = (base_folder(&from, text), base_folder(&to, text)) else { break };
+        // What is not there, or would lie elsewhere, the reader of recipes refuses with its place.
+        let is_new = beside.starts_with(made.path()) && !beside.exists();
+        let found = is_new.then(|| Folder::open(&base).and_then(|base| base.files(&commit)).ok());
+        let Some(found) = found.flatten() else { break };
+        (from, to, files) = (base, beside, found);
+    }
+    of_recipe(recipe::read_below(&place, made.path())?, name, Taken::Revision, context)
+}
+
+/// Writes the files of a folder.
+fn write_folder(place: &Path, files: &BTreeMap<String, CommittedFile>) -> Result<(), Failure> {
     for (path, file) in files {
         let path = place.join(path);
         path.parent().map_or(Ok(()), files::create_dir_all)?;
@@ -171,5 +191,5 @@ fn of_revision(name: &Path, folder: &Path, revision: &str, context: &Context) ->
         let mode = if file.is_executable { 0o755 } else { 0o644 };
         files::set_permissions(&path, Permissions::from_mode(mode))?;
     }
-    of_recipe(&place, name, Taken::Revision, context)
+    Ok(())
 }

@@ -65,8 +65,8 @@ fn source_of(given: &Path) -> Result<Source, Failure> {
     let recipe = recipe::read(given)?;
     let file = given.join(format!("{}.spk", recipe.app.name));
     let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let made_from = [given.join("recipe.toml"), recipe.lock_path(), recipe.used_path()];
-    let newest = made_from.iter().filter_map(|path| time(path)).max();
+    let made_from = recipe.text_paths().chain([recipe.lock_path(), recipe.used_path()]);
+    let newest = made_from.filter_map(|path| time(&path)).max();
     match time(&file) {
         Some(built) if newest.is_none_or(|newest| newest <= built) => Ok(Source::Artifact(file)),
         _ => Ok(Source::Recipe(Box::new(recipe))),

@@ -24,7 +24,11 @@ pub(super) fn fix(
     let mut count = 0;
     for (list, misses) in [(GlobList::Keep, pruned), (GlobList::State, written)] {
         let globs: BTreeSet<String> = misses.iter().map(|miss| miss.keep_glob()).collect();
-        if globs.is_empty() || recipe::add_globs(&path, list, &globs)? == 0 {
+        let inherited = match list {
+            GlobList::Keep => &recipe.prune.keep,
+            GlobList::State => &recipe.app.state,
+        };
+        if globs.is_empty() || recipe::add_globs(&path, list, &globs, inherited)? == 0 {
             continue;
         }
         count += globs.len();

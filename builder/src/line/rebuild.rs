@@ -189,7 +189,7 @@ pub fn rebuild(
             .warn("this tinyroot has another first process for grains than the one that made the package");
     }
     let folder = papers::enclosed_folder(&original.artifact.tree, original.store)?;
-    let recipe = recipe::read(folder.path()).map_err(RebuildError::Recipe)?;
+    let recipe = recipe::read_enclosed(folder.path()).map_err(RebuildError::Recipe)?;
     let lock = read_lock(&recipe)?;
     let manifest = manifest_of(&recipe, &lock)?;
     share_downloads(&recipe, &lock, original.store, &session.store);

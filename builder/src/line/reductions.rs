@@ -59,7 +59,8 @@ pub(super) fn try_all(
                     continue;
                 }
                 let names = proposal.change.names();
-                let text = recipe::without_reduction(&overlaid.sources.recipe.text, &names, &reason);
+                let Recipe { text, reduce, .. } = &overlaid.sources.recipe;
+                let text = recipe::without_reduction(text, &names, &reason, &reduce.not);
                 overlaid.sources.recipe = self::changed(&overlaid.sources.recipe, text)?;
                 write(&overlaid.sources.recipe)?;
                 let noted = format!("{}: [reduce] not = [\"{}\"]", path.display(), names.join("\", \""));

@@ -124,7 +124,7 @@ pub(super) fn enclosed(tree: &Tree, store: &Store, name: &str, limit_bytes: u64)
 pub fn enclosed_recipe(tree: &Tree, store: &Store) -> Result<Recipe, EnclosedError> {
     // The reader of recipes takes a folder, as every path in a recipe is relative to one.
     let folder = enclosed_folder(tree, store)?;
-    recipe::read(folder.path()).map_err(EnclosedError::Recipe)
+    recipe::read_enclosed(folder.path()).map_err(EnclosedError::Recipe)
 }
 
 /// Returns the recipe folder that an artifact encloses, with lock, evidence and files, as a directory that is

@@ -147,7 +147,7 @@ pub(super) fn archives(
             mirrors,
             suite: check.suite(&keys.suite, "debian.archive.suite")?,
             components: components(check, keys.components, &keys.suite, "debian.archive.components")?,
-            keys: check.directory.join(inside.as_path()),
+            keys: check.layers.find(inside.as_path()),
         });
     }
     Ok(out)

@@ -1,11 +1,11 @@
 //! Checks that the rules of recipe.toml share: positions in the text, files of the folder, names.
 
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{RecipeError, error};
+use super::{RecipeError, base::Layers};
 use crate::{
     files,
     formats::{size::parse_size, suite},
@@ -31,15 +31,12 @@ impl<T> OneOrMany<T> {
 
 /// Turns spans into file, line and column, and reads files of the recipe folder.
 pub(super) struct Checker<'a> {
-    pub(super) directory: &'a Path,
-    pub(super) file: &'a Path,
-    pub(super) text: &'a str,
+    pub(super) layers: &'a Layers,
 }
 
 impl Checker<'_> {
     pub(super) fn rule(&self, span: Range<usize>, rule: impl Into<String>) -> RecipeError {
-        let (line, column) = error::position(self.text, span.start);
-        RecipeError::Rule { path: self.file.to_path_buf(), line, column, rule: rule.into() }
+        self.layers.rule(span, rule)
     }
 
     /// Reads a file that the recipe names; it must lie inside the folder.
@@ -48,8 +45,7 @@ impl Checker<'_> {
         let Some(relative) = inside else {
             return Err(self.rule(span, format!("{key} `{name}` must be a path inside the recipe folder")));
         };
-        let path = self.directory.join(relative.as_path());
-        files::read(&path)
+        files::read(self.layers.find(relative.as_path()))
             .map_err(|error| self.rule(span, format!("{key} `{name}` cannot be read: {}", error.source)))
     }
 

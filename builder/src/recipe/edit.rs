@@ -27,15 +27,20 @@ impl GlobList {
 }
 
 /// Adds globs to a list of a recipe.toml, each on a line of its own, unless they are there; returns how many
-/// are new.
+/// are new. A list that is not there yet begins with what the recipe has from its base, which it hides.
 ///
 /// # Errors
 /// A file that cannot be read or written, or that has something else in the list's place.
-pub fn add_globs(path: &Path, list: GlobList, globs: &BTreeSet<String>) -> Result<usize, RecipeError> {
+pub fn add_globs(
+    path: &Path,
+    list: GlobList,
+    globs: &BTreeSet<String>,
+    inherited: &[String],
+) -> Result<usize, RecipeError> {
     let text = String::from_utf8(error::read(path)?)
         .map_err(|_| RecipeError::NotText { path: path.to_path_buf() })?;
     let (table, key) = list.place();
-    let (text, count) = with_globs(&text, list, globs).ok_or_else(|| RecipeError::Rule {
+    let (text, count) = with_globs(&text, list, globs, inherited).ok_or_else(|| RecipeError::Rule {
         path: path.to_path_buf(),
         line: 1,
         column: 1,
@@ -48,16 +53,35 @@ pub fn add_globs(path: &Path, list: GlobList, globs: &BTreeSet<String>) -> Resul
 }
 
 /// Returns the text with the globs, and how many are new; `None` where there is no place for them.
-fn with_globs(text: &str, list: GlobList, globs: &BTreeSet<String>) -> Option<(String, usize)> {
+fn with_globs(
+    text: &str,
+    list: GlobList,
+    globs: &BTreeSet<String>,
+    inherited: &[String],
+) -> Option<(String, usize)> {
     let mut document: DocumentMut = text.parse().ok()?;
     let (table, key) = list.place();
-    let table = document.entry(table).or_insert_with(|| Item::Table(Table::new()));
-    let array = table.as_table_like_mut()?.entry(key).or_insert_with(|| Item::Value(Array::new().into()));
-    let array = array.as_array_mut()?;
+    let array = list_in(&mut document, table, key, inherited)?;
     let there: BTreeSet<String> = array.iter().filter_map(|glob| glob.as_str().map(str::to_owned)).collect();
     let new: Vec<&String> = globs.iter().filter(|glob| !there.contains(*glob)).collect();
     new.iter().for_each(|glob| push_line(array, "", glob));
     Some((document.to_string(), new.len()))
+}
+
+/// Returns a list of a table; a new one has what the recipe has from its base.
+fn list_in<'a>(
+    document: &'a mut DocumentMut,
+    table: &str,
+    key: &str,
+    inherited: &[String],
+) -> Option<&'a mut Array> {
+    let table = document.entry(table).or_insert_with(|| Item::Table(Table::new())).as_table_like_mut()?;
+    let list = table.entry(key).or_insert_with(|| {
+        let mut list = Array::new();
+        inherited.iter().for_each(|text| push_line(&mut list, "", text));
+        Item::Value(list.into())
+    });
+    list.as_array_mut()
 }
 
 /// Returns the line of each step of the exercise in the text of a recipe, from 1; nothing of a text that is
@@ -100,11 +124,9 @@ pub fn with_reduction(text: &str, line: &str) -> Option<String> {
 /// is no place for them.
 ///
 /// Comments, order and spelling of all else stay.
-pub fn without_reduction(text: &str, names: &[String], reason: &str) -> Option<String> {
+pub fn without_reduction(text: &str, names: &[String], reason: &str, inherited: &[String]) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
-    let reduce = document.entry("reduce").or_insert_with(|| Item::Table(Table::new()));
-    let list = reduce.as_table_like_mut()?.entry("not").or_insert_with(|| Item::Value(Array::new().into()));
-    let list = list.as_array_mut()?;
+    let list = list_in(&mut document, "reduce", "not", inherited)?;
     // Text from an app must not end the comment.
     let reason: String =
         reason.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
@@ -130,11 +152,12 @@ pub(crate) fn push_line(list: &mut Array, comment: &str, text: &str) {
 /// Returns the text of a recipe with more names in `debian.exclude`; `None` if it is not a recipe.
 ///
 /// Comments, order and spelling stay. Names that are there already are not added again.
-pub fn exclude(text: &str, names: &[String]) -> Option<String> {
+pub fn exclude(text: &str, names: &[String], inherited: &[String]) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
-    let debian = document.get_mut("debian")?.as_table_like_mut()?;
-    let list = debian.entry("exclude").or_insert(Item::Value(Value::Array(Array::new())));
-    let list = list.as_array_mut()?;
+    if document.get("debian").is_none() && document.get("base").is_none() {
+        return None;
+    }
+    let list = list_in(&mut document, "debian", "exclude", inherited)?;
     let there: Vec<String> = list.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
     for name in names.iter().filter(|name| !there.contains(name)) {
         list.push(name.as_str());
@@ -155,7 +178,7 @@ mod tests {
     use super::*;
 
     fn added(text: &str, globs: &[&str]) -> Option<(String, usize)> {
-        with_globs(text, GlobList::Keep, &globs.iter().map(|glob| (*glob).to_owned()).collect())
+        with_globs(text, GlobList::Keep, &globs.iter().map(|glob| (*glob).to_owned()).collect(), &[])
     }
 
     #[test]
@@ -178,14 +201,30 @@ mod tests {
     fn state_is_added_and_comments_in_the_list_stay() {
         let before = "[app]\nname = \"wiki\" # short\nstate = [\n    \"/var/lib/a\", # the index\n    # nothing else\n]\n[web]\nport = 1\n";
         let new = BTreeSet::from(["/var/lib/b".to_owned(), "/var/lib/c".to_owned()]);
-        let (text, count) = with_globs(before, GlobList::State, &new).expect("has a place");
+        let (text, count) = with_globs(before, GlobList::State, &new, &[]).expect("has a place");
         assert_eq!(count, 2);
         assert_eq!(text, before.replace("else\n]", "else\n    \"/var/lib/b\",\n    \"/var/lib/c\",\n]"));
-        let (text, _) = with_globs("[app]\nname = \"wiki\"\n\n[web]\nport = 1\n", GlobList::State, &new)
+        let (text, _) = with_globs("[app]\nname = \"wiki\"\n\n[web]\nport = 1\n", GlobList::State, &new, &[])
             .expect("has a place");
         assert_eq!(
             text,
             "[app]\nname = \"wiki\"\nstate = [\n    \"/var/lib/b\",\n    \"/var/lib/c\",\n]\n\n[web]\nport = 1\n"
+        );
+    }
+
+    #[test]
+    fn a_list_that_hides_the_bases_begins_with_it() {
+        let text = "base = \"../wiki\"\n\n[app]\nname = \"new\"\n";
+        let inherited = ["/a".to_owned()];
+        let globs = BTreeSet::from(["/a".to_owned(), "/b".to_owned()]);
+        let expected = format!("{text}\n[prune]\nkeep = [\n    \"/a\",\n    \"/b\",\n]\n");
+        assert_eq!(with_globs(text, GlobList::Keep, &globs, &inherited), Some((expected.clone(), 1)));
+        let more = with_globs(&expected, GlobList::Keep, &globs, &inherited);
+        assert_eq!(more, Some((expected, 0)));
+        let excluded = exclude(text, &["x".to_owned()], &["php".to_owned()]).expect("has a base");
+        assert_eq!(
+            excluded.parse::<DocumentMut>().expect("is TOML")["debian"]["exclude"].as_array().map(Array::len),
+            Some(2)
         );
     }
 
@@ -205,14 +244,15 @@ mod tests {
     fn what_did_not_prove_is_noted_with_the_reason() {
         let before = "[app]\nname = \"wiki\"\n\n[reduce] # small\nsymbols = true\n";
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let once = without_reduction(before, &names(&["bytecode"]), "differs: step 3\u{7}, GET /\n- a\n+ b")
-            .expect("has a place");
+        let once =
+            without_reduction(before, &names(&["bytecode"]), "differs: step 3\u{7}, GET /\n- a\n+ b", &[])
+                .expect("has a place");
         assert_eq!(once, format!("{before}not = [\n    # differs: step 3, GET /\n    \"bytecode\",\n]\n"));
-        let twice =
-            without_reduction(&once, &names(&["liba.so.1", "libb.so.2"]), "it ends").expect("has a place");
+        let twice = without_reduction(&once, &names(&["liba.so.1", "libb.so.2"]), "it ends", &[])
+            .expect("has a place");
         let more = "\"bytecode\",\n    # it ends\n    \"liba.so.1\",\n    \"libb.so.2\",\n]";
         assert_eq!(twice, once.replace("\"bytecode\",\n]", more));
-        assert_eq!(without_reduction("reduce = 1\n", &names(&["icu"]), ""), None);
+        assert_eq!(without_reduction("reduce = 1\n", &names(&["icu"]), "", &[]), None);
     }
 
     #[test]
@@ -220,14 +260,14 @@ mod tests {
         let text =
             "# An app.\n[app]\nname   =  \"wiki\" # odd\n[debian]\nsuite = \"bookworm\"\n\n[web]\nport = 1\n";
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let once = exclude(text, &names(&["apache2", "php"])).expect("a recipe");
+        let once = exclude(text, &names(&["apache2", "php"]), &[]).expect("a recipe");
         assert_eq!(once, text.replace("\"bookworm\"\n", "\"bookworm\"\nexclude = [\"apache2\", \"php\"]\n"));
-        let twice = exclude(&once, &names(&["php", "x"])).expect("a recipe");
+        let twice = exclude(&once, &names(&["php", "x"]), &[]).expect("a recipe");
         assert_eq!(twice, once.replace("\"php\"]", "\"php\", \"x\"]"));
         let many: Vec<String> = (0..12).map(|n| format!("package-{n}")).collect();
-        let long = exclude(text, &many).expect("a recipe");
+        let long = exclude(text, &many, &[]).expect("a recipe");
         assert!(long.contains("exclude = [\n    \"package-0\",\n    \"package-1\",\n"), "{long}");
         assert!(long.contains("    \"package-11\",\n]\n\n[web]\n"), "{long}");
-        assert_eq!(exclude("[app]\n", &many), None);
+        assert_eq!(exclude("[app]\n", &many, &[]), None);
     }
 }

@@ -69,14 +69,8 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
 }
 
-/// Puts a fault of the TOML reader in our words.
-pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> RecipeError {
-    let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-    RecipeError::Rule { path: path.to_path_buf(), line, column, rule: reword(error.message()) }
-}
-
 /// Shortens serde's list of expected fields to the nearest one.
-fn reword(message: &str) -> String {
+pub(super) fn reword(message: &str) -> String {
     let message = message.trim().replace('\n', " ");
     let Some(rest) = message.strip_prefix("unknown field `") else { return message };
     let mut quoted = rest.split('`');

@@ -6,13 +6,13 @@ use std::{
 };
 
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{Spanned, de::Deserializer};
 
 use super::{
     App, AppPrune, Budget, Debian, LaidContent, Npm, OverlayFile, Prune, Recipe, RecipeError, SandboxKeys,
     Setup, Version, answers, archives,
+    base::{Allowed, Layers},
     check::Checker,
-    error,
     limits::{LimitsKeys, limits},
     npm,
     reduce::{ReduceKeys, reduce},
@@ -27,6 +27,9 @@ use crate::formats::suite::is_exact;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeKeys {
+    /// Taken out when the recipe is laid over its base.
+    #[serde(rename = "base")]
+    _base: Option<String>,
     app: AppKeys,
     debian: DebianKeys,
     #[serde(default)]
@@ -160,9 +163,12 @@ const COMPANION_BYTES: u64 = 12_000_000;
 const IMPORTS_BYTES: u64 = 4_000_000;
 
 /// Parses and checks recipe.toml.
-pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recipe, RecipeError> {
-    let keys: RecipeKeys = toml::from_str(&text).map_err(|fault| error::from_toml(file, &text, &fault))?;
-    let check = Checker { directory, file, text: &text };
+pub(super) fn parse(directory: &Path, text: String, allowed: Allowed<'_>) -> Result<Recipe, RecipeError> {
+    let layers = Layers::read(directory, &text, allowed)?;
+    let merged = layers.merged()?;
+    let whole_text = layers.whole_text(&merged);
+    let keys = RecipeKeys::deserialize(Deserializer::from(merged)).map_err(|fault| layers.fault(&fault))?;
+    let check = Checker { layers: &layers };
     let npm = npm::sets(&check, keys.npm)?;
     let app = app(&check, keys.app, &npm)?;
     let debian = debian(&check, keys.debian)?;
@@ -231,6 +237,8 @@ pub(super) fn parse(directory: &Path, file: &Path, text: String) -> Result<Recip
         sandbox,
         limits,
         budget,
+        bases: layers.bases(),
+        whole_text,
         text,
     })
 }

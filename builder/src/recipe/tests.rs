@@ -335,3 +335,182 @@ fn a_suite_may_have_slashes_or_be_an_exact_path() {
         );
     }
 }
+
+/// Writes recipe folders side by side, each of files and their texts.
+fn folders(all: &[(&str, &[(&str, &str)])]) -> tempfile::TempDir {
+    let top = tempfile::tempdir().expect("a directory");
+    for (folder, files) in all {
+        for (name, text) in *files {
+            let path = top.path().join(folder).join(name);
+            fs::create_dir_all(path.parent().expect("has one")).expect("makes");
+            fs::write(path, text).expect("writes");
+        }
+    }
+    top
+}
+
+const BASE: &str = r#"[app]
+name = "wiki"
+title = "Wiki"
+packages = ["wiki"]
+[debian]
+suite = "bookworm"
+packages = ["nginx", "php"]
+[env]
+A = "1"
+[[file]]
+path = "/app/a.conf"
+source = "files/a.conf"
+[[file]]
+path = "/app/b.conf"
+source = "files/b.conf"
+[[service]]
+name = "php"
+command = ["/usr/sbin/php"]
+[[service]]
+name = "web"
+command = ["/usr/sbin/nginx"]
+[web]
+port = 8000
+[[exercise]]
+post = "/"
+form = { z = "1", a = "2" }
+[prune]
+keep = ["/a"]
+"#;
+
+const OVER: &str = r#"# The same, newer.
+base = "../wiki"
+[app]
+name = "wiki-new"
+[debian]
+suite = "trixie"
+packages = ["nginx"]
+[[file]]
+path = "/app/c.conf"
+content = "c"
+[[file]]
+path = "/app/b.conf"
+content = "own"
+[[service]]
+name = "web"
+command = ["/usr/sbin/apache2"]
+"#;
+
+fn over(text: &str) -> tempfile::TempDir {
+    let base: &[(&str, &str)] = &[
+        ("recipe.toml", BASE),
+        ("files/a.conf", "base's"),
+        ("files/b.conf", "b"),
+        ("recipe.lock", "its own"),
+    ];
+    folders(&[("wiki", base), ("wiki-new", &[("recipe.toml", text), ("files/a.conf", "mine")])])
+}
+
+#[test]
+fn a_recipe_is_laid_over_its_base() {
+    let top = over(OVER);
+    let recipe = read(&top.path().join("wiki-new")).expect("is good");
+    assert_eq!((&recipe.app.name[..], &recipe.app.title[..]), ("wiki-new", "Wiki"));
+    assert_eq!(
+        (&recipe.debian.suite[..], recipe.requested()),
+        ("trixie", vec!["wiki".into(), "nginx".into()])
+    );
+    assert_eq!(recipe.env.get("A").map(String::as_str), Some("1"));
+    let files: Vec<String> =
+        recipe.files.iter().map(|file| format!("{} {:?}", file.path, file.content)).collect();
+    let file = |bytes: &[u8]| format!("{:?}", LaidContent::File { mode: 0o644, bytes: bytes.to_vec() });
+    let expected = [("a", file(b"mine")), ("b", file(b"own")), ("c", file(b"c"))];
+    assert_eq!(files, expected.map(|(name, content)| format!("app/{name}.conf {content}")));
+    let services: Vec<&str> = recipe.services.iter().map(|service| &service.command[0][..]).collect();
+    assert_eq!(services, ["/usr/sbin/php", "/usr/sbin/apache2"]);
+    assert_eq!(recipe.exercise.len(), 1);
+    assert_eq!((recipe.text.as_str(), recipe.prune.keep.len()), (OVER, 1));
+
+    // What a package encloses needs no base, and is the same recipe.
+    let folder = recipe.folder().expect("reads");
+    assert_eq!(folder.keys().collect::<Vec<_>>(), ["files/a.conf", "files/b.conf", "recipe.toml"]);
+    let enclosed: Vec<(&str, &str)> =
+        folder.iter().map(|(name, bytes)| (&name[..], std::str::from_utf8(bytes).expect("text"))).collect();
+    let alone = folders(&[("alone", &enclosed)]);
+    let again = read_enclosed(&alone.path().join("alone")).expect("is whole");
+    let shown = |recipe: &Recipe| {
+        let recipe = Recipe {
+            directory: PathBuf::new(),
+            text: String::new(),
+            bases: Vec::new(),
+            whole_text: None,
+            ..recipe.clone()
+        };
+        format!("{recipe:#?}")
+    };
+    assert_eq!(shown(&again), shown(&recipe));
+    assert_eq!(again.folder().expect("reads"), folder);
+    // The recipe's own state is its own folder, and a change of the base is one of the recipe.
+    assert_eq!(recipe.own_folder().expect("reads").len(), 2);
+    let digest = recipe.folder_digest().expect("reads");
+    fs::write(top.path().join("wiki/files/b.conf"), "other").expect("writes");
+    assert_ne!(recipe.folder_digest().expect("reads"), digest);
+    let names: Vec<PathBuf> = recipe.text_paths().collect();
+    assert_eq!(names[1], top.path().join("wiki-new/../wiki/recipe.toml"));
+}
+
+#[test]
+fn a_fault_is_told_of_the_file_that_has_it() {
+    for (own, base, expected) in [
+        ("", ["port = 8000", "port = \"x\""], "wiki-new/../wiki/recipe.toml:23:8: invalid type: string"),
+        ("", ["[web]", "[web]\nprt = 1"], "wiki-new/../wiki/recipe.toml:23:1: key `prt` is unknown"),
+        (
+            "",
+            ["files/b.conf", "files/x.conf"],
+            "wiki-new/../wiki/recipe.toml:15:10: file.source `files/x.conf` cannot",
+        ),
+        ("", ["[debian]", "[debian"], "wiki-new/../wiki/recipe.toml:5:"),
+        ("", ["name = \"wiki\"", "base = 1\nname = \"wiki\""], "wiki/recipe.toml:2:1: key `base` is unknown"),
+        ("", ["[app]", "base = 1\n[app]"], "wiki/recipe.toml:1:8: base must be the path of a recipe folder"),
+        (
+            "",
+            ["[app]", "base = \"../wiki\"\n[app]"],
+            "wiki/recipe.toml:1:8: base `../wiki`: more than 4 recipes",
+        ),
+        (
+            "[prune]\nkeep = [\"a\"]\n",
+            ["", ""],
+            "wiki-new/recipe.toml:18:9: prune.keep: a glob begins with /",
+        ),
+        ("[prune]\nkep = 1\n", ["", ""], "wiki-new/recipe.toml:18:1: key `kep` is unknown"),
+    ] {
+        let top = over(&format!("{OVER}{own}"));
+        fs::write(top.path().join("wiki/recipe.toml"), BASE.replacen(base[0], base[1], 1)).expect("writes");
+        // What the recipe has itself is not read from the base.
+        let text = fs::read_to_string(top.path().join("wiki-new/recipe.toml")).expect("reads");
+        let text =
+            if base[1].contains("files/x") { text.replace("/app/b.conf", "/app/d.conf") } else { text };
+        fs::write(top.path().join("wiki-new/recipe.toml"), text).expect("writes");
+        let error = read(&top.path().join("wiki-new")).expect_err("is refused").to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    for (base, expected) in [
+        ("/wiki", "recipe.toml:2:8: base `/wiki`: it must be a path relative to this folder"),
+        ("", "recipe.toml:2:8: base ``: it must be a path"),
+        ("../none", "recipe.toml:2:8: base `../none`: "),
+        ("../wiki/recipe.toml", "/wiki/recipe.toml/recipe.toml cannot be read: Not a directory"),
+    ] {
+        let top = over(&OVER.replace("\"../wiki\"", &format!("\"{base}\"")));
+        let error = read(&top.path().join("wiki-new")).expect_err("is refused").to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn nothing_outside_is_read_for_a_recipe_of_another_place() {
+    let top = over(OVER);
+    let folder = top.path().join("wiki-new");
+    let said = read_enclosed(&folder).expect_err("is refused").to_string();
+    assert!(said.contains("2:8: base `../wiki`: a package encloses its whole recipe"), "{said}");
+    assert!(read_below(&folder, top.path()).is_ok());
+    let said = read_below(&folder, &folder).expect_err("is refused").to_string();
+    assert!(said.contains("base `../wiki`: it lies outside of the repository"), "{said}");
+    assert_eq!(base_folder(Path::new("recipes/wiki-new"), OVER.as_bytes()), Some("recipes/wiki".into()));
+    assert_eq!(base_folder(Path::new("recipes/wiki"), BASE.as_bytes()), None);
+}

@@ -35,7 +35,8 @@ pub fn minimize(
     }
     let path = recipe.directory.join("recipe.toml");
     let cannot = |what: &str| Failure::new(format!("cannot {what} {}", path.display()));
-    let text = recipe::exclude(&recipe.text, &exclude).ok_or_else(|| cannot("add debian.exclude to"))?;
+    let text = recipe::exclude(&recipe.text, &exclude, &recipe.debian.exclude)
+        .ok_or_else(|| cannot("add debian.exclude to"))?;
     atomic::replace(&path, text.as_bytes()).at("write", &path)?;
     super::tell(context, &format!("wrote {}: debian.exclude has {} more", path.display(), exclude.len()));
     Ok(recipe::read(&recipe.directory)?)

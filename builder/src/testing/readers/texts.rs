@@ -19,17 +19,17 @@ pub(super) fn recipe(bytes: &[u8]) {
     let read = |text: String| recipe::read_text(nowhere, text);
     let Ok(before) = read(text.to_owned()) else {
         let names = ["a".to_owned()];
-        let _ = (recipe::exclude(text, &names), recipe::without_reduction(text, &names, "x"));
+        let _ = (recipe::exclude(text, &names, &[]), recipe::without_reduction(text, &names, "x", &names));
         return;
     };
     let names = ["libfoo1".to_owned(), "libbar2".to_owned()];
-    if let Some(text) = recipe::exclude(text, &names) {
+    if let Some(text) = recipe::exclude(text, &names, &[]) {
         let _ = (read(text.clone()), before.requested());
-        assert_eq!(recipe::exclude(&text, &names).as_deref(), Some(&text[..]), "added twice");
+        assert_eq!(recipe::exclude(&text, &names, &[]).as_deref(), Some(&text[..]), "added twice");
         assert!(toml::from_str::<toml::Table>(&text).is_ok(), "no recipe any more:\n{text}");
     }
     for changed in [
-        recipe::without_reduction(text, &names, "a reason\nof two lines"),
+        recipe::without_reduction(text, &names, "a reason\nof two lines", &[]),
         recipe::with_reduction(text, "icu = { empty = true }"),
     ] {
         let changed = changed.map(|text| (toml::from_str::<toml::Table>(&text).is_ok(), text));
