@@ -24,14 +24,14 @@ use std::{
 };
 
 use crate::{
-    exercise::{self, Authority, ExerciseError, Outcome, Visit},
+    exercise::{self, Authority, ExerciseError, Outcome, Transcript, Visit},
     grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, RootOptions},
     image::{self, VarPolicy},
     progress::{Progress, Unit},
     recipe::Recipe,
     render::{RenderOptions, render},
     sandbox::{Address, Listening, Running, grain_host_id, is_full_root},
-    store::Store,
+    store::{Scratch, Store},
     tree::Tree,
 };
 
@@ -87,16 +87,7 @@ pub fn attempt(
         service.timeout_s = service.timeout_s.min(LIMIT_S);
     }
     let recipe = &recipe;
-    let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
-    let scratch = store.scratch("attempt-").map_err(|error| fault(error.into()))?;
-    let var = scratch.path().join("var");
-    let mut image = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
-    image::apply_modes(&mut image, store);
-    let filled = image::filled_var(&image, store, grain_host_id());
-    let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
-    render(&filled, store, &var, owned).map_err(|error| fault(error.into()))?;
-    let root = Arc::new(GrainRoot::new(Arc::new(image), store, RootOptions::default())?);
-    let spec = GrainSpec::of(recipe, &var);
+    let (_scratch, root, spec) = fresh(recipe, tree, epoch_s, store)?;
     let log = spec.log.clone();
     // The first call begins what is heard.
     log.heard();
@@ -136,6 +127,46 @@ pub fn attempt(
     };
     let ports = std::mem::take(&mut *ports.seen.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Attempt { end, said: log.heard(), ports, took })
+}
+
+/// Returns what a grain on the full root starts with: the place of its first `/var`, its root and its needs.
+fn fresh(
+    recipe: &Recipe,
+    tree: &Tree,
+    epoch_s: i64,
+    store: &Arc<Store>,
+) -> Result<(Scratch, Arc<GrainRoot>, GrainSpec), GrainError> {
+    let fault = |error: Box<dyn std::error::Error + Send + Sync>| GrainError::Render(error);
+    let scratch = store.scratch("attempt-").map_err(|error| fault(error.into()))?;
+    let var = scratch.path().join("var");
+    let mut image = image::build(tree.clone(), recipe, &VarPolicy::CopyAll, store, epoch_s);
+    image::apply_modes(&mut image, store);
+    let filled = image::filled_var(&image, store, grain_host_id());
+    let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
+    render(&filled, store, &var, owned).map_err(|error| fault(error.into()))?;
+    let root = Arc::new(GrainRoot::new(Arc::new(image), store, RootOptions::default())?);
+    let spec = GrainSpec::of(recipe, &var);
+    Ok((scratch, root, spec))
+}
+
+/// Takes the exercise of a recipe on a new grain of its full root, as a user of that authority.
+///
+/// # Errors
+/// A grain that does not start; what the exercise found is inside.
+pub fn replay(
+    recipe: &Recipe,
+    (tree, epoch_s): (&Tree, i64),
+    authority: &Authority,
+    store: &Arc<Store>,
+    progress: &Progress,
+) -> Result<Result<Transcript, ExerciseError>, GrainError> {
+    let (_scratch, root, spec) = fresh(recipe, tree, epoch_s, store)?;
+    let mut grain = Grain::start(root, spec)?;
+    let task = progress.task("replaying the exercise", recipe.exercise.len() as u64, Unit::Items);
+    let visit = Visit::of(recipe, authority);
+    let answered = exercise::run(&visit, &mut GrainTarget::new(&mut grain, Some(&task)));
+    grain.stop()?;
+    Ok(answered)
 }
 
 /// The ports of a grain while it starts.
@@ -197,7 +228,7 @@ fn speaks_http(running: &Running, port: u16) -> bool {
 }
 
 /// Returns the title of a page, on one line, where it has one.
-fn title(body: &[u8]) -> Option<String> {
+pub(crate) fn title(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let lower = text.to_ascii_lowercase();
     let open = lower.find("<title")?;

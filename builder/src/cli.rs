@@ -25,6 +25,7 @@ mod missed;
 mod output;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
+mod record;
 mod registry;
 mod remote;
 mod resolve;

@@ -25,7 +25,9 @@ mod text;
 
 pub use authority::Authority;
 pub use http::{HttpError, Response};
+pub(crate) use http::read_response;
 pub(crate) use links::pages_of;
+pub(crate) use text::{form_encode, replaced};
 
 use std::{error::Error, fmt, io, net::TcpStream, time::Duration};
 

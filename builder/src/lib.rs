@@ -65,6 +65,8 @@
 //!
 //! - [`draft`]: the packages of an app → the beginnings of its recipe, with the place of each guess. Never: write a
 //!   file, start a program.
+//! - [`record`]: the exchanges between a person's browser and an app → steps of an exercise. Never: write a file, speak
+//!   to an app.
 //! - [`attempt`]: a recipe that was begun, on its full root → how its first start ended, why, and how the recipe is
 //!   mended. Never: choose a version, write a file of the recipe.
 //!
@@ -136,6 +138,7 @@ pub mod proxy;
 pub mod prune;
 pub mod reasons;
 pub mod recipe;
+pub mod record;
 pub mod reduce;
 pub mod remote;
 pub mod render;

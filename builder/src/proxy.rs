@@ -5,10 +5,12 @@
 mod callers;
 mod exchange;
 mod slots;
+mod tape;
 
 pub use callers::Callers;
 pub(crate) use exchange::{Exchange, Rewrite};
 pub(crate) use slots::Slots;
+pub use tape::{Take, Tape};
 
 use std::{
     borrow::Cow,
@@ -99,6 +101,8 @@ pub struct Front {
     pub guards: Guards,
     /// Called with each request.
     pub on_request: Option<OnRequest>,
+    /// Records the exchanges.
+    pub tape: Option<Arc<Tape>>,
 }
 
 /// Starts to forward connections to the web port of a grain, in threads that end with this process.
@@ -155,7 +159,8 @@ fn lead(
     };
     let rewrite = Authorities::of_request(&head, front.web.host.as_deref(), front.web.port);
     let is_head = head.method() == "HEAD";
-    let exchange = Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: false };
+    let recorder = front.tape.as_ref().and_then(|tape| tape.begin(&head));
+    let exchange = Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: false, recorder };
     match exchange.run(head, body)? {
         Some(response) => response.send(&mut client, &policy("'none'"), is_head),
         None => Ok(()),
@@ -304,7 +309,7 @@ mod tests {
     }
 
     fn front(host: Option<&str>, guards: Guards) -> Front {
-        Front { web: web(host), guards, on_request: None }
+        Front { web: web(host), guards, on_request: None, tape: None }
     }
 
     /// The bytes sent to the app and to the client, where the client closes its half behind its request.

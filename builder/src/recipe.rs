@@ -24,7 +24,9 @@ mod web;
 pub use answers::Answer;
 pub use archives::ExtraArchive;
 pub(crate) use edit::push_line;
-pub use edit::{GlobList, add_globs, exclude, exercise_lines, with_reduction, without_reduction};
+pub use edit::{
+    GlobList, add_globs, exclude, exercise_lines, with_exercise, with_reduction, without_reduction,
+};
 pub use error::RecipeError;
 pub(crate) use error::nearest;
 pub use languages::is_icu_language;
@@ -365,7 +367,8 @@ pub enum Body {
     /// `form = "files/x.form"`: url-encoded text; captured values are url-encoded when they are filled in.
     FormText(String),
     /// `body = { source = "files/x" }` or `{ text = "…" }`, with its Content-Type in `type`. Default of
-    /// `type`: by the source's ending, else `application/octet-stream`; `text/plain` for a text.
+    /// `type`: by the source's ending, else `application/octet-stream`; `text/plain` for a text. Captured
+    /// values are filled in where the bytes are UTF-8, and in any of `multipart/form-data`.
     Bytes {
         /// No key: the Content-Type.
         content_type: String,

@@ -39,6 +39,7 @@ mod output;
 mod papers;
 mod pool;
 mod rebuild;
+mod recorded;
 mod records;
 mod reference;
 mod referrers;

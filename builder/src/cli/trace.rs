@@ -1,13 +1,17 @@
 //! `tinyroot trace`: run the app on its full root and write what it used.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
-use super::{Cli, Context, Failure, browser, finish_json, output::say, print};
+use super::{Cli, Context, Failure, browser, finish_json, output::say, print, record};
 use crate::{
     evidence::{self, Changes, UsedList, UsedListError, read_report},
     line::{Overlaid, Session, overlay},
+    proxy::Tape,
     recipe,
     report::{ListReport, trace_text},
     trace::{self, Browsing, Driver, Inputs, Trace, TraceError, Urls, browse},
@@ -23,10 +27,17 @@ use crate::{
 /// app's URL, and that of a page that shows, as you click, what is used beyond used.list. Ctrl-C stops the
 /// app and adds that to used.list. Each line names the request that came last before the use, without values
 /// of its query: `GET:/page?id=…`.
+///
+/// With --record, what you do there becomes the exercise, too: when you stop, the pages that you opened, the forms
+/// and files that you sent and what scripts changed are written to recipe.toml as steps, with captures for tokens
+/// and ids, and texts that you wrote as what later pages must show. They take the place of a draft by `init`, else
+/// they are added. Then they are replayed on two new grains; what does not hold is mended, or named by a TODO.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("browsing").args(["interactive", "record"]))]
 #[command(after_help = "Examples:\n  \
     tinyroot trace recipes/dokuwiki                     write used.list by the exercise\n  \
     tinyroot trace recipes/dokuwiki --interactive       click through the app in your browser, Ctrl-C adds to it\n  \
+    tinyroot trace recipes/dokuwiki --record            the same, and write what you do as the exercise\n  \
     tinyroot trace recipes/dokuwiki --merge=misses      add what a grain's app missed\n\n\
     Scripts request new.json?since=N below the page's URL, and continue with the `next` of its response.")]
 pub struct Args {
@@ -39,26 +50,40 @@ pub struct Args {
     /// Let a person use the app in a browser instead, and add its new uses to used.list
     #[arg(long)]
     interactive: bool,
+    /// As --interactive, and write what the person does to recipe.toml as its exercise
+    #[arg(long, conflicts_with = "interactive")]
+    record: bool,
+    /// Write passwords into recipe.toml without asking; where nobody can be asked, others stand in their place
+    #[arg(long, requires = "record")]
+    record_passwords: bool,
     /// Print the URL without opening a browser
-    #[arg(long, requires = "interactive")]
+    #[arg(long, requires = "browsing")]
     no_browser: bool,
     /// Port of the app on 127.0.0.1 [default: the first free one from 8000]
-    #[arg(long, value_name = "N", requires = "interactive")]
+    #[arg(long, value_name = "N", requires = "browsing")]
     port: Option<u16>,
+}
+
+impl Args {
+    /// Returns whether a person uses the app.
+    fn is_browsed(&self) -> bool {
+        self.interactive || self.record
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(Some(report)) = &args.merge {
-        if args.interactive {
-            let text = "the argument '--interactive' cannot be used with '--merge=REPORT'";
+        if args.is_browsed() {
+            let name = if args.record { "--record" } else { "--interactive" };
+            let text = format!("the argument '{name}' cannot be used with '--merge=REPORT'");
             return Err(Failure::usage(Cli::command().error(ErrorKind::ArgumentConflict, text)));
         }
         return merge_report(report, args, context);
     }
-    let merge = args.merge.is_some() || args.interactive;
+    let merge = args.merge.is_some() || args.is_browsed();
     let recipe = recipe::read(&args.recipe)?;
-    if args.interactive && recipe.web.is_none() {
+    if args.is_browsed() && recipe.web.is_none() {
         return Err(TraceError::NoWeb.into());
     }
     let path = recipe.used_path();
@@ -66,9 +91,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let old = read_old(&path, merge, context)?;
     let session = context.session()?;
     let overlaid = overlay(recipe, &session)?;
-    let traced = trace_app(args, &overlaid, &path, old.as_ref(), &session, context)?;
+    let tape = args.record.then(|| Arc::new(Tape::default()));
+    let traced = trace_app(args, &overlaid, (&path, old.as_ref()), tape.clone(), &session, context)?;
     // Another process may have written to it in the meantime.
-    let old = if args.interactive { read_old(&path, merge, context).unwrap_or(old) } else { old };
+    let old = if args.is_browsed() { read_old(&path, merge, context).unwrap_or(old) } else { old };
     let mut list = old.clone().filter(|_| merge).unwrap_or_default();
     list.merge(traced.used.clone());
     context.unaffected()?;
@@ -78,6 +104,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let text = trace_text(&overlaid.sources.recipe.app.name, &traced, &list);
     show(&ListReport { path: &path, changes, is_same }, &text, args, context);
+    if let Some(tape) = tape {
+        record::write(&tape, args.record_passwords, &overlaid, &session, context)?;
+    }
     conclude(&traced, context)
 }
 
@@ -85,19 +114,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn trace_app(
     args: &Args,
     overlaid: &Overlaid,
-    list: &Path,
-    known: Option<&UsedList>,
+    (list, known): (&Path, Option<&UsedList>),
+    tape: Option<Arc<Tape>>,
     session: &Session,
     context: &Context,
 ) -> Result<Trace, TraceError> {
     let owner = |at: &[u8]| overlaid.owner(at);
     let (tree, recipe, epoch_s) = (overlaid.tree(), &overlaid.sources.recipe, overlaid.epoch_s());
     let inputs = Inputs { tree, owner: &owner, recipe, epoch_s };
-    if !args.interactive {
+    if !args.is_browsed() {
         return trace::trace(&inputs, &session.store, &session.progress);
     }
     let on_ready = |urls: &Urls| {
-        tell_urls(urls, list, context);
+        tell_urls(urls, list, args.record, context);
         if !args.no_browser && !context.global.json {
             browser::open(&urls.page);
             browser::open(&urls.app);
@@ -106,7 +135,7 @@ fn trace_app(
     let known = known.cloned().unwrap_or_default();
     browse(
         &inputs,
-        Browsing { port: args.port, known, on_ready: &on_ready },
+        Browsing { port: args.port, known, tape, on_ready: &on_ready },
         &session.store,
         &session.progress,
     )
@@ -142,7 +171,7 @@ fn read_old(path: &Path, merge: bool, context: &Context) -> Result<Option<UsedLi
 }
 
 /// Says where a browser finds the app, and what is new.
-fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
+fn tell_urls(urls: &Urls, list: &Path, record: bool, context: &Context) {
     let Urls { app, page } = urls;
     let text = match context.global.json {
         true => format!("{}\n", serde_json::json!({ "url": app, "new_url": page })),
@@ -151,7 +180,8 @@ fn tell_urls(urls: &Urls, list: &Path, context: &Context) {
     // A reader that has gone away does not stop the app.
     let _ = print(&text);
     if !context.global.quiet {
-        say(&format!("Ctrl-C stops the app and adds what it used to {}", list.display()));
+        let also = if record { ", and writes what you did to recipe.toml" } else { "" };
+        say(&format!("Ctrl-C stops the app and adds what it used to {}{also}", list.display()));
     }
 }
 
@@ -168,8 +198,8 @@ fn merge_report(report: &Path, args: &Args, context: &Context) -> Result<(), Fai
 /// Shows `text` and what becomes of the list, and single paths to those who ask for detail.
 fn show(report: &ListReport<'_>, text: &str, args: &Args, context: &Context) {
     report.details().iter().for_each(|detail| context.progress.detail(detail));
-    // Of --interactive the addresses are the one document.
-    if context.global.json && !args.interactive {
+    // Of --interactive and --record the addresses are the one document.
+    if context.global.json && !args.is_browsed() {
         finish_json(&report.json());
     } else if !context.global.quiet {
         say(&format!("{text}{}", report.text()));

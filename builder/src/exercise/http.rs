@@ -139,7 +139,7 @@ pub(super) fn open(
 }
 
 /// Reads one answer, those with status 1xx passed over.
-pub(super) fn read_response(stream: impl Read, method: &str) -> Result<Response, HttpError> {
+pub(crate) fn read_response(stream: impl Read, method: &str) -> Result<Response, HttpError> {
     let mut reader = BufReader::new(stream);
     let response = read_last_head(&mut reader)?;
     read_body(reader, method, response)

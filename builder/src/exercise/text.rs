@@ -26,7 +26,7 @@ pub(super) fn fill_in(text: &str, mut value: impl FnMut(&str) -> Option<String>)
 }
 
 /// Encodes a text as a form's name or value (`application/x-www-form-urlencoded`, URL standard 5).
-pub(super) fn form_encode(text: &str) -> String {
+pub(crate) fn form_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -37,6 +37,19 @@ pub(super) fn form_encode(text: &str) -> String {
             _ => out += &format!("%{byte:02X}"),
         }
     }
+    out
+}
+
+/// Replaces a text in bytes that are no text.
+pub(crate) fn replaced(bytes: &[u8], text: &[u8], with: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for at in memchr::memmem::find_iter(bytes, text) {
+        out.extend_from_slice(&bytes[from..at]);
+        out.extend_from_slice(with);
+        from = at + text.len();
+    }
+    out.extend_from_slice(&bytes[from..]);
     out
 }
 

@@ -9,7 +9,10 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use super::both_ways;
+use super::{
+    both_ways,
+    tape::{Noted, Recorder, Side},
+};
 use crate::web::{Authorities, Body, Head, Response, read_head};
 
 /// Fields that concern one connection only (RFC 9110, 7.6.1).
@@ -50,6 +53,8 @@ pub(crate) struct Exchange<'a, R> {
     /// Whether the app is left alone once the client has said all. Else the app is heard to its end, as some
     /// clients close their half of a connection behind a request.
     pub gone_at_end: bool,
+    /// Notes the exchange.
+    pub recorder: Option<Recorder>,
 }
 
 impl<R: Rewrite> Exchange<'_, R> {
@@ -67,17 +72,18 @@ impl<R: Rewrite> Exchange<'_, R> {
             return self.upgraded(&mut from_app, body);
         }
         let (client, app, rewrite) = (self.client, self.app, self.rewrite);
+        let recorder = self.recorder.as_ref();
         std::thread::scope(|scope| {
             std::thread::Builder::new().name("proxy-upload".into()).spawn_scoped(scope, || {
                 let reader = &mut self.reader;
-                let uploaded = body.copy(reader, &mut &*app);
+                let uploaded = body.copy(reader, &mut Noted { to: app, recorder, side: Side::Request });
                 // Further bytes are not a request of this connection. An error here means that the client is
                 // gone: it reset the connection, as browsers do where a response was not read to its end.
                 let is_gone = uploaded.is_err() || io::copy(reader, &mut io::sink()).is_err();
                 let both = is_gone || self.gone_at_end;
                 let _ = app.shutdown(if both { Shutdown::Both } else { Shutdown::Write });
             })?;
-            let responded = respond(client, &mut from_app, rewrite);
+            let responded = respond(client, &mut from_app, rewrite, recorder);
             // Wakes the thread above.
             let _ =
                 client.shutdown(if matches!(responded, Ok(None)) { Shutdown::Both } else { Shutdown::Read });
@@ -88,6 +94,9 @@ impl<R: Rewrite> Exchange<'_, R> {
     fn to_app(&self, mut head: Head, upgrade: bool) -> Head {
         drop_connection_fields(&mut head, upgrade);
         self.rewrite.request(&mut head);
+        if self.recorder.is_some() {
+            Recorder::plain(&mut head);
+        }
         head.add("Connection", if upgrade { "Upgrade" } else { "close" });
         head
     }
@@ -99,7 +108,11 @@ impl<R: Rewrite> Exchange<'_, R> {
         body.copy(&mut self.reader, &mut app)?;
         let Some(head) = next_head(from_app) else { return Ok(Some(no_response())) };
         let status = head.status();
-        client.write_all(&to_client(head, self.rewrite).to_bytes())?;
+        let head = to_client(head, self.rewrite);
+        client.write_all(&head.to_bytes())?;
+        if let Some(recorder) = &self.recorder {
+            recorder.respond(&head);
+        }
         if status != 101 {
             io::copy(from_app, &mut client)?;
             return Ok(None);
@@ -117,13 +130,22 @@ fn respond(
     mut client: &TcpStream,
     from_app: &mut BufReader<&TcpStream>,
     rewrite: &impl Rewrite,
+    recorder: Option<&Recorder>,
 ) -> io::Result<Option<Response>> {
     loop {
         let Some(head) = next_head(from_app) else { return Ok(Some(no_response())) };
         let status = head.status();
-        client.write_all(&to_client(head, rewrite).to_bytes())?;
+        let head = to_client(head, rewrite);
+        client.write_all(&head.to_bytes())?;
         if !matches!(status, 100..200) {
-            io::copy(from_app, &mut client)?;
+            let kept = recorder.filter(|recorder| recorder.respond(&head));
+            match kept {
+                None => io::copy(from_app, &mut client)?,
+                Some(_) => io::copy(from_app, &mut Noted { to: client, recorder: kept, side: Side::Response })?,
+            };
+            if let Some(recorder) = kept {
+                recorder.end();
+            }
             return Ok(None);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Range, path::Path};
 
-use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, Document, DocumentMut, Item, Table, Value};
 
 use super::{RecipeError, error};
 use crate::{atomic, error::At as _};
@@ -94,6 +94,48 @@ pub fn exercise_lines(text: &str) -> Vec<usize> {
         _ => Vec::new(),
     };
     spans.into_iter().map(|span| error::position(text, span.map_or(0, |span| span.start)).0).collect()
+}
+
+/// Returns the text of a recipe with more steps, given as text of `[[exercise]]`, and how many steps stand before them;
+/// `None` if it is not a recipe.
+///
+/// They take the place of steps that only ask for `/`, as `init` writes them; else they stand behind those that are
+/// there. Comments, order and spelling of all else stay.
+pub fn with_exercise(text: &str, steps: &str) -> Option<(String, usize)> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let new: DocumentMut = steps.parse().ok()?;
+    let list = document.entry("exercise").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    let list = list.as_array_of_tables_mut()?;
+    let is_draft = |step: &Table| {
+        let known = step.iter().all(|(key, _)| matches!(key, "get" | "status" | "contains"));
+        known && step.get("get").and_then(Item::as_str) == Some("/")
+    };
+    let mut place = list.iter().filter_map(Table::position).max();
+    let mut before = None;
+    if list.iter().all(is_draft) {
+        // What stands above the first, such as what an exercise is, is the author's.
+        before = list.iter().next().and_then(|step| Some(step.decor().prefix()?.as_str()?.to_owned()));
+        list.clear();
+    }
+    let first = list.len();
+    // At the end, where the recipe has no step.
+    let others = document_end(text);
+    let place = *place.get_or_insert(others);
+    for step in new.get("exercise")?.as_array_of_tables()?.iter() {
+        let mut step = step.clone();
+        step.set_position(Some(place));
+        if let Some(before) = before.take() {
+            let own = step.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+            step.decor_mut().set_prefix(before + own.trim_start_matches('\n'));
+        }
+        list.push(step);
+    }
+    Some((document.to_string(), first))
+}
+
+/// Returns a position behind all tables of a document.
+fn document_end(text: &str) -> isize {
+    isize::try_from(text.lines().count()).unwrap_or(isize::MAX - 1)
 }
 
 /// Returns the text of a recipe with a line of `[reduce]`, such as `icu = { empty = true }`, in place of the
@@ -195,6 +237,28 @@ mod tests {
         assert_eq!(text, "[app]\nname = \"wiki\"\n\n[prune]\nkeep = [\n    \"/b\",\n]\n");
         assert_eq!(count, 1);
         assert_eq!(added("prune = 1\n", &["/b"]), None);
+    }
+
+    #[test]
+    fn steps_go_behind_those_that_are_there_or_in_the_place_of_a_draft() {
+        let steps = "\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n";
+        let rest = "\n[prune]\nkeep = [] # none\n";
+        for (before, after, first) in [
+            (
+                format!("[app]\n\n# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\ncontains = \"x\"\n{rest}"),
+                format!("[app]\n\n# What users do.\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n{rest}"),
+                0,
+            ),
+            (
+                format!("[app]\n[[exercise]]\nget = \"/one\"\n{rest}"),
+                format!("[app]\n[[exercise]]\nget = \"/one\"\n{steps}{rest}"),
+                1,
+            ),
+            (format!("[app]\n{rest}"), format!("[app]\n{rest}{steps}"), 0),
+        ] {
+            assert_eq!(with_exercise(&before, steps), Some((after, first)), "{before}");
+        }
+        assert_eq!(with_exercise("exercise = 1", steps), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     evidence::{UsedList, step},
     grain::GrainError,
     progress::{Progress, Task, Unit},
-    proxy::{self, Front, Guards, OnRequest},
+    proxy::{self, Front, Guards, OnRequest, Tape},
     sandbox::Exit,
     shutdown::StopHandler,
     store::Store,
@@ -34,6 +34,8 @@ pub struct Browsing<'a> {
     pub port: Option<u16>,
     /// The uses that are known already, which the page leaves out.
     pub known: UsedList,
+    /// Records what the browser and the app say to each other.
+    pub tape: Option<Arc<Tape>>,
     /// Called with the URLs once the app is ready.
     pub on_ready: &'a dyn Fn(&Urls),
 }
@@ -91,7 +93,7 @@ pub fn browse(
     let task = Arc::new(progress.task("tracing the requests of the browser", 0, Unit::Items));
     let requests = Arc::new(AtomicUsize::new(0));
     let on_request = marking(&started.view, &task, &requests);
-    let front = Front { web, guards: Guards::Stand, on_request: Some(on_request) };
+    let front = Front { web, guards: Guards::Stand, on_request: Some(on_request), tape: browsing.tape.clone() };
     proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {

@@ -103,6 +103,15 @@ impl Conversation<'_> {
     /// As [`Conversation::lacking`], of texts.
     pub(super) fn lacking_in<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
         let mut lacking = BTreeSet::new();
+        if let Body::Bytes { content_type, bytes } = &request.body
+            && content_type.starts_with("multipart/")
+        {
+            let is_lacking = |name: &&String| {
+                let text = format!("{{{name}}}");
+                !self.values.contains_key(*name) && memchr::memmem::find(bytes, text.as_bytes()).is_some()
+            };
+            lacking.extend(self.names.iter().filter(is_lacking).cloned());
+        }
         for text in texts {
             text::fill_in(text, |name| {
                 if self.names.contains(name) && !self.values.contains_key(name) {

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::Conversation;
 use crate::{
-    exercise::{ExerciseError, Response, Target, http, text::form_encode},
+    exercise::{ExerciseError, Response, Target, http, text::{self, form_encode}},
     recipe::{Body, Request},
     web::Authorities,
 };
@@ -57,6 +57,12 @@ impl Conversation<'_> {
             Body::Bytes { content_type, bytes } => {
                 let filled = match std::str::from_utf8(bytes) {
                     Ok(text) => self.fill_in(text, str::to_owned).into_bytes(),
+                    // Fields beside an upload; all else that is no text stays as it is.
+                    Err(_) if content_type.starts_with("multipart/") => {
+                        self.values.iter().fold(bytes.clone(), |bytes, (name, value)| {
+                            text::replaced(&bytes, format!("{{{name}}}").as_bytes(), value.as_bytes())
+                        })
+                    }
                     Err(_) => bytes.clone(),
                 };
                 (Some(content_type.clone()), filled)

@@ -1,0 +1,200 @@
+//! What a person did in a browser, as steps of an exercise.
+//!
+//! Comes in: the exchanges between a browser and an app on its full root, in their order ([`Take`]s). Goes out: a
+//! [`Draft`]: [`StepDraft`]s with what they send, what they capture of what was answered, and what they expect; as
+//! text for recipe.toml. After a replay, [`mend`] changes the steps that did not hold, or names them. Nothing here
+//! reads or writes a file, speaks to an app, or asks a person.
+//!
+//! ```text
+//! read      takes       → exchanges           exchange.rs
+//! choose    exchanges   → those that matter   choose.rs: page loads, forms, uploads, what changes something
+//! capture   those       → what is sent back   tokens.rs, place.rs: nonces, CSRF fields, ids
+//! expect    those       → `contains`          expect.rs: titles, texts that the person wrote
+//! text      steps       → [[exercise]]        write.rs
+//! ```
+
+mod choose;
+mod exchange;
+mod expect;
+mod inputs;
+mod mend;
+mod place;
+mod secrets;
+mod sent;
+mod tokens;
+mod write;
+
+pub use exchange::{Exchange, read};
+pub use mend::{mend, named};
+pub use secrets::fields as secret_fields;
+pub use write::text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What decides what is written of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Fields whose passwords are written as they were typed; those of others are replaced.
+    pub secrets: BTreeSet<String>,
+    /// Names of files in the recipe's folder that are there already, such as `files/recorded-1.body`.
+    pub taken: BTreeSet<String>,
+}
+
+/// The steps of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// In the order of their requests.
+    pub steps: Vec<StepDraft>,
+    /// What was recorded and is no step, and why: for the person.
+    pub notes: Vec<String>,
+}
+
+impl Draft {
+    /// Returns the files that the steps name, by their paths in the recipe's folder.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.steps.iter().filter_map(|step| match &step.body {
+            BodyDraft::File { name, bytes, .. } => Some((name.as_str(), bytes.as_slice())),
+            BodyDraft::FormFile { name, text } => Some((name.as_str(), text.as_bytes())),
+            _ => None,
+        })
+    }
+}
+
+/// A step that is to be written.
+///
+/// In path, headers and body, what a capture gives stands between [`OPEN`] and [`CLOSE`], so that braces of the app's
+/// own stay apart; files and texts have `{name}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepDraft {
+    /// Lines above the step.
+    pub comment: Vec<String>,
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Accepted statuses.
+    pub status: Vec<u16>,
+    /// Expected texts.
+    pub contains: Vec<Expectation>,
+    /// Headers beside those that the exercise sends.
+    pub header: BTreeMap<String, String>,
+    /// The body.
+    pub body: BodyDraft,
+    /// Captured values.
+    pub capture: BTreeMap<String, String>,
+    /// The values that were captured in the recording, by name.
+    pub values: BTreeMap<String, String>,
+}
+
+/// A text that a step's response has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The text.
+    pub text: String,
+    /// Whether the person wrote it before: that it is read back is what proves the app.
+    pub is_written: bool,
+}
+
+/// The body of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BodyDraft {
+    /// None.
+    #[default]
+    Empty,
+    /// `form = { … }`.
+    Form(Vec<(String, String)>),
+    /// `form = "files/…"`, for long ones.
+    FormFile {
+        /// Its path in the recipe's folder.
+        name: String,
+        /// The encoded form, a field a line.
+        text: String,
+    },
+    /// `body = { text = … }`.
+    Text {
+        /// Its Content-Type.
+        content_type: String,
+        /// The text.
+        text: String,
+    },
+    /// `body = { source = "files/…" }`.
+    File {
+        /// Its path in the recipe's folder.
+        name: String,
+        /// Its Content-Type.
+        content_type: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Stands before the name of a captured value. Of the private use area, so that no app writes it.
+pub const OPEN: char = '\u{f8f0}';
+/// Stands behind the name of a captured value.
+pub const CLOSE: char = '\u{f8f1}';
+
+/// Makes steps of exchanges.
+pub fn draft(exchanges: &[Exchange], wishes: &Wishes) -> Draft {
+    let mut notes = Vec::new();
+    let mut kept = choose::choose(exchanges, &mut notes);
+    let secrets = secrets::Secrets::of(exchanges, &wishes.secrets);
+    let captured = tokens::find(exchanges, &mut kept, &secrets);
+    let mut names = write::Names::new(&wishes.taken);
+    let mut expected = expect::Expected::new(&secrets);
+    let mut steps = Vec::with_capacity(kept.len());
+    for (number, one) in kept.iter().enumerate() {
+        let exchange = &exchanges[one.first];
+        let end = one.end.map(|end| &exchanges[end].response);
+        let tokens = captured.sent_by(number);
+        let mut comment = expect::heading(exchange, end.unwrap_or(&exchange.response), one.kind);
+        let (body, replaced) = sent::body(exchange, &tokens, &secrets, &mut names);
+        comment.extend(replaced.into_iter().map(|field| {
+            format!("TODO: the password of `{field}` was not written: another one is in its place.")
+        }));
+        let contains = expected.of(exchange, end, &captured.values());
+        let (capture, values) = captured.taken_by(number);
+        steps.push(StepDraft {
+            comment,
+            method: exchange.method.clone(),
+            path: sent::path(exchange, &tokens, &secrets),
+            status: vec![exchange.response.status],
+            contains,
+            header: sent::headers(exchange, one.kind, &tokens, &secrets),
+            body,
+            capture,
+            values,
+        });
+    }
+    Draft { steps, notes }
+}
+
+/// Returns what stands for a captured value.
+fn placeholder(name: &str) -> String {
+    format!("{OPEN}{name}{CLOSE}")
+}
+
+/// Returns a text with braces around the names of captured values.
+fn braced(text: &str) -> String {
+    text.replace(OPEN, "{").replace(CLOSE, "}")
+}
+
+/// Replaces a value where it stands by itself: neither before nor behind it is a letter, a digit or an underscore.
+fn replace_whole(text: &str, value: &str, with: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut from = 0;
+    for (at, found) in text.match_indices(value) {
+        let before = text[..at].chars().next_back();
+        let after = text[at + found.len()..].chars().next();
+        if at < from || before.is_some_and(is_word) || after.is_some_and(is_word) {
+            continue;
+        }
+        out += &text[from..at];
+        out += with;
+        from = at + found.len();
+    }
+    out + &text[from..]
+}
+
+#[cfg(test)]
+mod tests;
