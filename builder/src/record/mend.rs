@@ -91,9 +91,12 @@ fn release(steps: &mut [StepDraft], number: usize, name: &str) {
 
 /// Returns the response of a step, and the end of its redirects.
 fn said(transcript: &Transcript, step: usize) -> Vec<&Response> {
-    let first = transcript.steps.iter().filter(|record| record.step == step);
-    let end = transcript.beside.iter().filter(|record| record.step == step && record.what.contains(" (redirected from "));
-    let responses = first.chain(end.last()).filter_map(|record| match &record.outcome {
+    let first = transcript.steps.iter().find(|record| record.step == step);
+    let end = transcript
+        .beside
+        .iter()
+        .rfind(|record| record.step == step && record.what.contains(" (redirected from "));
+    let responses = first.into_iter().chain(end).filter_map(|record| match &record.outcome {
         Outcome::Responded(response) => Some(response),
         _ => None,
     });
