@@ -56,7 +56,8 @@ pub fn choose(exchanges: &[Exchange], notes: &mut Vec<String>) -> Vec<Kept> {
     for (number, exchange) in exchanges.iter().enumerate() {
         if is_stream(exchange) {
             if streams.insert(exchange.path_and_query().0) {
-                notes.push(format!("{} is a stream, which no step holds open", exchange.path_and_query().0));
+                let path = exchange.path_and_query().0;
+                notes.push(format!("{path} is a stream: steps of `websocket` or `sse` are written by hand"));
             }
             continue;
         }

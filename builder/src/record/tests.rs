@@ -239,7 +239,7 @@ fn streams_are_named_and_texts_of_the_app_end_no_comment() {
     let stream = answered(sent("script", "GET /events", &[], b""), 200, &[("Content-Type", "text/event-stream")], "");
     let exchanges = [opened("/", "<title>a\u{1b}[2J &amp; b</title>"), stream.clone(), stream];
     let (text, draft) = written(&exchanges, &[]);
-    assert_eq!(draft.notes, ["/events is a stream, which no step holds open"]);
+    assert_eq!(draft.notes, ["/events is a stream: steps of `websocket` or `sse` are written by hand"]);
     assert!(text.starts_with("\n# a[2J & b\n[[exercise]]\n"), "{text}");
     let read: toml_edit::DocumentMut = text.parse().expect("TOML");
     assert_eq!(read["exercise"][0]["contains"].as_str(), Some("a\u{1b}[2J &amp; b"));

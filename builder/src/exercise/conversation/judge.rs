@@ -97,14 +97,11 @@ impl Conversation<'_> {
             Body::Bytes { bytes, .. } => texts.extend(std::str::from_utf8(bytes)),
             Body::Empty => {}
         }
-        self.lacking_in(texts)
-    }
-
-    /// As [`Conversation::lacking`], of texts.
-    pub(super) fn lacking_in<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
-        let mut lacking = BTreeSet::new();
+        let mut lacking = self.lacking_in(texts);
+        // Its fields are filled in though it is no text.
         if let Body::Bytes { content_type, bytes } = &request.body
             && content_type.starts_with("multipart/")
+            && std::str::from_utf8(bytes).is_err()
         {
             let is_lacking = |name: &&String| {
                 let text = format!("{{{name}}}");
@@ -112,6 +109,12 @@ impl Conversation<'_> {
             };
             lacking.extend(self.names.iter().filter(is_lacking).cloned());
         }
+        lacking
+    }
+
+    /// As [`Conversation::lacking`], of texts.
+    pub(super) fn lacking_in<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+        let mut lacking = BTreeSet::new();
         for text in texts {
             text::fill_in(text, |name| {
                 if self.names.contains(name) && !self.values.contains_key(name) {
