@@ -24,8 +24,8 @@ mod style;
 mod text;
 
 pub use authority::Authority;
-pub use http::{HttpError, Response};
 pub(crate) use http::read_response;
+pub use http::{HttpError, Response};
 pub(crate) use links::pages_of;
 pub(crate) use text::{form_encode, replaced};
 

@@ -63,7 +63,8 @@ impl Browser {
     fn send(&mut self, request: &str, fields: &str, body: &str) -> String {
         let host = &self.host;
         let mut stream = TcpStream::connect(host).expect("connects");
-        let cookies = if self.cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookies) };
+        let cookies =
+            if self.cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookies) };
         let form = match body.is_empty() {
             true => String::new(),
             false => format!(
@@ -122,7 +123,11 @@ fn stop(traced: &TracedApp, child: Child) -> String {
 /// Signs in and saves a text.
 fn use_wiki(browser: &mut Browser, code: &str) -> String {
     let page = browser.open("/wiki/login");
-    browser.send("GET /wiki/a.css", "Accept: text/css\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: style\r\n", "");
+    browser.send(
+        "GET /wiki/a.css",
+        "Accept: text/css\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: style\r\n",
+        "",
+    );
     let token = hidden(&page, "\"token\"");
     let response = browser.post("/wiki/login", &format!("token={token}&user=verena&code={code}"));
     assert!(response.starts_with("HTTP/1.0 303 "), "{response}");
@@ -137,7 +142,9 @@ fn what_a_person_does_is_the_exercise_and_proves_the_app() {
     let recipe = with_code(WIKI);
     // As `init` leaves it.
     let (head, _) = recipe.split_once("[[exercise]]").expect("has steps");
-    let Some(traced) = TracedApp::of(&format!("{head}[[exercise]]\nget = \"/wiki/login\"\n"), |tea| vec![tea]) else {
+    let Some(traced) =
+        TracedApp::of(&format!("{head}[[exercise]]\nget = \"/wiki/login\"\n"), |tea| vec![tea])
+    else {
         return;
     };
     let draft = format!("{head}# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\n");
@@ -187,7 +194,8 @@ form = { nonce = "{nonce}", text = "a kettle of tin" }
 
 #[test]
 fn a_password_that_is_not_written_is_named_and_so_is_the_step_that_needs_it() {
-    let Some(traced) = TracedApp::of(&with_code(&WIKI.replace("code=tea-for-two", "code=opensesame")), |tea| vec![tea])
+    let Some(traced) =
+        TracedApp::of(&with_code(&WIKI.replace("code=tea-for-two", "code=opensesame")), |tea| vec![tea])
     else {
         return;
     };

@@ -105,7 +105,9 @@ pub fn write(
             record::named(&steps, first).for_each(|step| context.progress.warn(&shown::name(&step)));
             let more = misses.iter().filter(|miss| miss.step <= first);
             more.for_each(|miss| context.progress.warn(&shown::name(&miss.to_string())));
-            context.progress.warn("the recorded steps do not hold on a new grain: recipe.toml names them as TODO");
+            context
+                .progress
+                .warn("the recorded steps do not hold on a new grain: recipe.toml names them as TODO");
             return Ok(());
         }
     }

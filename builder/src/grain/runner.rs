@@ -213,7 +213,8 @@ pub fn run(
     })?;
     let url = listener.as_ref().and_then(|listener| proxy::url(listener).ok());
     if let (Some(listener), Some(web), Some(running)) = (listener, app.recipe.web, grain.running()) {
-        let forwarding = proxy::forward(listener, running, Front { web, guards, on_request: None, tape: None });
+        let forwarding =
+            proxy::forward(listener, running, Front { web, guards, on_request: None, tape: None });
         forwarding.map_err(|source| RunError::of(GrainError::Thread(source)))?;
     }
     if !on_ready(url.as_deref(), grain.root()) {

@@ -141,7 +141,9 @@ fn respond(
             let kept = recorder.filter(|recorder| recorder.respond(&head));
             match kept {
                 None => io::copy(from_app, &mut client)?,
-                Some(_) => io::copy(from_app, &mut Noted { to: client, recorder: kept, side: Side::Response })?,
+                Some(_) => {
+                    io::copy(from_app, &mut Noted { to: client, recorder: kept, side: Side::Response })?
+                }
             };
             if let Some(recorder) = kept {
                 recorder.end();

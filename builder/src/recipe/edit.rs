@@ -241,12 +241,17 @@ mod tests {
 
     #[test]
     fn steps_go_behind_those_that_are_there_or_in_the_place_of_a_draft() {
-        let steps = "\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n";
+        let steps =
+            "\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n";
         let rest = "\n[prune]\nkeep = [] # none\n";
         for (before, after, first) in [
             (
-                format!("[app]\n\n# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\ncontains = \"x\"\n{rest}"),
-                format!("[app]\n\n# What users do.\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n{rest}"),
+                format!(
+                    "[app]\n\n# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\ncontains = \"x\"\n{rest}"
+                ),
+                format!(
+                    "[app]\n\n# What users do.\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n{rest}"
+                ),
                 0,
             ),
             (

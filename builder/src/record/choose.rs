@@ -120,7 +120,8 @@ fn ahead(exchange: &Exchange) -> Verdict {
 
 fn sent_form(exchange: &Exchange) -> Verdict {
     let is_form = matches!(&exchange.kind()[..], "application/x-www-form-urlencoded" | "multipart/form-data");
-    let is_page = exchange.header("sec-fetch-mode").map_or_else(|| wants_html(exchange), |mode| mode == "navigate");
+    let is_page =
+        exchange.header("sec-fetch-mode").map_or_else(|| wants_html(exchange), |mode| mode == "navigate");
     if exchange.method == "POST" && is_form && is_page { Keep(Kind::Form) } else { Pass }
 }
 
@@ -148,7 +149,8 @@ fn navigation(exchange: &Exchange) -> Verdict {
 /// What scripts ask for is a step where it is data; the rest is what pages are made of.
 fn fetched(exchange: &Exchange) -> Verdict {
     let kind = exchange.response.kind();
-    let is_data = kind.contains("json") || kind.contains("xml") || kind == "text/html" || kind == "text/plain";
+    let is_data =
+        kind.contains("json") || kind.contains("xml") || kind == "text/html" || kind == "text/plain";
     let by_script = match exchange.header("sec-fetch-dest") {
         Some(dest) => dest == "empty",
         None => exchange.header("x-requested-with").is_some() || kind.contains("json"),

@@ -1,9 +1,6 @@
 //! What a step's response is expected to have: the title of its page, and texts that the person wrote before.
 
-use std::{
-    collections::BTreeSet,
-    sync::LazyLock,
-};
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use regex::Regex;
 
@@ -23,8 +20,9 @@ const LENGTH: usize = 80;
 const SEEN: usize = 300;
 
 /// Text without markup and without what apps change in a text, such as quotation marks.
-static RUN: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_](?:[\p{L}\p{N}_ ]|[,:!?.-][\p{L}\p{N}_ ])*").expect("compiles"));
+static RUN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[\p{L}\p{N}_](?:[\p{L}\p{N}_ ]|[,:!?.-][\p{L}\p{N}_ ])*").expect("compiles")
+});
 
 /// What was written and shown so far.
 pub struct Expected<'a> {
@@ -80,7 +78,8 @@ impl<'a> Expected<'a> {
         if exchange.kind() == "text/plain" {
             texts.extend(std::str::from_utf8(&exchange.body).map(str::to_owned));
         }
-        let texts = texts.iter().filter(|text| !self.secrets.is_in(text) && !captured.contains(text.as_str()));
+        let texts =
+            texts.iter().filter(|text| !self.secrets.is_in(text) && !captured.contains(text.as_str()));
         let mut runs: Vec<String> = texts.flat_map(|text| text.lines().flat_map(runs).take(TEXTS)).collect();
         runs.retain(|run| !captured.iter().any(|value| run.contains(value)));
         for run in runs.into_iter().take(TEXTS) {

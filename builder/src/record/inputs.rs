@@ -29,7 +29,11 @@ pub fn read(html: &[u8]) -> Vec<Input> {
         };
         let name = attribute("name");
         if !name.is_empty() {
-            inputs.push(Input { name, kind: attribute("type").to_ascii_lowercase(), value: attribute("value") });
+            inputs.push(Input {
+                name,
+                kind: attribute("type").to_ascii_lowercase(),
+                value: attribute("value"),
+            });
         }
     }
     inputs

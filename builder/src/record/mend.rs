@@ -17,7 +17,9 @@ pub fn mend(steps: &mut [StepDraft], first: usize, misses: &[Miss], transcript: 
     let mut changes = Vec::new();
     steps.iter_mut().for_each(|step| step.comment.retain(|line| !line.starts_with(TODO)));
     for miss in misses {
-        let Some(number) = miss.step.checked_sub(first + 1).filter(|number| *number < steps.len()) else { continue };
+        let Some(number) = miss.step.checked_sub(first + 1).filter(|number| *number < steps.len()) else {
+            continue;
+        };
         let said = said(transcript, miss.step);
         let Some(response) = said.first() else { continue };
         let full: Vec<Vec<u8>> = said.iter().map(|response| response.full()).collect();

@@ -17,8 +17,9 @@ static ATTRIBUTE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"([\w:.-]+)\s*=\s*(["'])$"#).expect("compiles"));
 
 /// The name of an element.
-static NAME: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"\s((?:name|property|id)\s*=\s*(?:"[^"]+"|'[^']+'|[^\s"'>=]+))"#).expect("compiles"));
+static NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"\s((?:name|property|id)\s*=\s*(?:"[^"]+"|'[^']+'|[^\s"'>=]+))"#).expect("compiles")
+});
 
 /// A key of JSON, or a variable of a script, right before a value.
 static KEY: LazyLock<Regex> =
@@ -107,7 +108,8 @@ fn candidates<'a>(
     let class = class_of(&text[at..at + length]);
     let by_context = starts.into_iter().filter(|start| line.len() - start >= 4).flat_map(move |start| {
         let is_word = |c: char| c.is_alphanumeric();
-        let cuts_word = line[..start].chars().next_back().is_some_and(is_word) && line[start..].starts_with(is_word);
+        let cuts_word =
+            line[..start].chars().next_back().is_some_and(is_word) && line[start..].starts_with(is_word);
         let context = context(&line[start..], host);
         let after: String = behind.chars().take(1).filter(|c| !c.is_control()).collect();
         let after = regex::escape(&after);
@@ -129,7 +131,9 @@ fn context(text: &str, host: &str) -> String {
 
 /// Returns expressions for the value of an attribute: by the name of its element, and by that of the attribute.
 fn in_tag(before: &str, behind: &str) -> Vec<String> {
-    let Some(open) = before.rfind('<').filter(|open| before.len() - open < TAG_BYTES) else { return Vec::new() };
+    let Some(open) = before.rfind('<').filter(|open| before.len() - open < TAG_BYTES) else {
+        return Vec::new();
+    };
     let start = &before[open..];
     let Some(found) = ATTRIBUTE.captures(start).filter(|_| !start.contains('>')) else { return Vec::new() };
     let (whole, attribute, quote) = (&found[0], &found[1], &found[2]);
@@ -227,11 +231,7 @@ mod tests {
             (r#"{"other": 123456, "id": "f00dcafe77"}"#, "f00dcafe77", r#""id": "([^"]+)""#),
             (r#"{"other": 123456, "id": 654321}"#, "654321", r#""id": (\d+)"#),
             ("var nonce = 'ab12cd34';", "ab12cd34", "nonce = '([^']+)'"),
-            (
-                "Location: http://127.0.0.1:8000/pad/x7Yz93qq\nX: y\n\n",
-                "x7Yz93qq",
-                "pad/([0-9A-Za-z]+)",
-            ),
+            ("Location: http://127.0.0.1:8000/pad/x7Yz93qq\nX: y\n\n", "x7Yz93qq", "pad/([0-9A-Za-z]+)"),
             ("<a href='/edit/11223344'>e</a><a href='/del/55667788'>d</a>", "55667788", r"del/(\d+)"),
         ] {
             assert_eq!(of(text, value).as_deref(), Some(expected), "{text}");

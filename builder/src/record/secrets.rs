@@ -106,15 +106,17 @@ impl Secrets {
 
     /// Returns a text with each password that is not to be written replaced. For bodies whose fields are not apart.
     pub fn replaced(&self, text: &str) -> String {
-        self.instead.iter().fold(text.to_owned(), |text, (value, instead)| {
-            super::replace_whole(&text, value, instead)
-        })
+        self.instead
+            .iter()
+            .fold(text.to_owned(), |text, (value, instead)| super::replace_whole(&text, value, instead))
     }
 
     /// Returns the value of a header with the password of `Basic` replaced, where it is not to be written.
     pub fn authorization(&self, value: &str) -> String {
         match basic(value).and_then(|(name, password)| Some((name, self.instead.get(&password)?))) {
-            Some((name, instead)) => format!("Basic {}", base64::encode(format!("{name}:{instead}").as_bytes())),
+            Some((name, instead)) => {
+                format!("Basic {}", base64::encode(format!("{name}:{instead}").as_bytes()))
+            }
             None => value.to_owned(),
         }
     }

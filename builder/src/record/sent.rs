@@ -6,8 +6,8 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
-    BodyDraft, CLOSE, Exchange, OPEN, choose::Kind, placeholder, replace_whole, secrets::Secrets, tokens::Token,
-    write::Names,
+    BodyDraft, CLOSE, Exchange, OPEN, choose::Kind, placeholder, replace_whole, secrets::Secrets,
+    tokens::Token, write::Names,
 };
 use crate::exercise::form_encode;
 
@@ -64,9 +64,12 @@ pub fn fields(exchange: &Exchange) -> Vec<(String, String)> {
     let mut out = owned(form_urlencoded::parse(exchange.path_and_query().1.as_bytes()));
     match &exchange.kind()[..] {
         "application/x-www-form-urlencoded" => out.extend(owned(form_urlencoded::parse(&exchange.body))),
-        "multipart/form-data" => out.extend(parts(exchange).into_iter().filter(|part| !part.is_file).map(|part| {
-            (part.name, String::from_utf8_lossy(&exchange.body[part.body]).into_owned())
-        })),
+        "multipart/form-data" => out.extend(
+            parts(exchange)
+                .into_iter()
+                .filter(|part| !part.is_file)
+                .map(|part| (part.name, String::from_utf8_lossy(&exchange.body[part.body]).into_owned())),
+        ),
         _ => {
             if let Ok(value) = serde_json::from_slice(&exchange.body) {
                 leaves("value", &value, &mut out);
@@ -154,7 +157,12 @@ pub fn path(exchange: &Exchange, tokens: &[Token], secrets: &Secrets) -> String 
 }
 
 /// Returns the headers that a step sends beside those of all.
-pub fn headers(exchange: &Exchange, kind: Kind, tokens: &[Token], secrets: &Secrets) -> BTreeMap<String, String> {
+pub fn headers(
+    exchange: &Exchange,
+    kind: Kind,
+    tokens: &[Token],
+    secrets: &Secrets,
+) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for (name, value) in own_headers(exchange) {
         let value = match name.eq_ignore_ascii_case("authorization") {
@@ -180,7 +188,11 @@ pub fn own_headers(exchange: &Exchange) -> impl Iterator<Item = (&str, &str)> {
         let name = name.to_ascii_lowercase();
         !BROWSERS_OWN.contains(&name.as_str()) && !name.starts_with("sec-")
     };
-    exchange.headers.iter().filter(move |(name, _)| is_own(name)).map(|(name, value)| (name.as_str(), value.as_str()))
+    exchange
+        .headers
+        .iter()
+        .filter(move |(name, _)| is_own(name))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// Returns the body of a step, and the fields whose passwords were replaced.
@@ -200,9 +212,11 @@ pub fn body(
     let body = match (&exchange.kind()[..], std::str::from_utf8(&exchange.body)) {
         _ if exchange.body.is_empty() => BodyDraft::Empty,
         ("application/x-www-form-urlencoded", Ok(text)) => form(exchange, text, tokens, secrets, names),
-        ("multipart/form-data", _) => {
-            BodyDraft::File { name: names.next("body"), content_type, bytes: multipart(exchange, tokens, secrets) }
-        }
+        ("multipart/form-data", _) => BodyDraft::File {
+            name: names.next("body"),
+            content_type,
+            bytes: multipart(exchange, tokens, secrets),
+        },
         (kind, Ok(text)) => {
             let text = match kind.contains("json") {
                 true => json(text, secrets),
@@ -224,7 +238,13 @@ pub fn body(
     (body, replaced)
 }
 
-fn form(exchange: &Exchange, text: &str, tokens: &[Token], secrets: &Secrets, names: &mut Names) -> BodyDraft {
+fn form(
+    exchange: &Exchange,
+    text: &str,
+    tokens: &[Token],
+    secrets: &Secrets,
+    names: &mut Names,
+) -> BodyDraft {
     let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();
     let pairs: Vec<(String, String)> = pairs
         .map(|(name, value)| {
@@ -303,12 +323,16 @@ fn filled(text: &str, tokens: &[Token]) -> String {
     if text.len() > COMPOSED_BYTES && !text.starts_with(['{', '[', '/']) {
         return text.to_owned();
     }
-    tokens.iter().fold(text.to_owned(), |text, token| replace_whole(&text, &token.value, &placeholder(&token.name)))
+    tokens
+        .iter()
+        .fold(text.to_owned(), |text, token| replace_whole(&text, &token.value, &placeholder(&token.name)))
 }
 
 /// Returns a text with the authority of the app in it replaced.
 fn with_base(exchange: &Exchange, text: &str) -> String {
-    let Some(host) = exchange.header("host").filter(|host| host.contains(':')) else { return text.to_owned() };
+    let Some(host) = exchange.header("host").filter(|host| host.contains(':')) else {
+        return text.to_owned();
+    };
     let text = text.replace(&format!("http://{host}"), &placeholder("base"));
     text.replace(host, &format!("{}:{}", placeholder("host"), placeholder("port")))
 }

@@ -68,7 +68,10 @@ fn a_login_sends_its_token_back_and_assets_are_left_to_the_page() {
         asset("style", "/a.css?v=9f8e7d6c5b4a", "text/css", "p { }"),
         asset("script", "/a.js", "text/javascript", "let a"),
         asset("image", "/favicon.ico", "image/x-icon", ""),
-        led(form("/login", "csrf=9f8e7d6c5b4a&user=verena&code=opensesame"), "http://127.0.0.1:8000/home?x=1"),
+        led(
+            form("/login", "csrf=9f8e7d6c5b4a&user=verena&code=opensesame"),
+            "http://127.0.0.1:8000/home?x=1",
+        ),
         opened("/home?x=1", "<title>Home</title><p>Welcome, verena"),
         opened("/home?x=1", "<title>Home</title><p>Welcome, verena"),
     ];
@@ -148,10 +151,16 @@ fn an_upload_keeps_its_bytes_and_sends_its_token() {
     body.extend_from_slice(
         b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"kettle.png\"\r\n\r\n\x89PNG\xff 77dd88ee\r\n--XX--\r\n",
     );
-    let request = sent("navigate", "POST /media", &[("Content-Type", "multipart/form-data; boundary=XX")], &body);
+    let request =
+        sent("navigate", "POST /media", &[("Content-Type", "multipart/form-data; boundary=XX")], &body);
     let exchanges = [
         opened("/media", page),
-        answered(request, 200, &[("Content-Type", "text/html")], "<title>Media</title><img alt='kettle.png'>"),
+        answered(
+            request,
+            200,
+            &[("Content-Type", "text/html")],
+            "<title>Media</title><img alt='kettle.png'>",
+        ),
     ];
     let (text, draft) = written(&exchanges, &[]);
     let upload = &draft.steps[1];
@@ -168,8 +177,10 @@ fn an_upload_keeps_its_bytes_and_sends_its_token() {
 fn data_of_scripts_is_a_step_where_it_changes_something_or_is_sent_back() {
     let json = [("Content-Type", "application/json")];
     let header = [("X-CSRF-Token", "ab12cd34ef"), ("X-Requested-With", "XMLHttpRequest")];
-    let page = "<title>Notes</title><meta name=\"csrf-token\" content=\"ab12cd34ef\"><script src=/a.js></script>";
-    let create = sent("script", "POST /api/notes", &[&json[..], &header].concat(), br#"{"text":"buy tea leaves"}"#);
+    let page =
+        "<title>Notes</title><meta name=\"csrf-token\" content=\"ab12cd34ef\"><script src=/a.js></script>";
+    let create =
+        sent("script", "POST /api/notes", &[&json[..], &header].concat(), br#"{"text":"buy tea leaves"}"#);
     let poll = || answered(sent("script", "GET /api/poll?t=1", &[], b""), 200, &json, "{\"next\":1}");
     let gone = sent("script", "DELETE /api/notes/n-4711aa", &[("Origin", "http://127.0.0.1:8000")], b"");
     let exchanges = [
@@ -218,7 +229,9 @@ fn a_cookie_that_a_script_sends_back_is_captured() {
 
 #[test]
 fn names_of_captures_stay_apart_where_both_are_needed() {
-    let page = |path: &str, token: &str| opened(path, &format!("<title>T</title><input name='token' value='{token}'>"));
+    let page = |path: &str, token: &str| {
+        opened(path, &format!("<title>T</title><input name='token' value='{token}'>"))
+    };
     let exchanges = [
         page("/a", "1111aaaa22"),
         page("/b", "3333bbbb44"),
@@ -226,17 +239,21 @@ fn names_of_captures_stay_apart_where_both_are_needed() {
         answered(form("/b", "token=3333bbbb44"), 200, &[], ""),
     ];
     let (_, draft) = written(&exchanges, &[]);
-    let sent: Vec<String> = draft.steps[2..].iter().map(|step| match &step.body {
-        BodyDraft::Form(fields) => braced(&fields[0].1),
-        other => panic!("{other:?}"),
-    }).collect();
+    let sent: Vec<String> = draft.steps[2..]
+        .iter()
+        .map(|step| match &step.body {
+            BodyDraft::Form(fields) => braced(&fields[0].1),
+            other => panic!("{other:?}"),
+        })
+        .collect();
     let captured: Vec<Vec<&String>> = draft.steps.iter().map(|step| step.capture.keys().collect()).collect();
     assert_eq!(sent, ["{token}", "{token_2}"], "{captured:?}");
 }
 
 #[test]
 fn streams_are_named_and_texts_of_the_app_end_no_comment() {
-    let stream = answered(sent("script", "GET /events", &[], b""), 200, &[("Content-Type", "text/event-stream")], "");
+    let stream =
+        answered(sent("script", "GET /events", &[], b""), 200, &[("Content-Type", "text/event-stream")], "");
     let exchanges = [opened("/", "<title>a\u{1b}[2J &amp; b</title>"), stream.clone(), stream];
     let (text, draft) = written(&exchanges, &[]);
     assert_eq!(draft.notes, ["/events is a stream: steps of `websocket` or `sse` are written by hand"]);
@@ -250,7 +267,12 @@ fn steps_that_do_not_hold_are_mended_or_named() {
     use crate::exercise::{Miss, Outcome, Record, Transcript};
     let exchanges = [
         opened("/a", "<title>Hits: five</title><input name=\"token\" value=\"11aa22bb\">"),
-        answered(form("/save", "token=11aa22bb&text=green+tea"), 200, &[("Content-Type", "text/html")], "green tea"),
+        answered(
+            form("/save", "token=11aa22bb&text=green+tea"),
+            200,
+            &[("Content-Type", "text/html")],
+            "green tea",
+        ),
         opened("/b", "<title>B</title>green tea"),
     ];
     let (_, Draft { mut steps, .. }) = written(&exchanges, &[]);
@@ -267,10 +289,18 @@ fn steps_that_do_not_hold_are_mended_or_named() {
     };
     // One step stands before them.
     let transcript = Transcript {
-        steps: vec![record(2, 200, "<title>Hits: six</title>"), record(3, 303, "green tea"), record(4, 200, "<title>B</title>")],
+        steps: vec![
+            record(2, 200, "<title>Hits: six</title>"),
+            record(3, 303, "green tea"),
+            record(4, 200, "<title>B</title>"),
+        ],
         ..Transcript::default()
     };
-    let misses = [miss(2, "expected text"), miss(3, "expected status"), miss(4, "expected text \"green tea\", not found")];
+    let misses = [
+        miss(2, "expected text"),
+        miss(3, "expected status"),
+        miss(4, "expected text \"green tea\", not found"),
+    ];
     let changes = mend(&mut steps, 1, &misses, &transcript);
     assert_eq!(
         changes,
@@ -280,15 +310,20 @@ fn steps_that_do_not_hold_are_mended_or_named() {
             "step 3, step 3: status 303 is accepted, too",
         ]
     );
-    assert_eq!(steps[1].body, BodyDraft::Form(vec![("token".into(), "11aa22bb".into()), ("text".into(), "green tea".into())]));
+    assert_eq!(
+        steps[1].body,
+        BodyDraft::Form(vec![("token".into(), "11aa22bb".into()), ("text".into(), "green tea".into())])
+    );
     assert_eq!(steps[1].status, [200, 303]);
     let named: Vec<String> = super::named(&steps, 1).collect();
     assert_eq!(named, ["step 4, GET /b: expected text \"green tea\", not found"]);
     assert_eq!(mend(&mut steps, 1, &[], &Transcript::default()), Vec::<String>::new());
     assert_eq!(super::named(&steps, 1).count(), 0);
     // Behind one that is refused, nothing is.
-    let transcript = Transcript { steps: vec![record(3, 403, ""), record(4, 200, "")], ..Transcript::default() };
-    let changes = mend(&mut steps, 1, &[miss(3, "expected status 200, found 403"), miss(4, "x")], &transcript);
+    let transcript =
+        Transcript { steps: vec![record(3, 403, ""), record(4, 200, "")], ..Transcript::default() };
+    let changes =
+        mend(&mut steps, 1, &[miss(3, "expected status 200, found 403"), miss(4, "x")], &transcript);
     assert!(changes.is_empty(), "{changes:?}");
     let named: Vec<String> = super::named(&steps, 1).collect();
     assert_eq!(named, ["step 3, POST /save: expected status 200, found 403"]);

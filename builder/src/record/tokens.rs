@@ -31,8 +31,9 @@ const VALUES: usize = 300;
 const SEARCHED_BYTES: u64 = 16 << 30;
 
 /// Names of fields that say that their values are tokens, however they look.
-static NAMED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)csrf|xsrf|token|nonce|sectok|authenticity|formkey|form_?id").expect("compiles"));
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)csrf|xsrf|token|nonce|sectok|authenticity|formkey|form_?id").expect("compiles")
+});
 
 /// A captured value that a step sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +127,10 @@ pub fn find(exchanges: &[Exchange], kept: &mut Vec<Kept>, secrets: &Secrets) -> 
             let before: Vec<usize> = shown.iter().rev().copied().filter(|source| *source < step).collect();
             let steps = before.iter().filter(|source| kept[**source].kind != Kind::Source);
             let others = before.iter().filter(|source| kept[**source].kind == Kind::Source);
-            let found = steps.chain(others).take(8).find_map(|source| {
-                Some((*source, place::pattern(&said[*source], &value, host)?))
-            });
+            let found = steps
+                .chain(others)
+                .take(8)
+                .find_map(|source| Some((*source, place::pattern(&said[*source], &value, host)?)));
             let Some((source, pattern)) = found else { continue };
             if kept[source].kind == Kind::Source {
                 kept[source].kind = Kind::Data;
@@ -245,7 +247,8 @@ fn candidates(exchange: &Exchange) -> Vec<Candidate> {
     };
     let fields = sent::fields(exchange);
     let headers = sent::own_headers(exchange).filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-    let headers: Vec<(String, String)> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let headers: Vec<(String, String)> =
+        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let path = percent_decode_str(exchange.path_and_query().0).decode_utf8_lossy().into_owned();
     let segments = path.split('/').map(|segment| ("id".to_owned(), segment.to_owned()));
     for (hint, value) in fields.into_iter().chain(headers).chain(segments) {
@@ -260,7 +263,9 @@ fn candidates(exchange: &Exchange) -> Vec<Candidate> {
 
 /// Returns whether a value looks as if a program had made it.
 fn is_token(hint: &str, value: &str) -> bool {
-    if !(SHORTEST..=LONGEST).contains(&value.len()) || value.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if !(SHORTEST..=LONGEST).contains(&value.len())
+        || value.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
         return false;
     }
     let count = |is: fn(&char) -> bool| value.chars().filter(is).count();

@@ -69,7 +69,8 @@ pub(super) fn forward_request(
     let authorities =
         web.as_ref().and_then(|web| Authorities::of_request(&head, web.host.as_deref(), web.port));
     let rewrite = Own { cookie: server.auth.grain_cookie(), authorities };
-    Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: true, recorder: None }.run(head, body)
+    Exchange { client, reader, app: &app, rewrite: &rewrite, gone_at_end: true, recorder: None }
+        .run(head, body)
 }
 
 fn connect(running: &Running, handle: &GrainHandle) -> Option<TcpStream> {

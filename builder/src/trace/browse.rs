@@ -93,7 +93,8 @@ pub fn browse(
     let task = Arc::new(progress.task("tracing the requests of the browser", 0, Unit::Items));
     let requests = Arc::new(AtomicUsize::new(0));
     let on_request = marking(&started.view, &task, &requests);
-    let front = Front { web, guards: Guards::Stand, on_request: Some(on_request), tape: browsing.tape.clone() };
+    let front =
+        Front { web, guards: Guards::Stand, on_request: Some(on_request), tape: browsing.tape.clone() };
     proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
     let look = move |since| {

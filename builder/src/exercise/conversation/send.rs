@@ -5,7 +5,10 @@ use url::Url;
 
 use super::Conversation;
 use crate::{
-    exercise::{ExerciseError, Response, Target, http, text::{self, form_encode}},
+    exercise::{
+        ExerciseError, Response, Target, http,
+        text::{self, form_encode},
+    },
     recipe::{Body, Request},
     web::Authorities,
 };
