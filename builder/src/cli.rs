@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod convert;
 mod diff;
+mod docs;
 mod exit;
 mod failure;
 mod fetch;
@@ -197,6 +198,7 @@ enum Command {
         shell: clap_complete::Shell,
     },
     Man(man::Args),
+    Docs(docs::Args),
 }
 
 /// What to do about a command that has no document.
@@ -420,5 +422,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<(), Failure> {
             print(&String::from_utf8_lossy(&text))
         }
         Command::Man(args) => man::run(args, context),
+        Command::Docs(args) => docs::run(args, context),
     }
 }

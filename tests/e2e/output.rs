@@ -211,6 +211,7 @@ fn what_is_no_document_is_not_written_where_json_is_asked_for() {
         (&["grains", "log", "tea"], "grains log", leave),
         (&["completions", "bash"], "completions", leave),
         (&["man"], "man", leave),
+        (&["docs", "recipe"], "docs", leave),
     ] {
         let ended = home.run(&[args, &["--json"]].concat());
         assert_eq!(ended.code, Some(2), "{args:?}: {}", ended.stderr);

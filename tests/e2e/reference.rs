@@ -1,6 +1,8 @@
 //! `docs/recipe.md`, the reference of recipe keys: generated from the doc comments of
 //! `builder/src/recipe.rs`, and held to them and to the keys that the parser accepts.
 
+mod schema;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -22,6 +24,10 @@ A recipe is a folder with `recipe.toml`, written by a person, `recipe.lock` and 
 
 `recipe.toml` is a TOML file. An unknown key or a wrong value is an error with file, line and column, and the nearest key.
 Sizes are texts: `\"4 MB\"`, `\"200k\"`, `\"0 B\"`. Paths of sources are relative to the recipe folder.
+
+This text is `tinyroot docs recipe`, and recipe(5). `tinyroot docs recipe --format schema` prints a JSON Schema
+([recipe.schema.json](schemas/recipe.schema.json)). Editors with a language server for TOML, such as taplo, complete and check a recipe with it if its
+first line names the file: `#:schema ../recipe.schema.json`.
 ";
 
 /// Keys that the parser knows only to refuse them.

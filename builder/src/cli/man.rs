@@ -2,10 +2,7 @@
 
 use clap::{CommandFactory as _, ValueHint, error::ErrorKind};
 
-use super::{Cli, Context, Failure, NO_JSON, print};
-
-/// The reference of recipe keys, which is generated from their doc comments.
-const RECIPE: &str = include_str!("../../../docs/recipe.md");
+use super::{Cli, Context, Failure, NO_JSON, docs::RECIPE, print};
 
 /// Print a manual page: tinyroot(1), recipe(5), or that of a command
 #[derive(Debug, clap::Args)]
