@@ -294,11 +294,9 @@ fn has_table(item: &Item) -> bool {
     item.doc.first().is_some_and(|line| line.starts_with("`["))
 }
 
-#[test]
-fn the_reference_of_recipe_keys_is_that_of_their_doc_comments() {
-    let all = sources();
-    let mut reference =
-        Reference { parsed: parsed(&all), all: &all, text: HEAD.to_owned(), faults: Vec::new() };
+/// Makes the reference of the keys in sources.
+fn made(all: &BTreeMap<String, Item>) -> Reference<'_> {
+    let mut reference = Reference { parsed: parsed(all), all, text: HEAD.to_owned(), faults: Vec::new() };
     for member in &all["Recipe"].members {
         match all.get(innermost(&member.kind)).filter(|item| has_table(item)) {
             Some(item) => reference.table(&item.clone()),
@@ -315,6 +313,13 @@ fn the_reference_of_recipe_keys_is_that_of_their_doc_comments() {
             None => {}
         }
     }
+    reference
+}
+
+#[test]
+fn the_reference_of_recipe_keys_is_that_of_their_doc_comments() {
+    let all = sources();
+    let reference = made(&all);
     assert!(reference.faults.is_empty(), "{}", reference.faults.join("\n"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recipe.md");
     if std::env::var_os(WRITE).is_some() {

@@ -10,7 +10,7 @@ use std::{
 use boon::{Compiler, Schemas};
 use serde_json::{Map, Value, json};
 
-use super::{Item, Member, WRITE, sources};
+use super::{Item, Member, WRITE, made, sources};
 use crate::support::{Home, assert_says};
 
 /// What the reference says of a table: of itself, and of each key.
@@ -201,8 +201,7 @@ fn the_schema_of_recipes_is_that_of_the_parsers_keys() {
     let mut all = sources();
     // debian.foreign is known only to be refused.
     all.get_mut("DebianKeys").expect("is there").members.retain(|member| member.name != "foreign");
-    let reference = fs::read_to_string(path("docs/recipe.md")).expect("reads");
-    let schema = Maker { all: &all, words: words(&reference) }.whole();
+    let schema = Maker { all: &all, words: words(&made(&all).text) }.whole();
     let text = format!("{schema:#}\n");
     let file = path("docs/schemas/recipe.schema.json");
     if std::env::var_os(WRITE).is_some() {
@@ -210,7 +209,7 @@ fn the_schema_of_recipes_is_that_of_the_parsers_keys() {
     }
     assert!(
         fs::read_to_string(&file).expect("reads") == text,
-        "docs/schemas/recipe.schema.json is not what the keys of the parser and docs/recipe.md give\n\
+        "docs/schemas/recipe.schema.json is not what the keys of the parser and their doc comments give\n\
          to write it again: {WRITE}=1 cargo test --test e2e reference"
     );
     let said = |table: &str, key: &str| {
