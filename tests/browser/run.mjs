@@ -7,7 +7,7 @@ import { spec } from 'node:test/reporters';
 import { lacking } from './support.mjs';
 
 /** What is tested beside apps, and whose packages that takes. */
-const OTHERS = { pages: ['cgit', 'dokuwiki'] };
+const OTHERS = { pages: ['cgit', 'dokuwiki'], record: [] };
 
 const all = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs')).map((name) => name.slice(0, -9)).sort();
 const apps = process.argv.length > 2 ? process.argv.slice(2) : all;

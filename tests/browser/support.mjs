@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,6 +22,8 @@ const CHROMIUM = process.env.TINYROOT_TEST_CHROMIUM || '/usr/bin/chromium';
 const TEST_MS = 300_000;
 const START_MS = 120_000;
 const ACTION_MS = 45_000;
+// The app's root may have to be made, then it is replayed some times.
+const RECORD_MS = 900_000;
 
 // Sandboxed as root Chromium does not start; without the rest it looks for its maker's servers.
 const CHROMIUM_ARGS = [
@@ -291,6 +293,41 @@ export function printed(name, apps, args, steps) {
             await page.goto(pathToFileURL(file).href);
         };
         return inBrowser(name, apps, new Tinyroot(home), home, enter, steps);
+    });
+}
+
+/**
+ * Records what `steps` does with the app of a recipe, whose exercise is a draft as `init` writes it. `then` is given the folder, the
+ * text of its recipe.toml, what tinyroot printed, and a function that runs tinyroot.
+ */
+export function recorded(app, steps, then) {
+    const home = mkdtempSync(path.join(tmpdir(), 'tinyroot-browser-'));
+    const folder = path.join(home, app);
+    const own = path.join(home, 'own');
+    const recipe = path.join(folder, 'recipe.toml');
+    mkdirSync(own);
+    const tinyroot = new Tinyroot(path.join(home, 'data'));
+    let isRecorded = false;
+    test(`${app} through a recording`, { timeout: RECORD_MS }, async () => {
+        cpSync(path.join(TOP, 'recipes', app), folder, { recursive: true });
+        const text = readFileSync(recipe, 'utf8');
+        const draft = text.replace(/^(#.*\n)*\[\[exercise\]\]\n[^]*?\n(?=\[(?!\[exercise))/m, '[[exercise]]\nget = "/"\n\n');
+        writeFileSync(recipe, draft);
+        const enter = async (page, faults) => {
+            const site = new Site(page, faults);
+            site.at(await tinyroot.start(['trace', folder, '--record', '--record-passwords', '--no-browser', '--port', String(await freePort())]));
+            await page.goto(`${site.origin}/`);
+            return site;
+        };
+        await inBrowser(app, [], tinyroot, own, enter, steps);
+        assert.equal((await tinyroot.ended)[0], 0, tinyroot.printed.join('\n'));
+        isRecorded = true;
+    });
+    test(`${app} through its recorded exercise`, { timeout: RECORD_MS }, async () => {
+        assert.ok(isRecorded, 'it was not recorded');
+        const run = (...args) => promisify(execFile)(program(), args, { maxBuffer: 1 << 28 });
+        await then(folder, readFileSync(recipe, 'utf8'), tinyroot.printed.join('\n'), run);
+        rmSync(home, { recursive: true, force: true });
     });
 }
 

@@ -56,6 +56,8 @@ const WIKI: &str = r##"
 struct Browser {
     host: String,
     cookies: String,
+    /// The host of the page of new uses.
+    page: String,
 }
 
 impl Browser {
@@ -110,9 +112,11 @@ fn record(traced: &TracedApp, more: &[&str]) -> (Child, Browser) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().expect("is piped")).read_line(&mut line).expect("reads");
     let urls: Value = serde_json::from_str(&line).expect("JSON");
-    let url = urls["url"].as_str().expect("a URL");
-    let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    (child, Browser { host, cookies: String::new() })
+    let host = |name: &str| {
+        let url = urls[name].as_str().expect("a URL");
+        url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+    };
+    (child, Browser { host: host("url"), cookies: String::new(), page: host("new_url") })
 }
 
 fn stop(traced: &TracedApp, child: Child) -> String {
@@ -202,7 +206,11 @@ fn a_password_that_is_not_written_is_named_and_so_is_the_step_that_needs_it() {
     let before = fs::read_to_string(traced.recipe.join("recipe.toml")).expect("reads");
     let (child, mut browser) = record(&traced, &["--no-browser"]);
     use_wiki(&mut browser, "opensesame");
-    let said = stop(&traced, child);
+    // The button of the page.
+    let mut page = Browser { host: browser.page.clone(), cookies: String::new(), page: String::new() };
+    let response = page.send("POST /stop", &format!("Origin: http://{}\r\n", browser.page), "");
+    assert!(response.ends_with("it stops\n"), "{response}");
+    let said = traced.ended(child.wait_with_output().expect("ends"), 0);
     assert_says(
         &said,
         &[

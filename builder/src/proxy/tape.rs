@@ -168,3 +168,70 @@ impl<W: Write> Write for Noted<'_, W> {
         self.to.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(tape: &Arc<Tape>) -> Recorder {
+        let head = Head::of_request(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a head");
+        tape.begin(&head).expect("there is room")
+    }
+
+    fn responding(kind: &str) -> Head {
+        let text = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n");
+        Head::of_answer(text.as_bytes()).expect("a head")
+    }
+
+    fn pass(recorder: &Recorder, side: Side, bytes: &[u8]) {
+        let mut passed = Vec::new();
+        let mut noted = Noted { to: &mut passed, recorder: Some(recorder), side };
+        noted.write_all(bytes).expect("passes");
+        assert_eq!(passed.len(), bytes.len());
+    }
+
+    #[test]
+    fn bodies_are_kept_within_their_bounds_and_pass_whole() {
+        let tape = Arc::new(Tape::default());
+        for (request, response, is_request_cut, is_response_cut) in [
+            (10, 10, false, false),
+            (REQUEST_BYTES, RESPONSE_BYTES - 1, false, false),
+            (REQUEST_BYTES + 1, RESPONSE_BYTES + 1, true, true),
+        ] {
+            let recorder = begun(&tape);
+            pass(&recorder, Side::Request, &vec![b'a'; request]);
+            assert!(recorder.respond(&responding("text/html")));
+            pass(&recorder, Side::Response, &vec![b'b'; response]);
+            recorder.end();
+            let take = tape.takes().0.pop().expect("a take");
+            assert_eq!((take.is_request_cut, take.is_response_cut), (is_request_cut, is_response_cut));
+            assert!(take.body.len() <= REQUEST_BYTES && take.response_body.len() <= RESPONSE_BYTES);
+        }
+        // In all, too.
+        for _ in 0..ALL_BYTES / REQUEST_BYTES + 1 {
+            pass(&begun(&tape), Side::Request, &vec![b'a'; REQUEST_BYTES]);
+        }
+        assert!(tape.lock().bytes <= ALL_BYTES);
+        assert!(tape.takes().0.pop().expect("a take").is_request_cut);
+    }
+
+    #[test]
+    fn only_texts_are_kept_of_responses_and_only_so_many_exchanges() {
+        let tape = Arc::new(Tape::default());
+        for (kind, is_kept) in [
+            ("text/html; charset=utf-8", true),
+            ("application/json", true),
+            ("image/png", false),
+            ("text/event-stream", false),
+            ("application/octet-stream", false),
+        ] {
+            let recorder = begun(&tape);
+            assert_eq!(recorder.respond(&responding(kind)), is_kept, "{kind}");
+            assert!(tape.takes().0.pop().expect("a take").is_response_cut, "{kind}: it has not ended");
+        }
+        let head = begun(&tape).tape.takes().0[0].request.clone();
+        let begun = (0..TAKES).filter(|_| tape.begin(&head).is_some()).count();
+        let (takes, lost) = tape.takes();
+        assert_eq!((takes.len(), lost), (TAKES, TAKES - begun));
+    }
+}

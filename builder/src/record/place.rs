@@ -32,16 +32,15 @@ static DIGITS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d{4,}").expect("
 ///
 /// `host` is the app's authority, which is another one at a replay.
 pub fn pattern(said: &[Vec<u8>], value: &str, host: &str) -> Option<String> {
-    for bytes in said {
-        let text = String::from_utf8_lossy(bytes);
-        for at in places(&text, value) {
-            let found = candidates(&text, at.0, at.1, host).find(|pattern| gives(pattern, said, value));
-            if found.is_some() {
-                return found;
-            }
-        }
-    }
-    None
+    let texts: Vec<String> = said.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    let places = || texts.iter().flat_map(|text| places(text, value).map(move |place| (text.as_str(), place)));
+    // A name says more than what stands by chance before a value, wherever it is.
+    let fields = places().flat_map(|(text, (at, length))| in_tag(&text[..at], &text[at + length..]));
+    let keys = places().filter_map(|(text, (at, length))| {
+        of_key(&text[..at], &text[at..at + length], &text[at + length..])
+    });
+    let others = places().flat_map(|(text, (at, length))| by_context(text, at, length, host));
+    fields.chain(keys).chain(others).find(|pattern| gives(pattern, said, value))
 }
 
 /// Returns an expression for the value of a cookie.
@@ -94,19 +93,18 @@ fn places<'a>(text: &'a str, value: &'a str) -> impl Iterator<Item = (usize, usi
     })
 }
 
-/// Returns expressions for a place, those that say most of it first.
-fn candidates<'a>(
+/// Returns expressions for a place by the text before it, the shortest first.
+fn by_context<'a>(
     text: &'a str,
     at: usize,
     length: usize,
     host: &'a str,
 ) -> impl Iterator<Item = String> + 'a {
     let (before, behind) = (&text[..at], &text[at + length..]);
-    let named = in_tag(before, behind).into_iter().chain(of_key(before, &text[at..at + length], behind));
     let line = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
     let starts: Vec<usize> = line.char_indices().rev().map(|(start, _)| start).take(CONTEXT).collect();
     let class = class_of(&text[at..at + length]);
-    let by_context = starts.into_iter().filter(|start| line.len() - start >= 4).flat_map(move |start| {
+    starts.into_iter().filter(|start| line.len() - start >= 4).flat_map(move |start| {
         let is_word = |c: char| c.is_alphanumeric();
         let cuts_word =
             line[..start].chars().next_back().is_some_and(is_word) && line[start..].starts_with(is_word);
@@ -115,8 +113,7 @@ fn candidates<'a>(
         let after = regex::escape(&after);
         let both = [format!("{context}({class})"), format!("{context}({class}){after}")];
         both.into_iter().filter(move |_| !cuts_word)
-    });
-    named.chain(by_context)
+    })
 }
 
 /// Returns an expression for text that stands before a value: what differs from run to run is left open.
@@ -226,6 +223,11 @@ mod tests {
                 r#"<meta content="Ab3/9+z=" name="csrf-token">"#,
                 "Ab3/9+z=",
                 r#"content="([^"]*)"[^>]*?\sname="csrf\-token""#,
+            ),
+            (
+                r#"<a href="/x?sectok=0a1b2c3d">x</a><input type="hidden" name="sectok" value="0a1b2c3d" />"#,
+                "0a1b2c3d",
+                r#"name="sectok" value="([^"]*)""#,
             ),
             (r#"<body data-nonce="77aa88bb">"#, "77aa88bb", r#"data\-nonce="([^"]*)""#),
             (r#"{"other": 123456, "id": "f00dcafe77"}"#, "f00dcafe77", r#""id": "([^"]+)""#),

@@ -97,12 +97,14 @@ pub fn browse(
         Front { web, guards: Guards::Stand, on_request: Some(on_request), tape: browsing.tape.clone() };
     proxy::forward(app_port, running, front).map_err(TraceError::Serve)?;
     let page = Page { title: recipe.app.title.clone(), app_url: urls.app.clone() };
+    let by_button = sender.clone();
+    let stop = move || drop(by_button.send(Event::Stop));
     let look = move |since| {
         let (reply, response) = mpsc::channel();
         sender.send(Event::Look(since, reply)).ok()?;
         response.recv().ok()
     };
-    page.serve(page_port, look).map_err(TraceError::Serve)?;
+    page.serve(page_port, look, stop).map_err(TraceError::Serve)?;
 
     let ended = respond_until_stopped(&events, &started, &names, browsing.known, &requests)?;
     drop(events);

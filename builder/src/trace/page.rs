@@ -1,7 +1,8 @@
 //! The page of new uses while a person clicks, and the same as JSON for scripts.
 //!
 //! Responds to one request a connection, and only if its `Host` is a name of the loopback: a page whose
-//! foreign name resolves to the loopback reads nothing. The page takes no data and changes nothing.
+//! foreign name resolves to the loopback reads nothing. The page takes no data, and changes nothing but that its own
+//! button stops the app.
 
 use std::{
     io::{self, BufReader, Read as _},
@@ -12,7 +13,7 @@ use std::{
 use super::news::Told;
 use crate::{
     proxy::{self, Callers},
-    web::{Head, Response, escaped, is_loopback, policy, read_head},
+    web::{Head, Response, TEXT, escaped, is_from_itself, is_loopback, policy, read_head},
 };
 
 /// How long a client may take for its request.
@@ -31,36 +32,50 @@ pub(super) struct Page {
 
 impl Page {
     /// Starts to serve, in threads that end with this process. `look` returns what was found from a number
-    /// on; nothing once the app is stopped.
+    /// on; nothing once the app is stopped. `stop` stops it.
     pub fn serve(
         self,
         listener: TcpListener,
         look: impl Fn(usize) -> Option<Told> + Send + Sync + 'static,
+        stop: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         // A client that disconnects affects only itself.
-        proxy::accept(listener, Callers::own(), move |stream| drop(self.serve_connection(stream, &look)))
+        proxy::accept(listener, Callers::own(), move |stream| drop(self.serve_connection(stream, &look, &stop)))
     }
 
     fn serve_connection(
         &self,
         mut stream: &TcpStream,
         look: &impl Fn(usize) -> Option<Told>,
+        stop: &impl Fn(),
     ) -> io::Result<()> {
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let bytes = read_head(&mut BufReader::new(stream).take(HEAD_LIMIT))?.unwrap_or_default();
-        let response = self.respond(&bytes, look);
+        let response = self.respond(&bytes, look, stop);
         response.send(&mut stream, &policy("'none'"), bytes.starts_with(b"HEAD "))
     }
 
     /// Responds to a request by its head.
-    fn respond(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>) -> Response {
+    fn respond(
+        &self,
+        head: &[u8],
+        look: impl Fn(usize) -> Option<Told>,
+        stop: impl Fn(),
+    ) -> Response {
         let refused = Response::refusal;
         let Some(head) = Head::of_request(head) else {
             return refused("400 Bad Request", "no request of HTTP");
         };
-        if !head.field("host").is_some_and(is_loopback) {
+        let Some(host) = head.field("host").filter(|host| is_loopback(host)) else {
             return refused("403 Forbidden", "this page is for 127.0.0.1 alone");
+        };
+        if (head.method(), head.path_and_query().0) == ("POST", "/stop") {
+            if !is_from_itself(&head, &format!("http://{host}")) {
+                return refused("403 Forbidden", "this was sent from a page of another site");
+            }
+            stop();
+            return Response::new("200 OK", TEXT, "it stops\n");
         }
         if !matches!(head.method(), "GET" | "HEAD") {
             return refused("405 Method Not Allowed", "there is nothing to change here");
@@ -118,7 +133,7 @@ mod tests {
 
     fn ask(target: &str) -> (&'static str, &'static str, String) {
         let head = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n");
-        let Response { status, content_type, body, .. } = page().respond(head.as_bytes(), look);
+        let Response { status, content_type, body, .. } = page().respond(head.as_bytes(), look, || ());
         (status, content_type, body)
     }
 
@@ -144,7 +159,7 @@ mod tests {
             assert_eq!(ask(&format!("/new.json?since={number}")).0, "400 Bad Request", "{number}");
         }
         let head = "GET /new.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(page().respond(head.as_bytes(), |_| None).status, "503 Service Unavailable");
+        assert_eq!(page().respond(head.as_bytes(), |_| None, || ()).status, "503 Service Unavailable");
     }
 
     #[test]
@@ -180,7 +195,22 @@ mod tests {
             ("", "400 Bad Request"),
         ];
         for (head, status) in rows {
-            assert_eq!(page().respond(head.as_bytes(), look).status, status, "{head}");
+            assert_eq!(page().respond(head.as_bytes(), look, || ()).status, status, "{head}");
+        }
+    }
+
+    #[test]
+    fn its_own_button_stops_the_app_and_no_other_page_does() {
+        for (head, status) in [
+            ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8001\r\n\r\n", "200 OK"),
+            ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8000\r\n\r\n", "403 Forbidden"),
+            ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: null\r\n\r\n", "403 Forbidden"),
+            ("POST /stop HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n", "403 Forbidden"),
+            ("GET /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n", "404 Not Found"),
+        ] {
+            let stopped = std::cell::Cell::new(false);
+            let response = page().respond(head.as_bytes(), look, || stopped.set(true));
+            assert_eq!((response.status, stopped.get()), (status, status == "200 OK"), "{head}");
         }
     }
 
@@ -188,7 +218,7 @@ mod tests {
     fn answers_go_over_the_wire_with_their_policy() {
         let listener = proxy::listen(None, 0..0).expect("any port");
         let address = listener.local_addr().expect("has one");
-        page().serve(listener, look).expect("serves");
+        page().serve(listener, look, || ()).expect("serves");
         for (method, has_body) in [("GET", true), ("HEAD", false)] {
             let mut stream = TcpStream::connect(address).expect("connects");
             write!(stream, "{method} /new.json?since=1 HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("asks");

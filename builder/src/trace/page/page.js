@@ -17,6 +17,8 @@ function show(found, fresh) {
   rows.prepend(row);
 }
 
+document.getElementById("stop").addEventListener("click", () => fetch("/stop", { method: "POST" }));
+
 async function look() {
   try {
     const answer = await fetch("/new.json?since=" + next);
