@@ -33,12 +33,12 @@ static DIGITS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d{4,}").expect("
 /// `host` is the app's authority, which is another one at a replay.
 pub fn pattern(said: &[Vec<u8>], value: &str, host: &str) -> Option<String> {
     let texts: Vec<String> = said.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
-    let places = || texts.iter().flat_map(|text| places(text, value).map(move |place| (text.as_str(), place)));
+    let places =
+        || texts.iter().flat_map(|text| places(text, value).map(move |place| (text.as_str(), place)));
     // A name says more than what stands by chance before a value, wherever it is.
     let fields = places().flat_map(|(text, (at, length))| in_tag(&text[..at], &text[at + length..]));
-    let keys = places().filter_map(|(text, (at, length))| {
-        of_key(&text[..at], &text[at..at + length], &text[at + length..])
-    });
+    let keys = places()
+        .filter_map(|(text, (at, length))| of_key(&text[..at], &text[at..at + length], &text[at + length..]));
     let others = places().flat_map(|(text, (at, length))| by_context(text, at, length, host));
     fields.chain(keys).chain(others).find(|pattern| gives(pattern, said, value))
 }

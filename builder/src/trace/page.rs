@@ -40,7 +40,9 @@ impl Page {
         stop: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         // A client that disconnects affects only itself.
-        proxy::accept(listener, Callers::own(), move |stream| drop(self.serve_connection(stream, &look, &stop)))
+        proxy::accept(listener, Callers::own(), move |stream| {
+            drop(self.serve_connection(stream, &look, &stop))
+        })
     }
 
     fn serve_connection(
@@ -57,12 +59,7 @@ impl Page {
     }
 
     /// Responds to a request by its head.
-    fn respond(
-        &self,
-        head: &[u8],
-        look: impl Fn(usize) -> Option<Told>,
-        stop: impl Fn(),
-    ) -> Response {
+    fn respond(&self, head: &[u8], look: impl Fn(usize) -> Option<Told>, stop: impl Fn()) -> Response {
         let refused = Response::refusal;
         let Some(head) = Head::of_request(head) else {
             return refused("400 Bad Request", "no request of HTTP");
@@ -202,10 +199,19 @@ mod tests {
     #[test]
     fn its_own_button_stops_the_app_and_no_other_page_does() {
         for (head, status) in [
-            ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8001\r\n\r\n", "200 OK"),
-            ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8000\r\n\r\n", "403 Forbidden"),
+            (
+                "POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8001\r\n\r\n",
+                "200 OK",
+            ),
+            (
+                "POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: http://127.0.0.1:8000\r\n\r\n",
+                "403 Forbidden",
+            ),
             ("POST /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nOrigin: null\r\n\r\n", "403 Forbidden"),
-            ("POST /stop HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n", "403 Forbidden"),
+            (
+                "POST /stop HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\r\n",
+                "403 Forbidden",
+            ),
             ("GET /stop HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n", "404 Not Found"),
         ] {
             let stopped = std::cell::Cell::new(false);
