@@ -20,6 +20,9 @@ use crate::formats::{
 /// How long an app may take to read what is sent, or a pong.
 const SENDING: Duration = Duration::from_secs(10);
 
+/// How long an app may take to say goodbye, too.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// How long is waited, between two steps, for what has come already.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -152,11 +155,13 @@ impl Stream {
         }
     }
 
-    /// Says goodbye. What the app says to it does not matter.
+    /// Says goodbye, and waits a moment for the app to do so: what it does then belongs to the present step,
+    /// and an app whose page is cut off may log that as an error.
     pub fn close(mut self) {
-        if matches!(self.form, Form::WebSocket(_)) && self.end.is_none() {
-            // An app that does not read it sees the connection end.
-            let _ = self.send(Opcode::Close, &1000_u16.to_be_bytes());
+        let is_socket = matches!(self.form, Form::WebSocket(_));
+        if is_socket && self.send(Opcode::Close, &1000_u16.to_be_bytes()).is_ok() {
+            let deadline = Instant::now() + GOODBYE;
+            while self.end.is_none() && self.wait(deadline) {}
         }
     }
 
@@ -318,6 +323,26 @@ mod tests {
         assert!(stream.waiting_bytes <= WAITING_BYTES && stream.waiting.len() <= WAITING);
         drop(stream);
         flood.join().expect("ends with the connection");
+    }
+
+    #[test]
+    fn a_goodbye_is_returned() {
+        let (stream, mut app) = pair(Form::WebSocket(Messages::default()));
+        let replied = std::thread::spawn(move || {
+            let mut goodbye = [0; 8];
+            app.read_exact(&mut goodbye).expect("comes");
+            assert_eq!(goodbye[..], frame(Opcode::Close, &1000_u16.to_be_bytes()));
+            std::thread::sleep(SOON);
+            app.write_all(b"\x81\x03bye\x88\x02\x03\xe8").expect("is open");
+            // Neither reset nor closed before.
+            assert_eq!(app.read(&mut goodbye).expect("is not reset"), 0);
+        });
+        let began = Instant::now();
+        stream.close();
+        assert!(began.elapsed() >= SOON && began.elapsed() < GOODBYE);
+        replied.join().expect("all was read");
+        let (stream, _app) = pair(Form::WebSocket(Messages::default()));
+        stream.close();
     }
 
     #[test]
