@@ -188,6 +188,32 @@ fn bodies_and_headers_are_sent_as_the_recipe_has_them() {
 }
 
 #[test]
+fn an_upload_sends_captured_values_beside_bytes_that_are_no_text() {
+    let mut server = serve(Box::new(|first, _| match first {
+        "GET /form HTTP/1.1" => page("200 OK", "", "token=a1b2"),
+        _ => page("200 OK", "", "taken"),
+    }));
+    let upload = |content_type: &str, bytes: &[u8]| Request {
+        method: "POST".into(),
+        body: Body::Bytes { content_type: content_type.into(), bytes: bytes.to_vec() },
+        ..get("/media")
+    };
+    let body = b"--X\r\n\r\n{token}\r\n--X\r\n\r\n\x89PNG {other}\r\n--X--";
+    let multipart = upload("multipart/form-data; boundary=X", body);
+    let plain = upload("image/png", b"\x89PNG {token}");
+    let form = Request { capture: BTreeMap::from([("token".into(), "token=(.*)".into())]), ..get("/form") };
+    let steps = [form, multipart.clone(), plain].map(Step::Request);
+    exercise(&steps, &mut server).expect("is as expected");
+    let seen = server.seen.lock().expect("no panic").clone();
+    assert!(seen[1].ends_with("--X\r\n\r\na1b2\r\n--X\r\n\r\n\u{fffd}PNG {other}\r\n--X--"), "{}", seen[1]);
+    assert!(seen[2].ends_with("\u{fffd}PNG {token}"), "{}", seen[2]);
+    // Before it is captured, the step is told.
+    let late = Request { capture: BTreeMap::from([("token".into(), "x".into())]), ..get("/form") };
+    let error = exercise(&[multipart, late].map(Step::Request), &mut server).expect_err("lacks it");
+    assert!(error.to_string().contains("needs `token`, which no step has captured"), "{error}");
+}
+
+#[test]
 fn each_step_that_is_not_as_expected_is_told() {
     let mut server = serve(Box::new(|first, _| match first {
         "GET /moved HTTP/1.1" => page("302 Found", "Location: /install\r\n", ""),

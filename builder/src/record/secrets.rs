@@ -14,6 +14,9 @@ use crate::formats::base64;
 /// Stands in the place of a password that is not to be written.
 const INSTEAD: &str = "tea-for-two";
 
+/// Bytes from which on a password is one wherever it is sent.
+const LONG: usize = 8;
+
 /// The name under which the password of `Authorization: Basic` is asked about.
 const BASIC: &str = "Authorization";
 
@@ -98,9 +101,11 @@ impl Secrets {
         self.typed.iter().any(|typed| text.contains(typed.as_str()))
     }
 
-    /// Returns what a field's value is written as, where it is not to be written itself.
+    /// Returns what a field's value is written as, where it is not to be written itself. A long one counts in any field, such
+    /// as one that repeats it; a short one may be a name as well.
     pub fn instead(&self, field: &str, value: &str) -> Option<&str> {
-        let instead = self.instead.get(value).filter(|_| self.fields.contains(field))?;
+        let is_secret = value.len() >= LONG || self.fields.contains(field);
+        let instead = self.instead.get(value).filter(|_| is_secret)?;
         Some(instead)
     }
 
