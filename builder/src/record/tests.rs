@@ -106,7 +106,8 @@ contains = ["Home", "verena"]
 #[test]
 fn passwords_are_replaced_wherever_they_are_sent() {
     let kind = [("Content-Type", "application/json"), ("Authorization", "Basic dmVyZW5hOm9wZW4gc2VzYW1l")];
-    let json = sent("script", "POST /api/login", &kind, br#"{"password": "open sesame", "again": "open sesame"}"#);
+    let json =
+        sent("script", "POST /api/login", &kind, br#"{"password": "open sesame", "again": "open sesame"}"#);
     let wrong = form("/login?password=open+sesame", "passwd=wrong");
     let exchanges = [answered(json, 204, &[], ""), answered(wrong, 403, &[], "")];
     assert_eq!(secret_fields(&exchanges), ["password", "Authorization", "passwd"]);
