@@ -33,7 +33,7 @@ use std::{
 use support::{Home, text};
 
 /// Recipes with what their packages may weigh, in bytes.
-const RECIPES: [(&str, u64); 12] = [
+const RECIPES: [(&str, u64); 13] = [
     ("adminer", 8_500_000),
     ("cgit", 4_000_000),
     ("cgit-trixie", 4_300_000),
@@ -42,6 +42,7 @@ const RECIPES: [(&str, u64); 12] = [
     ("fossil", 5_000_000),
     ("gitweb", 5_200_000),
     ("h2", 21_000_000),
+    ("jupyter", 32_000_000),
     ("miniflux", 22_000_000),
     ("radicale", 7_500_000),
     ("rclone", 15_000_000),
