@@ -22,6 +22,8 @@ pub enum Mend {
     Port(u16),
     /// A directory of `/var` that setup makes.
     Directory(String),
+    /// An empty file of `/var` that setup makes.
+    File(String),
     /// A directory of `/run`, which is empty at each start.
     RunDirectory(String),
     /// A path of the root that the app writes to: moved below `/var`, with a link in its place.
@@ -50,6 +52,7 @@ impl fmt::Display for Mend {
         match self {
             Mend::Port(port) => write!(f, "web.port = {port}"),
             Mend::Directory(path) => write!(f, "setup.sh makes {path}"),
+            Mend::File(path) => write!(f, "setup.sh makes {path}, empty"),
             Mend::RunDirectory(path) => write!(f, "a [[file]] makes {path} at each start"),
             Mend::Writable(path) => write!(f, "a [[file]] moves {path} below /var"),
             Mend::Package(names) => write!(f, "the package {} besides", names.join(" or ")),
@@ -86,8 +89,8 @@ const FOREGROUND: [(&str, &[&str]); 16] = [
     ("znc", &["-f"]),
 ];
 
-/// Options that put programs into the background.
-const BACKGROUND: [&str; 4] = ["--daemon", "--daemonize", "--background", "-D"];
+/// Options that put programs into the background, for one that went there.
+pub(super) const BACKGROUND: [&str; 6] = ["--daemon", "--daemonize", "--background", "-D", "-b", "-d"];
 
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"/(?:var|run|etc|usr|opt|srv|home|root)(?:/[\w.@+~-]+)+").expect("compiles")
@@ -96,6 +99,11 @@ static PATH: LazyLock<Regex> = LazyLock::new(|| {
 /// A link that a step of an exercise did not let pass, and the host that it would take.
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"<a href>: .* \(if that is meant: \[web\] links_to = \["([^"]+)"\]\)"#).expect("compiles")
+});
+
+/// What leads to another host than the app's, and that host.
+static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(<[^>]+>): https?://([\w.-]+)\S* leads to another authority").expect("compiles")
 });
 
 /// The first process's word of a service that ended.
@@ -131,13 +139,14 @@ const REFUSED: [&str; 8] = [
 /// Returns the causes that can be told, the most likely first.
 ///
 /// `tree` is its root, `said` what the services printed, `ports` what listened and whether it spoke HTTP, `answered` what
-/// was wrong with its responses.
+/// was wrong with its responses; `look_up` returns the places in the root's configuration where a word stands.
 pub fn causes(
     recipe: &Recipe,
     tree: &Tree,
     said: &[String],
     ports: &BTreeMap<u16, bool>,
     answered: &str,
+    look_up: &dyn Fn(&str) -> Vec<String>,
 ) -> Vec<Cause> {
     let mut out: Vec<Cause> = Vec::new();
     let mut add = |fact: String, mend: Option<Mend>| {
@@ -159,7 +168,7 @@ pub fn causes(
     if let Some(host) = hosts.first() {
         let more = hosts.len() - 1;
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        add(format!("its pages have links to {host}{more}"), Some(Mend::Links(hosts)));
+        add(format!("its pages have links to {host}{more}"), Some(Mend::Links(hosts.clone())));
     }
     for line in said {
         if let Some((service, _)) = line
@@ -171,6 +180,13 @@ pub fn causes(
                 format!("service {service} ended without a fault: it probably went to the background"),
                 foreground(recipe, service),
             );
+        }
+    }
+    for found in ELSEWHERE.captures_iter(answered) {
+        let host = &found[2];
+        let places = look_up(host);
+        if !places.is_empty() && !hosts.iter().any(|known| known == host) {
+            add(format!("{} leads to {host}, which stands in {}", &found[1], places.join(", ")), None);
         }
     }
     let serving = recipe.services.last().map(|service| service.name.as_str());
@@ -199,6 +215,9 @@ pub fn causes(
             let mend = match path {
                 _ if says(&REFUSED) && is_of_root(path) => Some(Mend::Writable(writable(path, tree))),
                 _ if !says(&MISSING) => None,
+                _ if path.starts_with("/var/") && is_file(path) && directory(path) == path => {
+                    Some(Mend::File(path.to_owned()))
+                }
                 _ if path.starts_with("/var/") => Some(Mend::Directory(directory(path).to_owned())),
                 _ if path.starts_with("/run/") => Some(Mend::RunDirectory(directory(path).to_owned())),
                 _ => None,
@@ -232,13 +251,18 @@ fn is_of_root(path: &str) -> bool {
     !["/var/", "/run/", "/home/", "/root/"].iter().any(|top| path.starts_with(top))
 }
 
-/// Returns the directory of a path that looks like a file's, else the path.
+/// Returns whether a path looks like a file's: `/var/lib/tea` and `/var/lib/tea.d` are directories more often.
+fn is_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.contains('.') && !name.ends_with(".d") || ["pid", "lock", "sock", "socket"].contains(&name)
+}
+
+/// Returns the directory of a path that looks like a file's, unless that is /var itself; else the path.
 fn directory(path: &str) -> &str {
-    let (above, name) = path.rsplit_once('/').unwrap_or(("/", path));
-    // `/var/lib/tea` and `/var/lib/tea.d` are directories more often than files.
-    let is_file =
-        name.contains('.') && !name.ends_with(".d") || ["pid", "lock", "sock", "socket"].contains(&name);
-    if is_file && above.matches('/').count() > 1 { above } else { path }
+    match path.rsplit_once('/') {
+        Some((above, _)) if is_file(path) && above.matches('/').count() > 1 => above,
+        _ => path,
+    }
 }
 
 /// Returns what is to move below /var for a path that the app could not write: a directory, since files are written beside
@@ -353,7 +377,7 @@ mod tests {
     fn mends(lines: &[&str]) -> Vec<Mend> {
         let recipe = recipe("[[service]]\nname = \"tea\"\ncommand = [\"/usr/sbin/transmission-daemon\"]\n");
         let said: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        causes(&recipe, &Tree::new(), &said, &BTreeMap::new(), "")
+        causes(&recipe, &Tree::new(), &said, &BTreeMap::new(), "", &|_| Vec::new())
             .into_iter()
             .filter_map(|cause| cause.mend)
             .collect()
@@ -361,7 +385,8 @@ mod tests {
 
     #[test]
     fn words_of_services_tell_what_is_to_be_mended() {
-        let cases: [(&str, Mend); 9] = [
+        let cases: [(&str, Mend); 10] = [
+            ("The journal file \"/var/.tea.journal\" was not found.", Mend::File("/var/.tea.journal".into())),
             ("open /var/lib/tea/cups.db: no such file or directory", Mend::Directory("/var/lib/tea".into())),
             (
                 "The data directory /var/lib/tea/pots does not exist.",
@@ -392,10 +417,32 @@ mod tests {
     }
 
     #[test]
+    fn a_host_of_a_configuration_is_looked_up() {
+        let answered = "  step 1, GET /\n    line 23, <form action>: http://some.url/x.cgi leads to another authority than 127.0.0.1:8765";
+        let place = |host: &str| vec![format!("/etc/tea/conf:3 ({host})")];
+        let found = causes(&recipe(""), &Tree::new(), &[], &BTreeMap::new(), answered, &place);
+        assert_eq!(
+            found,
+            [Cause {
+                fact: "<form action> leads to some.url, which stands in /etc/tea/conf:3 (some.url)".into(),
+                mend: None
+            }]
+        );
+    }
+
+    #[test]
     fn a_port_that_answers_is_the_apps() {
         let recipe = recipe("");
-        let found = causes(&recipe, &Tree::new(), &[], &BTreeMap::from([(22000, false), (8384, true)]), "");
+        let found =
+            causes(&recipe, &Tree::new(), &[], &BTreeMap::from([(22000, false), (8384, true)]), "", &|_| {
+                Vec::new()
+            });
         assert_eq!(found[0].mend, Some(Mend::Port(8384)));
-        assert_eq!(causes(&recipe, &Tree::new(), &[], &BTreeMap::from([(8000, true), (8384, true)]), ""), []);
+        assert_eq!(
+            causes(&recipe, &Tree::new(), &[], &BTreeMap::from([(8000, true), (8384, true)]), "", &|_| {
+                Vec::new()
+            }),
+            []
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
-use super::Mend;
+use super::{Mend, causes::BACKGROUND};
 use crate::recipe::push_line;
 
 /// The texts of a recipe folder that mends change.
@@ -73,10 +73,7 @@ pub fn apply(folder: &Folder, mend: &Mend) -> Option<Folder> {
         Mend::Foreground { service, options } => {
             let command = command_of(&mut document, service)?;
             if options.is_empty() {
-                let sends = |word: &Value| {
-                    word.as_str()
-                        .is_some_and(|word| ["--daemon", "--daemonize", "--background", "-D"].contains(&word))
-                };
+                let sends = |word: &Value| word.as_str().is_some_and(|word| BACKGROUND.contains(&word));
                 let at = command.iter().position(sends)?;
                 command.remove(at);
             } else {
@@ -84,6 +81,7 @@ pub fn apply(folder: &Folder, mend: &Mend) -> Option<Folder> {
             }
         }
         Mend::Directory(path) => add_setup(&mut document, &mut out, &format!("mkdir -p {path}\n"))?,
+        Mend::File(path) => add_setup(&mut document, &mut out, &format!(": > {path}\n"))?,
         Mend::Writable(path) => {
             let own = format!("/var/lib/own{path}");
             lay(&mut document, path, "moved", value(own), "The app writes here.")?;

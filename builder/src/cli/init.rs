@@ -13,7 +13,7 @@ use crate::{
     draft::{self, Draft, Shipped, Wanted},
     error::{At as _, PathError},
     files,
-    line::{self, Session, choose, look_into, universe},
+    line::{self, Overlaid, Session, choose, look_into, universe},
     recipe::{self, Recipe},
     resolve::{Request, Resolution, Universe},
     shown,
@@ -122,7 +122,10 @@ fn try_it(folder: &Path, session: &Session, context: &Context) -> Result<(), Fai
             End::NotReady(error) => (error.to_string(), String::new()),
             End::Missed(error) => (error.to_string(), error.to_string()),
         };
-        let causes = attempt::causes(recipe, overlaid.tree(), &tried.said, &tried.ports, &answered);
+        let causes =
+            attempt::causes(recipe, overlaid.tree(), &tried.said, &tried.ports, &answered, &|word| {
+                places_of(word, &overlaid, session)
+            });
         let mut texts = texts(folder, recipe)?;
         let before = texts.clone();
         for Cause { fact, mend } in causes.iter().take(MOST_CAUSES) {
@@ -147,6 +150,27 @@ fn try_it(folder: &Path, session: &Session, context: &Context) -> Result<(), Fai
         write_back(folder, &texts)?;
     }
     Ok(())
+}
+
+/// The longest file of a configuration that is looked into, and how many places of a word are named.
+const CONFIGURATION_BYTES: u64 = 1 << 20;
+const MOST_PLACES: usize = 3;
+
+/// Returns where a word stands in files of /etc, with lines.
+fn places_of(word: &str, overlaid: &Overlaid, session: &Session) -> Vec<String> {
+    let mut out = Vec::new();
+    for (path, entry) in overlaid.tree().subtree(b"etc") {
+        let content = entry.kind.content().filter(|(_, size_bytes)| *size_bytes <= CONFIGURATION_BYTES);
+        let Some(bytes) = content.and_then(|(digest, _)| session.store.read(&digest).ok()) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().enumerate().filter(|(_, line)| line.contains(word));
+        out.extend(lines.map(|(at, _)| format!("/{path}:{}", at + 1)));
+        if out.len() >= MOST_PLACES {
+            break;
+        }
+    }
+    out.truncate(MOST_PLACES);
+    out
 }
 
 /// How many causes of one failure are looked at.

@@ -143,7 +143,8 @@ fn with_links(
     error: &ExerciseError,
     tell: &dyn Fn(&str),
 ) -> Option<String> {
-    let causes = attempt::causes(recipe, overlaid.tree(), &[], &BTreeMap::new(), &error.to_string());
+    let causes =
+        attempt::causes(recipe, overlaid.tree(), &[], &BTreeMap::new(), &error.to_string(), &|_| Vec::new());
     causes.into_iter().find_map(|Cause { mend, .. }| {
         let mend = mend.filter(|mend| matches!(mend, Mend::Links(_)))?;
         let folder = Folder { recipe: text.to_owned(), setup: None };

@@ -33,6 +33,13 @@ pub struct Daemon {
     pub doubts: Vec<String>,
 }
 
+impl Daemon {
+    /// Returns whether it is an example only.
+    pub fn is_example(&self) -> bool {
+        self.place.path.starts_with("/usr/share/doc/")
+    }
+}
+
 /// Returns the programs that serve, those that must be there first.
 pub fn daemons(shipped: &Shipped, app: &str) -> Vec<Daemon> {
     let mut units: Vec<(Unit, Found<'_>)> = shipped
@@ -130,6 +137,14 @@ fn of_unit(unit: &Unit, found: &Found<'_>, shipped: &Shipped) -> Option<Daemon> 
             command[0] = ours;
         }
     }
+    let user = get("User").unwrap_or(&name);
+    drop_user(&mut command, &[user, get("Group").unwrap_or(user), &name]);
+    if let Some(program) = command.first().filter(|program| program.ends_with("/cupsd")) {
+        // By `-l` it waits for sockets that systemd opened, and ends without them.
+        command = vec![program.clone(), "-f".into()];
+    } else if shipped.has(&format!("{}.socket", found.path.trim_end_matches(".service"))) {
+        doubts.push(format!("systemd would open its sockets ({name}.socket): have it open them itself"));
+    }
     if command.iter().any(|word| word.contains("%i") || word.contains("%I")) || get("User") == Some("%i") {
         doubts.push("its unit is a template: the instance `%i` is yours to choose".into());
     }
@@ -148,7 +163,10 @@ fn of_unit(unit: &Unit, found: &Found<'_>, shipped: &Shipped) -> Option<Daemon> 
     Some(Daemon {
         command,
         env: env.into_iter().filter(|(key, _)| !uses_only_in_command(value, key)).collect(),
-        directory: get("WorkingDirectory").filter(|path| path.starts_with('/')).map(str::to_owned),
+        // A home is for a user that a grain does not have.
+        directory: get("WorkingDirectory")
+            .filter(|path| path.starts_with("/var/") || shipped.has(path))
+            .map(str::to_owned),
         directories,
         stop_signal: get("KillSignal").filter(|signal| *signal != "SIGTERM").map(str::to_owned),
         before: before.iter().map(|(value, _)| fill(value)).collect(),
@@ -157,6 +175,26 @@ fn of_unit(unit: &Unit, found: &Found<'_>, shipped: &Shipped) -> Option<Daemon> 
         doubts,
         name,
     })
+}
+
+/// Removes the options by which a program would become another user: a grain has one.
+fn drop_user(command: &mut Vec<String>, names: &[&str]) {
+    const OPTIONS: [&str; 8] = ["-u", "-g", "--user", "--group", "--uid", "--gid", "--chuid", "--setuid"];
+    let mut at = 1;
+    while at < command.len() {
+        let (option, joined) = match command[at].split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (command[at].as_str(), None),
+        };
+        let value = joined.or(command.get(at + 1).map(String::as_str));
+        if OPTIONS.contains(&option)
+            && value.is_some_and(|value| names.contains(&value) || value == "www-data")
+        {
+            command.drain(at..at + if joined.is_some() { 1 } else { 2 });
+        } else {
+            at += 1;
+        }
+    }
 }
 
 /// Returns whether a variable is there for the command line, where it was filled in.
@@ -225,6 +263,7 @@ fn of_script(found: &Found<'_>, shipped: &Shipped) -> Option<Daemon> {
             word.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).map(|name| format!("${name}"));
         command.extend(known.fill(plain.as_deref().unwrap_or(word)));
     }
+    drop_user(&mut command, &[&name]);
     let line = known.line("DAEMON").unwrap_or(0);
     let in_background = start.is_some_and(|line| line.contains("--background") || line.contains(" -b "));
     Some(Daemon {
@@ -290,6 +329,10 @@ mod tests {
         let daemon =
             one(&[("/etc/init.d/tea", script), ("/etc/default/tea", "OPTS='-x -y'\nCONFIG=/etc/tea.conf\n")]);
         assert_eq!(daemon.command, ["/usr/sbin/teapot", "-c", "/etc/tea.conf", "-x", "-y"]);
+        let mut command: Vec<String> =
+            "/x -u tea -p 1 --group=tea -u other".split(' ').map(str::to_owned).collect();
+        drop_user(&mut command, &["tea"]);
+        assert_eq!(command, ["/x", "-p", "1", "-u", "other"]);
         assert!(daemon.forks);
     }
 }

@@ -120,31 +120,35 @@ fn of_dbconfig(shipped: &Shipped) -> Option<Database> {
 
 /// Packages that an app wants for a kind of database, best first.
 fn of_depends(shipped: &Shipped, app: &str) -> Option<Database> {
-    type Names = fn(&str) -> bool;
-    let kinds: [(Kind, Names); 3] = [
+    /// A kind, and the packages that are a sign of it.
+    type Sign = (Kind, fn(&str) -> bool);
+    // Drivers count that the app cannot be without; of the drivers that it recommends, one may be for something else.
+    let drivers: [Sign; 3] = [
         (Kind::Sqlite, |name| {
             name.contains("php") && name.ends_with("sqlite3") || name == "libdbd-sqlite3-perl"
         }),
         (Kind::MariaDb, |name| {
-            name.contains("mysql-server")
-                || name.contains("mariadb-server")
-                || name.contains("php") && name.ends_with("-mysql")
+            name.contains("php") && (name.ends_with("-mysql") || name.ends_with("-mysqlnd"))
         }),
-        (Kind::PostgreSql, |name| name == "postgresql" || name.contains("php") && name.ends_with("-pgsql")),
+        (Kind::PostgreSql, |name| name.contains("php") && name.ends_with("-pgsql")),
+    ];
+    let servers: [Sign; 2] = [
+        (Kind::MariaDb, |name| name.contains("mysql-server") || name.contains("mariadb-server")),
+        (Kind::PostgreSql, |name| name == "postgresql"),
     ];
     let plain = app.replace(['+', '.', '-'], "");
-    kinds.into_iter().find_map(|(kind, is_it)| {
-        let (package, name) = shipped.wants(is_it)?;
-        Some(Database {
-            kind,
-            place: format!("{package} names {name}"),
-            name: plain.clone(),
-            user: plain.clone(),
-            directory: format!("/var/lib/{app}"),
-            schema: None,
-            include: None,
-            scripts: None,
-        })
+    let by_driver = drivers.into_iter().find_map(|(kind, is_it)| Some((kind, shipped.needs(is_it)?)));
+    let found = by_driver
+        .or_else(|| servers.into_iter().find_map(|(kind, is_it)| Some((kind, shipped.wants(is_it)?))));
+    found.map(|(kind, (package, name))| Database {
+        kind,
+        place: format!("{package} names {name}"),
+        name: plain.clone(),
+        user: plain.clone(),
+        directory: format!("/var/lib/{app}"),
+        schema: None,
+        include: None,
+        scripts: None,
     })
 }
 

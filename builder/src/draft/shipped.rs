@@ -21,8 +21,10 @@ pub struct Shipped {
 
 struct Package {
     name: String,
-    /// Depends, Pre-Depends and Recommends, as names.
+    /// Depends and Pre-Depends, as names.
     depends: Vec<String>,
+    /// Recommends, as names.
+    recommends: Vec<String>,
     tree: Tree,
     texts: BTreeMap<String, String>,
     /// Control files.
@@ -85,11 +87,13 @@ impl Shipped {
             }
             let control = package.control_files.iter().filter(|(name, _)| CONTROL.contains(&name.as_str()));
             let control = control.filter_map(|(name, digest)| Some((name.clone(), read(digest)?))).collect();
-            let fields = ["Depends", "Pre-Depends", "Recommends", "Suggests"];
-            let depends =
-                fields.iter().filter_map(|field| package.control.get(field)).flat_map(names).collect();
+            let list = |fields: &[&str]| -> Vec<String> {
+                fields.iter().filter_map(|field| package.control.get(field)).flat_map(names).collect()
+            };
+            let (depends, recommends) = (list(&["Depends", "Pre-Depends"]), list(&["Recommends"]));
             let name = package.locked.name.clone();
-            out.packages.push(Package { name, depends, tree: package.tree.clone(), texts, control });
+            let tree = package.tree.clone();
+            out.packages.push(Package { name, depends, recommends, tree, texts, control });
         }
         out
     }
@@ -173,12 +177,19 @@ impl Shipped {
         out
     }
 
-    /// Returns whether one of the packages depends on, recommends or suggests a package whose name satisfies a
-    /// condition, and which.
+    /// Returns whether one of the packages depends on a package whose name satisfies a condition, and which.
+    pub fn needs(&self, is_it: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
+        self.related(|package| package.depends.iter().find(|name| is_it(name)))
+    }
+
+    /// Returns whether one of the packages depends on or recommends a package whose name satisfies a condition, and
+    /// which.
     pub fn wants(&self, is_it: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
-        let mut all =
-            self.packages.iter().flat_map(|package| package.depends.iter().map(|name| (&package.name, name)));
-        all.find(|(_, name)| is_it(name)).map(|(package, name)| (package.as_str(), name.as_str()))
+        self.related(|package| package.depends.iter().chain(&package.recommends).find(|name| is_it(name)))
+    }
+
+    fn related<'a>(&'a self, find: impl Fn(&'a Package) -> Option<&'a String>) -> Option<(&'a str, &'a str)> {
+        self.packages.iter().find_map(|package| Some((package.name.as_str(), find(package)?.as_str())))
     }
 
     /// Returns the names of the packages.
@@ -270,6 +281,7 @@ impl Shipped {
             tree.insert(TreePath::new(inside.as_bytes()).expect("a path"), entry);
         }
         let depends = depends.iter().map(|name| (*name).to_owned()).collect();
-        Shipped { packages: vec![Package { name: name.to_owned(), depends, tree, texts, control }] }
+        let name = name.to_owned();
+        Shipped { packages: vec![Package { name, depends, recommends: Vec::new(), tree, texts, control }] }
     }
 }

@@ -115,7 +115,8 @@ fn read_apache(found: &Found<'_>, shipped: &Shipped, site: &mut Site) {
         }
     }
     for (directive, _) in each("WSGIScriptAlias") {
-        if let Some(file) = path_of(directive, 1) {
+        // Examples name files that their reader is to write.
+        if let Some(file) = path_of(directive, 1).filter(|file| shipped.has(file)) {
             site.wsgi.get_or_insert((file, found.at(directive.line)));
         }
     }

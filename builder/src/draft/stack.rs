@@ -41,7 +41,11 @@ struct Facts {
 
 fn facts(shipped: &Shipped, app: &str) -> Facts {
     let site = site(shipped, app);
-    let daemons = daemons(shipped, app);
+    let mut daemons = daemons(shipped, app);
+    // What packages ship to be run by a web server counts more than an example of a daemon beside it.
+    if site.wsgi.is_some() || site.psgi.is_some() || site.rack.is_some() {
+        daemons.retain(|daemon| !daemon.is_example());
+    }
     let root = site.root.as_ref().map(|(root, _)| shipped.target(root));
     let has_php = root.as_ref().is_some_and(|root| {
         let below = format!("{}/", root.trim_end_matches('/'));
