@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     digest::Digest,
+    shown,
     store::Store,
     tree::{Kind, Tree},
     unpack::UnpackedPackage,
@@ -44,7 +45,8 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.package, self.path)?;
+        // A name with a line break would end the comment that it stands in.
+        write!(f, "{}: {}", self.package, shown::line(&self.path))?;
         if self.line > 0 { write!(f, ":{}", self.line) } else { Ok(()) }
     }
 }
