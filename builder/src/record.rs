@@ -27,7 +27,7 @@ mod write;
 pub use exchange::{Exchange, read};
 pub use mend::{mend, named};
 pub use secrets::fields as secret_fields;
-pub use write::text;
+pub use write::{again, text};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +82,7 @@ pub struct StepDraft {
     pub body: BodyDraft,
     /// Captured values.
     pub capture: BTreeMap<String, String>,
-    /// The values that were captured in the recording, by name.
+    /// The values that were captured in the recording, by name; the app's own URL in them is a capture, too.
     pub values: BTreeMap<String, String>,
 }
 
@@ -162,7 +162,7 @@ pub fn draft(exchanges: &[Exchange], wishes: &Wishes) -> Draft {
             header: sent::headers(exchange, one.kind, &tokens, &secrets),
             body,
             capture,
-            values,
+            values: values.into_iter().map(|(name, value)| (name, sent::with_base(exchange, &value))).collect(),
         });
     }
     Draft { steps, notes }

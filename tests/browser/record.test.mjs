@@ -29,6 +29,8 @@ recorded(
     },
     async (folder, recipe, said, run) => {
         assert.match(said, /they hold on two new grains/);
+        assert.match(said, /what was written is read again after a restart/);
+        assert.match(recipe, /^restart = true\n\[\[exercise\]\]\nget = "\/doku\.php\?id=notes:first"$/m);
         assert.doesNotMatch(recipe, /TODO: on a new grain/);
         assert.match(recipe, /^form = \{.* u = "admin", p = "tea-for-two" \}$/m);
         // Written with the token of the form, and read back.

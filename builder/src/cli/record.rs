@@ -19,7 +19,7 @@ use crate::{
     line::{Overlaid, Session},
     proxy::Tape,
     recipe::{self, Recipe, with_exercise},
-    record::{self, Draft, Exchange, Wishes},
+    record::{self, Draft, Exchange, StepDraft, Wishes},
     shown,
 };
 
@@ -112,19 +112,51 @@ pub fn write(
         }
     }
     tell("they hold on two new grains");
+    read_again(&before, &steps, overlaid, session, context)
+}
+
+/// Adds steps that restart the grain and read what was written, where these hold.
+fn read_again(
+    before: &str,
+    steps: &[StepDraft],
+    overlaid: &Overlaid,
+    session: &Session,
+    context: &Context,
+) -> Result<(), Failure> {
+    let folder = &overlaid.sources.recipe.directory;
+    let Some(again) = record::again(steps) else { return Ok(()) };
+    let (recipe, _) = write_steps(folder, before, &(record::text(steps) + &again))?;
+    let full = (overlaid.tree(), overlaid.epoch_s());
+    let authority = Authority::of_run(&recipe);
+    match attempt::replay(&recipe, full, &authority, &session.store, &session.progress)? {
+        Ok(_) if context.global.quiet => {}
+        Ok(_) => say("what was written is read again after a restart"),
+        Err(error) => {
+            save(folder, before, steps)?;
+            context.progress.warn(&format!(
+                "after a restart, what was written is not read again, so no step does so: {}",
+                shown::name(&error.to_string())
+            ));
+        }
+    }
     Ok(())
 }
 
 /// Writes the files of steps, then the recipe; returns it as it is read, and how many steps stand before the recorded
 /// ones.
-fn save(folder: &Path, before: &str, steps: &[record::StepDraft]) -> Result<(Recipe, usize), Failure> {
+fn save(folder: &Path, before: &str, steps: &[StepDraft]) -> Result<(Recipe, usize), Failure> {
     let draft = Draft { steps: steps.to_vec(), notes: Vec::new() };
     for (name, bytes) in draft.files() {
         files::create_dir_all(folder.join("files"))?;
         replace(&folder.join(name), bytes)?;
     }
+    write_steps(folder, before, &record::text(steps))
+}
+
+/// Writes the recipe with steps; returns it as it is read, and how many steps stand before these.
+fn write_steps(folder: &Path, before: &str, steps: &str) -> Result<(Recipe, usize), Failure> {
     let path = folder.join("recipe.toml");
-    let Some((text, first)) = with_exercise(before, &record::text(steps)) else {
+    let Some((text, first)) = with_exercise(before, steps) else {
         return Err(Failure::new(format!("{} has no place for [[exercise]]", path.display())));
     };
     replace(&path, text.as_bytes())?;

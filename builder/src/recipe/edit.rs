@@ -99,7 +99,7 @@ pub fn exercise_lines(text: &str) -> Vec<usize> {
 /// Returns the text of a recipe with more steps, given as text of `[[exercise]]`, and how many steps stand before them;
 /// `None` if it is not a recipe.
 ///
-/// They take the place of steps that only ask for `/`, as `init` writes them; else they stand behind those that are
+/// They take the place of steps that only ask for `/`, and restart, as `init` writes them; else they stand behind those that are
 /// there. Comments, order and spelling of all else stay.
 pub fn with_exercise(text: &str, steps: &str) -> Option<(String, usize)> {
     let mut document: DocumentMut = text.parse().ok()?;
@@ -107,6 +107,9 @@ pub fn with_exercise(text: &str, steps: &str) -> Option<(String, usize)> {
     let list = document.entry("exercise").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     let list = list.as_array_of_tables_mut()?;
     let is_draft = |step: &Table| {
+        if step.len() == 1 && step.contains_key("restart") {
+            return true;
+        }
         let known = step.iter().all(|(key, _)| matches!(key, "get" | "status" | "contains"));
         known && step.get("get").and_then(Item::as_str) == Some("/")
     };
@@ -247,7 +250,8 @@ mod tests {
         for (before, after, first) in [
             (
                 format!(
-                    "[app]\n\n# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\ncontains = \"x\"\n{rest}"
+                    "[app]\n\n# What users do.\n[[exercise]]\nget = \"/\"\nstatus = 200\ncontains = \"x\"\n\
+                     [[exercise]]\nrestart = true\n{rest}"
                 ),
                 format!(
                     "[app]\n\n# What users do.\n# Two\n[[exercise]]\nget = \"/two\"\ncapture.a = 'b'\n[[exercise]]\nget = \"/three\"\n{rest}"

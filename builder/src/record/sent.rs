@@ -270,7 +270,7 @@ fn form(
 }
 
 /// Encodes a text around the captures in it.
-fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     let mut out = String::new();
     for (number, piece) in value.split([OPEN, CLOSE]).enumerate() {
         match number % 2 {
@@ -329,7 +329,7 @@ fn filled(text: &str, tokens: &[Token]) -> String {
 }
 
 /// Returns a text with the authority of the app in it replaced.
-fn with_base(exchange: &Exchange, text: &str) -> String {
+pub(super) fn with_base(exchange: &Exchange, text: &str) -> String {
     let Some(host) = exchange.header("host").filter(|host| host.contains(':')) else {
         return text.to_owned();
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::exercise::Response;
+use crate::exercise::{Miss, Outcome, Record, Response, Transcript};
 
 const HOST: &str = "127.0.0.1:8000";
 
@@ -329,4 +329,45 @@ fn steps_that_do_not_hold_are_mended_or_named() {
     assert!(changes.is_empty(), "{changes:?}");
     let named: Vec<String> = super::named(&steps, 1).collect();
     assert_eq!(named, ["step 3, POST /save: expected status 200, found 403"]);
+}
+
+#[test]
+fn the_last_page_with_a_written_text_is_read_again() {
+    let exchanges = [
+        opened("/", "<title>Tea</title>"),
+        answered(form("/save", "text=a+kettle+of+tin"), 200, &[], ""),
+        opened("/page", "<title>Page</title>a kettle of tin"),
+        opened("/list", "<title>List</title>"),
+    ];
+    let (_, draft) = written(&exchanges, &[]);
+    let expected = r#"
+# What was written is there after a restart.
+[[exercise]]
+restart = true
+[[exercise]]
+get = "/page"
+status = 200
+contains = ["Page", "a kettle of tin"]
+"#;
+    assert_eq!(again(&draft.steps).as_deref(), Some(expected), "{draft:?}");
+    assert_eq!(again(&draft.steps[..2]), None);
+}
+
+#[test]
+fn a_url_of_the_app_in_what_is_sent_again_is_the_url_of_the_run() {
+    let page = "<title>T</title><input name='back' value='http://127.0.0.1:8000/a1b2c3d4e5'>";
+    let exchanges = [
+        opened("/", page),
+        answered(form("/x", "back=http%3A%2F%2F127.0.0.1%3A8000%2Fa1b2c3d4e5"), 200, &[], ""),
+    ];
+    let (_, mut draft) = written(&exchanges, &[]);
+    assert!(draft.steps[0].capture.contains_key("back"), "{draft:?}");
+    let response = Response { status: 200, headers: Vec::new(), body: b"<title>T</title>".to_vec() };
+    let record = Record { step: 1, what: "GET /".into(), outcome: Outcome::Responded(response) };
+    let transcript = Transcript { steps: vec![record], ..Transcript::default() };
+    let miss = Miss { step: 1, what: "GET /".into(), problems: vec!["no capture".into()], excerpt: Vec::new() };
+    let changes = mend(&mut draft.steps, 0, &[miss], &transcript);
+    assert_eq!(changes, ["step 1, GET /: `back` is not captured any more"]);
+    let BodyDraft::Form(fields) = &draft.steps[1].body else { panic!("{draft:?}") };
+    assert_eq!(braced(&fields[0].1), "{base}/a1b2c3d4e5");
 }

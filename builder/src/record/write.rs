@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml_edit::Value;
 
-use super::{BodyDraft, StepDraft, braced};
+use super::{BodyDraft, StepDraft, braced, sent::encoded};
 
 /// Names of files of a recording: `files/recorded-1.form`.
 #[derive(Debug)]
@@ -34,6 +34,16 @@ impl<'a> Names<'a> {
 /// Returns steps as `[[exercise]]` of a recipe.
 pub fn text(steps: &[StepDraft]) -> String {
     steps.iter().map(step).collect()
+}
+
+/// Returns steps that stop and start the grain, and read the last page that shows what the person wrote; nothing where
+/// none does.
+pub fn again(steps: &[StepDraft]) -> Option<String> {
+    let shows = |step: &&StepDraft| step.method == "GET" && step.contains.iter().any(|one| one.is_written);
+    let mut last = steps.iter().rfind(shows)?.clone();
+    last.comment.clear();
+    last.capture.clear();
+    Some(format!("\n# What was written is there after a restart.\n[[exercise]]\nrestart = true\n{}", step(&last)))
 }
 
 fn step(step: &StepDraft) -> String {
@@ -130,10 +140,10 @@ pub(super) fn inline(step: &mut StepDraft, name: &str, value: &str) {
         BodyDraft::Form(fields) => fields.iter_mut().for_each(|(_, value)| plain(value)),
         BodyDraft::Text { text, .. } => plain(text),
         BodyDraft::FormFile { text, .. } => {
-            *text = text.replace(&braced(&mark), &crate::exercise::form_encode(value));
+            *text = text.replace(&braced(&mark), &encoded(value));
         }
         BodyDraft::File { bytes, .. } => {
-            *bytes = crate::exercise::replaced(bytes, braced(&mark).as_bytes(), value.as_bytes());
+            *bytes = crate::exercise::replaced(bytes, braced(&mark).as_bytes(), braced(value).as_bytes());
         }
     }
 }
