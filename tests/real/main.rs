@@ -4,8 +4,9 @@
 //! it), user namespaces or root, and what a test names when it lacks it. Runs as root and as an ordinary
 //! user; as root it also builds as another user. `TINYROOT_TEST_RECIPES` names recipes instead of all;
 //! `TINYROOT_TEST_DEBS` a directory of .debs to begin with, `TINYROOT_TEST_PACKAGES` one in which packages
-//! are kept, `TINYROOT_TEST_DYNAMIC` a program that makes packages again, if that of the tests is static. Recipes with npm packages are built where an npm registry is configured, by
-//! `TINYROOT_NPM_REGISTRY` or for npm itself, and are told of where none is.
+//! are kept, `TINYROOT_TEST_DYNAMIC` a program that makes packages again, if that of the tests is static.
+//! Recipes with npm packages are built where an npm registry is configured, by `TINYROOT_NPM_REGISTRY` or for
+//! npm itself, and are told of where none is.
 
 mod accounting;
 mod container;
@@ -30,27 +31,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use support::{Home, text};
-
-/// Recipes with what their packages may weigh, in bytes.
-const RECIPES: [(&str, u64); 13] = [
-    ("adminer", 8_500_000),
-    ("cgit", 4_000_000),
-    ("cgit-trixie", 4_300_000),
-    ("dokuwiki", 11_000_000),
-    ("etherpad", 22_000_000),
-    ("fossil", 5_000_000),
-    ("gitweb", 5_200_000),
-    ("h2", 21_000_000),
-    ("jupyter", 32_000_000),
-    ("miniflux", 22_000_000),
-    ("radicale", 7_500_000),
-    ("rclone", 15_000_000),
-    ("wordpress", 20_000_000),
-];
+use support::{Home, names, text};
 
 /// Those of different kinds that every test takes; the others are built and proven.
 const MAIN: [&str; 2] = ["cgit", "dokuwiki"];
+
+/// Not an app of the archive's: its program is compiled and laid into the recipe before.
+const OWN: &str = "tinyroot";
 
 /// Those with packages of an npm registry.
 const OF_NPM: [&str; 1] = ["etherpad"];
@@ -65,14 +52,19 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn recipes() -> Vec<(&'static str, u64)> {
+/// Returns the names of the recipes, or of those that `TINYROOT_TEST_RECIPES` names.
+fn recipes() -> Vec<String> {
     let chosen = std::env::var("TINYROOT_TEST_RECIPES").ok();
     let is_chosen =
         |name: &str| chosen.as_ref().is_none_or(|list| list.split_whitespace().any(|one| one == name));
-    let mut recipes: Vec<_> = RECIPES.into_iter().filter(|(name, _)| is_chosen(name)).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
+    let is_recipe =
+        |name: &String| !name.starts_with('_') && name != OWN && folder.join(name).join("recipe.toml").exists();
+    let mut recipes = names(&folder);
+    recipes.retain(|name| is_recipe(name) && is_chosen(name));
     assert!(!recipes.is_empty(), "TINYROOT_TEST_RECIPES names none of the recipes");
     if npm_registry().is_none() {
-        for (name, _) in recipes.extract_if(.., |(name, _)| OF_NPM.contains(name)) {
+        for name in recipes.extract_if(.., |name| OF_NPM.contains(&&name[..])) {
             // No fault of the host, even where all tests must run; the test harness keeps what print macros
             // write.
             let _ = writeln!(
@@ -97,8 +89,8 @@ fn npm_registry() -> Option<String> {
 }
 
 /// Those of [`recipes`] that every test takes.
-fn main_recipes() -> impl Iterator<Item = &'static str> {
-    recipes().into_iter().map(|(name, _)| name).filter(|name| MAIN.contains(name))
+fn main_recipes() -> Vec<String> {
+    recipes().into_iter().filter(|name| MAIN.contains(&&name[..])).collect()
 }
 
 /// Copies a recipe folder of this repository to a place that may be written to.

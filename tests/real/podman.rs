@@ -49,7 +49,7 @@ struct World {
 impl World {
     /// Returns `None` where the host has no podman or the recipe is not asked for.
     fn new() -> Option<Self> {
-        if !recipes().iter().any(|(name, _)| *name == "cgit") {
+        if !recipes().iter().any(|name| name == "cgit") {
             return None;
         }
         let engine = Engine::new()?;

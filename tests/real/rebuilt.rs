@@ -94,11 +94,8 @@ fn every_package_comes_out_again_on_hosts_that_differ_in_everything() {
     let _turn = alone();
     let builder = Home::new();
     share_debs(&builder);
-    let all: Vec<&str> = match is_long() {
-        true => recipes().into_iter().map(|(name, _)| name).collect(),
-        false => main_recipes().collect(),
-    };
-    for (index, name) in all.into_iter().enumerate() {
+    let all = if is_long() { recipes() } else { main_recipes() };
+    for (index, name) in all.iter().enumerate() {
         let package = kept(name).unwrap_or_else(|| {
             let folder = copy_recipe(name, &builder.path("checkout"));
             let package = builder.path(&format!("{name}.spk"));

@@ -51,7 +51,7 @@ impl Running {
 #[test]
 fn grains_of_one_package_run_side_by_side_and_keep_their_data() {
     let _turn = alone();
-    for name in main_recipes() {
+    for name in &main_recipes() {
         let home = Home::new();
         share_debs(&home);
         let package = kept(name).unwrap_or_else(|| {

@@ -13,7 +13,7 @@ fn dpkg_finds_nothing_wrong_with_the_whole_root() {
     if end(Command::new("dpkg").arg("--version")).code != Some(0) {
         return tinyroot::testing::skip("this host has no dpkg to judge a root");
     }
-    for name in main_recipes() {
+    for name in &main_recipes() {
         let home = Home::new();
         share_debs(&home);
         let folder = copy_recipe(name, &home.path("recipes"));
