@@ -119,10 +119,12 @@ fn told(recipe: &str) -> String {
 fn write(table: &Table) -> String {
     let mut text = HEAD.to_owned();
     for (name, line) in table {
-        let reached = line.reached.map_or_else(|| "-".to_owned(), |[reached, all]| format!("{reached} of {all}"));
+        let reached =
+            line.reached.map_or_else(|| "-".to_owned(), |[reached, all]| format!("{reached} of {all}"));
         let Line { app, size_bytes, steps, misses, seconds, .. } = line;
         let size = *size_bytes as f64 / 1e6;
-        text += &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {seconds} s |\n");
+        text +=
+            &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {seconds} s |\n");
     }
     text
 }
@@ -132,7 +134,8 @@ fn read(text: &str) -> Table {
     let lines = text.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix("| `")?.trim_end_matches(" |").split(" | ").collect();
         let [name, app, size, steps, misses, reached, seconds] = cells[..] else { return None };
-        let reached = reached.split_once(" of ").and_then(|(n, all)| Some([n.parse().ok()?, all.parse().ok()?]));
+        let reached =
+            reached.split_once(" of ").and_then(|(n, all)| Some([n.parse().ok()?, all.parse().ok()?]));
         let line = Line {
             app: app.to_owned(),
             size_bytes: (size.strip_suffix(" MB")?.parse::<f64>().ok()? * 1e6).round() as u64,

@@ -162,7 +162,10 @@ pub fn draft(exchanges: &[Exchange], wishes: &Wishes) -> Draft {
             header: sent::headers(exchange, one.kind, &tokens, &secrets),
             body,
             capture,
-            values: values.into_iter().map(|(name, value)| (name, sent::with_base(exchange, &value))).collect(),
+            values: values
+                .into_iter()
+                .map(|(name, value)| (name, sent::with_base(exchange, &value)))
+                .collect(),
         });
     }
     Draft { steps, notes }

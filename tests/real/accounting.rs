@@ -7,6 +7,7 @@
 use std::{fs, path::Path};
 
 use serde_json::Value;
+use tinyroot::testing::is_long;
 
 use super::{
     alone, build_with, copy_recipe, kept, recipes, share_debs,

@@ -52,16 +52,21 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the names of the recipes, or of those that `TINYROOT_TEST_RECIPES` names.
+/// Returns the names of all recipes.
+fn folders() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
+    let mut all = names(&folder);
+    all.retain(|name| !name.starts_with('_') && folder.join(name).join("recipe.toml").exists());
+    all
+}
+
+/// Returns the names of the apps' recipes, or of those that `TINYROOT_TEST_RECIPES` names.
 fn recipes() -> Vec<String> {
     let chosen = std::env::var("TINYROOT_TEST_RECIPES").ok();
     let is_chosen =
         |name: &str| chosen.as_ref().is_none_or(|list| list.split_whitespace().any(|one| one == name));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
-    let is_recipe =
-        |name: &String| !name.starts_with('_') && name != OWN && folder.join(name).join("recipe.toml").exists();
-    let mut recipes = names(&folder);
-    recipes.retain(|name| is_recipe(name) && is_chosen(name));
+    let mut recipes = folders();
+    recipes.retain(|name| name != OWN && is_chosen(name));
     assert!(!recipes.is_empty(), "TINYROOT_TEST_RECIPES names none of the recipes");
     if npm_registry().is_none() {
         for name in recipes.extract_if(.., |name| OF_NPM.contains(&&name[..])) {
@@ -152,8 +157,7 @@ fn write_key(home: &Home) -> PathBuf {
     let path = home.path("keys");
     fs::write(&path, key.to_bytes()).expect("writes");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closes it");
-    let names = RECIPES.iter().map(|(name, _)| *name).chain(["tinyroot"]);
-    let apps: String = names.map(|name| format!("{name} {}\n", key.app_id())).collect();
+    let apps: String = folders().iter().map(|name| format!("{name} {}\n", key.app_id())).collect();
     fs::write(home.path("keys.apps"), apps).expect("writes");
     path
 }

@@ -365,7 +365,8 @@ fn a_url_of_the_app_in_what_is_sent_again_is_the_url_of_the_run() {
     let response = Response { status: 200, headers: Vec::new(), body: b"<title>T</title>".to_vec() };
     let record = Record { step: 1, what: "GET /".into(), outcome: Outcome::Responded(response) };
     let transcript = Transcript { steps: vec![record], ..Transcript::default() };
-    let miss = Miss { step: 1, what: "GET /".into(), problems: vec!["no capture".into()], excerpt: Vec::new() };
+    let miss =
+        Miss { step: 1, what: "GET /".into(), problems: vec!["no capture".into()], excerpt: Vec::new() };
     let changes = mend(&mut draft.steps, 0, &[miss], &transcript);
     assert_eq!(changes, ["step 1, GET /: `back` is not captured any more"]);
     let BodyDraft::Form(fields) = &draft.steps[1].body else { panic!("{draft:?}") };

@@ -43,7 +43,10 @@ pub fn again(steps: &[StepDraft]) -> Option<String> {
     let mut last = steps.iter().rfind(shows)?.clone();
     last.comment.clear();
     last.capture.clear();
-    Some(format!("\n# What was written is there after a restart.\n[[exercise]]\nrestart = true\n{}", step(&last)))
+    Some(format!(
+        "\n# What was written is there after a restart.\n[[exercise]]\nrestart = true\n{}",
+        step(&last)
+    ))
 }
 
 fn step(step: &StepDraft) -> String {
