@@ -8,7 +8,7 @@
 mod causes;
 mod mend;
 
-pub use causes::{Cause, Mend, causes};
+pub use causes::{Cause, Mend, causes, uncalled};
 pub use mend::{Folder, apply, with_title};
 
 use std::{

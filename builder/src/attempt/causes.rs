@@ -37,6 +37,8 @@ pub enum Mend {
         /// The program's options for that.
         options: Vec<String>,
     },
+    /// A variable of the environment that names a directory: one of /var, which setup makes.
+    Variable(String),
     /// `[sandbox] proc = true`.
     Proc,
     /// `[web] host = "localhost"`.
@@ -56,9 +58,13 @@ impl fmt::Display for Mend {
             Mend::RunDirectory(path) => write!(f, "a [[file]] makes {path} at each start"),
             Mend::Writable(path) => write!(f, "a [[file]] moves {path} below /var"),
             Mend::Package(names) => write!(f, "the package {} besides", names.join(" or ")),
+            Mend::Foreground { service, options } if options.is_empty() => {
+                write!(f, "the service {service} gets no option any more that sends it to the background")
+            }
             Mend::Foreground { service, options } => {
                 write!(f, "the service {service} gets {}", options.join(" "))
             }
+            Mend::Variable(name) => write!(f, "env.{name} names a directory of /var, which setup.sh makes"),
             Mend::Proc => f.write_str("sandbox.proc = true"),
             Mend::Host => f.write_str("web.host = \"localhost\""),
             Mend::Without(service) => {
@@ -104,6 +110,11 @@ static LINK: LazyLock<Regex> = LazyLock::new(|| {
 /// What leads to another host than the app's, and that host.
 static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(<[^>]+>): https?://([\w.-]+)\S* leads to another authority").expect("compiles")
+});
+
+/// What Python says of a variable that is not set, and whose name says that it is a directory's.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\W*KeyError: '([A-Z][A-Z0-9_]*(?:PATH|DIR|DIRECTORY|ROOT|HOME|STORAGE))'$").expect("compiles")
 });
 
 /// The first process's word of a service that ended.
@@ -212,6 +223,8 @@ pub fn causes(
         let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         let paths = PATH.find_iter(line).map(|found| found.as_str().trim_end_matches(['.', ':', ',']));
         for path in paths {
+            // /var/run is a link to /run.
+            let path = path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path);
             let mend = match path {
                 _ if says(&REFUSED) && is_of_root(path) => Some(Mend::Writable(writable(path, tree))),
                 _ if !says(&MISSING) => None,
@@ -219,16 +232,21 @@ pub fn causes(
                     Some(Mend::File(path.to_owned()))
                 }
                 _ if path.starts_with("/var/") => Some(Mend::Directory(directory(path).to_owned())),
-                _ if path.starts_with("/run/") => Some(Mend::RunDirectory(directory(path).to_owned())),
+                // What is missing right in /run is a service's socket or its like, not a directory.
+                _ if path.starts_with("/run/") && !is_file(directory(path)) => {
+                    Some(Mend::RunDirectory(directory(path).to_owned()))
+                }
                 _ => None,
             };
             if mend.is_some() {
                 add(shorten(line), mend);
             }
         }
-        if lower.contains("error while loading shared libraries")
-            || lower.contains("/proc/self") && says(&MISSING)
-        {
+        if let Some(found) = VARIABLE.captures(line) {
+            add(shorten(line), Some(Mend::Variable(found[1].to_owned())));
+        }
+        let of_proc = lower.contains("/proc/") || lower.contains("read_proc_file");
+        if lower.contains("error while loading shared libraries") || of_proc && says(&MISSING) {
             add(shorten(line), (!recipe.sandbox.proc).then_some(Mend::Proc));
         }
         let refuses_host =
@@ -244,6 +262,39 @@ pub fn causes(
         None => 2,
     });
     out
+}
+
+/// Programs that maintainer scripts call without a dependency, as they are on every host, and their packages.
+const ON_EVERY_HOST: [(&str, &str); 12] = [
+    ("addgroup", "adduser"),
+    ("adduser", "adduser"),
+    ("curl", "curl"),
+    ("groupadd", "passwd"),
+    ("groupmod", "passwd"),
+    ("mkpasswd", "whois"),
+    ("openssl", "openssl"),
+    ("ps", "procps"),
+    ("ucf", "ucf"),
+    ("useradd", "passwd"),
+    ("usermod", "passwd"),
+    ("xxd", "xxd"),
+];
+
+/// A shell's word of a maintainer script that calls what is not there.
+static UNCALLED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"/info/(\S+\.(?:pre|post)(?:inst|rm)): (?:line )?\d+: ([\w.-]+): (?:command )?not found")
+        .expect("compiles")
+});
+
+/// Returns what a maintainer script called and did not find, with the package that has it, if that is known.
+pub fn uncalled(error: &str) -> Option<Cause> {
+    let found = UNCALLED.captures(error)?;
+    let (script, program) = (&found[1], &found[2]);
+    let package = ON_EVERY_HOST.iter().find(|(known, _)| *known == program);
+    Some(Cause {
+        fact: format!("{script} calls {program}, which no package that it depends on has"),
+        mend: package.map(|(_, package)| Mend::Package(vec![(*package).to_owned()])),
+    })
 }
 
 /// Returns whether a path lies in the root, which is read-only.
@@ -384,8 +435,19 @@ mod tests {
     }
 
     #[test]
+    fn a_script_that_calls_what_is_not_there_tells_the_package() {
+        let said = "cannot configure tea: it failed\n  /var/lib/dpkg/info/tea.postinst: 7: groupadd: not found\n";
+        let cause = uncalled(said).expect("is told");
+        assert_eq!(cause.fact, "tea.postinst calls groupadd, which no package that it depends on has");
+        assert_eq!(cause.mend, Some(Mend::Package(vec!["passwd".into()])));
+        let other = uncalled("/var/lib/dpkg/info/tea.postinst: line 3: brew: command not found");
+        assert_eq!(other.expect("is told").mend, None);
+        assert_eq!(uncalled("dpkg: error processing package tea"), None);
+    }
+
+    #[test]
     fn words_of_services_tell_what_is_to_be_mended() {
-        let cases: [(&str, Mend); 10] = [
+        let cases: [(&str, Mend); 12] = [
             ("The journal file \"/var/.tea.journal\" was not found.", Mend::File("/var/.tea.journal".into())),
             ("open /var/lib/tea/cups.db: no such file or directory", Mend::Directory("/var/lib/tea".into())),
             (
@@ -393,6 +455,8 @@ mod tests {
                 Mend::Directory("/var/lib/tea/pots".into()),
             ),
             ("bind /run/tea/pot.sock: No such file or directory", Mend::RunDirectory("/run/tea".into())),
+            ("bind /var/run/tea/pot.sock: No such file or directory", Mend::RunDirectory("/run/tea".into())),
+            ("KeyError: 'TEAPATH'", Mend::Variable("TEAPATH".into())),
             ("/etc/tea/secret.key: Read-only file system", Mend::Writable("/etc/tea".into())),
             (
                 "ModuleNotFoundError: No module named 'xdg.BaseDirectory'",
@@ -414,6 +478,7 @@ mod tests {
         }
         assert_eq!(mends(&["tea is ready, see /var/log/tea.log"]), []);
         assert_eq!(mends(&["/usr/share/tea/none.html does not exist"]), []);
+        assert_eq!(mends(&["connect() to unix:/run/php.sock failed (2: No such file or directory)"]), []);
     }
 
     #[test]

@@ -80,6 +80,21 @@ pub fn apply(folder: &Folder, mend: &Mend) -> Option<Folder> {
                 options.iter().for_each(|option| command.push(option.as_str()));
             }
         }
+        Mend::Variable(name) => {
+            let app = document.get("app")?.as_table_like()?.get("name")?.as_str()?;
+            let path = format!("/var/lib/{app}");
+            let known = document.contains_key("env");
+            let env =
+                document.entry("env").or_insert_with(|| Item::Table(Table::new())).as_table_like_mut()?;
+            if env.contains_key(name) {
+                return None;
+            }
+            env.insert(name, value(&path));
+            if !known {
+                document.get_mut("env")?.as_table_mut()?.decor_mut().set_prefix("\n");
+            }
+            add_setup(&mut document, &mut out, &format!("mkdir -p {path}\n"))?;
+        }
         Mend::Directory(path) => add_setup(&mut document, &mut out, &format!("mkdir -p {path}\n"))?,
         Mend::File(path) => add_setup(&mut document, &mut out, &format!(": > {path}\n"))?,
         Mend::Writable(path) => {
@@ -234,5 +249,8 @@ mod tests {
             run.recipe
         );
         assert_eq!(apply(&run, &Mend::RunDirectory("/run/a".into())), None);
+        let variable = mended(&[Mend::Variable("TEAPATH".into())]);
+        assert!(variable.recipe.contains("\n[env]\nTEAPATH = \"/var/lib/tea\"\n"), "{}", variable.recipe);
+        assert!(variable.setup.expect("is made").1.ends_with("mkdir -p /var/lib/tea\n"));
     }
 }

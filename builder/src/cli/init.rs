@@ -99,7 +99,21 @@ fn try_it(folder: &Path, session: &Session, context: &Context) -> Result<(), Fai
         let request = line::request(&recipe);
         let resolution = choose(&universe, &request)?;
         line::lock(&recipe, &archive, &request, &resolution).write(&recipe.lock_path())?;
-        let overlaid = line::overlay(recipe, session)?;
+        let before = texts(folder, &recipe)?;
+        let overlaid = match line::overlay(recipe, session) {
+            Ok(overlaid) => overlaid,
+            Err(error) => {
+                let cause = attempt::uncalled(&error.to_string());
+                let mend = cause.as_ref().and_then(|cause| had(cause.mend.as_ref()?, &universe, &resolution));
+                let mended = mend.as_ref().and_then(|mend| attempt::apply(&before, mend));
+                let (Some(cause), Some(mend), Some(mended)) = (cause, mend, mended) else {
+                    return Err(error.into());
+                };
+                tell(&format!("{}\n  mended: {mend}", shown::name(&cause.fact)));
+                write_back(folder, &mended)?;
+                continue;
+            }
+        };
         let recipe = &overlaid.sources.recipe;
         let tried =
             attempt::attempt(recipe, overlaid.tree(), overlaid.epoch_s(), &session.store, &session.progress)?;
@@ -126,8 +140,7 @@ fn try_it(folder: &Path, session: &Session, context: &Context) -> Result<(), Fai
             attempt::causes(recipe, overlaid.tree(), &tried.said, &tried.ports, &answered, &|word| {
                 places_of(word, &overlaid, session)
             });
-        let mut texts = texts(folder, recipe)?;
-        let before = texts.clone();
+        let mut texts = before.clone();
         for Cause { fact, mend } in causes.iter().take(MOST_CAUSES) {
             let is_last = matches!(mend, Some(Mend::Without(_)));
             let mend = mend.as_ref().filter(|_| !is_last || texts == before);

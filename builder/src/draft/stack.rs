@@ -179,7 +179,7 @@ pub(super) fn draft(wanted: &Wanted<'_>) -> Draft {
         }
         Way::Wsgi => {
             app_env(&mut draft);
-            wsgi(&facts.site, &mut draft);
+            wsgi(&facts.site, wanted.shipped, &mut draft);
         }
         Way::Psgi => psgi(&facts.site, &mut draft),
         Way::Rack => rack(&facts.site, &mut draft),
@@ -374,9 +374,10 @@ fn cgi(site: &Site, wanted: &Wanted<'_>, draft: &mut Draft) {
         (!name.contains(wanted.app()) && !path.ends_with('/'), name.len())
     });
     if let Some((url, path, _)) = first {
-        // A directory's page is its index.cgi.
-        draft.first_page =
-            if path.ends_with('/') { format!("{}/", url.trim_end_matches('/')) } else { url.clone() };
+        draft.first_page = match path.strip_suffix('/') {
+            Some(directory) => format!("{}/{}", url.trim_end_matches('/'), page_in(directory, wanted)),
+            None => url.clone(),
+        };
     }
     let ready = format!("http = \"{}\"", draft.first_page);
     draft.services.push(service(
@@ -387,11 +388,28 @@ fn cgi(site: &Site, wanted: &Wanted<'_>, draft: &mut Draft) {
     ));
 }
 
+/// Returns the CGI program of a directory that is the app's page: the one of its name, or the only one; else nothing, which is
+/// the directory's index.cgi.
+fn page_in(directory: &str, wanted: &Wanted<'_>) -> String {
+    let paths: Vec<String> = wanted.shipped.paths().map(|(_, path)| path).collect();
+    let below = paths.iter().filter_map(|path| path.strip_prefix(directory)?.strip_prefix('/'));
+    let programs: Vec<&str> = below
+        .filter(|name| !name.contains('/') && (name.ends_with(".cgi") || name.ends_with(".pl")))
+        .collect();
+    let is_own = |name: &&&str| name.rsplit_once('.').is_some_and(|(stem, _)| stem == wanted.app());
+    let page = match &programs[..] {
+        [only] => Some(only),
+        several if several.iter().any(|name| name.starts_with("index.")) => None,
+        several => several.iter().find(is_own),
+    };
+    page.map(|name| (*name).to_owned()).unwrap_or_default()
+}
+
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', ""))
 }
 
-fn wsgi(site: &Site, draft: &mut Draft) {
+fn wsgi(site: &Site, shipped: &Shipped, draft: &mut Draft) {
     let Some((path, place)) = &site.wsgi else { return };
     let mut command = vec![
         "/usr/bin/uwsgi-core",
@@ -400,11 +418,23 @@ fn wsgi(site: &Site, draft: &mut Draft) {
         "--http-socket",
         "127.0.0.1:8000",
         "--die-on-term",
+        // Else it answers without the app, and what kept the app from loading is far up in the log.
+        "--need-app",
         "--threads",
         "4",
-        "--wsgi-file",
-        path,
     ];
+    let module = module_of(path);
+    match &module {
+        // By its name, so that it can import what stands beside it.
+        Some(module) => command.extend(["--module", module]),
+        None => command.extend(["--wsgi-file", path]),
+    }
+    // PEP 3333 has no name for it; servers look for `application`.
+    let text = shipped.text(path).map_or("", |found| found.text);
+    let names = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+    if !names("application") && !text.contains("import application") && names("app = ") {
+        command.extend(["--callable", "app"]);
+    }
     let maps: Vec<String> = site
         .aliases
         .iter()
@@ -414,6 +444,12 @@ fn wsgi(site: &Site, draft: &mut Draft) {
         command.extend(["--static-map", map]);
     }
     draft.services.push(service("web", &format!("uWSGI with {place}."), &command, Some("http = \"/\"")));
+}
+
+/// Returns the name of a Python module that lies where Debian's Python looks for modules.
+fn module_of(path: &str) -> Option<String> {
+    let (_, below) = path.split_once("/dist-packages/")?;
+    Some(below.strip_suffix(".py")?.replace('/', "."))
 }
 
 fn psgi(site: &Site, draft: &mut Draft) {

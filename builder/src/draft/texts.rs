@@ -63,7 +63,7 @@ rm -rf /var/lib/postgresql/grain
 password=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n')
 # Only the grain itself reaches the socket.
 @BIN@/initdb --pgdata=/var/lib/postgresql/grain --username=@USER@ --auth=trust --encoding=UTF8 --locale=C.UTF-8 \\
-    --wal-segsize=1 --no-sync --no-instructions --set=dynamic_shared_memory_type=mmap > /dev/null
+    --wal-segsize=1 --no-sync --no-instructions > /dev/null
 echo 'CREATE DATABASE @DATABASE@' |
     @BIN@/postgres --single -D /var/lib/postgresql/grain -c config_file=/app/postgresql.conf postgres > /dev/null
 @BIN@/pg_ctl -D /var/lib/postgresql/grain -o '-c config_file=/app/postgresql.conf' -l /tmp/postgresql.log -w start > /dev/null
