@@ -114,7 +114,8 @@ static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What Python says of a variable that is not set, and whose name says that it is a directory's.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\W*KeyError: '([A-Z][A-Z0-9_]*(?:PATH|DIR|DIRECTORY|ROOT|HOME|STORAGE))'$").expect("compiles")
+    Regex::new(r"^\W*KeyError: '([A-Z][A-Z0-9_]*(?:PATH|DIR|DIRECTORY|ROOT|HOME|STORAGE))'$")
+        .expect("compiles")
 });
 
 /// The first process's word of a service that ended.
@@ -436,7 +437,8 @@ mod tests {
 
     #[test]
     fn a_script_that_calls_what_is_not_there_tells_the_package() {
-        let said = "cannot configure tea: it failed\n  /var/lib/dpkg/info/tea.postinst: 7: groupadd: not found\n";
+        let said =
+            "cannot configure tea: it failed\n  /var/lib/dpkg/info/tea.postinst: 7: groupadd: not found\n";
         let cause = uncalled(said).expect("is told");
         assert_eq!(cause.fact, "tea.postinst calls groupadd, which no package that it depends on has");
         assert_eq!(cause.mend, Some(Mend::Package(vec!["passwd".into()])));
