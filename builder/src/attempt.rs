@@ -16,12 +16,14 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
+
+use regex::Regex;
 
 use crate::{
     exercise::{self, Authority, ExerciseError, Outcome, Transcript, Visit},
@@ -69,6 +71,14 @@ pub struct Attempt {
     pub ports: BTreeMap<u16, bool>,
     /// From its start until it was ready.
     pub took: Duration,
+}
+
+/// Returns whether the title of a page is that of a fault, whatever the page's status.
+pub fn tells_of_a_fault(title: &str) -> bool {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(error|fail(ed|ure)|fault|exception|not found|forbidden|unavailable)\b").expect("compiles")
+    });
+    WORDS.is_match(title)
 }
 
 /// Starts an app on its full root and takes the steps of its exercise.

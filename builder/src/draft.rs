@@ -19,6 +19,7 @@
 mod daemons;
 mod database;
 mod shipped;
+mod servers;
 mod site;
 mod stack;
 mod texts;

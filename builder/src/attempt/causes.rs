@@ -196,6 +196,11 @@ pub fn causes(
     }
     for found in ELSEWHERE.captures_iter(answered) {
         let host = &found[2];
+        // The app's own, on which a configuration may say nothing.
+        if ["127.0.0.1", "localhost"].contains(&host) {
+            add(format!("{} leads to {host} with another port: the app makes URLs of an address of its own", &found[1]), None);
+            continue;
+        }
         let places = look_up(host);
         if !places.is_empty() && !hosts.iter().any(|known| known == host) {
             add(format!("{} leads to {host}, which stands in {}", &found[1], places.join(", ")), None);

@@ -131,6 +131,9 @@ fn try_it(folder: &Path, session: &Session, context: &Context) -> Result<(), Fai
                 {
                     replace(&folder.join("recipe.toml"), &text)?;
                 }
+                if title.as_ref().is_some_and(|title| attempt::tells_of_a_fault(title)) {
+                    context.progress.warn("that page tells of a fault: look at it before you go on");
+                }
                 return Ok(());
             }
             End::NotReady(error) => (error.to_string(), String::new()),

@@ -53,12 +53,20 @@ struct Include {
 const KINDS: [(&str, Kind); 3] =
     [("sqlite3", Kind::Sqlite), ("mysql", Kind::MariaDb), ("pgsql", Kind::PostgreSql)];
 
-/// Finds out which database an app wants.
-pub fn database(shipped: &Shipped, app: &str) -> Option<Database> {
-    of_dbconfig(shipped).or_else(|| of_depends(shipped, app))
+/// Finds out which database an app wants: of several kinds that of a package that was named beside it, such as `postgresql`,
+/// else the best.
+pub fn database(shipped: &Shipped, app: &str, packages: &[String]) -> Option<Database> {
+    let is_named = |words: &[&str]| packages.iter().skip(1).any(|name| words.iter().any(|word| name.contains(word)));
+    let named = match () {
+        () if is_named(&["postgresql", "pgsql"]) => Some(Kind::PostgreSql),
+        () if is_named(&["mariadb", "mysql"]) => Some(Kind::MariaDb),
+        () if is_named(&["sqlite"]) => Some(Kind::Sqlite),
+        () => None,
+    };
+    of_dbconfig(shipped, named).or_else(|| of_depends(shipped, app, named))
 }
 
-fn of_dbconfig(shipped: &Shipped) -> Option<Database> {
+fn of_dbconfig(shipped: &Shipped, named: Option<Kind>) -> Option<Database> {
     let postinst = shipped.control("postinst").find(|found| found.text.contains("dbconfig-common/dpkg/"))?;
     let package = postinst.package.to_owned();
     let mut known = Assignments::default();
@@ -78,7 +86,8 @@ fn of_dbconfig(shipped: &Shipped) -> Option<Database> {
         .into_iter()
         .find(|kind| postinst.text.contains(&format!("dpkg/postinst.{kind}")));
     let offers = |kind: &str| types.contains(kind) || single == Some(kind) || data("data", kind).is_some();
-    let (word, kind) = KINDS.into_iter().find(|(word, _)| offers(word))?;
+    let offered = || KINDS.into_iter().filter(|(word, _)| offers(word));
+    let (word, kind) = offered().find(|(_, kind)| Some(*kind) == named).or_else(|| offered().next())?;
     // What scripts say of the kind that was chosen.
     let mut known = Assignments::default();
     known.read(&format!("dbtype={word}\n"), true);
@@ -119,7 +128,7 @@ fn of_dbconfig(shipped: &Shipped) -> Option<Database> {
 }
 
 /// Packages that an app wants for a kind of database, best first.
-fn of_depends(shipped: &Shipped, app: &str) -> Option<Database> {
+fn of_depends(shipped: &Shipped, app: &str, named: Option<Kind>) -> Option<Database> {
     /// A kind, and the packages that are a sign of it.
     type Sign = (Kind, fn(&str) -> bool);
     // Drivers count that the app cannot be without; of the drivers that it recommends, one may be for something else.
@@ -137,7 +146,10 @@ fn of_depends(shipped: &Shipped, app: &str) -> Option<Database> {
         (Kind::PostgreSql, |name| name == "postgresql"),
     ];
     let plain = app.replace(['+', '.', '-'], "");
-    let by_driver = drivers.into_iter().find_map(|(kind, is_it)| Some((kind, shipped.needs(is_it)?)));
+    let by_name = drivers.into_iter().find(|(kind, _)| Some(*kind) == named);
+    let by_name = by_name.and_then(|(kind, is_it)| Some((kind, shipped.wants(is_it)?)));
+    let by_driver =
+        by_name.or_else(|| drivers.into_iter().find_map(|(kind, is_it)| Some((kind, shipped.needs(is_it)?))));
     let found = by_driver
         .or_else(|| servers.into_iter().find_map(|(kind, is_it)| Some((kind, shipped.wants(is_it)?))));
     found.map(|(kind, (package, name))| Database {
@@ -377,7 +389,7 @@ mod tests {
             ("postinst", POSTINST),
             ("/usr/share/dbconfig-common/data/tea-pot/install/sqlite3", "CREATE TABLE t (x);\n"),
         ];
-        let found = database(&Shipped::made("tea-pot", &[], &files), "tea-pot").expect("wants one");
+        let found = database(&Shipped::made("tea-pot", &[], &files), "tea-pot", &[]).expect("wants one");
         assert_eq!(found.kind, Kind::Sqlite);
         assert_eq!((found.name.as_str(), found.user.as_str()), ("pots", "teapot"));
         assert_eq!(found.schema.as_deref(), Some("/usr/share/dbconfig-common/data/tea-pot/install/sqlite3"));
@@ -385,12 +397,15 @@ mod tests {
         assert_eq!((include.path.as_str(), include.place.line), ("/etc/tea/db.php", 3));
         assert_eq!(include.renamed, [("dbname".to_owned(), "pot".to_owned())]);
         assert_eq!(include.template.as_deref(), Some("/x/sqlite3.in"));
+        let named = ["tea-pot".to_owned(), "postgresql-15".to_owned()];
+        let found = database(&Shipped::made("tea-pot", &[], &files), "tea-pot", &named).expect("wants one");
+        assert_eq!(found.kind, Kind::PostgreSql);
     }
 
     #[test]
     fn dependencies_tell_where_dbconfig_does_not() {
         let kind =
-            |depends: &[&str]| database(&Shipped::made("tea", depends, &[]), "tea").map(|found| found.kind);
+            |depends: &[&str]| database(&Shipped::made("tea", depends, &[]), "tea", &[]).map(|found| found.kind);
         assert_eq!(kind(&["php-mysql", "php8.2-sqlite3"]), Some(Kind::Sqlite));
         assert_eq!(kind(&["default-mysql-server", "postgresql"]), Some(Kind::MariaDb));
         assert_eq!(kind(&["postgresql"]), Some(Kind::PostgreSql));
