@@ -76,7 +76,8 @@ pub struct Attempt {
 /// Returns whether the title of a page is that of a fault, whatever the page's status.
 pub fn tells_of_a_fault(title: &str) -> bool {
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(error|fail(ed|ure)|fault|exception|not found|forbidden|unavailable)\b").expect("compiles")
+        Regex::new(r"(?i)\b(error|fail(ed|ure)|fault|exception|not found|forbidden|unavailable)\b")
+            .expect("compiles")
     });
     WORDS.is_match(title)
 }

@@ -18,8 +18,8 @@
 
 mod daemons;
 mod database;
-mod shipped;
 mod servers;
+mod shipped;
 mod site;
 mod stack;
 mod texts;

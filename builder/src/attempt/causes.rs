@@ -198,7 +198,13 @@ pub fn causes(
         let host = &found[2];
         // The app's own, on which a configuration may say nothing.
         if ["127.0.0.1", "localhost"].contains(&host) {
-            add(format!("{} leads to {host} with another port: the app makes URLs of an address of its own", &found[1]), None);
+            add(
+                format!(
+                    "{} leads to {host} with another port: the app makes URLs of an address of its own",
+                    &found[1]
+                ),
+                None,
+            );
             continue;
         }
         let places = look_up(host);

@@ -56,7 +56,8 @@ const KINDS: [(&str, Kind); 3] =
 /// Finds out which database an app wants: of several kinds that of a package that was named beside it, such as `postgresql`,
 /// else the best.
 pub fn database(shipped: &Shipped, app: &str, packages: &[String]) -> Option<Database> {
-    let is_named = |words: &[&str]| packages.iter().skip(1).any(|name| words.iter().any(|word| name.contains(word)));
+    let is_named =
+        |words: &[&str]| packages.iter().skip(1).any(|name| words.iter().any(|word| name.contains(word)));
     let named = match () {
         () if is_named(&["postgresql", "pgsql"]) => Some(Kind::PostgreSql),
         () if is_named(&["mariadb", "mysql"]) => Some(Kind::MariaDb),
@@ -404,8 +405,9 @@ mod tests {
 
     #[test]
     fn dependencies_tell_where_dbconfig_does_not() {
-        let kind =
-            |depends: &[&str]| database(&Shipped::made("tea", depends, &[]), "tea", &[]).map(|found| found.kind);
+        let kind = |depends: &[&str]| {
+            database(&Shipped::made("tea", depends, &[]), "tea", &[]).map(|found| found.kind)
+        };
         assert_eq!(kind(&["php-mysql", "php8.2-sqlite3"]), Some(Kind::Sqlite));
         assert_eq!(kind(&["default-mysql-server", "postgresql"]), Some(Kind::MariaDb));
         assert_eq!(kind(&["postgresql"]), Some(Kind::PostgreSql));
