@@ -92,8 +92,8 @@ pub struct Options {
     /// the app still behaves as on the full root
     #[arg(long, conflicts_with = "no_proof")]
     reduce: bool,
-    /// Compress it little, for development: a tenth of the time, a third larger. Its papers say so, and the
-    /// recipe's budget does not count
+    /// Compress it little, for development: a tenth of the time, a third larger, and nothing is measured that
+    /// could be smaller. Its papers say so, and the recipe's budget does not count
     #[arg(long)]
     fast: bool,
     /// Write the sizes to recipe.summary beside the lock, for `tinyroot log`

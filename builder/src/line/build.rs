@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     artifact::{Packed, Writer},
+    formats::xz::Effort,
     progress::Unit,
     reduce::{Proposal, propose},
 };
@@ -67,7 +68,12 @@ pub fn build(
         }
         break Finished::Proven(tried.proven(&overlaid.sources.recipe.directory, progress)?);
     };
+    // Measuring takes longer than packing with little effort; who tries things out has no use for it yet.
+    let is_wanted = session.effort != Effort::Fast || matches!(care, Care::Prove { reduce: true, .. });
     let mut proposals = times.measure("propose", || {
+        if !is_wanted {
+            return Vec::new();
+        }
         let _task = progress.task("measuring what could be smaller", 0, Unit::Items);
         propose(finished.image().pruned(), &overlaid.sources.recipe, &used, &session.store)
     });
