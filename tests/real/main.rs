@@ -9,6 +9,7 @@
 //! npm itself, and are told of where none is.
 
 mod accounting;
+mod begun;
 mod container;
 mod jobs;
 mod line;
