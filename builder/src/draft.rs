@@ -23,6 +23,7 @@ mod shipped;
 mod site;
 mod stack;
 mod texts;
+mod told;
 mod write;
 
 pub use shipped::{Place, Shipped};
@@ -90,6 +91,8 @@ pub struct Draft {
     pub proc: Option<String>,
     /// Questions of debconf: name, type, default.
     pub questions: Vec<(String, String, String)>,
+    /// What texts for people tell of the app's pages and users, for comments.
+    pub told: Vec<String>,
     /// What could not be found out.
     pub todo: Vec<String>,
 }

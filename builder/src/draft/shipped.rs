@@ -1,6 +1,8 @@
 //! What packages ship, as texts, with places that comments can name.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, io::Read as _};
+
+use flate2::read::GzDecoder;
 
 use crate::{
     digest::Digest,
@@ -74,8 +76,14 @@ impl Shipped {
     pub fn of<'a>(packages: impl IntoIterator<Item = &'a UnpackedPackage>, store: &Store) -> Self {
         let mut out = Shipped::default();
         for package in packages {
-            let read =
-                |digest: &Digest| store.read(digest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let bytes = |digest: &Digest| store.read(digest).ok();
+            let read = |digest: &Digest| bytes(digest).and_then(|bytes| String::from_utf8(bytes).ok());
+            // Longer texts for people are compressed (Debian policy 12.3).
+            let inflated = |digest: &Digest| {
+                let mut text = String::new();
+                let bytes = bytes(digest)?;
+                GzDecoder::new(&bytes[..]).take(MAX_TEXT_BYTES).read_to_string(&mut text).ok().map(|_| text)
+            };
             let mut texts = BTreeMap::new();
             for (path, entry) in package.tree.iter() {
                 let Ok(shown) = std::str::from_utf8(path.as_bytes()) else { continue };
@@ -83,6 +91,7 @@ impl Shipped {
                     .kind
                     .content()
                     .filter(|(_, size_bytes)| *size_bytes <= MAX_TEXT_BYTES && is_read(shown));
+                let read = |digest: &Digest| if shown.ends_with(".gz") { inflated(digest) } else { read(digest) };
                 if let Some(text) = text.and_then(|(digest, _)| read(&digest)) {
                     texts.insert(format!("/{shown}"), text);
                 }

@@ -6,6 +6,7 @@ use super::{
     database::{Database, database, file, run_directory, service},
     servers::{cgi, pages, php, psgi, rack, servlet, wsgi},
     site::{Site, site},
+    told,
 };
 
 /// How an app is served.
@@ -157,6 +158,7 @@ pub(super) fn draft(wanted: &Wanted<'_>) -> Draft {
         first_page: "/".into(),
         questions: questions(wanted.shipped),
         own: own(wanted),
+        told: told::comments(wanted.shipped),
         ..Draft::default()
     };
     if let Some(database) = &facts.database {
@@ -197,6 +199,16 @@ pub(super) fn draft(wanted: &Wanted<'_>) -> Draft {
             }
         }
         Way::Program => unknown(wanted, &mut draft),
+    }
+    // What a web server serves for the app has its place by the recipe, not by the text.
+    if matches!(facts.way, Way::Daemon | Way::Program)
+        && let Some(address) = told::addresses(wanted.shipped).into_iter().find(|address| address.port.is_some())
+        && let Some(port) = address.port
+        && (draft.port.1.is_empty() || draft.port.0 == port)
+    {
+        draft.port = (port, format!("as {} has it", address.place));
+        draft.first_page = address.path;
+        draft.todo.retain(|todo| !todo.starts_with("the port of "));
     }
     if draft.services.is_empty() {
         draft.todo.push("nothing was found that serves: add a [[service]]".into());

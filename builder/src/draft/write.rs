@@ -104,6 +104,9 @@ fn recipe(draft: &Draft, wanted: &Wanted<'_>) -> String {
         let _ = writeln!(text, "\n[sandbox]\nproc = true # {why}");
     }
     text += "\n";
+    for told in &draft.told {
+        let _ = writeln!(text, "# {told}");
+    }
     text + &texts::EXERCISE.replace("FIRST", &draft.first_page).replace("APP", app)
 }
 
