@@ -93,8 +93,8 @@ fn built(packages: &Path, recipes: &Path) -> Result<(Table, Vec<String>), Box<dy
         let count = |field: &str| result["proof"][field].as_u64().unwrap_or_default();
         let checked = fs::read(packages.join(format!("{name}.json"))).ok();
         let checked: Option<Value> = checked.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let own = checked.as_ref().map(|checked| &checked["coverage"]["files"]);
-        let reached = own.and_then(|own| Some([own["reached"].as_u64()?, own["all"].as_u64()?]));
+        let own = checked.as_ref().map(|checked| &checked["coverage"]["total"]);
+        let reached = own.and_then(|own| Some([own["reached_files"].as_u64()?, own["files"].as_u64()?]));
         let line = Line {
             app: told(&fs::read_to_string(recipes.join(name).join("recipe.toml"))?),
             size_bytes,
