@@ -91,7 +91,8 @@ impl Shipped {
                     .kind
                     .content()
                     .filter(|(_, size_bytes)| *size_bytes <= MAX_TEXT_BYTES && is_read(shown));
-                let read = |digest: &Digest| if shown.ends_with(".gz") { inflated(digest) } else { read(digest) };
+                let read =
+                    |digest: &Digest| if shown.ends_with(".gz") { inflated(digest) } else { read(digest) };
                 if let Some(text) = text.and_then(|(digest, _)| read(&digest)) {
                     texts.insert(format!("/{shown}"), text);
                 }

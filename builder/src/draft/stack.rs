@@ -202,7 +202,8 @@ pub(super) fn draft(wanted: &Wanted<'_>) -> Draft {
     }
     // What a web server serves for the app has its place by the recipe, not by the text.
     if matches!(facts.way, Way::Daemon | Way::Program)
-        && let Some(address) = told::addresses(wanted.shipped).into_iter().find(|address| address.port.is_some())
+        && let Some(address) =
+            told::addresses(wanted.shipped).into_iter().find(|address| address.port.is_some())
         && let Some(port) = address.port
         && (draft.port.1.is_empty() || draft.port.0 == port)
     {

@@ -22,7 +22,8 @@ pub struct Address {
 /// A URL of this machine, or of one whose name a reader is to fill in.
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     let host = r"localhost|127\.0\.0\.1|\[::1\]|[<\[{]?(?:your[-_. ]?|my[-_.]?)?(?:server|host|hostname|machine|fqdn)(?:[-_.]?name)?[>\]}]?";
-    Regex::new(&format!(r#"(?i)https?://(?:{host})(?::(\d{{2,5}}))?(/[^\s<>"'`),;]*)?(?:[\s<>"'`),;.]|$)"#)).expect("compiles")
+    Regex::new(&format!(r#"(?i)https?://(?:{host})(?::(\d{{2,5}}))?(/[^\s<>"'`),;]*)?(?:[\s<>"'`),;.]|$)"#))
+        .expect("compiles")
 });
 
 /// How many lines are told of.
@@ -42,7 +43,8 @@ pub fn addresses(shipped: &Shipped) -> Vec<Address> {
                 let path = url.get(2).map_or("/", |path| path.as_str().trim_end_matches('.')).to_owned();
                 let port = url.get(1).and_then(|port| port.as_str().parse().ok());
                 if !out.iter().any(|known| (known.port, &known.path) == (port, &path)) {
-                    let text = url[0].trim_end_matches(|c: char| c.is_whitespace() || "<>\"'`),;.".contains(c));
+                    let text =
+                        url[0].trim_end_matches(|c: char| c.is_whitespace() || "<>\"'`),;.".contains(c));
                     out.push(Address { url: text.to_owned(), port, path, place: found.at(at + 1) });
                 }
             }
@@ -54,7 +56,8 @@ pub fn addresses(shipped: &Shipped) -> Vec<Address> {
 /// Returns comments for a recipe: addresses, and lines that tell of a first user or password.
 pub fn comments(shipped: &Shipped) -> Vec<String> {
     let addresses = addresses(shipped);
-    let addresses = addresses.iter().take(MOST).map(|address| format!("{} names {}", address.place, address.url));
+    let addresses =
+        addresses.iter().take(MOST).map(|address| format!("{} names {}", address.place, address.url));
     let mut users = Vec::new();
     for found in shipped.texts(|path| path.contains("/README.Debian")) {
         for (at, line) in found.text.lines().enumerate() {
@@ -91,7 +94,13 @@ mod tests {
             [(Some(3142), "/".into()), (Some(3142), "/tea-report.html".into()), (None, "/tea/".into())]
         );
         let comments = comments(&shipped);
-        assert_eq!(comments[1], "tea: /usr/share/doc/tea/README.Debian:3 names http://localhost:3142/tea-report.html");
-        assert_eq!(comments[3], "tea: /usr/share/doc/tea/README.Debian:4: The default login is admin with password tea.");
+        assert_eq!(
+            comments[1],
+            "tea: /usr/share/doc/tea/README.Debian:3 names http://localhost:3142/tea-report.html"
+        );
+        assert_eq!(
+            comments[3],
+            "tea: /usr/share/doc/tea/README.Debian:4: The default login is admin with password tea."
+        );
     }
 }
