@@ -189,6 +189,19 @@ pub struct Miss {
     pub problems: Vec<String>,
     /// The first lines of what was answered.
     pub excerpt: Vec<String>,
+    /// The message at which a step with messages ended.
+    pub message: Option<MissedMessage>,
+}
+
+/// A message of a stream that could not be sent, or did not come as it is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedMessage {
+    /// Its number in the step, from 1.
+    pub number: usize,
+    /// Whether it was waited for in vain, and the stream is open.
+    pub is_absent: bool,
+    /// The messages that came and that nothing has expected, in their order, the newest ones.
+    pub others: Vec<Vec<u8>>,
 }
 
 /// Why an exercise failed.
@@ -319,7 +332,8 @@ pub fn run(visit: &Visit<'_>, target: &mut dyn Target) -> Result<Transcript, Exe
         talk.end_step(number, step, &outcome, &target.said());
         if !problems.is_empty() {
             let excerpt = excerpt(outcome.bytes());
-            talk.misses.push(Miss { step: number, what: what.clone(), problems, excerpt });
+            let message = talk.missed_message.take();
+            talk.misses.push(Miss { step: number, what: what.clone(), problems, excerpt, message });
         }
         talk.transcript.steps.push(Record { step: number, what, outcome });
         if talk.misses.len() >= MISSES_LIMIT || talk.stuck {

@@ -42,6 +42,7 @@ pub mod shell_assignments;
 pub mod sigstore;
 pub mod size;
 pub mod spk;
+pub mod stream;
 pub mod suite;
 pub mod systemd_unit;
 pub mod tar_in;

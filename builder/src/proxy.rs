@@ -4,13 +4,14 @@
 
 mod callers;
 mod exchange;
+mod overheard;
 mod slots;
 mod tape;
 
 pub use callers::Callers;
 pub(crate) use exchange::{Exchange, Rewrite};
 pub(crate) use slots::Slots;
-pub use tape::{Take, Tape};
+pub use tape::{Heard, Take, Tape};
 
 use std::{
     borrow::Cow,
@@ -272,17 +273,25 @@ fn refuse_at_once(mut client: &TcpStream, refusal: &Response) -> io::Result<()> 
 
 /// Copies both ways until both sides have ended.
 pub(crate) fn both_ways(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
+    ways((client, &mut &*client), (server, &mut &*server))
+}
+
+/// As [`both_ways`], with a writer to each side.
+fn ways(
+    (client, to_client): (&TcpStream, &mut impl io::Write),
+    (server, to_server): (&TcpStream, &mut (impl io::Write + Send)),
+) -> io::Result<()> {
     std::thread::scope(|scope| {
         let upload = std::thread::Builder::new().name("proxy-upload".into());
-        upload.spawn_scoped(scope, || copy(client, server))?;
-        copy(server, client);
+        upload.spawn_scoped(scope, || copy(client, server, to_server))?;
+        copy(server, client, to_client);
         Ok(())
     })
 }
 
 /// Copies one direction. Its end closes the other side; an error ends both.
-fn copy(mut from: &TcpStream, mut to: &TcpStream) {
-    let how = match io::copy(&mut from, &mut to) {
+fn copy(mut from: &TcpStream, to: &TcpStream, writer: &mut impl io::Write) {
+    let how = match io::copy(&mut from, writer) {
         Ok(_) => Shutdown::Write,
         Err(_) => {
             let _ = from.shutdown(Shutdown::Both);

@@ -1,6 +1,7 @@
 //! What a person did in a browser, as steps of an exercise.
 //!
-//! Comes in: the exchanges between a browser and an app on its full root, in their order ([`Take`]s). Goes out: a
+//! Comes in: the exchanges between a browser and an app on its full root, and the messages of their streams, in their
+//! order ([`Take`]s). Goes out: a
 //! [`Draft`]: [`StepDraft`]s with what they send, what they capture of what was answered, and what they expect; as
 //! text for recipe.toml. After a replay, [`mend`] changes the steps that did not hold, or names them. Nothing here
 //! reads or writes a file, speaks to an app, or asks a person.
@@ -8,28 +9,38 @@
 //! ```text
 //! read      takes       → exchanges           exchange.rs
 //! choose    exchanges   → those that matter   choose.rs: page loads, forms, uploads, what changes something
-//! capture   those       → what is sent back   tokens.rs, place.rs: nonces, CSRF fields, ids
-//! expect    those       → `contains`          expect.rs: titles, texts that the person wrote
-//! text      steps       → [[exercise]]        write.rs
+//!                                             messages.rs: of streams, what is sent and what answers
+//! order     those       → items               item.rs: requests and messages as they came
+//! capture   items       → what is sent back   tokens.rs, place.rs: nonces, CSRF fields, ids
+//! expect    items       → `contains`          expect.rs: titles, texts that the person wrote
+//!                         `expect`            pieces.rs: what of a message does not vary
+//! text      steps       → [[exercise]]        write.rs; streams.rs: their steps
 //! ```
 
 mod choose;
 mod exchange;
 mod expect;
 mod inputs;
+mod item;
 mod mend;
+mod messages;
+mod pieces;
 mod place;
 mod secrets;
 mod sent;
+mod streams;
 mod tokens;
 mod write;
 
 pub use exchange::{Exchange, read};
 pub use mend::{mend, named};
 pub use secrets::fields as secret_fields;
+pub use streams::{ExpectDraft, KnownBy, MessageDraft, StreamDraft};
 pub use write::{again, text};
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use item::Part;
 
 /// What decides what is written of a recording.
 #[derive(Clone, Debug, Default)]
@@ -68,9 +79,9 @@ impl Draft {
 pub struct StepDraft {
     /// Lines above the step.
     pub comment: Vec<String>,
-    /// The method.
+    /// The method; of a stream the step's key: `websocket`, `sse`, or `stream` of one that is open.
     pub method: String,
-    /// Path and query.
+    /// Path and query; of a stream that is open its name.
     pub path: String,
     /// Accepted statuses.
     pub status: Vec<u16>,
@@ -84,6 +95,19 @@ pub struct StepDraft {
     pub capture: BTreeMap<String, String>,
     /// The values that were captured in the recording, by name; the app's own URL in them is a capture, too.
     pub values: BTreeMap<String, String>,
+    /// The messages of a stream; such a step has none of status, contains, body and capture.
+    pub stream: Option<StreamDraft>,
+}
+
+impl StepDraft {
+    /// Returns the messages that are waited for.
+    fn expected_mut(&mut self) -> impl Iterator<Item = &mut ExpectDraft> {
+        let messages = self.stream.iter_mut().flat_map(|stream| &mut stream.messages);
+        messages.filter_map(|message| match message {
+            MessageDraft::Expect(expected) => Some(expected),
+            MessageDraft::Text(_) | MessageDraft::Binary(_) => None,
+        })
+    }
 }
 
 /// A text that a step's response has.
@@ -136,38 +160,63 @@ pub const CLOSE: char = '\u{f8f1}';
 /// Makes steps of exchanges.
 pub fn draft(exchanges: &[Exchange], wishes: &Wishes) -> Draft {
     let mut notes = Vec::new();
-    let mut kept = choose::choose(exchanges, &mut notes);
+    let kept = choose::choose(exchanges, &mut notes);
     let secrets = secrets::Secrets::of(exchanges, &wishes.secrets);
-    let captured = tokens::find(exchanges, &mut kept, &secrets);
+    let mut items = item::items(exchanges, &kept, &mut notes);
+    let mut streams = streams::Streams::new(exchanges, &items);
+    let captured = tokens::find(&mut items, &secrets);
+    let differing = captured.values();
     let mut names = write::Names::new(&wishes.taken);
     let mut expected = expect::Expected::new(&secrets);
-    let mut steps = Vec::with_capacity(kept.len());
-    for (number, one) in kept.iter().enumerate() {
-        let exchange = &exchanges[one.first];
-        let end = one.end.map(|end| &exchanges[end].response);
+    let mut steps: Vec<StepDraft> = Vec::with_capacity(items.len());
+    for (number, item) in items.iter().enumerate() {
         let tokens = captured.sent_by(number);
-        let mut comment = expect::heading(exchange, end.unwrap_or(&exchange.response), one.kind);
+        let (capture, values) = captured.taken_by(number);
+        let one = match item.part {
+            Part::Request(one) => one,
+            Part::Open(of) => {
+                steps.push(streams.open(of, &tokens, &secrets));
+                continue;
+            }
+            Part::Message(of, at) => {
+                let message = streams.message((of, at), &tokens, &secrets, &differing, capture);
+                let Some(message) = message else { continue };
+                if let MessageDraft::Text(_) = message {
+                    expected.note_message(&exchanges[of].messages[at].payload, &differing);
+                }
+                streams::add(&mut steps, of, message);
+                if let Some(step) = steps.last_mut() {
+                    let with_base = |value: String| sent::with_base(&exchanges[of], &value);
+                    step.values.extend(values.into_iter().map(|(name, value)| (name, with_base(value))));
+                }
+                continue;
+            }
+        };
+        let exchange = &exchanges[one.first];
+        streams.requested(exchange);
+        let end = one.end.map(|end| &exchanges[end].response);
+        let mut comment = expect::heading(exchange, end.unwrap_or(&exchange.response), item.kind);
         let (body, replaced) = sent::body(exchange, &tokens, &secrets, &mut names);
         comment.extend(replaced.into_iter().map(|field| {
             format!("TODO: the password of `{field}` was not written: another one is in its place.")
         }));
-        let contains = expected.of(exchange, end, &captured.values());
-        let (capture, values) = captured.taken_by(number);
         steps.push(StepDraft {
             comment,
             method: exchange.method.clone(),
             path: sent::path(exchange, &tokens, &secrets),
             status: vec![exchange.response.status],
-            contains,
-            header: sent::headers(exchange, one.kind, &tokens, &secrets),
+            contains: expected.of(exchange, end, &differing),
+            header: sent::headers(exchange, item.kind, &tokens, &secrets),
             body,
             capture,
             values: values
                 .into_iter()
                 .map(|(name, value)| (name, sent::with_base(exchange, &value)))
                 .collect(),
+            stream: None,
         });
     }
+    streams::name(&mut steps);
     Draft { steps, notes }
 }
 

@@ -1,14 +1,23 @@
-//! `trace --record`: what something like a browser does with an app becomes its exercise.
+//! `trace --record`: what something like a browser does with an app becomes its exercise: requests, and messages over
+//! WebSockets and event streams.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Stdio},
 };
 
+use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use tinyroot::formats::{
+    event_stream::Events,
+    stream::Form,
+    websocket::{Messages, Opcode, Received, frame},
+};
 
 use super::{
     support::{assert_says, text},
@@ -52,6 +61,68 @@ const WIKI: &str = r##"
         close C; next;
     }"##;
 
+/// A room in which people talk over a WebSocket: its ticket is of the page, the session that each message has is of the
+/// first one, and what mood it is in differs. It ticks. What the room's topic is, a request says, a message of the
+/// WebSocket, and an event stream.
+const ROOM: &str = r##"
+    if ($path =~ m{^/room/(\w+)/?(\w*)}) {
+        my ($what, $ticket, $body) = ($1, $2, "");
+        read(C, $body, $length) if $length;
+        my $made = join "", map { sprintf "%02x", int rand 256 } 1..8;
+        if ($what eq "page") {
+            $main::ticket = $made;
+            print C "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<title>Room</title><body data-ticket=\"$made\">";
+            close C; next;
+        }
+        if ($what eq "topic") {
+            open(F, ">", "/var/new"); print F $body =~ /"topic":"([^"]*)"/; close F;
+            rename("/var/new", "/var/topic");
+            print C "HTTP/1.0 204 No Content\r\n\r\n";
+            close C; next;
+        }
+        $SIG{CHLD} = "IGNORE";
+        if (fork) { close C; next }
+        srand;
+        if ($what eq "ws" && $ticket ne $main::ticket) { print C "HTTP/1.0 403 Forbidden\r\n\r\nno ticket"; exit 0 }
+        my $say = sub { my $said = shift; syswrite(C, pack("C C", 0x81, length $said) . $said) or exit 0 };
+        my ($topic, $bytes, $session) = ("", "", "");
+        if ($what eq "events") {
+            $say = sub { syswrite(C, "event: topic\ndata: $topic\n\n") or exit 0 };
+            syswrite(C, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: hello\n\n");
+        } else {
+            syswrite(C, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                . "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+            $say->("{\"type\":\"tick\",\"n\":$_}") for 1..20;
+        }
+        for (1 .. 1200) {
+            my $ready = "";
+            vec($ready, fileno(C), 1) = 1;
+            if (select($ready, undef, undef, 0.05)) { sysread(C, $bytes, 4096, length $bytes) or exit 0 }
+            while (length $bytes >= 6 && length $bytes >= 6 + (ord(substr $bytes, 1) & 127)) {
+                my ($first, $size) = unpack("C C", $bytes);
+                $size &= 127;
+                my ($mask, $payload) = (substr($bytes, 2, 4), substr($bytes, 6, $size));
+                substr($bytes, 0, 6 + $size) = "";
+                $payload ^= substr($mask x (1 + $size / 4), 0, $size);
+                exit 0 if ($first & 15) == 8;
+                if ($payload =~ /"join"/) {
+                    $session = $made;
+                    my $mood = join "", map { chr(97 + int rand 26) } 1..8;
+                    $say->("{\"type\":\"joined\",\"session\":\"$session\",\"at\":" . time . "}");
+                    $say->("{\"type\":\"mood\",\"mood\":\"$mood\"}");
+                } elsif ($session && $payload =~ /"session":"$session","text":"([^"]*)"/) {
+                    $say->("{\"type\":\"said\",\"id\":\"" . time . "\",\"text\":\"$1\"}");
+                } elsif ($payload !~ /"ping"/) {
+                    $say->("{\"type\":\"error\"}");
+                }
+            }
+            my $now = "";
+            if (open(F, "<", "/var/topic")) { local $/; $now = <F>; close F }
+            if ($now ne $topic) { $topic = $now; $say->("{\"type\":\"topic\",\"topic\":\"$now\"}") }
+        }
+        exit 0;
+    }"##;
+
 /// Something like a browser: it sends what browsers do, and keeps cookies.
 struct Browser {
     host: String,
@@ -69,10 +140,13 @@ impl Browser {
             if self.cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookies) };
         let form = match body.is_empty() {
             true => String::new(),
-            false => format!(
-                "Origin: http://{host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-                body.len()
-            ),
+            false => {
+                let kind = if body.starts_with('{') { "json" } else { "x-www-form-urlencoded" };
+                let length = body.len();
+                format!(
+                    "Origin: http://{host}\r\nContent-Type: application/{kind}\r\nContent-Length: {length}\r\n"
+                )
+            }
         };
         write!(
             stream,
@@ -95,6 +169,61 @@ impl Browser {
     fn post(&mut self, path: &str, body: &str) -> String {
         let page = "Accept: text/html,*/*\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
         self.send(&format!("POST {path}"), page, body)
+    }
+}
+
+/// A WebSocket or an event stream of something like a browser.
+struct Open {
+    stream: TcpStream,
+    form: Form,
+    came: Vec<String>,
+}
+
+impl Open {
+    /// Opens a stream with more fields; `form` is what comes over it.
+    fn at(browser: &Browser, path: &str, fields: &str, form: Form) -> Self {
+        let host = &browser.host;
+        let mut stream = TcpStream::connect(host).expect("connects");
+        let own = "Sec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nAccept-Encoding: gzip\r\n";
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{own}{fields}\r\n").expect("asks");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("answers");
+            head.extend(byte);
+        }
+        Open { stream, form, came: Vec::new() }
+    }
+
+    /// As Chromium opens one, with the key whose answer the app knows. What it offers is taken away on the way.
+    fn socket(browser: &Browser, path: &str) -> Self {
+        let fields = format!(
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://{}\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+            browser.host
+        );
+        Open::at(browser, path, &fields, Form::WebSocket(Messages::default()))
+    }
+
+    fn say(&mut self, text: &str) {
+        self.stream.write_all(&frame(Opcode::Text, text.as_bytes())).expect("is open");
+    }
+
+    /// Waits for a message with a text, and returns it.
+    fn hear(&mut self, text: &str) -> String {
+        loop {
+            if let Some(found) = self.came.iter().find(|came| came.contains(text)) {
+                return found.clone();
+            }
+            let mut bytes = [0; 4096];
+            let length = self.stream.read(&mut bytes).expect("reads");
+            assert!(length > 0, "it ended: {:?}", self.came);
+            for received in self.form.read(&bytes[..length]).0 {
+                if let Received::Text(message) = received {
+                    self.came.push(String::from_utf8(message).expect("text"));
+                }
+            }
+        }
     }
 }
 
@@ -231,4 +360,88 @@ fn a_password_that_is_not_written_is_named_and_so_is_the_step_that_needs_it() {
             "code = \"tea-for-two\"",
         ],
     );
+}
+
+#[test]
+fn what_is_said_over_a_websocket_and_an_event_stream_is_the_exercise_too() {
+    let recipe = with_code(ROOM);
+    let (head, _) = recipe.split_once("[[exercise]]").expect("has steps");
+    let draft = format!("{head}[[exercise]]\nget = \"/room/page\"\n");
+    let Some(traced) = TracedApp::of(&draft, |tea| vec![tea]) else { return };
+    fs::write(traced.recipe.join("recipe.toml"), format!("{head}[[exercise]]\nget = \"/\"\n"))
+        .expect("writes");
+    let (child, mut browser) = record(&traced, &["--no-browser"]);
+    let page = browser.open("/room/page");
+    let (_, ticket) = page.split_once("data-ticket=\"").expect(&page);
+    let ticket = ticket.split('"').next().expect("has an end");
+    let form = Form::Events(Events::default(), None);
+    let mut events = Open::at(&browser, "/room/events", "Accept: text/event-stream\r\n", form);
+    let mut socket = Open::socket(&browser, &format!("/room/ws/{ticket}"));
+    socket.say(r#"{"type":"join","room":"green"}"#);
+    let joined = socket.hear("joined");
+    socket.hear("mood");
+    let session = joined.split('"').nth(7).expect(&joined);
+    socket.say(r#"{"type":"ping"}"#);
+    socket.say(&format!(r#"{{"type":"say","session":"{session}","text":"a kettle of tin"}}"#));
+    socket.hear("a kettle of tin");
+    let script = "Sec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+    browser.send("POST /room/topic", script, r#"{"topic":"tin kettles"}"#);
+    socket.hear("tin kettles");
+    events.hear("tin kettles");
+    let said = stop(&traced, child);
+    assert_says(
+        &said,
+        &[
+            "recipe.toml: 6 steps of 4 requests\n",
+            "message 3: `\"type\":\"mood\"` is expected instead",
+            "they hold on two new grains",
+        ],
+    );
+    let after = fs::read_to_string(traced.recipe.join("recipe.toml")).expect("reads");
+    let expected = r#"
+# Room
+[[exercise]]
+get = "/room/page"
+status = 200
+contains = "Room"
+capture.id = 'data\-ticket="([^"]*)"'
+[[exercise]]
+sse = "/room/events"
+open = "events"
+[[exercise]]
+websocket = "/room/ws/{id}"
+open = "ws"
+messages = [
+    { send = '{"type":"join","room":"green"}' },
+    { expect = { regex = '"type":"joined"' }, capture.session = '"session":"([^"]+)"' },
+    { expect = { regex = '"type":"mood"' } },
+    { send = '{"type":"say","session":"{session}","text":"a kettle of tin"}' },
+    { expect = { regex = '"text":"a kettle of tin"' } },
+]
+[[exercise]]
+post = "/room/topic"
+status = 204
+body = { text = '{"topic":"tin kettles"}', type = "application/json" }
+[[exercise]]
+stream = "ws"
+messages = [{ expect = { regex = '"topic":"tin kettles"' } }]
+close = true
+[[exercise]]
+stream = "events"
+messages = [{ expect = { regex = "tin kettles" } }]
+close = true
+"#;
+    // How long an answer took depends on the machine, and which of the two was told first.
+    let is_slow = Regex::new(", timeout_s = [0-9]+").expect("compiles");
+    let found = is_slow.replace_all(&after[head.len()..], "");
+    let blocks = |text: &str| -> BTreeSet<String> {
+        text.split("[[exercise]]\n").map(|block| block.trim().to_owned()).collect()
+    };
+    assert_eq!(blocks(&found), blocks(expected), "{after}");
+
+    let key = traced.home.path("key");
+    traced.done(&["key", "generate", "--key-file", text(&key)]);
+    let package = traced.home.path("tea.spk");
+    traced.done(&["trace", text(&traced.recipe)]);
+    traced.done(&["build", text(&traced.recipe), "--key-file", text(&key), "--output", text(&package)]);
 }

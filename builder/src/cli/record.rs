@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often the steps are replayed at most; each time but two, something was mended.
-const REPLAYS: usize = 10;
+const REPLAYS: usize = 20;
 
 /// Writes what was recorded as steps of a recipe, and replays them on new grains until they hold twice.
 ///

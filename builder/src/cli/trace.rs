@@ -29,8 +29,9 @@ use crate::{
 /// of its query: `GET:/page?id=…`.
 ///
 /// With --record, what you do there becomes the exercise, too: when you stop, the pages that you opened, the forms
-/// and files that you sent and what scripts changed are written to recipe.toml as steps, with captures for tokens
-/// and ids, and texts that you wrote as what later pages must show. They take the place of a draft by `init`, else
+/// and files that you sent, what scripts changed, and what they said over WebSockets and heard over event streams are
+/// written to recipe.toml as steps, with captures for tokens and ids, and texts that you wrote as what later pages must
+/// show. They take the place of a draft by `init`, else
 /// they are added. Then they are replayed on two new grains; what does not hold is mended, or named by a TODO.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("browsing").args(["interactive", "record"]))]

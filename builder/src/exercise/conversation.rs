@@ -18,8 +18,8 @@ use self::{
     look::{Content, disguised},
 };
 use super::{
-    ExerciseError, Miss, Outcome, Response, Target, Transcript, Visit, Warning, cookies::Cookies, log,
-    stream::Stream, text,
+    ExerciseError, Miss, MissedMessage, Outcome, Response, Target, Transcript, Visit, Warning,
+    cookies::Cookies, log, stream::Stream, text,
 };
 use crate::{
     evidence::step,
@@ -37,6 +37,8 @@ pub(super) struct Conversation<'a> {
     streams: BTreeMap<String, Stream>,
     pub(super) transcript: Transcript,
     pub(super) misses: Vec<Miss>,
+    /// The message at which the present step ended.
+    pub(super) missed_message: Option<MissedMessage>,
     /// A capture failed, and later steps need it.
     pub(super) stuck: bool,
     /// The files loaded with pages so far.
@@ -88,6 +90,7 @@ impl<'a> Conversation<'a> {
             streams: BTreeMap::new(),
             transcript: Transcript { authority: Some(visit.authority.clone()), ..Transcript::default() },
             misses: Vec::new(),
+            missed_message: None,
             stuck: false,
             loaded: Loaded::default(),
             links_told: BTreeSet::new(),

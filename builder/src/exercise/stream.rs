@@ -12,9 +12,8 @@ use std::{
 };
 
 use crate::formats::{
-    chunked::Chunks,
-    event_stream::Events,
-    websocket::{Messages, Opcode, Received, frame},
+    stream::Form,
+    websocket::{Opcode, Received, frame},
 };
 
 /// How long an app may take to read what is sent, or a pong.
@@ -32,6 +31,9 @@ const GLANCES: usize = 256;
 /// Most messages that wait.
 const WAITING: usize = 20_000;
 
+/// Messages that are told of where one was expected that did not come.
+const OTHERS: usize = 500;
+
 /// Most bytes of messages that wait.
 const WAITING_BYTES: usize = 16 << 20;
 
@@ -47,15 +49,6 @@ pub(super) struct Stream {
     came: u64,
     /// How it ended.
     end: Option<String>,
-}
-
-/// The form of what comes.
-#[derive(Debug)]
-pub(super) enum Form {
-    /// Frames of a WebSocket.
-    WebSocket(Messages),
-    /// Events, in a body with chunks or without.
-    Events(Events, Option<Chunks>),
 }
 
 /// Why a message that is expected does not come.
@@ -146,6 +139,17 @@ impl Stream {
         }
     }
 
+    /// Returns the messages that nothing has expected so far, the newest ones.
+    pub fn others(&self) -> Vec<Vec<u8>> {
+        let first = self.waiting.len().saturating_sub(OTHERS);
+        self.waiting.iter().skip(first).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// Returns whether anything may still come.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
     /// Takes in what has come by now, and answers its pings.
     pub fn listen(&mut self) {
         for _ in 0..GLANCES {
@@ -185,7 +189,7 @@ impl Stream {
         let mut pings = Vec::new();
         for received in messages {
             match received {
-                Received::Message(message) => self.keep(message),
+                Received::Text(message) | Received::Binary(message) => self.keep(message),
                 Received::Ping(payload) => pings.extend(frame(Opcode::Pong, &payload)),
                 Received::Pong => {}
                 Received::Close { code, reason } => {
@@ -197,7 +201,7 @@ impl Stream {
             }
         }
         if let Some(end) = end {
-            self.end.get_or_insert(end);
+            self.end.get_or_insert(end.to_string());
         }
         if !pings.is_empty() && self.end.is_none() {
             let sent = Until(&self.socket, Instant::now() + SENDING).write_all(&pings);
@@ -212,43 +216,6 @@ impl Stream {
         while self.waiting.len() > WAITING || self.waiting_bytes > WAITING_BYTES {
             let Some((_, oldest)) = self.waiting.pop_front() else { break };
             self.waiting_bytes -= oldest.len();
-        }
-    }
-}
-
-impl Form {
-    /// Returns what bytes complete, and how the stream ends with them, if it does.
-    fn read(&mut self, bytes: &[u8]) -> (Vec<Received>, Option<String>) {
-        let mut out = Vec::new();
-        match self {
-            Form::WebSocket(messages) => {
-                messages.push(bytes);
-                loop {
-                    match messages.take_next() {
-                        Ok(Some(received)) => out.push(received),
-                        Ok(None) => return (out, None),
-                        Err(error) => return (out, Some(error.to_string())),
-                    }
-                }
-            }
-            Form::Events(events, chunks) => {
-                let body = match chunks {
-                    Some(chunks) => match chunks.push(bytes) {
-                        Ok(body) => body,
-                        Err(error) => return (out, Some(error.to_string())),
-                    },
-                    None => bytes.to_vec(),
-                };
-                let end = match events.push(&body) {
-                    Ok(events) => {
-                        out.extend(events.into_iter().map(Received::Message));
-                        let is_at_end = chunks.as_ref().is_some_and(Chunks::is_at_end);
-                        is_at_end.then(|| "the app ended it".to_owned())
-                    }
-                    Err(error) => Some(error.to_string()),
-                };
-                (out, end)
-            }
         }
     }
 }
@@ -274,6 +241,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::formats::{chunked::Chunks, event_stream::Events, websocket::Messages};
 
     /// A stream, and the app's end of it.
     fn pair(form: Form) -> (Stream, TcpStream) {

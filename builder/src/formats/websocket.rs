@@ -1,5 +1,5 @@
 //! WebSocket (RFC 6455), as a client speaks it: the response to its key, the frames that it sends, and the
-//! messages in the bytes of a server.
+//! messages in the bytes of a server; for those that listen to both, in the bytes of a client, too.
 //!
 //! ```text
 //! byte 0   FIN 1 bit, reserved 3 bits, opcode 4 bits
@@ -42,11 +42,13 @@ pub enum Opcode {
     Pong = 10,
 }
 
-/// Something that a server sent.
+/// Something that one side sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A message, whole; UTF-8 if it was sent as text.
-    Message(Vec<u8>),
+    /// A message of text, whole: UTF-8.
+    Text(Vec<u8>),
+    /// A message of bytes, whole.
+    Binary(Vec<u8>),
     /// A ping, with its payload.
     Ping(Vec<u8>),
     /// A pong.
@@ -60,12 +62,15 @@ pub enum Received {
     },
 }
 
-/// The fault of a server's frames.
+/// The fault of frames.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebSocketError {
     /// Only clients mask.
     #[error("a frame is masked, which a server's never is")]
     Masked,
+    /// All frames of a client are masked.
+    #[error("a frame of a client is not masked")]
+    Unmasked,
     /// No extension was offered.
     #[error("a frame has reserved bits, of an extension that was not agreed on")]
     Reserved,
@@ -117,7 +122,7 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bytes of a server, as they come, and the messages in them.
+/// Bytes of a server, as they come, and the messages in them; or those of a client.
 ///
 /// Holds no more than a message and what was pushed since [`Messages::take_next`] last gave nothing.
 #[derive(Debug, Default)]
@@ -127,16 +132,24 @@ pub struct Messages {
     at: usize,
     /// The message of which fragments came: whether it is text, and its payload so far.
     begun: Option<(bool, Vec<u8>)>,
+    /// Whether they are a client's.
+    is_masked: bool,
 }
 
 /// A frame in the bytes.
 struct Frame {
     is_last: bool,
     opcode: u8,
+    mask: [u8; 4],
     payload: std::ops::Range<usize>,
 }
 
 impl Messages {
+    /// Begins with the first byte of a client.
+    pub fn of_client() -> Self {
+        Messages { is_masked: true, ..Messages::default() }
+    }
+
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.at);
@@ -149,9 +162,11 @@ impl Messages {
     /// # Errors
     /// A fault, after which no bytes mean anything.
     pub fn take_next(&mut self) -> Result<Option<Received>, WebSocketError> {
-        while let Some(Frame { is_last, opcode, payload }) = self.frame()? {
+        while let Some(Frame { is_last, opcode, mask, payload }) = self.frame()? {
             self.at = payload.end;
-            let payload = &self.bytes[payload];
+            let payload = &mut self.bytes[payload];
+            payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+            let payload = &*payload;
             match opcode {
                 0 => {
                     let (_, begun) = self.begun.as_mut().ok_or(WebSocketError::Order)?;
@@ -171,7 +186,7 @@ impl Messages {
                 if is_text && std::str::from_utf8(&message).is_err() {
                     return Err(WebSocketError::Text);
                 }
-                return Ok(Some(Received::Message(message)));
+                return Ok(Some(if is_text { Received::Text(message) } else { Received::Binary(message) }));
             }
         }
         Ok(None)
@@ -184,8 +199,10 @@ impl Messages {
         if first & 0x70 != 0 {
             return Err(WebSocketError::Reserved);
         }
-        if second & 0x80 != 0 {
-            return Err(WebSocketError::Masked);
+        match (second & 0x80 != 0, self.is_masked) {
+            (true, false) => return Err(WebSocketError::Masked),
+            (false, true) => return Err(WebSocketError::Unmasked),
+            _ => {}
         }
         let (is_last, opcode) = (first & 0x80 != 0, first & 0x0f);
         let (length, head) = match second & 0x7f {
@@ -212,9 +229,15 @@ impl Messages {
         }
         // What is longer than a message is refused before it comes.
         let length = usize::try_from(length).ok().filter(|length| *length <= MESSAGE_BYTES);
+        let length = length.ok_or(WebSocketError::Long)?;
+        let (mask, head) = match (self.is_masked, rest.get(head..head + 4).and_then(<[u8]>::first_chunk)) {
+            (false, _) => ([0; 4], head),
+            (true, Some(mask)) => (*mask, head + 4),
+            (true, None) => return Ok(None),
+        };
         let begin = self.at + head;
-        let end = begin + length.ok_or(WebSocketError::Long)?;
-        Ok((end <= self.bytes.len()).then_some(Frame { is_last, opcode, payload: begin..end }))
+        let end = begin + length;
+        Ok((end <= self.bytes.len()).then_some(Frame { is_last, opcode, mask, payload: begin..end }))
     }
 }
 
@@ -231,8 +254,8 @@ fn close(payload: &[u8]) -> Result<Received, WebSocketError> {
 /// Anything, in pieces of any length: what comes out does not depend on them.
 #[cfg(feature = "testing")]
 pub(crate) fn read_anything(bytes: &[u8]) {
-    let all = |size: usize| {
-        let (mut messages, mut out) = (Messages::default(), Vec::new());
+    let all = |is_masked: bool, size: usize| {
+        let (mut messages, mut out) = (Messages { is_masked, ..Messages::default() }, Vec::new());
         for piece in bytes.chunks(size) {
             messages.push(piece);
             loop {
@@ -245,13 +268,15 @@ pub(crate) fn read_anything(bytes: &[u8]) {
         }
         (out, None)
     };
-    let whole = all(bytes.len().max(1));
-    assert_eq!(whole, all(3));
     let length = |received: &Received| match received {
-        Received::Message(payload) | Received::Ping(payload) => payload.len(),
+        Received::Text(payload) | Received::Binary(payload) | Received::Ping(payload) => payload.len(),
         Received::Pong | Received::Close { .. } => 0,
     };
-    assert!(whole.0.iter().map(length).sum::<usize>() <= bytes.len());
+    for is_masked in [false, true] {
+        let whole = all(is_masked, bytes.len().max(1));
+        assert_eq!(whole, all(is_masked, 3));
+        assert!(whole.0.iter().map(length).sum::<usize>() <= bytes.len());
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +284,10 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<Received>, WebSocketError> {
-        let mut messages = Messages::default();
+        read_by(Messages::default(), bytes)
+    }
+
+    fn read_by(mut messages: Messages, bytes: &[u8]) -> Result<Vec<Received>, WebSocketError> {
         let mut out = Vec::new();
         // Byte by byte, as a slow network brings them.
         for byte in bytes {
@@ -272,7 +300,7 @@ mod tests {
     }
 
     fn message(text: &str) -> Received {
-        Received::Message(text.as_bytes().to_vec())
+        Received::Text(text.as_bytes().to_vec())
     }
 
     #[test]
@@ -297,7 +325,7 @@ mod tests {
             };
             let mut messages = Messages::default();
             messages.push(&[head, bytes.clone()].concat());
-            assert_eq!(messages.take_next(), Ok(Some(Received::Message(bytes))));
+            assert_eq!(messages.take_next(), Ok(Some(Received::Binary(bytes))));
         }
     }
 
@@ -306,6 +334,24 @@ mod tests {
         for (length, head) in [(0, 2), (125, 2), (126, 4), (0xffff, 4), (0x1_0000, 10)] {
             assert_eq!(frame(Opcode::Binary, &vec![0; length]).len(), head + 4 + length);
         }
+    }
+
+    #[test]
+    fn messages_of_a_client_are_unmasked() {
+        let long = vec![7; 70_000];
+        let sent = [
+            frame(Opcode::Text, b"Hello"),
+            frame(Opcode::Ping, b"hi"),
+            frame(Opcode::Binary, &long[..300]),
+            frame(Opcode::Binary, &long),
+            frame(Opcode::Close, &1000_u16.to_be_bytes()),
+        ];
+        let read = read_by(Messages::of_client(), &sent.concat());
+        let close = Received::Close { code: Some(1000), reason: String::new() };
+        let binary = |length| Received::Binary(long[..length].to_vec());
+        let expected = [message("Hello"), Received::Ping(b"hi".to_vec()), binary(300), binary(70_000), close];
+        assert_eq!(read.as_deref(), Ok(&expected[..]));
+        assert_eq!(read_by(Messages::of_client(), b"\x81\x01a"), Err(WebSocketError::Unmasked));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One request of a client to an app, and the response: heads are written anew, bodies go through as they
 //! come, however long they take. Behind an upgrade that the app agrees to, such as to a WebSocket, all bytes
-//! go both ways as they are.
+//! go both ways as they are; a recorder reads the messages of WebSockets and event streams beside that.
 //!
 //! A connection carries one request (`Connection: close` to both sides), so that each request is inspected.
 
@@ -11,7 +11,9 @@ use std::{
 
 use super::{
     both_ways,
-    tape::{Noted, Recorder, Side},
+    overheard::Overheard,
+    tape::{Kept, Noted, Recorder, Side},
+    ways,
 };
 use crate::web::{Authorities, Body, Head, Response, read_head};
 
@@ -101,8 +103,8 @@ impl<R: Rewrite> Exchange<'_, R> {
         head
     }
 
-    /// Waits for what the app says to an upgrade. If it agrees, the connection is not looked at any more;
-    /// else its response is the last that the connection carries.
+    /// Waits for what the app says to an upgrade. If it agrees, the connection is not looked at any more, except by a
+    /// recorder; else its response is the last that the connection carries.
     fn upgraded(mut self, from_app: &mut BufReader<&TcpStream>, body: Body) -> io::Result<Option<Response>> {
         let (mut client, mut app) = (self.client, self.app);
         body.copy(&mut self.reader, &mut app)?;
@@ -118,9 +120,20 @@ impl<R: Rewrite> Exchange<'_, R> {
             return Ok(None);
         }
         // Bytes that were read ahead go first.
-        client.write_all(from_app.buffer())?;
-        app.write_all(self.reader.buffer())?;
-        both_ways(client, app)?;
+        match self.recorder.as_ref().filter(|_| head.lists("upgrade", "websocket")) {
+            Some(recorder) => {
+                let mut to_client = Overheard::socket(client, recorder, Side::Response);
+                let mut to_app = Overheard::socket(app, recorder, Side::Request);
+                to_client.write_all(from_app.buffer())?;
+                to_app.write_all(self.reader.buffer())?;
+                ways((client, &mut to_client), (app, &mut to_app))?;
+            }
+            None => {
+                client.write_all(from_app.buffer())?;
+                app.write_all(self.reader.buffer())?;
+                both_ways(client, app)?;
+            }
+        }
         Ok(None)
     }
 }
@@ -138,16 +151,19 @@ fn respond(
         let head = to_client(head, rewrite);
         client.write_all(&head.to_bytes())?;
         if !matches!(status, 100..200) {
-            let kept = recorder.filter(|recorder| recorder.respond(&head));
+            let kept = recorder.map(|recorder| (recorder, recorder.respond(&head)));
             match kept {
-                None => io::copy(from_app, &mut client)?,
-                Some(_) => {
-                    io::copy(from_app, &mut Noted { to: client, recorder: kept, side: Side::Response })?
+                None | Some((_, Kept::Head)) => io::copy(from_app, &mut client)?,
+                Some((recorder, Kept::Events)) => {
+                    io::copy(from_app, &mut Overheard::events(client, recorder, &head))?
+                }
+                Some((recorder, Kept::Body)) => {
+                    let mut noted = Noted { to: client, recorder: Some(recorder), side: Side::Response };
+                    let copied = io::copy(from_app, &mut noted)?;
+                    recorder.end();
+                    copied
                 }
             };
-            if let Some(recorder) = kept {
-                recorder.end();
-            }
             return Ok(None);
         }
     }

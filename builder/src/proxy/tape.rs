@@ -1,4 +1,5 @@
-//! What a browser and an app say to each other, kept in memory: whole exchanges, in the order of their requests.
+//! What a browser and an app say to each other, kept in memory: whole exchanges, in the order of their requests,
+//! and the messages of WebSockets and event streams, in theirs.
 //!
 //! Both sides may be hostile, so every part has a bound. A body that is longer is left out, and its take is cut;
 //! the bytes that pass are the same with and without a tape.
@@ -6,6 +7,7 @@
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::web::Head;
@@ -22,6 +24,12 @@ const ALL_BYTES: usize = 192 << 20;
 /// Most exchanges: an hour of clicks in an app that polls each second has fewer.
 const TAKES: usize = 20_000;
 
+/// Most messages of all streams.
+const MESSAGES: usize = 50_000;
+
+/// Longest message that is kept whole; of a longer one, the beginning.
+const MESSAGE_BYTES: usize = 64 << 10;
+
 /// Media types whose bodies are text that a later request may send back.
 const TEXTS: [&str; 5] = ["text/", "json", "xml", "javascript", "x-www-form-urlencoded"];
 
@@ -35,8 +43,14 @@ pub struct Tape {
 struct Inner {
     takes: Vec<Take>,
     bytes: usize,
+    /// Messages of all streams.
+    messages: usize,
     /// Requests beyond [`TAKES`].
     lost: usize,
+    /// Requests and messages so far.
+    order: u64,
+    /// When the first request came.
+    begun: Option<Instant>,
 }
 
 /// One request, and what became of it.
@@ -54,6 +68,42 @@ pub struct Take {
     pub is_request_cut: bool,
     /// Whether the body of the response is not whole: it is too long, no text, or its end did not come.
     pub is_response_cut: bool,
+    /// Where the request stands among all requests and messages.
+    pub order: u64,
+    /// When it came, since the first one.
+    pub at: Duration,
+    /// The messages of a WebSocket, in both directions, or of an event stream, in the order in which they came.
+    pub messages: Vec<Heard>,
+    /// Whether there were more: too many, or behind something that cannot be read.
+    pub is_stream_cut: bool,
+}
+
+/// A message of a stream. Pings, and fragments apart, are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Where it stands among all requests and messages.
+    pub order: u64,
+    /// When it came, since the first request.
+    pub at: Duration,
+    /// Whether the app has sent it; else the client has.
+    pub is_from_app: bool,
+    /// Whether it was sent as text: UTF-8, as far as it is there.
+    pub is_text: bool,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// Whether those are only its beginning.
+    pub is_cut: bool,
+}
+
+/// What is kept of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Its head.
+    Head,
+    /// Its body, too.
+    Body,
+    /// The events in its body.
+    Events,
 }
 
 impl Tape {
@@ -70,6 +120,9 @@ impl Tape {
             inner.lost += 1;
             return None;
         }
+        let at = inner.begun.get_or_insert_with(Instant::now).elapsed();
+        inner.order += 1;
+        let order = inner.order;
         inner.takes.push(Take {
             request: request.clone(),
             body: Vec::new(),
@@ -77,6 +130,10 @@ impl Tape {
             response_body: Vec::new(),
             is_request_cut: false,
             is_response_cut: true,
+            order,
+            at,
+            messages: Vec::new(),
+            is_stream_cut: false,
         });
         Some(Recorder { tape: self.clone(), number: inner.takes.len() - 1 })
     }
@@ -94,16 +151,51 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes away what asks for a response that is compressed, or that is left out as the client has it.
+    /// Takes away what asks for a response or for messages that are compressed, or for one that is left out as the
+    /// client has it.
     pub(super) fn plain(head: &mut Head) {
-        ["accept-encoding", "if-none-match", "if-modified-since"].iter().for_each(|name| head.remove(name));
+        let names = ["accept-encoding", "if-none-match", "if-modified-since", "sec-websocket-extensions"];
+        names.iter().for_each(|name| head.remove(name));
     }
 
-    /// Notes the head of a response; returns whether its body is to be kept.
-    pub(super) fn respond(&self, head: &Head) -> bool {
+    /// Notes the head of a response; returns what is to be kept of it.
+    pub(super) fn respond(&self, head: &Head) -> Kept {
         let kind = head.field("content-type").unwrap_or_default().to_ascii_lowercase();
-        self.tape.lock().takes[self.number].response = Some(head.clone());
-        !kind.starts_with("text/event-stream") && TEXTS.iter().any(|text| kind.contains(text))
+        let take = &mut self.tape.lock().takes[self.number];
+        take.response = Some(head.clone());
+        // A script may read the answer to a POST as a stream, which the exercise reads as a response.
+        match kind.starts_with("text/event-stream") && take.request.method() == "GET" {
+            true => Kept::Events,
+            false if TEXTS.iter().any(|text| kind.contains(text)) => Kept::Body,
+            false => Kept::Head,
+        }
+    }
+
+    /// Notes a message.
+    pub(super) fn hear(&self, side: Side, is_text: bool, payload: &[u8]) {
+        let inner = &mut *self.tape.lock();
+        let length = payload.len().min(MESSAGE_BYTES);
+        let take = &mut inner.takes[self.number];
+        if take.is_stream_cut || inner.messages == MESSAGES || inner.bytes + length > ALL_BYTES {
+            take.is_stream_cut = true;
+            return;
+        }
+        inner.messages += 1;
+        inner.bytes += length;
+        inner.order += 1;
+        take.messages.push(Heard {
+            order: inner.order,
+            at: inner.begun.map_or(Duration::ZERO, |begun| begun.elapsed()),
+            is_from_app: side == Side::Response,
+            is_text,
+            payload: payload[..length].to_vec(),
+            is_cut: length < payload.len(),
+        });
+    }
+
+    /// Notes that nothing more of a stream is heard, though it goes on.
+    pub(super) fn lose(&self) {
+        self.tape.lock().takes[self.number].is_stream_cut = true;
     }
 
     /// Notes that the response has come to its end.
@@ -174,8 +266,12 @@ mod tests {
     use super::*;
 
     fn begun(tape: &Arc<Tape>) -> Recorder {
-        let head = Head::of_request(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a head");
-        tape.begin(&head).expect("there is room")
+        begun_by(tape, "POST")
+    }
+
+    fn begun_by(tape: &Arc<Tape>, method: &str) -> Recorder {
+        let text = format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        tape.begin(&Head::of_request(text.as_bytes()).expect("a head")).expect("there is room")
     }
 
     fn responding(kind: &str) -> Head {
@@ -200,7 +296,7 @@ mod tests {
         ] {
             let recorder = begun(&tape);
             pass(&recorder, Side::Request, &vec![b'a'; request]);
-            assert!(recorder.respond(&responding("text/html")));
+            assert_eq!(recorder.respond(&responding("text/html")), Kept::Body);
             pass(&recorder, Side::Response, &vec![b'b'; response]);
             recorder.end();
             let take = tape.takes().0.pop().expect("a take");
@@ -218,20 +314,41 @@ mod tests {
     #[test]
     fn only_texts_are_kept_of_responses_and_only_so_many_exchanges() {
         let tape = Arc::new(Tape::default());
-        for (kind, is_kept) in [
-            ("text/html; charset=utf-8", true),
-            ("application/json", true),
-            ("image/png", false),
-            ("text/event-stream", false),
-            ("application/octet-stream", false),
+        for (method, kind, kept) in [
+            ("POST", "text/html; charset=utf-8", Kept::Body),
+            ("POST", "application/json", Kept::Body),
+            ("POST", "image/png", Kept::Head),
+            ("GET", "text/event-stream", Kept::Events),
+            ("POST", "text/event-stream", Kept::Body),
+            ("POST", "application/octet-stream", Kept::Head),
         ] {
-            let recorder = begun(&tape);
-            assert_eq!(recorder.respond(&responding(kind)), is_kept, "{kind}");
+            let recorder = begun_by(&tape, method);
+            assert_eq!(recorder.respond(&responding(kind)), kept, "{kind}");
             assert!(tape.takes().0.pop().expect("a take").is_response_cut, "{kind}: it has not ended");
         }
         let head = begun(&tape).tape.takes().0[0].request.clone();
         let begun = (0..TAKES).filter(|_| tape.begin(&head).is_some()).count();
         let (takes, lost) = tape.takes();
         assert_eq!((takes.len(), lost), (TAKES, TAKES - begun));
+    }
+    #[test]
+    fn messages_are_kept_in_order_and_within_their_bounds() {
+        let tape = Arc::new(Tape::default());
+        let (one, other) = (begun(&tape), begun(&tape));
+        one.hear(Side::Request, true, b"a");
+        other.hear(Side::Response, false, &vec![b'b'; MESSAGE_BYTES + 1]);
+        one.hear(Side::Response, true, b"c");
+        let orders = |take: &Take| take.messages.iter().map(|heard| heard.order).collect::<Vec<_>>();
+        let (takes, _) = tape.takes();
+        assert_eq!((takes[0].order, orders(&takes[0])), (1, vec![3, 5]));
+        assert_eq!((takes[1].order, orders(&takes[1])), (2, vec![4]));
+        let long = &takes[1].messages[0];
+        assert!(long.is_cut && long.payload.len() == MESSAGE_BYTES && long.is_from_app && !long.is_text);
+        assert!(!takes[0].messages[0].is_from_app && !takes[0].is_stream_cut);
+        (0..MESSAGES).for_each(|_| one.hear(Side::Response, true, b"tick"));
+        other.lose();
+        let (takes, _) = tape.takes();
+        assert_eq!(takes.iter().map(|take| take.messages.len()).sum::<usize>(), MESSAGES);
+        assert!(takes.iter().all(|take| take.is_stream_cut));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::Exchange;
+use super::{Exchange, exchange::Stream};
 
 /// Why an exchange is a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,14 @@ pub enum Kind {
     Change,
     /// Data that a script asked for.
     Data,
+    /// A WebSocket or an event stream, or a message of one.
+    Stream,
     /// No step of its own, unless a later request sends back what only this response has.
     Source,
 }
 
 /// An exchange that is a step, or could be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Its number among the exchanges.
     pub first: usize,
@@ -54,12 +56,17 @@ pub fn choose(exchanges: &[Exchange], notes: &mut Vec<String>) -> Vec<Kept> {
     let mut data: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut streams: BTreeSet<&str> = BTreeSet::new();
     for (number, exchange) in exchanges.iter().enumerate() {
-        if is_stream(exchange) {
-            if streams.insert(exchange.path_and_query().0) {
-                let path = exchange.path_and_query().0;
-                notes.push(format!("{path} is a stream: steps of `websocket` or `sse` are written by hand"));
+        match exchange.stream() {
+            Some(Stream::Other) if streams.insert(exchange.path_and_query().0) => {
+                notes.push(format!("{}: no step can speak what it upgrades to", exchange.path_and_query().0));
+                continue;
             }
-            continue;
+            Some(Stream::Other) => continue,
+            Some(Stream::Socket | Stream::Events) => {
+                kept.push(Kept { first: number, end: None, kind: Kind::Stream });
+                continue;
+            }
+            None => {}
         }
         if let Some((path, step)) = &led
             && matches!(&exchange.method[..], "GET" | "POST")
@@ -164,10 +171,6 @@ fn fetched(exchange: &Exchange) -> Verdict {
 
 fn wants_html(exchange: &Exchange) -> bool {
     exchange.header("accept").is_some_and(|accept| accept.contains("text/html"))
-}
-
-fn is_stream(exchange: &Exchange) -> bool {
-    exchange.response.status == 101 || exchange.response.kind() == "text/event-stream"
 }
 
 /// Returns path and query of where a response leads to, inside the app.

@@ -1,8 +1,10 @@
 //! Exchanges as they were recorded, read: heads, and bodies without their framing.
 
+use std::time::Duration;
+
 use crate::{
     exercise::{Response, read_response},
-    proxy::Take,
+    proxy::{Heard, Take},
     web::{Body, Head},
 };
 
@@ -21,6 +23,25 @@ pub struct Exchange {
     pub is_whole: bool,
     /// The response; its body is empty where it is no text or too long.
     pub response: Response,
+    /// Where the request stands among all requests and messages.
+    pub order: u64,
+    /// When it came, since the first one.
+    pub at: Duration,
+    /// The messages of a WebSocket or an event stream.
+    pub messages: Vec<Heard>,
+    /// Whether there were more.
+    pub is_stream_cut: bool,
+}
+
+/// A stream of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A WebSocket.
+    Socket,
+    /// An event stream, as `EventSource` opens it.
+    Events,
+    /// One that no step can open.
+    Other,
 }
 
 impl Exchange {
@@ -34,6 +55,17 @@ impl Exchange {
     pub fn kind(&self) -> String {
         let kind = self.header("content-type").unwrap_or_default();
         kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Returns what stream this has opened, if it has.
+    pub fn stream(&self) -> Option<Stream> {
+        let upgrade = self.response.header("upgrade").unwrap_or_default();
+        match (self.response.status, &self.method[..]) {
+            (101, "GET") if upgrade.trim().eq_ignore_ascii_case("websocket") => Some(Stream::Socket),
+            (101, _) => Some(Stream::Other),
+            (200, "GET") if self.response.kind() == "text/event-stream" => Some(Stream::Events),
+            _ => None,
+        }
     }
 
     /// Returns path and query.
@@ -68,6 +100,10 @@ fn exchange(take: &Take) -> Option<Exchange> {
         is_whole: body.is_some(),
         body: body.unwrap_or_default(),
         response: whole.unwrap_or_else(bare),
+        order: take.order,
+        at: take.at,
+        messages: take.messages.clone(),
+        is_stream_cut: take.is_stream_cut,
     })
 }
 

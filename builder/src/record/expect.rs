@@ -78,6 +78,17 @@ impl<'a> Expected<'a> {
         if exchange.kind() == "text/plain" {
             texts.extend(std::str::from_utf8(&exchange.body).map(str::to_owned));
         }
+        self.note_texts(&texts, captured);
+    }
+
+    /// Notes the texts of a message that is sent. Single words are those of a protocol.
+    pub fn note_message(&mut self, payload: &[u8], captured: &BTreeSet<&str>) {
+        let values = sent::message_fields(payload).into_iter().map(|(_, value)| value);
+        let texts: Vec<String> = values.filter(|value| value.trim().contains(' ')).collect();
+        self.note_texts(&texts, captured);
+    }
+
+    fn note_texts(&mut self, texts: &[String], captured: &BTreeSet<&str>) {
         let texts =
             texts.iter().filter(|text| !self.secrets.is_in(text) && !captured.contains(text.as_str()));
         let mut runs: Vec<String> = texts.flat_map(|text| text.lines().flat_map(runs).take(TEXTS)).collect();

@@ -1,5 +1,7 @@
 //! Steps that did not hold at a replay on a new grain: changed where what differs says nothing, else named.
 
+mod messages;
+
 use super::{StepDraft, write::inline};
 use crate::exercise::{Miss, Outcome, Response, Transcript, compile};
 
@@ -10,7 +12,7 @@ const TODO: &str = "TODO: on a new grain this step does not hold: ";
 /// them.
 ///
 /// A title that was another one is expected no more, a capture that finds nothing is replaced by what was sent, and another
-/// good status is accepted, too. A step of which that does not tell all is named by a comment, and so is a text of the
+/// good status is accepted, too. A message that did not come is known by something else that did, or expected no more. A step of which that does not tell all is named by a comment, and so is a text of the
 /// person that was not read back. Behind a step that was refused nothing is mended: what follows fails because of it. What
 /// an earlier replay named is named no more.
 pub fn mend(steps: &mut [StepDraft], first: usize, misses: &[Miss], transcript: &Transcript) -> Vec<String> {
@@ -20,6 +22,15 @@ pub fn mend(steps: &mut [StepDraft], first: usize, misses: &[Miss], transcript: 
         let Some(number) = miss.step.checked_sub(first + 1).filter(|number| *number < steps.len()) else {
             continue;
         };
+        if steps[number].stream.is_some() {
+            let before = changes.len();
+            messages::mend(steps, number, miss, &mut changes);
+            if changes.len() == before {
+                name(&mut steps[number], miss);
+            }
+            // Later steps of the stream do not find it open.
+            break;
+        }
         let said = said(transcript, miss.step);
         let Some(response) = said.first() else { continue };
         let full: Vec<Vec<u8>> = said.iter().map(|response| response.full()).collect();
@@ -81,11 +92,15 @@ fn name(step: &mut StepDraft, miss: &Miss) {
 
 /// Takes a capture away: later steps send what was recorded, up to the next capture of the same name.
 fn release(steps: &mut [StepDraft], number: usize, name: &str) {
-    steps[number].capture.remove(name);
-    let Some(value) = steps[number].values.remove(name) else { return };
+    let own = &mut steps[number];
+    own.capture.remove(name);
+    own.expected_mut().for_each(|expected| drop(expected.capture.remove(name)));
+    let Some(value) = own.values.remove(name) else { return };
+    // Messages behind the one that captured it.
+    inline(own, name, &value);
     for step in &mut steps[number + 1..] {
         inline(step, name, &value);
-        if step.capture.contains_key(name) {
+        if step.capture.contains_key(name) || step.expected_mut().any(|one| one.capture.contains_key(name)) {
             return;
         }
     }

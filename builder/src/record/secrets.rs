@@ -53,7 +53,9 @@ fn found(exchanges: &[Exchange]) -> Vec<(String, String)> {
         shown.filter(|input| input.kind == "password").map(|input| input.name).collect();
     let mut out = Vec::new();
     for exchange in exchanges {
-        for (name, value) in sent::fields(exchange) {
+        let own = exchange.messages.iter().filter(|message| !message.is_from_app && message.is_text);
+        let said = own.flat_map(|message| sent::message_fields(&message.payload));
+        for (name, value) in sent::fields(exchange).into_iter().chain(said) {
             if !value.is_empty() && (shown.contains(&name) || NAMED.is_match(&name)) {
                 out.push((name, value));
             }

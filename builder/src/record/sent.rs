@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
-    BodyDraft, CLOSE, Exchange, OPEN, choose::Kind, placeholder, replace_whole, secrets::Secrets,
+    BodyDraft, CLOSE, Exchange, OPEN, choose::Kind, pieces, placeholder, replace_whole, secrets::Secrets,
     tokens::Token, write::Names,
 };
 use crate::exercise::form_encode;
@@ -77,6 +78,36 @@ pub fn fields(exchange: &Exchange) -> Vec<(String, String)> {
         }
     }
     out
+}
+
+/// Returns all values in which a request may send something back, with their names: its fields, what scripts set as
+/// headers, and the segments of its path.
+pub fn values(exchange: &Exchange) -> Vec<(String, String)> {
+    let headers = own_headers(exchange).filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let path = percent_decode_str(exchange.path_and_query().0).decode_utf8_lossy().into_owned();
+    let segments = path.split('/').map(|segment| ("id".to_owned(), segment.to_owned()));
+    fields(exchange).into_iter().chain(headers).chain(segments).collect()
+}
+
+/// Returns the values of a message of text, with their names: the texts and numbers in its JSON, else its words.
+pub fn message_fields(payload: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(payload);
+    let mut out = Vec::new();
+    match pieces::json(&text) {
+        Some(value) => leaves("value", &value, &mut out),
+        None => out.extend(text.split_whitespace().map(|word| ("value".to_owned(), word.to_owned()))),
+    }
+    out
+}
+
+/// Returns a message as a step sends it: with captures, and without passwords that are not to be written.
+pub fn message(exchange: &Exchange, text: &str, tokens: &[Token], secrets: &Secrets) -> String {
+    let text = match pieces::json(text) {
+        Some(value) => json(text, &value, secrets),
+        None => secrets.replaced(text),
+    };
+    with_base(exchange, &with_tokens(&text, tokens))
 }
 
 /// Returns the names of files that a request uploads.
@@ -218,9 +249,10 @@ pub fn body(
             bytes: multipart(exchange, tokens, secrets),
         },
         (kind, Ok(text)) => {
-            let text = match kind.contains("json") {
-                true => json(text, secrets),
-                false => secrets.replaced(text),
+            let value = serde_json::from_str(text).ok().filter(|_| kind.contains("json"));
+            let text = match value {
+                Some(value) => json(text, &value, secrets),
+                None => secrets.replaced(text),
             };
             let text = with_base(exchange, &filled(&text, tokens));
             match text.len() <= INLINE_BYTES && !text.contains(|c: char| c.is_control() && c != '\n') {
@@ -281,11 +313,10 @@ pub(super) fn encoded(value: &str) -> String {
     out
 }
 
-fn json(text: &str, secrets: &Secrets) -> String {
+/// Returns a text that has JSON in it, whose value is given, without passwords that are not to be written.
+fn json(text: &str, value: &Value, secrets: &Secrets) -> String {
     let mut texts = Vec::new();
-    if let Ok(value) = serde_json::from_str(text) {
-        leaves("value", &value, &mut texts);
-    }
+    leaves("value", value, &mut texts);
     let mut out = text.to_owned();
     for (name, value) in texts {
         if let Some(instead) = secrets.instead(&name, &value) {
@@ -323,6 +354,11 @@ fn filled(text: &str, tokens: &[Token]) -> String {
     if text.len() > COMPOSED_BYTES && !text.starts_with(['{', '[', '/']) {
         return text.to_owned();
     }
+    with_tokens(text, tokens)
+}
+
+/// Returns a text with the captured values in it replaced, where they stand by themselves.
+fn with_tokens(text: &str, tokens: &[Token]) -> String {
     tokens
         .iter()
         .fold(text.to_owned(), |text, token| replace_whole(&text, &token.value, &placeholder(&token.name)))

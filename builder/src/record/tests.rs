@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::exercise::{Miss, Outcome, Record, Response, Transcript};
 
+mod streams;
+
 const HOST: &str = "127.0.0.1:8000";
 
 /// A request as a browser sends it: `how` is `navigate`, `script`, or a destination of what a page loads.
@@ -26,6 +28,10 @@ fn sent(how: &str, request: &str, fields: &[(&str, &str)], body: &[u8]) -> Excha
         body: body.to_vec(),
         is_whole: true,
         response: Response { status: 0, headers: Vec::new(), body: Vec::new() },
+        order: 0,
+        at: std::time::Duration::ZERO,
+        messages: Vec::new(),
+        is_stream_cut: false,
     }
 }
 
@@ -253,12 +259,8 @@ fn names_of_captures_stay_apart_where_both_are_needed() {
 }
 
 #[test]
-fn streams_are_named_and_texts_of_the_app_end_no_comment() {
-    let stream =
-        answered(sent("script", "GET /events", &[], b""), 200, &[("Content-Type", "text/event-stream")], "");
-    let exchanges = [opened("/", "<title>a\u{1b}[2J &amp; b</title>"), stream.clone(), stream];
-    let (text, draft) = written(&exchanges, &[]);
-    assert_eq!(draft.notes, ["/events is a stream: steps of `websocket` or `sse` are written by hand"]);
+fn texts_of_the_app_end_no_comment() {
+    let (text, _) = written(&[opened("/", "<title>a\u{1b}[2J &amp; b</title>")], &[]);
     assert!(text.starts_with("\n# a[2J & b\n[[exercise]]\n"), "{text}");
     let read: toml_edit::DocumentMut = text.parse().expect("TOML");
     assert_eq!(read["exercise"][0]["contains"].as_str(), Some("a\u{1b}[2J &amp; b"));
@@ -283,6 +285,7 @@ fn steps_that_do_not_hold_are_mended_or_named() {
         what: format!("step {step}"),
         problems: vec![problem.to_owned()],
         excerpt: Vec::new(),
+        message: None,
     };
     let record = |step: usize, status: u16, body: &str| Record {
         step,
@@ -365,8 +368,13 @@ fn a_url_of_the_app_in_what_is_sent_again_is_the_url_of_the_run() {
     let response = Response { status: 200, headers: Vec::new(), body: b"<title>T</title>".to_vec() };
     let record = Record { step: 1, what: "GET /".into(), outcome: Outcome::Responded(response) };
     let transcript = Transcript { steps: vec![record], ..Transcript::default() };
-    let miss =
-        Miss { step: 1, what: "GET /".into(), problems: vec!["no capture".into()], excerpt: Vec::new() };
+    let miss = Miss {
+        step: 1,
+        what: "GET /".into(),
+        problems: vec!["no capture".into()],
+        excerpt: Vec::new(),
+        message: None,
+    };
     let changes = mend(&mut draft.steps, 0, &[miss], &transcript);
     assert_eq!(changes, ["step 1, GET /: `back` is not captured any more"]);
     let BodyDraft::Form(fields) = &draft.steps[1].body else { panic!("{draft:?}") };

@@ -6,16 +6,9 @@ use std::{
     sync::LazyLock,
 };
 
-use percent_encoding::percent_decode_str;
 use regex::Regex;
 
-use super::{
-    Exchange,
-    choose::{Kept, Kind},
-    place,
-    secrets::Secrets,
-    sent,
-};
+use super::{choose::Kind, item::Item, place, secrets::Secrets};
 
 /// Shortest value that is a token.
 const SHORTEST: usize = 6;
@@ -23,7 +16,7 @@ const SHORTEST: usize = 6;
 /// Longest value that is a token, in bytes.
 const LONGEST: usize = 1024;
 
-/// Values of one request that are looked for.
+/// Values of one request or message that are looked for.
 const VALUES: usize = 300;
 
 /// Bytes of responses that are searched for values in all: a recording in which one response is long and much is sent
@@ -92,26 +85,43 @@ impl Captured {
     }
 }
 
-/// Finds the captures. Exchanges that only matter as their sources become steps; others of their kind are left out of
-/// `kept`.
-pub fn find(exchanges: &[Exchange], kept: &mut Vec<Kept>, secrets: &Secrets) -> Captured {
-    let said: Vec<Vec<Vec<u8>>> = kept.iter().map(|one| said(exchanges, one)).collect();
-    let mut search = Search { said: &said, left: SEARCHED_BYTES, found: BTreeMap::new() };
+/// Finds the captures. Items that only matter as their sources become steps; others of their kind are left out of
+/// `items`.
+pub fn find(items: &mut Vec<Item>, secrets: &Secrets) -> Captured {
+    let mut kinds: Vec<Kind> = items.iter().map(|item| item.kind).collect();
+    let uses = uses(items, &mut kinds, secrets);
+    // Without those that remain sources, steps have other numbers.
+    let mut numbers = BTreeMap::new();
+    for (old, _) in kinds.iter().enumerate().filter(|(_, kind)| **kind != Kind::Source) {
+        numbers.insert(old, numbers.len());
+    }
+    items.iter_mut().zip(kinds).for_each(|(item, kind)| item.kind = kind);
+    items.retain(|item| item.kind != Kind::Source);
+    let mut captured = Captured::default();
+    for one in uses {
+        let (Some(step), Some(source)) = (numbers.get(&one.step), numbers.get(&one.source)) else { continue };
+        captured.bind(*step, *source, one);
+    }
+    captured
+}
+
+/// Returns what items send of what earlier ones have shown, in their order.
+fn uses(items: &[Item], kinds: &mut [Kind], secrets: &Secrets) -> Vec<Use> {
+    let mut search = Search { items, left: SEARCHED_BYTES, found: BTreeMap::new() };
     let mut uses: Vec<Use> = Vec::new();
     let mut first_sent: BTreeMap<String, usize> = BTreeMap::new();
-    for (step, one) in kept.iter().enumerate() {
-        for candidate in candidates(&exchanges[one.first]) {
+    for (step, item) in items.iter().enumerate() {
+        for candidate in candidates(item) {
             first_sent.entry(candidate.value).or_insert(step);
         }
     }
     // From the last one on: what becomes a step as a source is asked in its turn what it sends itself.
-    for step in (0..kept.len()).rev() {
-        if kept[step].kind == Kind::Source {
+    for step in (0..items.len()).rev() {
+        if kinds[step] == Kind::Source {
             continue;
         }
-        let exchange = &exchanges[kept[step].first];
-        let host = exchange.header("host").unwrap_or_default();
-        for Candidate { hint, value, whole } in candidates(exchange) {
+        let item = &items[step];
+        for Candidate { hint, value, whole } in candidates(item) {
             let is_used = uses.iter().any(|known| known.step == step && known.value == whole);
             if is_used || secrets.is_in(&value) {
                 continue;
@@ -119,38 +129,27 @@ pub fn find(exchanges: &[Exchange], kept: &mut Vec<Kept>, secrets: &Secrets) -> 
             let shown = search.shown(&value);
             // What the person typed, and pages show then, is no token.
             if shown.first().is_none_or(|first| *first >= first_sent[&value]) {
-                if let Some((source, pattern)) = cookie(&said, step, &value, kept) {
+                if let Some((source, pattern)) = cookie(items, step, &value, kinds) {
                     uses.push(Use { step, source, hint, value, pattern });
                 }
                 continue;
             }
             let before: Vec<usize> = shown.iter().rev().copied().filter(|source| *source < step).collect();
-            let steps = before.iter().filter(|source| kept[**source].kind != Kind::Source);
-            let others = before.iter().filter(|source| kept[**source].kind == Kind::Source);
+            let steps = before.iter().filter(|source| kinds[**source] != Kind::Source);
+            let others = before.iter().filter(|source| kinds[**source] == Kind::Source);
             let found = steps
                 .chain(others)
                 .take(8)
-                .find_map(|source| Some((*source, place::pattern(&said[*source], &value, host)?)));
+                .find_map(|source| Some((*source, place::pattern(&items[*source].said, &value, item.host)?)));
             let Some((source, pattern)) = found else { continue };
-            if kept[source].kind == Kind::Source {
-                kept[source].kind = Kind::Data;
+            if kinds[source] == Kind::Source {
+                kinds[source] = Kind::Data;
             }
             uses.push(Use { step, source, hint, value, pattern });
         }
     }
-    // Without those that remain sources, steps have other numbers.
-    let mut numbers = BTreeMap::new();
-    for (old, _) in kept.iter().enumerate().filter(|(_, one)| one.kind != Kind::Source) {
-        numbers.insert(old, numbers.len());
-    }
-    kept.retain(|one| one.kind != Kind::Source);
     uses.sort_by_key(|one| one.step);
-    let mut captured = Captured::default();
-    for one in uses {
-        let (Some(step), Some(source)) = (numbers.get(&one.step), numbers.get(&one.source)) else { continue };
-        captured.bind(*step, *source, one);
-    }
-    captured
+    uses
 }
 
 impl Captured {
@@ -188,15 +187,9 @@ impl Captured {
     }
 }
 
-/// Returns what a step has answered, as the exercise captures of it: the first response and the end of its redirects.
-fn said(exchanges: &[Exchange], one: &Kept) -> Vec<Vec<u8>> {
-    let numbers = std::iter::once(one.first).chain(one.end);
-    numbers.map(|number| exchanges[number].response.full()).collect()
-}
-
 /// Which steps have shown a value.
 struct Search<'a> {
-    said: &'a [Vec<Vec<u8>>],
+    items: &'a [Item<'a>],
     left: u64,
     found: BTreeMap<String, Vec<usize>>,
 }
@@ -207,11 +200,11 @@ impl Search<'_> {
             return found.clone();
         }
         let mut out = Vec::new();
-        for (step, said) in self.said.iter().enumerate() {
-            let size: usize = said.iter().map(Vec::len).sum();
+        for (step, item) in self.items.iter().enumerate() {
+            let size: usize = item.said.iter().map(Vec::len).sum();
             let Some(left) = self.left.checked_sub(size as u64) else { break };
             self.left = left;
-            if place::has(said, value) {
+            if place::has(&item.said, value) {
                 out.push(step);
             }
         }
@@ -221,9 +214,9 @@ impl Search<'_> {
 }
 
 /// Returns the cookie that a value is sent of besides, as scripts do that read a cookie to prove their origin.
-fn cookie(said: &[Vec<Vec<u8>>], step: usize, value: &str, kept: &[Kept]) -> Option<(usize, String)> {
-    let steps = (0..step).rev().filter(|source| kept[*source].kind != Kind::Source);
-    steps.take(200).find_map(|source| Some((source, place::cookie_pattern(&said[source], value)?)))
+fn cookie(items: &[Item], step: usize, value: &str, kinds: &[Kind]) -> Option<(usize, String)> {
+    let steps = (0..step).rev().filter(|source| kinds[*source] != Kind::Source);
+    steps.take(200).find_map(|source| Some((source, place::cookie_pattern(&items[source].said, value)?)))
 }
 
 /// A value of a request that looks like a token.
@@ -235,8 +228,8 @@ struct Candidate {
     whole: String,
 }
 
-/// Returns the values of a request that look like tokens, those of which others are a part before these.
-fn candidates(exchange: &Exchange) -> Vec<Candidate> {
+/// Returns the values of an item that look like tokens, those of which others are a part before these.
+fn candidates(item: &Item) -> Vec<Candidate> {
     let mut out: Vec<Candidate> = Vec::new();
     let mut add = |hint: &str, value: &str, whole: &str| {
         let is_known = out.iter().any(|known| known.value == value);
@@ -245,17 +238,11 @@ fn candidates(exchange: &Exchange) -> Vec<Candidate> {
             out.push(Candidate { hint, value, whole });
         }
     };
-    let fields = sent::fields(exchange);
-    let headers = sent::own_headers(exchange).filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-    let headers: Vec<(String, String)> =
-        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let path = percent_decode_str(exchange.path_and_query().0).decode_utf8_lossy().into_owned();
-    let segments = path.split('/').map(|segment| ("id".to_owned(), segment.to_owned()));
-    for (hint, value) in fields.into_iter().chain(headers).chain(segments) {
-        add(&hint, &value, &value);
+    for (hint, value) in &item.sends {
+        add(hint, value, value);
         // Texts of a person hold numbers of their own.
         if value.len() <= 200 && !value.contains(char::is_whitespace) {
-            value.split(|c: char| !c.is_ascii_alphanumeric()).for_each(|piece| add(&hint, piece, &value));
+            value.split(|c: char| !c.is_ascii_alphanumeric()).for_each(|piece| add(hint, piece, value));
         }
     }
     out
@@ -274,8 +261,8 @@ fn is_token(hint: &str, value: &str) -> bool {
     NAMED.is_match(hint) || digits >= 2 || is_mixed && value.len() >= 16
 }
 
-/// Returns the name of a capture, of that of a field or header.
-fn name_of(hint: &str) -> String {
+/// Returns the name of a capture or of a stream, of that of a field, a header or a path.
+pub fn name_of(hint: &str) -> String {
     let mut name = String::new();
     let hint = hint.strip_prefix("X-").or_else(|| hint.strip_prefix("x-")).unwrap_or(hint);
     for letter in hint.chars() {

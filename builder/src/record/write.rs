@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml_edit::Value;
 
-use super::{BodyDraft, StepDraft, braced, sent::encoded};
+use super::{BodyDraft, KnownBy, MessageDraft, StepDraft, StreamDraft, braced, sent::encoded};
 
 /// Names of files of a recording: `files/recorded-1.form`.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ fn step(step: &StepDraft) -> String {
     }
     out += "[[exercise]]\n";
     match &step.method[..] {
-        "GET" | "POST" | "PUT" | "DELETE" | "HEAD" => {
+        "GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "websocket" | "sse" | "stream" => {
             out += &line(&step.method.to_ascii_lowercase(), quoted(&step.path));
         }
         method => out += &line("request", quoted(&format!("{method} {}", step.path))),
@@ -95,7 +95,52 @@ fn step(step: &StepDraft) -> String {
     for (name, pattern) in &step.capture {
         out += &line(&format!("capture.{name}"), quoted(pattern));
     }
+    out + &step.stream.as_ref().map(stream).unwrap_or_default()
+}
+
+fn stream(stream: &StreamDraft) -> String {
+    let mut out = String::new();
+    for (key, value) in [("protocol", &stream.protocol), ("open", &stream.open)] {
+        out += &value.as_ref().map(|value| line(key, quoted(value))).unwrap_or_default();
+    }
+    let messages: Vec<String> = stream.messages.iter().map(message).collect();
+    match &messages[..] {
+        [] => {}
+        [one] => out += &line("messages", format!("[{one}]")),
+        several => {
+            let lines: String = several.iter().map(|message| format!("    {message},\n")).collect();
+            out += &line("messages", format!("[\n{lines}]"));
+        }
+    }
+    if stream.close {
+        out += &line("close", "true".to_owned());
+    }
     out
+}
+
+fn message(message: &MessageDraft) -> String {
+    let expected = match message {
+        MessageDraft::Text(text) => return format!("{{ send = {} }}", quoted(text)),
+        MessageDraft::Binary(bytes) => {
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            return format!("{{ send = {{ hex = {} }} }}", quoted(&digits.join(" ")));
+        }
+        MessageDraft::Expect(expected) => expected,
+    };
+    let of_match = |regex: &str| format!("{{ expect = {{ regex = {} }}", quoted(regex));
+    let mut out = match expected.known_by.first() {
+        Some(KnownBy::Whole(text)) => format!("{{ expect = {}", quoted(text)),
+        Some(KnownBy::Part(text)) => of_match(&regex::escape(text)),
+        Some(KnownBy::Match(regex)) => of_match(regex),
+        None => of_match(""),
+    };
+    if let Some(timeout_s) = expected.timeout_s {
+        out += &format!(", timeout_s = {timeout_s}");
+    }
+    for (name, pattern) in &expected.capture {
+        out += &format!(", capture.{name} = {}", quoted(pattern));
+    }
+    out + " }"
 }
 
 fn line(key: &str, value: String) -> String {
@@ -138,6 +183,11 @@ pub(super) fn inline(step: &mut StepDraft, name: &str, value: &str) {
     plain(&mut step.path);
     let header: &mut BTreeMap<String, String> = &mut step.header;
     header.values_mut().for_each(plain);
+    for message in step.stream.iter_mut().flat_map(|stream| &mut stream.messages) {
+        if let MessageDraft::Text(text) = message {
+            plain(text);
+        }
+    }
     match &mut step.body {
         BodyDraft::Empty => {}
         BodyDraft::Form(fields) => fields.iter_mut().for_each(|(_, value)| plain(value)),

@@ -9,12 +9,13 @@ use std::{
 use super::{Conversation, judge::contains, send::Sent};
 use crate::{
     exercise::{
-        ExerciseError, Outcome, Response, Target, compile, http,
-        stream::{Form, Stream, Until},
+        ExerciseError, MissedMessage, Outcome, Response, Target, compile, http,
+        stream::{Stream, Until},
     },
     formats::{
         chunked::Chunks,
         event_stream::Events,
+        stream::Form,
         websocket::{Messages, Opcode, accept_of},
     },
     recipe::{Expected, Message, Opening, Payload, StreamStep, Wanted},
@@ -72,14 +73,19 @@ impl Conversation<'_> {
         for (index, message) in keys.messages.iter().enumerate() {
             let number = index + 1;
             let mut found = Vec::new();
+            let mut is_absent = false;
             match message {
                 Message::Send(payload) => found.extend(self.send_message(&mut stream, payload).err()),
                 Message::Expect(expected) => {
-                    said.extend(self.expect_message(step, &mut stream, expected, &mut found)?);
+                    let came = self.expect_message(step, &mut stream, expected, &mut found)?;
+                    is_absent = came.is_none() && stream.is_open();
+                    said.extend(came);
                 }
             }
             problems.extend(found.into_iter().map(|problem| format!("message {number}: {problem}")));
             if !problems.is_empty() {
+                let others = stream.others();
+                self.missed_message = Some(MissedMessage { number, is_absent, others });
                 break;
             }
         }

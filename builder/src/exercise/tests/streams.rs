@@ -90,7 +90,7 @@ fn switched(more: &str) -> String {
 fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     loop {
         match unmasked(stream)? {
-            Received::Message(message) => return Some(message),
+            Received::Text(message) | Received::Binary(message) => return Some(message),
             Received::Close { .. } => return None,
             Received::Ping(_) | Received::Pong => {}
         }

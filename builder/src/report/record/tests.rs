@@ -257,6 +257,7 @@ fn an_expectation_that_does_not_hold_fails_its_step_and_the_rest_is_skipped() {
         what: "GET /c".into(),
         problems: vec!["expected text \"x\", not found".into()],
         excerpt: vec!["<html>".into()],
+        message: None,
     };
     let source = |transcript: &Transcript| ExerciseError::Missed {
         misses: vec![missed(3)],
