@@ -1,4 +1,4 @@
-// What a person does in DokuWiki becomes its exercise: `tinyroot trace --record`.
+// What a person does in DokuWiki and, over a WebSocket, in Jupyter becomes their exercise: `tinyroot trace --record`.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -45,5 +45,32 @@ recorded(
         const key = path.join(folder, '..', 'key');
         await run('key', 'generate', '--key-file', key);
         await run('build', folder, '--fast', '--key-file', key, '--output', path.join(folder, '..', 'dokuwiki.spk'));
+    },
+);
+
+recorded(
+    'jupyter',
+    async (page, site) => {
+        // Widgets are another package.
+        site.expect(404, '/nbextensions/widgets/notebook/js/extension.js');
+        await page.locator('#new-buttons button').first().click();
+        const opened = page.context().waitForEvent('page');
+        await page.locator('#new-menu').getByText('Python 3').click();
+        const notebook = await opened;
+        await notebook.locator('.kernel_idle_icon').waitFor();
+        await notebook.locator('.CodeMirror').first().click();
+        await notebook.keyboard.insertText('import json; print(6 * 7, json.dumps([None]))');
+        await notebook.keyboard.press('Shift+Enter');
+        await notebook.getByText('42 [null]').waitFor();
+        await notebook.keyboard.press('Control+s');
+        await notebook.getByText('Checkpoint created').waitFor();
+    },
+    async (folder, recipe, said) => {
+        assert.match(said, /they hold on two new grains/);
+        assert.doesNotMatch(recipe, /TODO/);
+        assert.match(recipe, /^websocket = "\/api\/kernels\/\{\w+\}\/channels\?session_id=/m);
+        // What was run, and what came of it.
+        assert.match(recipe, /^ {4}\{ send = '.*"msg_type":"execute_request".*"code":"import json; print\(6 \* 7, /m);
+        assert.match(recipe, /^ {4}\{ expect = \{ regex = '"text": "42 \\\[null\\\]\\\\n"' \}.* \},$/m);
     },
 );

@@ -68,7 +68,7 @@ class Tinyroot {
     }
 
     /** Starts it and returns the URL that it prints. */
-    async start(args) {
+    async start(args, patience = START_MS) {
         const env = { ...process.env, XDG_DATA_HOME: this.home };
         this.child = spawn(program(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
         this.ended = once(this.child, 'exit');
@@ -77,7 +77,7 @@ class Tinyroot {
         const lines = createInterface({ input: this.child.stdout });
         const url = new Promise((found) => lines.on('line', (line) => (line.startsWith('http://') ? found(line) : keep(line))));
         const late = new Promise((_, fail) => {
-            setTimeout(() => fail(new Error(`no URL within ${START_MS / 1000} s`)), START_MS).unref();
+            setTimeout(() => fail(new Error(`no URL within ${patience / 1000} s`)), patience).unref();
         });
         const died = this.ended.then(([code]) => Promise.reject(new Error(`tinyroot ended with status ${code}`)));
         died.catch(() => {});
@@ -120,7 +120,9 @@ class Faults {
             if (message.type() !== 'error') return;
             // Told above, with its method.
             const isStatus = /^Failed to load resource: the server responded with a status of \d+/.test(message.text());
-            if (!isStatus) this.found.push(`console: ${message.text()} (${message.location().url})`);
+            // What is meant to be an error is no script either.
+            const isRefused = this.excused.some((one) => message.text().startsWith('Refused to execute') && message.text().includes(one.path));
+            if (!isStatus && !isRefused) this.found.push(`console: ${message.text()} (${message.location().url})`);
         });
         context.on('weberror', (error) => this.found.push(`script: ${error.error()}`));
     }
@@ -315,7 +317,8 @@ export function recorded(app, steps, then) {
         writeFileSync(recipe, draft);
         const enter = async (page, faults) => {
             const site = new Site(page, faults);
-            site.at(await tinyroot.start(['trace', folder, '--record', '--record-passwords', '--no-browser', '--port', String(await freePort())]));
+            const args = ['trace', folder, '--record', '--record-passwords', '--no-browser', '--port', String(await freePort())];
+            site.at(await tinyroot.start(args, RECORD_MS / 2));
             await page.goto(`${site.origin}/`);
             return site;
         };
