@@ -1,0 +1,7 @@
+; <?php exit; ?> DO NOT REMOVE THIS LINE
+
+[admin]
+donations = false
+
+[error]
+output = "http"
