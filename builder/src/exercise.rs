@@ -26,7 +26,8 @@ mod text;
 pub use authority::Authority;
 pub(crate) use http::read_response;
 pub use http::{HttpError, Response};
-pub(crate) use links::pages_of;
+pub(crate) use links::Leads;
+pub(crate) use page::PageForm;
 pub(crate) use text::{form_encode, replaced};
 
 use std::{error::Error, fmt, io, net::TcpStream, time::Duration};

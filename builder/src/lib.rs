@@ -34,6 +34,8 @@
 //!   Never: depend on clock, user or order of a directory.
 //! - [`prove`]: pruned and full tree, the exercise → `Proof`: every difference, every miss. Never: decide
 //!   what is pruned.
+//! - [`coverage`]: an image, what a run used of it → how much of the app its exercise reached, and what it did not.
+//!   Never: run the app, decide what is kept.
 //! - [`artifact`]: a finished image, a key → one signed file. Never: depend on clock, cores or user.
 //! - [`mod@line`]: the stages in order, as a library for commands, benches and tests. Never: read the
 //!   environment, print, choose an exit status.
@@ -106,6 +108,7 @@ pub mod attestation;
 pub mod cli;
 pub mod closed;
 pub mod configure;
+pub mod coverage;
 pub mod deep;
 pub mod diff;
 pub mod difference;

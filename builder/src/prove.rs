@@ -8,17 +8,22 @@
 mod again;
 mod compare;
 mod explore;
+mod leads;
 mod learn;
 #[cfg(feature = "testing")]
 pub(crate) mod readers;
 mod side_effects;
+mod survey;
 
 pub use compare::{Difference, compare};
 pub use explore::{Bounds, Explored, explore};
+pub use leads::{Form, Web};
+pub use survey::{ExploredPage, ServiceUse, Survey, survey};
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -103,6 +108,9 @@ impl Proof {
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
+    /// This host does not let us serve a file system, so nothing is known of what the app uses.
+    #[error("cannot see on this host what the app uses: {}", .0.reason)]
+    NoView(Unavailable),
     /// No place for the grain's `/var`.
     #[error("cannot make a directory for the grain in the cache")]
     Scratch(#[source] StoreError),
@@ -169,7 +177,8 @@ impl ProveError {
     pub fn misses(&self) -> &[Miss] {
         match self {
             ProveError::Grain { misses, .. } | ProveError::Exercise { misses, .. } => misses,
-            ProveError::Scratch(_)
+            ProveError::NoView(_)
+            | ProveError::Scratch(_)
             | ProveError::Host(_)
             | ProveError::Left { .. }
             | ProveError::LeftOut(_) => &[],
@@ -186,6 +195,7 @@ impl Hint for ProveError {
                 Some("add the lines to the recipe ([prune], [app]), or trace again".into())
             }
             ProveError::Host(source) | ProveError::Grain { source, .. } => source.hint(),
+            ProveError::NoView(why) => Some((&why.remedy).into()),
             ProveError::Scratch(error) => error.hint(),
             ProveError::LeftOut(error) => error.hint(),
             ProveError::Exercise { .. } | ProveError::Left { .. } => None,
@@ -218,6 +228,7 @@ pub fn prove(inputs: &Inputs<'_>, store: &Arc<Store>, progress: &Progress) -> Re
         shipped: &shipped,
         lost,
         owner: inputs.owner,
+        on_step: None,
         store,
         progress,
     };
@@ -339,8 +350,16 @@ impl Baseline {
     ) -> Result<BaselineRun, ProveError> {
         let tree = &self.tree;
         let shipped = |path: &ImagePath| tree.get(path.as_bytes()).map_or(Shipped::No, Shipped::Yes);
-        let what =
-            Run { root: "full", recipe, shipped: &shipped, lost: None, owner: &|_| None, store, progress };
+        let what = Run {
+            root: "full",
+            recipe,
+            shipped: &shipped,
+            lost: None,
+            owner: &|_| None,
+            on_step: None,
+            store,
+            progress,
+        };
         let tracked = self.reductions.keys().filter(|path| can_tell(path)).map(ImagePath::of_stage);
         let root = RootOptions::default().with_page_tracking(tracked.collect());
         let root = GrainRoot::new(tree.clone(), store, root);
@@ -363,6 +382,9 @@ struct Run<'a> {
     lost: Option<(Arc<Pruned>, Arc<Tree>)>,
     /// The package of a path of the stage.
     owner: &'a dyn Fn(&[u8]) -> Option<String>,
+    /// Called with the number of each step before it is taken, with that after the last one before the app is
+    /// stopped, and with the grain's `/var`.
+    on_step: Option<&'a dyn Fn(usize, &Path)>,
     store: &'a Arc<Store>,
     progress: &'a Progress,
 }
@@ -412,8 +434,10 @@ impl Run<'_> {
         let grain = Grain::start(root.clone(), spec);
         let lines = || printed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut grain = grain.map_err(|source| self.fault(source, &self.lacked(root, None, &lines())))?;
-        let outcome =
-            exercise::run(&Visit::of(self.recipe, authority), &mut GrainTarget::new(&mut grain, Some(&task)));
+        let on_step = |step| self.on_step.iter().for_each(|on_step| on_step(step, &var));
+        let mut target = GrainTarget::new(&mut grain, Some(&task)).with_on_step(&on_step);
+        let outcome = exercise::run(&Visit::of(self.recipe, authority), &mut target);
+        on_step(self.recipe.exercise.len() + 1);
         let tail = log.tail();
         let stopped = grain.stop();
         let mut transcript = outcome.map_err(|source| {

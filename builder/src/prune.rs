@@ -15,6 +15,7 @@ pub(crate) mod readers;
 mod rules;
 
 pub use list::write_list;
+pub use rules::languages_of;
 
 use std::{
     borrow::Cow,

@@ -6,6 +6,7 @@
 mod build;
 mod builds;
 mod contents;
+mod coverage;
 mod duplicates;
 mod history;
 mod lock;
@@ -27,6 +28,7 @@ mod why_big;
 pub use build::Summary;
 pub use builds::{Builds, BuiltRecipe};
 pub use contents::Contents;
+pub use coverage::CoverageReport;
 pub use history::HistoryReport;
 pub use lock::LockReport;
 pub use package::{Statement, Verified, summary};

@@ -10,7 +10,6 @@ mod browse;
 mod gather;
 mod news;
 mod page;
-mod var;
 
 pub use browse::{Browsing, Urls, browse};
 
@@ -24,10 +23,11 @@ use std::{
 
 use crate::{
     error::{At as _, Hint, PathError},
-    evidence::{Kinds, UsedList},
+    evidence::{Kinds, UsedList, shows_reads, used_copies},
     exercise::{self, Authority, ExerciseError, Transcript, Visit},
     grain::{Grain, GrainError, GrainRoot, GrainSpec, GrainTarget, Log, RootOptions, views},
     image::{self, VarPolicy},
+    layout::SKELETON,
     progress::{Progress, Unit},
     proxy::ListenError,
     recipe::Recipe,
@@ -179,7 +179,7 @@ impl Started {
         let filled = image::filled_var(&image_tree, store, grain_host_id());
         let owned = RenderOptions { owners: is_full_root(), ..RenderOptions::default() };
         render(&filled, store, &var, owned).map_err(TraceError::Fill)?;
-        let shows_reads = var::shows_reads(&var);
+        let shows_reads = shows_reads(&var);
         let cpu = OneCpu::stay();
         let starting = progress.task("starting the app on the traced root", 0, Unit::Items);
         let spec = GrainSpec::of(recipe, &var);
@@ -203,7 +203,7 @@ impl Started {
 
     /// Returns all uses so far.
     fn used(&self, names: &gather::Names<'_>) -> Result<UsedList, TraceError> {
-        let changed = var::evidence(&self.image_tree, &self.var, self.shows_reads)
+        let changed = used_copies(self.image_tree.subtree(SKELETON), &self.var, self.shows_reads)
             .at("look through the grain's /var at", &self.var)
             .map_err(TraceError::Var)?;
         Ok(gather::list(self.view.uses(), changed, names))

@@ -13,6 +13,7 @@ mod cache;
 mod ci_examples;
 mod configuring;
 mod costly;
+mod coverage;
 mod dependencies;
 mod differences;
 mod failed_script;

@@ -1,5 +1,6 @@
 //! `tinyroot inspect`: a package's contents and their sizes.
 
+mod coverage;
 mod security;
 
 use std::{cell::RefCell, path::PathBuf};
@@ -20,6 +21,8 @@ use crate::{
     tinyroot inspect wiki.spk --why-big               the largest things that could go\n  \
     tinyroot inspect wiki.spk --what-if \"drop package libicu72\" --what-if \"drop /usr/share/fonts/**\"\n  \
     tinyroot inspect wiki.spk --format html > wiki.html\n  \
+    tinyroot check wiki.spk --coverage --json > reached.json\n  \
+    tinyroot inspect wiki.spk --format html --coverage reached.json > wiki.html\n  \
     tinyroot inspect wiki.spk --sbom spdx             a bill of materials\n  \
     tinyroot inspect wiki.spk --security              packages with a newer version in the security updates")]
 pub struct Args {
@@ -45,6 +48,10 @@ pub struct Args {
     /// How the result is written [default: text]
     #[arg(long, value_enum, conflicts_with_all = ["sbom", "security"])]
     format: Option<Format>,
+    /// Show on the page of --format html how much of the app its exercise reaches, from this file of
+    /// `tinyroot check ARTIFACT --coverage --json`
+    #[arg(long, value_name = "FILE")]
+    coverage: Option<PathBuf>,
     /// Print a bill of materials with every package and every file's digests, as JSON
     #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["files", "json", "retained", "what_if", "why_big"])]
     sbom: Option<Sbom>,
@@ -88,6 +95,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let text = "--format html is one page with all of it: it cannot be used with --files, --retained, --why-big or --what-if";
         return Err(Failure::conflict(text));
     }
+    if args.coverage.is_some() && !is_page {
+        return Err(Failure::conflict("--coverage is shown on the page of --format html alone"));
+    }
     if let Some(suite) = &args.security {
         return security::run(args, suite, context);
     }
@@ -111,7 +121,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let report = Contents::of(&artifact, prices, args.depth, &store);
     if let Some(graph) = graph {
         if is_page {
-            let page = report.page(&graph);
+            let coverage =
+                args.coverage.as_deref().map(|file| coverage::read(file, &artifact)).transpose()?;
+            let page = report.page(&graph, coverage.as_ref());
             drop((graph, report));
             return print_page(&page);
         }

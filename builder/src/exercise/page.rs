@@ -3,6 +3,8 @@
 //! Comes in: the bytes of a response. Goes out: a [`Page`]. A tokeniser that follows the HTML standard does
 //! the reading; no tree is built, and no script is run.
 
+use std::collections::BTreeSet;
+
 use html5gum::{DefaultEmitter, EndTag, Spanned, StartTag, Token, Tokenizer};
 
 use super::{
@@ -45,6 +47,21 @@ pub(crate) struct Page {
     pub base: Option<String>,
     /// Texts, in their order.
     pub texts: Vec<Text>,
+    /// Forms, in their order.
+    pub forms: Vec<PageForm>,
+}
+
+/// A form of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PageForm {
+    /// Where it is sent, as it stands there; empty for the page's own address.
+    pub action: String,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The names of its fields, without those of its buttons.
+    pub fields: BTreeSet<String>,
+    /// Those of them that a user does not see.
+    pub hidden: BTreeSet<String>,
 }
 
 /// Reads a page.
@@ -71,6 +88,8 @@ const IDLE: [&str; 2] = ["noscript", "template"];
 const QUOTING: [&str; 6] = ["pre", "code", "samp", "kbd", "textarea", "xmp"];
 /// Elements that name a page or a part of it.
 const HEADINGS: [&str; 4] = ["title", "h1", "h2", "h3"];
+/// Kinds of `<input>` that are buttons.
+const BUTTONS: [&str; 4] = ["button", "image", "reset", "submit"];
 
 struct Reader {
     page: Page,
@@ -78,6 +97,7 @@ struct Reader {
     lines: Vec<usize>,
     /// Whether the script that was opened last is a module.
     in_module: bool,
+    in_form: bool,
     /// How many of an element are open.
     open: std::collections::BTreeMap<String, usize>,
 }
@@ -88,7 +108,7 @@ impl Reader {
         let ends = memchr::memchr2_iter(b'\n', b'\r', html);
         let ends = ends.filter(|at| html[*at] == b'\n' || html.get(at + 1) != Some(&b'\n'));
         let lines = ends.map(|at| at + 1).collect();
-        Reader { page: Page::default(), lines, in_module: false, open: Default::default() }
+        Reader { page: Page::default(), lines, in_module: false, in_form: false, open: Default::default() }
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -126,6 +146,7 @@ impl Reader {
         if name == "script" {
             self.in_module = is_module(attribute("type").as_deref());
         }
+        self.form(&name, &attribute);
         let watched = |list: &[&str]| list.contains(&&*name);
         let is_void = tag.self_closing && !watched(&["script", "style", "title", "textarea"]);
         if !is_void
@@ -135,7 +156,32 @@ impl Reader {
         }
     }
 
+    /// Notes a form, or a field of the one that was begun last.
+    fn form(&mut self, element: &str, attribute: &dyn Fn(&str) -> Option<String>) {
+        match element {
+            "form" => {
+                let is_post = attribute("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
+                let action = attribute("action").unwrap_or_default().trim().to_owned();
+                let method = if is_post { "POST" } else { "GET" };
+                self.page.forms.push(PageForm { action, method, ..PageForm::default() });
+                self.in_form = true;
+            }
+            "input" | "select" | "textarea" if self.in_form => {
+                let kind = attribute("type").unwrap_or_default().to_ascii_lowercase();
+                let is_button = element == "input" && BUTTONS.contains(&&*kind);
+                let name = attribute("name").filter(|name| !name.is_empty() && !is_button);
+                let (Some(form), Some(name)) = (self.page.forms.last_mut(), name) else { return };
+                if element == "input" && kind == "hidden" {
+                    form.hidden.insert(name.clone());
+                }
+                form.fields.insert(name);
+            }
+            _ => {}
+        }
+    }
+
     fn end(&mut self, tag: &EndTag<usize>) {
+        self.in_form &= &tag.name[..] != b"form";
         if let Some(count) = self.open.get_mut(&*String::from_utf8_lossy(&tag.name)) {
             *count = count.saturating_sub(1);
         }

@@ -42,7 +42,7 @@ pub(crate) fn page(bytes: &[u8]) {
     }
     let _ = disguise::of_page(&page, bytes);
     let here = Authority { host: "127.0.0.1".into(), port: 8000 };
-    for path in links::pages_of(bytes, "/a/b?c", &here) {
+    for path in links::Leads::of(bytes, "/a/b?c", &here).pages {
         assert!(path.starts_with('/') && !path.contains(char::is_whitespace), "{path:?}");
     }
 }

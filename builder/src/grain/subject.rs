@@ -14,12 +14,19 @@ use super::Grain;
 pub struct GrainTarget<'a> {
     grain: &'a mut Grain,
     task: Option<&'a Task>,
+    on_step: Option<&'a dyn Fn(usize)>,
 }
 
 impl<'a> GrainTarget<'a> {
     /// Takes a running grain, and a task that counts steps.
     pub fn new(grain: &'a mut Grain, task: Option<&'a Task>) -> Self {
-        GrainTarget { grain, task }
+        GrainTarget { grain, task, on_step: None }
+    }
+
+    /// Calls a function with the number of each step, from 1, before uses belong to that.
+    #[must_use]
+    pub fn with_on_step(self, on_step: &'a dyn Fn(usize)) -> Self {
+        GrainTarget { on_step: Some(on_step), ..self }
     }
 }
 
@@ -47,6 +54,9 @@ impl Target for GrainTarget<'_> {
     }
 
     fn begin(&mut self, step: usize, what: &str) {
+        if let Some(on_step) = self.on_step {
+            on_step(step);
+        }
         if let Some(view) = self.grain.root().view() {
             // The recipe's own words, which no capture changes: evidence must not differ from run to run.
             view.mark(&step::mark_of(what));

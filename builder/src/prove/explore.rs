@@ -16,7 +16,7 @@ use regex::Regex;
 use super::{Baseline, Inputs, Proof, ProveError, prove};
 use crate::{
     evidence::Pruned,
-    exercise::{Authority, Outcome, Transcript, pages_of},
+    exercise::{Authority, Leads, Outcome, Response, Transcript},
     progress::Progress,
     recipe::{Body, Recipe, Request, Step},
     reduce::Reductions,
@@ -67,16 +67,48 @@ pub fn explore(
 ) -> Result<Explored, ProveError> {
     let [whole, tree] = trees;
     let mut baseline = Baseline { tree: whole, reductions: Reductions::new(), known: None };
-    let began = Instant::now();
-    let mut longer = recipe.clone();
     // The exercise has shown the differences of two authorities.
     let authority = Authority::of_run(recipe);
-    let ask = |baseline: &Baseline, recipe: &Recipe| {
+    let Search { longer, transcript, pages, left } = search(recipe, named, bounds, &authority, |recipe| {
         let whole = baseline.run(recipe, &authority, store, progress);
         whole.map(|whole| whole.transcript)
-    };
-    let mut links = Links::new(recipe, named, &authority);
-    let mut transcript = ask(&baseline, &longer)?;
+    })?;
+    baseline.known = Some(transcript);
+    let authorities = vec![authority.clone()];
+    let owner = |_: &[u8]| None;
+    let baseline = Some(baseline);
+    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, owner: &owner, baseline };
+    let proof = prove(&inputs, store, progress)?;
+    Ok(Explored { proof, left, pages })
+}
+
+/// The pages beyond an exercise.
+pub(super) struct Search {
+    /// The recipe, its exercise with all pages after it.
+    pub longer: Recipe,
+    /// What was responded to that.
+    pub transcript: Transcript,
+    /// The pages, as they were asked for.
+    pub pages: Vec<String>,
+    /// Pages that were found and not asked for.
+    pub left: usize,
+}
+
+/// Looks for pages. `ask` takes the exercise of a recipe and returns the responses.
+///
+/// # Errors
+/// Those of `ask`.
+pub(super) fn search(
+    recipe: &Recipe,
+    named: &[String],
+    bounds: Bounds,
+    authority: &Authority,
+    mut ask: impl FnMut(&Recipe) -> Result<Transcript, ProveError>,
+) -> Result<Search, ProveError> {
+    let began = Instant::now();
+    let mut longer = recipe.clone();
+    let mut links = Links::new(recipe, named, authority);
+    let mut transcript = ask(&longer)?;
     for _ in 0..ROUNDS {
         links.record(&transcript);
         // A round takes all earlier steps again. The time of a step so far shows for how many more there is
@@ -90,15 +122,9 @@ pub fn explore(
             break;
         }
         longer.exercise.extend(next.iter().map(|page| step(page)));
-        transcript = ask(&baseline, &longer)?;
+        transcript = ask(&longer)?;
     }
-    baseline.known = Some(transcript);
-    let authorities = vec![authority.clone()];
-    let owner = |_: &[u8]| None;
-    let baseline = Some(baseline);
-    let inputs = Inputs { tree, recipe: &longer, authorities, pruned, owner: &owner, baseline };
-    let proof = prove(&inputs, store, progress)?;
-    Ok(Explored { proof, left: links.found.len(), pages: links.asked })
+    Ok(Search { longer, transcript, left: links.found.len(), pages: links.asked })
 }
 
 fn step(page: &str) -> Step {
@@ -153,17 +179,11 @@ impl Links {
         links
     }
 
-    /// Finds pages in the HTML of all responses. Captured values are put back as the names that they have,
-    /// because another root will have other values.
+    /// Finds pages in the HTML of all responses.
     fn record(&mut self, transcript: &Transcript) {
-        for record in &transcript.steps {
-            let Outcome::Responded(response) = &record.outcome else { continue };
-            let is_html = response.header("content-type").is_some_and(|kind| kind.contains("html"));
-            let Some(path) = record.what.strip_prefix("GET ").filter(|_| is_html) else { continue };
-            for mut page in pages_of(&response.body, path, &self.authority) {
-                for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
-                    page = page.replace(value.as_str(), &format!("{{{name}}}"));
-                }
+        for (path, response) in html_of(transcript) {
+            for page in Leads::of(&response.body, path, &self.authority).pages {
+                let page = with_names(page, transcript);
                 if !ENDS_SESSION.is_match(&page) && self.known.insert(page.clone()) {
                     self.found.push(page);
                 }
@@ -189,9 +209,29 @@ impl Links {
     }
 }
 
+/// Returns the pages of a transcript, the ends of redirects among them, each with its path.
+pub(super) fn html_of(transcript: &Transcript) -> impl Iterator<Item = (&str, &Response)> {
+    let records = transcript.steps.iter().chain(&transcript.beside);
+    records.filter_map(|record| {
+        let Outcome::Responded(response) = &record.outcome else { return None };
+        let is_html = response.header("content-type").is_some_and(|kind| kind.contains("html"));
+        let path = record.what.strip_prefix("GET ").filter(|_| is_html)?;
+        // Beside the exercise, it is followed by what led there.
+        Some((path.split(' ').next().unwrap_or_default(), response))
+    })
+}
+
+/// Puts captured values back as the names that they have, because another run will have other values.
+pub(super) fn with_names(mut page: String, transcript: &Transcript) -> String {
+    for (name, value) in transcript.captured.iter().filter(|(_, value)| value.len() >= 4) {
+        page = page.replace(value.as_str(), &format!("{{{name}}}"));
+    }
+    page
+}
+
 /// Returns what pages made by the same code have in common: directory and ending of a file, names of the
 /// query's parameters, and values that are plain words.
-fn shape_of(page: &str) -> String {
+pub(super) fn shape_of(page: &str) -> String {
     let (path, query) = page.split_once('?').unwrap_or((page, ""));
     let (directory, file) = path.rsplit_once('/').unwrap_or(("", path));
     let ending = file.rsplit_once('.').map_or(file, |(_, ending)| ending);
@@ -207,7 +247,7 @@ fn shape_of(page: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exercise::{Record, Response};
+    use crate::exercise::Record;
 
     fn respond(what: &str, body: &str) -> Record {
         let headers = vec![("Content-Type".to_owned(), "text/html".to_owned())];

@@ -28,6 +28,7 @@ use std::{
 use super::{Decision, Inputs, Policy, PruneError};
 use companions::Companions;
 use secrets::Secrets;
+pub use surplus::languages_of;
 use surplus::{Folders, Surplus};
 
 use crate::{

@@ -2,23 +2,27 @@
 
 use serde_json::{Value, json};
 
+use super::CoverageReport;
 use crate::{
+    coverage::Coverage,
     evidence::Cause,
     prove::{Explored, Proof},
 };
 
-/// A proof, and the pages that were explored beyond it.
+/// A proof, the pages that were explored beyond it, and how much of the app it reached.
 pub struct ProofReport<'a> {
     /// The proof.
     pub proof: &'a Proof,
     /// The exploration that it ends, if there was one.
     pub explored: Option<&'a Explored>,
+    /// How much its exercise reached, if that was asked for.
+    pub coverage: Option<&'a Coverage>,
 }
 
 impl ProofReport<'_> {
     /// Returns the report for reading.
     pub fn text(&self) -> String {
-        let ProofReport { proof, explored } = self;
+        let ProofReport { proof, explored, coverage } = self;
         let mut text = String::new();
         for miss in proof.listed.iter().filter(|_| !proof.differences.is_empty()) {
             text += &format!("{miss}\n");
@@ -35,12 +39,13 @@ impl ProofReport<'_> {
         }
         let compared = if proof.compared { "compared with the full root" } else { "as the recipe expects" };
         let (steps, misses) = (proof.transcript.steps.len(), proof.misses.len());
-        text + &format!("{steps} steps, {compared}; {misses} pruned paths requested\n")
+        text += &format!("{steps} steps, {compared}; {misses} pruned paths requested\n");
+        text + &coverage.map(|coverage| CoverageReport(coverage).text()).unwrap_or_default()
     }
 
     /// Returns one JSON document.
     pub fn json(&self) -> Value {
-        let ProofReport { proof, explored } = self;
+        let ProofReport { proof, explored, coverage } = self;
         let misses = proof.misses.iter().map(|miss| {
             json!({
                 "path": format!("/{}", miss.path), "package": miss.package, "program": miss.program,
@@ -74,6 +79,7 @@ impl ProofReport<'_> {
             })).collect::<Vec<_>>(),
             "explored": explored.map(|explored| &explored.pages),
             "not_explored": explored.map(|explored| explored.left),
+            "coverage": coverage,
         })
     }
 }

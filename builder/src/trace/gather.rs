@@ -1,13 +1,13 @@
 //! From a view's uses to lines of `used.list`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::{
-    evidence::{Kinds, Use, UsedLine, UsedList, step},
+    evidence::{Kinds, Services, Use, UsedLine, UsedList, step},
     layout::INIT,
     recipe::Recipe,
     store::Store,
-    tree::{Kind, Tree, TreePath},
+    tree::{Tree, TreePath},
 };
 
 /// Where a grain has mounts of its own: nothing there is the root's.
@@ -22,8 +22,7 @@ pub(super) struct Names<'a> {
     tree: &'a Tree,
     owner: &'a dyn Fn(&[u8]) -> Option<String>,
     laid: HashSet<TreePath>,
-    /// Program of a first process's child → service; `None` where several would fit.
-    services: HashMap<String, Option<String>>,
+    services: Services,
 }
 
 impl<'a> Names<'a> {
@@ -40,15 +39,7 @@ impl<'a> Names<'a> {
             parent.join(path.file_name()).ok()
         };
         let laid = recipe.files.iter().filter_map(|file| place(&file.path)).collect();
-        let mut services: HashMap<String, Option<String>> = HashMap::new();
-        let setup = recipe.setup.iter().map(|setup| ("setup", &setup.command));
-        let all = recipe.services.iter().map(|service| (&*service.name, &service.command));
-        for (name, command) in setup.chain(all) {
-            let Some(program) = command.first().and_then(|word| running(tree, store, word.as_bytes())) else {
-                continue;
-            };
-            services.entry(program).and_modify(|name| *name = None).or_insert(Some(name.to_owned()));
-        }
+        let services = Services::of(recipe, tree, store);
         Names { tree, owner, laid, services }
     }
 
@@ -58,30 +49,6 @@ impl<'a> Names<'a> {
         }
         (self.owner)(path.as_bytes()).unwrap_or_default()
     }
-
-    fn service(&self, program: &str) -> String {
-        match self.services.get(program) {
-            Some(Some(name)) => name.clone(),
-            _ => program.rsplit('/').next().unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-/// Returns the program that runs when a command is started: the file itself, or the interpreter that
-/// its first line names; as an absolute path, escaped.
-fn running(tree: &Tree, store: &Store, command: &[u8]) -> Option<String> {
-    let mut path = tree.resolve(command, |_| {})?;
-    // An interpreter may be a script itself, up to four deep (`execve(2)`).
-    for _ in 0..4 {
-        let Kind::File { digest, .. } = tree.get(path.as_bytes())?.kind else { return None };
-        let mut head = [0; 256];
-        let length = store.blob(&digest).ok()?.read_at(&mut head, 0).ok()?;
-        let Some(line) = head[..length].strip_prefix(b"#!") else { break };
-        let line = line.split(|b| *b == b'\n').next()?.trim_ascii();
-        let interpreter = line.split(|b| *b == b' ' || *b == b'\t').next()?;
-        path = tree.resolve(interpreter, |_| {})?;
-    }
-    Some(format!("/{path}"))
 }
 
 /// Makes the list: paths of the stage, each with the package it is from.
@@ -110,7 +77,7 @@ pub(super) fn list(uses: Vec<Use>, var: Vec<(TreePath, Kinds)>, names: &Names<'_
             kinds,
             program: if used.program.as_ref() == "?" { String::new() } else { used.program.to_string() },
             package: names.package(&path),
-            service: if first { String::new() } else { names.service(&used.service) },
+            service: if first { String::new() } else { names.services.name(&used.service) },
             step: step::cut(&used.step),
         };
         list.insert(path, line);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Args, prover, recorded};
+use super::{Args, Subject, recorded};
 use crate::{
     cli::{Context, Failure, finish_json, print},
     line::{differs, warn_of},
@@ -21,13 +21,12 @@ pub(super) fn run(
     record: &mut ProofRecord,
     context: &Context,
 ) -> Result<(), Failure> {
-    let store = context.store()?;
-    let prover = recorded(prover(args, &store, context), args, record)?;
+    let subject = recorded(Subject::of(args, context), args, record)?;
     let mut proofs = Vec::new();
     let mut passed = 0;
     for number in 1..=times {
         let began = Instant::now();
-        let outcome = prover.prove(record);
+        let outcome = subject.prove(record);
         let seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let fault = match outcome {
             Err(error) => Some(Failure::from(error).to_string()),

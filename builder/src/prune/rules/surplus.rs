@@ -18,6 +18,7 @@ use super::{Facts, PruneError, parent};
 use crate::tree::{Entry, TreePath};
 
 pub(super) use folders::Folders;
+pub use languages::languages_of;
 
 /// The surplus, each part by a file or a directory with all below it.
 #[derive(Default)]

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Contents;
 use crate::{
+    coverage::Coverage,
     diff::own_bytes,
     progress::size_text,
     reasons::{Cause, Graph, Sum},
-    report::{Page, PageFile, Retained, WhyBig, package::Statement, page::PageWhy, retained::cause_text},
+    report::{
+        CoverageReport, Page, PageFile, Retained, WhyBig, package::Statement, page::PageWhy,
+        retained::cause_text,
+    },
     shown,
     tree::{Entry, TreePath},
 };
@@ -16,8 +20,8 @@ use crate::{
 const MAX_CAUSES: usize = 40;
 
 impl Contents<'_> {
-    /// Returns the contents as one page, complete in itself.
-    pub fn page(&self, graph: &Graph) -> Page {
+    /// Returns the contents as one page, complete in itself, with what its exercise reached, if that is known.
+    pub fn page(&self, graph: &Graph, coverage: Option<&Coverage>) -> Page {
         let artifact = self.artifact;
         let (title, version) = (shown::name(artifact.title()), shown::name(artifact.version()));
         let retained = Retained::of(graph, &self.papers);
@@ -25,11 +29,16 @@ impl Contents<'_> {
         drop(retained);
         let what_could_go = WhyBig::of(graph).section();
         let (files, why) = self.page_files(graph);
+        let reached = coverage.map(CoverageReport);
         let versions = self.papers.versions();
         Page {
             title: format!("{title} {version}"),
             total: size_text(artifact.size_bytes),
-            facts: self.page_facts(graph),
+            facts: self
+                .page_facts(graph)
+                .into_iter()
+                .chain(reached.as_ref().map(CoverageReport::fact))
+                .collect(),
             is_difference: false,
             is_packed_otherwise: false,
             files,
@@ -41,6 +50,7 @@ impl Contents<'_> {
             sections: [what_could_go]
                 .into_iter()
                 .chain(of_reasons)
+                .chain(reached.iter().flat_map(CoverageReport::sections))
                 .chain(self.duplicates.sections())
                 .filter(|section| !section.rows.is_empty())
                 .collect(),

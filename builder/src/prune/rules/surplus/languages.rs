@@ -72,6 +72,20 @@ fn unwanted<'a>(
     codes: &Codes,
     locales: &[String],
 ) -> BTreeSet<&'a TreePath> {
+    let (mut wanted, mut unwanted) = (HashSet::new(), BTreeSet::new());
+    for (path, found) in members(directory, children, codes) {
+        if found.is_english() || asked_for(&found.locale, locales) {
+            wanted.insert(path);
+        } else {
+            unwanted.insert(path);
+        }
+    }
+    unwanted.retain(|path| !wanted.contains(path));
+    unwanted
+}
+
+/// Returns the members of the sets of one directory, each with its language.
+fn members<'a>(directory: &[u8], children: &[Child<'a>], codes: &Codes) -> Vec<(&'a TreePath, Found)> {
     let mut shapes: BTreeMap<Shape<'_>, Vec<(&TreePath, Found)>> = BTreeMap::new();
     for (path, is_directory) in children {
         let name = path.file_name();
@@ -86,20 +100,33 @@ fn unwanted<'a>(
                 .push((path, found));
         }
     }
-    let (mut wanted, mut unwanted) = (HashSet::new(), BTreeSet::new());
-    for (shape, members) in &shapes {
-        if is_set(directory, shape, members, children) {
-            for (path, found) in members {
-                if found.is_english() || asked_for(&found.locale, locales) {
-                    wanted.insert(*path);
-                } else {
-                    unwanted.insert(*path);
-                }
-            }
+    let sets = shapes.into_iter().filter(|(shape, members)| is_set(directory, shape, members, children));
+    sets.flat_map(|(_, members)| members).collect()
+}
+
+/// Returns the members of sets of translations among some paths, each with its locale in small letters (`pt_br`), and
+/// catalogues of gettext and directories of these. A path comes with whether it is a directory; each counts once.
+pub fn languages_of<'a>(paths: impl Iterator<Item = (&'a TreePath, bool)>) -> BTreeMap<TreePath, String> {
+    let codes = Codes::new();
+    let mut directories: BTreeMap<&[u8], BTreeMap<&TreePath, bool>> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for (path, is_directory) in paths {
+        let children = directories.entry(parent(path.as_bytes()).unwrap_or_default()).or_default();
+        *children.entry(path).or_default() |= is_directory;
+        if path.file_name() == b"LC_MESSAGES"
+            && let Some(above) = path.parent()
+            && let [code] = &codes.in_name(above.file_name())[..]
+        {
+            found.insert(above, code.locale.clone());
         }
     }
-    unwanted.retain(|path| !wanted.contains(path));
-    unwanted
+    for (directory, children) in directories {
+        let children: Vec<Child<'_>> = children.into_iter().collect();
+        for (path, code) in members(directory, &children, &codes) {
+            found.entry(path.clone()).or_insert(code.locale);
+        }
+    }
+    found
 }
 
 fn is_set(

@@ -14,22 +14,27 @@ use rustix::{
     io::Result,
 };
 
+use super::Kinds;
 use crate::{
-    evidence::Kinds,
-    layout::{ImagePath, SKELETON},
-    tree::{Kind, Tree, TreePath},
+    layout::ImagePath,
+    tree::{Entry, Kind, TreePath},
 };
 
-/// Returns how the files of the skeleton were used, by their stage paths, after a grain ran on `var`.
+/// Returns how files of the skeleton, of which a grain has copies, were used, by their stage paths, after it ran on
+/// `var`.
 ///
 /// Where the file system does not show reads, every file that is unchanged counts as opened.
 ///
 /// # Errors
 /// A `/var` that cannot be opened.
-pub(super) fn evidence(image_tree: &Tree, var: &Path, shows_reads: bool) -> Result<Vec<(TreePath, Kinds)>> {
+pub fn used_copies<'a>(
+    copied: impl Iterator<Item = (&'a TreePath, &'a Entry)>,
+    var: &Path,
+    shows_reads: bool,
+) -> Result<Vec<(TreePath, Kinds)>> {
     let root = open(var, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut out = Vec::new();
-    for (path, entry) in image_tree.subtree(SKELETON) {
+    for (path, entry) in copied {
         let Kind::File { size_bytes, .. } = &entry.kind else { continue };
         let below = path.as_bytes().strip_prefix(b"tinyroot/var/").unwrap_or_default();
         let stage = ImagePath::in_image(path.clone()).to_stage();
@@ -66,7 +71,7 @@ fn used(found: &Stat, size_bytes: u64, mtime_s: i64, shows_reads: bool) -> Kinds
 }
 
 /// Returns whether reading a file changes its access time there: not on a mount with `noatime`.
-pub(super) fn shows_reads(directory: &Path) -> bool {
+pub fn shows_reads(directory: &Path) -> bool {
     let probe = || -> std::io::Result<bool> {
         let mut file = tempfile::tempfile_in(directory)?;
         file.write_all(b"probe")?;
@@ -84,7 +89,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use crate::{digest::Digest, tree::Entry};
+    use crate::{digest::Digest, layout::SKELETON, tree::Tree};
 
     #[test]
     fn tells_reads_from_writes() {
@@ -111,7 +116,7 @@ mod tests {
         fs::remove_dir_all(directory.path().join("out")).expect("removes");
         symlink("/etc", directory.path().join("out")).expect("links");
         let shows_reads = shows_reads(directory.path());
-        let found = evidence(&tree, directory.path(), shows_reads).expect("opens");
+        let found = used_copies(tree.subtree(SKELETON), directory.path(), shows_reads).expect("opens");
         let shown: Vec<String> = found.iter().map(|(path, kinds)| format!("{path} {kinds}")).collect();
         let mut expected = vec![
             "var/lib/cut written",
