@@ -37,7 +37,7 @@ const STEPS: &str = "[[exercise]]\nget = \"/\"\ncontains = \"Hallo\"\n\
 
 fn wiki() -> Deb {
     let long = |text: &str, bytes: usize| format!("{text}\n{}", "#".repeat(bytes - text.len() - 1));
-    let mut wiki = deb("wiki").field("Depends", "tea");
+    let mut wiki = deb("wiki").field("Essential", "yes");
     for (at, text) in [
         ("index.pl", INDEX.to_owned()),
         ("view.pl", long("'viewed'", 100)),

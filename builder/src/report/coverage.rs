@@ -13,6 +13,9 @@ use crate::{
 /// How many forms and links that nothing requests are named in a text.
 const MOST_NAMED: usize = 5;
 
+/// How many languages of people are named in a text.
+const MOST_LOCALES: usize = 12;
+
 /// A coverage, for reading.
 pub struct CoverageReport<'a>(pub &'a Coverage);
 
@@ -27,8 +30,7 @@ impl CoverageReport<'_> {
         );
         let rows = coverage.languages.iter().map(|row| (row.language.name(), &row.share));
         for (name, share) in rows.chain([("all", &coverage.total)]) {
-            let _ = writeln!(
-                out,
+            let line = format!(
                 "  {name:<24} {:>5} of {:>5} files {:>4} % of {:>9} {:>8}",
                 share.reached_files,
                 share.files,
@@ -36,6 +38,7 @@ impl CoverageReport<'_> {
                 size_text(share.bytes),
                 added(share),
             );
+            let _ = writeln!(out, "{}", line.trim_end());
         }
         if coverage.unseen_files > 0 {
             let _ = writeln!(
@@ -56,7 +59,11 @@ impl CoverageReport<'_> {
                 let locales = coverage.locales.iter().filter(|row| (row.share.reached_files > 0) == is_read);
                 locales.map(|row| &row.locale[..]).collect()
             };
-            let list = |list: Vec<&str>| if list.is_empty() { "none".to_owned() } else { list.join(" ") };
+            let list = |list: Vec<&str>| match list.len().saturating_sub(MOST_LOCALES) {
+                _ if list.is_empty() => "none".to_owned(),
+                0 => list.join(" "),
+                more => format!("{} and {more} more", list[..MOST_LOCALES].join(" ")),
+            };
             let (read, others) = (list(read(true)), list(read(false)));
             let _ =
                 writeln!(out, "  languages: read {}; not read {}", shown::line(&read), shown::line(&others));
@@ -67,12 +74,14 @@ impl CoverageReport<'_> {
         for part in &coverage.unreached {
             let Part { path, language, files, bytes, step } = part;
             let (path, files) = (shown::line(path), files_text(*files));
-            let _ = writeln!(out, "  {:>9} {files}, {}  {path}", size_text(*bytes), language.name());
+            let _ = write!(out, "  {:>9} {files}, {}  {path}", size_text(*bytes), language.name());
             if let Some(step) = step {
-                let lines = shown::lines(&step.toml);
-                let lines: Vec<&str> = lines.lines().collect();
-                let _ = writeln!(out, "            reached by {}", lines.join(" "));
+                let _ = write!(out, "; {} by the step", step.files);
+                for line in step.toml.lines() {
+                    let _ = write!(out, "\n            {}", shown::line(line));
+                }
             }
+            out.push('\n');
         }
         out
     }
