@@ -372,6 +372,10 @@ impl Baseline {
 /// Lines of a log that are looked at.
 const MAX_LINES: usize = 100_000;
 
+/// Called with the number of each step before it is taken, with that after the last one before the app is
+/// stopped, and with the grain's `/var`.
+type OnStep<'a> = dyn Fn(usize, &Path) + 'a;
+
 /// One run of an exercise.
 struct Run<'a> {
     root: &'static str,
@@ -382,9 +386,7 @@ struct Run<'a> {
     lost: Option<(Arc<Pruned>, Arc<Tree>)>,
     /// The package of a path of the stage.
     owner: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// Called with the number of each step before it is taken, with that after the last one before the app is
-    /// stopped, and with the grain's `/var`.
-    on_step: Option<&'a dyn Fn(usize, &Path)>,
+    on_step: Option<&'a OnStep<'a>>,
     store: &'a Arc<Store>,
     progress: &'a Progress,
 }

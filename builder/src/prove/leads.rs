@@ -44,11 +44,14 @@ pub struct Form {
     pub is_sent: bool,
 }
 
+/// What tells forms apart: path, method and fields.
+type Key = (String, &'static str, Vec<String>);
+
 impl Web {
     /// Looks through the pages of a transcript, which begins with the exercise of the recipe.
     pub(super) fn of(recipe: &Recipe, transcript: &Transcript, authority: &Authority) -> Self {
         let mut links: BTreeMap<String, String> = BTreeMap::new();
-        let mut forms: BTreeMap<(String, &str, Vec<String>), (BTreeSet<String>, String)> = BTreeMap::new();
+        let mut forms: BTreeMap<Key, (BTreeSet<String>, String)> = BTreeMap::new();
         for (page, response) in html_of(transcript) {
             let leads = Leads::of(&response.body, page, authority);
             for link in leads.links {
