@@ -223,7 +223,8 @@ impl Reader {
     }
 
     fn add(&mut self, element: &str, key: &str, role: Role, line: usize, address: String) {
-        if address.is_empty() {
+        // A fragment alone names a part of this very document (SVG 2, "URL references").
+        if address.is_empty() || matches!(role, Role::Load(_)) && address.trim_start().starts_with('#') {
             return;
         }
         if role == Role::Base && self.page.base.is_none() {
@@ -382,6 +383,13 @@ mod tests {
         let page = read(html.as_bytes());
         assert_eq!(page.base.as_deref(), Some("/app/"));
         assert!(page.found.last().is_some_and(|found| found.is_idle));
+    }
+
+    #[test]
+    fn a_part_of_the_document_is_not_loaded() {
+        let page = read(b"<svg><use xlink:href='#folder'/><use href='/icons.svg#folder'/></svg><a href='#top'>up</a>");
+        let found: Vec<&str> = page.found.iter().map(|found| found.address.as_str()).collect();
+        assert_eq!(found, ["/icons.svg#folder", "#top"]);
     }
 
     #[test]
