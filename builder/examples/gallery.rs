@@ -30,6 +30,9 @@ struct Arguments {
     /// Write the table instead of comparing with it
     #[arg(long)]
     write: bool,
+    /// Tell no times: something of the builds was cached
+    #[arg(long)]
+    untimed: bool,
 }
 
 /// A recipe's line.
@@ -42,7 +45,8 @@ struct Line {
     misses: u64,
     /// Of the app's own files, those that the exercise reached; `None` where nobody measured it.
     reached: Option<[u64; 2]>,
-    seconds: u64,
+    /// `None` where something was cached.
+    seconds: Option<u64>,
 }
 
 type Table = BTreeMap<String, Line>;
@@ -53,8 +57,8 @@ const GROWTH: f64 = 0.01;
 const HEAD: &str = "\
 # The gallery
 
-What `.ci/gallery` built and proved from empty caches on two cores, several recipes side by side. *reached*: files of the app's own that the
-exercise used, of all ([coverage](../docs/pruning.md#what-the-proof-does-not-say)). *time*: of the build, from its first stage to its end.
+What `.ci/gallery` built and proved, several recipes side by side on two cores. *reached*: files of the app's own that the exercise used, of all
+([coverage](../docs/pruning.md#what-the-proof-does-not-say)). *time*: of the build from empty caches, from its first stage to its end.
 
 | recipe | app | package | steps | misses | reached | time |
 |---|---|--:|--:|--:|--:|--:|
@@ -65,7 +69,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
     let file = recipes.join("GALLERY.md");
     let known = read(&fs::read_to_string(&file).unwrap_or_default());
-    let (table, mut faults) = built(&arguments.packages, &recipes)?;
+    let (mut table, mut faults) = built(&arguments.packages, &recipes)?;
+    if arguments.untimed {
+        table.values_mut().for_each(|line| line.seconds = None);
+    }
     let text = write(&table);
     print!("{text}");
     faults.extend(changes(&known, &table));
@@ -101,7 +108,7 @@ fn built(packages: &Path, recipes: &Path) -> Result<(Table, Vec<String>), Box<dy
             steps: count("steps"),
             misses: count("misses"),
             reached,
-            seconds: build["seconds"].as_f64().unwrap_or_default().round() as u64,
+            seconds: build["seconds"].as_f64().map(|seconds| seconds.round() as u64),
         };
         table.insert(name.to_owned(), line);
     }
@@ -121,10 +128,11 @@ fn write(table: &Table) -> String {
     for (name, line) in table {
         let reached =
             line.reached.map_or_else(|| "-".to_owned(), |[reached, all]| format!("{reached} of {all}"));
-        let Line { app, size_bytes, steps, misses, seconds, .. } = line;
+        let Line { app, size_bytes, steps, misses, .. } = line;
+        let time = line.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
         let size = *size_bytes as f64 / 1e6;
         text +=
-            &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {seconds} s |\n");
+            &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {time} |\n");
     }
     text
 }
@@ -142,7 +150,7 @@ fn read(text: &str) -> Table {
             steps: steps.parse().ok()?,
             misses: misses.parse().ok()?,
             reached,
-            seconds: seconds.strip_suffix(" s")?.parse().ok()?,
+            seconds: seconds.strip_suffix(" s").and_then(|seconds| seconds.parse().ok()),
         };
         Some((name.trim_end_matches('`').to_owned(), line))
     });
@@ -184,13 +192,13 @@ mod tests {
             steps: 31,
             misses: 0,
             reached: Some([12, 40]),
-            seconds: 65,
+            seconds: Some(65),
         }
     }
 
     #[test]
     fn what_was_written_is_read_again() {
-        let unmeasured = Line { reached: None, ..line() };
+        let unmeasured = Line { reached: None, seconds: None, ..line() };
         let table = Table::from([("wiki".to_owned(), line()), ("tea".to_owned(), unmeasured)]);
         assert_eq!(read(&write(&table)), table);
     }
