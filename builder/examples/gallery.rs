@@ -131,8 +131,7 @@ fn write(table: &Table) -> String {
         let Line { app, size_bytes, steps, misses, .. } = line;
         let time = line.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
         let size = *size_bytes as f64 / 1e6;
-        text +=
-            &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {time} |\n");
+        text += &format!("| `{name}` | {app} | {size:.2} MB | {steps} | {misses} | {reached} | {time} |\n");
     }
     text
 }

@@ -387,7 +387,9 @@ mod tests {
 
     #[test]
     fn a_part_of_the_document_is_not_loaded() {
-        let page = read(b"<svg><use xlink:href='#folder'/><use href='/icons.svg#folder'/></svg><a href='#top'>up</a>");
+        let page = read(
+            b"<svg><use xlink:href='#folder'/><use href='/icons.svg#folder'/></svg><a href='#top'>up</a>",
+        );
         let found: Vec<&str> = page.found.iter().map(|found| found.address.as_str()).collect();
         assert_eq!(found, ["/icons.svg#folder", "#top"]);
     }
