@@ -3,5 +3,5 @@
 $c->pg_connect[] = 'dbname=davical user=davical host=/run';
 $c->system_name = 'DAViCal';
 $c->admin_email = 'admin@localhost';
-// Whoever signs in may write to what is theirs; nobody asks other servers for the newest version.
+// Its page tells PHP's settings.
 $c->restrict_setup_to_admin = true;
