@@ -9,6 +9,6 @@ $config['plugins'] = ['local_delivery'];
 $config['log_driver'] = 'stdout'; // php-fpm's, and so the grain's log
 $config['temp_dir'] = '/tmp';
 $config['max_message_size'] = '25M';
-// A grain may be asked by any host's name, and reaches no other one.
+// A grain reaches no server of keys.
 $config['keyservers'] = [];
 $config['enable_spellcheck'] = false;
